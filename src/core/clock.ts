@@ -1,0 +1,44 @@
+/**
+ * The only place that reads the time. Logic takes `nowUs` as an argument or, where it must ask by itself, a Clock.
+ */
+export interface Clock {
+  /** Microseconds of the machine's monotonic clock. The zero is arbitrary but the same in every thread. */
+  nowUs(): number;
+  /** Milliseconds since 1970-01-01 UTC. */
+  wallMs(): number;
+}
+
+// performance.now() counts from each thread's own start; hrtime is one clock for all of them but allocates. So the
+// difference is taken once a thread. Both run on CLOCK_MONOTONIC, and so never drift apart.
+const threadOffsetUs = (() => {
+  const [seconds, nanos] = process.hrtime();
+  return seconds * 1e6 + nanos / 1e3 - performance.now() * 1e3;
+})();
+
+export const systemClock: Clock = {
+  nowUs: () => performance.now() * 1e3 + threadOffsetUs,
+  wallMs: () => Date.now(),
+};
+
+/** A clock that moves only when told to, for tests in virtual time. */
+export class ManualClock implements Clock {
+  #nowUs: number;
+  readonly #epochMs: number;
+
+  constructor(nowUs = 0, epochMs = 1_700_000_000_000) {
+    this.#nowUs = nowUs;
+    this.#epochMs = epochMs;
+  }
+
+  nowUs(): number {
+    return this.#nowUs;
+  }
+
+  wallMs(): number {
+    return this.#epochMs + this.#nowUs / 1e3;
+  }
+
+  advanceUs(us: number): void {
+    this.#nowUs += us;
+  }
+}

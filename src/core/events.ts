@@ -1,0 +1,99 @@
+import type { Codec } from './codec.js';
+
+/** 0 = external (the customer), 1 = internal (what the customer hears). */
+export type Channel = 0 | 1;
+
+/** Why a stream came to its end. */
+export type EndReason = 'ended' | 'unsubscribed' | 'stopped' | 'lost' | 'error' | 'mediaNotAvailable' | 'interrupted';
+
+/** What a span of a recording is. */
+export type SpanState = 'speech' | 'silence' | 'lost' | 'paused' | 'discarded';
+
+/** What is known of a stream when it opens. */
+export interface StreamInfo {
+  /** Index in the stream table; may be used again after the stream has ended. */
+  readonly stream: number;
+  readonly interactionId: string;
+  readonly codec: Codec;
+  readonly clockRate: number;
+  readonly sampleRate: number;
+  readonly channels: 1 | 2;
+  /** Wall clock, milliseconds since 1970. */
+  readonly startedAtMs: number;
+}
+
+/**
+ * Reception counts of one channel or, added up, of a stream. RFC 3550 A.3, with late and duplicate packets told
+ * apart. `packetsReceived` counts each sequence number once, so received + lost = due.
+ */
+export interface ReceptionCounts {
+  packetsReceived: number;
+  /** Payload bytes of the packets counted in packetsReceived. */
+  bytesReceived: number;
+  /** Never arrived. A late packet is not lost. */
+  packetsLost: number;
+  /** Arrived after its place had been given up; counted in packetsReceived, heard as concealment. */
+  packetsLate: number;
+  packetsDuplicate: number;
+  /** Arrived after a packet with a higher sequence number. */
+  packetsReordered: number;
+  /** Interarrival jitter, RFC 3550 A.8, in microseconds; of a stream, the larger of its channels. */
+  jitterUs: number;
+  /** Packets that the engine itself threw away because a ring or the arena was full. */
+  packetsDropped: number;
+}
+
+export interface StreamSummary extends ReceptionCounts {
+  readonly endReason: EndReason;
+  /** Wall clock, milliseconds since 1970. */
+  readonly endedAtMs: number;
+}
+
+/**
+ * One decoded frame as it lies in the ring. The object and everything it refers to are valid only until the
+ * callback returns; copy what must live longer.
+ */
+export interface FrameView {
+  readonly info: StreamInfo;
+  readonly channel: Channel;
+  /** Unwrapped: goes on beyond 65535. */
+  readonly sequenceNumber: number;
+  /** RTP timestamp, unwrapped, in units of info.clockRate. */
+  readonly timestamp: number;
+  /** Samples from the start of the stream to the start of this frame, at info.sampleRate. */
+  readonly positionSamples: number;
+  readonly sampleCount: number;
+  /** Mean of the squared samples of full scale, 0 to 1; the RMS level is its root. */
+  readonly meanSquare: number;
+  /** Largest magnitude, 0 to 32768. */
+  readonly peak: number;
+  readonly isSilent: boolean;
+  /** Made up in place of a packet that was lost, late or could not be decoded. */
+  readonly concealed: boolean;
+  readonly decodeError: boolean;
+  /** Arrival of the packet, microseconds of core/clock. */
+  readonly arrivalUs: number;
+  /** End of decoding, microseconds of core/clock. */
+  readonly processedUs: number;
+  /** True when the samples were passed on; silent ones are not unless somebody wants them. */
+  readonly hasPcm: boolean;
+  /** A copy of the samples: 16-bit signed, `sampleCount` long, or empty when `hasPcm` is false. */
+  copyPcm(): Int16Array;
+}
+
+/** The signal of one channel crossed the threshold, in either direction. */
+export interface SilenceEdge {
+  readonly info: StreamInfo;
+  readonly channel: Channel;
+  readonly silent: boolean;
+  /** Where on the stream's time line it did, in samples from its start. */
+  readonly positionSamples: number;
+}
+
+/** Something that takes what the engine puts out. Called on the main thread; must not block and must not throw. */
+export interface FrameSink {
+  streamOpened?(info: StreamInfo): void;
+  frame?(frame: FrameView): void;
+  silenceEdge?(edge: SilenceEdge): void;
+  streamEnded?(info: StreamInfo, summary: StreamSummary): void;
+}

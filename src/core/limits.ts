@@ -1,0 +1,17 @@
+/** Every limit in one place. What is beyond a limit is refused or dropped, with a reason and a counter. */
+export const LIMITS = {
+  /** Interactions on one media connection (platform rule). */
+  interactionsPerConnection: 50,
+  /** One WebSocket message. A 60 ms L16 packet at 48 kHz is 7.7 kB of base64. */
+  maxMessageBytes: 65_536,
+  /** Payload of one packet: 120 ms of L16 at 48 kHz is 11,520 bytes. */
+  maxPayloadBytes: 16_384,
+  /** Longest stretch that one lost record may stand for, in seconds; a longer hole is a jump of the time line. */
+  maxHoleSeconds: 10,
+  /** Interaction ids and similar names. */
+  maxNameBytes: 128,
+  /** Streams of one engine. */
+  maxStreams: 16_384,
+  /** Bytes that a monitor may have waiting before whole frames are dropped. */
+  monitorBufferBytes: 1 << 20,
+} as const;

@@ -1,0 +1,25 @@
+import type { StreamFormat } from '../core/codec.js';
+import type { EndReason } from '../core/events.js';
+import type { PacketBatch } from './packet-batch.js';
+
+/**
+ * All that a source sees of the engine. A source opens streams, fills the batch with packets as they arrive, in any
+ * order and with whatever holes the network made, and ends streams. Nothing here blocks or throws on the packet path.
+ */
+export interface StreamIngest {
+  /**
+   * Begins a stream and returns its index.
+   * @throws TrunklineError STREAM_EXISTS while a stream of that id is open, LIMIT_EXCEEDED at the engine's limit,
+   *   CODEC_UNSUPPORTED for a format that cannot be decoded.
+   */
+  openStream(interactionId: string, format: StreamFormat): number;
+  /** Ends a stream: what is held in the jitter buffer is let go first, in order. Unknown streams are ignored. */
+  endStream(stream: number, reason: EndReason): void;
+  /** The one batch that all sources of this engine share. */
+  readonly batch: PacketBatch;
+  /**
+   * Takes in what the batch holds. A source calls it once at the end of each turn in which it has pushed packets;
+   * a full batch is taken in by itself.
+   */
+  submit(): void;
+}

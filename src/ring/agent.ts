@@ -1,0 +1,99 @@
+import { systemClock } from '../core/clock.js';
+
+/**
+ * The life of a thread that only works on rings: do work, and sleep when there is none. A sleeping thread has blocked
+ * its event loop, so it is stopped, woken and watched through the words of a control block in shared memory, never by
+ * a message.
+ */
+export const AGENT_CONTROL = {
+  /** i32: 1 tells the agent to finish what lies in its rings and return. */
+  STOP: 0,
+  /** i32: 1 while the agent sleeps; the waker sets it to 0 and notifies. */
+  SLEEPING: 4,
+  /** i32: grows with each turn of the loop; a heartbeat that stands still is a hang. */
+  HEARTBEAT: 8,
+  /** i32: cursor of the record at hand, so that the next life knows what the last one died of. */
+  AT_CURSOR: 12,
+  /** i32: lives that ended at AT_CURSOR. */
+  AT_DEATHS: 16,
+  /** i32: 1 from the first turn of the loop on. */
+  RUNNING: 20,
+  BYTES: 128,
+} as const;
+
+export interface ControlPlace {
+  readonly memory: SharedArrayBuffer;
+  /** Absolute byte offset, a multiple of 128. */
+  readonly offset: number;
+}
+
+/** The side of a control block that another thread holds. */
+export class AgentHandle {
+  readonly #words: Int32Array;
+  readonly #base: number;
+
+  constructor(place: ControlPlace) {
+    this.#words = new Int32Array(place.memory);
+    this.#base = place.offset >> 2;
+  }
+
+  /** Wakes the agent if it sleeps. Costs one atomic read when it does not. */
+  wake(): void {
+    const sleeping = this.#base + (AGENT_CONTROL.SLEEPING >> 2);
+    if (Atomics.load(this.#words, sleeping) === 1 && Atomics.exchange(this.#words, sleeping, 0) === 1) {
+      Atomics.notify(this.#words, sleeping);
+    }
+  }
+
+  stop(): void {
+    Atomics.store(this.#words, this.#base + (AGENT_CONTROL.STOP >> 2), 1);
+    this.wake();
+  }
+
+  heartbeat(): number {
+    return Atomics.load(this.#words, this.#base + (AGENT_CONTROL.HEARTBEAT >> 2));
+  }
+
+  get running(): boolean {
+    return Atomics.load(this.#words, this.#base + (AGENT_CONTROL.RUNNING >> 2)) === 1;
+  }
+
+  /** Before a new life begins on the same block. */
+  reset(): void {
+    for (const word of [AGENT_CONTROL.SLEEPING, AGENT_CONTROL.RUNNING]) {
+      Atomics.store(this.#words, this.#base + (word >> 2), 0);
+    }
+  }
+}
+
+export interface Agent {
+  /** Does what there is to do, up to a bounded share; returns how much it was, 0 for nothing. */
+  doWork(nowUs: number): number;
+  /** Called once, when the agent was told to stop and doWork() has returned 0. */
+  close(): void;
+}
+
+/** Runs an agent until it is told to stop. Sleeps at most `idleMs` at a time, so that time-driven work goes on. */
+export function runAgent(agent: Agent, place: ControlPlace, idleMs: number): void {
+  const words = new Int32Array(place.memory);
+  const base = place.offset >> 2;
+  const stop = base + (AGENT_CONTROL.STOP >> 2);
+  const sleeping = base + (AGENT_CONTROL.SLEEPING >> 2);
+  const heartbeat = base + (AGENT_CONTROL.HEARTBEAT >> 2);
+  Atomics.store(words, base + (AGENT_CONTROL.RUNNING >> 2), 1);
+  for (;;) {
+    Atomics.add(words, heartbeat, 1);
+    if (agent.doWork(systemClock.nowUs()) > 0) continue;
+    if (Atomics.load(words, stop) === 1) break;
+    // Announce the sleep, then look once more: whoever published before seeing the announcement is caught here,
+    // whoever publishes after it will notify.
+    Atomics.store(words, sleeping, 1);
+    if (agent.doWork(systemClock.nowUs()) > 0 || Atomics.load(words, stop) === 1) {
+      Atomics.store(words, sleeping, 0);
+      continue;
+    }
+    Atomics.wait(words, sleeping, 1, idleMs);
+    Atomics.store(words, sleeping, 0);
+  }
+  agent.close();
+}

@@ -1,0 +1,140 @@
+import { TrunklineError } from '../core/errors.js';
+import { alignRecord, KIND, RECORD, RING } from './layout.js';
+
+/**
+ * Single-producer single-consumer rings of variable-length records over shared memory (layout.ts). Each side is a
+ * class of its own, so that a role is a type. Nothing here allocates after construction; callers work with absolute
+ * byte offsets into the shared memory, through the views that both classes expose.
+ */
+export interface RingPlace {
+  readonly memory: SharedArrayBuffer;
+  /** Absolute byte offset of the ring's header; a multiple of 128. */
+  readonly offset: number;
+  /** Bytes of the data area; a power of two. */
+  readonly capacity: number;
+}
+
+abstract class RingSide {
+  /** The whole shared memory, for reading and writing record fields (little-endian) at absolute offsets. */
+  readonly view: DataView;
+  /** The whole shared memory, for copying payloads at absolute offsets. */
+  readonly bytes: Uint8Array;
+  readonly capacity: number;
+  protected readonly words: Int32Array;
+  protected readonly tailWord: number;
+  protected readonly headWord: number;
+  protected readonly dataStart: number;
+  protected readonly mask: number;
+
+  constructor(place: RingPlace) {
+    if (place.capacity < 1024 || (place.capacity & (place.capacity - 1)) !== 0 || place.offset % 128 !== 0) {
+      throw new TrunklineError('CONFIG_INVALID', `A ring needs a power of two of at least 1024 bytes at a multiple of 128; got ${place.capacity} at ${place.offset}.`);
+    }
+    this.view = new DataView(place.memory);
+    this.bytes = new Uint8Array(place.memory);
+    this.words = new Int32Array(place.memory);
+    this.capacity = place.capacity;
+    this.mask = place.capacity - 1;
+    this.tailWord = (place.offset + RING.TAIL) >> 2;
+    this.headWord = (place.offset + RING.HEAD) >> 2;
+    this.dataStart = place.offset + RING.DATA;
+  }
+
+  /** Bytes that are committed and not yet released. */
+  usedBytes(): number {
+    return (Atomics.load(this.words, this.tailWord) - Atomics.load(this.words, this.headWord)) >>> 0;
+  }
+}
+
+export class RingProducer extends RingSide {
+  // The producer's own cursor. It runs ahead of the shared tail until publish().
+  #tail: number;
+  // Last known head; read again only when the ring looks full.
+  #head: number;
+
+  constructor(place: RingPlace) {
+    super(place);
+    this.#tail = Atomics.load(this.words, this.tailWord);
+    this.#head = Atomics.load(this.words, this.headWord);
+  }
+
+  /** The largest record (header and payload) that a claim can ever get. */
+  get maxRecordBytes(): number {
+    return this.capacity >> 1;
+  }
+
+  /**
+   * Room for one record of at most `length` bytes (header and payload). Returns its absolute offset, or −1 when the
+   * ring is full. Claiming again without commit gives the same room back.
+   */
+  tryClaim(length: number): number {
+    const needed = alignRecord(length);
+    if (needed > this.maxRecordBytes) return -1;
+    const index = this.#tail & this.mask;
+    const toEnd = this.capacity - index;
+    const total = needed > toEnd ? toEnd + needed : needed;
+    if (this.capacity - ((this.#tail - this.#head) >>> 0) < total) {
+      this.#head = Atomics.load(this.words, this.headWord);
+      if (this.capacity - ((this.#tail - this.#head) >>> 0) < total) return -1;
+    }
+    if (needed > toEnd) {
+      const at = this.dataStart + index;
+      this.view.setInt32(at + RECORD.LENGTH, toEnd, true);
+      this.view.setUint8(at + RECORD.KIND, KIND.PAD);
+      this.#tail = (this.#tail + toEnd) | 0;
+      return this.dataStart;
+    }
+    return this.dataStart + index;
+  }
+
+  /** Ends the record that the last claim gave, `length` bytes long; it may be shorter than claimed. Not yet visible. */
+  commit(length: number): void {
+    const at = this.dataStart + (this.#tail & this.mask);
+    this.view.setInt32(at + RECORD.LENGTH, length, true);
+    this.#tail = (this.#tail + alignRecord(length)) | 0;
+  }
+
+  /** Makes every committed record visible to the consumer. True when there was something new. */
+  publish(): boolean {
+    if (Atomics.load(this.words, this.tailWord) === this.#tail) return false;
+    Atomics.store(this.words, this.tailWord, this.#tail);
+    return true;
+  }
+}
+
+export class RingConsumer extends RingSide {
+  #head: number;
+  // Last known tail; read again only when everything known has been consumed.
+  #tail: number;
+
+  constructor(place: RingPlace) {
+    super(place);
+    this.#head = Atomics.load(this.words, this.headWord);
+    this.#tail = this.#head;
+  }
+
+  /** This consumer's cursor, which names the record at hand across a restart. */
+  get cursor(): number {
+    return this.#head;
+  }
+
+  /** Absolute offset of the oldest record, or −1 when there is none. The same until release(). */
+  peek(): number {
+    for (;;) {
+      if (this.#head === this.#tail) {
+        this.#tail = Atomics.load(this.words, this.tailWord);
+        if (this.#head === this.#tail) return -1;
+      }
+      const at = this.dataStart + (this.#head & this.mask);
+      if (this.view.getUint8(at + RECORD.KIND) !== KIND.PAD) return at;
+      this.#head = (this.#head + this.view.getInt32(at + RECORD.LENGTH, true)) | 0;
+    }
+  }
+
+  /** Gives the record that peek() showed back to the producer. */
+  release(): void {
+    const at = this.dataStart + (this.#head & this.mask);
+    this.#head = (this.#head + alignRecord(this.view.getInt32(at + RECORD.LENGTH, true))) | 0;
+    Atomics.store(this.words, this.headWord, this.#head);
+  }
+}
