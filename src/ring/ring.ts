@@ -28,7 +28,10 @@ abstract class RingSide {
 
   constructor(place: RingPlace) {
     if (place.capacity < 1024 || (place.capacity & (place.capacity - 1)) !== 0 || place.offset % 128 !== 0) {
-      throw new TrunklineError('CONFIG_INVALID', `A ring needs a power of two of at least 1024 bytes at a multiple of 128; got ${place.capacity} at ${place.offset}.`);
+      throw new TrunklineError(
+        'CONFIG_INVALID',
+        `A ring needs a power of two of at least 1024 bytes at a multiple of 128; got ${place.capacity} at ${place.offset}.`,
+      );
     }
     this.view = new DataView(place.memory);
     this.bytes = new Uint8Array(place.memory);
