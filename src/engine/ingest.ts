@@ -15,6 +15,8 @@ export interface StreamIngest {
   openStream(interactionId: string, format: StreamFormat): number;
   /** Ends a stream: what is held in the jitter buffer is let go first, in order. Unknown streams are ignored. */
   endStream(stream: number, reason: EndReason): void;
+  /** The source's connection broke; the next packets may restart their numbering. Unknown streams are ignored. */
+  streamInterrupted(stream: number): void;
   /** The one batch that all sources of this engine share. */
   readonly batch: PacketBatch;
   /**
