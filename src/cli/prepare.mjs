@@ -1,0 +1,396 @@
+#!/usr/bin/env node
+/**
+ * Makes the checkout ready to run: dependencies, the TypeScript build, the native module where a Rust toolchain is at
+ * hand. `npm start` and `npm test` call it first. It is plain JavaScript without imports from outside Node, because it
+ * runs before anything is installed. It says nothing when there is nothing to do, and speaks on stderr only, since
+ * stdout belongs to the command that follows.
+ *
+ * What has been done is known by fingerprints of what it was done from, so a deleted source, an older file checked out
+ * again and a half-finished run are all noticed. Nobody else's work is trusted halfway: the record is written last.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const at = (...parts) => path.join(root, ...parts);
+
+const RECORD = at('dist', '.prepared.json');
+const MAIN = at('dist', 'src', 'cli', 'main.js');
+const LOCK = at('.prepare.lock');
+const LOCK_TOUCH_MS = 2_000;
+/** A lock that its holder has not touched for so long is nobody's, even if a process of that id is alive. */
+const LOCK_STALE_MS = 30_000;
+
+const loud = Boolean(process.env.CI) && process.env.CI !== 'false';
+const nativeWish = process.env.TRUNKLINE_NATIVE ?? 'auto';
+
+class PrepareFailure extends Error {}
+
+function say(text) {
+  process.stderr.write(`trunkline: ${text}\n`);
+}
+
+// ---- what is there, and what it should be ----------------------------------------------------------------------
+
+function readJson(file) {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Every file below a folder, as paths from the root, sorted; a folder that is missing has none. */
+function filesBelow(folder, skip = []) {
+  const found = [];
+  const walk = (relative) => {
+    let entries;
+    try {
+      entries = fs.readdirSync(at(relative), { withFileTypes: true });
+    } catch {
+      return;
+    }
+    for (const entry of entries) {
+      const child = path.join(relative, entry.name);
+      if (entry.isDirectory()) {
+        if (!skip.includes(entry.name)) walk(child);
+      } else if (entry.isFile()) {
+        found.push(child);
+      }
+    }
+  };
+  walk(folder);
+  return found.sort();
+}
+
+function fingerprint(files, ...more) {
+  const hash = createHash('sha256');
+  for (const file of files) {
+    const stat = fs.statSync(at(file), { throwIfNoEntry: false });
+    hash.update(`${file}\0${stat?.size ?? -1}\0${stat?.mtimeMs ?? 0}\n`);
+  }
+  for (const text of more) hash.update(`${text}\n`);
+  return hash.digest('hex');
+}
+
+/** npm writes node_modules/.package-lock.json as its last act; it says what really is installed. */
+function installed() {
+  const wanted = readJson(at('package-lock.json'))?.packages;
+  const have = readJson(at('node_modules', '.package-lock.json'))?.packages;
+  if (!wanted || !have) return false;
+  for (const [place, entry] of Object.entries(wanted)) {
+    // Optional packages are left out where they are for another platform.
+    if (place === '' || entry.link || (entry.optional && !have[place])) continue;
+    if (have[place]?.version !== entry.version) return false;
+  }
+  return true;
+}
+
+function sources() {
+  const files = [...filesBelow('src'), ...filesBelow('bench')];
+  return {
+    compiled: files.filter((file) => file.endsWith('.ts')),
+    // What the compiler leaves alone but the program opens beside its own modules, such as speech clips.
+    copied: files.filter((file) => !/\.(ts|mjs|sh|md)$/.test(file)),
+  };
+}
+
+const outputOf = (source) => path.join('dist', source.replace(/\.ts$/, '.js'));
+
+function sourcesFingerprint({ compiled, copied }) {
+  const compiler = readJson(at('node_modules', 'typescript', 'package.json'))?.version;
+  return fingerprint([...compiled, ...copied, 'tsconfig.json', 'package.json'], compiler);
+}
+
+function built(record, found) {
+  if (record?.sources !== sourcesFingerprint(found)) return false;
+  return [...found.compiled, ...found.copied].every((source) => fs.existsSync(at(outputOf(source))));
+}
+
+/** undefined when there is no native module to build. */
+function nativeFingerprint() {
+  if (nativeWish === 'off' || !fs.existsSync(at('native', 'Cargo.toml'))) return undefined;
+  const files = filesBelow('native', ['target', 'node_modules']).filter((file) => /\.(rs|toml|c|h)$/.test(file));
+  return fingerprint([...files, 'Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml'], process.platform, process.arch);
+}
+
+function nativeModules() {
+  return filesBelow('native', ['target', 'node_modules']).filter((file) => file.endsWith('.node'));
+}
+
+/** What is still to be done, and why; nothing of it is done here. */
+function look() {
+  const record = readJson(RECORD);
+  const native = nativeFingerprint();
+  const nativeDone = record?.native === native && nativeModules().length > 0;
+  return {
+    record,
+    install: !installed(),
+    build: !built(record, sources()),
+    native: native !== undefined && !nativeDone ? native : undefined,
+    nativeFailedBefore: native !== undefined && record?.nativeFailed === native,
+  };
+}
+
+// ---- doing it --------------------------------------------------------------------------------------------------
+
+const children = new Set();
+
+/**
+ * Runs a command with its output gathered and shown only when it fails (or at once, in CI).
+ * Returns its exit code; 127 when it could not be started.
+ */
+function run(command, args, env = {}) {
+  return new Promise((done) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      shell: process.platform === 'win32' && !path.isAbsolute(command),
+    });
+    children.add(child);
+    const output = [];
+    const take = (chunk) => (loud ? process.stderr.write(chunk) : output.push(chunk));
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    child.on('error', (error) => {
+      children.delete(child);
+      done({ code: 127, output: error.message });
+    });
+    child.on('close', (code) => {
+      children.delete(child);
+      done({ code: code ?? 1, output: Buffer.concat(output).toString().trim() });
+    });
+  });
+}
+
+/** The program of an installed package, run by this very Node: no PATH, no shell. */
+function packageProgram(name, program = name) {
+  const bin = readJson(at('node_modules', name, 'package.json'))?.bin;
+  const file = typeof bin === 'string' ? bin : bin?.[program];
+  if (!file)
+    throw new PrepareFailure(`The package ${name} is not installed properly. Delete node_modules and try again.`);
+  return at('node_modules', name, file);
+}
+
+async function install() {
+  const again = fs.existsSync(at('node_modules'));
+  say(again ? 'dependencies have changed, installing them …' : 'installing dependencies …');
+  // Scripts of dependencies stay off: nothing that trunkline uses needs one.
+  const args = ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund'];
+  const npm = process.env.npm_execpath;
+  const result =
+    npm && /npm-cli\.c?js$/.test(npm) ? await run(process.execPath, [npm, ...args]) : await run('npm', args);
+  if (result.code !== 0) {
+    throw new PrepareFailure(
+      `${result.output}\nnpm ci failed. Check the network and the registry settings of npm, then try again.`,
+    );
+  }
+}
+
+async function build() {
+  const found = sources();
+  const mark = sourcesFingerprint(found);
+  const information = at('dist', '.tsbuildinfo');
+  // The compiler leaves out what it believes to have written already.
+  if (!found.compiled.every((source) => fs.existsSync(at(outputOf(source))))) fs.rmSync(information, { force: true });
+  say('building …');
+  const result = await run(process.execPath, [packageProgram('typescript', 'tsc'), '-p', 'tsconfig.json']);
+  if (result.code !== 0) {
+    throw new PrepareFailure(`${result.output}\nThe build failed: correct the errors above and try again.`);
+  }
+  removeOrphans(found);
+  for (const file of found.copied) {
+    fs.mkdirSync(path.dirname(at(outputOf(file))), { recursive: true });
+    fs.copyFileSync(at(file), at(outputOf(file)));
+  }
+  linkProgram();
+  return mark;
+}
+
+/** Output whose source is gone would still be imported, and hide that it is gone. */
+function removeOrphans({ compiled, copied }) {
+  const wanted = new Set(copied.map(outputOf));
+  for (const source of compiled) {
+    const output = outputOf(source);
+    for (const end of ['.js', '.js.map', '.d.ts', '.d.ts.map']) wanted.add(output.replace(/\.js$/, end));
+  }
+  for (const folder of ['src', 'bench']) {
+    for (const file of filesBelow(path.join('dist', folder))) {
+      if (!wanted.has(file)) fs.rmSync(at(file), { force: true });
+    }
+  }
+}
+
+/** npm links the programs of dependencies, but not the package's own: this makes it one for scripts in the checkout. */
+function linkProgram() {
+  if (!fs.existsSync(MAIN)) return;
+  fs.chmodSync(MAIN, 0o755);
+  if (process.platform === 'win32') return;
+  const link = at('node_modules', '.bin', 'trunkline');
+  fs.mkdirSync(path.dirname(link), { recursive: true });
+  fs.rmSync(link, { force: true });
+  fs.symlinkSync(path.relative(path.dirname(link), MAIN), link);
+}
+
+/** Returns what is to be recorded. Without a module trunkline runs on its JavaScript path, so failing is no disaster. */
+async function buildNative(mark, failedBefore) {
+  const must = loud || nativeWish === 'require';
+  if ((await run('cargo', ['--version'])).code !== 0) {
+    if (nativeWish === 'require') {
+      throw new PrepareFailure('TRUNKLINE_NATIVE=require needs a Rust toolchain (cargo), and none was found in PATH.');
+    }
+    say('no Rust toolchain: using the JavaScript path');
+    return {};
+  }
+  if (failedBefore && !must) {
+    say('the native module did not build and has not changed since: using the JavaScript path');
+    return { nativeFailed: mark };
+  }
+  say('building the native module …');
+  const result = await run(process.execPath, [
+    packageProgram('@napi-rs/cli', 'napi'),
+    'build',
+    '--release',
+    '--platform',
+    '--no-js',
+    ...['--manifest-path', path.join('native', 'Cargo.toml')],
+    ...['--output-dir', 'native'],
+  ]);
+  if (result.code === 0 && nativeModules().length > 0) return { native: mark };
+  const why = result.output || 'it made no .node file';
+  if (must) throw new PrepareFailure(`${why}\nThe native module did not build.`);
+  say(`${why}\ntrunkline: the native module did not build: using the JavaScript path`);
+  return { nativeFailed: mark };
+}
+
+function writeRecord(record) {
+  fs.mkdirSync(path.dirname(RECORD), { recursive: true });
+  const draft = `${RECORD}.${process.pid}`;
+  fs.writeFileSync(draft, JSON.stringify(record));
+  fs.renameSync(draft, RECORD);
+}
+
+// ---- one at a time ---------------------------------------------------------------------------------------------
+
+const lockText = JSON.stringify({ pid: process.pid, host: os.hostname(), token: Math.random() });
+let held = false;
+
+function readLock() {
+  try {
+    return { text: fs.readFileSync(LOCK, 'utf8'), touchedMs: fs.statSync(LOCK).mtimeMs };
+  } catch {
+    return undefined;
+  }
+}
+
+function alive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+function isStale(lock) {
+  if (Date.now() - lock.touchedMs > LOCK_STALE_MS) return true;
+  try {
+    const { pid, host } = JSON.parse(lock.text);
+    return host === os.hostname() && !alive(pid);
+  } catch {
+    // Its maker is between creating and filling it; the age decides.
+    return false;
+  }
+}
+
+/** Takes a stale lock out of the way. Another process may have done so first and hold a new one: that is put back. */
+function breakLock(lock) {
+  const aside = `${LOCK}.${process.pid}`;
+  try {
+    fs.renameSync(LOCK, aside);
+    if (fs.readFileSync(aside, 'utf8') !== lock.text) fs.linkSync(aside, LOCK);
+  } catch {
+    // Gone or replaced meanwhile: the next turn of the loop looks again.
+  }
+  fs.rmSync(aside, { force: true });
+}
+
+async function takeLock() {
+  for (let waits = 0; ; waits++) {
+    try {
+      fs.writeFileSync(LOCK, lockText, { flag: 'wx' });
+      held = true;
+      const touch = setInterval(() => {
+        const now = new Date();
+        fs.utimes(LOCK, now, now, () => {});
+      }, LOCK_TOUCH_MS);
+      touch.unref();
+      return;
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const lock = readLock();
+    if (lock && isStale(lock)) {
+      breakLock(lock);
+      continue;
+    }
+    if (waits === 5) say('another process is preparing this checkout, waiting for it …');
+    await new Promise((resume) => setTimeout(resume, 200));
+  }
+}
+
+function releaseLock() {
+  if (held && readLock()?.text === lockText) fs.rmSync(LOCK, { force: true });
+  held = false;
+}
+
+// ---- and go ----------------------------------------------------------------------------------------------------
+
+async function prepare() {
+  const first = look();
+  if (!first.install && !first.build && !first.native) return;
+  await takeLock();
+  // Whoever held the lock may have done it all.
+  if (look().install) await install();
+  const { record, build: toBuild, native, nativeFailedBefore } = look();
+  const next = { ...record };
+  if (toBuild) {
+    next.sources = await build();
+    writeRecord(next);
+  }
+  if (native) {
+    delete next.native;
+    delete next.nativeFailed;
+    Object.assign(next, await buildNative(native, nativeFailedBefore));
+    writeRecord(next);
+  }
+}
+
+process.on('exit', releaseLock);
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+]) {
+  process.on(signal, () => {
+    for (const child of children) child.kill(signal);
+    process.exit(code);
+  });
+}
+
+try {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    throw new PrepareFailure(`trunkline needs Node 20.19 or later; this is ${process.versions.node}.`);
+  }
+  await prepare();
+} catch (error) {
+  say(error instanceof PrepareFailure ? error.message : (error?.stack ?? String(error)));
+  process.exitCode = 1;
+}
