@@ -1,0 +1,39 @@
+/** Above this share of places missed the hold is wide. */
+export const WIDEN_ABOVE = 0.05;
+/** Below this share it is narrow again. Half of the other, so that a loss of about 5 % does not make it flap. */
+export const NARROW_BELOW = 0.025;
+/** Weight of one place in the running share: that of a window of some 200 places, 4 s of 20 ms packets. */
+const WEIGHT = 1 / 100;
+
+/**
+ * Decides for each lane between the two holds, by the share of places whose packet was not there when its time was
+ * up. The share is what the *narrow* hold makes of the traffic: a packet that only the wide hold has saved counts as
+ * missed, or the wide hold would cure the loss that it is needed for, go away, and bring it back every few seconds.
+ */
+export class HoldControl {
+  readonly #missedShare: Float64Array;
+  readonly #wide: Uint8Array;
+
+  constructor(lanes: number) {
+    this.#missedShare = new Float64Array(lanes);
+    this.#wide = new Uint8Array(lanes);
+  }
+
+  open(lane: number): void {
+    this.#missedShare[lane] = 0;
+    this.#wide[lane] = 0;
+  }
+
+  isWide(lane: number): boolean {
+    return this.#wide[lane] === 1;
+  }
+
+  /** One place in the order of the lane was decided. */
+  place(lane: number, missed: 0 | 1): void {
+    const before = this.#missedShare[lane] as number;
+    const share = before + (missed - before) * WEIGHT;
+    this.#missedShare[lane] = share;
+    if (share > WIDEN_ABOVE) this.#wide[lane] = 1;
+    else if (share < NARROW_BELOW) this.#wide[lane] = 0;
+  }
+}

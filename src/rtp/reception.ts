@@ -1,0 +1,269 @@
+import type { ReceptionCounts } from '../core/events.js';
+import { LIMITS } from '../core/limits.js';
+import { US_PER_SECOND } from '../core/units.js';
+
+/** RFC 3550 A.1: a step forward of this many numbers or more is no mere gap. */
+export const MAX_DROPOUT = 3000;
+/** RFC 3550 A.1: a step back of this many numbers or more is no mere misorder. */
+export const MAX_MISORDER = 100;
+/** How many numbers back the history of a lane tells a late packet from a duplicate. A power of two. */
+export const HISTORY_PACKETS = 2048;
+/** The longest packet that any codec makes (RFC 6716: 120 ms); what is longer is a pause between packets. */
+export const MAX_PACKET_SECONDS = 0.12;
+
+/** What a packet is to its lane, by its number. */
+export const VERDICT = {
+  /** Higher than all before it. */
+  AHEAD: 0,
+  /** Lower than the highest, and not seen before. */
+  BEHIND: 1,
+  DUPLICATE: 2,
+  /** Out of all order: a restart if the next packet confirms it, else nothing. */
+  STRANGE: 3,
+  /** The numbering begins here, without need of a confirmation. */
+  BEGIN: 4,
+} as const;
+export type Verdict = (typeof VERDICT)[keyof typeof VERDICT];
+
+const PHASE = { NEW: 0, RUNNING: 1, RESUMING: 2 } as const;
+
+const HISTORY_WORDS = HISTORY_PACKETS / 32;
+
+/**
+ * Reception statistics of every lane: validity of sequence numbers and restarts (RFC 3550 A.1), loss (A.3),
+ * interarrival jitter (A.8), all over unwrapped numbers.
+ *
+ * An *epoch* is a run of one numbering; a sender that restarts begins another. What is due is, of each epoch, every
+ * number from the lowest to the highest received. Each is counted as received once, however late it comes, so that
+ * lost = due − received is at any moment what never arrived.
+ *
+ * Beyond A.1, timestamps bear witness: a number far back, but missing in the history and with a timestamp that fits,
+ * is a very late packet and no restart; a number just behind with a timestamp that does not fit is no duplicate.
+ * A packet whose number can be neither placed nor confirmed as a restart counts as a duplicate, the one reading that
+ * leaves received + lost = due: that includes a packet later than the history reaches.
+ */
+export class Reception {
+  readonly #phase: Uint8Array;
+  readonly #clockRate: Float64Array;
+  readonly #highest: Float64Array;
+  readonly #lowest: Float64Array;
+  /** Of the packet with the highest number. */
+  readonly #highestTimestamp: Float64Array;
+  /** Ticks between the two latest packets with consecutive numbers; 0 while unknown. */
+  readonly #packetTicks: Float64Array;
+  /** Arrival less timestamp, in microseconds; NaN when the next packet has none to be compared with. */
+  readonly #transitUs: Float64Array;
+  readonly #lastArrivalUs: Float64Array;
+  readonly #jitterUs: Float64Array;
+  /** Due in the epochs before this one. */
+  readonly #duePast: Float64Array;
+  readonly #received: Float64Array;
+  readonly #bytes: Float64Array;
+  readonly #late: Float64Array;
+  readonly #duplicate: Float64Array;
+  readonly #reordered: Float64Array;
+  readonly #dropped: Float64Array;
+  /** One bit a number, HISTORY_PACKETS a lane: received, of the numbers up to the highest. */
+  readonly #history: Int32Array;
+
+  constructor(lanes: number) {
+    this.#phase = new Uint8Array(lanes);
+    this.#clockRate = new Float64Array(lanes);
+    this.#highest = new Float64Array(lanes);
+    this.#lowest = new Float64Array(lanes);
+    this.#highestTimestamp = new Float64Array(lanes);
+    this.#packetTicks = new Float64Array(lanes);
+    this.#transitUs = new Float64Array(lanes);
+    this.#lastArrivalUs = new Float64Array(lanes);
+    this.#jitterUs = new Float64Array(lanes);
+    this.#duePast = new Float64Array(lanes);
+    this.#received = new Float64Array(lanes);
+    this.#bytes = new Float64Array(lanes);
+    this.#late = new Float64Array(lanes);
+    this.#duplicate = new Float64Array(lanes);
+    this.#reordered = new Float64Array(lanes);
+    this.#dropped = new Float64Array(lanes);
+    this.#history = new Int32Array(lanes * HISTORY_WORDS);
+  }
+
+  /** @param clockRate RTP timestamp units a second. */
+  open(lane: number, clockRate: number): void {
+    this.#phase[lane] = PHASE.NEW;
+    this.#clockRate[lane] = clockRate;
+    this.#packetTicks[lane] = 0;
+    this.#jitterUs[lane] = 0;
+    this.#duePast[lane] = 0;
+    this.#received[lane] = 0;
+    this.#bytes[lane] = 0;
+    this.#late[lane] = 0;
+    this.#duplicate[lane] = 0;
+    this.#reordered[lane] = 0;
+    this.#dropped[lane] = 0;
+  }
+
+  /** The connection broke: whatever number comes next goes on or begins anew, but is never a matter of order. */
+  interrupted(lane: number): void {
+    if (this.#phase[lane] === PHASE.RUNNING) this.#phase[lane] = PHASE.RESUMING;
+  }
+
+  /** What a packet is; counts nothing. `sequence` and `timestamp` are unwrapped. */
+  judge(lane: number, sequence: number, timestamp: number, arrivalUs: number): Verdict {
+    const ahead = sequence - (this.#highest[lane] as number);
+    if (this.#phase[lane] !== PHASE.RUNNING) {
+      if (this.#phase[lane] === PHASE.NEW) return VERDICT.BEGIN;
+      return this.#goesOn(lane, ahead, timestamp, arrivalUs, true) ? VERDICT.AHEAD : VERDICT.BEGIN;
+    }
+    if (ahead > 0) {
+      if (ahead < MAX_DROPOUT || this.#goesOn(lane, ahead, timestamp, arrivalUs, false)) return VERDICT.AHEAD;
+      return VERDICT.STRANGE;
+    }
+    if (-ahead >= HISTORY_PACKETS || !this.fits(lane, sequence, timestamp)) return VERDICT.STRANGE;
+    if (!this.#seen(lane, sequence)) return VERDICT.BEHIND;
+    // Far back and seen already: a copy, or a sender that has begun again at the same numbers and timestamps.
+    return -ahead < MAX_MISORDER ? VERDICT.DUPLICATE : VERDICT.STRANGE;
+  }
+
+  /** Whether a number behind the highest has a timestamp that it could have had in this epoch, pauses allowed for. */
+  fits(lane: number, sequence: number, timestamp: number): boolean {
+    const back = (this.#highest[lane] as number) - sequence;
+    const ticksBack = (this.#highestTimestamp[lane] as number) - timestamp;
+    const rate = this.#clockRate[lane] as number;
+    return back >= 0 && ticksBack >= 0 && ticksBack <= rate * (back * MAX_PACKET_SECONDS + LIMITS.maxHoleSeconds);
+  }
+
+  /** Counts the first packet of an epoch. */
+  begin(lane: number, sequence: number, timestamp: number, arrivalUs: number, bytes: number): void {
+    if (this.#phase[lane] !== PHASE.NEW) {
+      this.#duePast[lane] = (this.#duePast[lane] as number) + this.#dueNow(lane);
+    }
+    this.#phase[lane] = PHASE.RUNNING;
+    this.#lowest[lane] = sequence;
+    this.#highest[lane] = sequence;
+    this.#highestTimestamp[lane] = timestamp;
+    this.#transitUs[lane] = Number.NaN;
+    this.#history.fill(0, lane * HISTORY_WORDS, (lane + 1) * HISTORY_WORDS);
+    this.#mark(lane, sequence);
+    this.#count(lane, timestamp, arrivalUs, bytes);
+  }
+
+  /** Counts a packet that was judged AHEAD. */
+  ahead(lane: number, sequence: number, timestamp: number, arrivalUs: number, bytes: number): void {
+    const highest = this.#highest[lane] as number;
+    if (sequence === highest + 1) {
+      const ticks = timestamp - (this.#highestTimestamp[lane] as number);
+      if (ticks > 0 && ticks <= (this.#clockRate[lane] as number) * MAX_PACKET_SECONDS) this.#packetTicks[lane] = ticks;
+    } else {
+      this.#forget(lane, highest + 1, sequence);
+    }
+    if (this.#phase[lane] === PHASE.RESUMING) {
+      this.#phase[lane] = PHASE.RUNNING;
+      this.#transitUs[lane] = Number.NaN;
+    }
+    this.#highest[lane] = sequence;
+    this.#highestTimestamp[lane] = timestamp;
+    this.#mark(lane, sequence);
+    this.#count(lane, timestamp, arrivalUs, bytes);
+  }
+
+  /** Counts a packet that was judged BEHIND. */
+  behind(lane: number, sequence: number, timestamp: number, arrivalUs: number, bytes: number): void {
+    // One that comes before the first: the epoch began earlier than it seemed.
+    if (sequence < (this.#lowest[lane] as number)) this.#lowest[lane] = sequence;
+    this.#reordered[lane] = (this.#reordered[lane] as number) + 1;
+    this.#mark(lane, sequence);
+    this.#count(lane, timestamp, arrivalUs, bytes);
+  }
+
+  duplicate(lane: number): void {
+    this.#duplicate[lane] = (this.#duplicate[lane] as number) + 1;
+  }
+
+  /** A packet that was counted as received came after its place had been given up. */
+  late(lane: number): void {
+    this.#late[lane] = (this.#late[lane] as number) + 1;
+  }
+
+  dropped(lane: number): void {
+    this.#dropped[lane] = (this.#dropped[lane] as number) + 1;
+  }
+
+  received(lane: number): number {
+    return this.#received[lane] as number;
+  }
+
+  counts(lane: number): ReceptionCounts {
+    const received = this.#received[lane] as number;
+    const due = (this.#duePast[lane] as number) + (this.#phase[lane] === PHASE.NEW ? 0 : this.#dueNow(lane));
+    return {
+      packetsReceived: received,
+      bytesReceived: this.#bytes[lane] as number,
+      packetsLost: due - received,
+      packetsLate: this.#late[lane] as number,
+      packetsDuplicate: this.#duplicate[lane] as number,
+      packetsReordered: this.#reordered[lane] as number,
+      jitterUs: this.#jitterUs[lane] as number,
+      packetsDropped: this.#dropped[lane] as number,
+    };
+  }
+
+  #dueNow(lane: number): number {
+    return (this.#highest[lane] as number) - (this.#lowest[lane] as number) + 1;
+  }
+
+  /**
+   * Whether a jump forward is the same numbering after an outage: the timestamp has gone on for as long as nothing
+   * was heard and leaves room for the packets between. After an interruption the source may also have stood still
+   * meanwhile; then timestamp and number must have gone on alike.
+   */
+  #goesOn(lane: number, ahead: number, timestamp: number, arrivalUs: number, resuming: boolean): boolean {
+    const ticks = timestamp - (this.#highestTimestamp[lane] as number);
+    const rate = this.#clockRate[lane] as number;
+    const packetTicks = this.#packetTicks[lane] as number;
+    if (ahead <= 0 || ticks <= 0 || ticks < (ahead * packetTicks) / 4) return false;
+    const elapsedTicks = ((arrivalUs - (this.#lastArrivalUs[lane] as number)) * rate) / US_PER_SECOND;
+    if (Math.abs(ticks - elapsedTicks) <= Math.max(rate, elapsedTicks / 4)) return true;
+    return resuming && ahead < MAX_DROPOUT && ticks <= ahead * rate * MAX_PACKET_SECONDS;
+  }
+
+  // RFC 3550 A.8 over every packet received, in the order of arrival. A step beyond the longest hole is a sender
+  // that has set its clock; it is no jitter.
+  #count(lane: number, timestamp: number, arrivalUs: number, bytes: number): void {
+    this.#received[lane] = (this.#received[lane] as number) + 1;
+    this.#bytes[lane] = (this.#bytes[lane] as number) + bytes;
+    this.#lastArrivalUs[lane] = arrivalUs;
+    const transitUs = arrivalUs - (timestamp * US_PER_SECOND) / (this.#clockRate[lane] as number);
+    const stepUs = Math.abs(transitUs - (this.#transitUs[lane] as number));
+    this.#transitUs[lane] = transitUs;
+    if (stepUs <= LIMITS.maxHoleSeconds * US_PER_SECOND) {
+      const jitterUs = this.#jitterUs[lane] as number;
+      this.#jitterUs[lane] = jitterUs + (stepUs - jitterUs) / 16;
+    }
+  }
+
+  // Bitwise operators take a double modulo 2^32, so that the low bits are right for any unwrapped number, negative
+  // ones included.
+  #seen(lane: number, sequence: number): boolean {
+    const bit = sequence & (HISTORY_PACKETS - 1);
+    return ((this.#history[lane * HISTORY_WORDS + (bit >> 5)] as number) & (1 << (bit & 31))) !== 0;
+  }
+
+  #mark(lane: number, sequence: number): void {
+    const bit = sequence & (HISTORY_PACKETS - 1);
+    const word = lane * HISTORY_WORDS + (bit >> 5);
+    // The places of a history are used again every HISTORY_PACKETS numbers; forget() has cleared what was passed over.
+    this.#history[word] = (this.#history[word] as number) | (1 << (bit & 31));
+  }
+
+  /** Clears the numbers from `from` up to, not including, `to`. */
+  #forget(lane: number, from: number, to: number): void {
+    if (to - from >= HISTORY_PACKETS) {
+      this.#history.fill(0, lane * HISTORY_WORDS, (lane + 1) * HISTORY_WORDS);
+      return;
+    }
+    for (let sequence = from; sequence < to; sequence++) {
+      const bit = sequence & (HISTORY_PACKETS - 1);
+      const word = lane * HISTORY_WORDS + (bit >> 5);
+      this.#history[word] = (this.#history[word] as number) & ~(1 << (bit & 31));
+    }
+  }
+}
