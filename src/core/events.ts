@@ -9,6 +9,9 @@ export type EndReason = 'ended' | 'unsubscribed' | 'stopped' | 'lost' | 'error' 
 /** What a span of a recording is. */
 export type SpanState = 'speech' | 'silence' | 'lost' | 'paused' | 'discarded';
 
+/** Spans without audio by somebody's decision. */
+export type MarkedState = 'paused' | 'discarded';
+
 /** What is known of a stream when it opens. */
 export interface StreamInfo {
   /** Index in the stream table; may be used again after the stream has ended. */
@@ -70,6 +73,8 @@ export interface FrameView {
   readonly isSilent: boolean;
   /** Made up in place of a packet that was lost, late or could not be decoded. */
   readonly concealed: boolean;
+  /** The packet never arrived in time; `concealed` is true as well. */
+  readonly lost: boolean;
   readonly decodeError: boolean;
   /** Arrival of the packet, microseconds of core/clock. */
   readonly arrivalUs: number;
@@ -90,10 +95,27 @@ export interface SilenceEdge {
   readonly positionSamples: number;
 }
 
+/** A stretch of one channel's time line that has no audio, and why. */
+export interface MarkedSpan {
+  readonly info: StreamInfo;
+  readonly channel: Channel;
+  readonly state: MarkedState;
+  readonly startSamples: number;
+  readonly lengthSamples: number;
+}
+
+export type PcmWish = 'none' | 'speech' | 'all';
+
 /** Something that takes what the engine puts out. Called on the main thread; must not block and must not throw. */
 export interface FrameSink {
+  /**
+   * Which of a stream's frames this sink wants with their samples; `none` when absent. Asked when the stream opens and
+   * at Engine.refreshWants(); frames without samples still come.
+   */
+  wantsPcm?(info: StreamInfo): PcmWish;
   streamOpened?(info: StreamInfo): void;
   frame?(frame: FrameView): void;
   silenceEdge?(edge: SilenceEdge): void;
+  markedSpan?(span: MarkedSpan): void;
   streamEnded?(info: StreamInfo, summary: StreamSummary): void;
 }

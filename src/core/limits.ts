@@ -14,4 +14,12 @@ export const LIMITS = {
   maxStreams: 16_384,
   /** Bytes that a monitor may have waiting before whole frames are dropped. */
   monitorBufferBytes: 1 << 20,
+  /** Audio that an AudioHook client may send, or say that it threw away, ahead of real time. */
+  audioHookAheadSeconds: 3_600,
+  /** Event entities of one AudioHook session that wait for their turn to be sent. */
+  audioHookQueuedEntities: 64,
+  /** JSON of one AudioHook event entity; a message of several stays below 64 kB. */
+  audioHookEntityBytes: 16_384,
+  /** Nonces remembered against replay; beyond them signed requests are refused until some have expired. */
+  audioHookNonces: 65_536,
 } as const;

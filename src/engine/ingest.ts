@@ -1,6 +1,14 @@
 import type { StreamFormat } from '../core/codec.js';
-import type { EndReason } from '../core/events.js';
+import type { Channel, EndReason, MarkedState } from '../core/events.js';
 import type { PacketBatch } from './packet-batch.js';
+
+export interface StreamOptions {
+  /**
+   * The source's packets come in order and without loss, as over TCP. They pass by the jitter buffer, and their
+   * `timestamp` is their position on the stream's time line: samples from its start.
+   */
+  readonly ordered?: boolean;
+}
 
 /**
  * All that a source sees of the engine. A source opens streams, fills the batch with packets as they arrive, in any
@@ -12,11 +20,22 @@ export interface StreamIngest {
    * @throws TrunklineError STREAM_EXISTS while a stream of that id is open, LIMIT_EXCEEDED at the engine's limit,
    *   CODEC_UNSUPPORTED for a format that cannot be decoded.
    */
-  openStream(interactionId: string, format: StreamFormat): number;
+  openStream(interactionId: string, format: StreamFormat, options?: StreamOptions): number;
   /** Ends a stream: what is held in the jitter buffer is let go first, in order. Unknown streams are ignored. */
   endStream(stream: number, reason: EndReason): void;
   /** The source's connection broke; the next packets may restart their numbering. Unknown streams are ignored. */
   streamInterrupted(stream: number): void;
+  /**
+   * Of an ordered stream: from `startSamples` on, `lengthSamples` of the time line carry no audio, and why. Ends up as
+   * a marked span in the recording. `channel` −1 means every channel.
+   */
+  markSpan(
+    stream: number,
+    channel: Channel | -1,
+    state: MarkedState,
+    startSamples: number,
+    lengthSamples: number,
+  ): void;
   /** The one batch that all sources of this engine share. */
   readonly batch: PacketBatch;
   /**

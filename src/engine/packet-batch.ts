@@ -78,6 +78,8 @@ export class PayloadArena {
   // Both count bytes since the beginning; used = tail − head. Doubles hold them exactly for 285 years at 1 MB/s.
   #tail = 0;
   #head = 0;
+  /** Claims that found no room. */
+  refused = 0;
 
   constructor(memory: SharedArrayBuffer, offset: number, capacity: number) {
     this.bytes = Buffer.from(memory);
@@ -90,7 +92,10 @@ export class PayloadArena {
     let tail = this.#tail;
     const toEnd = this.#capacity - (tail % this.#capacity);
     if (maxBytes > toEnd) tail += toEnd;
-    if (tail + maxBytes - this.#head > this.#capacity) return -1;
+    if (tail + maxBytes - this.#head > this.#capacity) {
+      this.refused++;
+      return -1;
+    }
     this.#tail = tail;
     return this.#start + (tail % this.#capacity);
   }

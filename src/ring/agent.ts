@@ -6,7 +6,7 @@ import { systemClock } from '../core/clock.js';
  * a message.
  */
 export const AGENT_CONTROL = {
-  /** i32: 1 tells the agent to finish what lies in its rings and return. */
+  /** i32: 1 tells the agent to finish what lies in its rings and return, 2 to return even if it is blocked. */
   STOP: 0,
   /** i32: 1 while the agent sleeps; the waker sets it to 0 and notifies. */
   SLEEPING: 4,
@@ -20,6 +20,9 @@ export const AGENT_CONTROL = {
   RUNNING: 20,
   BYTES: 128,
 } as const;
+
+const FINISH = 1;
+const ABANDON = 2;
 
 export interface ControlPlace {
   readonly memory: SharedArrayBuffer;
@@ -45,8 +48,9 @@ export class AgentHandle {
     }
   }
 
-  stop(): void {
-    Atomics.store(this.#words, this.#base + (AGENT_CONTROL.STOP >> 2), 1);
+  /** Tells the agent to finish what lies in its rings and return; `abandon`: even if nobody makes room for it. */
+  stop(abandon = false): void {
+    Atomics.store(this.#words, this.#base + (AGENT_CONTROL.STOP >> 2), abandon ? ABANDON : FINISH);
     this.wake();
   }
 
@@ -66,8 +70,17 @@ export class AgentHandle {
   }
 }
 
+/** See Agent.doWork. */
+export const BLOCKED = -1;
+
+/** Nobody notifies of room in a ring, so a blocked agent looks again after this long. */
+const BLOCKED_MS = 1;
+
 export interface Agent {
-  /** Does what there is to do, up to a bounded share; returns how much it was, 0 for nothing. */
+  /**
+   * Does what there is to do, up to a bounded share. Returns how much it was, 0 for nothing, or BLOCKED when there is
+   * work but the next ring has no room for it.
+   */
   doWork(nowUs: number): number;
   /** Called once, when the agent was told to stop and doWork() has returned 0. */
   close(): void;
@@ -83,12 +96,18 @@ export function runAgent(agent: Agent, place: ControlPlace, idleMs: number): voi
   Atomics.store(words, base + (AGENT_CONTROL.RUNNING >> 2), 1);
   for (;;) {
     Atomics.add(words, heartbeat, 1);
-    if (agent.doWork(systemClock.nowUs()) > 0) continue;
-    if (Atomics.load(words, stop) === 1) break;
+    const done = agent.doWork(systemClock.nowUs());
+    if (done > 0) continue;
+    if (done === BLOCKED) {
+      if (Atomics.load(words, stop) === ABANDON) break;
+      Atomics.wait(words, sleeping, 0, BLOCKED_MS);
+      continue;
+    }
+    if (Atomics.load(words, stop) !== 0) break;
     // Announce the sleep, then look once more: whoever published before seeing the announcement is caught here,
     // whoever publishes after it will notify.
     Atomics.store(words, sleeping, 1);
-    if (agent.doWork(systemClock.nowUs()) > 0 || Atomics.load(words, stop) === 1) {
+    if (agent.doWork(systemClock.nowUs()) !== 0 || Atomics.load(words, stop) !== 0) {
       Atomics.store(words, sleeping, 0);
       continue;
     }

@@ -22,7 +22,7 @@
  *     +24  f64  RTP timestamp, unwrapped
  *     +32  f64  position on the stream's time line: RTP clock ticks in an input ring, samples in an output ring
  *     +40  f64  arrival, microseconds of core/clock
- *     +48  i32  LOST: duration in RTP ticks; FRAME: sample count
+ *     +48  i32  LOST: duration in RTP ticks; MARK: duration; FRAME: sample count
  *     +52  i32  FRAME: peak, 0 to 32768
  *     +56  ...  input ring: payload
  *
@@ -57,8 +57,10 @@ export const KIND = {
   CLOSE: 4,
   /** Output: one decoded or concealed frame. */
   FRAME: 5,
-  /** Output: silence began or ended at `position`; flag SILENT says which. Comes before the frame that showed it. */
+  /** Output: silence began or ended at `position`; flag SILENT says which. Follows the frame that showed it. */
   EDGE: 6,
+  /** A stretch without audio from `position` on, `DURATION` long (input: RTP ticks, output: samples); flags: MARK. */
+  MARK: 7,
 } as const;
 
 export const RECORD = {
@@ -99,6 +101,9 @@ export const FLAG = {
   /** Output: the samples were left out because nobody wants them; SAMPLE_COUNT is still right. */
   NO_PCM: 64,
 } as const;
+
+/** Why a MARK record's stretch has no audio (byte +7). */
+export const MARK = { PAUSED: 1, DISCARDED: 2 } as const;
 
 export function ringBytes(capacity: number): number {
   return RING.DATA + capacity;

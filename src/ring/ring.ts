@@ -97,6 +97,10 @@ export class RingProducer extends RingSide {
     this.#tail = (this.#tail + alignRecord(length)) | 0;
   }
 
+  get isUnpublished(): boolean {
+    return Atomics.load(this.words, this.tailWord) !== this.#tail;
+  }
+
   /** Makes every committed record visible to the consumer. True when there was something new. */
   publish(): boolean {
     if (Atomics.load(this.words, this.tailWord) === this.#tail) return false;

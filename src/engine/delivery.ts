@@ -1,0 +1,144 @@
+import type { FrameSink, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../core/events.js';
+import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
+import { RingConsumer, type RingPlace } from '../ring/ring.js';
+import { RingFrameView } from './frame-view.js';
+import type { Streams } from './streams.js';
+
+/** Records taken in one go before the event loop gets its turn. */
+const SHARE = 4096;
+
+/** The last step on the main thread: from the output rings to the sinks, in order, each record seen once. */
+export class Delivery {
+  readonly #rings: readonly RingConsumer[];
+  readonly #streams: Streams;
+  readonly #frame: RingFrameView;
+  // End of the last frame of each lane: a frame that a dying worker had published but not ticked off comes twice.
+  readonly #laneEnd: Float64Array;
+  readonly #sinks: FrameSink[] = [];
+  readonly #onEnded: (info: StreamInfo, summary: StreamSummary) => void;
+  readonly #onSinkError: (thrown: unknown) => void;
+  /** Frames that came twice because a worker died between publishing and releasing. */
+  repeated = 0;
+
+  constructor(
+    rings: readonly RingPlace[],
+    memory: SharedArrayBuffer,
+    streams: Streams,
+    maxStreams: number,
+    onEnded: (info: StreamInfo, summary: StreamSummary) => void,
+    onSinkError: (thrown: unknown) => void,
+  ) {
+    this.#rings = rings.map((place) => new RingConsumer(place));
+    this.#frame = new RingFrameView(memory);
+    this.#streams = streams;
+    this.#laneEnd = new Float64Array(maxStreams * 2);
+    this.#onEnded = onEnded;
+    this.#onSinkError = onSinkError;
+  }
+
+  addSink(sink: FrameSink): void {
+    this.#sinks.push(sink);
+  }
+
+  removeSink(sink: FrameSink): void {
+    const index = this.#sinks.indexOf(sink);
+    if (index >= 0) this.#sinks.splice(index, 1);
+  }
+
+  get sinks(): readonly FrameSink[] {
+    return this.#sinks;
+  }
+
+  isEmpty(): boolean {
+    return this.#rings.every((ring) => ring.peek() < 0);
+  }
+
+  /** Hands on what the shards have put out; returns how many records, at most SHARE a ring. */
+  drain(): number {
+    let done = 0;
+    for (const ring of this.#rings) {
+      for (let share = 0; share < SHARE; share++) {
+        const at = ring.peek();
+        if (at < 0) break;
+        this.#take(ring, at);
+        ring.release();
+        done++;
+      }
+    }
+    return done;
+  }
+
+  #take(ring: RingConsumer, at: number): void {
+    const stream = this.#streams.at(ring.view.getInt32(at + RECORD.STREAM, true));
+    if (stream === undefined) return;
+    // A sink that throws must not take the ring's other streams with it.
+    try {
+      switch (ring.view.getUint8(at + RECORD.KIND)) {
+        case KIND.FRAME:
+          this.#takeFrame(ring.view, at, stream.info);
+          break;
+        case KIND.EDGE:
+          this.#takeEdge(ring.view, at, stream.info);
+          break;
+        case KIND.OPEN:
+          this.#laneEnd.fill(0, stream.info.stream * 2, stream.info.stream * 2 + 2);
+          for (const sink of this.#sinks) sink.streamOpened?.(stream.info);
+          break;
+        case KIND.MARK:
+          this.#takeMark(ring.view, at, stream.info);
+          break;
+        case KIND.CLOSE: {
+          const from = at + RECORD.OUTPUT_HEADER_BYTES;
+          const json = Buffer.from(ring.bytes.slice(from, from + ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true)));
+          this.#takeClose(stream.info, json.toString('utf8'));
+          break;
+        }
+      }
+    } catch (thrown) {
+      this.#onSinkError(thrown);
+    }
+  }
+
+  #takeFrame(view: DataView, at: number, info: StreamInfo): void {
+    const lane = info.stream * 2 + view.getUint8(at + RECORD.CHANNEL);
+    const end = view.getFloat64(at + RECORD.POSITION, true) + view.getInt32(at + RECORD.SAMPLE_COUNT, true);
+    if (end <= (this.#laneEnd[lane] as number)) {
+      this.repeated++;
+      return;
+    }
+    this.#laneEnd[lane] = end;
+    const frame = this.#frame.show(at, info);
+    for (const sink of this.#sinks) sink.frame?.(frame);
+  }
+
+  #takeEdge(view: DataView, at: number, info: StreamInfo): void {
+    const edge: SilenceEdge = {
+      info,
+      channel: view.getUint8(at + RECORD.CHANNEL) === 0 ? 0 : 1,
+      silent: (view.getUint8(at + RECORD.FLAGS) & FLAG.SILENT) !== 0,
+      positionSamples: view.getFloat64(at + RECORD.POSITION, true),
+    };
+    for (const sink of this.#sinks) sink.silenceEdge?.(edge);
+  }
+
+  #takeMark(view: DataView, at: number, info: StreamInfo): void {
+    const span: MarkedSpan = {
+      info,
+      channel: view.getUint8(at + RECORD.CHANNEL) === 0 ? 0 : 1,
+      state: view.getUint8(at + RECORD.FLAGS) === MARK.PAUSED ? 'paused' : 'discarded',
+      startSamples: view.getFloat64(at + RECORD.POSITION, true),
+      lengthSamples: view.getInt32(at + RECORD.DURATION, true),
+    };
+    for (const sink of this.#sinks) sink.markedSpan?.(span);
+  }
+
+  #takeClose(info: StreamInfo, json: string): void {
+    // Written by this process (Engine.endStream), so its shape is known.
+    const summary = JSON.parse(json) as StreamSummary;
+    try {
+      for (const sink of this.#sinks) sink.streamEnded?.(info, summary);
+    } finally {
+      this.#onEnded(info, summary);
+    }
+  }
+}

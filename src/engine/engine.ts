@@ -1,0 +1,479 @@
+import { EventEmitter } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { type Clock, systemClock } from '../core/clock.js';
+import type { StreamFormat } from '../core/codec.js';
+import { TrunklineError } from '../core/errors.js';
+import type {
+  Channel,
+  EndReason,
+  FrameSink,
+  MarkedState,
+  ReceptionCounts,
+  StreamInfo,
+  StreamSummary,
+} from '../core/events.js';
+import { LIMITS } from '../core/limits.js';
+import { US_PER_MS } from '../core/units.js';
+import { LAYOUT_VERSION } from '../ring/layout.js';
+import { STREAM, StreamTable, WANT } from '../ring/stream-table.js';
+import { AsyncWaiter } from '../ring/waiting.js';
+import { JitterBuffer } from '../rtp/jitter-buffer.js';
+import { Timeline } from '../rtp/timeline.js';
+import { workerUrl } from '../worker/location.js';
+import { SHARD_COUNTERS, type ShardData } from '../worker/shard-data.js';
+import { Delivery } from './delivery.js';
+import type { StreamIngest, StreamOptions } from './ingest.js';
+import { type EngineMemory, layOutMemory } from './memory.js';
+import { PacketBatch, PayloadArena } from './packet-batch.js';
+import { AgentPool, type AgentTask } from './pool.js';
+import { Release } from './release.js';
+import { type Stream, Streams } from './streams.js';
+
+export interface EngineOptions {
+  /** Decoding threads; default one less than the cores, at least one. */
+  readonly shards?: number;
+  /** Streams open at one time; default 4096. */
+  readonly maxStreams?: number;
+  /** How long packets are held to be put in order; default 50. */
+  readonly jitterMs?: number;
+  /** The same while more than 5 % are lost; default 100. */
+  readonly jitterWideMs?: number;
+  /** RMS of full scale below which a channel is silent; default 0.01. */
+  readonly silenceThreshold?: number;
+  /** Length of the sliding window over which RMS is taken; default 200. */
+  readonly silenceWindowMs?: number;
+  readonly native?: 'off' | 'auto' | 'require';
+  readonly clock?: Clock;
+  /** Entry and data of the recorder's thread; given its rings and control block by the engine. */
+  readonly recorder?: RecorderAgent;
+  /** For tests that need a worker with a weakness. */
+  readonly shardEntry?: string;
+}
+
+/** What the engine must know to run a recorder: it has the thread and the rings, the sink the rest. */
+export interface RecorderAgent {
+  readonly entry: string;
+  data(memory: EngineMemory): unknown;
+}
+
+export interface EngineCounters {
+  readonly framesDecoded: number;
+  readonly decodeErrors: number;
+  readonly concealed: number;
+  readonly poisoned: number;
+  readonly recorderRefused: number;
+  readonly decodersRebuilt: number;
+  readonly shardRestarts: number;
+  readonly framesRepeated: number;
+  readonly arenaFull: number;
+  readonly unknownStream: number;
+}
+
+export interface EngineEvents {
+  restarted: [name: string, cause: string];
+  failed: [error: TrunklineError];
+  sinkError: [thrown: unknown];
+}
+
+const DEFAULTS = { maxStreams: 4096, jitterMs: 50, jitterWideMs: 100, silenceThreshold: 0.01, silenceWindowMs: 200 };
+const INPUT_RING_BYTES = 8 << 20;
+const OUTPUT_RING_BYTES = 8 << 20;
+const RECORDER_RING_BYTES = 16 << 20;
+/** Payload bytes of 100 ms of L16 at 16 kHz for each stream, within reason. */
+const ARENA_BYTES_PER_STREAM = 8 << 10;
+const ARENA_BYTES_LEAST = 4 << 20;
+const ARENA_BYTES_MOST = 64 << 20;
+/** Packets held in the jitter buffer for each stream: 100 ms of 20 ms packets on two channels, twice over. */
+const HELD_PER_STREAM = 16;
+const CLOSE_GRACE_MS = 5_000;
+
+/**
+ * The engine: packets in through StreamIngest, frames out to sinks. The main thread's part of the way is here in the
+ * order in which a packet takes it: submit() → jitter buffer → pump() → release to the shard's input ring → (the shard
+ * decodes, see worker/shard-loop.ts) → delivery from the output ring to the sinks.
+ */
+export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
+  readonly batch: PacketBatch;
+  readonly #options: EngineOptions;
+  readonly #clock: Clock;
+  readonly #memory: EngineMemory;
+  readonly #table: StreamTable;
+  readonly #streams: Streams;
+  readonly #arena: PayloadArena;
+  readonly #jitter: JitterBuffer;
+  readonly #timeline: Timeline;
+  readonly #release: Release;
+  readonly #delivery: Delivery;
+  readonly #waiter: AsyncWaiter;
+  readonly #pool: AgentPool;
+  readonly #orderedStreams: Uint8Array;
+  #timer: NodeJS.Timeout | undefined;
+  #timerDueUs = Number.POSITIVE_INFINITY;
+  #restarts = 0;
+  #unknownStream = 0;
+  #closed = false;
+
+  constructor(options: EngineOptions = {}) {
+    super();
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    const shards = options.shards ?? Math.max(1, availableParallelism() - 1);
+    const maxStreams = options.maxStreams ?? DEFAULTS.maxStreams;
+    if (!(shards >= 1 && shards <= 64) || !(maxStreams >= 1 && maxStreams <= LIMITS.maxStreams)) {
+      throw new TrunklineError('CONFIG_INVALID', `Set shards to 1–64 and maxStreams to 1–${LIMITS.maxStreams}.`);
+    }
+    this.#memory = layOutMemory({
+      shards,
+      maxStreams,
+      arenaBytes: Math.min(Math.max(maxStreams * ARENA_BYTES_PER_STREAM, ARENA_BYTES_LEAST), ARENA_BYTES_MOST),
+      inputRingBytes: INPUT_RING_BYTES,
+      outputRingBytes: OUTPUT_RING_BYTES,
+      recorderRingBytes: options.recorder === undefined ? 0 : RECORDER_RING_BYTES,
+    });
+    const { memory, arena, streamTable } = this.#memory;
+    this.#table = new StreamTable(memory, streamTable.offset, streamTable.capacity);
+    this.#streams = new Streams(maxStreams, shards);
+    this.#orderedStreams = new Uint8Array(maxStreams);
+    this.#arena = new PayloadArena(memory, arena.offset, arena.capacity);
+    this.batch = new PacketBatch(this.#arena, () => this.submit());
+    this.#jitter = new JitterBuffer({
+      lanes: maxStreams * 2,
+      packets: 2 ** Math.ceil(Math.log2(maxStreams * HELD_PER_STREAM)),
+      holdUs: (options.jitterMs ?? DEFAULTS.jitterMs) * US_PER_MS,
+      wideHoldUs: (options.jitterWideMs ?? DEFAULTS.jitterWideMs) * US_PER_MS,
+    });
+    this.#timeline = new Timeline(maxStreams * 2);
+    this.#release = new Release(this.#memory.shards, maxStreams, this.#streams, this.#timeline, (shard) =>
+      this.#pool.handle(shard).wake(),
+    );
+    this.#delivery = new Delivery(
+      this.#memory.shards.map((shard) => shard.output),
+      memory,
+      this.#streams,
+      maxStreams,
+      (info) => this.#ended(info),
+      (thrown) => this.emit('sinkError', thrown),
+    );
+    this.#waiter = new AsyncWaiter(this.#memory.outputWaiter);
+    this.#pool = new AgentPool(this.#tasks(), this.#clock);
+    this.#pool.on('restarted', (name, cause) => {
+      this.#restarts++;
+      this.emit('restarted', name, cause);
+    });
+    this.#pool.on('failed', (error) => this.emit('failed', error));
+    this.#waitForOutput();
+  }
+
+  /** Resolves when the worker threads are at work. Packets may be pushed before. */
+  ready(): Promise<void> {
+    return this.#pool.ready();
+  }
+
+  // ---- StreamIngest: what sources call
+
+  openStream(interactionId: string, format: StreamFormat, options: StreamOptions = {}): number {
+    if (this.#closed) throw new TrunklineError('ENGINE_CLOSED', 'This engine is closed; create another.');
+    this.submit();
+    const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs());
+    const index = stream.info.stream;
+    this.#orderedStreams[index] = stream.ordered ? 1 : 0;
+    this.#table.assign(index, {
+      shard: stream.shard,
+      codec: stream.codec,
+      clockRate: format.clockRate,
+      sampleRate: format.sampleRate,
+      channels: format.channels,
+      wants: this.#wantsOf(stream.info),
+    });
+    for (const lane of lanesOf(stream)) {
+      this.#jitter.openLane(lane, format.clockRate);
+      this.#timeline.openLane(lane, format.clockRate);
+    }
+    this.#release.open(index);
+    this.#release.publish();
+    return index;
+  }
+
+  endStream(index: number, reason: EndReason): void {
+    const stream = this.#streams.at(index);
+    if (stream === undefined || stream.ending) return;
+    this.submit();
+    const nowUs = this.#clock.nowUs();
+    for (const lane of lanesOf(stream)) this.#jitter.flushLane(lane, nowUs, this.#release);
+    const summary: StreamSummary = { ...this.countsOf(stream), endReason: reason, endedAtMs: this.#clock.wallMs() };
+    for (const lane of lanesOf(stream)) {
+      this.#jitter.closeLane(lane);
+      this.#timeline.closeLane(lane);
+    }
+    this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
+    this.#streams.end(stream);
+    this.#release.close(index, summary);
+    this.#release.publish();
+  }
+
+  streamInterrupted(index: number): void {
+    const stream = this.#streams.at(index);
+    if (stream === undefined || stream.ending) return;
+    this.submit();
+    for (const lane of lanesOf(stream)) this.#jitter.interrupted(lane);
+  }
+
+  markSpan(
+    index: number,
+    channel: Channel | -1,
+    state: MarkedState,
+    startSamples: number,
+    lengthSamples: number,
+  ): void {
+    const stream = this.#streams.at(index);
+    if (stream === undefined || stream.ending || !stream.ordered) return;
+    this.submit();
+    for (const lane of lanesOf(stream)) {
+      if (channel === -1 || channel === (lane & 1)) this.#release.mark(lane, state, startSamples, lengthSamples);
+    }
+    this.#schedule();
+  }
+
+  submit(): void {
+    const { batch } = this;
+    const count = batch.count;
+    if (count === 0) return;
+    batch.count = 0;
+    for (let i = 0; i < count; i++) {
+      const index = batch.stream[i] as number;
+      const stream = this.#streams.at(index);
+      const channel = batch.channel[i] as number;
+      if (stream === undefined || stream.ending || channel >= stream.info.channels) {
+        this.#unknownStream++;
+        continue;
+      }
+      const lane = index * 2 + channel;
+      const sequence = batch.sequence[i] as number;
+      const timestamp = batch.timestamp[i] as number;
+      const arrivalUs = batch.arrivalUs[i] as number;
+      const flags = batch.flags[i] as number;
+      const offset = batch.payloadOffset[i] as number;
+      const length = batch.payloadLength[i] as number;
+      if (this.#orderedStreams[index] === 1) {
+        this.#release.placed(lane, sequence, timestamp, timestamp, arrivalUs, flags, offset, length);
+      } else {
+        this.#jitter.insert(lane, sequence, timestamp, arrivalUs, flags, offset, length);
+      }
+    }
+    this.#schedule();
+  }
+
+  // ---- the embedder's side
+
+  addSink(sink: FrameSink): void {
+    this.#delivery.addSink(sink);
+    this.refreshWants();
+  }
+
+  removeSink(sink: FrameSink): void {
+    this.#delivery.removeSink(sink);
+    this.refreshWants();
+  }
+
+  /** Asks every sink anew which samples it wants; called when a sink's wishes have changed. */
+  refreshWants(): void {
+    for (const stream of this.#streams) this.#table.set(stream.info.stream, STREAM.WANTS, this.#wantsOf(stream.info));
+  }
+
+  streams(): StreamInfo[] {
+    return [...this.#streams].filter((stream) => !stream.ending).map((stream) => stream.info);
+  }
+
+  find(interactionId: string): StreamInfo | undefined {
+    return this.#streams.find(interactionId)?.info;
+  }
+
+  /** Reception counts of a stream so far, its channels added up. */
+  counts(index: number): ReceptionCounts | undefined {
+    const stream = this.#streams.at(index);
+    return stream && !stream.ending ? this.countsOf(stream) : undefined;
+  }
+
+  counters(): EngineCounters {
+    const sum = (field: number): number => {
+      let total = 0;
+      for (const { counters } of this.#memory.shards) {
+        total += Atomics.load(new Int32Array(counters.memory), (counters.offset + field) >> 2);
+      }
+      return total;
+    };
+    return {
+      framesDecoded: sum(SHARD_COUNTERS.FRAMES),
+      decodeErrors: sum(SHARD_COUNTERS.DECODE_ERRORS),
+      concealed: sum(SHARD_COUNTERS.CONCEALED),
+      poisoned: sum(SHARD_COUNTERS.POISONED),
+      recorderRefused: sum(SHARD_COUNTERS.RECORDER_REFUSED),
+      decodersRebuilt: sum(SHARD_COUNTERS.REBUILT),
+      shardRestarts: this.#restarts,
+      framesRepeated: this.#delivery.repeated,
+      arenaFull: this.#arena.refused,
+      unknownStream: this.#unknownStream,
+    };
+  }
+
+  /** `native` when every shard runs the Rust path, else `js`. */
+  get backend(): 'js' | 'native' {
+    const native = this.#memory.shards.every(
+      ({ counters }) =>
+        Atomics.load(new Int32Array(counters.memory), (counters.offset + SHARD_COUNTERS.NATIVE) >> 2) === 1,
+    );
+    return native ? 'native' : 'js';
+  }
+
+  get shardCount(): number {
+    return this.#memory.shards.length;
+  }
+
+  /** Ends a shard's thread as a crash would. For tests and drills. */
+  killShard(shard: number): void {
+    this.#pool.kill(shard);
+  }
+
+  /** Ends every stream with reason `stopped`, waits until all frames are delivered, and stops the threads. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    for (const stream of [...this.#streams]) this.endStream(stream.info.stream, 'stopped');
+    this.#closed = true;
+    const deadlineUs = this.#clock.nowUs() + CLOSE_GRACE_MS * US_PER_MS;
+    while (this.#streams.size > 0 && this.#clock.nowUs() < deadlineUs) {
+      this.#pump();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    clearTimeout(this.#timer);
+    await this.#pool.close(CLOSE_GRACE_MS);
+    this.#delivery.drain();
+    this.#waiter.release();
+  }
+
+  // ---- the pump
+
+  /** Lets go what is due, shows it to the shards, and delivers what they have put out. */
+  #pump(): void {
+    // Everything that has arrived must be in the jitter buffer before the arena is freed up to its oldest packet.
+    this.submit();
+    const nowUs = this.#clock.nowUs();
+    this.#jitter.advance(nowUs, this.#release);
+    this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
+    this.#release.publish();
+    this.#delivery.drain();
+  }
+
+  #schedule(): void {
+    const dueUs = this.#release.isUnpublished ? 0 : this.#jitter.nextDueUs();
+    if (dueUs === Number.POSITIVE_INFINITY || dueUs >= this.#timerDueUs) return;
+    clearTimeout(this.#timer);
+    this.#timerDueUs = dueUs;
+    this.#timer = setTimeout(this.#onTimer, Math.max(1, Math.ceil((dueUs - this.#clock.nowUs()) / US_PER_MS)));
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timerDueUs = Number.POSITIVE_INFINITY;
+    this.#pump();
+    this.#schedule();
+  };
+
+  #waitForOutput(): void {
+    while (!this.#closed) {
+      if (
+        this.#waiter.arm(
+          () => this.#delivery.isEmpty(),
+          () => {
+            this.#delivery.drain();
+            this.#waitForOutput();
+          },
+        )
+      ) {
+        return;
+      }
+      this.#delivery.drain();
+    }
+  }
+
+  #ended(info: StreamInfo): void {
+    const stream = this.#streams.at(info.stream);
+    if (stream !== undefined) this.#streams.free(stream);
+  }
+
+  #wantsOf(info: StreamInfo): number {
+    let wants = this.#options.recorder === undefined ? 0 : WANT.RECORDING;
+    for (const sink of this.#delivery.sinks) {
+      const wish = sink.wantsPcm?.(info) ?? 'none';
+      if (wish !== 'none') wants |= WANT.SPEECH_PCM;
+      if (wish === 'all') wants |= WANT.SILENT_PCM;
+    }
+    return wants;
+  }
+
+  private countsOf(stream: Stream): ReceptionCounts {
+    const sum: ReceptionCounts = {
+      packetsReceived: 0,
+      bytesReceived: 0,
+      packetsLost: 0,
+      packetsLate: 0,
+      packetsDuplicate: 0,
+      packetsReordered: 0,
+      jitterUs: 0,
+      packetsDropped: 0,
+    };
+    for (const lane of lanesOf(stream)) {
+      const counts = this.#jitter.counts(lane);
+      sum.packetsReceived += counts.packetsReceived;
+      sum.bytesReceived += counts.bytesReceived;
+      sum.packetsLost += counts.packetsLost;
+      sum.packetsLate += counts.packetsLate;
+      sum.packetsDuplicate += counts.packetsDuplicate;
+      sum.packetsReordered += counts.packetsReordered;
+      sum.jitterUs = Math.max(sum.jitterUs, counts.jitterUs);
+      sum.packetsDropped += counts.packetsDropped + (this.#release.dropped[lane] as number);
+    }
+    return sum;
+  }
+
+  #tasks(): AgentTask[] {
+    const { memory, shards, streamTable, outputWaiter } = this.#memory;
+    const tasks: AgentTask[] = shards.map((places, shard) => ({
+      name: `shard ${shard}`,
+      entry: this.#options.shardEntry ?? workerUrl('worker/entry'),
+      control: places.control,
+      stage: 0,
+      data: {
+        layoutVersion: LAYOUT_VERSION,
+        shard,
+        memory,
+        control: places.control,
+        counters: places.counters,
+        input: places.input,
+        output: places.output,
+        ...(places.recorder === undefined ? {} : { recorder: places.recorder }),
+        streamTable,
+        outputWaiter,
+        silence: {
+          threshold: this.#options.silenceThreshold ?? DEFAULTS.silenceThreshold,
+          windowMs: this.#options.silenceWindowMs ?? DEFAULTS.silenceWindowMs,
+        },
+        native: this.#options.native ?? 'auto',
+      } satisfies ShardData,
+    }));
+    const { recorder } = this.#options;
+    if (recorder !== undefined) {
+      tasks.push({
+        name: 'recorder',
+        entry: recorder.entry,
+        control: this.#memory.recorderControl,
+        stage: 1,
+        data: recorder.data(this.#memory),
+      });
+    }
+    return tasks;
+  }
+}
+
+function lanesOf(stream: Stream): readonly number[] {
+  const first = stream.info.stream * 2;
+  return stream.info.channels === 2 ? [first, first + 1] : [first];
+}

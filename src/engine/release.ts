@@ -1,0 +1,173 @@
+import type { MarkedState } from '../core/events.js';
+import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
+import { RingLink } from '../ring/link.js';
+import type { JitterOutput } from '../rtp/jitter-buffer.js';
+import type { Timeline } from '../rtp/timeline.js';
+import type { ShardPlaces } from './memory.js';
+import type { Streams } from './streams.js';
+
+const textEncoder = new TextEncoder();
+
+/**
+ * What leaves the jitter buffer goes into the input ring of its stream's shard, with its place on the time line. A
+ * ring that is full refuses: the packet is dropped and counted for its lane.
+ */
+export class Release implements JitterOutput {
+  readonly #links: readonly RingLink[];
+  readonly #wake: (shard: number) => void;
+  readonly #streams: Streams;
+  readonly #timeline: Timeline;
+  // Copies of what Streams knows, where the packet path reads them without a pointer chase.
+  readonly #shardOf: Uint8Array;
+  readonly #codecOf: Uint8Array;
+  readonly dropped: Float64Array;
+
+  constructor(
+    shards: readonly ShardPlaces[],
+    maxStreams: number,
+    streams: Streams,
+    timeline: Timeline,
+    wake: (shard: number) => void,
+  ) {
+    this.#links = shards.map((shard) => new RingLink(shard.input));
+    this.#streams = streams;
+    this.#timeline = timeline;
+    this.#wake = wake;
+    this.#shardOf = new Uint8Array(maxStreams);
+    this.#codecOf = new Uint8Array(maxStreams);
+    this.dropped = new Float64Array(maxStreams * 2);
+  }
+
+  open(stream: number): void {
+    const entry = this.#streams.at(stream);
+    if (entry === undefined) return;
+    this.#shardOf[stream] = entry.shard;
+    this.#codecOf[stream] = entry.codec;
+    this.dropped.fill(0, stream * 2, stream * 2 + 2);
+    this.#control(entry.shard, KIND.OPEN, stream, entry.info);
+  }
+
+  close(stream: number, summary: object): void {
+    this.#control(this.#shardOf[stream] as number, KIND.CLOSE, stream, summary);
+  }
+
+  packet(
+    lane: number,
+    sequence: number,
+    timestamp: number,
+    arrivalUs: number,
+    flags: number,
+    payloadOffset: number,
+    payloadLength: number,
+  ): void {
+    const position = this.#timeline.place(lane, timestamp, arrivalUs, flags);
+    this.placed(lane, sequence, timestamp, position, arrivalUs, flags, payloadOffset, payloadLength);
+  }
+
+  /** As packet(), with the position known already. */
+  placed(
+    lane: number,
+    sequence: number,
+    timestamp: number,
+    position: number,
+    arrivalUs: number,
+    flags: number,
+    payloadOffset: number,
+    payloadLength: number,
+  ): void {
+    const ring = this.#claim(lane, RECORD.INPUT_HEADER_BYTES + payloadLength);
+    if (ring === undefined) return;
+    const at = this.#at;
+    const { view } = ring;
+    this.#header(view, KIND.PACKET, lane, sequence, timestamp, position, arrivalUs, flags);
+    view.setInt32(at + RECORD.PAYLOAD_LENGTH, payloadLength, true);
+    view.setInt32(at + RECORD.DURATION, 0, true);
+    ring.bytes.copyWithin(at + RECORD.INPUT_HEADER_BYTES, payloadOffset, payloadOffset + payloadLength);
+    ring.commit(RECORD.INPUT_HEADER_BYTES + payloadLength);
+  }
+
+  lost(lane: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void {
+    const position = this.#timeline.placeLost(lane, timestamp, durationTicks);
+    const ring = this.#claim(lane, RECORD.INPUT_HEADER_BYTES);
+    if (ring === undefined) return;
+    const at = this.#at;
+    const { view } = ring;
+    this.#header(view, KIND.LOST, lane, sequence, timestamp, position, nowUs, FLAG.LOST);
+    view.setInt32(at + RECORD.PAYLOAD_LENGTH, 0, true);
+    view.setInt32(at + RECORD.DURATION, durationTicks, true);
+    ring.commit(RECORD.INPUT_HEADER_BYTES);
+  }
+
+  /** A stretch without audio; like OPEN and CLOSE it must arrive. */
+  mark(lane: number, state: MarkedState, startTicks: number, durationTicks: number): void {
+    const record = new Uint8Array(RECORD.INPUT_HEADER_BYTES);
+    const view = new DataView(record.buffer);
+    view.setInt32(RECORD.LENGTH, record.length, true);
+    view.setUint8(RECORD.KIND, KIND.MARK);
+    view.setUint8(RECORD.CHANNEL, lane & 1);
+    view.setUint8(RECORD.FLAGS, state === 'paused' ? MARK.PAUSED : MARK.DISCARDED);
+    view.setInt32(RECORD.STREAM, lane >> 1, true);
+    view.setFloat64(RECORD.POSITION, startTicks, true);
+    view.setInt32(RECORD.DURATION, durationTicks, true);
+    (this.#links[this.#shardOf[lane >> 1] as number] as RingLink).control(record);
+  }
+
+  /** Shows the shards what has come since the last call. */
+  publish(): void {
+    for (let shard = 0; shard < this.#links.length; shard++) {
+      const link = this.#links[shard] as RingLink;
+      if (link.hasWaiting) link.retry();
+      if (link.ring.publish()) this.#wake(shard);
+    }
+  }
+
+  /** True when records wait for room or for publish(). */
+  get isUnpublished(): boolean {
+    return this.#links.some((link) => link.hasWaiting || link.ring.isUnpublished);
+  }
+
+  #at = 0;
+
+  #claim(lane: number, length: number): RingLink['ring'] | undefined {
+    const link = this.#links[this.#shardOf[lane >> 1] as number] as RingLink;
+    this.#at = link.tryClaim(length);
+    if (this.#at >= 0) return link.ring;
+    this.dropped[lane] = (this.dropped[lane] as number) + 1;
+    return undefined;
+  }
+
+  #header(
+    view: DataView,
+    kind: number,
+    lane: number,
+    sequence: number,
+    timestamp: number,
+    position: number,
+    arrivalUs: number,
+    flags: number,
+  ): void {
+    const at = this.#at;
+    const stream = lane >> 1;
+    view.setUint8(at + RECORD.KIND, kind);
+    view.setUint8(at + RECORD.CHANNEL, lane & 1);
+    view.setUint8(at + RECORD.CODEC, this.#codecOf[stream] as number);
+    view.setUint8(at + RECORD.FLAGS, flags);
+    view.setInt32(at + RECORD.STREAM, stream, true);
+    view.setFloat64(at + RECORD.SEQUENCE, sequence, true);
+    view.setFloat64(at + RECORD.TIMESTAMP, timestamp, true);
+    view.setFloat64(at + RECORD.POSITION, position, true);
+    view.setFloat64(at + RECORD.ARRIVAL_US, arrivalUs, true);
+  }
+
+  #control(shard: number, kind: number, stream: number, payload: object): void {
+    const json = textEncoder.encode(JSON.stringify(payload));
+    const record = new Uint8Array(RECORD.INPUT_HEADER_BYTES + json.length);
+    const view = new DataView(record.buffer);
+    view.setInt32(RECORD.LENGTH, record.length, true);
+    view.setUint8(RECORD.KIND, kind);
+    view.setInt32(RECORD.STREAM, stream, true);
+    view.setInt32(RECORD.PAYLOAD_LENGTH, json.length, true);
+    record.set(json, RECORD.INPUT_HEADER_BYTES);
+    (this.#links[shard] as RingLink).control(record);
+  }
+}

@@ -1,0 +1,46 @@
+import type { ControlPlace } from '../ring/agent.js';
+import type { RingPlace } from '../ring/ring.js';
+
+/** All that a shard's thread is given at its start; structured-cloneable. */
+export interface ShardData {
+  /** Compared with this build's LAYOUT_VERSION. */
+  readonly layoutVersion: number;
+  readonly shard: number;
+  readonly memory: SharedArrayBuffer;
+  readonly control: ControlPlace;
+  readonly input: RingPlace;
+  readonly output: RingPlace;
+  /** Absent when nothing is recorded. */
+  readonly recorder?: RingPlace;
+  /** Where the stream table begins, and its entries. */
+  readonly streamTable: { readonly offset: number; readonly capacity: number };
+  /** Sleep word of the thread that reads the output ring; see ring/waiting.ts. */
+  readonly outputWaiter: ControlPlace;
+  /** Wake-up of the thread that reads the recorder ring is by its own timer; it is never notified. */
+  readonly counters: ControlPlace;
+  readonly silence: SilenceSettings;
+  readonly native: 'off' | 'auto' | 'require';
+}
+
+export interface SilenceSettings {
+  /** RMS of full scale below which a window is silent. */
+  readonly threshold: number;
+  readonly windowMs: number;
+}
+
+/** i32 words of a shard's counter block; each only grows. */
+export const SHARD_COUNTERS = {
+  RECORDS: 0,
+  FRAMES: 4,
+  DECODE_ERRORS: 8,
+  CONCEALED: 12,
+  /** Records that killed the worker twice and were skipped. */
+  POISONED: 16,
+  /** Frames that the full recorder ring refused. */
+  RECORDER_REFUSED: 20,
+  /** Streams whose decoders were built anew after a restart. */
+  REBUILT: 24,
+  /** 1 when the native path is at work. */
+  NATIVE: 28,
+  BYTES: 128,
+} as const;
