@@ -1,0 +1,23 @@
+/** The system's code of whatever a call of node:fs threw, as `ENOSPC`; empty when it has none. */
+export function errnoOf(thrown: unknown): string {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  return typeof code === 'string' ? code : '';
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full; free space, and recording goes on',
+  EDQUOT: 'the disk quota is used up; free space, and recording goes on',
+  EFBIG: 'the file has reached the size that is allowed; raise the limit of file sizes (ulimit -f)',
+  EMFILE: 'too many open files; each recording needs one, so raise the limit (ulimit -n)',
+  ENFILE: 'the system has too many open files; raise its limit (fs.file-max)',
+  EACCES: 'the folder may not be written; give the process the right to',
+  EPERM: 'the folder may not be written; give the process the right to',
+  EROFS: 'the file system is read-only; choose another folder',
+  EIO: 'the disk does not work; look at the system log',
+};
+
+/** A sentence for the operator. It names no interaction, for ids do not belong in logs. */
+export function faultReport(thrown: unknown, outDir: string): string {
+  const code = errnoOf(thrown);
+  return `A recording in ${outDir} cannot be written (${code || 'no code'}): ${ADVICE[code] ?? 'see whether the folder can be written'}.`;
+}

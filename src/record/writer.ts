@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { errnoOf } from './fault.js';
+
+/**
+ * Which process writes a recording. It stands in the session.json of every unfinished one, so that a repair can tell a
+ * recording that is being written from one whose writer was killed.
+ *
+ * Node has no file locks. A process id alone is not enough: in a container a restarted process often gets the very id of
+ * the dead one; so the process's start time stands beside it, where the system tells it (Linux). Of a writer on another
+ * host nothing can be asked; there only the time of the last write speaks (see repair.ts).
+ */
+export const writerSchema = z.object({
+  host: z.string(),
+  pid: z.number().int().positive(),
+  /** Clock ticks from boot to the start of the process; empty where the system does not tell. */
+  startTicks: z.string(),
+});
+export type Writer = z.infer<typeof writerSchema>;
+
+export function thisWriter(): Writer {
+  return { host: hostname(), pid: process.pid, startTicks: startTicks(process.pid) };
+}
+
+/** `unknown` for a writer on another host. */
+export function writerState(writer: Writer): 'alive' | 'dead' | 'unknown' {
+  if (writer.host !== hostname()) return 'unknown';
+  try {
+    process.kill(writer.pid, 0);
+  } catch (thrown) {
+    // EPERM: there is such a process, of another user.
+    if (errnoOf(thrown) !== 'EPERM') return 'dead';
+  }
+  return startTicks(writer.pid) === writer.startTicks ? 'alive' : 'dead';
+}
+
+function startTicks(pid: number): string {
+  try {
+    // proc(5): state is field 3 and start time field 22; the command name before them may contain anything.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie is dead; only its parent has not asked yet.
+    return fields[0] === 'Z' ? 'zombie' : (fields[19] ?? '');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,331 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { FLAG } from '../../src/ring/layout.js';
+import { RecorderRig, streamInfo, tone } from './recorder-rig.js';
+
+const rigs: RecorderRig[] = [];
+function rig(setup?: ConstructorParameters<typeof RecorderRig>[0]): RecorderRig {
+  const made = new RecorderRig(setup);
+  rigs.push(made);
+  return made;
+}
+afterEach(() => {
+  for (const made of rigs.splice(0)) {
+    made.recorder.close();
+    made.remove();
+  }
+});
+
+const ID = streamInfo().interactionId;
+
+describe('one recording', () => {
+  it('holds the frames at their positions and the summary of the stream', () => {
+    const r = rig();
+    r.open(streamInfo());
+    for (let at = 0; at < 1600; at += 160) r.frame(0, 0, at, tone(at, 160));
+    r.frame(0, 0, 1600, new Int16Array(160), FLAG.CONCEALED | FLAG.DECODE_ERROR);
+    r.closeStream(0, {
+      packetsReceived: 11,
+      bytesReceived: 1760,
+      packetsLost: 1,
+      packetsLate: 2,
+      packetsDuplicate: 3,
+      packetsReordered: 4,
+      jitterUs: 5,
+      somethingNew: { deep: true },
+    });
+    r.work();
+    const wav = r.wav(ID);
+    expect([wav.sampleRate, wav.channels]).toEqual([8000, 1]);
+    expect(wav.samples).toEqual(Int16Array.of(...tone(0, 1600), ...new Int16Array(160)));
+    expect(r.session(ID)).toEqual({
+      interactionId: ID,
+      codec: 'pcmu',
+      clockRate: 8000,
+      sampleRate: 8000,
+      channels: 1,
+      startedAt: '2023-11-14T22:13:20.000Z',
+      endedAt: '2023-11-14T22:13:29.000Z',
+      endReason: 'ended',
+      packetsReceived: 11,
+      bytesReceived: 1760,
+      packetsLost: 1,
+      packetsLate: 2,
+      packetsDuplicate: 3,
+      packetsReordered: 4,
+      decodeErrors: 1,
+      spans: [{ state: 'speech', channel: 0, startMs: 0, endMs: 220 }],
+    });
+  });
+
+  it('keeps the length of a hole, in the file and in the spans', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.frame(0, 0, 160, new Int16Array(160), FLAG.LOST | FLAG.CONCEALED);
+    r.frame(0, 0, 80_000, tone(80_000, 160), FLAG.DISCONTINUITY);
+    r.closeStream(0);
+    r.work();
+    expect(r.wav(ID).samples).toEqual(Int16Array.of(...tone(0, 160), ...new Int16Array(79_840), ...tone(80_000, 160)));
+    expect(r.session(ID).spans).toEqual([
+      { state: 'speech', channel: 0, startMs: 0, endMs: 20 },
+      { state: 'lost', channel: 0, startMs: 20, endMs: 40 },
+      { state: 'silence', channel: 0, startMs: 40, endMs: 10_000 },
+      { state: 'speech', channel: 0, startMs: 10_000, endMs: 10_020 },
+    ]);
+  });
+
+  it('may be read while it is written: header and file agree within the header interval', () => {
+    const r = rig({ options: { headerMs: 0 } });
+    r.open(streamInfo());
+    for (let at = 0; at < 8000; at += 160) r.frame(0, 0, at, tone(at, 160));
+    r.work();
+    r.work(600_000);
+    expect(r.wav(ID).samples).toEqual(tone(0, 8000));
+    const session = r.session(ID);
+    expect([session.endedAt, session.endReason, session.writer?.pid]).toEqual([null, null, process.pid]);
+  });
+
+  it('has its sound in the file at latest flushMs and one turn after it came', () => {
+    const r = rig({ options: { flushMs: 500 } });
+    r.open(streamInfo());
+    r.work();
+    r.frame(0, 0, 0, tone(0, 160));
+    r.work();
+    const size = () => readFileSync(join(r.outDir, ID, 'audio.wav')).length;
+    r.work(400_000);
+    expect(size()).toBe(44);
+    r.work(163_000);
+    expect(size()).toBe(44 + 320);
+  });
+
+  it('is finished as interrupted when the recorder is closed before its stream', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 8000));
+    r.frame(0, 0, 8000, new Int16Array(160), FLAG.LOST | FLAG.CONCEALED);
+    r.work();
+    r.recorder.close();
+    const session = r.session(ID);
+    expect(session).toMatchObject({
+      endReason: 'interrupted',
+      endedAt: '2023-11-14T22:13:21.020Z',
+      packetsReceived: 1,
+      packetsLost: 1,
+    });
+    expect(session.writer).toBeUndefined();
+    expect(r.wav(ID).samples.length).toBe(8160);
+  });
+});
+
+describe('any frames', () => {
+  interface Placed {
+    readonly channel: number;
+    readonly gap: number;
+    readonly count: number;
+    readonly workUs: number;
+    readonly crash: boolean;
+  }
+  const placed: fc.Arbitrary<Placed> = fc.record({
+    channel: fc.integer({ min: 0, max: 1 }),
+    gap: fc.oneof({ weight: 6, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 9000 })),
+    count: fc.oneof(fc.constant(160), fc.integer({ min: 1, max: 5760 })),
+    workUs: fc.constantFrom(0, 0, 20_000, 700_000),
+    crash: fc.integer({ min: 0, max: 12 }).map((n) => n === 0),
+  });
+
+  it('give the same interleaved sound and gapless spans, however they are cut and whatever crashes', () => {
+    const check = fc.property(fc.constantFrom<1 | 2>(1, 2), fc.array(placed, { maxLength: 60 }), (channels, frames) => {
+      const r = new RecorderRig();
+      try {
+        r.open(streamInfo({ channels }));
+        const ends = [0, 0];
+        const expected: number[] = [];
+        for (const frame of frames) {
+          const channel = channels === 1 ? 0 : frame.channel;
+          const position = (ends[channel] as number) + frame.gap;
+          const pcm = tone(position, frame.count, channel);
+          r.frame(0, channel, position, pcm);
+          for (let i = 0; i < frame.count; i++) expected[(position + i) * channels + channel] = pcm[i] as number;
+          ends[channel] = position + frame.count;
+          if (frame.workUs > 0) r.work(frame.workUs);
+          if (frame.crash) r.crash();
+        }
+        r.closeStream(0);
+        r.work();
+        const length = Math.max(...ends);
+        const samples = Int16Array.from({ length: length * channels }, (_, i) => expected[i] ?? 0);
+        expect(r.wav(ID).samples).toEqual(samples);
+        for (let channel = 0; channel < channels; channel++) {
+          const spans = r.session(ID).spans.filter((span) => span.channel === channel);
+          let at = 0;
+          for (const span of spans) {
+            expect(span.startMs).toBe(at);
+            expect(span.endMs).toBeGreaterThan(span.startMs);
+            at = span.endMs;
+          }
+          expect(at).toBe((length * 1000) / 8000);
+        }
+      } finally {
+        r.recorder.close();
+        r.remove();
+      }
+    });
+    fc.assert(check, { numRuns: 80 });
+  });
+});
+
+describe('a recorder thread that dies', () => {
+  it('loses neither sound nor spans nor counts', () => {
+    const r = rig();
+    r.open(streamInfo({ channels: 2 }));
+    for (let at = 0; at < 16_000; at += 160) {
+      if (at === 4800) r.edge(0, 0, 4000, FLAG.SILENT);
+      const silent = at >= 4800 ? FLAG.SILENT : 0;
+      r.frame(0, 0, at, tone(at, 160), silent);
+      r.frame(0, 1, at, tone(at, 160, 1), at === 8000 ? FLAG.LOST | FLAG.CONCEALED : FLAG.DECODE_ERROR);
+      if (at % 1600 === 0) {
+        r.work(20_000);
+        r.crash();
+      }
+    }
+    r.closeStream(0);
+    r.work();
+    const session = r.session(ID);
+    expect(session.spans).toEqual([
+      { state: 'speech', channel: 0, startMs: 0, endMs: 500 },
+      { state: 'silence', channel: 0, startMs: 500, endMs: 2000 },
+      { state: 'speech', channel: 1, startMs: 0, endMs: 1000 },
+      { state: 'lost', channel: 1, startMs: 1000, endMs: 1020 },
+      { state: 'speech', channel: 1, startMs: 1020, endMs: 2000 },
+    ]);
+    expect(session.decodeErrors).toBe(99);
+    const { samples } = r.wav(ID);
+    expect(samples.filter((_, i) => i % 2 === 0)).toEqual(tone(0, 16_000));
+    expect(samples.filter((_, i) => i % 2 === 1)).toEqual(tone(0, 16_000, 1));
+    expect(readdirSync(r.outDir)).toEqual([ID]);
+  });
+
+  it('keeps more spans than its journal holds', () => {
+    const r = rig();
+    r.open(streamInfo());
+    for (let i = 0; i < 1000; i++) {
+      r.frame(0, 0, i * 160, tone(i * 160, 160), i % 2 === 0 ? FLAG.SILENT : 0);
+      if (i % 100 === 99) {
+        r.work();
+        r.crash();
+      }
+    }
+    r.closeStream(0);
+    r.work();
+    const { spans } = r.session(ID);
+    expect(spans.length).toBe(1000);
+    expect(spans[999]).toEqual({ state: 'speech', channel: 0, startMs: 19_980, endMs: 20_000 });
+  });
+
+  it('treats an OPEN that a restarted shard says again as the same stream', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.open(streamInfo());
+    r.frame(0, 0, 160, tone(160, 160));
+    r.closeStream(0);
+    r.work();
+    expect(readdirSync(r.outDir)).toEqual([ID]);
+    expect(r.wav(ID).samples).toEqual(tone(0, 320));
+  });
+});
+
+describe('streams beside each other', () => {
+  it('keeps one stream index in two rings apart', () => {
+    const r = rig({ rings: 2 });
+    r.open(streamInfo({ stream: 3, interactionId: 'first' }), 0);
+    r.frame(3, 0, 0, tone(0, 160), 0, 0);
+    r.open(streamInfo({ stream: 3, interactionId: 'second' }), 1);
+    r.frame(3, 0, 0, tone(500, 160), 0, 1);
+    r.work();
+    r.closeStream(3, {}, 0);
+    r.work();
+    r.frame(3, 0, 160, tone(660, 160), 0, 1);
+    r.closeStream(3, {}, 1);
+    r.work();
+    expect(r.wav('first').samples).toEqual(tone(0, 160));
+    expect(r.wav('second').samples).toEqual(tone(500, 320));
+  });
+
+  it('never writes over a recording of the same interaction', () => {
+    const r = rig();
+    for (let n = 0; n < 3; n++) {
+      r.open(streamInfo({ startedAtMs: 1_700_000_000_000 + n }));
+      r.frame(0, 0, 0, tone(n * 1000, 160));
+      r.closeStream(0);
+    }
+    r.work();
+    expect(readdirSync(r.outDir).sort()).toEqual([ID, `${ID}-2`, `${ID}-3`]);
+    expect(r.wav(ID).samples).toEqual(tone(0, 160));
+    expect(r.wav(`${ID}-2`).samples).toEqual(tone(1000, 160));
+    expect(r.session(`${ID}-3`).interactionId).toBe(ID);
+  });
+
+  it('leaves alone a session whose sound somebody took away, and a file in the place of the folder', () => {
+    const r = rig();
+    mkdirSync(join(r.outDir, ID));
+    writeFileSync(join(r.outDir, ID, 'session.json'), 'mine');
+    writeFileSync(join(r.outDir, `${ID}-2`), 'a file');
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.closeStream(0);
+    r.work();
+    expect(readFileSync(join(r.outDir, ID, 'session.json'), 'utf8')).toBe('mine');
+    expect(r.wav(`${ID}-3`).samples).toEqual(tone(0, 160));
+  });
+
+  it('refuses a stream beyond its slots, says so, and records the others', () => {
+    const r = rig({ recordings: 2 });
+    for (let n = 0; n < 3; n++) r.open(streamInfo({ stream: n, interactionId: `call-${n}` }));
+    for (let n = 0; n < 3; n++) r.frame(n, 0, 0, tone(0, 160));
+    r.work();
+    expect(r.status.counters()).toMatchObject({ recordingsOpened: 2, recordingsRefused: 1, recordsOrphaned: 1 });
+    expect(r.status.takeReport()).toContain('larger slab');
+    expect(r.status.takeReport()).toBeUndefined();
+    r.closeStream(0);
+    r.open(streamInfo({ stream: 2, interactionId: 'call-2' }));
+    r.closeStream(2);
+    r.work();
+    expect(readdirSync(r.outDir).sort()).toEqual(['call-0', 'call-1', 'call-2']);
+  });
+});
+
+describe('records that say nonsense', () => {
+  it('are counted, and the stream goes on', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 1, 0, tone(0, 160));
+    r.frame(0, 0, -160, tone(0, 160));
+    r.frame(0, 0, Number.NaN, tone(0, 160));
+    r.frame(0, 0, 0.5, tone(0, 160));
+    r.edge(0, 7, 0, 0);
+    r.open(streamInfo({ stream: 1, sampleRate: 0 }));
+    r.open(streamInfo({ stream: 1, interactionId: 'x'.repeat(129) }));
+    r.frame(0, 0, 0, tone(0, 160));
+    r.closeStream(0);
+    r.work();
+    expect(r.status.counters()).toMatchObject({ recordsInvalid: 7, recordingsRefused: 2, recordingsFinished: 1 });
+    expect(r.wav(ID).samples).toEqual(tone(0, 160));
+  });
+
+  it('a position beyond what a WAV file can hold is left out, counted and told', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.frame(0, 0, 2 ** 40, tone(0, 160));
+    r.closeStream(0);
+    r.work();
+    expect(r.wav(ID).samples.length).toBe(160);
+    expect(r.session(ID).incomplete).toBe(true);
+    expect(r.status.counters().samplesDropped).toBe(160);
+    expect(r.status.takeReport()).toContain('4 GiB');
+  });
+});
