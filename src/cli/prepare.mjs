@@ -92,24 +92,19 @@ function installed() {
 }
 
 function sources() {
-  const files = [...filesBelow('src'), ...filesBelow('bench')];
-  return {
-    compiled: files.filter((file) => file.endsWith('.ts')),
-    // What the compiler leaves alone but the program opens beside its own modules, such as speech clips.
-    copied: files.filter((file) => !/\.(ts|mjs|sh|md)$/.test(file)),
-  };
+  return [...filesBelow('src'), ...filesBelow('bench')].filter((file) => file.endsWith('.ts'));
 }
 
 const outputOf = (source) => path.join('dist', source.replace(/\.ts$/, '.js'));
 
-function sourcesFingerprint({ compiled, copied }) {
+function sourcesFingerprint(found) {
   const compiler = readJson(at('node_modules', 'typescript', 'package.json'))?.version;
-  return fingerprint([...compiled, ...copied, 'tsconfig.json', 'package.json'], compiler);
+  return fingerprint([...found, 'tsconfig.json', 'package.json'], compiler);
 }
 
 function built(record, found) {
   if (record?.sources !== sourcesFingerprint(found)) return false;
-  return [...found.compiled, ...found.copied].every((source) => fs.existsSync(at(outputOf(source))));
+  return found.every((source) => fs.existsSync(at(outputOf(source))));
 }
 
 /** undefined when there is no native module to build. */
@@ -198,25 +193,21 @@ async function build() {
   const mark = sourcesFingerprint(found);
   const information = at('dist', '.tsbuildinfo');
   // The compiler leaves out what it believes to have written already.
-  if (!found.compiled.every((source) => fs.existsSync(at(outputOf(source))))) fs.rmSync(information, { force: true });
+  if (!found.every((source) => fs.existsSync(at(outputOf(source))))) fs.rmSync(information, { force: true });
   say('building …');
   const result = await run(process.execPath, [packageProgram('typescript', 'tsc'), '-p', 'tsconfig.json']);
   if (result.code !== 0) {
     throw new PrepareFailure(`${result.output}\nThe build failed: correct the errors above and try again.`);
   }
   removeOrphans(found);
-  for (const file of found.copied) {
-    fs.mkdirSync(path.dirname(at(outputOf(file))), { recursive: true });
-    fs.copyFileSync(at(file), at(outputOf(file)));
-  }
   linkProgram();
   return mark;
 }
 
 /** Output whose source is gone would still be imported, and hide that it is gone. */
-function removeOrphans({ compiled, copied }) {
-  const wanted = new Set(copied.map(outputOf));
-  for (const source of compiled) {
+function removeOrphans(found) {
+  const wanted = new Set();
+  for (const source of found) {
     const output = outputOf(source);
     for (const end of ['.js', '.js.map', '.d.ts', '.d.ts.map']) wanted.add(output.replace(/\.js$/, end));
   }

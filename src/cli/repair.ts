@@ -1,0 +1,38 @@
+import { existsSync } from 'node:fs';
+import process from 'node:process';
+import type { Command } from 'commander';
+import { TrunklineError } from '../core/errors.js';
+
+export function registerRepair(program: Command): Command {
+  return program
+    .command('repair')
+    .description('make the recordings of a capture that was killed open again')
+    .argument('<dir>', 'folder of the capture')
+    .option('--json', 'print the report as one JSON object')
+    .addHelpText(
+      'after',
+      `
+Finished recordings and those that a live process is writing are left alone; doing it twice changes nothing.
+
+Example:
+  $ trunkline repair capture`,
+    )
+    .action(async (dir: string, { json }: { json?: true }) => {
+      if (!existsSync(dir)) {
+        throw new TrunklineError('FILE_FAILED', `There is no folder ${dir}; name the one given to capture as --out.`);
+      }
+      const { repairRecordings } = await import('../record/repair.js');
+      const report = await repairRecordings(dir);
+      const { recordings, repaired, live, failed } = report;
+      if (json) {
+        process.stdout.write(`${JSON.stringify(report)}\n`);
+      } else {
+        for (const folder of repaired) process.stdout.write(`repaired ${folder}\n`);
+        for (const folder of live) process.stdout.write(`left alone ${folder}: it is being written\n`);
+        const counts = `${repaired.length} repaired, ${live.length} live, ${failed.length} failed`;
+        process.stdout.write(`${recordings} recordings: ${counts}\n`);
+      }
+      for (const { folder, message } of failed) process.stderr.write(`trunkline: ${folder}: ${message}\n`);
+      if (failed.length > 0) process.exitCode = 1;
+    });
+}

@@ -1,0 +1,102 @@
+import { renameSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { type Command, Option } from 'commander';
+import { messageOf, TrunklineError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
+import { numberFrom } from './arguments.js';
+import { untilInterrupted } from './interrupt.js';
+
+/** The simulator's options as they stand on the command line; absent ones are left to its own defaults. */
+export interface SimulatorFlags {
+  readonly codec?: 'pcmu' | 'pcma' | 'l16' | 'opus' | 'mixed';
+  readonly channels?: 1 | 2;
+  readonly loss?: number;
+  readonly burst?: number;
+  readonly reorder?: number;
+  readonly duplicate?: number;
+  readonly jitterMs?: number;
+  readonly seed?: number;
+  readonly trace?: string;
+}
+
+interface SimulateFlags extends SimulatorFlags {
+  readonly port?: number;
+  readonly host?: string;
+  readonly interactions?: number;
+  readonly seconds?: number;
+  readonly books?: string;
+}
+
+const share = numberFrom(0, 1, 'any');
+
+/** What is sent, and the trouble it runs into: for every command that starts a simulator. */
+export function addSimulatorOptions(command: Command): Command {
+  const codecs = new Option('--codec <name>', 'codec of the calls, or a mixture').choices([
+    'pcmu',
+    'pcma',
+    'l16',
+    'opus',
+    'mixed',
+  ]);
+  return command
+    .addOption(codecs)
+    .option('--channels <n>', '2 for each side of a call in packets of its own', numberFrom(1, 2))
+    .option('--loss <share>', 'share of packets withheld, 0 to 0.9', numberFrom(0, 0.9, 'any'))
+    .option('--burst <packets>', 'mean length of a run of withheld packets', numberFrom(0, 1000, 'any'))
+    .option('--reorder <share>', 'share of packets sent after a later one, 0 to 1', share)
+    .option('--duplicate <share>', 'share of packets sent twice, 0 to 1', share)
+    .option('--jitter-ms <ms>', 'largest random delay of a packet', numberFrom(0, 10_000, 'any'))
+    .option('--seed <n>', 'decides ids, speech and trouble', numberFrom(0, Number.MAX_SAFE_INTEGER))
+    .option('--trace <file>', 'replay this trace of packets, with its own timing, instead of speech');
+}
+
+/** The same options again, for the command line of a simulator in a process of its own. */
+export function simulatorArguments(flags: SimulatorFlags): string[] {
+  const { codec, channels, loss, burst, reorder, duplicate, jitterMs, seed, trace } = flags;
+  const given = { codec, channels, loss, burst, reorder, duplicate, 'jitter-ms': jitterMs, seed, trace };
+  return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)]));
+}
+
+export function registerSimulate(program: Command): Command {
+  const command = program
+    .command('simulate')
+    .description('run a Genesys-shaped server on this machine, with speech in place of callers')
+    .option('--port <n>', 'port to listen on; 0 for any free one', numberFrom(0, 65_535))
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--interactions <n>', 'number of calls', numberFrom(1, LIMITS.maxStreams))
+    .option('--seconds <s>', 'length of each call; endless when left out', numberFrom(0.02, 86_400, 'any'))
+    .option('--books <file>', 'write exact accounts of what was sent to this file at the end');
+  return addSimulatorOptions(command)
+    .addHelpText(
+      'after',
+      `
+When ready it prints one line of JSON: apiUrl, mediaUrl and interactionIds. It ends when all calls are over
+and the clients have left, or at Ctrl-C. While it runs, GET <apiUrl>/books gives the accounts.
+
+Examples:
+  $ trunkline simulate --port 8080 --interactions 8 --codec mixed --seconds 60 --books books.json
+  $ trunkline simulate --interactions 50 --loss 0.02 --reorder 0.03 --duplicate 0.01 --jitter-ms 30 --seed 7`,
+    )
+    .action(async (flags: SimulateFlags) => {
+      const { books, ...options } = flags;
+      const { startSimulator } = await import('../simulator/simulator.js');
+      const interrupted = untilInterrupted();
+      const simulator = await startSimulator(options);
+      const { apiUrl, mediaUrl, interactionIds } = simulator;
+      process.stdout.write(`${JSON.stringify({ apiUrl, mediaUrl, interactionIds })}\n`);
+      await Promise.race([simulator.done, interrupted]);
+      await simulator.close();
+      if (books !== undefined) writeWhole(books, `${JSON.stringify(simulator.books(), null, 2)}\n`);
+    });
+}
+
+/** Whoever waits for the file never sees half of it. */
+function writeWhole(file: string, content: string): void {
+  const draft = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(draft, content);
+    renameSync(draft, file);
+  } catch (error) {
+    throw new TrunklineError('FILE_FAILED', `Cannot write ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,247 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { SAMPLE_RATES } from '../core/codec.js';
+import { LIMITS } from '../core/limits.js';
+
+/**
+ * The capture node's settings, each said once: the schema feeds the command line, the environment, `.env`, the
+ * configuration file, `--help` and the README's table. A setting's names come from its key: `jitterMs` is
+ * `--jitter-ms`, `TRUNKLINE_JITTER_MS` and `"jitterMs"`, unless it says otherwise.
+ */
+interface About {
+  readonly description: string;
+  /** Name in the environment when it is not the derived one. */
+  readonly env?: string;
+  /** Never printed, and not taken from the command line, where every user of the machine can read it. */
+  readonly secret?: boolean;
+  /** What stands for the value in help, such as `ms`. */
+  readonly value?: string;
+  /** What is allowed, where the type and its bounds do not say it. */
+  readonly allowed?: string;
+  /** The default in words, where it depends on the machine or is worked out later. */
+  readonly defaultText?: string;
+}
+
+function setting<Schema extends z.ZodType>(schema: Schema, about: About): Schema {
+  return schema.meta({ ...about });
+}
+
+const text = () => z.string().trim().min(1).max(4096);
+const milliseconds = (max: number) => z.int().min(0).max(max);
+
+export const configSchema = z
+  .strictObject({
+    clientId: setting(text().optional(), {
+      description: 'OAuth client id (client credentials grant, scope media:stream:read).',
+      env: 'GENESYS_CLIENT_ID',
+      value: 'id',
+    }),
+    clientSecret: setting(text().optional(), {
+      description: 'OAuth client secret.',
+      env: 'GENESYS_CLIENT_SECRET',
+      secret: true,
+    }),
+    region: setting(text().default('us-east-1'), {
+      description: 'Genesys Cloud region, such as eu-central-1, or its domain, such as mypurecloud.de.',
+      env: 'GENESYS_REGION',
+      value: 'name',
+    }),
+    apiUrl: setting(z.url({ protocol: /^https?$/ }).optional(), {
+      description: 'Address of the REST API and the sign-in, for a simulator or a private deployment.',
+      value: 'url',
+      allowed: 'an address that begins with http:// or https://',
+      defaultText: 'by region',
+    }),
+    mediaUrl: setting(z.url({ protocol: /^wss?$/ }).optional(), {
+      description: 'Address of the media WebSocket.',
+      value: 'url',
+      allowed: 'an address that begins with ws:// or wss://',
+      defaultText: 'by region',
+    }),
+    interactions: setting(z.array(text().max(LIMITS.maxNameBytes)).default([]), {
+      description: 'Interactions to capture.',
+      env: 'TARGET_INTERACTIONS',
+      value: 'id,id',
+    }),
+    codecs: setting(
+      z
+        .array(z.enum(['opus', 'pcmu', 'pcma', 'l16']))
+        .min(1)
+        .default(['opus', 'pcmu']),
+      { description: 'Codecs to ask for, the preferred one first.', value: 'name,name' },
+    ),
+    opusSampleRate: setting(z.literal([...SAMPLE_RATES]).optional(), {
+      description: 'Samples a second that Opus is decoded to.',
+      value: 'hz',
+      defaultText: 'as announced, or else 48000',
+    }),
+    out: setting(text().default('capture'), {
+      description: 'Folder for recordings and the audit; made when missing.',
+      value: 'dir',
+    }),
+    seconds: setting(z.number().positive().max(31_536_000).optional(), {
+      description: 'Stop after so many seconds.',
+      value: 's',
+      defaultText: 'until interrupted',
+    }),
+    record: setting(z.boolean().default(true), { description: 'Write recordings.' }),
+    shards: setting(
+      z
+        .int()
+        .min(1)
+        .max(256)
+        .default(Math.max(1, availableParallelism() - 1)),
+      { description: 'Decoding threads.', value: 'n', defaultText: 'one less than the cores, at least 1' },
+    ),
+    maxStreams: setting(z.int().min(1).max(LIMITS.maxStreams).default(4096), {
+      description: 'Streams open at one time.',
+      value: 'n',
+    }),
+    jitterMs: setting(milliseconds(2_000).default(50), {
+      description: 'How long packets are held to be put in order.',
+      value: 'ms',
+    }),
+    jitterWideMs: setting(milliseconds(2_000).default(100), {
+      description: 'The same while more than 5 % are lost; at least as long as the former.',
+      value: 'ms',
+    }),
+    silenceThreshold: setting(z.number().min(0).max(1).default(0.01), {
+      description: 'RMS level, as a share of full scale, below which a channel is silent; see `trunkline calibrate`.',
+      value: 'level',
+    }),
+    silenceWindowMs: setting(z.int().min(20).max(5_000).default(200), {
+      description: 'Length of the sliding window over which the level is taken.',
+      value: 'ms',
+    }),
+    includeSilent: setting(z.boolean().default(false), {
+      description: 'Hand on silent frames too; otherwise they are only counted and recorded.',
+    }),
+    audit: setting(z.enum(['off', 'spans', 'packets']).default('spans'), {
+      description: 'What goes into audit.jsonl: nothing, life-cycle events and spans, or every packet as well.',
+      value: 'depth',
+    }),
+    auditKey: setting(text().min(16).optional(), {
+      description: 'Key under which interaction ids are replaced by their HMAC in the audit.',
+      secret: true,
+    }),
+    native: setting(z.enum(['off', 'auto', 'require']).default('auto'), {
+      description: 'Use of the native module: never, when it loads, or not without it.',
+      value: 'use',
+    }),
+    logLevel: setting(z.enum(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'), {
+      description: 'Least level that is logged to stderr.',
+      value: 'level',
+    }),
+    logFormat: setting(z.enum(['auto', 'text', 'json']).default('auto'), {
+      description: 'Form of the log: auto is text on a terminal and JSON elsewhere.',
+      value: 'form',
+    }),
+    metricsSeconds: setting(z.number().min(0).max(3_600).default(5), {
+      description: 'Seconds between two metrics lines; 0 for none.',
+      value: 's',
+    }),
+    json: setting(z.boolean().default(false), {
+      description: 'End with one JSON object as the last line of stdout.',
+    }),
+  })
+  // A wider hold that is narrower would be none.
+  .overwrite((config) => ({ ...config, jitterWideMs: Math.max(config.jitterMs, config.jitterWideMs) }));
+
+export type Config = z.output<typeof configSchema>;
+export type SettingName = keyof Config;
+
+/** One setting, as its schema describes it. */
+export interface Setting {
+  readonly name: SettingName;
+  readonly kind: 'text' | 'number' | 'switch' | 'list';
+  readonly description: string;
+  /** Such as `--jitter-ms`; absent for secrets. A switch that is on by default has `--no-…` as well. */
+  readonly flag: string | undefined;
+  readonly env: string;
+  readonly value: string;
+  /** As a sentence goes on after "must be". */
+  readonly allowed: string;
+  readonly default: unknown;
+  readonly defaultText: string;
+  readonly secret: boolean;
+}
+
+export const SETTINGS: readonly Setting[] = Object.entries(
+  z.toJSONSchema(configSchema, { io: 'input' }).properties ?? {},
+)
+  .filter((entry): entry is [SettingName, z.core.JSONSchema.BaseSchema] => typeof entry[1] === 'object')
+  .map(([name, schema]) => describe(name, schema));
+
+function describe(name: SettingName, schema: z.core.JSONSchema.BaseSchema): Setting {
+  const about = schema as unknown as About;
+  const words = name.replace(/[A-Z]/g, (capital) => `_${capital}`);
+  return {
+    name,
+    kind: kindOf(schema),
+    description: about.description,
+    flag: about.secret ? undefined : `--${words.replaceAll('_', '-').toLowerCase()}`,
+    env: about.env ?? `TRUNKLINE_${words.toUpperCase()}`,
+    value: about.value ?? 'text',
+    allowed: about.allowed ?? allowedBy(schema),
+    default: schema.default,
+    defaultText: about.defaultText ?? defaultText(schema.default),
+    secret: about.secret ?? false,
+  };
+}
+
+function kindOf(schema: z.core.JSONSchema.BaseSchema): Setting['kind'] {
+  if (schema.type === 'array') return 'list';
+  if (schema.type === 'boolean') return 'switch';
+  return schema.type === 'number' || schema.type === 'integer' ? 'number' : 'text';
+}
+
+function allowedBy(schema: z.core.JSONSchema.BaseSchema): string {
+  if (schema.enum) return `one of ${schema.enum.join(', ')}`;
+  if (schema.type === 'boolean') return 'true or false';
+  if (schema.type === 'array') {
+    const items = schema.items as z.core.JSONSchema.BaseSchema;
+    return items.enum ? `a list of ${items.enum.join(', ')}` : `a list of ids of 1 to ${items.maxLength} characters`;
+  }
+  if (schema.type === 'string') return `a text of ${schema.minLength} to ${schema.maxLength} characters`;
+  const number = schema.type === 'integer' ? 'a whole number' : 'a number';
+  if (schema.exclusiveMinimum !== undefined) {
+    return `${number} above ${schema.exclusiveMinimum} and up to ${schema.maximum}`;
+  }
+  return `${number} from ${schema.minimum} to ${schema.maximum}`;
+}
+
+function defaultText(value: unknown): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
+  return Array.isArray(value) ? value.join(',') : String(value ?? '');
+}
+
+/** For the log and for support: every setting, secrets only as "set". */
+export function printableConfig(config: Config): Record<string, unknown> {
+  return Object.fromEntries(
+    SETTINGS.filter(({ name }) => config[name] !== undefined).map(({ name, secret }) => [
+      name,
+      secret ? 'set' : config[name],
+    ]),
+  );
+}
+
+/** The settings as a Markdown table, as it stands in the README. */
+export function configTable(): string {
+  const rows = SETTINGS.map((one) => {
+    const value = one.kind === 'switch' ? '' : ` <${one.value}>`;
+    const flag = one.kind === 'switch' && one.default === true ? one.flag?.replace('--', '--no-') : one.flag;
+    const cells = [
+      flag === undefined ? '(not on the command line)' : `\`${flag}${value}\``,
+      `\`${one.env}\``,
+      `\`${one.name}\``,
+      one.defaultText,
+      one.description,
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  return [
+    '| Flag | Environment | In the file | Default | What it does |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n');
+}
