@@ -7,7 +7,7 @@ import { writerSchema } from './writer.js';
 
 export const AUDIO_FILE = 'audio.wav';
 export const SESSION_FILE = 'session.json';
-const PARTIAL_FILE = 'session.json.partial';
+export const PARTIAL_FILE = 'session.json.partial';
 
 const spanSchema = z.object({
   state: z.enum(['speech', 'silence', 'lost', 'paused', 'discarded']),

@@ -1,0 +1,220 @@
+import { open, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Clock, systemClock } from '../core/clock.js';
+import { messageOf, TrunklineError } from '../core/errors.js';
+import { errnoOf } from './fault.js';
+import {
+  AUDIO_FILE,
+  fromSessionSpans,
+  PARTIAL_FILE,
+  parseSession,
+  SESSION_FILE,
+  type Session,
+  toSessionSpans,
+  writeSession,
+} from './session.js';
+import { appendSpan, type SampleSpan } from './spans.js';
+import { readWavHeader, WAV_HEADER_BYTES, WAV_MAX_DATA_BYTES, type WavFormat, writeWavHeader } from './wav-header.js';
+import { writerState } from './writer.js';
+
+export interface RepairReport {
+  /** Folders that hold a recording. */
+  readonly recordings: number;
+  /** Folders that were mended. */
+  readonly repaired: readonly string[];
+  /** Recordings that a live process is writing; left alone. */
+  readonly live: readonly string[];
+  /** Recordings that could not be mended, and why. */
+  readonly failed: readonly { readonly folder: string; readonly message: string }[];
+}
+
+type Outcome = 'finished' | 'repaired' | 'live';
+
+/** A recording of a writer that cannot be asked counts as live when its sound was written so recently. */
+const QUIET_MS = 30_000;
+/** What was not written down before the kill is told from the sound, in blocks of so many milliseconds. */
+const BLOCK_MS = 100;
+/** Mean square of full scale below which such a block is silence: RMS 0.01, as the detector has it by default. */
+const SILENCE_MEAN_SQUARE = 0.01 ** 2;
+
+/**
+ * Mends what a killed process left in `dir`: WAV headers get the sizes of their files, session.json its end
+ * (`interrupted`, by the length of the sound) and its spans. Finished recordings stay as they are, byte for byte, and so
+ * do those that a live process is writing. Doing it twice changes nothing.
+ *
+ * A recording is live when the process that session.json names runs on this host. When it names another host, or there
+ * is no session.json yet, it is live when the sound was written in the last 30 s.
+ *
+ * @throws TrunklineError FILE_FAILED when `dir` cannot be read. A folder that does not exist has nothing to mend.
+ */
+export async function repairRecordings(dir: string, clock: Clock = systemClock): Promise<RepairReport> {
+  const report = {
+    recordings: 0,
+    repaired: [] as string[],
+    live: [] as string[],
+    failed: [] as RepairReport['failed'][number][],
+  };
+  for (const folder of await foldersOf(dir)) {
+    try {
+      const outcome = await repairRecording(join(dir, folder), clock);
+      if (outcome === undefined) continue;
+      report.recordings++;
+      if (outcome !== 'finished') report[outcome].push(folder);
+    } catch (thrown) {
+      report.recordings++;
+      report.failed.push({ folder, message: messageOf(thrown) });
+    }
+  }
+  return report;
+}
+
+async function foldersOf(dir: string): Promise<string[]> {
+  try {
+    const entries = await readdir(dir, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return [];
+    throw new TrunklineError('FILE_FAILED', `Cannot read the recordings in ${dir}: ${messageOf(thrown)}.`, {
+      cause: thrown,
+    });
+  }
+}
+
+/** Undefined when there is no recording in the folder. */
+async function repairRecording(folder: string, clock: Clock): Promise<Outcome | undefined> {
+  const audio = join(folder, AUDIO_FILE);
+  const size = await sizeOf(audio);
+  if (size === undefined) return undefined;
+  const text = await readFile(join(folder, SESSION_FILE), 'utf8').catch(() => undefined);
+  const session = text === undefined ? undefined : parseSession(text);
+  if (session === undefined && text !== undefined) {
+    // Not ours to write over: the recorder never leaves half a session.json.
+    throw new TrunklineError(
+      'FILE_INVALID',
+      'session.json is not what a recorder writes; move it away to have the sound mended.',
+    );
+  }
+  if (session !== undefined && session.endReason !== null) return 'finished';
+  const state = session?.writer === undefined ? 'unknown' : writerState(session.writer);
+  if (state === 'alive' || (state === 'unknown' && clock.wallMs() - (await stat(audio)).mtimeMs < QUIET_MS))
+    return 'live';
+
+  const format = session ?? (await formatOf(audio));
+  if (format === undefined) {
+    if (size === 0) return 'finished';
+    throw new TrunklineError(
+      'FILE_INVALID',
+      `${AUDIO_FILE} has no header of a recorder and no session.json tells its format.`,
+    );
+  }
+  const mended = await mendHeader(audio, size, format);
+  await rm(join(folder, PARTIAL_FILE), { force: true });
+  if (session === undefined) return mended.changed ? 'repaired' : 'finished';
+  writeSession(folder, await completed(session, audio, mended.samples));
+  return 'repaired';
+}
+
+async function sizeOf(file: string): Promise<number | undefined> {
+  try {
+    return (await stat(file)).size;
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}
+
+async function formatOf(audio: string): Promise<WavFormat | undefined> {
+  const file = await open(audio, 'r');
+  try {
+    const header = Buffer.alloc(WAV_HEADER_BYTES);
+    const { bytesRead } = await file.read(header, 0, WAV_HEADER_BYTES, 0);
+    return readWavHeader(header.subarray(0, bytesRead));
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes header and length of the file fit: half a sample at its end is cut, the sizes are those of the file. */
+async function mendHeader(
+  audio: string,
+  size: number,
+  format: WavFormat,
+): Promise<{ samples: number; changed: boolean }> {
+  const blockBytes = 2 * format.channels;
+  const data = Math.min(Math.max(0, size - WAV_HEADER_BYTES), WAV_MAX_DATA_BYTES);
+  const samples = Math.floor(data / blockBytes);
+  const wanted = Buffer.alloc(WAV_HEADER_BYTES);
+  writeWavHeader(wanted, format, samples * blockBytes);
+  const file = await open(audio, 'r+');
+  try {
+    const found = Buffer.alloc(WAV_HEADER_BYTES);
+    await file.read(found, 0, WAV_HEADER_BYTES, 0);
+    const length = WAV_HEADER_BYTES + samples * blockBytes;
+    const changed = size !== length || !found.equals(wanted);
+    if (changed) {
+      await file.write(wanted, 0, WAV_HEADER_BYTES, 0);
+      await truncate(audio, length);
+    }
+    return { samples, changed };
+  } finally {
+    await file.close();
+  }
+}
+
+async function completed(session: Session, audio: string, samples: number): Promise<Session> {
+  const { writer: _, ...rest } = session;
+  const spans: SampleSpan[][] = [];
+  for (const channel of session.channels === 1 ? ([0] as const) : ([0, 1] as const)) {
+    const known = fromSessionSpans(session.spans, channel, session.sampleRate)
+      .filter((span) => span.startSamples < samples)
+      .map((span) => ({ ...span, endSamples: Math.min(span.endSamples, samples) }));
+    spans.push(known);
+  }
+  await appendHeardSpans(spans, audio, session, samples);
+  return {
+    ...rest,
+    endedAt: new Date(Date.parse(session.startedAt) + (samples * 1000) / session.sampleRate).toISOString(),
+    endReason: 'interrupted',
+    spans: spans.flatMap((list, channel) => toSessionSpans(list, channel === 0 ? 0 : 1, session.sampleRate)),
+  };
+}
+
+/** Goes on from where the written spans end, by the level of the sound. Lost stretches are no longer told apart. */
+async function appendHeardSpans(
+  spans: SampleSpan[][],
+  audio: string,
+  format: WavFormat,
+  samples: number,
+): Promise<void> {
+  const blockSamples = Math.round((format.sampleRate * BLOCK_MS) / 1000);
+  const block = Buffer.alloc(blockSamples * 2 * format.channels);
+  const file = await open(audio, 'r');
+  try {
+    const from = Math.min(...spans.map((list) => list.at(-1)?.endSamples ?? 0));
+    for (let start = from; start < samples; start += blockSamples) {
+      const end = Math.min(samples, start + blockSamples);
+      const bytes = (end - start) * 2 * format.channels;
+      await file.read(block, 0, bytes, WAV_HEADER_BYTES + start * 2 * format.channels);
+      for (const [channel, list] of spans.entries()) {
+        const known = list.at(-1)?.endSamples ?? 0;
+        if (known >= end) continue;
+        const silent = meanSquare(block.subarray(0, bytes), channel, format.channels) < SILENCE_MEAN_SQUARE;
+        appendSpan(list, silent ? 'silence' : 'speech', known, end);
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Of full scale, 0 to 1. */
+function meanSquare(pcm: Buffer, channel: number, channels: number): number {
+  let sum = 0;
+  let count = 0;
+  for (let at = 2 * channel; at + 1 < pcm.length; at += 2 * channels) {
+    const sample = pcm.readInt16LE(at) / 32768;
+    sum += sample * sample;
+    count++;
+  }
+  return count === 0 ? 0 : sum / count;
+}

@@ -1,0 +1,196 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { repairRecordings } from '../../src/record/repair.js';
+import { parseSession, type Session, writeSession } from '../../src/record/session.js';
+import { writeWavHeader } from '../../src/record/wav-header.js';
+import { thisWriter } from '../../src/record/writer.js';
+import { readWav, tone } from './recorder-rig.js';
+
+let dir = '';
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'trunkline-repair-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** The highest process id that Linux ever gives is 2^22. */
+const DEAD = { host: hostname(), pid: 2 ** 22 + 1, startTicks: '1' };
+
+function unfinished(over: Partial<Session> = {}): Session {
+  return {
+    interactionId: 'call',
+    codec: 'pcmu',
+    clockRate: 8000,
+    sampleRate: 8000,
+    channels: 1,
+    startedAt: '2024-01-01T00:00:00.000Z',
+    endedAt: null,
+    endReason: null,
+    packetsReceived: 10,
+    bytesReceived: 0,
+    packetsLost: 1,
+    packetsLate: 0,
+    packetsDuplicate: 0,
+    packetsReordered: 0,
+    decodeErrors: 0,
+    spans: [],
+    writer: DEAD,
+    ...over,
+  };
+}
+
+/** A recording as a kill leaves it: the header's sizes are those of some time before. */
+function leave(folder: string, session: Session | undefined, pcm: Int16Array, tail: number[] = []): void {
+  mkdirSync(join(dir, folder));
+  const header = Buffer.alloc(44);
+  writeWavHeader(header, { sampleRate: 8000, channels: session?.channels ?? 1 }, 0);
+  const data = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
+  writeFileSync(join(dir, folder, 'audio.wav'), Buffer.concat([header, data, Buffer.from(tail)]));
+  if (session !== undefined) writeSession(join(dir, folder), session);
+}
+
+const wav = (folder: string) => readWav(readFileSync(join(dir, folder, 'audio.wav')));
+const session = (folder: string) => parseSession(readFileSync(join(dir, folder, 'session.json'), 'utf8'));
+const everything = () =>
+  readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => [entry.name, readFileSync(join(entry.parentPath, entry.name)).toString('base64')]);
+
+describe('a recording whose writer was killed', () => {
+  it('opens with all that the file holds, without half a sample', async () => {
+    leave('call', unfinished(), tone(0, 16_000), [7]);
+    expect(await repairRecordings(dir)).toEqual({ recordings: 1, repaired: ['call'], live: [], failed: [] });
+    expect(wav('call').samples).toEqual(tone(0, 16_000));
+  });
+
+  it('cuts to whole samples of both channels', async () => {
+    leave('call', unfinished({ channels: 2 }), tone(0, 16_001), [1]);
+    await repairRecordings(dir);
+    expect(wav('call').samples).toEqual(tone(0, 16_000));
+  });
+
+  it('gets its end from its length, and keeps what was known', async () => {
+    leave('call', unfinished(), tone(0, 20_000));
+    await repairRecordings(dir);
+    const mended = session('call');
+    expect(mended).toMatchObject({
+      endReason: 'interrupted',
+      endedAt: '2024-01-01T00:00:02.500Z',
+      packetsReceived: 10,
+      packetsLost: 1,
+    });
+    expect(mended?.writer).toBeUndefined();
+  });
+
+  it('keeps the spans that were written and hears the rest', async () => {
+    const pcm = new Int16Array(24_000);
+    pcm.set(tone(0, 8000), 0);
+    pcm.set(tone(0, 8000), 16_000);
+    const spans: Session['spans'] = [
+      { state: 'speech', channel: 0, startMs: 0, endMs: 400 },
+      { state: 'lost', channel: 0, startMs: 400, endMs: 420 },
+    ];
+    leave('call', unfinished({ spans }), pcm);
+    await repairRecordings(dir);
+    const [first, lost, speech, silence, last, ...more] = session('call')?.spans ?? [];
+    expect([first, lost]).toEqual(spans);
+    expect(speech).toMatchObject({ state: 'speech', startMs: 420 });
+    // Blocks of 100 ms: the crossings are known no better.
+    expect(silence?.state).toBe('silence');
+    expect(Math.abs((silence?.startMs ?? 0) - 1000)).toBeLessThan(100);
+    expect(last).toMatchObject({ state: 'speech', endMs: 3000 });
+    expect(more).toEqual([]);
+  });
+
+  it('is shorter than its spans when the sound never reached the file', async () => {
+    leave('call', unfinished({ spans: [{ state: 'speech', channel: 0, startMs: 0, endMs: 5000 }] }), tone(0, 8000));
+    await repairRecordings(dir);
+    expect(session('call')?.spans).toEqual([{ state: 'speech', channel: 0, startMs: 0, endMs: 1000 }]);
+  });
+
+  it('opens even when it was killed before its header was written', async () => {
+    leave('call', unfinished(), tone(0, 100));
+    truncateSync(join(dir, 'call', 'audio.wav'), 10);
+    await repairRecordings(dir);
+    expect(wav('call')).toMatchObject({ sampleRate: 8000, samples: new Int16Array(0) });
+    expect(session('call')).toMatchObject({ endReason: 'interrupted', endedAt: '2024-01-01T00:00:00.000Z', spans: [] });
+  });
+
+  it('opens when it was killed before its session.json, once it has been quiet for 30 s', async () => {
+    leave('call', undefined, tone(0, 8000));
+    expect((await repairRecordings(dir)).live).toEqual(['call']);
+    utimesSync(join(dir, 'call', 'audio.wav'), 1_700_000_000, 1_700_000_000);
+    expect((await repairRecordings(dir)).repaired).toEqual(['call']);
+    expect(wav('call').samples).toEqual(tone(0, 8000));
+  });
+
+  it('is mended once: a second time changes nothing', async () => {
+    leave('call', unfinished(), tone(0, 16_000), [1]);
+    writeFileSync(join(dir, 'call', 'session.json.partial'), '{"interac');
+    await repairRecordings(dir);
+    const once = everything();
+    expect(once.map(([name]) => name).sort()).toEqual(['audio.wav', 'session.json']);
+    expect(await repairRecordings(dir)).toEqual({ recordings: 1, repaired: [], live: [], failed: [] });
+    expect(everything()).toEqual(once);
+  });
+});
+
+describe('what is left alone', () => {
+  it('a finished recording, byte for byte, whatever its header says', async () => {
+    const { writer: _, ...rest } = unfinished({ endReason: 'ended', endedAt: '2024-01-01T00:00:01.000Z' });
+    leave('call', rest, tone(0, 8000), [3]);
+    const before = everything();
+    expect(await repairRecordings(dir)).toEqual({ recordings: 1, repaired: [], live: [], failed: [] });
+    expect(everything()).toEqual(before);
+  });
+
+  it('a recording that this very process is writing', async () => {
+    leave('call', unfinished({ writer: thisWriter() }), tone(0, 8000), [3]);
+    utimesSync(join(dir, 'call', 'audio.wav'), 1_700_000_000, 1_700_000_000);
+    const before = everything();
+    expect((await repairRecordings(dir)).live).toEqual(['call']);
+    expect(everything()).toEqual(before);
+  });
+
+  it.runIf(thisWriter().startTicks !== '')('but not one of a process that had the same id before', async () => {
+    leave('call', unfinished({ writer: { ...thisWriter(), startTicks: '1' } }), tone(0, 8000));
+    expect((await repairRecordings(dir)).repaired).toEqual(['call']);
+  });
+
+  it('a recording from another host that was written just now', async () => {
+    leave('call', unfinished({ writer: { ...DEAD, host: 'another' } }), tone(0, 8000));
+    expect((await repairRecordings(dir)).live).toEqual(['call']);
+  });
+
+  it('other files and folders', async () => {
+    writeFileSync(join(dir, 'audit.jsonl'), '{}\n');
+    mkdirSync(join(dir, 'notes'));
+    expect((await repairRecordings(dir)).recordings).toBe(0);
+  });
+
+  it('a folder with a session.json or a sound that is none of ours is told, and the others are mended', async () => {
+    leave('a', unfinished(), tone(0, 100));
+    writeFileSync(join(dir, 'a', 'session.json'), '{"mine":true}');
+    mkdirSync(join(dir, 'b'));
+    writeFileSync(join(dir, 'b', 'audio.wav'), 'RIFF, but another one, and longer than a header is');
+    utimesSync(join(dir, 'b', 'audio.wav'), 1_700_000_000, 1_700_000_000);
+    leave('c', unfinished(), tone(0, 100));
+    const report = await repairRecordings(dir);
+    expect(report.repaired).toEqual(['c']);
+    expect(report.failed.map(({ folder }) => folder).sort()).toEqual(['a', 'b']);
+  });
+
+  it('a folder that does not exist has nothing to mend', async () => {
+    expect(await repairRecordings(join(dir, 'none'))).toEqual({ recordings: 0, repaired: [], live: [], failed: [] });
+  });
+});
