@@ -56,7 +56,7 @@ export interface RecordingEnd {
 const RETRY_US = 1_000_000;
 /** A checkpoint writes all spans again; long recordings wait longer for it, so that its cost stays even. */
 const CHECKPOINT_US_PER_MARK = 50_000;
-const MAX_SAME_ID = 100_000;
+const MAX_SAME_ID = 10_000;
 
 /**
  * One recording: a slot of the slab, a folder and an open file. Frames are gathered in the slot's pieces and written at
