@@ -1,0 +1,50 @@
+import type { AudioHookSessionInfo, AudioHookSessionSummary } from './connection.js';
+import type { SessionCounts } from './session-counts.js';
+import type { AuthFailure } from './signature.js';
+
+export type RejectionReason =
+  | AuthFailure
+  | 'path'
+  | 'draining'
+  | 'handshakeRate'
+  | 'identity'
+  | 'sessionLimit'
+  | 'organizationLimit'
+  | 'sessionLive';
+
+export interface AudioHookRejection {
+  readonly reason: RejectionReason;
+  /** As answered. */
+  readonly status: number;
+  /** When the request named them properly. */
+  readonly sessionId?: string;
+  readonly organizationId?: string;
+  readonly remoteAddress?: string;
+}
+
+export interface AudioHookServerEvents {
+  sessionOpened: [info: AudioHookSessionInfo];
+  sessionEnded: [summary: AudioHookSessionSummary];
+  /** A request that did not become a session. The reason is for the log; the client was told a status only. */
+  rejected: [rejection: AudioHookRejection];
+  /** A fault of our own that cost one session. */
+  internalError: [message: string];
+}
+
+export interface AudioHookCounters {
+  readonly sessionsLive: number;
+  /** Streams that wait for a session to continue them. */
+  readonly streamsHeld: number;
+  readonly sessionsConnected: number;
+  readonly sessionsOpened: number;
+  readonly sessionsEnded: number;
+  readonly probes: number;
+  /** Sessions that continued the stream of an earlier one. */
+  readonly continued: number;
+  readonly slowReaders: number;
+  readonly throttled: number;
+  readonly internalErrors: number;
+  readonly rejected: Readonly<Partial<Record<RejectionReason, number>>>;
+  /** Of all sessions, ended and live. */
+  readonly totals: SessionCounts;
+}

@@ -1,0 +1,680 @@
+import { TrunklineError } from '../core/errors.js';
+import type { EndReason } from '../core/events.js';
+import { LIMITS } from '../core/limits.js';
+import { US_PER_SECOND } from '../core/units.js';
+import { durationSamples, durationSeconds, formatDuration } from './duration.js';
+import { channelMap, type SelectedMedia, sampleBytes, selectMedia } from './media.js';
+import { newSessionCounts, type SessionCounts } from './session-counts.js';
+import { type Arrival, SESSION_TABLE, type SessionState } from './session-table.js';
+import { TokenBucket } from './token-bucket.js';
+import {
+  type ClientMessage,
+  type CloseReason,
+  type DisconnectReason,
+  type EventEntity,
+  formatServerMessage,
+  NULL_UUID,
+  type OpenParameters,
+  parseClientMessage,
+  type ServerMessageType,
+  type ServerParameters,
+} from './wire.js';
+
+/** What an `open` asks for. No phone numbers: nothing downstream has a use for them. */
+export interface OpenRequest {
+  readonly organizationId: string;
+  readonly conversationId: string;
+  readonly participantId: string;
+  readonly language: string | undefined;
+  readonly media: SelectedMedia | undefined;
+  /** A connection probe: null UUIDs as conversation and participant. Answered like a call, recorded never. */
+  readonly probe: boolean;
+  readonly continuedSessions: NonNullable<OpenParameters['continuedSessions']>;
+  /** Where the client's own time line stands, in samples; above zero when it carries on an earlier session. */
+  readonly positionSamples: number;
+}
+
+export interface AcceptOptions {
+  /** Begin with our own pause on. */
+  readonly startPaused?: boolean;
+  /** Ask the client to throw away what comes before this place. */
+  readonly discardToSamples?: number;
+  /** Named in `opened` when the client asks for them. */
+  readonly supportedLanguages?: readonly string[];
+  /** Where on the stream's time line this session begins: after what an earlier session brought. */
+  readonly baseSamples?: number;
+}
+
+/** What comes out of a session, in order, while one of its methods runs. */
+export interface SessionOutput {
+  send(text: string): void;
+  /** `open` arrived: call accept() or refuse() before returning; nothing may be awaited. */
+  openRequested(request: OpenRequest): void;
+  /**
+   * Interleaved audio to keep, valid until the call returns. `positionSamples` is that of the first pair which ends in
+   * these bytes; a pair may be split over two calls.
+   */
+  audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void;
+  /** Audio goes on elsewhere on the time line: let go of what is held, and of half a pair for good. */
+  flush(): void;
+  /** A stretch of the time line without audio. */
+  mark(state: 'paused' | 'discarded', startSamples: number, lengthSamples: number): void;
+  /** The client paused or resumed. */
+  pauseChanged(paused: boolean): void;
+  /** `close` arrived: end the stream, then call finished(), which answers `closed`. */
+  finishRequested(): void;
+  /** The client broke the protocol or a time limit; `info` is what it was told. */
+  faulted(kind: SessionFault, info: string): void;
+  /** The client has had its chance to close the connection first. */
+  hangUp(): void;
+}
+
+export type SessionFault = 'protocol' | 'timeout' | 'unauthorized' | 'refused' | 'limit';
+
+export interface SessionTiming {
+  /** From the connection to `open`. */
+  readonly openWaitUs: number;
+  /** From `opened`, or a `ping`, to the next `ping`. */
+  readonly pingWaitUs: number;
+  /** From `disconnect` to `close`. */
+  readonly closeWaitUs: number;
+  /** From `close` to `closed`, whether or not the stream has been finished. */
+  readonly finishWaitUs: number;
+  /** From `closed` to the end of the connection. */
+  readonly partingWaitUs: number;
+  /** Unsolicited messages; Genesys drops the connector that sends more than 5 to 10 a second. */
+  readonly messagesPerSecond: number;
+  readonly messageBurst: number;
+}
+
+export const SESSION_TIMING: SessionTiming = {
+  openWaitUs: 10 * US_PER_SECOND,
+  pingWaitUs: 30 * US_PER_SECOND,
+  closeWaitUs: 5 * US_PER_SECOND,
+  finishWaitUs: 4 * US_PER_SECOND,
+  partingWaitUs: 5 * US_PER_SECOND,
+  messagesPerSecond: 4,
+  messageBurst: 4,
+};
+
+/** Room for entities in one `event` below the 64,000 bytes of a message. */
+const EVENT_BYTES = 60_000;
+
+/** A `retryAfter` beyond this is taken for this. */
+const MAX_HOLD_OFF_US = 60 * US_PER_SECOND;
+
+const END_REASON: Readonly<Record<CloseReason, EndReason>> = {
+  end: 'ended',
+  disconnect: 'stopped',
+  error: 'error',
+  reconnect: 'interrupted',
+};
+
+export interface SessionIdentity {
+  readonly sessionId: string;
+  /** Of the request that was authenticated; `open` must name the same one. */
+  readonly organizationId: string;
+}
+
+/**
+ * One AudioHook session, server side, without I/O or clock. Whatever arrives, nothing throws, every request gets one
+ * answer, and what goes out is numbered without a gap. What is allowed when stands in session-table.ts.
+ */
+export class AudioHookSession {
+  readonly counts: SessionCounts = newSessionCounts();
+  readonly #identity: SessionIdentity;
+  readonly #output: SessionOutput;
+  readonly #timing: SessionTiming;
+  readonly #bucket: TokenBucket;
+  #id: string;
+  #state: SessionState = 'CONNECTED';
+  /** When the state began, for the states that may only last so long. */
+  #sinceUs: number;
+  #seq = 0;
+  #clientseq = 0;
+  #media: SelectedMedia | undefined;
+  #request: OpenRequest | undefined;
+  #wantsLanguages = false;
+  #language: string | undefined;
+
+  #baseSamples = 0;
+  #positionSamples = 0;
+  #openedUs = 0;
+  #sampleBytes = 1;
+  #pairBytes = 1;
+  // Bytes of a sample pair whose other half has not come yet, and whether they were thrown away.
+  #partialBytes = 0;
+  #partialDropped = false;
+
+  #lastPingUs = 0;
+  #rttSeconds = -1;
+  #ponged = false;
+  #clientPaused = false;
+  #ownPause = false;
+  #unansweredControls = 0;
+
+  #pendingControl: 'pause' | 'resume' | undefined;
+  #pendingReconnect: { info?: string } | undefined;
+  #pendingDisconnect: ServerParameters['disconnect'] | undefined;
+  readonly #entities: string[] = [];
+  #holdOffUntilUs = 0;
+
+  #closeReason: CloseReason | undefined;
+  #endReason: EndReason | undefined;
+
+  constructor(identity: SessionIdentity, output: SessionOutput, nowUs: number, timing: SessionTiming = SESSION_TIMING) {
+    this.#identity = identity;
+    this.#id = identity.sessionId;
+    this.#output = output;
+    this.#timing = timing;
+    this.#sinceUs = nowUs;
+    this.#bucket = new TokenBucket(timing.messagesPerSecond, timing.messageBurst, nowUs);
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Samples of one channel from the start of the stream, thrown away ones included. */
+  get positionSamples(): number {
+    return this.#positionSamples;
+  }
+
+  get request(): OpenRequest | undefined {
+    return this.#request;
+  }
+
+  get language(): string | undefined {
+    return this.#language;
+  }
+
+  get closeReason(): CloseReason | undefined {
+    return this.#closeReason;
+  }
+
+  /** Round trip as the client measured it last, seconds; −1 before it has. */
+  get rttSeconds(): number {
+    return this.#rttSeconds;
+  }
+
+  /** Audio is not being kept, whoever asked for that. */
+  get paused(): boolean {
+    return this.#clientPaused || this.#ownPause;
+  }
+
+  /** Why the stream ended, or would if it ended now. */
+  get endReason(): EndReason {
+    return this.#endReason ?? 'lost';
+  }
+
+  // ---- What arrives --------------------------------------------------------------------------------------------
+
+  text(bytes: Uint8Array, nowUs: number): void {
+    this.counts.messagesReceived += 1;
+    const message = parseClientMessage(bytes);
+    if (message.type === 'fault') {
+      if (message.seq !== undefined) this.#clientseq = message.seq;
+      this.#fault('protocol', message.info, nowUs);
+      return;
+    }
+    this.counts.unknownFields += message.unknownFields;
+    if (this.#inStep(message, nowUs)) this.#apply(message, nowUs);
+  }
+
+  binary(bytes: Uint8Array, nowUs: number): void {
+    this.counts.framesReceived += 1;
+    this.counts.bytesReceived += bytes.length;
+    if (bytes.length === 0) {
+      this.counts.emptyFrames += 1;
+      return;
+    }
+    const action = SESSION_TABLE[this.#state].binary;
+    if (action === 'fault') {
+      this.#fault('protocol', 'Audio before the session was opened', nowUs);
+    } else if (action === 'late' || this.#media === undefined || this.#request?.probe === true) {
+      this.counts.framesIgnored += 1;
+    } else {
+      this.#takeAudio(bytes, nowUs);
+    }
+  }
+
+  /** The connection is gone, whoever closed it. */
+  transportClosed(): void {
+    if (this.#state !== 'CLOSED') this.#output.flush();
+    this.#state = 'CLOSED';
+    this.#dropPending();
+  }
+
+  /** Time passes. Call it every few hundred milliseconds. */
+  tick(nowUs: number): void {
+    const forUs = nowUs - this.#sinceUs;
+    const timing = this.#timing;
+    switch (this.#state) {
+      case 'CONNECTED':
+      case 'OPENING':
+        if (forUs > timing.openWaitUs) this.#fault('timeout', "No 'open' in time", nowUs);
+        break;
+      case 'ACTIVE':
+      case 'PAUSED':
+        if (nowUs - this.#lastPingUs > timing.pingWaitUs) this.#fault('timeout', "No 'ping' in time", nowUs);
+        else this.#flushUnsolicited(nowUs);
+        break;
+      case 'ENDING':
+      case 'FAULTED':
+        if (forUs > timing.closeWaitUs) this.#output.hangUp();
+        break;
+      case 'CLOSING':
+        if (forUs > timing.finishWaitUs) this.finished(nowUs);
+        break;
+      case 'CLOSED':
+        if (forUs > timing.partingWaitUs) this.#output.hangUp();
+        break;
+    }
+  }
+
+  // ---- What the embedder decides ---------------------------------------------------------------------------------
+
+  /** Answers `open` with `opened`. Only from within openRequested(). */
+  accept(options: AcceptOptions, nowUs: number): void {
+    if (this.#state !== 'OPENING') return;
+    const media = this.#media;
+    if (options.startPaused === true) this.#ownPause = true;
+    this.#baseSamples = options.baseSamples ?? 0;
+    this.#positionSamples = this.#baseSamples;
+    this.#openedUs = nowUs;
+    this.#lastPingUs = nowUs;
+    const parameters: ServerParameters['opened'] = { media: media === undefined ? '[]' : `[${media.json}]` };
+    if (this.#ownPause) {
+      parameters.startPaused = true;
+      this.#unansweredControls += 1;
+    }
+    const discardTo = options.discardToSamples ?? 0;
+    if (discardTo > 0 && media !== undefined) parameters.discardTo = formatDuration(discardTo, media.rate);
+    if (this.#wantsLanguages) parameters.supportedLanguages = options.supportedLanguages ?? [];
+    this.#enter('ACTIVE', nowUs);
+    this.#send('opened', parameters);
+  }
+
+  /** Answers `open` with `disconnect`. Only from within openRequested(). */
+  refuse(reason: DisconnectReason, info: string, nowUs: number): void {
+    if (this.#state === 'OPENING')
+      this.#fault(reason === 'unauthorized' ? 'unauthorized' : 'refused', info, nowUs, reason);
+  }
+
+  /** The stream is finished, after finishRequested(): answers `closed`. */
+  finished(nowUs: number): void {
+    if (this.#state !== 'CLOSING') return;
+    this.#enter('CLOSED', nowUs);
+    this.#send('closed', {});
+  }
+
+  /**
+   * Our own pause, apart from the client's: nothing that arrives from now on is kept, whether or not the client has
+   * been told yet. Every call asks the client again, as far as the rate limit lets it.
+   */
+  pause(nowUs: number): void {
+    this.#ownPause = true;
+    this.#control('pause', nowUs);
+  }
+
+  /** Ends our own pause. Audio flows when the client's is over as well. */
+  resume(nowUs: number): void {
+    this.#ownPause = false;
+    this.#control('resume', nowUs);
+  }
+
+  /**
+   * Queues entities for an `event`. False when the session is not open or too many wait already; all of them are
+   * refused then.
+   * @throws TrunklineError CONFIG_INVALID when an entity is not JSON or is too large.
+   */
+  sendEvent(entities: readonly EventEntity[], nowUs: number): boolean {
+    const texts = entities.map(entityText);
+    const open = this.#state === 'ACTIVE' || this.#state === 'PAUSED';
+    if (!open || this.#entities.length + texts.length > LIMITS.audioHookQueuedEntities) {
+      this.counts.entitiesRefused += texts.length;
+      return false;
+    }
+    this.#entities.push(...texts);
+    this.#flushUnsolicited(nowUs);
+    return true;
+  }
+
+  /** Asks the client to connect again elsewhere. */
+  requestReconnect(info: string | undefined, nowUs: number): void {
+    this.#pendingReconnect = info === undefined ? {} : { info };
+    this.#flushUnsolicited(nowUs);
+  }
+
+  /** Asks the client to close; what is in flight is still taken. Held back until the first `pong`. */
+  disconnect(reason: 'completed' | 'error', info: string | undefined, nowUs: number): void {
+    if (this.#state === 'CONNECTED' || this.#state === 'OPENING') {
+      this.#fault('refused', info ?? 'Disconnected', nowUs, reason);
+      return;
+    }
+    this.#pendingDisconnect = info === undefined ? { reason } : { reason, info };
+    this.#flushUnsolicited(nowUs);
+  }
+
+  // ---- Messages --------------------------------------------------------------------------------------------------
+
+  #inStep(message: ClientMessage, nowUs: number): boolean {
+    const expected = this.#clientseq + 1;
+    this.#clientseq = message.seq;
+    if (this.#state === 'FAULTED') return true;
+    if (message.seq !== expected) return this.#fault('protocol', 'Sequence number out of step', nowUs);
+    if (message.serverseq > this.#seq) return this.#fault('protocol', 'serverseq of a message never sent', nowUs);
+    if (message.id.toLowerCase() !== this.#identity.sessionId.toLowerCase()) {
+      return this.#fault('protocol', 'Session id does not match', nowUs);
+    }
+    return true;
+  }
+
+  #apply(message: ClientMessage, nowUs: number): void {
+    const counts = this.counts;
+    const arrival: Arrival = message.type;
+    const action = SESSION_TABLE[this.#state][arrival];
+    switch (action) {
+      case 'open':
+        if (message.type === 'open') this.#open(message.parameters, message, nowUs);
+        return;
+      case 'pong':
+        if (message.type === 'ping') this.#ping(message.parameters.rtt, nowUs);
+        return;
+      case 'pause':
+        this.#paused();
+        return;
+      case 'resume':
+        if (message.type === 'resumed') this.#resumed(message.parameters, nowUs);
+        return;
+      case 'discard':
+        if (message.type === 'discarded') {
+          counts.discards += 1;
+          this.#stretch('discarded', message.parameters, nowUs);
+        }
+        return;
+      case 'update':
+        if (message.type === 'update') {
+          counts.updates += 1;
+          this.#language = message.parameters.language;
+          this.#send('updated', {});
+        }
+        return;
+      case 'note':
+        if (message.type === 'error') this.#clientError(message.parameters, nowUs);
+        return;
+      case 'close':
+        if (message.type === 'close') this.#close(message.parameters.reason, nowUs);
+        return;
+      case 'foreign':
+        counts.connectorMessages += 1;
+        return;
+      case 'unknown':
+        counts.unknownTypes += 1;
+        return;
+      default:
+        counts.strayMessages += 1;
+    }
+  }
+
+  #open(parameters: OpenParameters, message: ClientMessage, nowUs: number): void {
+    this.#enter('OPENING', nowUs);
+    this.#id = message.id;
+    if (parameters.organizationId.toLowerCase() !== this.#identity.organizationId.toLowerCase()) {
+      this.#fault('unauthorized', 'Organization id does not match', nowUs, 'unauthorized');
+      return;
+    }
+    const media = selectMedia(parameters.media);
+    this.#media = media;
+    if (media !== undefined) {
+      this.#sampleBytes = sampleBytes(media);
+      this.#pairBytes = this.#sampleBytes * channelMap(media).length;
+    }
+    this.#wantsLanguages = parameters.supportedLanguages ?? false;
+    this.#language = parameters.language;
+    this.#request = {
+      organizationId: parameters.organizationId,
+      conversationId: parameters.conversationId,
+      participantId: parameters.participant.id,
+      language: parameters.language,
+      media,
+      probe: parameters.conversationId === NULL_UUID && parameters.participant.id === NULL_UUID,
+      continuedSessions: parameters.continuedSessions ?? [],
+      positionSamples: durationSamples(message.position, media?.rate ?? 8000),
+    };
+    this.#output.openRequested(this.#request);
+  }
+
+  #ping(rtt: string | undefined, nowUs: number): void {
+    this.counts.pings += 1;
+    this.#lastPingUs = nowUs;
+    if (rtt !== undefined) this.#rttSeconds = durationSeconds(rtt);
+    this.#send('pong', {});
+    if (this.#state === 'ACTIVE' || this.#state === 'PAUSED') this.#ponged = true;
+    this.#flushUnsolicited(nowUs);
+  }
+
+  #paused(): void {
+    const asked = this.#unansweredControls > 0;
+    if (asked) this.#unansweredControls -= 1;
+    if (this.#clientPaused) {
+      if (!asked) this.counts.duplicatePaused += 1;
+      return;
+    }
+    this.counts.pauses += 1;
+    this.#clientPaused = true;
+    if (this.#state === 'ACTIVE') this.#state = 'PAUSED';
+    this.#endStretch();
+    this.#output.pauseChanged(true);
+  }
+
+  #resumed(parameters: { start: string; discarded: string }, nowUs: number): void {
+    if (this.#unansweredControls > 0) this.#unansweredControls -= 1;
+    if (!this.#stretch('paused', parameters, nowUs) || !this.#clientPaused) return;
+    this.counts.resumes += 1;
+    this.#clientPaused = false;
+    if (this.#state === 'PAUSED') this.#state = 'ACTIVE';
+    this.#output.pauseChanged(false);
+  }
+
+  #clientError(parameters: { code: number; retryAfter?: string | undefined }, nowUs: number): void {
+    this.counts.clientErrors += 1;
+    if (parameters.code !== 429 || parameters.retryAfter === undefined) return;
+    const holdOffUs = durationSeconds(parameters.retryAfter) * US_PER_SECOND;
+    this.#holdOffUntilUs = nowUs + Math.min(holdOffUs, MAX_HOLD_OFF_US);
+  }
+
+  #close(reason: CloseReason, nowUs: number): void {
+    this.#closeReason = reason;
+    this.#endReason ??= END_REASON[reason];
+    this.#output.flush();
+    this.#dropPending();
+    this.#enter('CLOSING', nowUs);
+    this.#output.finishRequested();
+  }
+
+  // ---- The time line ---------------------------------------------------------------------------------------------
+
+  #takeAudio(bytes: Uint8Array, nowUs: number): void {
+    if (bytes.length % this.#sampleBytes !== 0) {
+      this.#fault('protocol', 'Audio frame is not a whole number of samples', nowUs);
+      return;
+    }
+    const keep = !this.paused;
+    let rest = bytes;
+    if (keep && this.#partialDropped) {
+      rest = this.#completeDroppedPair(bytes);
+      if (rest.length === 0) return;
+    } else if (!keep && this.#partialBytes > 0 && !this.#partialDropped) {
+      this.#output.flush();
+    }
+    const total = this.#partialBytes + rest.length;
+    const pairs = Math.floor(total / this.#pairBytes);
+    this.#partialBytes = total % this.#pairBytes;
+    this.#partialDropped = !keep && this.#partialBytes > 0;
+    if (this.#partialBytes > 0) this.counts.splitPairs += 1;
+    const at = this.#positionSamples;
+    this.#positionSamples = at + pairs;
+    if (keep) {
+      this.counts.samplesKept += pairs;
+      this.#output.audio(rest, at, nowUs);
+    } else {
+      this.counts.samplesPaused += pairs;
+      if (pairs > 0) this.#output.mark('paused', at, pairs);
+    }
+    if (this.#aheadOfClock(this.#positionSamples, nowUs)) this.#tooFarAhead(nowUs);
+  }
+
+  // The first half of this pair fell into a pause, so the whole pair belongs to the pause.
+  #completeDroppedPair(bytes: Uint8Array): Uint8Array {
+    const missing = this.#pairBytes - this.#partialBytes;
+    if (bytes.length < missing) {
+      this.#partialBytes += bytes.length;
+      return bytes.subarray(bytes.length);
+    }
+    this.#output.mark('paused', this.#positionSamples, 1);
+    this.counts.samplesPaused += 1;
+    this.#positionSamples += 1;
+    this.#partialBytes = 0;
+    this.#partialDropped = false;
+    return bytes.subarray(missing);
+  }
+
+  // A stretch that the client says it threw away. `start` decides nothing: time is the samples that came and the
+  // stretches that did not, and clients are known to be ahead of themselves.
+  #stretch(state: 'paused' | 'discarded', parameters: { start: string; discarded: string }, nowUs: number): boolean {
+    const rate = this.#media?.rate ?? 8000;
+    const start = durationSamples(parameters.start, rate);
+    const length = durationSamples(parameters.discarded, rate);
+    const at = this.#positionSamples;
+    const expected = at - this.#baseSamples + (this.#request?.positionSamples ?? 0);
+    if (start > expected) this.counts.startAhead += 1;
+    else if (start < expected) this.counts.startBehind += 1;
+    if (this.#aheadOfClock(at + length, nowUs)) return this.#tooFarAhead(nowUs);
+    this.#endStretch();
+    if (length > 0) {
+      this.#positionSamples = at + length;
+      if (state === 'paused') this.counts.resumedSamples += length;
+      else this.counts.discardedSamples += length;
+      this.#output.mark(state, at, length);
+    }
+    return true;
+  }
+
+  #endStretch(): void {
+    this.#output.flush();
+    this.#partialBytes = 0;
+    this.#partialDropped = false;
+  }
+
+  // Bounds what one client can make of the recording's length: no call runs much ahead of the clock.
+  #aheadOfClock(positionSamples: number, nowUs: number): boolean {
+    const seconds = (positionSamples - this.#baseSamples) / (this.#media?.rate ?? 8000);
+    return seconds > (nowUs - this.#openedUs) / US_PER_SECOND + LIMITS.audioHookAheadSeconds;
+  }
+
+  #tooFarAhead(nowUs: number): false {
+    return this.#fault('limit', 'Time line too far ahead of the clock', nowUs);
+  }
+
+  // ---- What goes out ---------------------------------------------------------------------------------------------
+
+  #control(control: 'pause' | 'resume', nowUs: number): void {
+    if (this.#state !== 'ACTIVE' && this.#state !== 'PAUSED') return;
+    this.#pendingControl = control;
+    this.#flushUnsolicited(nowUs);
+  }
+
+  #flushUnsolicited(nowUs: number): void {
+    if ((this.#state !== 'ACTIVE' && this.#state !== 'PAUSED') || !this.#ponged) return;
+    if (this.#pendingDisconnect !== undefined) {
+      this.#endReason ??= this.#pendingDisconnect.reason === 'error' ? 'error' : 'stopped';
+      this.#enter('ENDING', nowUs);
+      this.#send('disconnect', this.#pendingDisconnect);
+      this.#dropPending();
+      return;
+    }
+    if (nowUs < this.#holdOffUntilUs) return;
+    if (this.#pendingReconnect !== undefined && this.#bucket.tryTake(1, nowUs)) {
+      this.#send('reconnect', this.#pendingReconnect);
+      this.#pendingReconnect = undefined;
+    }
+    if (this.#pendingControl !== undefined && this.#bucket.tryTake(1, nowUs)) {
+      this.#unansweredControls += 1;
+      this.#send(this.#pendingControl, {});
+      this.#pendingControl = undefined;
+    }
+    while (this.#entities.length > 0 && this.#bucket.tryTake(1, nowUs)) this.#sendEntities();
+  }
+
+  // As many as fit into one message: a token is worth more than the order of one entity a message.
+  #sendEntities(): void {
+    let count = 0;
+    let bytes = 0;
+    for (const text of this.#entities) {
+      bytes += Buffer.byteLength(text) + 1;
+      if (count > 0 && bytes > EVENT_BYTES) break;
+      count += 1;
+    }
+    this.counts.eventsSent += 1;
+    this.counts.entitiesSent += count;
+    this.#send('event', { entities: this.#entities.splice(0, count) });
+  }
+
+  // Always false, so that a check can end with it.
+  #fault(kind: SessionFault, info: string, nowUs: number, reason: DisconnectReason = 'error'): false {
+    this.counts.faults += 1;
+    switch (this.#state) {
+      case 'FAULTED':
+      case 'CLOSING':
+      case 'CLOSED':
+        return false;
+      case 'ENDING':
+        this.#state = 'FAULTED';
+        break;
+      default:
+        this.#enter('FAULTED', nowUs);
+        this.#send('disconnect', { reason, info });
+    }
+    this.#endReason = kind === 'timeout' ? 'lost' : reason === 'completed' ? 'stopped' : 'error';
+    this.#output.flush();
+    this.#dropPending();
+    this.#output.faulted(kind, info);
+    return false;
+  }
+
+  #dropPending(): void {
+    this.#pendingControl = undefined;
+    this.#pendingReconnect = undefined;
+    this.#pendingDisconnect = undefined;
+    this.counts.entitiesRefused += this.#entities.length;
+    this.#entities.length = 0;
+  }
+
+  #enter(state: SessionState, nowUs: number): void {
+    this.#state = state;
+    this.#sinceUs = nowUs;
+  }
+
+  #send<T extends ServerMessageType>(type: T, parameters: ServerParameters[T]): void {
+    this.#seq += 1;
+    this.counts.messagesSent += 1;
+    this.#output.send(formatServerMessage(type, this.#id, this.#seq, this.#clientseq, parameters));
+  }
+}
+
+function entityText(entity: EventEntity): string {
+  let text: string | undefined;
+  try {
+    text = entity.data === undefined ? undefined : JSON.stringify({ type: entity.type, data: entity.data });
+  } catch {
+    text = undefined;
+  }
+  if (text === undefined || typeof entity.type !== 'string' || Buffer.byteLength(text) > LIMITS.audioHookEntityBytes) {
+    throw new TrunklineError(
+      'CONFIG_INVALID',
+      `An event entity needs a type and JSON data of at most ${LIMITS.audioHookEntityBytes} bytes; send less, or in several entities.`,
+    );
+  }
+  return text;
+}
