@@ -176,14 +176,21 @@ function packageProgram(name, program = name) {
 async function install() {
   const again = fs.existsSync(at('node_modules'));
   say(again ? 'dependencies have changed, installing them …' : 'installing dependencies …');
+  // Not `npm ci`: it refuses the lock file wherever a registry lacks a package for some other platform, and it empties
+  // node_modules under whatever is running. What the lock file says is installed either way, and looked at afterwards.
   // Scripts of dependencies stay off: nothing that trunkline uses needs one.
-  const args = ['ci', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund'];
+  const args = ['install', '--no-save', '--include=dev', '--ignore-scripts', '--no-audit', '--no-fund'];
   const npm = process.env.npm_execpath;
   const result =
     npm && /npm-cli\.c?js$/.test(npm) ? await run(process.execPath, [npm, ...args]) : await run('npm', args);
   if (result.code !== 0) {
     throw new PrepareFailure(
-      `${result.output}\nnpm ci failed. Check the network and the registry settings of npm, then try again.`,
+      `${result.output}\nnpm install failed. Check the network and the registry settings of npm, then try again.`,
+    );
+  }
+  if (!installed()) {
+    throw new PrepareFailure(
+      'What npm installed is not what package-lock.json says. Run `npm install` and look at what it changes there.',
     );
   }
 }
