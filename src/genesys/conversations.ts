@@ -74,17 +74,21 @@ export class Conversations {
     this.#environment = environment;
   }
 
-  /** @throws TrunklineError AUTH_FAILED, RATE_LIMITED or CONNECTION_FAILED when the platform cannot be asked. */
-  async availability(interactionId: string): Promise<Availability> {
+  /**
+   * @param tokenTaken The first request has its token of the bucket already.
+   * @throws TrunklineError AUTH_FAILED, RATE_LIMITED or CONNECTION_FAILED when the platform cannot be asked.
+   */
+  async availability(interactionId: string, tokenTaken = false): Promise<Availability> {
     const { clock, signal } = this.#environment;
     let renewed = false;
-    let token = '';
+    let isPaid = tokenTaken;
     try {
       const resource = await withRetry(
         async () => {
-          token = await this.#signIn.getToken();
+          const token = await this.#signIn.getToken();
           const { conversations } = await this.#signIn.platform();
-          await this.#bucket.take(signal);
+          if (!isPaid) await this.#bucket.take(signal);
+          isPaid = false;
           try {
             return await conversations.getConversation(interactionId);
           } catch (error) {

@@ -96,14 +96,10 @@ export class PacketIntake {
     if (room > LIMITS.maxPayloadBytes) return false;
     // A host whose handler stopped the source in mid-turn has flushed; the turn then begins anew.
     if (!this.#turnOpen) this.#openTurn();
-    let at = batch.claim(room);
+    const at = batch.claim(room);
     if (at < 0) {
-      this.#ingest.submit();
-      at = batch.claim(room);
-      if (at < 0) {
-        this.#counters.arenaFull++;
-        return true;
-      }
+      this.#counters.arenaFull++;
+      return true;
     }
     const length = decodeBase64(reader.view, reader.payloadStart, reader.payloadLength, this.#arena, at);
     if (length < 0) return false;
@@ -112,7 +108,7 @@ export class PacketIntake {
       const payload = batch.bytes.subarray(at, at + length);
       if (!this.#host.firstPacket(roster, slot, reader.codec, reader.channel, payload)) return true;
     }
-    const channel = reader.channel < 0 ? 0 : reader.channel;
+    const channel = Math.max(reader.channel, 0);
     if (channel >= (roster.channels[slot] as number) || (reader.codec >= 0 && reader.codec !== roster.codec[slot])) {
       this.#counters.wrongFormat++;
       return true;

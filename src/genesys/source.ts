@@ -1,0 +1,416 @@
+import type { Buffer } from 'node:buffer';
+import { EventEmitter } from 'node:events';
+import { type Clock, systemClock } from '../core/clock.js';
+import { type Codec, codecId, type StreamFormat } from '../core/codec.js';
+import { messageOf, TrunklineError } from '../core/errors.js';
+import type { EndReason } from '../core/events.js';
+import { LIMITS } from '../core/limits.js';
+import type { StreamIngest } from '../engine/ingest.js';
+import type { ConnectionSettings, ConnectionState } from './connection.js';
+import { type Availability, Conversations } from './conversations.js';
+import { type SourceCounters, zeroCounters } from './counters.js';
+import { announcedFormat, type FormatPreferences, guessFormat, sameFormat } from './formats.js';
+import { PacketIntake } from './intake.js';
+import { MediaSocket, type MediaSocketEvent, type SocketSurroundings } from './media-socket.js';
+import { TokenBucket } from './rate-limit.js';
+import { type EndpointSettings, resolveEndpoints } from './region.js';
+import type { Random, RetryPolicy } from './retry.js';
+import { checkInteractionId, type Roster } from './roster.js';
+import { SignIn, type SignInEnvironment } from './sign-in.js';
+import { type ControlMessage, DEFAULT_CODEC_PREFERENCES } from './wire.js';
+
+// Requests kept back for sign-in and for interactions whose media did not come.
+const BUDGET_RESERVE = 10;
+
+export interface SourceOptions extends EndpointSettings {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly codecPreferences?: readonly Codec[];
+  /** What Opus decodes to where the server does not say; default 48000. */
+  readonly opusSampleRate?: number;
+  /** At most 50, which is the default; fewer cost less when one connection is lost. */
+  readonly interactionsPerConnection?: number;
+  /**
+   * Whether REST is asked before an interaction is subscribed to. `budgeted`, the default, asks while the request
+   * budget allows it at once, and beyond that lets the media server say what it has: 2,000 calls asked for at the
+   * platform's rate would wait eight minutes.
+   */
+  readonly availabilityCheck?: 'always' | 'budgeted' | 'never';
+  readonly retry?: RetryPolicy;
+  readonly mediaRetry?: RetryPolicy;
+  readonly pingUs?: number;
+  readonly handshakeUs?: number;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface SourceEvents {
+  connected: [{ readonly connection: number; readonly interactions: number; readonly again: boolean }];
+  disconnected: [{ readonly connection: number; readonly code: number; readonly reason: string }];
+  /** A pong has come. */
+  heartbeat: [{ readonly connection: number }];
+  /** A connection has used up its attempts; its streams have ended with `lost`. */
+  maxReconnectReached: [{ readonly connection: number; readonly attempts: number }];
+  interactionEnded: [{ readonly interactionId: string; readonly reason: EndReason; readonly detail: string }];
+  /** No interaction is left. */
+  idle: [];
+  /** Something failed that the source goes on from, or that ended what `interactionEnded` names. */
+  error: [TrunklineError];
+}
+
+export interface SubscriptionResult {
+  readonly interactionId: string;
+  /** `unchecked`: REST was not asked, or could not tell. Only `expired` and `notFound` are not subscribed to. */
+  readonly availability: Availability | 'unchecked';
+}
+
+export interface ConnectionStatus {
+  readonly connection: number;
+  readonly state: ConnectionState;
+  readonly interactions: number;
+  readonly attempts: number;
+  readonly lastError: string;
+}
+
+/**
+ * The client of the media subscription interface: signs in, asks what is to be had, opens as many connections as the
+ * interactions need and feeds the engine with their packets.
+ */
+export class SubscriptionSource extends EventEmitter<SourceEvents> {
+  readonly #ingest: StreamIngest;
+  readonly #options: SourceOptions;
+  readonly #formats: FormatPreferences;
+  readonly #signIn: SignIn;
+  readonly #bucket: TokenBucket;
+  readonly #conversations: Conversations;
+  readonly #surroundings: SocketSurroundings;
+  readonly #intake: PacketIntake;
+  readonly #counters = zeroCounters();
+  readonly #sockets = new Set<MediaSocket>();
+  readonly #socketOf = new WeakMap<Roster, MediaSocket>();
+  /** Every interaction from `subscribe` to its end; undefined while its availability is being asked. */
+  readonly #interactions = new Map<string, MediaSocket | undefined>();
+  /** Subscribed to again while the server had yet to confirm the unsubscription. */
+  readonly #returning = new Set<string>();
+  readonly #openFormats = new Map<string, StreamFormat>();
+  readonly #closing = new Map<MediaSocket, () => void>();
+  readonly #abort = new AbortController();
+  #connectionsMade = 0;
+  #stopped: Promise<void> | undefined;
+
+  /** @throws TrunklineError CONFIG_INVALID for settings that cannot be right. */
+  constructor(ingest: StreamIngest, options: SourceOptions) {
+    super();
+    const clock = options.clock ?? systemClock;
+    const endpoints = resolveEndpoints(options);
+    this.#ingest = ingest;
+    this.#options = options;
+    this.#formats = {
+      codecPreferences: options.codecPreferences ?? DEFAULT_CODEC_PREFERENCES,
+      opusSampleRate: options.opusSampleRate ?? 48_000,
+    };
+    this.#bucket = new TokenBucket(clock);
+    const environment: SignInEnvironment = {
+      clock,
+      bucket: this.#bucket,
+      signal: this.#abort.signal,
+      random: options.random ?? Math.random,
+    };
+    this.#signIn = new SignIn(
+      { clientId: options.clientId, clientSecret: options.clientSecret, endpoints },
+      environment,
+    );
+    this.#signIn.onRenewalFailed = (error) => this.#fail(error);
+    this.#conversations = new Conversations(this.#signIn, environment);
+    this.#intake = new PacketIntake(ingest, clock, this.#counters, {
+      firstPacket: (roster, slot, codec, channel, payload) => this.#firstPacket(roster, slot, codec, channel, payload),
+      control: (roster, message) => this.#control(roster, message),
+    });
+    this.#surroundings = {
+      mediaUrl: endpoints.mediaUrl,
+      signIn: this.#signIn,
+      clock,
+      intake: this.#intake,
+      counters: this.#counters,
+      settings: connectionSettings(options),
+      ask: (interactionId) => this.#ask(interactionId),
+    };
+  }
+
+  /** Signs in. @throws TrunklineError AUTH_FAILED, CONNECTION_FAILED, RATE_LIMITED. */
+  async start(): Promise<void> {
+    await this.#signIn.getToken();
+  }
+
+  /**
+   * Adds interactions; those that are there already are left as they are. Resolves when each has been checked and put
+   * on a connection, which is before its media flows.
+   *
+   * @throws TrunklineError CONFIG_INVALID for an impossible id, LIMIT_EXCEEDED beyond LIMITS.maxStreams, AUTH_FAILED.
+   */
+  async subscribe(interactionIds: readonly string[]): Promise<SubscriptionResult[]> {
+    if (this.#stopped !== undefined)
+      throw new TrunklineError('ENGINE_CLOSED', 'The source has been stopped; make a new one.');
+    for (const id of interactionIds) checkInteractionId(id);
+    const fresh: string[] = [];
+    for (const id of new Set(interactionIds)) {
+      if (!this.#interactions.has(id)) fresh.push(id);
+      else if (this.#isLeaving(id)) this.#returning.add(id);
+    }
+    if (this.#interactions.size + fresh.length > LIMITS.maxStreams) {
+      throw new TrunklineError(
+        'LIMIT_EXCEEDED',
+        `One node captures at most ${LIMITS.maxStreams} interactions; start another.`,
+      );
+    }
+    for (const id of fresh) this.#interactions.set(id, undefined);
+    try {
+      await this.#signIn.getToken();
+    } catch (error) {
+      for (const id of fresh) this.#interactions.delete(id);
+      throw error;
+    }
+    return Promise.all(fresh.map((id) => this.#admit(id)));
+  }
+
+  /** Takes interactions away. Their streams end once the server has confirmed it, or after a second. */
+  unsubscribe(interactionIds: readonly string[]): void {
+    const ids = new Map<MediaSocket, string[]>();
+    for (const id of interactionIds) {
+      this.#returning.delete(id);
+      const socket = this.#interactions.get(id);
+      if (socket === undefined) {
+        if (this.#interactions.has(id)) this.#ended(id, 'unsubscribed', '');
+        continue;
+      }
+      const list = ids.get(socket);
+      if (list === undefined) ids.set(socket, [id]);
+      else list.push(id);
+    }
+    for (const [socket, list] of ids) socket.act((connection, nowUs) => connection.unsubscribe(list, nowUs));
+  }
+
+  /**
+   * Unsubscribes from everything, waits up to a second for the server to confirm it, so that both sides' books agree,
+   * and closes. All streams have ended when it resolves.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  counters(): SourceCounters {
+    return { ...this.#counters };
+  }
+
+  status(): { readonly connections: readonly ConnectionStatus[]; readonly tokenAgeMs: number | undefined } {
+    const connections = [...this.#sockets].map(({ number, connection, roster }) => ({
+      connection: number,
+      state: connection.state,
+      interactions: roster.size,
+      attempts: connection.attempts,
+      lastError: connection.lastError,
+    }));
+    return { connections, tokenAgeMs: this.#signIn.tokenAgeMs() };
+  }
+
+  async #stop(): Promise<void> {
+    this.#signIn.close();
+    this.#abort.abort();
+    this.#returning.clear();
+    for (const [id, socket] of this.#interactions) if (socket === undefined) this.#ended(id, 'stopped', '');
+    const closed = [...this.#sockets].map(
+      (socket) =>
+        new Promise<void>((resolve) => {
+          this.#closing.set(socket, resolve);
+          socket.act((connection, nowUs) => connection.stop(nowUs));
+        }),
+    );
+    await Promise.all(closed);
+    this.#intake.flush();
+  }
+
+  #isLeaving(id: string): boolean {
+    return this.#interactions.get(id)?.connection.isLeaving(id) === true;
+  }
+
+  async #admit(interactionId: string): Promise<SubscriptionResult> {
+    const check = this.#options.availabilityCheck ?? 'budgeted';
+    let availability: Availability | 'unchecked' = 'unchecked';
+    if (check === 'always' || (check === 'budgeted' && this.#bucket.tryTake(BUDGET_RESERVE))) {
+      const answer = await this.#ask(interactionId, check === 'budgeted');
+      availability = answer === 'unknown' ? 'unchecked' : answer;
+    }
+    // Unsubscribed or stopped in the meantime.
+    if (!this.#interactions.has(interactionId)) return { interactionId, availability };
+    if (availability === 'expired') {
+      this.#ended(interactionId, 'mediaNotAvailable', 'media availability window expired');
+    } else if (availability === 'notFound') {
+      this.#ended(interactionId, 'mediaNotAvailable', 'interaction not found or ended');
+    } else this.#attach(interactionId);
+    return { interactionId, availability };
+  }
+
+  async #ask(interactionId: string, tokenTaken = false): Promise<Availability | 'unknown'> {
+    try {
+      return await this.#conversations.availability(interactionId, tokenTaken);
+    } catch (error) {
+      if (error instanceof TrunklineError && !this.#abort.signal.aborted) this.#fail(error);
+      return 'unknown';
+    }
+  }
+
+  /** Puts an interaction on the emptiest connection, among as many as all interactions together need. */
+  #attach(interactionId: string): void {
+    const limit = LIMITS.interactionsPerConnection;
+    const room = Math.max(1, Math.min(this.#options.interactionsPerConnection ?? limit, limit));
+    const needed = Math.ceil(this.#interactions.size / room);
+    const open = [...this.#sockets].filter(({ connection }) => !connection.isEnding);
+    let chosen: MediaSocket | undefined;
+    for (const socket of open) {
+      if (socket.roster.size < room && (chosen === undefined || socket.roster.size < chosen.roster.size))
+        chosen = socket;
+    }
+    if (chosen === undefined || open.length < needed) {
+      chosen = new MediaSocket(this.#connectionsMade++, this.#surroundings, (socket, event) => this.#on(socket, event));
+      this.#sockets.add(chosen);
+      this.#socketOf.set(chosen.roster, chosen);
+    }
+    chosen.roster.add(interactionId);
+    this.#interactions.set(interactionId, chosen);
+    chosen.act((connection) => connection.subscribe(interactionId));
+  }
+
+  #on(socket: MediaSocket, event: MediaSocketEvent): void {
+    const connection = socket.number;
+    switch (event.kind) {
+      case 'connected':
+        this.#connected(socket, event.again);
+        return;
+      case 'disconnected':
+        this.emit('disconnected', { connection, code: event.code, reason: event.reason });
+        return;
+      case 'heartbeat':
+        this.emit('heartbeat', { connection });
+        return;
+      case 'exhausted':
+        this.emit('maxReconnectReached', { connection, attempts: event.attempts });
+        return;
+      case 'error':
+        this.#fail(event.error);
+        return;
+      case 'left':
+        this.#left(socket, event.interactionId, event.reason, event.detail);
+        return;
+      case 'closed':
+        this.#sockets.delete(socket);
+        this.#closing.get(socket)?.();
+    }
+  }
+
+  #connected(socket: MediaSocket, again: boolean): void {
+    const { roster } = socket;
+    roster.flowing.fill(0);
+    if (again) {
+      this.#counters.reconnects++;
+      this.#intake.flush();
+      for (const stream of roster.stream) if (stream >= 0) this.#ingest.streamInterrupted(stream);
+    }
+    this.emit('connected', { connection: socket.number, interactions: roster.size, again });
+  }
+
+  #left(socket: MediaSocket, interactionId: string, reason: EndReason, detail: string): void {
+    const slot = socket.roster.slotOf(interactionId);
+    if (slot >= 0) {
+      this.#endStream(socket.roster, slot, reason);
+      socket.roster.remove(slot);
+    }
+    this.#ended(interactionId, reason, detail);
+  }
+
+  #ended(interactionId: string, reason: EndReason, detail: string): void {
+    this.#interactions.delete(interactionId);
+    this.emit('interactionEnded', { interactionId, reason, detail });
+    if (this.#returning.delete(interactionId)) {
+      this.#interactions.set(interactionId, undefined);
+      this.#attach(interactionId);
+    } else if (this.#interactions.size === 0) this.emit('idle');
+  }
+
+  #control(roster: Roster, message: ControlMessage): void {
+    const socket = this.#socketOf.get(roster);
+    if (socket === undefined) return;
+    if (message.kind === 'subscribed') {
+      for (const announced of message.interactions) {
+        const slot = roster.slotOf(announced.interactionId);
+        const format = announcedFormat(announced, this.#formats);
+        if (slot >= 0 && format !== undefined) this.#openStream(socket, slot, format);
+      }
+    } else if (message.kind === 'error') {
+      this.#counters.controlErrors++;
+      const slot = message.interactionId === undefined ? -1 : roster.slotOf(message.interactionId);
+      if (slot >= 0) roster.flowing[slot] = 0;
+    }
+    socket.act((connection, nowUs) => connection.control(message, nowUs));
+  }
+
+  #firstPacket(roster: Roster, slot: number, codec: number, channel: number, payload: Buffer): boolean {
+    const socket = this.#socketOf.get(roster);
+    if (socket === undefined) return false;
+    const isOpen = (roster.stream[slot] as number) >= 0;
+    // A stream goes on over a reconnect, unless the server now sends something else. A packet that names its channel is
+    // taken for one of two.
+    if (!isOpen || (codec >= 0 && codec !== roster.codec[slot])) {
+      const isOneOfTwo = isOpen ? roster.channels[slot] === 2 : channel >= 0;
+      const format = guessFormat(payload, codec, isOneOfTwo ? 2 : 1, this.#formats);
+      if (!this.#openStream(socket, slot, format)) return false;
+    }
+    roster.flowing[slot] = 1;
+    const interactionId = roster.id(slot);
+    socket.act((connection) => connection.mediaFlows(interactionId));
+    return roster.flowing[slot] === 1;
+  }
+
+  /** False when the engine refused; the interaction is then given up. */
+  #openStream(socket: MediaSocket, slot: number, format: StreamFormat): boolean {
+    const { roster } = socket;
+    const interactionId = roster.id(slot);
+    const before = this.#openFormats.get(interactionId);
+    if ((roster.stream[slot] as number) >= 0) {
+      if (before !== undefined && sameFormat(before, format)) return true;
+      this.#endStream(roster, slot, 'interrupted');
+    }
+    try {
+      roster.stream[slot] = this.#ingest.openStream(interactionId, format);
+    } catch (error) {
+      const failure = error instanceof TrunklineError ? error : new TrunklineError('ENGINE_FAILED', messageOf(error));
+      this.#fail(failure);
+      socket.act((connection, nowUs) => connection.unsubscribe([interactionId], nowUs, 'error'));
+      return false;
+    }
+    this.#openFormats.set(interactionId, format);
+    roster.codec[slot] = codecId(format.codec);
+    roster.channels[slot] = format.channels;
+    return true;
+  }
+
+  #endStream(roster: Roster, slot: number, reason: EndReason): void {
+    const stream = roster.stream[slot] as number;
+    if (stream < 0) return;
+    roster.stream[slot] = -1;
+    roster.flowing[slot] = 0;
+    this.#openFormats.delete(roster.id(slot));
+    this.#intake.flush();
+    this.#ingest.endStream(stream, reason);
+  }
+
+  /** `error` without a listener would end the process. */
+  #fail(error: TrunklineError): void {
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+  }
+}
+
+function connectionSettings(options: SourceOptions): ConnectionSettings {
+  const { random = Math.random, codecPreferences = DEFAULT_CODEC_PREFERENCES, retry, mediaRetry, pingUs } = options;
+  return { random, codecPreferences, retry, mediaRetry, pingUs, handshakeUs: options.handshakeUs };
+}
