@@ -151,6 +151,11 @@ export class AudioEngine extends EventEmitter<AudioEngineEvents> {
     return this.#engine.backend;
   }
 
+  /** Ends a shard's thread as a crash would, for tests and drills; the engine replaces it. */
+  killShard(shard: number): void {
+    this.#engine.killShard(shard);
+  }
+
   /** Ends every stream, waits until all frames are delivered, and stops the threads. */
   close(): Promise<void> {
     return this.#engine.close();

@@ -40,7 +40,7 @@ export interface EngineOptions {
   readonly jitterWideMs?: number;
   /** RMS of full scale below which a channel is silent; default 0.01. */
   readonly silenceThreshold?: number;
-  /** Length of the sliding window over which RMS is taken; default 200. */
+  /** Length of the sliding window over which RMS is taken; 5 to 200 in steps of 5, default 20. */
   readonly silenceWindowMs?: number;
   readonly native?: 'off' | 'auto' | 'require';
   readonly clock?: Clock;
@@ -75,7 +75,7 @@ export interface EngineEvents {
   sinkError: [thrown: unknown];
 }
 
-const DEFAULTS = { maxStreams: 4096, jitterMs: 50, jitterWideMs: 100, silenceThreshold: 0.01, silenceWindowMs: 200 };
+const DEFAULTS = { maxStreams: 4096, jitterMs: 50, jitterWideMs: 100, silenceThreshold: 0.01, silenceWindowMs: 20 };
 const INPUT_RING_BYTES = 8 << 20;
 const OUTPUT_RING_BYTES = 8 << 20;
 const RECORDER_RING_BYTES = 16 << 20;

@@ -61,7 +61,8 @@ export class Release implements JitterOutput {
     payloadLength: number,
   ): void {
     const position = this.#timeline.place(lane, timestamp, arrivalUs, flags);
-    this.placed(lane, sequence, timestamp, position, arrivalUs, flags, payloadOffset, payloadLength);
+    const placedFlags = this.#timeline.rebased ? flags | FLAG.DISCONTINUITY : flags;
+    this.placed(lane, sequence, timestamp, position, arrivalUs, placedFlags, payloadOffset, payloadLength);
   }
 
   /** As packet(), with the position known already. */

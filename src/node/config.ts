@@ -109,7 +109,7 @@ export const configSchema = z
       description: 'RMS level, as a share of full scale, below which a channel is silent; see `trunkline calibrate`.',
       value: 'level',
     }),
-    silenceWindowMs: setting(z.int().min(20).max(5_000).default(200), {
+    silenceWindowMs: setting(z.int().multipleOf(5).min(5).max(200).default(20), {
       description: 'Length of the sliding window over which the level is taken.',
       value: 'ms',
     }),

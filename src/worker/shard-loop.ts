@@ -1,4 +1,6 @@
 import { systemClock } from '../core/clock.js';
+import { type Level, measureLevel } from '../media/level.js';
+import { feedSilence, initSilence, isFrameSilent, SILENCE_EDGE_SLOTS, skipSilence } from '../media/silence.js';
 import { AGENT_CONTROL, type Agent, BLOCKED } from '../ring/agent.js';
 import { alignRecord, FLAG, KIND, RECORD } from '../ring/layout.js';
 import { RingLink } from '../ring/link.js';
@@ -6,10 +8,12 @@ import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { WaiterSignal } from '../ring/waiting.js';
 import { LaneDecoders } from './lane-decoders.js';
-import { SHARD_COUNTERS, type ShardData } from './shard-data.js';
+import { SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
 
 /** Records between two looks at the control words; bounds how long a stop or a sleeping reader waits. */
 const SHARE = 256;
+/** Two edges are at least 55 ms apart (media/silence.ts), which is 440 samples at the lowest rate. */
+const LEAST_SAMPLES_PER_EDGE = 220;
 /** A life that finds the record at hand at this many deaths skips it. */
 const POISON_DEATHS = 2;
 
@@ -30,9 +34,13 @@ export class ShardLoop implements Agent {
   readonly #counters: number;
   readonly #pcm: Int16Array;
   readonly #shard: number;
+  readonly #silence: SilenceSettings;
+  readonly #level: Level = { meanSquare: 0, peak: 0 };
+  readonly #edges = new Float64Array(SILENCE_EDGE_SLOTS);
 
   constructor(data: ShardData) {
     this.#shard = data.shard;
+    this.#silence = data.silence;
     this.#input = new RingConsumer(data.input);
     this.#output = new RingProducer(data.output);
     this.#words = new Int32Array(data.memory);
@@ -41,7 +49,7 @@ export class ShardLoop implements Agent {
     this.#counters = data.counters.offset >> 2;
     this.#recorder = data.recorder && new RingLink(data.recorder);
     this.#streams = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
-    this.#decoders = new LaneDecoders(this.#streams, data);
+    this.#decoders = new LaneDecoders(this.#streams);
     this.#reader = new WaiterSignal(data.outputWaiter);
     this.#noteDeath();
     this.#rebuild();
@@ -85,32 +93,43 @@ export class ShardLoop implements Agent {
         return this.#lost(at, stream, nowUs);
       case KIND.OPEN:
         if (!this.#pass(at, stream)) return false;
-        this.#decoders.open(stream);
-        this.#streams.set(stream, STREAM.STATE, STREAM_STATE.OPEN);
+        this.#open(stream);
         return true;
       case KIND.MARK:
         return this.#mark(at, stream);
       case KIND.CLOSE:
         if (!this.#pass(at, stream)) return false;
         this.#decoders.closeStream(stream);
+        this.#streams.set(stream, STREAM.STATE, STREAM_STATE.FREE);
         return true;
       default:
         return true;
     }
   }
 
+  #open(stream: number): void {
+    this.#decoders.open(stream);
+    const sampleRate = this.#streams.get(stream, STREAM.SAMPLE_RATE);
+    for (const channel of [0, 1]) {
+      initSilence(this.#streams.doubles, this.#streams.silenceBase(stream, channel), { ...this.#silence, sampleRate });
+    }
+    this.#streams.set(stream, STREAM.STATE, STREAM_STATE.OPEN);
+  }
+
   #packet(at: number, stream: number, nowUs: number): boolean {
-    if (!this.#decoders.isOpen(stream)) return true;
     const view = this.#input.view;
     const channel = view.getUint8(at + RECORD.CHANNEL);
+    if (!this.#decoders.isOpen(stream, channel)) return true;
     const length = view.getInt32(at + RECORD.PAYLOAD_LENGTH, true);
     const payload = at + RECORD.INPUT_HEADER_BYTES;
-    const expected = this.#decoders.packetSamples(stream, channel, payload, length);
+    const expected = this.#decoders.packetSamples(stream, channel, this.#input.bytes, payload, length);
     const out = this.#claimFrame(expected);
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     let flags = view.getUint8(at + RECORD.FLAGS);
-    let samples = this.#isPoison() ? -1 : this.#decoders.decode(stream, channel, payload, length, this.#pcm, pcmAt);
+    let samples = this.#isPoison()
+      ? -1
+      : this.#decoders.decode(stream, channel, this.#input.bytes, payload, length, this.#pcm, pcmAt);
     if (samples < 0) {
       samples = expected;
       this.#decoders.conceal(stream, channel, samples, this.#pcm, pcmAt);
@@ -123,9 +142,9 @@ export class ShardLoop implements Agent {
   }
 
   #lost(at: number, stream: number, nowUs: number): boolean {
-    if (!this.#decoders.isOpen(stream)) return true;
     const view = this.#input.view;
     const channel = view.getUint8(at + RECORD.CHANNEL);
+    if (!this.#decoders.isOpen(stream, channel)) return true;
     const samples = this.#decoders.ticksToSamples(stream, view.getInt32(at + RECORD.DURATION, true));
     if (samples <= 0) return true;
     const out = this.#claimFrame(samples);
@@ -138,13 +157,13 @@ export class ShardLoop implements Agent {
   }
 
   #mark(at: number, stream: number): boolean {
-    if (!this.#decoders.isOpen(stream)) return true;
     const view = this.#input.view;
+    const channel = view.getUint8(at + RECORD.CHANNEL);
+    if (!this.#decoders.isOpen(stream, channel)) return true;
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
     if (out < 0) return false;
     const position = this.#decoders.ticksToSamples(stream, view.getFloat64(at + RECORD.POSITION, true));
     const duration = this.#decoders.ticksToSamples(stream, view.getInt32(at + RECORD.DURATION, true));
-    const channel = view.getUint8(at + RECORD.CHANNEL);
     this.#output.bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
     view.setFloat64(out + RECORD.POSITION, position, true);
     view.setInt32(out + RECORD.DURATION, duration, true);
@@ -159,7 +178,10 @@ export class ShardLoop implements Agent {
 
   /** Room for a frame and, right behind it, for every edge that it may show. */
   #claimFrame(samples: number): number {
-    return this.#output.tryClaim(alignRecord(RECORD.OUTPUT_HEADER_BYTES + samples * 2) + EDGE_ROOM_BYTES);
+    const edges = 2 + samples / LEAST_SAMPLES_PER_EDGE;
+    return this.#output.tryClaim(
+      alignRecord(RECORD.OUTPUT_HEADER_BYTES + samples * 2) + Math.ceil(edges) * RECORD.OUTPUT_HEADER_BYTES,
+    );
   }
 
   /** Level, silence, header, and on its way: the samples lie at `out` already. */
@@ -182,10 +204,10 @@ export class ShardLoop implements Agent {
     let edges = 0;
     if ((flags & FLAG.LOST) !== 0) {
       skipSilence(state, base, position + samples);
-      if (isSilent(state, base)) flags |= FLAG.SILENT;
+      if (isFrameSilent(state, base)) flags |= FLAG.SILENT;
     } else {
       edges = feedSilence(state, base, this.#pcm, pcmAt, samples, position, this.#edges);
-      if (frameIsSilent(state, base)) flags |= FLAG.SILENT;
+      if (isFrameSilent(state, base)) flags |= FLAG.SILENT;
     }
     const wants = this.#streams.get(stream, STREAM.WANTS);
     const passPcm = (wants & ((flags & FLAG.SILENT) !== 0 ? WANT.SILENT_PCM : WANT.SPEECH_PCM)) !== 0;

@@ -1,0 +1,98 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.js';
+import type { StreamSummary } from '../../src/core/events.js';
+import { AudioEngine, type AudioEngineOptions, type PushStream } from '../../src/engine/audio-engine.js';
+
+const FRAGILE = new URL('../support/fragile-shard.mjs', import.meta.url).href;
+const POISON = { throws: 0, exits: 1, hangs: 2 } as const;
+
+let engine: AudioEngine | undefined;
+afterEach(async () => {
+  await engine?.close();
+  engine = undefined;
+});
+
+interface Heard {
+  frames: number;
+  errors: number;
+  samples: number;
+  lastEnd: number;
+  contiguous: boolean;
+}
+
+/** An engine that notes, by interaction, what came out of it. */
+async function listeningEngine(options: AudioEngineOptions): Promise<{
+  engine: AudioEngine;
+  heard: Map<string, Heard>;
+  ended: Map<string, StreamSummary>;
+}> {
+  const heard = new Map<string, Heard>();
+  const ended = new Map<string, StreamSummary>();
+  engine = new AudioEngine({ jitterMs: 0, jitterWideMs: 0, ...options });
+  engine.on('frame', (frame) => {
+    const one = heard.get(frame.info.interactionId) ?? {
+      frames: 0,
+      errors: 0,
+      samples: 0,
+      lastEnd: 0,
+      contiguous: true,
+    };
+    one.frames++;
+    if (frame.decodeError) one.errors++;
+    one.samples += frame.sampleCount;
+    if (frame.positionSamples !== one.lastEnd) one.contiguous = false;
+    one.lastEnd = frame.positionSamples + frame.sampleCount;
+    heard.set(frame.info.interactionId, one);
+  });
+  engine.on('ended', (info, summary) => ended.set(info.interactionId, summary));
+  await engine.ready();
+  return { engine, heard, ended };
+}
+
+function pushPackets(stream: PushStream, from: number, count: number): void {
+  for (let k = from; k < from + count; k++) {
+    stream.push({ sequenceNumber: k, timestamp: k * 160, payload: new Uint8Array(160).fill(k & 0x7f) });
+  }
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const deadlineUs = systemClock.nowUs() + 15_000_000;
+  while (!condition()) {
+    if (systemClock.nowUs() > deadlineUs) throw new Error(`Waited 15 s in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+describe('a shard that dies', () => {
+  it.each(Object.entries(POISON))('is replaced when a record %s, and the record is skipped', async (_, poison) => {
+    const { engine, heard } = await listeningEngine({ shards: 1, shardEntry: FRAGILE });
+    const streams = Array.from({ length: 20 }, (_, i) => engine.open(`call-${i}`, { codec: 'pcmu' }));
+    for (const stream of streams) pushPackets(stream, 0, 10);
+    await until(() => heard.size === 20 && [...heard.values()].every((h) => h.frames === 10), 'the first frames');
+    const poisoned = new Uint8Array(160);
+    poisoned.set([0xde, 0xad, poison]);
+    streams[0]?.push({ sequenceNumber: 10, timestamp: 1600, payload: poisoned });
+    for (const stream of streams.slice(1)) pushPackets(stream, 10, 1);
+    for (const stream of streams) pushPackets(stream, 11, 10);
+    await until(() => [...heard.values()].every((h) => h.frames === 21), 'frames after the restart');
+    for (const one of heard.values()) expect(one).toMatchObject({ frames: 21, samples: 21 * 160, contiguous: true });
+    expect(heard.get('call-0')?.errors).toBe(1);
+    expect(heard.get('call-1')?.errors).toBe(0);
+    expect(engine.counters()).toMatchObject({ poisoned: 1, shardRestarts: 2, decodersRebuilt: 40 });
+  });
+
+  it('loses nothing when its thread is ended from outside in the middle of 200 streams, and leaves others alone', async () => {
+    const { engine, heard, ended } = await listeningEngine({ shards: 2 });
+    const streams = Array.from({ length: 200 }, (_, i) => engine.open(`call-${i}`, { codec: 'pcmu' }));
+    for (let round = 0; round < 50; round++) {
+      for (const stream of streams) pushPackets(stream, round * 2, 2);
+      if (round === 20) engine.killShard(0);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    for (const stream of streams) stream.end();
+    await until(() => ended.size === 200, 'all streams to end');
+    for (const [id, one] of heard) expect({ id, ...one }).toMatchObject({ frames: 100, contiguous: true });
+    expect(heard.size).toBe(200);
+    expect(engine.counters()).toMatchObject({ shardRestarts: 1, decodersRebuilt: 100, decodeErrors: 0 });
+  });
+});
