@@ -56,10 +56,14 @@ function compressAlaw(sample: number): number {
 
 /** One byte a sample. */
 export function encodePcmu(pcm: Int16Array): Uint8Array {
-  return Uint8Array.from(pcm, compressUlaw);
+  const codes = new Uint8Array(pcm.length);
+  for (let i = 0; i < pcm.length; i++) codes[i] = compressUlaw(pcm[i] as number);
+  return codes;
 }
 
 /** One byte a sample. */
 export function encodePcma(pcm: Int16Array): Uint8Array {
-  return Uint8Array.from(pcm, compressAlaw);
+  const codes = new Uint8Array(pcm.length);
+  for (let i = 0; i < pcm.length; i++) codes[i] = compressAlaw(pcm[i] as number);
+  return codes;
 }
