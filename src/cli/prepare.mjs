@@ -207,7 +207,8 @@ async function build() {
     throw new PrepareFailure(`${result.output}\nThe build failed: correct the errors above and try again.`);
   }
   removeOrphans(found);
-  linkProgram();
+  // npx links it into its own cache, and runs it only when it may be executed.
+  fs.chmodSync(MAIN, 0o755);
   return mark;
 }
 
@@ -223,17 +224,6 @@ function removeOrphans(found) {
       if (!wanted.has(file)) fs.rmSync(at(file), { force: true });
     }
   }
-}
-
-/** npm links the programs of dependencies, but not the package's own: this makes it one for scripts in the checkout. */
-function linkProgram() {
-  if (!fs.existsSync(MAIN)) return;
-  fs.chmodSync(MAIN, 0o755);
-  if (process.platform === 'win32') return;
-  const link = at('node_modules', '.bin', 'trunkline');
-  fs.mkdirSync(path.dirname(link), { recursive: true });
-  fs.rmSync(link, { force: true });
-  fs.symlinkSync(path.relative(path.dirname(link), MAIN), link);
 }
 
 /** Returns what is to be recorded. Without a module trunkline runs on its JavaScript path, so failing is no disaster. */
