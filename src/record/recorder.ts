@@ -5,7 +5,7 @@ import type { StreamInfo } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 import { US_PER_MS } from '../core/units.js';
 import type { Agent } from '../ring/agent.js';
-import { FLAG, KIND, RECORD } from '../ring/layout.js';
+import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../ring/ring.js';
 import { Recording, type RecordingContext, type RecordingEnd } from './recording.js';
 import { DEFAULT_PIECE_BYTES, RecorderSlab, SLOT, SLOT_STATE } from './slab.js';
@@ -175,6 +175,10 @@ export class Recorder implements Agent {
       }
       case KIND.EDGE:
         return recording.edge(channel, position, (flags & FLAG.SILENT) !== 0);
+      case KIND.MARK: {
+        const duration = view.getInt32(at + RECORD.DURATION, true);
+        return recording.stretch(channel, position, duration, flags === MARK.PAUSED ? 'paused' : 'discarded');
+      }
       case KIND.CLOSE: {
         const end = parseJson(endSchema, payloadText(ring, at));
         if (end === undefined) this.#interrupt(recording, nowUs);

@@ -2,6 +2,7 @@ import { open, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../core/clock.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
+import { parseWav, WAV_HEADER_BYTES, WAV_MAX_DATA_BYTES, wavHeader } from '../media/wav.js';
 import { errnoOf } from './fault.js';
 import {
   AUDIO_FILE,
@@ -14,7 +15,6 @@ import {
   writeSession,
 } from './session.js';
 import { appendSpan, type SampleSpan } from './spans.js';
-import { readWavHeader, WAV_HEADER_BYTES, WAV_MAX_DATA_BYTES, type WavFormat, writeWavHeader } from './wav-header.js';
 import { writerState } from './writer.js';
 
 export interface RepairReport {
@@ -26,6 +26,11 @@ export interface RepairReport {
   readonly live: readonly string[];
   /** Recordings that could not be mended, and why. */
   readonly failed: readonly { readonly folder: string; readonly message: string }[];
+}
+
+interface WavFormat {
+  readonly sampleRate: number;
+  readonly channels: 1 | 2;
 }
 
 type Outcome = 'finished' | 'repaired' | 'live';
@@ -99,7 +104,7 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
   if (state === 'alive' || (state === 'unknown' && clock.wallMs() - (await stat(audio)).mtimeMs < QUIET_MS))
     return 'live';
 
-  const format = session ?? (await formatOf(audio));
+  const format = session ?? (await formatOf(audio, size));
   if (format === undefined) {
     if (size === 0) return 'finished';
     throw new TrunklineError(
@@ -123,12 +128,17 @@ async function sizeOf(file: string): Promise<number | undefined> {
   }
 }
 
-async function formatOf(audio: string): Promise<WavFormat | undefined> {
+/** The format that the file's own header tells, if it is one of a recorder's. */
+async function formatOf(audio: string, size: number): Promise<WavFormat | undefined> {
   const file = await open(audio, 'r');
   try {
     const header = Buffer.alloc(WAV_HEADER_BYTES);
     const { bytesRead } = await file.read(header, 0, WAV_HEADER_BYTES, 0);
-    return readWavHeader(header.subarray(0, bytesRead));
+    const { channels, sampleRate, dataOffset } = parseWav(header.subarray(0, bytesRead), size);
+    if ((channels === 1 || channels === 2) && dataOffset === WAV_HEADER_BYTES) return { channels, sampleRate };
+    return undefined;
+  } catch {
+    return undefined;
   } finally {
     await file.close();
   }
@@ -143,8 +153,7 @@ async function mendHeader(
   const blockBytes = 2 * format.channels;
   const data = Math.min(Math.max(0, size - WAV_HEADER_BYTES), WAV_MAX_DATA_BYTES);
   const samples = Math.floor(data / blockBytes);
-  const wanted = Buffer.alloc(WAV_HEADER_BYTES);
-  writeWavHeader(wanted, format, samples * blockBytes);
+  const wanted = wavHeader(format, samples * blockBytes);
   const file = await open(audio, 'r+');
   try {
     const found = Buffer.alloc(WAV_HEADER_BYTES);

@@ -17,7 +17,7 @@ import type { Channel } from '../core/events.js';
  *     +96     channel 1
  *     +128    folder name, UTF-8; its length is 0 until the folder has been made
  *     +384    StreamInfo as it came, JSON
- *     +1408   journal: marks of 12 bytes {kind u8, channel u8, start u32 at +4, length u32 at +8}
+ *     +1408   journal: notes of 12 bytes {note u8, channel u8, start u32 at +4, length u32 at +8}
  *
  * A piece holds the newest samples of one channel that are not yet in the file, without holes: PCM16 of the channel
  * alone, which starts at PIECE.START on the stream's time line. The fixed place by slot means that no list of pieces
@@ -34,12 +34,14 @@ export const SLOT = {
   STREAM: 8,
   FOLDER_LENGTH: 12,
   INFO_LENGTH: 16,
-  MARKS: 20,
+  NOTES: 20,
   FRAMES: 24,
   FRAMES_LOST: 28,
   DECODE_ERRORS: 32,
-  /** 1 once a write has failed; the recording has a hole or lacks its end. */
+  /** 1 once a write has failed. */
   FAULTED: 36,
+  /** 1 once samples were given up. */
+  INCOMPLETE: 40,
   PIECES: 64,
   FOLDER: 128,
   FOLDER_BYTES: 256,
@@ -64,14 +66,14 @@ export const PIECE = {
   BYTES: 32,
 } as const;
 
-const MARK_BYTES = 12;
-export const JOURNAL_MARKS = (SLOT.BYTES - SLOT.JOURNAL) / MARK_BYTES;
+const NOTE_BYTES = 12;
+export const JOURNAL_NOTES = (SLOT.BYTES - SLOT.JOURNAL) / NOTE_BYTES;
 
 /** Each only grows. */
 export const RECORDER_COUNTERS = [
   'recordingsOpened',
   'recordingsFinished',
-  /** Recordings with at least one failed write; they lack a part of their sound, or all of it. */
+  /** Recordings with at least one failed write. */
   'recordingsFaulted',
   /** Streams that got no recording: no slot free, or an OPEN record that says nonsense. */
   'recordingsRefused',
@@ -193,31 +195,31 @@ export class RecorderSlab {
     this.bytes.fill(0, slot, slot + SLOT.FOLDER);
   }
 
-  /** Adds a mark to the slot's journal, or lengthens the last one. False when the journal is full. */
-  addMark(slot: number, kind: number, channel: Channel, start: number, length: number): boolean {
-    const count = this.int(slot, SLOT.MARKS);
+  /** Adds a note to the slot's journal, or lengthens the last one. False when the journal is full. */
+  addNote(slot: number, note: number, channel: Channel, start: number, length: number): boolean {
+    const count = this.int(slot, SLOT.NOTES);
     if (count > 0 && length > 0) {
-      const last = slot + SLOT.JOURNAL + (count - 1) * MARK_BYTES;
+      const last = slot + SLOT.JOURNAL + (count - 1) * NOTE_BYTES;
       const lastEnd = this.int(last, 4) + this.int(last, 8);
-      if (this.bytes[last] === kind && this.bytes[last + 1] === channel && lastEnd === start) {
+      if (this.bytes[last] === note && this.bytes[last + 1] === channel && lastEnd === start) {
         this.addInt(last, 8, length);
         return true;
       }
     }
-    if (count === JOURNAL_MARKS) return false;
-    const at = slot + SLOT.JOURNAL + count * MARK_BYTES;
-    this.bytes[at] = kind;
+    if (count === JOURNAL_NOTES) return false;
+    const at = slot + SLOT.JOURNAL + count * NOTE_BYTES;
+    this.bytes[at] = note;
     this.bytes[at + 1] = channel;
     this.words[(at + 4) >> 2] = start;
     this.words[(at + 8) >> 2] = length;
-    this.setInt(slot, SLOT.MARKS, count + 1);
+    this.setInt(slot, SLOT.NOTES, count + 1);
     return true;
   }
 
-  eachMark(slot: number, visit: (kind: number, channel: Channel, start: number, length: number) => void): void {
-    const count = this.int(slot, SLOT.MARKS);
+  eachNote(slot: number, visit: (note: number, channel: Channel, start: number, length: number) => void): void {
+    const count = this.int(slot, SLOT.NOTES);
     for (let i = 0; i < count; i++) {
-      const at = slot + SLOT.JOURNAL + i * MARK_BYTES;
+      const at = slot + SLOT.JOURNAL + i * NOTE_BYTES;
       visit(this.bytes[at] as number, this.bytes[at + 1] === 0 ? 0 : 1, this.int(at, 4), this.int(at, 8));
     }
   }

@@ -7,92 +7,108 @@ export interface SampleSpan {
   readonly endSamples: number;
 }
 
-/** Kinds of mark, as they stand in the journal. */
-export const MARK = { SPEECH: 1, SILENCE: 2, LOST: 3, GAP: 4 } as const;
+/** Kinds of note about a track, as they stand in the journal: two edges, then stretches, the stronger later. */
+export const NOTE = { SPEECH: 1, SILENCE: 2, GAP: 3, PAUSED: 4, DISCARDED: 5, LOST: 6 } as const;
 
-/** Called with each mark that a track takes in, so that it can be kept outside the thread. */
-export type MarkListener = (kind: number, channel: Channel, start: number, length: number) => void;
+const STRETCHES = [
+  { note: NOTE.LOST, state: 'lost' },
+  { note: NOTE.DISCARDED, state: 'discarded' },
+  { note: NOTE.PAUSED, state: 'paused' },
+  { note: NOTE.GAP, state: 'silence' },
+] as const;
+
+/** Called with each note that a track takes, so that it can be kept outside the thread. */
+export type NoteListener = (note: number, channel: Channel, start: number, length: number) => void;
 
 /**
- * What one channel was, from the first sample of the stream on. Three layers, the later hiding the earlier:
+ * What one channel was, from the first sample of the stream on: in layers, the later hiding the earlier.
  *
- * 1. speech and silence, from the edges. An edge lies where the signal crossed the threshold and is noticed later, so it
- *    may lie before frames already seen and takes back what was assumed from there on. Before the first edge stands
- *    the first frame's own flag. A frame whose flag differs from the state without an edge (the ring was full, or the
- *    detector started anew) counts as an edge at its start.
- * 2. gaps: a stretch without frames is silence, for zeros are what the recording has there.
- * 3. lost: the frames that stand for lost packets.
+ * 1. Speech and silence, from the edges; a channel begins silent. An edge follows the frame that showed it but is dated
+ *    back to where the signal crossed the threshold, and takes back what was assumed from there on. Should edges be
+ *    missing (the recorder's ring was full), the frames' own flags stand in for them.
+ * 2. Gaps, stretches without frames: silence, for zeros are what the recording has there.
+ * 3. Stretches without audio by somebody's decision: paused, discarded.
+ * 4. Frames that stand for lost packets.
  *
  * Frames come in the order of their positions.
  */
 export class SpanTrack {
   readonly channel: Channel;
-  readonly #onMark: MarkListener | undefined;
+  readonly #onNote: NoteListener | undefined;
   readonly #edgeAt: number[] = [];
   readonly #edgeSilent: boolean[] = [];
-  // Start and end by turns.
-  readonly #gaps: number[] = [];
-  readonly #lost: number[] = [];
+  /** By kind of note: start and end by turns. */
+  readonly #stretches = new Map<number, number[]>(STRETCHES.map(({ note }) => [note, []]));
   #end = 0;
+  // Start of the frame that was not silent, while the edge that ought to follow it may still come; −1 otherwise.
+  #assumedSpeechAt = -1;
 
-  constructor(channel: Channel, onMark?: MarkListener) {
+  constructor(channel: Channel, onNote?: NoteListener) {
     this.channel = channel;
-    this.#onMark = onMark;
+    this.#onNote = onNote;
   }
 
-  /** End of the last frame. */
-  get endSamples(): number {
-    return this.#end;
-  }
-
-  /** Marks held; grows with the number of spans. */
+  /** Notes held; grows with the number of spans. */
   get size(): number {
-    return this.#edgeAt.length + ((this.#gaps.length + this.#lost.length) >> 1);
+    let size = this.#edgeAt.length;
+    for (const list of this.#stretches.values()) size += list.length >> 1;
+    return size;
   }
 
   frame(position: number, count: number, silent: boolean, lost: boolean): void {
-    if (position > this.#end) this.mark(MARK.GAP, this.#end, position - this.#end);
-    if (this.#edgeAt.length === 0) this.edge(0, silent);
-    else if (this.#edgeSilent.at(-1) !== silent) this.edge(position, silent);
-    if (lost) this.mark(MARK.LOST, position, count);
-    if (position + count > this.#end) this.#end = position + count;
+    if (position > this.#end) this.note(NOTE.GAP, this.#end, position - this.#end);
+    this.#assumedSpeechAt = -1;
+    if (lost) {
+      this.note(NOTE.LOST, position, count);
+    } else if (silent !== this.#silent()) {
+      this.note(silent ? NOTE.SILENCE : NOTE.SPEECH, position, 0);
+      if (!silent) this.#assumedSpeechAt = position;
+    }
+    this.extendTo(position + count);
   }
 
   edge(position: number, silent: boolean): void {
-    if (this.#edgeAt.length === 0 && position > 0) this.mark(silent ? MARK.SPEECH : MARK.SILENCE, 0, 0);
-    this.mark(silent ? MARK.SILENCE : MARK.SPEECH, position, 0);
+    if (this.#assumedSpeechAt >= 0) this.note(NOTE.SILENCE, this.#assumedSpeechAt, 0);
+    this.#assumedSpeechAt = -1;
+    this.note(silent ? NOTE.SILENCE : NOTE.SPEECH, position, 0);
   }
 
-  /** Takes in one mark, new or from a journal. Taking in the same sequence of marks again changes nothing. */
-  mark(kind: number, start: number, length: number): void {
-    if (kind === MARK.GAP || kind === MARK.LOST) {
-      const list = kind === MARK.GAP ? this.#gaps : this.#lost;
+  /** A stretch without audio. */
+  stretch(state: 'paused' | 'discarded', position: number, length: number): void {
+    if (position > this.#end) this.note(NOTE.GAP, this.#end, position - this.#end);
+    this.note(state === 'paused' ? NOTE.PAUSED : NOTE.DISCARDED, position, length);
+    this.extendTo(position + length);
+  }
+
+  /** Takes one note, new or from a journal. Taking the same sequence of notes again changes nothing. */
+  note(note: number, start: number, length: number): void {
+    const list = this.#stretches.get(note);
+    if (list !== undefined) {
       const covered = list.at(-1) ?? -1;
       if (start + length <= covered) return;
       if (start <= covered) list[list.length - 1] = start + length;
       else list.push(start, start + length);
     } else {
-      const silent = kind === MARK.SILENCE;
+      const silent = note === NOTE.SILENCE;
       while (this.#edgeAt.length > 0 && (this.#edgeAt.at(-1) as number) >= start) {
         this.#edgeAt.pop();
         this.#edgeSilent.pop();
       }
-      if (this.#edgeSilent.at(-1) !== silent) {
+      if (this.#silent() !== silent) {
         this.#edgeAt.push(start);
         this.#edgeSilent.push(silent);
       }
     }
-    this.#onMark?.(kind, this.channel, start, length);
+    this.#onNote?.(note, this.channel, start, length);
   }
 
   /** Tells the newest edge to the listener again. */
   repeatLastEdge(): void {
     const at = this.#edgeAt.at(-1);
-    if (at !== undefined)
-      this.#onMark?.(this.#edgeSilent.at(-1) === true ? MARK.SILENCE : MARK.SPEECH, this.channel, at, 0);
+    if (at !== undefined) this.#onNote?.(this.#silent() ? NOTE.SILENCE : NOTE.SPEECH, this.channel, at, 0);
   }
 
-  /** For a track made anew from its marks: where the last frame ended. */
+  /** For a track made anew from its notes: where the last frame ended. */
   extendTo(endSamples: number): void {
     this.#end = Math.max(this.#end, endSamples);
   }
@@ -100,33 +116,38 @@ export class SpanTrack {
   /** Goes on from spans that were written down earlier. */
   load(spans: readonly SampleSpan[]): void {
     for (const { state, startSamples, endSamples } of spans) {
-      if (state === 'lost') this.mark(MARK.LOST, startSamples, endSamples - startSamples);
-      else this.mark(state === 'speech' ? MARK.SPEECH : MARK.SILENCE, startSamples, 0);
+      const stretch = STRETCHES.find((kind) => kind.state === state && kind.note !== NOTE.GAP);
+      if (stretch !== undefined) this.note(stretch.note, startSamples, endSamples - startSamples);
+      else this.note(state === 'speech' ? NOTE.SPEECH : NOTE.SILENCE, startSamples, 0);
       this.extendTo(endSamples);
     }
   }
 
   /** The spans from 0 to `endSamples`, without holes or overlaps; what lies beyond the last frame is silence. */
   compose(endSamples: number): SampleSpan[] {
-    const gaps = this.#end < endSamples ? [...this.#gaps, this.#end, endSamples] : this.#gaps;
-    const cuts = [0, endSamples, ...this.#edgeAt, ...gaps, ...this.#lost].filter((at) => at <= endSamples);
-    const spans: SampleSpan[] = [];
-    const edges = { next: 0, silent: true };
-    const inGap = membership(gaps);
-    const inLost = membership(this.#lost);
+    const layers = STRETCHES.map(({ note, state }) => {
+      const list = this.#stretches.get(note) ?? [];
+      const intervals = note === NOTE.GAP && this.#end < endSamples ? [...list, this.#end, endSamples] : list;
+      return { state, intervals, holds: membership(intervals) };
+    });
+    const cuts = [0, endSamples, ...this.#edgeAt, ...layers.flatMap(({ intervals }) => intervals)];
     cuts.sort((a, b) => a - b);
+    const spans: SampleSpan[] = [];
+    let nextEdge = 0;
     for (let i = 1; i < cuts.length; i++) {
       const start = cuts[i - 1] as number;
       const end = cuts[i] as number;
       if (start === end) continue;
-      while (edges.next < this.#edgeAt.length && (this.#edgeAt[edges.next] as number) <= start) {
-        edges.silent = this.#edgeSilent[edges.next] === true;
-        edges.next++;
-      }
-      const silent = inGap(start) || edges.silent;
-      appendSpan(spans, inLost(start) ? 'lost' : silent ? 'silence' : 'speech', start, end);
+      if (start >= endSamples) break;
+      while (nextEdge < this.#edgeAt.length && (this.#edgeAt[nextEdge] as number) <= start) nextEdge++;
+      const heard = nextEdge === 0 || this.#edgeSilent[nextEdge - 1] === true ? 'silence' : 'speech';
+      appendSpan(spans, layers.find(({ holds }) => holds(start))?.state ?? heard, start, end);
     }
     return spans;
+  }
+
+  #silent(): boolean {
+    return this.#edgeSilent.at(-1) ?? true;
   }
 }
 

@@ -71,6 +71,10 @@ export class RecorderRig {
     this.#put(ring, stream, KIND.EDGE, Buffer.alloc(0), { channel, flags, position });
   }
 
+  mark(stream: number, channel: number, position: number, count: number, state: number): void {
+    this.#put(0, stream, KIND.MARK, Buffer.alloc(0), { channel, flags: state, position, samples: count });
+  }
+
   /** Lets the recorder work until it has nothing to do. */
   work(advanceUs = 0): void {
     this.clock.advanceUs(advanceUs);

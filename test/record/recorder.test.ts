@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { FLAG } from '../../src/ring/layout.js';
+import { FLAG, MARK } from '../../src/ring/layout.js';
 import { RecorderRig, streamInfo, tone } from './recorder-rig.js';
 
 const rigs: RecorderRig[] = [];
@@ -75,6 +75,39 @@ describe('one recording', () => {
       { state: 'silence', channel: 0, startMs: 40, endMs: 10_000 },
       { state: 'speech', channel: 0, startMs: 10_000, endMs: 10_020 },
     ]);
+  });
+
+  it('has paused and discarded stretches as zeros of their length', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.mark(0, 0, 160, 16_000, MARK.PAUSED);
+    r.frame(0, 0, 16_160, tone(16_160, 160));
+    r.work();
+    r.crash();
+    r.mark(0, 0, 16_320, 8000, MARK.DISCARDED);
+    r.closeStream(0);
+    r.work();
+    const zeros = (count: number) => new Int16Array(count);
+    expect(r.wav(ID).samples).toEqual(
+      Int16Array.of(...tone(0, 160), ...zeros(16_000), ...tone(16_160, 160), ...zeros(8000)),
+    );
+    expect(r.session(ID).spans.map(({ state, startMs, endMs }) => [state, startMs, endMs])).toEqual([
+      ['speech', 0, 20],
+      ['paused', 20, 2020],
+      ['speech', 2020, 2040],
+      ['discarded', 2040, 3040],
+    ]);
+  });
+
+  it('passes over frames that a restarted shard sends again', () => {
+    const r = rig();
+    r.open(streamInfo());
+    for (const at of [0, 160, 0, 160, 320]) r.frame(0, 0, at, tone(at, 160), FLAG.DECODE_ERROR | FLAG.CONCEALED);
+    r.closeStream(0);
+    r.work();
+    expect(r.wav(ID).samples).toEqual(tone(0, 480));
+    expect(r.session(ID)).toMatchObject({ decodeErrors: 3, packetsReceived: 3 });
   });
 
   it('may be read while it is written: header and file agree within the header interval', () => {

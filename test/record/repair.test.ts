@@ -11,9 +11,9 @@ import {
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { wavHeader } from '../../src/media/wav.js';
 import { repairRecordings } from '../../src/record/repair.js';
 import { parseSession, type Session, writeSession } from '../../src/record/session.js';
-import { writeWavHeader } from '../../src/record/wav-header.js';
 import { thisWriter } from '../../src/record/writer.js';
 import { readWav, tone } from './recorder-rig.js';
 
@@ -52,8 +52,7 @@ function unfinished(over: Partial<Session> = {}): Session {
 /** A recording as a kill leaves it: the header's sizes are those of some time before. */
 function leave(folder: string, session: Session | undefined, pcm: Int16Array, tail: number[] = []): void {
   mkdirSync(join(dir, folder));
-  const header = Buffer.alloc(44);
-  writeWavHeader(header, { sampleRate: 8000, channels: session?.channels ?? 1 }, 0);
+  const header = wavHeader({ sampleRate: 8000, channels: session?.channels ?? 1 }, 0);
   const data = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
   writeFileSync(join(dir, folder, 'audio.wav'), Buffer.concat([header, data, Buffer.from(tail)]));
   if (session !== undefined) writeSession(join(dir, folder), session);

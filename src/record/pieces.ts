@@ -1,0 +1,141 @@
+import type { Channel } from '../core/events.js';
+import type { AudioFile } from './audio-file.js';
+import { PIECE, type RecorderSlab, SLOT } from './slab.js';
+
+/**
+ * The samples of one recording that are not yet in its file: for each channel one stretch without holes, in the slab
+ * (slab.ts), where it outlives the thread.
+ */
+export class Pieces {
+  readonly #slab: RecorderSlab;
+  readonly #index: number;
+  readonly #channels: 1 | 2;
+  readonly #capacity: number;
+  /** Where channel 0 has its fields. */
+  readonly #base: number;
+
+  constructor(slab: RecorderSlab, index: number, channels: 1 | 2) {
+    this.#slab = slab;
+    this.#index = index;
+    this.#channels = channels;
+    this.#capacity = slab.pieceBytes >> 1;
+    this.#base = slab.slot(index) + SLOT.PIECES;
+  }
+
+  /** End of a channel so far, written or not. */
+  end(channel: Channel): number {
+    return this.#double(channel, PIECE.END);
+  }
+
+  extendTo(channel: Channel, endSamples: number): void {
+    if (endSamples > this.end(channel)) this.#setDouble(channel, PIECE.END, endSamples);
+  }
+
+  /** End of the channel that is ahead. */
+  get lengthSamples(): number {
+    return Math.max(this.end(0), this.end(1));
+  }
+
+  /** Whether a piece has had its first sample since `sinceUs` or longer. */
+  isOlderThan(sinceUs: number): boolean {
+    return (
+      (this.#held(0) > 0 && this.#double(0, PIECE.SINCE_US) <= sinceUs) ||
+      (this.#held(1) > 0 && this.#double(1, PIECE.SINCE_US) <= sinceUs)
+    );
+  }
+
+  /**
+   * Takes up to `count` samples that lie at `position`, of which `source` holds the first `available` at byte `at` and
+   * the rest are zeros. Returns how many; when that is less than `count`, the pieces must be emptied first.
+   */
+  take(
+    channel: Channel,
+    position: number,
+    count: number,
+    source: Uint8Array,
+    at: number,
+    available: number,
+    nowUs: number,
+  ): number {
+    const held = this.#held(channel);
+    if (held === 0) {
+      this.#setDouble(channel, PIECE.START, position);
+      this.#setDouble(channel, PIECE.SINCE_US, nowUs);
+    }
+    const start = this.#double(channel, PIECE.START);
+    const offset = position - start;
+    // A hole may be filled with zeros only where nothing has been written before.
+    const joins = offset >= 0 && (offset <= held || start + held >= this.end(channel));
+    if (!joins || offset >= this.#capacity) return 0;
+    const samples = Math.min(this.#capacity - offset, count);
+    const copied = Math.max(0, Math.min(samples, available));
+    const piece = this.#slab.piece(this.#index, channel);
+    const { bytes } = this.#slab;
+    if (offset > held) bytes.fill(0, piece + 2 * held, piece + 2 * offset);
+    if (copied > 0) bytes.set(source.subarray(at, at + 2 * copied), piece + 2 * offset);
+    if (copied < samples) bytes.fill(0, piece + 2 * (offset + copied), piece + 2 * (offset + samples));
+    this.#setHeld(channel, Math.max(held, offset + samples));
+    return samples;
+  }
+
+  /** Writes everything to the file, with `scratch` (four pieces long) to interleave in. Returns the bytes written. */
+  writeTo(file: AudioFile, scratch: Int16Array): number {
+    const held0 = this.#held(0);
+    const held1 = this.#held(1);
+    const start0 = this.#double(0, PIECE.START);
+    const start1 = this.#double(1, PIECE.START);
+    let bytes = 0;
+    if (this.#channels === 1) {
+      if (held0 > 0) bytes = file.write(this.#slab.bytes, this.#slab.piece(this.#index, 0), held0, start0);
+    } else if (held0 > 0 && held1 > 0 && start0 <= start1 + held1 && start1 <= start0 + held0) {
+      const end = Math.max(start0 + held0, start1 + held1);
+      bytes = this.#writeMerged(file, scratch, Math.min(start0, start1), end);
+    } else {
+      if (held0 > 0) bytes = this.#writeMerged(file, scratch, start0, start0 + held0);
+      if (held1 > 0) bytes += this.#writeMerged(file, scratch, start1, start1 + held1);
+    }
+    this.#setHeld(0, 0);
+    this.#setHeld(1, 0);
+    return bytes;
+  }
+
+  /** Gives up what has not been written; returns how many samples that were. */
+  drop(): number {
+    const samples = this.#held(0) + this.#held(1);
+    this.#setHeld(0, 0);
+    this.#setHeld(1, 0);
+    return samples;
+  }
+
+  /** Writes [start, end) of both channels: what the pieces hold over what the file holds. */
+  #writeMerged(file: AudioFile, scratch: Int16Array, start: number, end: number): number {
+    scratch.fill(0, 0, 2 * (end - start));
+    file.read(scratch, start, end);
+    const { samples } = this.#slab;
+    for (const channel of [0, 1] as const) {
+      const pieceStart = this.#double(channel, PIECE.START);
+      const from = Math.max(start, pieceStart);
+      const to = Math.min(end, pieceStart + this.#held(channel));
+      const piece = (this.#slab.piece(this.#index, channel) >> 1) + from - pieceStart;
+      const target = 2 * (from - start) + channel;
+      for (let i = 0; i < to - from; i++) scratch[target + 2 * i] = samples[piece + i] as number;
+    }
+    return file.write(scratch, 0, end - start, start);
+  }
+
+  #held(channel: Channel): number {
+    return this.#slab.words[(this.#base + channel * PIECE.BYTES + PIECE.COUNT) >> 2] as number;
+  }
+
+  #setHeld(channel: Channel, samples: number): void {
+    this.#slab.words[(this.#base + channel * PIECE.BYTES + PIECE.COUNT) >> 2] = samples;
+  }
+
+  #double(channel: Channel, field: number): number {
+    return this.#slab.doubles[(this.#base + channel * PIECE.BYTES + field) >> 3] as number;
+  }
+
+  #setDouble(channel: Channel, field: number, value: number): void {
+    this.#slab.doubles[(this.#base + channel * PIECE.BYTES + field) >> 3] = value;
+  }
+}
