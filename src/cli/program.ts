@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { messageOf, TrunklineError } from '../core/errors.js';
+import { registerCalibrate } from './calibrate.js';
 import { registerRepair } from './repair.js';
 import { registerSimulate } from './simulate.js';
 
@@ -8,12 +9,13 @@ import { registerSimulate } from './simulate.js';
 export const EXIT = { FINE: 0, FAILED: 1, USAGE: 2 } as const;
 
 /** Every command, in the order of `--help`. Each registers itself and loads what it needs only when it runs. */
-const COMMANDS: readonly ((program: Command) => Command)[] = [registerSimulate, registerRepair];
+const COMMANDS: readonly ((program: Command) => Command)[] = [registerSimulate, registerCalibrate, registerRepair];
 
 const EXAMPLES = `
 Examples:
   $ trunkline simulate --port 8080 --interactions 8 --codec mixed
                                            a Genesys-shaped server on this machine
+  $ trunkline calibrate call.wav           the silence threshold that fits this line
   $ trunkline repair capture               after a crash, make every recording open again
 
 Every setting can also stand in the environment, in .env or in a file given with

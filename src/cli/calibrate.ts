@@ -1,0 +1,92 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import process from 'node:process';
+import type { Command } from 'commander';
+import { messageOf, TrunklineError } from '../core/errors.js';
+import type { Calibration } from '../media/calibrate.js';
+
+export function registerCalibrate(program: Command): Command {
+  return program
+    .command('calibrate')
+    .description('find the silence threshold that fits the sound of a line')
+    .argument('<file>', 'WAV file, 16 bit PCM, such as a recording of this node')
+    .option('--json', 'print the result as one JSON object, with one entry a channel')
+    .addHelpText(
+      'after',
+      `
+The recording should hold pauses: the level of the quietest tenth is taken for the ambient sound of the line.
+Where channels differ, the highest threshold is the one to use for all.
+
+Example:
+  $ trunkline calibrate capture/<interaction>/audio.wav`,
+    )
+    .action(async (file: string, { json }: { json?: true }) => {
+      const channels = await calibrateFile(file);
+      const threshold = roundedUp(Math.max(...channels.map((channel) => channel.threshold)));
+      process.stdout.write(json ? `${JSON.stringify({ threshold, channels })}\n` : report(threshold, channels));
+    });
+}
+
+/** The result for each channel of a WAV file, read piece by piece. @throws TrunklineError FILE_FAILED, FILE_INVALID */
+export async function calibrateFile(file: string): Promise<Calibration[]> {
+  const handle = await open(file).catch((error: unknown) => {
+    throw new TrunklineError('FILE_FAILED', `Cannot read ${file}: ${messageOf(error)}`, { cause: error });
+  });
+  try {
+    return await calibrateHandle(file, handle);
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Enough for a header with chunks of notes before the sound. */
+const PIECE_BYTES = 1 << 16;
+
+async function calibrateHandle(file: string, handle: FileHandle): Promise<Calibration[]> {
+  const { Calibrator } = await import('../media/calibrate.js');
+  const { parseWav } = await import('../media/wav.js');
+  const piece = Buffer.alloc(PIECE_BYTES);
+  const head = await handle.read(piece, 0, PIECE_BYTES, 0);
+  const wav = parseWav(piece.subarray(0, head.bytesRead), (await handle.stat()).size);
+  // The level is taken of windows of 20 ms, whole samples each.
+  if (wav.bitsPerSample !== 16 || wav.sampleRate % 50 !== 0) {
+    throw new TrunklineError(
+      'FILE_INVALID',
+      `${file} has ${wav.bitsPerSample} bits at ${wav.sampleRate} Hz; convert it to 16 bits at 8000, 16000 or 48000 Hz.`,
+    );
+  }
+
+  const calibrators = Array.from({ length: wav.channels }, () => new Calibrator(wav.sampleRate));
+  const blockBytes = 2 * wav.channels;
+  const end = wav.dataOffset + wav.dataLength;
+  const samples = new Int16Array(Math.floor(PIECE_BYTES / blockBytes));
+  for (let at = wav.dataOffset; at < end; ) {
+    const wanted = Math.min(samples.length * blockBytes, end - at);
+    const { bytesRead } = await handle.read(piece, 0, wanted, at);
+    const blocks = Math.floor(bytesRead / blockBytes);
+    if (blocks === 0) break;
+    for (const [channel, calibrator] of calibrators.entries()) {
+      for (let i = 0; i < blocks; i++) samples[i] = piece.readInt16LE(i * blockBytes + 2 * channel);
+      calibrator.feed(samples, 0, blocks);
+    }
+    at += blocks * blockBytes;
+  }
+  return calibrators.map((calibrator) => calibrator.result());
+}
+
+/** To four places, upwards: a threshold that is a little too high still lies below speech. */
+function roundedUp(threshold: number): number {
+  return Math.ceil(threshold * 10_000) / 10_000;
+}
+
+function report(threshold: number, channels: readonly Calibration[]): string {
+  const lines = channels.map((channel, index) => {
+    const name = channels.length > 1 ? `channel ${index}: ` : '';
+    const heard = `${channel.seconds.toFixed(1)} s heard`;
+    return `${name}ambient sound ${level(channel.ambientRms)}, speech ${level(channel.speechRms)}, ${heard}`;
+  });
+  return `${lines.join('\n')}\nthreshold ${threshold}; use it as --silence-threshold ${threshold}\n`;
+}
+
+function level(rms: number): string {
+  return rms === 0 ? 'none' : `${rms.toFixed(4)} RMS (${(20 * Math.log10(rms)).toFixed(1)} dBFS)`;
+}

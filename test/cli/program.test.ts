@@ -1,0 +1,147 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import { SETTINGS } from '../../src/node/config.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'trunkline-cli-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built program as a process. `afterLine` is called when the first line of stdout is there. */
+function trunkline(args: string[], afterLine?: (kill: (signal: NodeJS.Signals) => void) => void): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      const first = !stdout.includes('\n');
+      stdout += chunk.toString();
+      if (first && stdout.includes('\n')) afterLine?.((signal) => child.kill(signal));
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** One second of a square wave after two of faint noise, as a WAV file of 8 kHz. */
+function lineSound(channels: number): Buffer {
+  const samples = 3 * 8000;
+  const file = Buffer.alloc(44 + samples * channels * 2);
+  file.write('RIFF', 0, 'latin1');
+  file.writeUInt32LE(file.length - 8, 4);
+  file.write('WAVEfmt ', 8, 'latin1');
+  file.writeUInt32LE(16, 16);
+  file.writeUInt16LE(1, 20);
+  file.writeUInt16LE(channels, 22);
+  file.writeUInt32LE(8000, 24);
+  file.writeUInt32LE(8000 * channels * 2, 28);
+  file.writeUInt16LE(channels * 2, 32);
+  file.writeUInt16LE(16, 34);
+  file.write('data', 36, 'latin1');
+  file.writeUInt32LE(file.length - 44, 40);
+  for (let i = 0; i < samples; i++) {
+    const value = (i < 16_000 ? 82 : 8192) * (i % 20 < 10 ? 1 : -1);
+    for (let channel = 0; channel < channels; channel++) {
+      file.writeInt16LE(channel === 0 ? value : 0, 44 + (i * channels + channel) * 2);
+    }
+  }
+  return file;
+}
+
+describe('the command line', () => {
+  test('without a command prints its help', async () => {
+    const { code, stdout } = await trunkline([]);
+    expect(code).toBe(0);
+    for (const command of ['simulate', 'calibrate', 'repair']) expect(stdout).toContain(`  ${command} `);
+  });
+
+  test('prints the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    expect(await trunkline(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  test.each([
+    [['simulat'], /unknown command 'simulat'[\s\S]*Did you mean simulate\?[\s\S]*try `trunkline --help`/],
+    [['simulate', '--prot', '1'], /unknown option '--prot'[\s\S]*--port[\s\S]*try `trunkline simulate --help`/],
+    [['simulate', '--port', '99999'], /whole number from 0 to 65535/],
+    [['simulate', '--loss', 'some'], /number from 0 to 0.9/],
+    [['repair'], /missing required argument 'dir'/],
+  ])('%j is a usage error that says what to do', async (args, says) => {
+    const { code, stdout, stderr } = await trunkline(args);
+    expect(stderr).toMatch(says);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  test('a command that fails says why in one line and exits 1', async () => {
+    const { code, stderr } = await trunkline(['repair', join(folder, 'nowhere')]);
+    expect(stderr).toMatch(/^trunkline: There is no folder .*nowhere; .*\n$/);
+    expect(code).toBe(1);
+  });
+});
+
+describe('trunkline simulate', () => {
+  test('says where it is in one line of JSON, and writes its books when interrupted', async () => {
+    const books = join(folder, 'books.json');
+    const { code, stdout, stderr } = await trunkline(
+      ['simulate', '--interactions', '2', '--seconds', '60', '--books', books],
+      (kill) => kill('SIGINT'),
+    );
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    const ready = JSON.parse(stdout) as { apiUrl: string; mediaUrl: string; interactionIds: string[] };
+    expect(ready.apiUrl).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(ready.mediaUrl).toMatch(/^ws:\/\/127\.0\.0\.1:\d+\//);
+    const { interactions } = JSON.parse(readFileSync(books, 'utf8')) as { interactions: Record<string, unknown> };
+    expect(Object.keys(interactions)).toEqual(ready.interactionIds);
+  });
+});
+
+describe('trunkline calibrate', () => {
+  test('prints the threshold that fits the louder channel', async () => {
+    const file = join(folder, 'line.wav');
+    writeFileSync(file, lineSound(2));
+    const { code, stdout } = await trunkline(['calibrate', file, '--json']);
+    expect(code).toBe(0);
+    const { threshold, channels } = JSON.parse(stdout) as { threshold: number; channels: { seconds: number }[] };
+    // 82 / 32768 = 0.0025, and 12 dB above it.
+    expect(threshold).toBeCloseTo(0.01, 3);
+    expect(channels.map(({ seconds }) => seconds)).toEqual([3, 3]);
+  });
+
+  test('reads every sample of a file longer than one piece, and says how to use the result', async () => {
+    const file = join(folder, 'mono.wav');
+    writeFileSync(file, lineSound(1));
+    const { stdout } = await trunkline(['calibrate', file]);
+    expect(stdout).toMatch(/3\.0 s heard\nthreshold (0\.\d+); use it as --silence-threshold \1\n$/);
+  });
+
+  test('refuses what is no WAV file', async () => {
+    const file = join(folder, 'text.wav');
+    writeFileSync(file, 'not a sound');
+    const { code, stderr } = await trunkline(['calibrate', file]);
+    expect(stderr).toMatch(/^trunkline: \S/);
+    expect(code).toBe(1);
+  });
+});
+
+test('no setting that is secret has a flag', () => {
+  expect(SETTINGS.filter(({ secret }) => secret).map(({ name, flag }) => [name, flag])).toEqual([
+    ['clientSecret', undefined],
+    ['auditKey', undefined],
+  ]);
+});
