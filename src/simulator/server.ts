@@ -17,6 +17,8 @@ const PACKETS_PATH = /^\/books\/([^/]+)\/packets$/;
 const MAX_FORM_BYTES = 16_384;
 /** Room for a request that asks for far too much, so that it can be told so. */
 const MAX_REQUEST_BYTES = 2 << 20;
+/** Time for clients to answer a close before they are dropped. */
+const FAREWELL_MS = 500;
 const LINES_AT_A_TIME = 500;
 
 export interface ServerContext extends MediaContext {
@@ -32,12 +34,20 @@ export interface ServerContext extends MediaContext {
 export class SimulatorServer {
   readonly #http: Server;
   readonly #webSockets = new WebSocketServer({ noServer: true, maxPayload: MAX_REQUEST_BYTES, clientTracking: true });
-  readonly #stalled = new Set<Duplex>();
+  /** Every TCP connection, of whatever use. */
+  readonly #streams = new Set<Duplex>();
   readonly #context: ServerContext;
 
   constructor(context: ServerContext) {
     this.#context = context;
-    this.#http = createServer((request, response) => void this.#answer(request, response));
+    this.#http = createServer((request, response) => {
+      // Only a client that leaves in the middle of its request makes this fail.
+      this.#answer(request, response).catch(() => response.destroy());
+    });
+    this.#http.on('connection', (stream) => {
+      this.#streams.add(stream);
+      stream.on('close', () => this.#streams.delete(stream));
+    });
     this.#http.on('upgrade', (request, stream, head) => this.#upgrade(request, stream, head));
   }
 
@@ -58,17 +68,17 @@ export class SimulatorServer {
   /** Stops listening. Media connections that are still open after a moment are dropped. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
-    for (const stream of this.#stalled) stream.destroy();
-    for (const socket of this.#webSockets.clients) {
-      socket.close(1001);
-      setTimeout(() => socket.terminate(), 500).unref();
-    }
-    this.#http.closeAllConnections();
+    for (const socket of this.#webSockets.clients) socket.close(1001);
+    this.#http.closeIdleConnections();
+    const drop = setTimeout(() => {
+      for (const stream of this.#streams) stream.destroy();
+    }, FAREWELL_MS);
     await closed;
+    clearTimeout(drop);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname } = new URL(request.url ?? '/', 'http://simulator');
+    const pathname = pathOf(request);
     const packetsOf = request.method === 'GET' ? PACKETS_PATH.exec(pathname)?.[1] : undefined;
     if (packetsOf !== undefined) {
       this.#answerPackets(packetsOf, response);
@@ -132,12 +142,8 @@ export class SimulatorServer {
     stream.on('error', () => {});
     const { faults, tokens } = this.#context;
     const fault = faults.handshake?.(request);
-    if (fault === 'stall') {
-      this.#stalled.add(stream);
-      stream.on('close', () => this.#stalled.delete(stream));
-      return;
-    }
-    const { pathname } = new URL(request.url ?? '/', 'http://simulator');
+    if (fault === 'stall') return;
+    const pathname = pathOf(request);
     let refusal = fault;
     if (pathname !== MEDIA_PATH) refusal ??= { status: 404 };
     if (!tokens.isValid(request.headers.authorization)) refusal ??= UNAUTHORIZED;
@@ -156,6 +162,11 @@ const UNAUTHORIZED: HttpReply = {
   body: errorBody(401, 'bad.credentials', 'Invalid login credentials.'),
 };
 
+/** Never throws, unlike URL, which a request line of any kind must not reach. */
+function pathOf(request: IncomingMessage): string {
+  return request.url?.split('?', 1)[0] ?? '/';
+}
+
 /** The fields of a form, or undefined when it is too long. */
 async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
   let text = '';
@@ -171,6 +182,7 @@ function refuse(stream: Duplex, { status, headers = {}, body = {} }: HttpReply):
   const text = JSON.stringify(body);
   const fields = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...headers };
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  stream.once('finish', () => stream.destroy());
   stream.end(`HTTP/1.1 ${status} Refused\r\nconnection: close\r\n${lines.join('')}\r\n${text}`);
 }
 

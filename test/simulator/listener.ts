@@ -46,8 +46,8 @@ export class Listener {
     socket.on('error', () => {});
   }
 
-  static async connect(simulator: Simulator): Promise<Listener> {
-    const token = await signIn(simulator);
+  static async connect(simulator: Simulator, givenToken?: string): Promise<Listener> {
+    const token = givenToken ?? (await signIn(simulator));
     const socket = new WebSocket(simulator.mediaUrl, { headers: { authorization: `Bearer ${token}` } });
     const listener = new Listener(socket);
     await once(socket, 'open');
