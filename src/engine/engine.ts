@@ -17,6 +17,7 @@ import { US_PER_MS } from '../core/units.js';
 import { LAYOUT_VERSION } from '../ring/layout.js';
 import { STREAM, StreamTable, WANT } from '../ring/stream-table.js';
 import { AsyncWaiter } from '../ring/waiting.js';
+import { addCounts, zeroCounts } from '../core/counts.js';
 import { JitterBuffer } from '../rtp/jitter-buffer.js';
 import { Timeline } from '../rtp/timeline.js';
 import { workerUrl } from '../worker/location.js';
@@ -200,7 +201,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.submit();
     const nowUs = this.#clock.nowUs();
     for (const lane of lanesOf(stream)) this.#jitter.flushLane(lane, nowUs, this.#release);
-    const summary: StreamSummary = { ...this.countsOf(stream), endReason: reason, endedAtMs: this.#clock.wallMs() };
+    const summary: StreamSummary = { ...this.#countsOf(stream), endReason: reason, endedAtMs: this.#clock.wallMs() };
     for (const lane of lanesOf(stream)) {
       this.#jitter.closeLane(lane);
       this.#timeline.closeLane(lane);
@@ -291,7 +292,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   /** Reception counts of a stream so far, its channels added up. */
   counts(index: number): ReceptionCounts | undefined {
     const stream = this.#streams.at(index);
-    return stream && !stream.ending ? this.countsOf(stream) : undefined;
+    return stream && !stream.ending ? this.#countsOf(stream) : undefined;
   }
 
   counters(): EngineCounters {
@@ -409,27 +410,11 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     return wants;
   }
 
-  private countsOf(stream: Stream): ReceptionCounts {
-    const sum: ReceptionCounts = {
-      packetsReceived: 0,
-      bytesReceived: 0,
-      packetsLost: 0,
-      packetsLate: 0,
-      packetsDuplicate: 0,
-      packetsReordered: 0,
-      jitterUs: 0,
-      packetsDropped: 0,
-    };
+  #countsOf(stream: Stream): ReceptionCounts {
+    const sum = zeroCounts();
     for (const lane of lanesOf(stream)) {
-      const counts = this.#jitter.counts(lane);
-      sum.packetsReceived += counts.packetsReceived;
-      sum.bytesReceived += counts.bytesReceived;
-      sum.packetsLost += counts.packetsLost;
-      sum.packetsLate += counts.packetsLate;
-      sum.packetsDuplicate += counts.packetsDuplicate;
-      sum.packetsReordered += counts.packetsReordered;
-      sum.jitterUs = Math.max(sum.jitterUs, counts.jitterUs);
-      sum.packetsDropped += counts.packetsDropped + (this.#release.dropped[lane] as number);
+      addCounts(sum, this.#jitter.counts(lane));
+      sum.packetsDropped += this.#release.dropped[lane] as number;
     }
     return sum;
   }

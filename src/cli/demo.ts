@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { TrunklineError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
+import { loadConfig } from '../node/load-config.js';
+import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
+import { runCapture } from './capture.js';
+import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './simulate.js';
+
+const DEFAULTS = { streams: 8, seconds: 20, codec: 'mixed' } as const;
+/** Settings that make sense when the other side is the simulator. */
+const SETTING_NAMES = [
+  'out',
+  'record',
+  'shards',
+  'jitterMs',
+  'jitterWideMs',
+  'silenceThreshold',
+  'includeSilent',
+  'audit',
+  'native',
+  'opusSampleRate',
+  'logLevel',
+  'logFormat',
+  'metricsSeconds',
+  'json',
+] as const;
+
+const readySchema = z.object({ apiUrl: z.string(), mediaUrl: z.string(), interactionIds: z.array(z.string()) });
+
+interface DemoFlags extends SimulatorFlags {
+  readonly streams?: number;
+  readonly seconds?: number;
+}
+
+export function registerDemo(program: Command): Command {
+  const command = program
+    .command('demo')
+    .description('capture live speech from a simulated Genesys Cloud, to see everything at work')
+    .option('--streams <n>', `number of calls (default: ${DEFAULTS.streams})`, numberFrom(1, LIMITS.maxStreams))
+    .option('--seconds <s>', `length of the calls (default: ${DEFAULTS.seconds})`, numberFrom(0.02, 86_400, 'any'));
+  addSimulatorOptions(command);
+  return addSettingOptions(command, SETTING_NAMES)
+    .addHelpText(
+      'after',
+      `
+The simulator runs as a process of its own; this one is the capture node. Afterwards, listen to the
+recordings: <out>/<interaction>/audio.wav.
+
+Examples:
+  $ trunkline demo --streams 50 --seconds 30
+  $ trunkline demo --codec opus --loss 0.02 --reorder 0.03 --duplicate 0.01 --jitter-ms 30 --seed 7 --json`,
+    )
+    .action(async (flags: DemoFlags) => {
+      const { streams = DEFAULTS.streams, seconds = DEFAULTS.seconds, codec = DEFAULTS.codec } = flags;
+      const config = loadConfig({ ...settingsFrom(command), env: process.env });
+      const { CaptureNode } = await import('../node/capture-node.js');
+      const simulator = startSimulator([
+        ...['--port', '0', '--interactions', String(streams), '--seconds', String(seconds)],
+        ...simulatorArguments({ ...flags, codec }),
+      ]);
+      try {
+        const { apiUrl, mediaUrl, interactionIds } = await readyLine(simulator);
+        const node = new CaptureNode({
+          ...config,
+          apiUrl,
+          mediaUrl,
+          interactions: interactionIds,
+          clientId: 'demo',
+          clientSecret: 'demo',
+          maxStreams: Math.max(config.maxStreams, streams),
+        });
+        await runCapture(node);
+      } finally {
+        await stopped(simulator);
+      }
+    });
+}
+
+function startSimulator(args: readonly string[]): ChildProcess {
+  const main = fileURLToPath(new URL('./main.js', import.meta.url));
+  // A process group of its own: Ctrl-C is for the node, which then ends the simulator in order.
+  return spawn(process.execPath, [main, 'simulate', ...args], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+}
+
+async function readyLine(simulator: ChildProcess): Promise<z.infer<typeof readySchema>> {
+  if (simulator.stdout === null) throw new TypeError('The simulator was started without a pipe.');
+  const lines = createInterface({ input: simulator.stdout });
+  const first = await Promise.race([
+    once(lines, 'line').then(([line]) => String(line)),
+    once(simulator, 'exit').then(() => undefined),
+  ]);
+  if (first === undefined) {
+    throw new TrunklineError('CONNECTION_FAILED', 'The simulator did not start; what it said stands above.');
+  }
+  return readySchema.parse(JSON.parse(first));
+}
+
+async function stopped(simulator: ChildProcess): Promise<void> {
+  if (simulator.exitCode !== null || simulator.signalCode !== null) return;
+  const exit = once(simulator, 'exit');
+  simulator.kill('SIGTERM');
+  await exit;
+}

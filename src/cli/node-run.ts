@@ -1,0 +1,131 @@
+import process from 'node:process';
+import type { FrameSink, FrameView, StreamInfo } from '../core/events.js';
+import type { AudioNode } from '../node/audio-node.js';
+import { LiveTable, type TableRow } from './live-table.js';
+import { createLogger, type Logger } from './logger.js';
+
+const TABLE_MS = 250;
+
+interface Live {
+  readonly info: StreamInfo;
+  meanSquare: number;
+  silent: boolean;
+  lost: boolean;
+  packets: number;
+  lostPackets: number;
+  samples: number;
+  ended: boolean;
+}
+
+/** Keeps, of each stream, what a table row shows. */
+class LiveRows implements FrameSink {
+  readonly #byId = new Map<string, Live>();
+  readonly #node: AudioNode;
+
+  constructor(node: AudioNode) {
+    this.#node = node;
+  }
+
+  streamOpened(info: StreamInfo): void {
+    this.#byId.set(info.interactionId, {
+      info,
+      meanSquare: 0,
+      silent: true,
+      lost: false,
+      packets: 0,
+      lostPackets: 0,
+      samples: 0,
+      ended: false,
+    });
+  }
+
+  frame(frame: FrameView): void {
+    const live = this.#byId.get(frame.info.interactionId);
+    if (live === undefined) return;
+    live.meanSquare = frame.meanSquare;
+    live.silent = frame.isSilent;
+    live.lost = frame.lost;
+    live.samples = Math.max(live.samples, frame.positionSamples + frame.sampleCount);
+  }
+
+  streamEnded(info: StreamInfo, summary: { packetsReceived: number; packetsLost: number }): void {
+    const live = this.#byId.get(info.interactionId);
+    if (live === undefined) return;
+    live.ended = true;
+    live.packets = summary.packetsReceived;
+    live.lostPackets = summary.packetsLost;
+  }
+
+  rows(): TableRow[] {
+    return [...this.#byId.values()].map((live) => this.#row(live));
+  }
+
+  #row(live: Live): TableRow {
+    const { info } = live;
+    const counts = live.ended ? undefined : this.#node.engine.counts(info.stream);
+    const packets = counts?.packetsReceived ?? live.packets;
+    const lost = counts?.packetsLost ?? live.lostPackets;
+    const sounding = live.lost ? 'lost' : live.silent ? 'silence' : 'speech';
+    return {
+      interactionId: info.interactionId,
+      codec: info.codec,
+      state: live.ended ? 'ended' : sounding,
+      level: live.ended ? 0 : Math.sqrt(live.meanSquare),
+      packets,
+      lostPercent: packets + lost > 0 ? (100 * lost) / (packets + lost) : 0,
+      seconds: live.samples / info.sampleRate,
+    };
+  }
+}
+
+/** What a person sees of a running node: a table on a terminal, the metrics line and the log, all on stderr. */
+export class NodeConsole {
+  readonly logger: Logger;
+  readonly #table: LiveTable;
+  readonly #timers: NodeJS.Timeout[] = [];
+
+  constructor(node: AudioNode) {
+    const { config } = node;
+    this.#table = new LiveTable(process.stderr);
+    this.logger = createLogger(config, { write: (line) => this.#table.writeAbove(line) });
+    const onTerminal = process.stderr.isTTY === true;
+    if (onTerminal) {
+      const rows = new LiveRows(node);
+      node.engine.addSink(rows);
+      this.#every(TABLE_MS, () => this.#table.update(rows.rows(), node.metricsLine()));
+    } else if (config.metricsSeconds > 0) {
+      this.#every(config.metricsSeconds * 1000, () => this.logger.info(node.metricsLine()));
+    }
+    this.#log(node);
+  }
+
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#table.close();
+  }
+
+  #every(ms: number, act: () => void): void {
+    this.#timers.push(setInterval(act, ms).unref());
+  }
+
+  #log(node: AudioNode): void {
+    const log = this.logger;
+    node.on('error', (err) => log.error({ err: { message: err.message } }, 'error'));
+    node.on('failed', (err) => log.fatal({ err: { message: err.message } }, 'the engine has failed'));
+    node.on('workerRestarted', (event) => log.warn(event, 'a worker thread died and was replaced'));
+    node.on('connected', () => log.info('media connection open'));
+    node.on('disconnected', (event) => log.warn(event, 'media connection closed'));
+    node.on('maxReconnectReached', () => log.error('a media connection could not be had again; its streams are lost'));
+    node.on('interactionEnded', ({ interactionId, reason, detail }) => {
+      const fields = { interactionId, reason, ...(detail === '' ? {} : { detail }) };
+      if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') log.warn(fields, 'gave up');
+      else log.debug(fields, 'interaction ended');
+    });
+    node.on('streamOpened', ({ interactionId, codec, sampleRate, channels }) => {
+      log.debug({ interactionId, codec, sampleRate, channels }, 'stream opened');
+    });
+    node.on('streamEnded', ({ interactionId }, { endReason, packetsReceived, packetsLost }) => {
+      log.debug({ interactionId, endReason, packetsReceived, packetsLost }, 'stream ended');
+    });
+  }
+}

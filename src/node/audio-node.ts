@@ -1,0 +1,230 @@
+import { EventEmitter } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { AuditLog } from '../audit/audit-log.js';
+import { type Clock, systemClock } from '../core/clock.js';
+import { messageOf, TrunklineError } from '../core/errors.js';
+import type { FrameSink, ReceptionCounts } from '../core/events.js';
+import { Engine } from '../engine/engine.js';
+import { Metrics, type Throughput } from '../metrics/metrics.js';
+import { ListenStream } from '../monitor/listen-stream.js';
+import { type MonitorOptions, MonitorStream } from '../monitor/monitor-stream.js';
+import { type RepairReport, repairRecordings } from '../record/repair.js';
+import type { RecorderCounters } from '../record/slab.js';
+import { type Config, configSchema } from './config.js';
+import { type CaptureNodeEvents, EventSink } from './event-sink.js';
+import { NodeRecorder } from './recorder-agent.js';
+import { Tally } from './tally.js';
+
+/** Settings of a node: those of config.ts, each with its default. */
+export type NodeSettings = Partial<Config>;
+
+/** What a node has done; the last line that `--json` prints. */
+export interface NodeSummary {
+  readonly streams: number;
+  readonly packetsReceived: number;
+  readonly bytesReceived: number;
+  readonly packetsLost: number;
+  readonly packetsLate: number;
+  readonly packetsDuplicate: number;
+  readonly packetsReordered: number;
+  /** Thrown away by the node itself, a ring or the arena being full. */
+  readonly packetsDropped: number;
+  /** Concealed frames included. */
+  readonly framesDecoded: number;
+  readonly framesSilent: number;
+  readonly decodeErrors: number;
+  /** From arrival to delivery, the jitter buffer's hold included. */
+  readonly latencyMicros: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number };
+  readonly backend: 'js' | 'native';
+  readonly out: string;
+}
+
+const REPORT_MS = 500;
+
+/**
+ * An engine with everything that takes its output: events, recordings, audit, metrics, live streams. What brings the
+ * packets is a subclass's: CaptureNode subscribes at Genesys Cloud.
+ */
+export class AudioNode extends EventEmitter<CaptureNodeEvents> {
+  readonly config: Config;
+  readonly engine: Engine;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  protected readonly audit: AuditLog | undefined;
+  readonly #tally = new Tally();
+  readonly #events: EventSink;
+  readonly #recorder: NodeRecorder | undefined;
+  #monitoring: MonitorStream | undefined;
+  #reports: NodeJS.Timeout | undefined;
+
+  /** @throws TrunklineError CONFIG_INVALID. */
+  constructor(settings: NodeSettings = {}, clock: Clock = systemClock) {
+    super();
+    this.config = checked(settings);
+    this.clock = clock;
+    const { config } = this;
+    this.#recorder = config.record ? new NodeRecorder(config.out, config.maxStreams) : undefined;
+    this.engine = new Engine({
+      shards: config.shards,
+      maxStreams: config.maxStreams,
+      jitterMs: config.jitterMs,
+      jitterWideMs: config.jitterWideMs,
+      silenceThreshold: config.silenceThreshold,
+      silenceWindowMs: config.silenceWindowMs,
+      native: config.native,
+      clock,
+      ...(this.#recorder === undefined ? {} : { recorder: this.#recorder }),
+    });
+    this.engine.on('restarted', (name, cause) => this.emit('workerRestarted', { name, cause }));
+    this.engine.on('failed', (error) => this.emit('failed', error));
+    this.engine.on('sinkError', (thrown) => this.report(thrown));
+    this.metrics = new Metrics({ clock });
+    this.audit =
+      config.audit === 'off'
+        ? undefined
+        : new AuditLog({
+            file: join(config.out, 'audit.jsonl'),
+            region: config.region,
+            perPacket: config.audit === 'packets',
+            clock,
+            ...(config.auditKey === undefined ? {} : { idKey: config.auditKey }),
+          });
+    // The embedder's listeners come last: by then everything of ours has seen the frame.
+    this.engine.addSink(this.#tally);
+    this.engine.addSink(this.metrics);
+    if (this.audit !== undefined) this.engine.addSink(this.audit);
+    this.#events = new EventSink(this, config.includeSilent);
+    this.engine.addSink(this.#events);
+    // Node's own events of every emitter, which a map of events cannot name.
+    const self: EventEmitter = this;
+    self.on('newListener', () => queueMicrotask(this.#listenersChanged));
+    self.on('removeListener', () => queueMicrotask(this.#listenersChanged));
+  }
+
+  /** Packets and bytes a second and the share of packets lost. */
+  getThroughputStats(): Throughput {
+    return this.metrics.throughput(this.clock.nowUs(), this.#tally.total(this.#openCounts()));
+  }
+
+  /** NDJSON of every frame with speech; made at the first use. A reader that is slow loses whole frames, counted. */
+  get monitoringStream(): MonitorStream {
+    this.#monitoring ??= this.monitor();
+    return this.#monitoring;
+  }
+
+  /** Another such stream, for a reader of its own. Destroy it to detach. */
+  monitor(options: MonitorOptions = {}): MonitorStream {
+    return this.#attach(new MonitorStream(options));
+  }
+
+  /**
+   * The sound of one interaction from now on, as it happens: PCM of 16 bit, little-endian, at the stream's sample
+   * rate; two channels are interleaved. Ends with the interaction. Destroy it to detach.
+   *
+   * @throws TrunklineError STREAM_UNKNOWN when the interaction is not being captured.
+   */
+  listen(interactionId: string): ListenStream {
+    const info = this.engine.find(interactionId);
+    if (info === undefined) {
+      throw new TrunklineError(
+        'STREAM_UNKNOWN',
+        `Interaction ${interactionId} is not being captured; listen after its streamOpened event.`,
+      );
+    }
+    return this.#attach(new ListenStream(info));
+  }
+
+  summary(): NodeSummary {
+    const counts = this.#tally.total(this.#openCounts());
+    const { framesDecoded, decodeErrors } = this.engine.counters();
+    return {
+      streams: counts.streams,
+      packetsReceived: counts.packetsReceived,
+      bytesReceived: counts.bytesReceived,
+      packetsLost: counts.packetsLost,
+      packetsLate: counts.packetsLate,
+      packetsDuplicate: counts.packetsDuplicate,
+      packetsReordered: counts.packetsReordered,
+      packetsDropped: counts.packetsDropped,
+      framesDecoded,
+      framesSilent: counts.framesSilent,
+      decodeErrors,
+      latencyMicros: this.metrics.deliveredLatency(),
+      backend: this.engine.backend,
+      out: this.config.out,
+    };
+  }
+
+  /** What the recorder has counted; undefined when nothing is recorded. */
+  recorderCounters(): RecorderCounters | undefined {
+    return this.#recorder?.counters();
+  }
+
+  /** Makes the output folder, mends what an earlier process left there, and waits for the threads. */
+  protected async startSinks(): Promise<RepairReport | undefined> {
+    const { out, record } = this.config;
+    let repaired: RepairReport | undefined;
+    if (record || this.audit !== undefined) {
+      try {
+        await mkdir(out, { recursive: true });
+      } catch (error) {
+        throw new TrunklineError('FILE_FAILED', `Cannot make the folder ${out}: ${messageOf(error)}. Set out to another.`, {
+          cause: error,
+        });
+      }
+      if (record) repaired = await repairRecordings(out, this.clock);
+    }
+    await this.audit?.open();
+    await this.engine.ready();
+    this.#reports = setInterval(() => this.#lookForReports(), REPORT_MS);
+    this.#reports.unref();
+    return repaired;
+  }
+
+  /** Delivers and writes everything that is under way. */
+  protected async stopSinks(): Promise<void> {
+    await this.engine.close();
+    clearInterval(this.#reports);
+    this.#lookForReports();
+    this.#monitoring?.push(null);
+    await this.audit?.close();
+  }
+
+  /** To whoever listens for errors; without a listener an error event would end the process and every call with it. */
+  protected report(thrown: unknown): void {
+    const error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+    if (this.listenerCount('error') > 0) this.emit('error', error);
+  }
+
+  readonly #listenersChanged = (): void => {
+    this.#events.refresh();
+    this.engine.refreshWants();
+  };
+
+  #attach<Sink extends FrameSink & Readable>(sink: Sink): Sink {
+    this.engine.addSink(sink);
+    sink.once('close', () => this.engine.removeSink(sink));
+    return sink;
+  }
+
+  *#openCounts(): Iterable<ReceptionCounts> {
+    for (const { stream } of this.engine.streams()) {
+      const counts = this.engine.counts(stream);
+      if (counts !== undefined) yield counts;
+    }
+  }
+
+  #lookForReports(): void {
+    const text = this.#recorder?.takeReport();
+    if (text !== undefined) this.report(new TrunklineError('FILE_FAILED', text));
+  }
+}
+
+function checked(settings: NodeSettings): Config {
+  const parsed = configSchema.safeParse(settings);
+  if (parsed.success) return parsed.data;
+  const sentences = parsed.error.issues.map(({ path, message }) => `Setting ${path.join('.') || '?'}: ${message}.`);
+  throw new TrunklineError('CONFIG_INVALID', sentences.join(' '));
+}

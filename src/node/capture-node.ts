@@ -1,0 +1,121 @@
+import { type Clock, systemClock } from '../core/clock.js';
+import { TrunklineError } from '../core/errors.js';
+import type { SourceCounters } from '../genesys/counters.js';
+import { type ConnectionStatus, type SubscriptionResult, SubscriptionSource } from '../genesys/source.js';
+import type { RepairReport } from '../record/repair.js';
+import { AudioNode, type NodeSettings } from './audio-node.js';
+
+export interface CaptureStatus {
+  readonly connections: readonly ConnectionStatus[];
+  readonly tokenAgeMs: number | undefined;
+}
+
+/**
+ * A capture node: subscribes to interactions at Genesys Cloud, reconnects, and ends each stream when its call ends.
+ *
+ *     const node = new CaptureNode({ clientId, clientSecret, region: 'eu-central-1', interactions: [id] });
+ *     node.on('mediaChunk', ({ payload, metadata }) => analyse(metadata.interactionId, payload));
+ *     await node.start();
+ */
+export class CaptureNode extends AudioNode {
+  readonly #source: SubscriptionSource;
+  #idle = false;
+  #stopped: Promise<void> | undefined;
+
+  /** @throws TrunklineError CONFIG_INVALID for settings that cannot be right, missing credentials among them. */
+  constructor(settings: NodeSettings, clock: Clock = systemClock) {
+    super(settings, clock);
+    const { clientId, clientSecret, region, apiUrl, mediaUrl, codecs, opusSampleRate } = this.config;
+    if (clientId === undefined || clientSecret === undefined) {
+      throw new TrunklineError(
+        'CONFIG_INVALID',
+        'Set GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET to those of an OAuth client with the client credentials grant.',
+      );
+    }
+    this.#source = new SubscriptionSource(this.engine, {
+      clientId,
+      clientSecret,
+      region,
+      codecPreferences: codecs,
+      clock,
+      ...(apiUrl === undefined ? {} : { apiUrl }),
+      ...(mediaUrl === undefined ? {} : { mediaUrl }),
+      ...(opusSampleRate === undefined ? {} : { opusSampleRate }),
+    });
+    this.#forwardEvents();
+  }
+
+  /**
+   * Starts the threads, signs in and subscribes to the configured interactions. Resolves when each is on its way; its
+   * `streamOpened` tells that media can flow. What repair did to recordings of an earlier process is returned.
+   *
+   * @throws TrunklineError AUTH_FAILED, CONNECTION_FAILED, RATE_LIMITED, FILE_FAILED, ENGINE_FAILED; the node is
+   *   stopped then.
+   */
+  async start(): Promise<RepairReport | undefined> {
+    try {
+      const repaired = await this.startSinks();
+      await this.#source.start();
+      await this.subscribe(this.config.interactions);
+      return repaired;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Adds interactions while the node runs. */
+  subscribe(interactionIds: readonly string[]): Promise<SubscriptionResult[]> {
+    this.#idle = false;
+    return this.#source.subscribe(interactionIds);
+  }
+
+  /** Takes interactions away; their streams end with reason `unsubscribed`. */
+  unsubscribe(interactionIds: readonly string[]): void {
+    this.#source.unsubscribe(interactionIds);
+  }
+
+  /** Resolves when no interaction is left to capture. */
+  untilIdle(): Promise<void> {
+    if (this.#idle) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#source.once('idle', () => resolve());
+    });
+  }
+
+  status(): CaptureStatus {
+    return this.#source.status();
+  }
+
+  sourceCounters(): SourceCounters {
+    return this.#source.counters();
+  }
+
+  /** Unsubscribes, delivers and writes what is under way, finishes every file and stops the threads. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#source.stop().then(() => this.stopSinks());
+    return this.#stopped;
+  }
+
+  #forwardEvents(): void {
+    const source = this.#source;
+    source.on('idle', () => {
+      this.#idle = true;
+    });
+    source.on('connected', ({ connection, again }) => {
+      this.audit?.event(again ? 'reconnected' : 'connected', undefined, { connection });
+      this.emit('connected');
+    });
+    source.on('disconnected', ({ connection, code, reason }) => {
+      this.audit?.event('disconnected', undefined, { connection, code });
+      this.emit('disconnected', { code, reason });
+    });
+    source.on('heartbeat', () => this.emit('heartbeat'));
+    source.on('maxReconnectReached', ({ connection, attempts }) => {
+      this.audit?.event('max_reconnect_reached', undefined, { connection, attempts });
+      this.emit('maxReconnectReached');
+    });
+    source.on('interactionEnded', (ended) => this.emit('interactionEnded', ended));
+    source.on('error', (error) => this.report(error));
+  }
+}
