@@ -28,8 +28,8 @@ export class HoldControl {
     return this.#wide[lane] === 1;
   }
 
-  /** One place in the order of the lane was decided. */
-  place(lane: number, missed: 0 | 1): void {
+  /** One place in the order of the lane was decided: `missed` is 1 when its packet was not there, else 0. */
+  place(lane: number, missed: number): void {
     const before = this.#missedShare[lane] as number;
     const share = before + (missed - before) * WEIGHT;
     this.#missedShare[lane] = share;

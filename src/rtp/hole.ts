@@ -1,4 +1,5 @@
 import { LIMITS } from '../core/limits.js';
+import type { PacketRing } from './packet-ring.js';
 import { MAX_PACKET_SECONDS } from './reception.js';
 
 /** A hole of more packets than this is a jump: the longest hole, in packets of 10 ms. */
@@ -11,6 +12,7 @@ export const MAX_HOLE_PACKETS = LIMITS.maxHoleSeconds * 100;
  * consecutive numbers.
  */
 export class HoleSplitter {
+  readonly #packets: PacketRing;
   readonly #clockRate: Float64Array;
   /** Of the packet released last. */
   readonly #timestamp: Float64Array;
@@ -22,9 +24,10 @@ export class HoleSplitter {
   // The hole measured last, of whichever lane: it is cut up before the next one is measured.
   #from = 0;
   #ticks = 0;
-  #packets = 1;
+  #lost = 1;
 
-  constructor(lanes: number) {
+  constructor(lanes: number, packets: PacketRing) {
+    this.#packets = packets;
     this.#clockRate = new Float64Array(lanes);
     this.#timestamp = new Float64Array(lanes);
     this.#bytes = new Float64Array(lanes);
@@ -38,8 +41,9 @@ export class HoleSplitter {
     this.#bytesPerTick[lane] = 0;
   }
 
-  /** A packet was released; `follows` when its number is the one after the last. */
-  packet(lane: number, follows: boolean, timestamp: number, bytes: number): void {
+  /** Packet `d` was released; `follows` when its number is the one after the last. */
+  packet(lane: number, follows: boolean, d: number): void {
+    const timestamp = this.#packets.timestamp[d] as number;
     if (follows) {
       const ticks = timestamp - (this.#timestamp[lane] as number);
       if (ticks > 0 && ticks <= (this.#clockRate[lane] as number) * MAX_PACKET_SECONDS) {
@@ -49,31 +53,31 @@ export class HoleSplitter {
       }
     }
     this.#timestamp[lane] = timestamp;
-    this.#bytes[lane] = bytes;
+    this.#bytes[lane] = this.#packets.payloadLength[d] as number;
   }
 
   /**
-   * Measures the hole of `packets` lost ones before the packet at `timestamp`. False when it is not to be filled:
+   * Measures the hole of `lost` packets before packet `d`. False when it is not to be filled:
    * too long, or timestamps that did not go forward.
    */
-  measure(lane: number, packets: number, timestamp: number): boolean {
+  measure(lane: number, lost: number, d: number): boolean {
     const from = this.#timestamp[lane] as number;
-    const step = timestamp - from;
+    const step = (this.#packets.timestamp[d] as number) - from;
     const bytesPerTick = this.#bytesPerTick[lane] as number;
     let held = this.#packetTicks[lane] as number;
     if (bytesPerTick > 0) held = Math.round((this.#bytes[lane] as number) / bytesPerTick);
     // Nothing is known, or what is known leaves next to no time for the lost ones: all were of the same length.
-    if (held === 0 || step - held < (packets * held) / 4) held = Math.round(step / (packets + 1));
+    if (held === 0 || step - held < (lost * held) / 4) held = Math.round(step / (lost + 1));
     this.#from = from + held;
     this.#ticks = step - held;
-    this.#packets = packets;
+    this.#lost = lost;
     const longest = (this.#clockRate[lane] as number) * LIMITS.maxHoleSeconds;
-    return step > 0 && packets <= MAX_HOLE_PACKETS && this.#ticks <= longest;
+    return step > 0 && lost <= MAX_HOLE_PACKETS && this.#ticks <= longest;
   }
 
   /** Timestamp at which lost packet `i` of the hole begins. */
   startOf(i: number): number {
-    return this.#from + Math.round((this.#ticks * i) / this.#packets);
+    return this.#from + Math.round((this.#ticks * i) / this.#lost);
   }
 
   ticksOf(i: number): number {

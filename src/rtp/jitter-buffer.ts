@@ -1,7 +1,8 @@
-import type { ReceptionCounts } from '../core/events.js';
 import { TrunklineError } from '../core/errors.js';
+import type { ReceptionCounts } from '../core/events.js';
 import { HoldControl } from './hold.js';
 import { HoleSplitter } from './hole.js';
+import { type HoldKind, KIND, PacketRing } from './packet-ring.js';
 import { MAX_MISORDER, Reception, VERDICT } from './reception.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './sequence.js';
 
@@ -59,9 +60,6 @@ export interface JitterOptions {
   readonly wideHoldUs: number;
 }
 
-/** Which hold a descriptor is under; the index of its cursor. */
-const KIND = { FREE: 0, NARROW: 1, WIDE: 2, TRIAL: 3 } as const;
-
 const NONE = -1;
 /** In place of an epoch: the packet is a candidate for a restart. */
 const ON_TRIAL = -1;
@@ -69,50 +67,26 @@ const ON_TRIAL = -1;
 /**
  * The jitter buffer of all lanes. A lane is one channel of one stream, with numbers, order and loss of its own.
  *
- * Descriptors are a ring in the order of insertion. As there are only two holds (and probation), all packets under
- * one of them fall due in that order: a cursor for each, which steps over what is not its own, finds the next due one
- * without a timer, a heap or a search. The ring's head is the oldest packet held, to which payload memory is free.
+ * Each packet is held until its hold is over; then it leaves and takes along everything before it in its lane. When
+ * its neighbours' turn comes in the ring of packets (packet-ring.ts), they are free already and are stepped over.
+ * `arrivalUs` should not fall from insert to insert: a packet that claims to be older than the one inserted before it
+ * falls due with that one.
  *
  * Within a lane, packets are a doubly linked list in sequence order, entered from the back: a packet in order costs
  * one look, one out of order as many as packets overtook it (never more than the history of reception.ts). Against a
  * ring of slots by sequence number this needs no room for packets that are not there and no growing, and a restarted
  * numbering simply follows behind the old one.
- *
- * A packet leaves when its hold is over, and takes along everything before it in its lane; its descriptor is then
- * free, and its cursor will step over it. `arrivalUs` should not fall from insert to insert: a packet that claims to
- * be older than the one before falls due with that one.
  */
 export class JitterBuffer {
+  readonly #packets: PacketRing;
   readonly #sequences: Unwrapper;
   readonly #timestamps: Unwrapper;
   readonly #reception: Reception;
   readonly #hold: HoldControl;
   readonly #holes: HoleSplitter;
-  readonly #holdUsOf: Float64Array;
+  readonly #holdUs: number;
+  readonly #wideHoldUs: number;
 
-  // Descriptors.
-  readonly #mask: number;
-  readonly #kind: Uint8Array;
-  readonly #flags: Uint8Array;
-  /** 1: in time only because the hold is wide. */
-  readonly #saved: Uint8Array;
-  readonly #lane: Int32Array;
-  /** Epoch of the lane, or ON_TRIAL. */
-  readonly #epoch: Int32Array;
-  readonly #next: Int32Array;
-  readonly #previous: Int32Array;
-  readonly #payloadOffset: Int32Array;
-  readonly #payloadLength: Int32Array;
-  /** Unwrapped, as is the timestamp; on trial, both as on the wire. */
-  readonly #sequence: Float64Array;
-  readonly #timestamp: Float64Array;
-  readonly #arrivalUs: Float64Array;
-  // Counters modulo 2^32, of which the low bits index the ring; differences are right across the wrap.
-  #head = 0;
-  #tail = 0;
-  readonly #cursor = new Int32Array(4);
-
-  // Lanes.
   readonly #open: Uint8Array;
   readonly #first: Int32Array;
   readonly #last: Int32Array;
@@ -145,26 +119,14 @@ export class JitterBuffer {
         `Give a hold of 0 or more and a wide hold no shorter; got ${holdUs} and ${wideHoldUs} µs.`,
       );
     }
+    this.#holdUs = holdUs;
+    this.#wideHoldUs = wideHoldUs;
+    this.#packets = new PacketRing(packets, Float64Array.of(0, holdUs, wideHoldUs, PROBATION_US));
     this.#sequences = new Unwrapper(lanes, MODULUS_16);
     this.#timestamps = new Unwrapper(lanes, MODULUS_32);
-    this.#reception = new Reception(lanes);
+    this.#reception = new Reception(lanes, this.#packets);
     this.#hold = new HoldControl(lanes);
-    this.#holes = new HoleSplitter(lanes);
-    this.#holdUsOf = Float64Array.of(0, holdUs, wideHoldUs, PROBATION_US);
-
-    this.#mask = packets - 1;
-    this.#kind = new Uint8Array(packets);
-    this.#flags = new Uint8Array(packets);
-    this.#saved = new Uint8Array(packets);
-    this.#lane = new Int32Array(packets);
-    this.#epoch = new Int32Array(packets);
-    this.#next = new Int32Array(packets);
-    this.#previous = new Int32Array(packets);
-    this.#payloadOffset = new Int32Array(packets);
-    this.#payloadLength = new Int32Array(packets);
-    this.#sequence = new Float64Array(packets);
-    this.#timestamp = new Float64Array(packets);
-    this.#arrivalUs = new Float64Array(packets);
+    this.#holes = new HoleSplitter(lanes, this.#packets);
 
     this.#open = new Uint8Array(lanes);
     this.#first = new Int32Array(lanes).fill(NONE);
@@ -193,13 +155,13 @@ export class JitterBuffer {
 
   /** Throws away what the lane holds. Its counts can still be read until it is opened again. */
   closeLane(lane: number): void {
-    for (let d = this.#first[lane] as number; d !== NONE; d = this.#next[d] as number) this.#kind[d] = KIND.FREE;
-    for (let d = this.#trialFirst[lane] as number; d !== NONE; d = this.#next[d] as number) this.#kind[d] = KIND.FREE;
+    this.#free(this.#first[lane] as number);
+    this.#free(this.#trialFirst[lane] as number);
     this.#first[lane] = NONE;
     this.#last[lane] = NONE;
     this.#trialFirst[lane] = NONE;
     this.#open[lane] = 0;
-    this.#trim();
+    this.#packets.trim();
   }
 
   /**
@@ -207,7 +169,10 @@ export class JitterBuffer {
    * begins a new one at once, without probation.
    */
   interrupted(lane: number): void {
-    if (this.#trialFirst[lane] !== NONE) this.#settleTrial(lane);
+    if (this.#trialFirst[lane] !== NONE) {
+      this.#settleTrial(lane);
+      this.#packets.trim();
+    }
     this.#reception.interrupted(lane);
   }
 
@@ -221,50 +186,26 @@ export class JitterBuffer {
     payloadOffset: number,
     payloadLength: number,
   ): InsertOutcome {
-    if (this.#open[lane] !== 1) return INSERTED.CLOSED;
-    if (!Number.isSafeInteger(sequence) || sequence < 0 || !Number.isSafeInteger(timestamp) || timestamp < 0) {
-      return INSERTED.INVALID;
-    }
-    let number = this.#sequences.unwrap(lane, sequence);
-    const time = this.#timestamps.unwrap(lane, timestamp);
-    const verdict = this.#reception.judge(lane, number, time, arrivalUs);
-    switch (verdict) {
-      case VERDICT.AHEAD:
-        this.#reception.ahead(lane, number, time, arrivalUs, payloadLength);
-        this.#sequences.accept(lane, sequence, number);
-        this.#timestamps.accept(lane, timestamp, time);
-        break;
-      case VERDICT.BEHIND:
-        this.#reception.behind(lane, number, time, arrivalUs, payloadLength);
-        if (number < (this.#lateBelow[lane] as number)) {
-          this.#reception.late(lane);
-          return INSERTED.LATE;
-        }
-        break;
-      case VERDICT.DUPLICATE:
-        this.#reception.duplicate(lane);
-        return INSERTED.DUPLICATE;
-      case VERDICT.STRANGE:
-        return this.#tryRestart(lane, sequence, timestamp, arrivalUs, flags, payloadOffset, payloadLength);
-      case VERDICT.BEGIN:
-        number = this.#beginEpoch(lane, sequence, timestamp, arrivalUs, payloadLength);
-        break;
-    }
-    const d = this.#claim(lane, number, time, arrivalUs, flags, payloadOffset, payloadLength);
-    if (d === NONE) return INSERTED.FULL;
-    this.#kind[d] = this.#hold.isWide(lane) ? KIND.WIDE : KIND.NARROW;
-    this.#enter(lane, d);
-    return INSERTED.ACCEPTED;
+    const packets = this.#packets;
+    const d = packets.incoming();
+    packets.lane[d] = lane;
+    packets.wireSequence[d] = sequence;
+    packets.wireTimestamp[d] = timestamp;
+    packets.arrivalUs[d] = arrivalUs;
+    packets.flags[d] = flags;
+    packets.payloadOffset[d] = payloadOffset;
+    packets.payloadLength[d] = payloadLength;
+    return this.#take(lane, d);
   }
 
   /** Lets go everything that is due, in order within each lane. Returns how many calls to `out` that made. */
   advance(nowUs: number, out: JitterOutput): number {
-    if (this.#head === this.#tail) return 0;
+    if (this.#packets.oldest() === NONE) return 0;
     const calls =
       this.#releaseDue(KIND.NARROW, nowUs, out) +
       this.#releaseDue(KIND.WIDE, nowUs, out) +
       this.#releaseDue(KIND.TRIAL, nowUs, out);
-    this.#trim();
+    this.#packets.trim();
     return calls;
   }
 
@@ -272,17 +213,18 @@ export class JitterBuffer {
   flushLane(lane: number, nowUs: number, out: JitterOutput): void {
     if (this.#trialFirst[lane] !== NONE) this.#settleTrial(lane);
     if (this.#last[lane] !== NONE) this.#releaseThrough(this.#last[lane] as number, nowUs, out);
-    this.#trim();
+    this.#packets.trim();
   }
 
   /** When advance() will next have something to do, or Infinity. */
   nextDueUs(): number {
-    return Math.min(this.#nextDueOf(KIND.NARROW), this.#nextDueOf(KIND.WIDE), this.#nextDueOf(KIND.TRIAL));
+    return this.#packets.nextDueUs();
   }
 
   /** Payload offset of the packet that was inserted first among those held, or −1. */
   oldestPayloadOffset(): number {
-    return this.#head === this.#tail ? -1 : (this.#payloadOffset[this.#head & this.#mask] as number);
+    const d = this.#packets.oldest();
+    return d === NONE ? -1 : (this.#packets.payloadOffset[d] as number);
   }
 
   /** A fresh object, as of now. */
@@ -292,93 +234,108 @@ export class JitterBuffer {
 
   /** The hold that the lane's next packet will have. */
   holdUs(lane: number): number {
-    return this.#holdUsOf[this.#hold.isWide(lane) ? KIND.WIDE : KIND.NARROW] as number;
+    return this.#hold.isWide(lane) ? this.#wideHoldUs : this.#holdUs;
   }
 
-  #beginEpoch(lane: number, sequence: number, timestamp: number, arrivalUs: number, bytes: number): number {
-    const number = this.#sequences.restart(lane, sequence);
+  // ---- in
+
+  #take(lane: number, d: number): InsertOutcome {
+    const packets = this.#packets;
+    const sequence = packets.wireSequence[d] as number;
+    const timestamp = packets.wireTimestamp[d] as number;
+    if (this.#open[lane] !== 1) return INSERTED.CLOSED;
+    if (!Number.isSafeInteger(sequence) || sequence < 0 || !Number.isSafeInteger(timestamp) || timestamp < 0) {
+      return INSERTED.INVALID;
+    }
+    packets.sequence[d] = this.#sequences.unwrap(lane, sequence);
+    packets.timestamp[d] = this.#timestamps.unwrap(lane, timestamp);
+    switch (this.#reception.judge(lane, d)) {
+      case VERDICT.AHEAD:
+        this.#goAhead(lane, d);
+        break;
+      case VERDICT.BEHIND:
+        this.#reception.behind(lane, d);
+        if ((packets.sequence[d] as number) < (this.#lateBelow[lane] as number)) {
+          this.#reception.late(lane);
+          return INSERTED.LATE;
+        }
+        break;
+      case VERDICT.DUPLICATE:
+        this.#reception.duplicate(lane);
+        return INSERTED.DUPLICATE;
+      case VERDICT.STRANGE:
+        return this.#tryRestart(lane, d);
+      case VERDICT.BEGIN:
+        this.#beginEpoch(lane, d);
+        break;
+    }
+    if (!packets.keep(this.#hold.isWide(lane) ? KIND.WIDE : KIND.NARROW)) {
+      this.#reception.dropped(lane);
+      return INSERTED.FULL;
+    }
+    this.#enter(lane, d);
+    return INSERTED.ACCEPTED;
+  }
+
+  #goAhead(lane: number, d: number): void {
+    const packets = this.#packets;
+    this.#reception.ahead(lane, d);
+    this.#sequences.accept(lane, packets.wireSequence[d] as number, packets.sequence[d] as number);
+    this.#timestamps.accept(lane, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
+  }
+
+  #beginEpoch(lane: number, d: number): void {
+    const packets = this.#packets;
+    packets.sequence[d] = this.#sequences.restart(lane, packets.wireSequence[d] as number);
     // Timestamps are unwrapped across a restart: a sender may begin its numbers anew and go on with its clock.
-    const time = this.#timestamps.unwrap(lane, timestamp);
-    this.#timestamps.accept(lane, timestamp, time);
-    this.#reception.begin(lane, number, time, arrivalUs, bytes);
+    this.#timestamps.accept(lane, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
+    this.#reception.begin(lane, d);
     this.#epochIn[lane] = (this.#epochIn[lane] as number) + 1;
     this.#lateBelow[lane] = Number.NEGATIVE_INFINITY;
-    return number;
   }
 
-  /** The next descriptor, filled in, or NONE when all are taken: then the packet is counted as dropped. */
-  #claim(
-    lane: number,
-    sequence: number,
-    timestamp: number,
-    arrivalUs: number,
-    flags: number,
-    payloadOffset: number,
-    payloadLength: number,
-  ): number {
-    if (((this.#tail - this.#head) | 0) > this.#mask) {
-      this.#reception.dropped(lane);
-      return NONE;
-    }
-    const d = this.#tail & this.#mask;
-    this.#tail = (this.#tail + 1) | 0;
-    this.#lane[d] = lane;
-    this.#sequence[d] = sequence;
-    this.#timestamp[d] = timestamp;
-    this.#arrivalUs[d] = arrivalUs;
-    this.#flags[d] = flags;
-    this.#payloadOffset[d] = payloadOffset;
-    this.#payloadLength[d] = payloadLength;
-    this.#saved[d] = 0;
-    return d;
-  }
-
-  /** Puts a descriptor in its place in the lane's order. */
+  /** Puts a packet in its place in the lane's order. */
   #enter(lane: number, d: number): void {
+    const packets = this.#packets;
     const epoch = this.#epochIn[lane] as number;
-    const sequence = this.#sequence[d] as number;
+    const sequence = packets.sequence[d] as number;
     let before = this.#last[lane] as number;
     let after = NONE;
-    while (before !== NONE && this.#epoch[before] === epoch && (this.#sequence[before] as number) > sequence) {
+    while (before !== NONE && packets.epoch[before] === epoch && (packets.sequence[before] as number) > sequence) {
       after = before;
-      before = this.#previous[before] as number;
+      before = packets.previous[before] as number;
     }
-    this.#epoch[d] = epoch;
-    this.#previous[d] = before;
-    this.#next[d] = after;
+    packets.epoch[d] = epoch;
+    packets.saved[d] = 0;
+    packets.previous[d] = before;
+    packets.next[d] = after;
     if (before === NONE) this.#first[lane] = d;
-    else this.#next[before] = d;
+    else packets.next[before] = d;
     if (after === NONE) {
       this.#last[lane] = d;
     } else {
-      this.#previous[after] = d;
-      const overtakenUs = (this.#arrivalUs[d] as number) - (this.#arrivalUs[after] as number);
-      if (overtakenUs >= (this.#holdUsOf[KIND.NARROW] as number)) this.#saved[d] = 1;
+      packets.previous[after] = d;
+      if (packets.isDue(after, KIND.NARROW, packets.arrivalUs[d] as number)) packets.saved[d] = 1;
     }
   }
 
-  #releaseDue(kind: 1 | 2 | 3, nowUs: number, out: JitterOutput): number {
-    const holdUs = this.#holdUsOf[kind] as number;
+  // ---- out
+
+  #releaseDue(kind: HoldKind, nowUs: number, out: JitterOutput): number {
+    const packets = this.#packets;
     let calls = 0;
-    let at = this.#cursor[kind] as number;
-    while (at !== this.#tail) {
-      const d = at & this.#mask;
-      if (this.#kind[d] === kind) {
-        if ((this.#arrivalUs[d] as number) + holdUs > nowUs) break;
-        // Either way the descriptor is free afterwards, or it is a restart now and let go at the next look.
-        if (this.#epoch[d] === ON_TRIAL) this.#settleTrial(this.#lane[d] as number);
-        else calls += this.#releaseThrough(d, nowUs, out);
-      } else {
-        at = (at + 1) | 0;
-      }
+    for (;;) {
+      const d = packets.nextOf(kind);
+      if (d === NONE || !packets.isDue(d, kind, nowUs)) return calls;
+      // Either way the packet is free afterwards, or it is a restart now and let go at the next look.
+      if (packets.epoch[d] === ON_TRIAL) this.#settleTrial(packets.lane[d] as number);
+      else calls += this.#releaseThrough(d, nowUs, out);
     }
-    this.#cursor[kind] = at;
-    return calls;
   }
 
   /** Lets go the packets of a lane up to and including `last`. */
   #releaseThrough(last: number, nowUs: number, out: JitterOutput): number {
-    const lane = this.#lane[last] as number;
+    const lane = this.#packets.lane[last] as number;
     let calls = 0;
     let d: number;
     do {
@@ -389,99 +346,97 @@ export class JitterBuffer {
   }
 
   #releaseFirst(lane: number, d: number, nowUs: number, out: JitterOutput): number {
-    const sequence = this.#sequence[d] as number;
-    const timestamp = this.#timestamp[d] as number;
-    const length = this.#payloadLength[d] as number;
-    const epoch = this.#epoch[d] as number;
+    const packets = this.#packets;
+    const sequence = packets.sequence[d] as number;
+    const epoch = packets.epoch[d] as number;
     const follows = epoch === this.#epochOut[lane];
     const missing = follows ? sequence - (this.#nextOut[lane] as number) : 0;
     const restarted = !follows && this.#epochOut[lane] !== 0;
 
-    // All is in order again before `out` is called, so that an error thrown there does no harm here.
-    const next = this.#next[d] as number;
+    // The lane is in order again before `out` is called, so that an error thrown there does no harm here.
+    const next = packets.next[d] as number;
     this.#first[lane] = next;
     if (next === NONE) this.#last[lane] = NONE;
-    else this.#previous[next] = NONE;
-    this.#kind[d] = KIND.FREE;
+    else packets.previous[next] = NONE;
+    packets.kind[d] = KIND.FREE;
     this.#epochOut[lane] = epoch;
     this.#nextOut[lane] = sequence + 1;
     if (epoch === this.#epochIn[lane]) this.#lateBelow[lane] = sequence + 1;
-    this.#hold.place(lane, this.#saved[d] as 0 | 1);
+    this.#hold.place(lane, packets.saved[d] as number);
 
     let calls = 1;
-    let flags = this.#flags[d] as number;
+    let flags = packets.flags[d] as number;
     if (restarted) {
       flags |= DISCONTINUITY;
     } else if (missing > 0) {
-      if (this.#holes.measure(lane, missing, timestamp)) {
-        for (let i = 0; i < missing; i++) {
-          this.#hold.place(lane, 1);
-          out.lost(lane, sequence - missing + i, this.#holes.startOf(i), this.#holes.ticksOf(i), nowUs);
-        }
-        calls += missing;
-      } else {
-        flags |= DISCONTINUITY;
-      }
+      if (this.#holes.measure(lane, missing, d)) calls += this.#releaseHole(lane, d, missing, nowUs, out);
+      else flags |= DISCONTINUITY;
     }
-    this.#holes.packet(lane, follows && missing === 0, timestamp, length);
+    this.#holes.packet(lane, follows && missing === 0, d);
     out.packet(
       lane,
       sequence,
-      timestamp,
-      this.#arrivalUs[d] as number,
+      packets.timestamp[d] as number,
+      packets.arrivalUs[d] as number,
       flags,
-      this.#payloadOffset[d] as number,
-      length,
+      packets.payloadOffset[d] as number,
+      packets.payloadLength[d] as number,
     );
     return calls;
   }
 
+  /** The hole before packet `d`, as measured. */
+  #releaseHole(lane: number, d: number, missing: number, nowUs: number, out: JitterOutput): number {
+    const from = (this.#packets.sequence[d] as number) - missing;
+    for (let i = 0; i < missing; i++) {
+      this.#hold.place(lane, 1);
+      out.lost(lane, from + i, this.#holes.startOf(i), this.#holes.ticksOf(i), nowUs);
+    }
+    return missing;
+  }
+
+  // ---- restarts of the sender (RFC 3550 A.1)
+
   /**
-   * A number out of all order (RFC 3550 A.1). Nothing is decided by one such packet: it is held, and when a second
-   * one follows with the number before or after it, both are the beginning of a new epoch.
+   * A number out of all order. Nothing is decided by one such packet: it is held, and when a second one follows with
+   * the number before or after it, both are the beginning of a new epoch.
    */
-  #tryRestart(
-    lane: number,
-    sequence: number,
-    timestamp: number,
-    arrivalUs: number,
-    flags: number,
-    payloadOffset: number,
-    payloadLength: number,
-  ): InsertOutcome {
+  #tryRestart(lane: number, d: number): InsertOutcome {
+    const packets = this.#packets;
+    const sequence = packets.wireSequence[d] as number;
     const first = this.#trialFirst[lane] as number;
     if (first !== NONE) {
-      const away = this.#sequences.distance(lane, this.#sequence[first] as number, sequence);
+      const away = this.#sequences.distance(lane, packets.wireSequence[first] as number, sequence);
       // Copies that come in between the packets of a living numbering confirm nothing.
       const copies = this.#trialCopies[lane] === 1 && this.#heardSinceTrial(lane);
       if (Math.abs(away) >= MAX_MISORDER || copies) this.#dismissTrial(lane);
     }
     let candidates = 0;
     let last = NONE;
-    for (let d = this.#trialFirst[lane] as number; d !== NONE; d = this.#next[d] as number) {
-      const away = this.#sequences.distance(lane, this.#sequence[d] as number, sequence);
+    for (let c = this.#trialFirst[lane] as number; c !== NONE; c = packets.next[c] as number) {
+      const away = this.#sequences.distance(lane, packets.wireSequence[c] as number, sequence);
       if (away === 0) {
         this.#reception.duplicate(lane);
         return INSERTED.DUPLICATE;
       }
       if (away === 1 || away === -1 || ++candidates >= MAX_CANDIDATES) {
         this.#confirmTrial(lane);
-        return this.insert(lane, sequence, timestamp, arrivalUs, flags, payloadOffset, payloadLength);
+        return this.#take(lane, d);
       }
-      last = d;
+      last = c;
     }
-    const d = this.#claim(lane, sequence, timestamp, arrivalUs, flags, payloadOffset, payloadLength);
-    if (d === NONE) return INSERTED.FULL;
-    this.#kind[d] = KIND.TRIAL;
-    this.#epoch[d] = ON_TRIAL;
-    this.#next[d] = NONE;
+    if (!packets.keep(KIND.TRIAL)) {
+      this.#reception.dropped(lane);
+      return INSERTED.FULL;
+    }
+    packets.epoch[d] = ON_TRIAL;
+    packets.next[d] = NONE;
     if (last === NONE) {
       this.#trialFirst[lane] = d;
       this.#trialReceived[lane] = this.#reception.received(lane);
-      const number = this.#sequences.unwrap(lane, sequence);
-      this.#trialCopies[lane] = this.#reception.fits(lane, number, this.#timestamps.unwrap(lane, timestamp)) ? 1 : 0;
+      this.#trialCopies[lane] = this.#reception.fits(lane, d) ? 1 : 0;
     } else {
-      this.#next[last] = d;
+      packets.next[last] = d;
     }
     return INSERTED.PROBATION;
   }
@@ -500,58 +455,35 @@ export class JitterBuffer {
   }
 
   #dismissTrial(lane: number): void {
-    for (let d = this.#trialFirst[lane] as number; d !== NONE; d = this.#next[d] as number) {
-      this.#kind[d] = KIND.FREE;
-      this.#reception.duplicate(lane);
-    }
+    const dismissed = this.#free(this.#trialFirst[lane] as number);
+    for (let i = 0; i < dismissed; i++) this.#reception.duplicate(lane);
     this.#trialFirst[lane] = NONE;
   }
 
   /** The candidates become the beginning of a new epoch. They go out when the next packet does, or after probation. */
   #confirmTrial(lane: number): void {
+    const packets = this.#packets;
     let d = this.#trialFirst[lane] as number;
     this.#trialFirst[lane] = NONE;
-    let begun = false;
-    while (d !== NONE) {
-      const next = this.#next[d] as number;
-      const wire = this.#sequence[d] as number;
-      const wireTime = this.#timestamp[d] as number;
-      const arrivalUs = this.#arrivalUs[d] as number;
-      const bytes = this.#payloadLength[d] as number;
-      const time = this.#timestamps.unwrap(lane, wireTime);
-      let number = this.#sequences.unwrap(lane, wire);
-      if (!begun) {
-        number = this.#beginEpoch(lane, wire, wireTime, arrivalUs, bytes);
-      } else if (this.#reception.judge(lane, number, time, arrivalUs) === VERDICT.AHEAD) {
-        this.#reception.ahead(lane, number, time, arrivalUs, bytes);
-        this.#sequences.accept(lane, wire, number);
-        this.#timestamps.accept(lane, wireTime, time);
-      } else {
-        this.#reception.behind(lane, number, time, arrivalUs, bytes);
-      }
-      begun = true;
-      this.#sequence[d] = number;
-      this.#timestamp[d] = time;
+    for (let isFirst = true; d !== NONE; isFirst = false) {
+      const next = packets.next[d] as number;
+      packets.sequence[d] = this.#sequences.unwrap(lane, packets.wireSequence[d] as number);
+      packets.timestamp[d] = this.#timestamps.unwrap(lane, packets.wireTimestamp[d] as number);
+      if (isFirst) this.#beginEpoch(lane, d);
+      else if (this.#reception.judge(lane, d) === VERDICT.AHEAD) this.#goAhead(lane, d);
+      else this.#reception.behind(lane, d);
       this.#enter(lane, d);
       d = next;
     }
   }
 
-  #nextDueOf(kind: 1 | 2 | 3): number {
-    let at = this.#cursor[kind] as number;
-    while (at !== this.#tail && this.#kind[at & this.#mask] !== kind) at = (at + 1) | 0;
-    this.#cursor[kind] = at;
-    if (at === this.#tail) return Number.POSITIVE_INFINITY;
-    return (this.#arrivalUs[at & this.#mask] as number) + (this.#holdUsOf[kind] as number);
-  }
-
-  /** Gives back the descriptors that are free at the ring's head; no cursor may stay behind it. */
-  #trim(): void {
-    let head = this.#head;
-    while (head !== this.#tail && this.#kind[head & this.#mask] === KIND.FREE) head = (head + 1) | 0;
-    this.#head = head;
-    for (let kind = KIND.NARROW; kind <= KIND.TRIAL; kind++) {
-      if ((((this.#cursor[kind] as number) - head) | 0) < 0) this.#cursor[kind] = head;
+  /** Frees a list of packets; returns how many they were. */
+  #free(first: number): number {
+    let count = 0;
+    for (let d = first; d !== NONE; d = this.#packets.next[d] as number) {
+      this.#packets.kind[d] = KIND.FREE;
+      count++;
     }
+    return count;
   }
 }

@@ -1,6 +1,7 @@
 import type { ReceptionCounts } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 import { US_PER_SECOND } from '../core/units.js';
+import type { PacketRing } from './packet-ring.js';
 
 /** RFC 3550 A.1: a step forward of this many numbers or more is no mere gap. */
 export const MAX_DROPOUT = 3000;
@@ -43,8 +44,10 @@ const HISTORY_WORDS = HISTORY_PACKETS / 32;
  * leaves received + lost = due: that includes a packet later than the history reaches.
  */
 export class Reception {
+  readonly #packets: PacketRing;
   readonly #phase: Uint8Array;
   readonly #clockRate: Float64Array;
+  readonly #usPerTick: Float64Array;
   readonly #highest: Float64Array;
   readonly #lowest: Float64Array;
   /** Of the packet with the highest number. */
@@ -66,9 +69,12 @@ export class Reception {
   /** One bit a number, HISTORY_PACKETS a lane: received, of the numbers up to the highest. */
   readonly #history: Int32Array;
 
-  constructor(lanes: number) {
+  /** Packets are given to the methods by their place in `packets`, numbers and timestamps unwrapped. */
+  constructor(lanes: number, packets: PacketRing) {
+    this.#packets = packets;
     this.#phase = new Uint8Array(lanes);
     this.#clockRate = new Float64Array(lanes);
+    this.#usPerTick = new Float64Array(lanes);
     this.#highest = new Float64Array(lanes);
     this.#lowest = new Float64Array(lanes);
     this.#highestTimestamp = new Float64Array(lanes);
@@ -90,6 +96,7 @@ export class Reception {
   open(lane: number, clockRate: number): void {
     this.#phase[lane] = PHASE.NEW;
     this.#clockRate[lane] = clockRate;
+    this.#usPerTick[lane] = US_PER_SECOND / clockRate;
     this.#packetTicks[lane] = 0;
     this.#jitterUs[lane] = 0;
     this.#duePast[lane] = 0;
@@ -106,33 +113,38 @@ export class Reception {
     if (this.#phase[lane] === PHASE.RUNNING) this.#phase[lane] = PHASE.RESUMING;
   }
 
-  /** What a packet is; counts nothing. `sequence` and `timestamp` are unwrapped. */
-  judge(lane: number, sequence: number, timestamp: number, arrivalUs: number): Verdict {
+  /** What a packet is; counts nothing. */
+  judge(lane: number, d: number): Verdict {
+    const sequence = this.#packets.sequence[d] as number;
     const ahead = sequence - (this.#highest[lane] as number);
     if (this.#phase[lane] !== PHASE.RUNNING) {
       if (this.#phase[lane] === PHASE.NEW) return VERDICT.BEGIN;
-      return this.#goesOn(lane, ahead, timestamp, arrivalUs, true) ? VERDICT.AHEAD : VERDICT.BEGIN;
+      return this.#goesOn(lane, d, true) ? VERDICT.AHEAD : VERDICT.BEGIN;
     }
     if (ahead > 0) {
-      if (ahead < MAX_DROPOUT || this.#goesOn(lane, ahead, timestamp, arrivalUs, false)) return VERDICT.AHEAD;
+      if (ahead < MAX_DROPOUT || this.#goesOn(lane, d, false)) return VERDICT.AHEAD;
       return VERDICT.STRANGE;
     }
-    if (-ahead >= HISTORY_PACKETS || !this.fits(lane, sequence, timestamp)) return VERDICT.STRANGE;
-    if (!this.#seen(lane, sequence)) return VERDICT.BEHIND;
-    // Far back and seen already: a copy, or a sender that has begun again at the same numbers and timestamps.
-    return -ahead < MAX_MISORDER ? VERDICT.DUPLICATE : VERDICT.STRANGE;
+    if (-ahead >= HISTORY_PACKETS || !this.fits(lane, d)) return VERDICT.STRANGE;
+    const seen = this.#seen(lane, sequence);
+    if (-ahead < MAX_MISORDER) return seen ? VERDICT.DUPLICATE : VERDICT.BEHIND;
+    // Farther back only what is known to be missing is late. All else is a copy, or a sender that has begun again, and
+    // perhaps at the same numbers and timestamps as before.
+    return seen || sequence < (this.#lowest[lane] as number) ? VERDICT.STRANGE : VERDICT.BEHIND;
   }
 
   /** Whether a number behind the highest has a timestamp that it could have had in this epoch, pauses allowed for. */
-  fits(lane: number, sequence: number, timestamp: number): boolean {
-    const back = (this.#highest[lane] as number) - sequence;
-    const ticksBack = (this.#highestTimestamp[lane] as number) - timestamp;
+  fits(lane: number, d: number): boolean {
+    const back = (this.#highest[lane] as number) - (this.#packets.sequence[d] as number);
+    const ticksBack = (this.#highestTimestamp[lane] as number) - (this.#packets.timestamp[d] as number);
     const rate = this.#clockRate[lane] as number;
     return back >= 0 && ticksBack >= 0 && ticksBack <= rate * (back * MAX_PACKET_SECONDS + LIMITS.maxHoleSeconds);
   }
 
   /** Counts the first packet of an epoch. */
-  begin(lane: number, sequence: number, timestamp: number, arrivalUs: number, bytes: number): void {
+  begin(lane: number, d: number): void {
+    const sequence = this.#packets.sequence[d] as number;
+    const timestamp = this.#packets.timestamp[d] as number;
     if (this.#phase[lane] !== PHASE.NEW) {
       this.#duePast[lane] = (this.#duePast[lane] as number) + this.#dueNow(lane);
     }
@@ -143,11 +155,13 @@ export class Reception {
     this.#transitUs[lane] = Number.NaN;
     this.#history.fill(0, lane * HISTORY_WORDS, (lane + 1) * HISTORY_WORDS);
     this.#mark(lane, sequence);
-    this.#count(lane, timestamp, arrivalUs, bytes);
+    this.#count(lane, d);
   }
 
   /** Counts a packet that was judged AHEAD. */
-  ahead(lane: number, sequence: number, timestamp: number, arrivalUs: number, bytes: number): void {
+  ahead(lane: number, d: number): void {
+    const sequence = this.#packets.sequence[d] as number;
+    const timestamp = this.#packets.timestamp[d] as number;
     const highest = this.#highest[lane] as number;
     if (sequence === highest + 1) {
       const ticks = timestamp - (this.#highestTimestamp[lane] as number);
@@ -162,16 +176,17 @@ export class Reception {
     this.#highest[lane] = sequence;
     this.#highestTimestamp[lane] = timestamp;
     this.#mark(lane, sequence);
-    this.#count(lane, timestamp, arrivalUs, bytes);
+    this.#count(lane, d);
   }
 
   /** Counts a packet that was judged BEHIND. */
-  behind(lane: number, sequence: number, timestamp: number, arrivalUs: number, bytes: number): void {
+  behind(lane: number, d: number): void {
+    const sequence = this.#packets.sequence[d] as number;
     // One that comes before the first: the epoch began earlier than it seemed.
     if (sequence < (this.#lowest[lane] as number)) this.#lowest[lane] = sequence;
     this.#reordered[lane] = (this.#reordered[lane] as number) + 1;
     this.#mark(lane, sequence);
-    this.#count(lane, timestamp, arrivalUs, bytes);
+    this.#count(lane, d);
   }
 
   duplicate(lane: number): void {
@@ -215,23 +230,26 @@ export class Reception {
    * was heard and leaves room for the packets between. After an interruption the source may also have stood still
    * meanwhile; then timestamp and number must have gone on alike.
    */
-  #goesOn(lane: number, ahead: number, timestamp: number, arrivalUs: number, resuming: boolean): boolean {
-    const ticks = timestamp - (this.#highestTimestamp[lane] as number);
+  #goesOn(lane: number, d: number, resuming: boolean): boolean {
+    const ahead = (this.#packets.sequence[d] as number) - (this.#highest[lane] as number);
+    const ticks = (this.#packets.timestamp[d] as number) - (this.#highestTimestamp[lane] as number);
     const rate = this.#clockRate[lane] as number;
     const packetTicks = this.#packetTicks[lane] as number;
     if (ahead <= 0 || ticks <= 0 || ticks < (ahead * packetTicks) / 4) return false;
-    const elapsedTicks = ((arrivalUs - (this.#lastArrivalUs[lane] as number)) * rate) / US_PER_SECOND;
+    const elapsedUs = (this.#packets.arrivalUs[d] as number) - (this.#lastArrivalUs[lane] as number);
+    const elapsedTicks = elapsedUs / (this.#usPerTick[lane] as number);
     if (Math.abs(ticks - elapsedTicks) <= Math.max(rate, elapsedTicks / 4)) return true;
     return resuming && ahead < MAX_DROPOUT && ticks <= ahead * rate * MAX_PACKET_SECONDS;
   }
 
   // RFC 3550 A.8 over every packet received, in the order of arrival. A step beyond the longest hole is a sender
   // that has set its clock; it is no jitter.
-  #count(lane: number, timestamp: number, arrivalUs: number, bytes: number): void {
+  #count(lane: number, d: number): void {
+    const arrivalUs = this.#packets.arrivalUs[d] as number;
     this.#received[lane] = (this.#received[lane] as number) + 1;
-    this.#bytes[lane] = (this.#bytes[lane] as number) + bytes;
+    this.#bytes[lane] = (this.#bytes[lane] as number) + (this.#packets.payloadLength[d] as number);
     this.#lastArrivalUs[lane] = arrivalUs;
-    const transitUs = arrivalUs - (timestamp * US_PER_SECOND) / (this.#clockRate[lane] as number);
+    const transitUs = arrivalUs - (this.#packets.timestamp[d] as number) * (this.#usPerTick[lane] as number);
     const stepUs = Math.abs(transitUs - (this.#transitUs[lane] as number));
     this.#transitUs[lane] = transitUs;
     if (stepUs <= LIMITS.maxHoleSeconds * US_PER_SECOND) {

@@ -99,7 +99,9 @@ export class Timeline {
     const ticks = timestamp - (this.#reached[lane] as number);
     const rate = this.#clockRate[lane] as number;
     if (ticks >= 0 && ticks <= rate * JUMP_SECONDS) return false;
-    return ticks < 0 ? -ticks > rate * SAME_CLOCK_SECONDS : ticks - this.#ticksSince(lane, lane, arrivalUs) > rate * JUMP_SECONDS;
+    return ticks < 0
+      ? -ticks > rate * SAME_CLOCK_SECONDS
+      : ticks - this.#ticksSince(lane, lane, arrivalUs) > rate * JUMP_SECONDS;
   }
 
   /** The time line jumps: by the timestamps if the arrival bears them out, else by the arrival. */

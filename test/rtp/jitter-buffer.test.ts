@@ -1,0 +1,384 @@
+import { describe, expect, it } from 'vitest';
+import { TrunklineError } from '../../src/core/errors.js';
+import { LIMITS } from '../../src/core/limits.js';
+import { FLAG } from '../../src/ring/layout.js';
+import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { type Arrival, advanceTo, Listener, plain, replay, seeded } from './replay.js';
+
+const NARROW_US = 50_000;
+const WIDE_US = 100_000;
+
+function openBuffer(options: { holdUs?: number; wideHoldUs?: number; packets?: number; clockRate?: number } = {}) {
+  const { holdUs = NARROW_US, wideHoldUs = Math.max(holdUs, WIDE_US), packets = 1024, clockRate = 8000 } = options;
+  const buffer = new JitterBuffer({ lanes: 4, packets, holdUs, wideHoldUs });
+  buffer.openLane(0, clockRate);
+  return { buffer, out: new Listener() };
+}
+
+/** A packet of the plain sender, by number. */
+function nth(n: number, arrivalUs: number, payload = n): Arrival {
+  return { sequence: n % 65536, timestamp: (n * 160) % 2 ** 32, arrivalUs, payload };
+}
+
+describe('release', () => {
+  it('holds each packet for 50 ms, no less and no more', () => {
+    const { buffer, out } = openBuffer();
+    expect(buffer.nextDueUs()).toBe(Number.POSITIVE_INFINITY);
+    buffer.insert(0, 5, 800, 1_000, FLAG.MARKER, 77, 160);
+    expect(buffer.nextDueUs()).toBe(51_000);
+    expect(buffer.advance(50_999, out)).toBe(0);
+    expect(buffer.advance(51_000, out)).toBe(1);
+    expect(out.released).toEqual([
+      {
+        kind: 'packet',
+        lane: 0,
+        sequence: 5,
+        timestamp: 800,
+        arrivalUs: 1_000,
+        flags: FLAG.MARKER,
+        payload: 77,
+        bytes: 160,
+      },
+    ]);
+    expect(buffer.nextDueUs()).toBe(Number.POSITIVE_INFINITY);
+    expect(buffer.oldestPayloadOffset()).toBe(-1);
+  });
+
+  it('puts packets in order, and lets one that came late go with the ones it belongs before', () => {
+    const { buffer, out } = openBuffer();
+    replay(buffer, [nth(0, 0), nth(2, 20_000), nth(3, 40_000), nth(1, 60_000)], out);
+    expect(out.packets.map((p) => p.sequence)).toEqual([0, 1, 2, 3]);
+    expect(out.lostOnes).toEqual([]);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 4, packetsReordered: 1, packetsLost: 0, packetsLate: 0 });
+  });
+
+  it('puts the first two packets of a lane in order as well', () => {
+    const { buffer, out } = openBuffer();
+    replay(buffer, [nth(8, 0), nth(7, 100)], out);
+    expect(out.packets.map((p) => p.sequence)).toEqual([7, 8]);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 2, packetsReordered: 1, packetsLost: 0 });
+  });
+
+  it('gives up a place when the packet after it is due, and counts what comes then as late', () => {
+    const { buffer, out } = openBuffer();
+    const outcomes = replay(buffer, [nth(0, 0), nth(2, 40_000), nth(1, 90_000), nth(3, 95_000)], out);
+    expect(outcomes).toEqual([INSERTED.ACCEPTED, INSERTED.ACCEPTED, INSERTED.LATE, INSERTED.ACCEPTED]);
+    expect(out.released.map((r) => [r.kind, r.sequence])).toEqual([
+      ['packet', 0],
+      ['lost', 1],
+      ['packet', 2],
+      ['packet', 3],
+    ]);
+    expect(out.lostOnes[0]?.nowUs).toBe(90_000);
+    expect(buffer.counts(0)).toMatchObject({
+      packetsReceived: 4,
+      packetsLost: 0,
+      packetsLate: 1,
+      packetsReordered: 1,
+      packetsDuplicate: 0,
+    });
+  });
+
+  it('drops duplicates while the packet is held, after it has gone, and of a late one', () => {
+    const { buffer, out } = openBuffer();
+    const arrivals = [
+      nth(0, 0),
+      nth(0, 10, 900),
+      nth(2, 20_000),
+      nth(0, 80_000, 901),
+      nth(1, 81_000),
+      nth(1, 82_000, 902),
+    ];
+    const outcomes = replay(buffer, arrivals, out);
+    const { ACCEPTED, DUPLICATE, LATE } = INSERTED;
+    expect(outcomes).toEqual([ACCEPTED, DUPLICATE, ACCEPTED, DUPLICATE, LATE, DUPLICATE]);
+    expect(out.packets.map((p) => p.payload)).toEqual([0, 2]);
+    expect(buffer.counts(0)).toMatchObject({
+      packetsReceived: 3,
+      packetsDuplicate: 3,
+      packetsLost: 0,
+      packetsReordered: 1,
+    });
+  });
+
+  it('tells a packet that is 7 s late from a duplicate', () => {
+    const { buffer, out } = openBuffer();
+    const arrivals = plain(400).filter((a) => a.sequence !== 30);
+    replay(buffer, [...arrivals, nth(30, 8_000_000), nth(31, 8_000_100, 999)], out);
+    expect(buffer.counts(0)).toMatchObject({
+      packetsReceived: 400,
+      packetsLate: 1,
+      packetsReordered: 1,
+      packetsDuplicate: 1,
+      packetsLost: 0,
+    });
+  });
+
+  it('works without any hold', () => {
+    const { buffer, out } = openBuffer({ holdUs: 0, wideHoldUs: 0 });
+    buffer.insert(0, 0, 0, 5, 0, 0, 160);
+    expect(buffer.nextDueUs()).toBe(5);
+    expect(buffer.advance(5, out)).toBe(1);
+    buffer.insert(0, 2, 320, 6, 0, 1, 160);
+    expect(buffer.advance(6, out)).toBe(2);
+    expect(buffer.insert(0, 1, 160, 7, 0, 2, 160)).toBe(INSERTED.LATE);
+  });
+
+  it('lets go everything at a flush, holes as lost, and nothing at a close', () => {
+    const { buffer, out } = openBuffer();
+    for (const a of [nth(0, 0), nth(3, 10), nth(1, 20)])
+      buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+    buffer.flushLane(0, 30, out);
+    expect(out.released.map((r) => [r.kind, r.sequence])).toEqual([
+      ['packet', 0],
+      ['packet', 1],
+      ['lost', 2],
+      ['packet', 3],
+    ]);
+    buffer.insert(0, 4, 640, 40, 0, 4, 160);
+    buffer.closeLane(0);
+    expect(buffer.nextDueUs()).toBe(Number.POSITIVE_INFINITY);
+    expect(buffer.insert(0, 5, 800, 50, 0, 5, 160)).toBe(INSERTED.CLOSED);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 4, packetsLost: 1 });
+    buffer.openLane(0, 8000);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 0, packetsLost: 0, jitterUs: 0 });
+  });
+
+  it('keeps lanes apart', () => {
+    const { buffer, out } = openBuffer();
+    buffer.openLane(1, 8000);
+    const arrivals = [0, 1, 2, 3].flatMap((n) => [
+      { ...nth(n, n * 20_000), lane: 0 },
+      { ...nth(500 + 2 * n, n * 20_000 + 5, 500 + n), lane: 1 },
+    ]);
+    replay(buffer, arrivals, out);
+    expect(out.packets.filter((p) => p.lane === 0).map((p) => p.sequence)).toEqual([0, 1, 2, 3]);
+    expect(out.packets.filter((p) => p.lane === 1).map((p) => p.sequence)).toEqual([500, 502, 504, 506]);
+    expect(out.lostOnes.map((l) => [l.lane, l.sequence])).toEqual([
+      [1, 501],
+      [1, 503],
+      [1, 505],
+    ]);
+  });
+
+  it('knows the oldest payload, whatever the order in which packets go', () => {
+    const { buffer, out } = openBuffer();
+    buffer.openLane(1, 8000);
+    buffer.insert(0, 1, 160, 0, 0, 1000, 160);
+    buffer.insert(1, 1, 160, 10_000, 0, 1160, 160);
+    buffer.insert(0, 0, 0, 20_000, 0, 1320, 160);
+    expect(buffer.oldestPayloadOffset()).toBe(1000);
+    buffer.advance(50_000, out);
+    expect(out.packets.map((p) => p.payload)).toEqual([1320, 1000]);
+    expect(buffer.oldestPayloadOffset()).toBe(1160);
+    buffer.advance(60_000, out);
+    expect(buffer.oldestPayloadOffset()).toBe(-1);
+  });
+
+  it('refuses numbers that are none', () => {
+    const { buffer } = openBuffer();
+    for (const bad of [-1, Number.NaN, 1.5, Number.POSITIVE_INFINITY, 2 ** 60]) {
+      expect(buffer.insert(0, bad, 0, 0, 0, 0, 160)).toBe(INSERTED.INVALID);
+      expect(buffer.insert(0, 0, bad, 0, 0, 0, 160)).toBe(INSERTED.INVALID);
+    }
+    expect(buffer.counts(0).packetsReceived).toBe(0);
+    expect(() => new JitterBuffer({ lanes: 1, packets: 100, holdUs: 0, wideHoldUs: 0 })).toThrow(TrunklineError);
+    expect(() => new JitterBuffer({ lanes: 1, packets: 64, holdUs: 5, wideHoldUs: 0 })).toThrow(TrunklineError);
+  });
+
+  it('uses the same bit for a discontinuity as the rings do', () => {
+    expect(DISCONTINUITY).toBe(FLAG.DISCONTINUITY);
+  });
+});
+
+describe('full', () => {
+  it('refuses what it has no descriptor for, counts it as received and dropped, and goes on', () => {
+    const { buffer, out } = openBuffer({ packets: 8 });
+    const burst = plain(10).map((a) => ({ ...a, arrivalUs: a.sequence }));
+    const outcomes = burst.map((a) => buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160));
+    expect(outcomes.slice(0, 8)).toEqual(new Array(8).fill(INSERTED.ACCEPTED));
+    expect(outcomes.slice(8)).toEqual([INSERTED.FULL, INSERTED.FULL]);
+    expect(buffer.insert(0, 9, 1440, 20, 0, 99, 160)).toBe(INSERTED.DUPLICATE);
+    advanceTo(buffer, 60_000, out);
+    replay(buffer, [nth(10, 70_000)], out);
+    expect(out.packets.map((p) => p.sequence)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 10]);
+    expect(out.lostOnes.map((l) => l.sequence)).toEqual([8, 9]);
+    expect(buffer.counts(0)).toMatchObject({
+      packetsReceived: 11,
+      packetsDropped: 2,
+      packetsLost: 0,
+      packetsDuplicate: 1,
+      bytesReceived: 11 * 160,
+    });
+  });
+
+  it('reuses descriptors for as long as one likes', () => {
+    const { buffer, out } = openBuffer({ packets: 8 });
+    const outcomes = replay(buffer, plain(5000), out);
+    expect(outcomes.every((o) => o === INSERTED.ACCEPTED)).toBe(true);
+    expect(out.packets.map((p) => p.payload)).toEqual(Array.from({ length: 5000 }, (_, i) => i));
+  });
+});
+
+describe('holes', () => {
+  function lostBetween(arrivals: Arrival[]): Array<[number, number, number]> {
+    const { buffer, out } = openBuffer({ clockRate: 48_000 });
+    replay(buffer, arrivals, out);
+    return out.lostOnes.map((l) => [l.sequence, l.timestamp, l.ticks]);
+  }
+  const at = (sequence: number, timestamp: number, bytes = 50 + (sequence % 7)): Arrival => ({
+    sequence,
+    timestamp,
+    arrivalUs: timestamp / 0.048,
+    payload: sequence,
+    bytes,
+  });
+
+  it('gives each lost packet its share of the time', () => {
+    expect(lostBetween([at(0, 0), at(1, 960), at(4, 3840)])).toEqual([
+      [2, 1920, 960],
+      [3, 2880, 960],
+    ]);
+  });
+
+  it('shares evenly when no duration is known yet', () => {
+    expect(lostBetween([at(0, 0), at(2, 1920)])).toEqual([[1, 960, 960]]);
+  });
+
+  it('lets durations differ and still add up', () => {
+    expect(lostBetween([at(0, 0), at(1, 960), at(3, 960 + 960 + 2880)])).toEqual([[2, 1920, 2880]]);
+    expect(lostBetween([at(0, 0), at(1, 2880), at(3, 2880 + 2880 + 960)])).toEqual([[2, 5760, 960]]);
+    expect(lostBetween([at(0, 0), at(1, 960), at(4, 960 + 960 + 1001)])).toEqual([
+      [2, 1920, 501],
+      [3, 2421, 500],
+    ]);
+  });
+
+  it('takes the length of the packet before the hole from its bytes where bytes are samples', () => {
+    const { buffer, out } = openBuffer();
+    const pcm = (sequence: number, timestamp: number, bytes: number): Arrival => ({
+      sequence,
+      timestamp,
+      arrivalUs: timestamp * 125,
+      payload: sequence,
+      bytes,
+    });
+    replay(buffer, [pcm(0, 0, 160), pcm(1, 160, 160), pcm(2, 320, 320), pcm(4, 800, 160)], out);
+    expect(out.lostOnes.map((l) => [l.timestamp, l.ticks])).toEqual([[640, 160]]);
+  });
+
+  it('emits nothing for a pause in which no number is missing', () => {
+    const { buffer, out } = openBuffer({ clockRate: 48_000 });
+    replay(buffer, [at(0, 0), at(1, 960), at(2, 960 + 48_000 * 3), at(3, 1920 + 48_000 * 3)], out);
+    expect(out.packets.map((p) => [p.sequence, p.timestamp, p.flags])).toEqual([
+      [0, 0, 0],
+      [1, 960, 0],
+      [2, 144_960, 0],
+      [3, 145_920, 0],
+    ]);
+    expect(out.lostOnes).toEqual([]);
+    expect(buffer.counts(0).packetsLost).toBe(0);
+  });
+
+  it('marks a hole beyond the limit as a jump, and counts its packets as lost', () => {
+    const { buffer, out } = openBuffer();
+    const missing = (LIMITS.maxHoleSeconds + 1) * 50;
+    const after = 3 + missing;
+    replay(buffer, [...plain(3), nth(after, after * 20_000), nth(after + 1, after * 20_000 + 20_000)], out);
+    expect(out.lostOnes).toEqual([]);
+    expect(out.packets.map((p) => p.flags)).toEqual([0, 0, 0, DISCONTINUITY, 0]);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 5, packetsLost: missing });
+  });
+
+  it('never makes thousands of lost packets out of one hole', () => {
+    const { buffer, out } = openBuffer();
+    replay(buffer, [...plain(3), { sequence: 2900, timestamp: 16_000, arrivalUs: 60_000, payload: 9 }], out);
+    expect(out.lostOnes).toEqual([]);
+    expect(out.packets.at(-1)?.flags).toBe(DISCONTINUITY);
+    expect(buffer.counts(0).packetsLost).toBe(2897);
+  });
+
+  it('counts an outage of more numbers than RFC 3550 allows, when time bears it out', () => {
+    const { buffer, out } = openBuffer();
+    replay(buffer, [...plain(10), nth(5000, 5000 * 20_000), nth(5001, 5001 * 20_000)], out);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 12, packetsLost: 4990, packetsDuplicate: 0 });
+    expect(out.packets.map((p) => p.flags)).toEqual([...new Array(10).fill(0), DISCONTINUITY, 0]);
+  });
+});
+
+describe('width of the hold', () => {
+  it('widens while more than 5 % are lost and comes back', () => {
+    const seed = 20_240_611;
+    const random = seeded(seed);
+    const { buffer, out } = openBuffer();
+    const lossy = plain(600).filter((a) => a.sequence === 0 || random() >= 0.1);
+    let widest = 0;
+    replay(buffer, lossy, out, () => {
+      widest = Math.max(widest, buffer.holdUs(0));
+    });
+    expect(widest, `seed ${seed}`).toBe(WIDE_US);
+    expect(buffer.holdUs(0), `seed ${seed}`).toBe(WIDE_US);
+
+    buffer.insert(0, 600, 96_000, 12_000_000, 0, 600, 160);
+    expect(buffer.nextDueUs()).toBe(12_100_000);
+    replay(buffer, plain(399, { sequence: 601, timestamp: 96_160, arrivalUs: 12_020_000 }), out);
+    expect(buffer.holdUs(0)).toBe(NARROW_US);
+  });
+
+  it('stays narrow at 2 % loss', () => {
+    const seed = 7;
+    const random = seeded(seed);
+    const { buffer, out } = openBuffer();
+    let widest = 0;
+    replay(
+      buffer,
+      plain(3000).filter((a) => a.sequence === 0 || random() >= 0.02),
+      out,
+      () => {
+        widest = Math.max(widest, buffer.holdUs(0));
+      },
+    );
+    expect(widest, `seed ${seed}`).toBe(NARROW_US);
+  });
+
+  it('stays wide as long as it is the wide hold that saves the packets', () => {
+    const { buffer, out } = openBuffer();
+    // Every tenth packet is 95 ms behind its time: late for a hold of 50 ms after the next one, in time for 100 ms.
+    const arrivals = plain(2000)
+      .map((a) => (a.sequence % 10 === 5 ? { ...a, arrivalUs: a.arrivalUs + 95_000 } : a))
+      .sort((a, b) => a.arrivalUs - b.arrivalUs);
+    let narrowAgain = 0;
+    let widened = false;
+    replay(buffer, arrivals, out, () => {
+      if (buffer.holdUs(0) === WIDE_US) widened = true;
+      else if (widened) narrowAgain++;
+    });
+    expect(widened).toBe(true);
+    expect(narrowAgain).toBe(0);
+    const counts = buffer.counts(0);
+    expect(counts).toMatchObject({ packetsReceived: 2000, packetsLost: 0, packetsReordered: 200 });
+    // Only until it was wide did packets come too late.
+    expect(counts.packetsLate).toBeGreaterThan(0);
+    expect(counts.packetsLate).toBeLessThan(20);
+    expect(out.packets.length + counts.packetsLate).toBe(2000);
+  });
+
+  it('never delays a packet beyond the wide hold, nor one of a lane without loss beyond the narrow one', () => {
+    const { buffer } = openBuffer();
+    buffer.openLane(1, 8000);
+    const random = seeded(3);
+    const arrivals = plain(1000)
+      .flatMap((a) => [{ ...a, lane: 1 }, ...(random() < 0.15 ? [] : [{ ...a, lane: 0 }])])
+      .sort((a, b) => a.arrivalUs - b.arrivalUs);
+    const waits: number[][] = [[], []];
+    let nowUs = 0;
+    const out = new Listener();
+    out.packet = (lane, _sequence, _timestamp, arrivalUs) => (waits[lane] as number[]).push(nowUs - arrivalUs);
+    for (const a of arrivals) {
+      for (nowUs = buffer.nextDueUs(); nowUs <= a.arrivalUs; nowUs = buffer.nextDueUs()) buffer.advance(nowUs, out);
+      buffer.insert(a.lane, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+    }
+    expect(new Set(waits[1])).toEqual(new Set([NARROW_US]));
+    expect(Math.max(...(waits[0] as number[]))).toBe(WIDE_US);
+  });
+});

@@ -1,0 +1,259 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { type BookArrival, faultOfHoles, model } from './jitter-model.js';
+import { advanceTo, Listener, plain, replay } from './replay.js';
+
+const wrap = (value: number, modulus: number): number =>
+  modulus === Number.POSITIVE_INFINITY ? value : value % modulus;
+
+/** What a sender put on the wire and the network made of it, in the order of arrival. */
+interface Book {
+  arrivals: BookArrival[];
+  holdUs: number;
+}
+
+// The fate of one packet. Delays stay below 100 packets, so that nothing looks like a restart.
+const fate = fc.record({
+  sent: fc.integer({ min: 0, max: 9 }).map((x) => x > 0),
+  delayMs: fc.oneof({ weight: 4, arbitrary: fc.nat(5) }, { weight: 1, arbitrary: fc.nat(400) }),
+  copyAfterMs: fc.oneof({ weight: 5, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.nat(500) }),
+  ms: fc.constantFrom(20, 20, 20, 30, 40, 60),
+});
+
+const book: fc.Arbitrary<Book> = fc
+  .record({
+    fates: fc.array(fate, { minLength: 1, maxLength: 120 }),
+    numbering: fc.constantFrom(
+      { first: 0, modulus: 2 ** 16 },
+      { first: 30_000, modulus: 2 ** 16 },
+      { first: 65_500, modulus: 2 ** 16 },
+      { first: 65_500, modulus: 2 ** 32 },
+      { first: 2 ** 32 - 40, modulus: 2 ** 32 },
+      { first: 2 ** 32 - 40, modulus: Number.POSITIVE_INFINITY },
+    ),
+    clock: fc.constantFrom(
+      { first: 0, modulus: 2 ** 32 },
+      { first: 2 ** 32 - 4000, modulus: 2 ** 32 },
+      { first: 2 ** 32 - 4000, modulus: Number.POSITIVE_INFINITY },
+    ),
+    holdUs: fc.constantFrom(0, 20_000, 50_000, 100_000),
+  })
+  .map(({ fates, numbering, clock, holdUs }) => {
+    const sent: Omit<BookArrival, 'payload'>[] = [];
+    let ms = 0;
+    fates.forEach((f, i) => {
+      const number = numbering.first + i;
+      const time = clock.first + ms * 8;
+      const packet = { number, time, sequence: wrap(number, numbering.modulus), timestamp: wrap(time, clock.modulus) };
+      if (f.sent) {
+        sent.push({ ...packet, arrivalUs: (ms + f.delayMs) * 1000 });
+        if (f.copyAfterMs >= 0) sent.push({ ...packet, arrivalUs: (ms + f.delayMs + f.copyAfterMs) * 1000 });
+      }
+      ms += f.ms;
+    });
+    sent.sort((a, b) => a.arrivalUs - b.arrivalUs);
+    return { holdUs, arrivals: sent.map((a, payload) => ({ ...a, payload })) };
+  });
+
+function openBuffer(holdUs: number, packets = 512): JitterBuffer {
+  const buffer = new JitterBuffer({ lanes: 1, packets, holdUs, wideHoldUs: holdUs });
+  buffer.openLane(0, 8000);
+  return buffer;
+}
+
+describe('any schedule of loss, delay, order and copies', () => {
+  it('comes out as the plain model says, number by number, across every wrap', () => {
+    fc.assert(
+      fc.property(book, ({ arrivals, holdUs }) => {
+        const buffer = openBuffer(holdUs);
+        const out = new Listener();
+        const outcomes = replay(buffer, arrivals, out);
+        const expected = model(arrivals, holdUs);
+        const payloadNumber = new Map(arrivals.map((a) => [a.payload, a]));
+
+        expect(out.packets.map((p) => `${payloadNumber.get(p.payload)?.number}:${p.payload}`)).toEqual(
+          expected.released,
+        );
+        // Unwrapped numbers and timestamps are the book's, but for the cycle in which they begin.
+        const shifts = out.packets.map((p) => p.sequence - (payloadNumber.get(p.payload)?.number as number));
+        expect(new Set(shifts).size).toBeLessThanOrEqual(1);
+        const clockShifts = out.packets.map((p) => p.timestamp - (payloadNumber.get(p.payload)?.time as number));
+        expect(new Set(clockShifts).size).toBeLessThanOrEqual(1);
+        expect(out.lostOnes.map((l) => l.sequence - (shifts[0] as number))).toEqual(expected.lost);
+        expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+        expect(out.packets.every((p) => p.flags === 0)).toBe(true);
+
+        const counts = buffer.counts(0);
+        expect(counts).toMatchObject({
+          packetsReceived: expected.received,
+          bytesReceived: expected.received * 160,
+          packetsLost: expected.due - expected.received,
+          packetsLate: expected.late,
+          packetsDuplicate: expected.duplicate,
+          packetsReordered: expected.reordered,
+          packetsDropped: 0,
+        });
+        expect(outcomes.filter((o) => o === INSERTED.LATE)).toHaveLength(expected.late);
+        expect(outcomes.filter((o) => o === INSERTED.DUPLICATE)).toHaveLength(expected.duplicate);
+        expect(out.packets.length + counts.packetsLate).toBe(counts.packetsReceived);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('always knows the oldest payload and the next due time', () => {
+    fc.assert(
+      fc.property(book, ({ arrivals, holdUs }) => {
+        const buffer = openBuffer(holdUs);
+        const held = new Map<number, number>();
+        const out = new Listener();
+        out.packet = (_lane, _sequence, _timestamp, _arrivalUs, _flags, payload) => held.delete(payload);
+        replay(buffer, arrivals, out, (a, outcome) => {
+          if (outcome === INSERTED.ACCEPTED) held.set(a.payload, a.arrivalUs);
+          expect(buffer.oldestPayloadOffset()).toBe(held.size === 0 ? -1 : Math.min(...held.keys()));
+          expect(buffer.nextDueUs()).toBe(Math.min(...held.values()) + holdUs);
+        });
+        expect(held.size).toBe(0);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('keeps received + lost = due and its order when descriptors run out', () => {
+    fc.assert(
+      fc.property(book, fc.constantFrom(2, 4, 8), ({ arrivals, holdUs }, packets) => {
+        const buffer = openBuffer(holdUs, packets);
+        const out = new Listener();
+        const outcomes = replay(buffer, arrivals, out);
+        const counts = buffer.counts(0);
+        const numbers = new Set(arrivals.map((a) => a.number));
+        const due = numbers.size === 0 ? 0 : Math.max(...numbers) - Math.min(...numbers) + 1;
+        expect(counts.packetsReceived).toBe(numbers.size);
+        expect(counts.packetsLost).toBe(due - numbers.size);
+        expect(counts.packetsDropped).toBe(outcomes.filter((o) => o === INSERTED.FULL).length);
+        expect(out.packets.length + counts.packetsLate + counts.packetsDropped).toBe(numbers.size);
+        expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('any two numberings, one after the other', () => {
+  it('are counted each by itself and kept in order', () => {
+    const restart = fc.oneof(fc.constant(0), fc.nat(65_535));
+    const start = fc.integer({ min: 5000, max: 60_000 });
+    fc.assert(
+      fc.property(book, book, start, restart, fc.boolean(), (one, two, firstA, firstB, interrupts) => {
+        const begin = 30_000;
+        const shift = (b: Book, first: number, clock: number, afterUs: number, payload: number): BookArrival[] => {
+          const base = Math.min(...b.arrivals.map((a) => a.number));
+          const timeBase = Math.min(...b.arrivals.map((a) => a.time));
+          return b.arrivals.map((a) => ({
+            ...a,
+            number: payload + a.number - base,
+            sequence: (first + a.number - base) % 65_536,
+            timestamp: (clock + a.time - timeBase) % 2 ** 32,
+            arrivalUs: a.arrivalUs + afterUs,
+            payload: payload + a.payload,
+          }));
+        };
+        fc.pre(one.arrivals.length > 0 && two.arrivals.length > 0);
+        const before = shift(one, firstA, 1000, 0, 0);
+        const highest = firstA + Math.max(...before.map((a) => a.number));
+        // A step of less than the dropout limit is a hole to RFC 3550, unless the connection broke.
+        const ahead = (firstB - highest + 65_536) % 65_536;
+        fc.pre(interrupts || (ahead > 3200 && ahead < 65_536 - 200));
+        const lastUs = (before.at(-1) as BookArrival).arrivalUs;
+        const after = shift(two, firstB, 2 ** 31, lastUs + 20_000, begin);
+
+        const buffer = openBuffer(one.holdUs);
+        const out = new Listener();
+        const outcomes = replay(buffer, [...before, ...after], out, (a) => {
+          if (interrupts && a === before.at(-1)) buffer.interrupted(0);
+        });
+        const numbers = (list: BookArrival[]): Set<number> => new Set(list.map((a) => a.number));
+        const due = (list: BookArrival[]): number => Math.max(...numbers(list)) - Math.min(...numbers(list)) + 1;
+        const received = numbers(before).size + numbers(after).size;
+        const counts = buffer.counts(0);
+        expect(counts).toMatchObject({
+          packetsReceived: received,
+          packetsLost: due(before) + due(after) - received,
+          packetsDuplicate: before.length + after.length - received,
+        });
+        expect(out.packets.length + counts.packetsLate).toBe(received);
+        const order = out.packets.map((p) => p.payload);
+        const firstNew = order.findIndex((payload) => payload >= begin);
+        expect(order.slice(firstNew).every((payload) => payload >= begin)).toBe(true);
+        expect(out.packets.filter((p) => p.flags !== 0).map((p) => p.payload)).toEqual([order[firstNew]]);
+        expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+        expect(outcomes).not.toContain(INSERTED.FULL);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('never breaks on numbers that make no sense at all', () => {
+    const anything = fc.record({
+      sequence: fc.oneof(fc.nat(70_000), fc.nat(200), fc.maxSafeNat()),
+      timestamp: fc.oneof(fc.nat(70_000), fc.maxSafeNat()),
+      stepUs: fc.nat(60_000),
+      lane: fc.nat(2),
+      act: fc.constantFrom('insert', 'insert', 'insert', 'insert', 'interrupt', 'flush', 'reopen'),
+    });
+    fc.assert(
+      fc.property(fc.array(anything, { maxLength: 200 }), (acts) => {
+        const buffer = new JitterBuffer({ lanes: 3, packets: 16, holdUs: 50_000, wideHoldUs: 100_000 });
+        for (const lane of [0, 1, 2]) buffer.openLane(lane, 8000);
+        const out = new Listener();
+        let nowUs = 0;
+        let kept = 0;
+        let counted = 0;
+        let reopened = false;
+        for (const { act, lane, sequence, timestamp, stepUs } of acts) {
+          nowUs += stepUs;
+          advanceTo(buffer, nowUs, out);
+          if (act === 'interrupt') buffer.interrupted(lane);
+          else if (act === 'flush') buffer.flushLane(lane, nowUs, out);
+          else if (act === 'reopen') {
+            buffer.openLane(lane, 8000);
+            reopened = true;
+          } else {
+            const outcome = buffer.insert(lane, sequence, timestamp, nowUs, 0, kept, 1);
+            if (outcome === INSERTED.ACCEPTED || outcome === INSERTED.PROBATION) kept++;
+            if (outcome !== INSERTED.INVALID) counted++;
+          }
+        }
+        advanceTo(buffer, Number.MAX_SAFE_INTEGER, out);
+        expect(buffer.nextDueUs()).toBe(Number.POSITIVE_INFINITY);
+        expect(buffer.oldestPayloadOffset()).toBe(-1);
+        const payloads = out.packets.map((p) => p.payload);
+        expect(new Set(payloads).size).toBe(payloads.length);
+        const totals = [0, 1, 2].map((lane) => buffer.counts(lane));
+        for (const c of totals) expect(c.packetsLost).toBeGreaterThanOrEqual(0);
+        if (!reopened) {
+          const full = totals.reduce((sum, c) => sum + c.packetsDropped, 0);
+          const sum = totals.reduce((all, c) => all + c.packetsReceived + c.packetsDuplicate, 0);
+          // A packet refused while on probation is dropped and not received; any other is both.
+          expect(counted).toBeGreaterThanOrEqual(sum);
+          expect(counted - sum).toBeLessThanOrEqual(full);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('is the same however coarsely the buffer is advanced, as long as nothing is late', () => {
+    const exact = new Listener();
+    const coarse = new Listener();
+    replay(openBuffer(50_000), plain(500), exact);
+    const buffer = openBuffer(50_000);
+    for (const a of plain(500)) {
+      buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+      if (a.sequence % 9 === 0) buffer.advance(a.arrivalUs, coarse);
+    }
+    buffer.advance(1e12, coarse);
+    expect(coarse.released).toEqual(exact.released);
+  });
+});

@@ -1,0 +1,111 @@
+import type { JitterBuffer, JitterOutput } from '../../src/rtp/jitter-buffer.js';
+
+/** One packet as it arrives. The payload offset stands for the payload: each arrival has its own. */
+export interface Arrival {
+  lane?: number;
+  sequence: number;
+  timestamp: number;
+  arrivalUs: number;
+  flags?: number;
+  payload: number;
+  bytes?: number;
+}
+
+export type Released =
+  | {
+      kind: 'packet';
+      lane: number;
+      sequence: number;
+      timestamp: number;
+      arrivalUs: number;
+      flags: number;
+      payload: number;
+      bytes: number;
+    }
+  | { kind: 'lost'; lane: number; sequence: number; timestamp: number; ticks: number; nowUs: number };
+export type ReleasedPacket = Extract<Released, { kind: 'packet' }>;
+export type ReleasedLost = Extract<Released, { kind: 'lost' }>;
+
+/** Keeps all that is released. */
+export class Listener implements JitterOutput {
+  readonly released: Released[] = [];
+
+  packet(
+    lane: number,
+    sequence: number,
+    timestamp: number,
+    arrivalUs: number,
+    flags: number,
+    payload: number,
+    bytes: number,
+  ): void {
+    this.released.push({ kind: 'packet', lane, sequence, timestamp, arrivalUs, flags, payload, bytes });
+  }
+
+  lost(lane: number, sequence: number, timestamp: number, ticks: number, nowUs: number): void {
+    this.released.push({ kind: 'lost', lane, sequence, timestamp, ticks, nowUs });
+  }
+
+  get packets(): ReleasedPacket[] {
+    return this.released.filter((r) => r.kind === 'packet');
+  }
+
+  get lostOnes(): ReleasedLost[] {
+    return this.released.filter((r) => r.kind === 'lost');
+  }
+}
+
+/** Calls advance() at exactly the times the buffer asks for, up to and including `untilUs`. */
+export function advanceTo(buffer: JitterBuffer, untilUs: number, out: JitterOutput): void {
+  for (let dueUs = buffer.nextDueUs(); dueUs <= untilUs; dueUs = buffer.nextDueUs()) buffer.advance(dueUs, out);
+}
+
+/** Inserts the arrivals, each at its time, and lets everything run out in the end. Returns the outcomes. */
+export function replay(
+  buffer: JitterBuffer,
+  arrivals: readonly Arrival[],
+  out: JitterOutput,
+  each?: (arrival: Arrival, outcome: number) => void,
+): number[] {
+  const outcomes = arrivals.map((a) => {
+    advanceTo(buffer, a.arrivalUs, out);
+    const outcome = buffer.insert(
+      a.lane ?? 0,
+      a.sequence,
+      a.timestamp,
+      a.arrivalUs,
+      a.flags ?? 0,
+      a.payload,
+      a.bytes ?? 160,
+    );
+    each?.(a, outcome);
+    return outcome;
+  });
+  advanceTo(buffer, Number.MAX_SAFE_INTEGER, out);
+  return outcomes;
+}
+
+/** In-order packets of 20 ms at 8 kHz: the plainest sender there is. */
+export function plain(
+  count: number,
+  from: { sequence?: number; timestamp?: number; arrivalUs?: number; payload?: number } = {},
+): Arrival[] {
+  const { sequence = 0, timestamp = 0, arrivalUs = 0, payload = sequence } = from;
+  return Array.from({ length: count }, (_, i) => ({
+    sequence: (sequence + i) % 65536,
+    timestamp: (timestamp + i * 160) % 2 ** 32,
+    arrivalUs: arrivalUs + i * 20_000,
+    payload: payload + i,
+  }));
+}
+
+/** A generator of numbers from 0 to 1 (mulberry32), the same for the same seed everywhere. */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,197 @@
+import { describe, expect, it } from 'vitest';
+import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { type Arrival, Listener, plain, replay } from './replay.js';
+
+const { ACCEPTED, DUPLICATE, PROBATION } = INSERTED;
+
+function run(arrivals: readonly Arrival[], each?: (buffer: JitterBuffer, arrival: Arrival) => void) {
+  const buffer = new JitterBuffer({ lanes: 1, packets: 512, holdUs: 50_000, wideHoldUs: 100_000 });
+  buffer.openLane(0, 8000);
+  const out = new Listener();
+  const outcomes = replay(buffer, arrivals, out, (a) => each?.(buffer, a));
+  return { buffer, out, outcomes, counts: buffer.counts(0) };
+}
+
+describe('restart of the sender (RFC 3550 A.1)', () => {
+  // 20 ms after the last of `plain(n)`.
+  const endUs = (packets: number): number => packets * 20_000;
+
+  for (const [what, sequence, timestamp] of [
+    ['to 0', 0, 0],
+    ['to a random number', 31_234, 3_000_000_000],
+    ['a little backwards, on another clock', 1180, 3_000_000_000],
+    ['just beyond the dropout limit', 1300 + 3000, 77],
+  ] as const) {
+    it(`${what}: the first packet of the two that show it is not lost`, () => {
+      const before = plain(300, { sequence: 1000, timestamp: 160_000 });
+      const restarted = plain(20, { sequence, timestamp, arrivalUs: endUs(300), payload: 5000 });
+      const { out, outcomes, counts } = run([...before, ...restarted]);
+      expect(outcomes.slice(300)).toEqual([PROBATION, ...new Array(19).fill(ACCEPTED)]);
+      expect(out.packets.map((p) => p.payload)).toEqual([...before, ...restarted].map((a) => a.payload));
+      expect(out.packets.map((p) => p.flags)).toEqual([
+        ...new Array(300).fill(0),
+        DISCONTINUITY,
+        ...new Array(19).fill(0),
+      ]);
+      expect(out.packets[300]?.sequence).toBe(sequence);
+      expect(out.lostOnes).toEqual([]);
+      expect(counts).toMatchObject({ packetsReceived: 320, packetsLost: 0, packetsDuplicate: 0, packetsReordered: 0 });
+    });
+  }
+
+  it('to the very numbers and timestamps it began with', () => {
+    const again = plain(50, { arrivalUs: endUs(300), payload: 5000 });
+    const { out, counts } = run([...plain(300), ...again]);
+    expect(out.packets.slice(300).map((p) => p.payload)).toEqual(again.map((a) => a.payload));
+    expect(counts).toMatchObject({ packetsReceived: 350, packetsDuplicate: 0, packetsLost: 0 });
+  });
+
+  it('counts loss in both numberings, and none between them', () => {
+    const before = plain(300, { sequence: 1000 }).filter((_, i) => i % 50 !== 25);
+    const restarted = plain(100, { sequence: 40_000, timestamp: 9e8, arrivalUs: endUs(300), payload: 9000 });
+    const { out, counts } = run([...before, ...restarted.filter((_, i) => i !== 60)]);
+    expect(counts).toMatchObject({ packetsReceived: 294 + 99, packetsLost: 6 + 1 });
+    expect(out.lostOnes.map((l) => l.sequence)).toEqual([1025, 1075, 1125, 1175, 1225, 1275, 40_060]);
+  });
+
+  it('is found when its first packets come out of order', () => {
+    const [a, b, c, ...rest] = plain(20, { sequence: 40_000, timestamp: 9e8, arrivalUs: endUs(50), payload: 9000 });
+    const shuffled = [c, a, b].map((p, i) => ({ ...(p as Arrival), arrivalUs: endUs(50) + i }));
+    const { out, counts } = run([...plain(50), ...shuffled, ...rest]);
+    expect(out.packets.slice(50).map((p) => p.sequence)).toEqual(Array.from({ length: 20 }, (_, i) => 40_000 + i));
+    expect(out.packets[50]?.flags).toBe(DISCONTINUITY);
+    expect(counts).toMatchObject({ packetsReceived: 70, packetsLost: 0, packetsReordered: 2 });
+  });
+
+  it('is found across a wrap of its first two numbers', () => {
+    const restarted = plain(5, { sequence: 65_535, timestamp: 5, arrivalUs: endUs(50), payload: 9000 });
+    const { out, counts } = run([...plain(50, { sequence: 20_000 }), ...restarted]);
+    expect(out.packets.slice(50).map((p) => p.sequence)).toEqual([65_535, 65_536, 65_537, 65_538, 65_539]);
+    expect(counts).toMatchObject({ packetsReceived: 55, packetsLost: 0 });
+  });
+
+  it('is believed of one packet alone when the old numbering is silent', () => {
+    const lone = plain(1, { sequence: 40_000, timestamp: 9e8, arrivalUs: endUs(50), payload: 9000 });
+    const { out, counts } = run([...plain(50), ...lone]);
+    expect(out.packets.at(-1)).toMatchObject({ payload: 9000, flags: DISCONTINUITY });
+    expect(counts).toMatchObject({ packetsReceived: 51, packetsLost: 0 });
+  });
+
+  it('is not believed of one stray packet while the old numbering goes on', () => {
+    const stray = { sequence: 40_000, timestamp: 9e8, arrivalUs: 500_001, payload: 9000 };
+    const arrivals = [...plain(100), stray].sort((a, b) => a.arrivalUs - b.arrivalUs);
+    const { buffer, out, counts } = run(arrivals);
+    expect(out.packets.map((p) => p.payload)).toEqual(plain(100).map((a) => a.payload));
+    expect(counts).toMatchObject({ packetsReceived: 100, packetsLost: 0, packetsDuplicate: 1 });
+    expect(buffer.oldestPayloadOffset()).toBe(-1);
+  });
+
+  it('is not seen in copies of old packets between the living ones', () => {
+    const copies = plain(200).map((a) => ({ ...a, arrivalUs: a.arrivalUs + 3_005_000, payload: a.payload + 9000 }));
+    const arrivals = [...plain(400), ...copies].sort((a, b) => a.arrivalUs - b.arrivalUs);
+    const { out, counts } = run(arrivals);
+    expect(out.packets.map((p) => p.payload)).toEqual(plain(400).map((a) => a.payload));
+    expect(counts).toMatchObject({ packetsReceived: 400, packetsLost: 0, packetsDuplicate: 200 });
+  });
+
+  it('does not take a doubled packet on probation for two', () => {
+    const restarted = plain(3, { sequence: 40_000, timestamp: 9e8, arrivalUs: endUs(50), payload: 9000 });
+    const doubled = [restarted[0] as Arrival, { ...(restarted[0] as Arrival), payload: 9999 }, ...restarted.slice(1)];
+    const { out, outcomes, counts } = run([...plain(50), ...doubled]);
+    expect(outcomes.slice(50)).toEqual([PROBATION, DUPLICATE, ACCEPTED, ACCEPTED]);
+    expect(out.packets.slice(50).map((p) => p.payload)).toEqual([9000, 9001, 9002]);
+    expect(counts).toMatchObject({ packetsReceived: 53, packetsDuplicate: 1, packetsLost: 0 });
+  });
+
+  it('may happen again and again', () => {
+    const runs = [0, 1, 2, 3, 4, 5].flatMap((k) =>
+      plain(10, { sequence: (k * 10_007) % 65_536, timestamp: k * 1e8, arrivalUs: k * 200_000, payload: k * 100 }),
+    );
+    const { out, counts } = run(runs);
+    expect(out.packets.map((p) => p.payload)).toEqual(runs.map((a) => a.payload));
+    expect(out.packets.filter((p) => p.flags === DISCONTINUITY).map((p) => p.payload)).toEqual([
+      100, 200, 300, 400, 500,
+    ]);
+    expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: 0, packetsDuplicate: 0 });
+  });
+
+  it('flushes what is on probation with the rest', () => {
+    const buffer = new JitterBuffer({ lanes: 1, packets: 64, holdUs: 50_000, wideHoldUs: 100_000 });
+    buffer.openLane(0, 8000);
+    const out = new Listener();
+    buffer.insert(0, 10, 0, 0, 0, 1, 160);
+    buffer.insert(0, 30_000, 9e8, 20_000, 0, 2, 160);
+    buffer.flushLane(0, 20_001, out);
+    expect(out.packets.map((p) => [p.payload, p.flags])).toEqual([
+      [1, 0],
+      [2, DISCONTINUITY],
+    ]);
+    expect(buffer.oldestPayloadOffset()).toBe(-1);
+  });
+});
+
+describe('interrupted', () => {
+  /** 50 packets, a broken connection, then these. */
+  function resume(restarted: readonly Arrival[]) {
+    return run([...plain(50, { sequence: 1000, timestamp: 160_000 }), ...restarted], (buffer, a) => {
+      if (a.payload === 1049) buffer.interrupted(0);
+    });
+  }
+
+  it('goes on with the numbering after a gap, which is lost', () => {
+    const gap = 200;
+    const { out, outcomes, counts } = resume(
+      plain(10, { sequence: 1050 + gap, timestamp: (1050 + gap) * 160, arrivalUs: (50 + gap) * 20_000 }),
+    );
+    expect(outcomes.every((o) => o === ACCEPTED)).toBe(true);
+    expect(out.lostOnes.map((l) => l.sequence)).toEqual(Array.from({ length: gap }, (_, i) => 1050 + i));
+    expect(out.lostOnes.reduce((sum, l) => sum + l.ticks, 0)).toBe(gap * 160);
+    expect(out.packets.every((p) => p.flags === 0)).toBe(true);
+    expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: gap });
+  });
+
+  it('goes on after a gap too long to fill, which is lost all the same', () => {
+    const gap = 10_000;
+    const { out, counts } = resume(
+      plain(10, { sequence: 1050 + gap, timestamp: (1050 + gap) * 160, arrivalUs: (50 + gap) * 20_000 }),
+    );
+    expect(out.lostOnes).toEqual([]);
+    expect(out.packets[50]?.flags).toBe(DISCONTINUITY);
+    expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: gap });
+  });
+
+  it('goes on where a source stands that was silent meanwhile', () => {
+    const { out, counts } = resume(plain(10, { sequence: 1052, timestamp: 1052 * 160, arrivalUs: 30_000_000 }));
+    expect(out.lostOnes.map((l) => l.sequence)).toEqual([1050, 1051]);
+    expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: 2 });
+  });
+
+  for (const [what, sequence, timestamp] of [
+    ['lower', 0, 0],
+    ['only a little lower', 1040, 166_400],
+    ['a little higher, on another clock', 1100, 3e9],
+    ['much higher', 30_000, 3e9],
+  ] as const) {
+    it(`begins anew at once when the numbers are ${what}`, () => {
+      const { out, outcomes, counts } = resume(plain(10, { sequence, timestamp, arrivalUs: 3_000_000, payload: 9000 }));
+      expect(outcomes.every((o) => o === ACCEPTED)).toBe(true);
+      expect(out.packets.slice(50).map((p) => p.payload)).toEqual(Array.from({ length: 10 }, (_, i) => 9000 + i));
+      expect(out.packets[50]?.flags).toBe(DISCONTINUITY);
+      expect(out.lostOnes).toEqual([]);
+      expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: 0, packetsDuplicate: 0, packetsLate: 0 });
+    });
+  }
+
+  it('means nothing to a lane that has not begun', () => {
+    const buffer = new JitterBuffer({ lanes: 1, packets: 64, holdUs: 0, wideHoldUs: 0 });
+    buffer.openLane(0, 8000);
+    buffer.interrupted(0);
+    const out = new Listener();
+    replay(buffer, plain(3, { sequence: 7 }), out);
+    expect(out.packets.map((p) => [p.sequence, p.flags])).toEqual([
+      [7, 0],
+      [8, 0],
+      [9, 0],
+    ]);
+  });
+});
