@@ -29,7 +29,9 @@ export interface RecorderOptions {
 
 /** Records of one ring in one turn, so that no ring waits for long. */
 const RING_SHARE = 256;
-/** Flushes in one turn: about a tenth of a millisecond, or a few slow writes. */
+/** And no longer than this, where the disk is slow: the thread's heartbeat stands still during a turn. */
+const TURN_US = 20_000;
+/** Flushes in one turn: a tenth of a millisecond, or some milliseconds when files are made. */
 const FLUSH_SHARE = 8;
 const SLOT_SHARE = 1024;
 
@@ -130,8 +132,9 @@ export class Recorder implements Agent {
 
   #drain(ringIndex: number, nowUs: number): number {
     const ring = this.#rings[ringIndex] as RingConsumer;
+    const stopUs = this.#clock.nowUs() + TURN_US;
     let records = 0;
-    while (records < RING_SHARE) {
+    while (records < RING_SHARE && (records % 16 > 0 || this.#clock.nowUs() < stopUs)) {
       const at = ring.peek();
       if (at < 0) break;
       try {
@@ -209,7 +212,7 @@ export class Recorder implements Agent {
       );
       return true;
     }
-    const recording = Recording.open(this.#context, { index, ring, stream }, info, infoJson, nowUs);
+    const recording = Recording.open(this.#context, { index, ring, stream }, info, infoJson);
     if (recording === undefined) {
       this.#freeSlots.push(index);
       this.#slab.count('recordingsRefused');

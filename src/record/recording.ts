@@ -88,13 +88,15 @@ export class Recording {
     this.#tracks = info.channels === 1 ? [new SpanTrack(0, keep)] : [new SpanTrack(0, keep), new SpanTrack(1, keep)];
   }
 
-  /** Takes a free slot for a new stream. Undefined when `infoJson` is longer than a slot holds. */
+  /**
+   * Takes a free slot for a new stream. Undefined when `infoJson` is longer than a slot holds. Folder and file are
+   * made by the first flush: they take a millisecond, and no ring is to wait while a thousand streams open at once.
+   */
   static open(
     context: RecordingContext,
     place: { index: number; ring: number; stream: number },
     info: StreamInfo,
     infoJson: string,
-    nowUs: number,
   ): Recording | undefined {
     const { slab } = context;
     const slot = slab.slot(place.index);
@@ -103,9 +105,7 @@ export class Recording {
     slab.setInt(slot, SLOT.RING, place.ring);
     slab.setInt(slot, SLOT.STREAM, place.stream);
     slab.setInt(slot, SLOT.STATE, SLOT_STATE.OPEN);
-    const recording = new Recording(context, place.index, info);
-    recording.#attempt(nowUs, () => recording.#keepUp(nowUs));
-    return recording;
+    return new Recording(context, place.index, info);
   }
 
   /** Goes on with a recording whose thread has died, from what its slot and its folder hold. */
@@ -175,9 +175,10 @@ export class Recording {
     return true;
   }
 
-  /** Whether a piece has waited for long enough. */
+  /** Whether a piece has waited for long enough, or there is no file yet. */
   isDue(nowUs: number): boolean {
-    return nowUs >= this.#retryAtUs && this.#pieces.isOlderThan(nowUs - this.#context.flushUs);
+    if (nowUs < this.#retryAtUs) return false;
+    return !this.#file.isOpen || this.#pieces.isOlderThan(nowUs - this.#context.flushUs);
   }
 
   /** Writes what the pieces hold. With `mustEmpty` they are empty afterwards, written or given up. */

@@ -125,6 +125,7 @@ describe('one recording', () => {
     const r = rig({ options: { flushMs: 500 } });
     r.open(streamInfo());
     r.work();
+    r.work(63_000);
     r.frame(0, 0, 0, tone(0, 160));
     r.work();
     const size = () => readFileSync(join(r.outDir, ID, 'audio.wav')).length;
