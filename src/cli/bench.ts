@@ -1,0 +1,133 @@
+import { writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { messageOf, TrunklineError } from '../core/errors.js';
+import { LIMITS } from '../core/limits.js';
+import { numberFrom } from './arguments.js';
+
+interface CapacityFlags {
+  readonly streams?: number;
+  readonly sweep?: readonly number[];
+  readonly codec?: 'pcmu' | 'opus' | 'mixed';
+  readonly source: 'subscription';
+  readonly record?: boolean;
+  readonly seconds?: number;
+  readonly warmup?: number;
+  readonly repeat?: number;
+  readonly native?: 'off' | 'auto' | 'require';
+  readonly json?: boolean;
+  readonly report?: string;
+  readonly smoke?: boolean;
+  readonly profile?: string;
+}
+
+interface MicroFlags {
+  readonly json?: boolean;
+  readonly smoke?: boolean;
+  readonly only?: string;
+}
+
+const streamCount = numberFrom(1, LIMITS.maxStreams);
+const MAX_SECONDS = 7_200;
+
+export function registerBench(program: Command): Command {
+  const bench = program.command('bench').description('measure what trunkline costs on this machine');
+  for (const command of [capacity(bench), micro(bench)]) command.exitOverride().showHelpAfterError();
+  return bench;
+}
+
+function capacity(bench: Command): Command {
+  return bench
+    .command('capacity')
+    .description('the whole node under load over real sockets, and the same load on what it is to be compared with')
+    .option('--streams <n>', 'interactions at one time (default: 1000)', streamCount)
+    .addOption(new Option('--sweep <n,n>', 'several numbers of them, one after the other').argParser(sweepFrom))
+    .addOption(new Option('--codec <name>', 'what they send (default: pcmu)').choices(['pcmu', 'opus', 'mixed']))
+    .addOption(new Option('--source <name>', 'how it comes in').choices(['subscription']).default('subscription'))
+    .option('--record', 'write recordings as well')
+    .option('--seconds <s>', 'length of the steady window (default: 10)', numberFrom(1, MAX_SECONDS))
+    .option('--warmup <s>', 'load before it (default: 4)', numberFrom(1, MAX_SECONDS))
+    .option('--repeat <n>', 'rounds of node and baselines in turn (default: 5)', numberFrom(1, 100))
+    .addOption(
+      new Option('--native <use>', 'use of the native module (default: auto)').choices(['off', 'auto', 'require']),
+    )
+    .option('--json', 'end with one JSON object as the last line of stdout')
+    .option('--report <file>', 'write a page with the curves to this file')
+    .option('--profile <folder>', "write CPU profiles of the node's threads there; the figures then mean nothing")
+    .option('--smoke', 'a few seconds that show that it works, not how fast')
+    .addHelpText(
+      'after',
+      `
+Each packet has the moment at which it is due; latency counts from there, and the jitter buffer's hold is taken off.
+CPU is that of the whole process, user and system, for each packet delivered. A round in which the generator
+lagged is marked and left out; the others' medians are shown.
+
+Examples:
+  $ trunkline bench capacity --streams 2000
+  $ trunkline bench capacity --sweep 100,500,1000,2000,4000 --report capacity.html
+  $ trunkline bench capacity --codec opus --streams 1000 --repeat 7 --json`,
+    )
+    .action(async (flags: CapacityFlags) => {
+      const { runCapacity } = await benchmarks(() => import('../../bench/capacity/capacity.js'));
+      const { CAPACITY_DEFAULTS, SMOKE_OPTIONS } = await import('../../bench/capacity/options.js');
+      const { capacityTable } = await import('../../bench/capacity/table.js');
+      const { streams, sweep, json, report: file, smoke, source: _, ...asked } = flags;
+      const base = smoke ? SMOKE_OPTIONS : CAPACITY_DEFAULTS;
+      const counts = sweep ?? (streams === undefined ? base.sweep : [streams]);
+      const { report, curves } = await runCapacity({ ...base, ...asked, sweep: counts }, (line) =>
+        process.stderr.write(`${line}\n`),
+      );
+      process.stdout.write(`${capacityTable(report)}\n`);
+      if (file !== undefined) {
+        const { capacityPage } = await benchmarks(() => import('../../bench/capacity/report.js'));
+        write(file, capacityPage(report, curves));
+      }
+      if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+      if (report.runs.some((run) => !run.valid)) {
+        process.stderr.write('The generator lagged in every round of a run marked invalid: the machine is too busy.\n');
+      }
+    });
+}
+
+function micro(bench: Command): Command {
+  return bench
+    .command('micro')
+    .description('the steps of the hot path one by one, each in a loop')
+    .option('--only <text>', 'only those whose name contains this')
+    .option('--json', 'end with one JSON object as the last line of stdout')
+    .option('--smoke', 'a few milliseconds each')
+    .action(async ({ json, smoke, only }: MicroFlags) => {
+      const { runMicro, microTable } = await benchmarks(() => import('../../bench/micro/micro.js'));
+      const report = await runMicro({ smoke: smoke ?? false, only: only ?? '' });
+      process.stdout.write(`${microTable(report)}\n`);
+      if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+    });
+}
+
+function sweepFrom(text: string): number[] {
+  const counts = text.split(',').map((part) => streamCount(part));
+  if (counts.length === 0) throw new InvalidArgumentError('Give numbers of streams, with commas between them.');
+  return counts;
+}
+
+/** The benchmarks and what they measure with are in the checkout; an installed package has not all of it. */
+async function benchmarks<T>(load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
+    throw new TrunklineError(
+      'CONFIG_INVALID',
+      `This benchmark runs in a checkout of trunkline with its development dependencies: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+function write(file: string, content: string): void {
+  try {
+    writeFileSync(file, content);
+  } catch (error) {
+    throw new TrunklineError('FILE_FAILED', `Cannot write ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
