@@ -2,8 +2,10 @@ import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
 import { HoldControl } from './hold.js';
 import { HoleSplitter } from './hole.js';
+import { LaneOrder } from './lane-order.js';
 import { type HoldKind, KIND, PacketRing } from './packet-ring.js';
-import { MAX_MISORDER, Reception, VERDICT } from './reception.js';
+import { ON_TRIAL, PROBATION_US, Probation, TRIAL } from './probation.js';
+import { Reception, VERDICT } from './reception.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './sequence.js';
 
 /** What becomes of a packet at insert(). Only an ACCEPTED or PROBATION one keeps its payload. */
@@ -25,11 +27,6 @@ export type InsertOutcome = (typeof INSERTED)[keyof typeof INSERTED];
 
 /** Set on a packet before which the time line jumps. The same bit as FLAG.DISCONTINUITY of the ring's records. */
 export const DISCONTINUITY = 2;
-
-/** How long an unconfirmed restart is held, at most. */
-export const PROBATION_US = 100_000;
-/** So many packets around one number are a restart, even if no two of them are consecutive. */
-const MAX_CANDIDATES = 8;
 
 /** Where released packets go. Must not call back into the buffer. */
 export interface JitterOutput {
@@ -61,8 +58,6 @@ export interface JitterOptions {
 }
 
 const NONE = -1;
-/** In place of an epoch: the packet is a candidate for a restart. */
-const ON_TRIAL = -1;
 
 /**
  * The jitter buffer of all lanes. A lane is one channel of one stream, with numbers, order and loss of its own.
@@ -71,25 +66,20 @@ const ON_TRIAL = -1;
  * its neighbours' turn comes in the ring of packets (packet-ring.ts), they are free already and are stepped over.
  * `arrivalUs` should not fall from insert to insert: a packet that claims to be older than the one inserted before it
  * falls due with that one.
- *
- * Within a lane, packets are a doubly linked list in sequence order, entered from the back: a packet in order costs
- * one look, one out of order as many as packets overtook it (never more than the history of reception.ts). Against a
- * ring of slots by sequence number this needs no room for packets that are not there and no growing, and a restarted
- * numbering simply follows behind the old one.
  */
 export class JitterBuffer {
   readonly #packets: PacketRing;
   readonly #sequences: Unwrapper;
   readonly #timestamps: Unwrapper;
   readonly #reception: Reception;
+  readonly #probation: Probation;
+  readonly #order: LaneOrder;
   readonly #hold: HoldControl;
   readonly #holes: HoleSplitter;
   readonly #holdUs: number;
   readonly #wideHoldUs: number;
 
   readonly #open: Uint8Array;
-  readonly #first: Int32Array;
-  readonly #last: Int32Array;
   /** Numbering at the reception end of the lane, and the one at its release end. 0: nothing yet. */
   readonly #epochIn: Int32Array;
   readonly #epochOut: Int32Array;
@@ -97,12 +87,6 @@ export class JitterBuffer {
   readonly #nextOut: Float64Array;
   /** A packet of the epoch at the reception end with a lower number than this is late. */
   readonly #lateBelow: Float64Array;
-  /** Candidates for a restart, in order of arrival. */
-  readonly #trialFirst: Int32Array;
-  /** 1: by number and timestamp they look like copies of packets long gone. */
-  readonly #trialCopies: Uint8Array;
-  /** Packets received when the candidate came: if the number has grown, the old numbering lives. */
-  readonly #trialReceived: Float64Array;
 
   /** @throws TrunklineError CONFIG_INVALID */
   constructor(options: JitterOptions) {
@@ -125,19 +109,16 @@ export class JitterBuffer {
     this.#sequences = new Unwrapper(lanes, MODULUS_16);
     this.#timestamps = new Unwrapper(lanes, MODULUS_32);
     this.#reception = new Reception(lanes, this.#packets);
+    this.#probation = new Probation(lanes, this.#packets, this.#sequences, this.#reception);
+    this.#order = new LaneOrder(lanes, this.#packets);
     this.#hold = new HoldControl(lanes);
     this.#holes = new HoleSplitter(lanes, this.#packets);
 
     this.#open = new Uint8Array(lanes);
-    this.#first = new Int32Array(lanes).fill(NONE);
-    this.#last = new Int32Array(lanes).fill(NONE);
     this.#epochIn = new Int32Array(lanes);
     this.#epochOut = new Int32Array(lanes);
     this.#nextOut = new Float64Array(lanes);
     this.#lateBelow = new Float64Array(lanes);
-    this.#trialFirst = new Int32Array(lanes).fill(NONE);
-    this.#trialCopies = new Uint8Array(lanes);
-    this.#trialReceived = new Float64Array(lanes);
   }
 
   /** Begins a lane with fresh counts. @param clockRate RTP timestamp units a second. */
@@ -155,11 +136,9 @@ export class JitterBuffer {
 
   /** Throws away what the lane holds. Its counts can still be read until it is opened again. */
   closeLane(lane: number): void {
-    this.#free(this.#first[lane] as number);
-    this.#free(this.#trialFirst[lane] as number);
-    this.#first[lane] = NONE;
-    this.#last[lane] = NONE;
-    this.#trialFirst[lane] = NONE;
+    this.#free(this.#order.first(lane));
+    this.#order.clear(lane);
+    this.#free(this.#probation.clear(lane));
     this.#open[lane] = 0;
     this.#packets.trim();
   }
@@ -169,10 +148,8 @@ export class JitterBuffer {
    * begins a new one at once, without probation.
    */
   interrupted(lane: number): void {
-    if (this.#trialFirst[lane] !== NONE) {
-      this.#settleTrial(lane);
-      this.#packets.trim();
-    }
+    this.#settleTrial(lane);
+    this.#packets.trim();
     this.#reception.interrupted(lane);
   }
 
@@ -211,8 +188,9 @@ export class JitterBuffer {
 
   /** The stream ends: lets go everything the lane holds, holes between as lost. */
   flushLane(lane: number, nowUs: number, out: JitterOutput): void {
-    if (this.#trialFirst[lane] !== NONE) this.#settleTrial(lane);
-    if (this.#last[lane] !== NONE) this.#releaseThrough(this.#last[lane] as number, nowUs, out);
+    this.#settleTrial(lane);
+    const last = this.#order.last(lane);
+    if (last !== NONE) this.#releaseThrough(last, nowUs, out);
     this.#packets.trim();
   }
 
@@ -297,26 +275,9 @@ export class JitterBuffer {
   /** Puts a packet in its place in the lane's order. */
   #enter(lane: number, d: number): void {
     const packets = this.#packets;
-    const epoch = this.#epochIn[lane] as number;
-    const sequence = packets.sequence[d] as number;
-    let before = this.#last[lane] as number;
-    let after = NONE;
-    while (before !== NONE && packets.epoch[before] === epoch && (packets.sequence[before] as number) > sequence) {
-      after = before;
-      before = packets.previous[before] as number;
-    }
-    packets.epoch[d] = epoch;
-    packets.saved[d] = 0;
-    packets.previous[d] = before;
-    packets.next[d] = after;
-    if (before === NONE) this.#first[lane] = d;
-    else packets.next[before] = d;
-    if (after === NONE) {
-      this.#last[lane] = d;
-    } else {
-      packets.previous[after] = d;
-      if (packets.isDue(after, KIND.NARROW, packets.arrivalUs[d] as number)) packets.saved[d] = 1;
-    }
+    const after = this.#order.enter(lane, d, this.#epochIn[lane] as number);
+    const isSaved = after !== NONE && packets.isDue(after, KIND.NARROW, packets.arrivalUs[d] as number);
+    packets.saved[d] = isSaved ? 1 : 0;
   }
 
   // ---- out
@@ -339,7 +300,7 @@ export class JitterBuffer {
     let calls = 0;
     let d: number;
     do {
-      d = this.#first[lane] as number;
+      d = this.#order.first(lane);
       calls += this.#releaseFirst(lane, d, nowUs, out);
     } while (d !== last);
     return calls;
@@ -354,10 +315,7 @@ export class JitterBuffer {
     const restarted = !follows && this.#epochOut[lane] !== 0;
 
     // The lane is in order again before `out` is called, so that an error thrown there does no harm here.
-    const next = packets.next[d] as number;
-    this.#first[lane] = next;
-    if (next === NONE) this.#last[lane] = NONE;
-    else packets.previous[next] = NONE;
+    this.#order.shift(lane);
     packets.kind[d] = KIND.FREE;
     this.#epochOut[lane] = epoch;
     this.#nextOut[lane] = sequence + 1;
@@ -395,76 +353,44 @@ export class JitterBuffer {
     return missing;
   }
 
-  // ---- restarts of the sender (RFC 3550 A.1)
+  // ---- restarts of the sender
 
-  /**
-   * A number out of all order. Nothing is decided by one such packet: it is held, and when a second one follows with
-   * the number before or after it, both are the beginning of a new epoch.
-   */
   #tryRestart(lane: number, d: number): InsertOutcome {
-    const packets = this.#packets;
-    const sequence = packets.wireSequence[d] as number;
-    const first = this.#trialFirst[lane] as number;
-    if (first !== NONE) {
-      const away = this.#sequences.distance(lane, packets.wireSequence[first] as number, sequence);
-      // Copies that come in between the packets of a living numbering confirm nothing.
-      const copies = this.#trialCopies[lane] === 1 && this.#heardSinceTrial(lane);
-      if (Math.abs(away) >= MAX_MISORDER || copies) this.#dismissTrial(lane);
-    }
-    let candidates = 0;
-    let last = NONE;
-    for (let c = this.#trialFirst[lane] as number; c !== NONE; c = packets.next[c] as number) {
-      const away = this.#sequences.distance(lane, packets.wireSequence[c] as number, sequence);
-      if (away === 0) {
+    switch (this.#probation.weigh(lane, d)) {
+      case TRIAL.DUPLICATE:
         this.#reception.duplicate(lane);
         return INSERTED.DUPLICATE;
-      }
-      if (away === 1 || away === -1 || ++candidates >= MAX_CANDIDATES) {
+      case TRIAL.CONFIRMED:
         this.#confirmTrial(lane);
         return this.#take(lane, d);
-      }
-      last = c;
+      case TRIAL.REPLACE:
+        this.#dismissTrial(lane);
+        break;
     }
-    if (!packets.keep(KIND.TRIAL)) {
+    if (!this.#packets.keep(KIND.TRIAL)) {
       this.#reception.dropped(lane);
       return INSERTED.FULL;
     }
-    packets.epoch[d] = ON_TRIAL;
-    packets.next[d] = NONE;
-    if (last === NONE) {
-      this.#trialFirst[lane] = d;
-      this.#trialReceived[lane] = this.#reception.received(lane);
-      this.#trialCopies[lane] = this.#reception.fits(lane, d) ? 1 : 0;
-    } else {
-      packets.next[last] = d;
-    }
+    this.#probation.add(lane, d);
     return INSERTED.PROBATION;
   }
 
-  #heardSinceTrial(lane: number): boolean {
-    return this.#reception.received(lane) !== this.#trialReceived[lane];
-  }
-
-  /**
-   * Time is up and nothing has confirmed the restart. If nothing has spoken against it either (the old numbering is
-   * silent, and the candidate is no copy), it is one: better than to lose the first words after a pause.
-   */
+  /** Decides on the candidates, if any, by what is known now. */
   #settleTrial(lane: number): void {
-    if (this.#heardSinceTrial(lane) || this.#trialCopies[lane] === 1) this.#dismissTrial(lane);
-    else this.#confirmTrial(lane);
+    if (this.#probation.first(lane) === NONE) return;
+    if (this.#probation.isCredible(lane)) this.#confirmTrial(lane);
+    else this.#dismissTrial(lane);
   }
 
   #dismissTrial(lane: number): void {
-    const dismissed = this.#free(this.#trialFirst[lane] as number);
+    const dismissed = this.#free(this.#probation.clear(lane));
     for (let i = 0; i < dismissed; i++) this.#reception.duplicate(lane);
-    this.#trialFirst[lane] = NONE;
   }
 
   /** The candidates become the beginning of a new epoch. They go out when the next packet does, or after probation. */
   #confirmTrial(lane: number): void {
     const packets = this.#packets;
-    let d = this.#trialFirst[lane] as number;
-    this.#trialFirst[lane] = NONE;
+    let d = this.#probation.clear(lane);
     for (let isFirst = true; d !== NONE; isFirst = false) {
       const next = packets.next[d] as number;
       packets.sequence[d] = this.#sequences.unwrap(lane, packets.wireSequence[d] as number);
