@@ -32,7 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   simulator: ['media', 'audiohook/wire', 'audiohook/media', 'audiohook/signature'],
   index: ['engine', 'node', 'type:*'],
   // Two tools work on files alone, without a node.
-  cli: ['index', 'node', 'simulator', 'record/repair', 'media/calibrate', 'media/wav'],
+  cli: ['index', 'node', 'simulator', 'bench', 'record/repair', 'media/calibrate', 'media/wav'],
   bench: ['*'],
 };
 

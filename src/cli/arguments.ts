@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { TrunklineError } from '../core/errors.js';
 import { SETTINGS, type Setting, type SettingName } from '../node/config.js';
 
 /** A parser for an option's value that is a number within bounds. */
@@ -12,13 +13,19 @@ export function numberFrom(min: number, max: number, kind: 'whole' | 'any' = 'wh
   };
 }
 
-/** Adds `--config` and the options of the settings named, or of all. What they mean is read by `settingsFrom`. */
+/** Which settings each command takes from its command line. */
+const taken = new WeakMap<Command, readonly Setting[]>();
+
+/**
+ * Adds `--config` and the options of the settings named, or of all. What they mean is read by `settingsFrom`. Where the
+ * command has an option of that name already, that one stands, and the setting is not taken from the command line.
+ */
 export function addSettingOptions(command: Command, names?: readonly SettingName[]): Command {
+  const own = new Set(command.options.map((option) => option.attributeName()));
+  const settings = SETTINGS.filter(({ name }) => (names === undefined || names.includes(name)) && !own.has(name));
   command.option('--config <file>', 'read settings from this JSON file');
-  for (const setting of SETTINGS) {
-    if (names !== undefined && !names.includes(setting.name)) continue;
-    for (const option of optionsOf(setting)) command.addOption(option);
-  }
+  for (const option of settings.flatMap(optionsOf)) command.addOption(option);
+  taken.set(command, settings);
   return command;
 }
 
@@ -40,14 +47,18 @@ function optionsOf(setting: Setting): Option[] {
 function secretRefusal(setting: Setting): Option {
   const flag = `--${setting.name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}`;
   return new Option(`${flag} [value]`).hideHelp().argParser((): never => {
-    throw new InvalidArgumentError(`A secret does not belong on a command line: set ${setting.env} instead.`);
+    // Not an InvalidArgumentError: its message would repeat the secret.
+    throw new TrunklineError(
+      'CONFIG_INVALID',
+      `${flag} is not taken, for command lines are no secret: set ${setting.env}.`,
+    );
   });
 }
 
 /** What of a command's options came from the command line, and the configuration file that it named. */
 export function settingsFrom(command: Command): { flags: Record<string, unknown>; configFile: string | undefined } {
   const flags: Record<string, unknown> = {};
-  for (const { name } of SETTINGS) {
+  for (const { name } of taken.get(command) ?? []) {
     if (command.getOptionValueSource(name) === 'cli') flags[name] = command.getOptionValue(name);
   }
   const file: unknown = command.getOptionValue('config');

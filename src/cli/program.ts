@@ -2,20 +2,30 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { registerCalibrate } from './calibrate.js';
+import { registerCapture } from './capture.js';
+import { registerDemo } from './demo.js';
 import { registerRepair } from './repair.js';
+import { registerSettings } from './settings.js';
 import { registerSimulate } from './simulate.js';
 
 /** Exit codes: all went well; something failed; the command line or the settings are wrong. */
 export const EXIT = { FINE: 0, FAILED: 1, USAGE: 2 } as const;
 
 /** Every command, in the order of `--help`. Each registers itself and loads what it needs only when it runs. */
-const COMMANDS: readonly ((program: Command) => Command)[] = [registerSimulate, registerCalibrate, registerRepair];
+const COMMANDS: readonly ((program: Command) => Command)[] = [
+  registerDemo,
+  registerCapture,
+  registerSimulate,
+  registerCalibrate,
+  registerRepair,
+  registerSettings,
+];
 
 const EXAMPLES = `
 Examples:
-  $ trunkline simulate --port 8080 --interactions 8 --codec mixed
-                                           a Genesys-shaped server on this machine
-  $ trunkline calibrate call.wav           the silence threshold that fits this line
+  $ trunkline demo                         everything at work, with simulated calls
+  $ trunkline capture --interactions ID    a real call; credentials from the environment or .env
+  $ trunkline calibrate call.wav           the silence threshold that fits a line
   $ trunkline repair capture               after a crash, make every recording open again
 
 Every setting can also stand in the environment, in .env or in a file given with
@@ -28,12 +38,13 @@ export function createProgram(): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', EXAMPLES);
-  for (const register of COMMANDS) strict(register(program));
+  for (const register of COMMANDS) register(program);
   return strict(program);
 }
 
 /** Subcommands inherit neither of these. */
 function strict(command: Command): Command {
+  command.commands.forEach(strict);
   return command.exitOverride().showHelpAfterError(`(try \`${pathOf(command)} --help\`)`);
 }
 

@@ -64,7 +64,8 @@ describe('the command line', () => {
   test('without a command prints its help', async () => {
     const { code, stdout } = await trunkline([]);
     expect(code).toBe(0);
-    for (const command of ['simulate', 'calibrate', 'repair']) expect(stdout).toContain(`  ${command} `);
+    for (const command of ['demo', 'capture', 'simulate', 'calibrate', 'repair', 'settings'])
+      expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
   });
 
   test('prints the version of the package', async () => {
@@ -79,11 +80,20 @@ describe('the command line', () => {
     [['simulate', '--prot', '1'], /unknown option '--prot'[\s\S]*--port[\s\S]*try `trunkline simulate --help`/],
     [['simulate', '--port', '99999'], /whole number from 0 to 65535/],
     [['simulate', '--loss', 'some'], /number from 0 to 0.9/],
+    [['capture', '--jitter-ms', 'x'], /--jitter-ms must be a whole number from 0 to 2000, not "x"/],
     [['repair'], /missing required argument 'dir'/],
   ])('%j is a usage error that says what to do', async (args, says) => {
     const { code, stdout, stderr } = await trunkline(args);
     expect(stderr).toMatch(says);
     expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  test('a secret on the command line is refused, and not repeated', async () => {
+    const { code, stderr } = await trunkline(['capture', '--client-secret', 's3cret']);
+    expect(stderr).toBe(
+      'trunkline: --client-secret is not taken, for command lines are no secret: set GENESYS_CLIENT_SECRET.\n',
+    );
     expect(code).toBe(2);
   });
 
