@@ -1,12 +1,11 @@
-import { TrunklineError } from '../core/errors.js';
 import type { EndReason } from '../core/events.js';
-import { LIMITS } from '../core/limits.js';
 import { US_PER_SECOND } from '../core/units.js';
 import { durationSamples, durationSeconds, formatDuration } from './duration.js';
-import { channelMap, type SelectedMedia, sampleBytes, selectMedia } from './media.js';
+import { type SelectedMedia, selectMedia } from './media.js';
+import { entityText, Outbox } from './outbox.js';
 import { newSessionCounts, type SessionCounts } from './session-counts.js';
 import { type Arrival, SESSION_TABLE, type SessionState } from './session-table.js';
-import { TokenBucket } from './token-bucket.js';
+import { TimeLine, type TimeLineOutput, type TimeLineVerdict } from './time-line.js';
 import {
   type ClientMessage,
   type CloseReason,
@@ -46,19 +45,10 @@ export interface AcceptOptions {
 }
 
 /** What comes out of a session, in order, while one of its methods runs. */
-export interface SessionOutput {
+export interface SessionOutput extends TimeLineOutput {
   send(text: string): void;
   /** `open` arrived: call accept() or refuse() before returning; nothing may be awaited. */
   openRequested(request: OpenRequest): void;
-  /**
-   * Interleaved audio to keep, valid until the call returns. `positionSamples` is that of the first pair which ends in
-   * these bytes; a pair may be split over two calls.
-   */
-  audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void;
-  /** Audio goes on elsewhere on the time line: let go of what is held, and of half a pair for good. */
-  flush(): void;
-  /** A stretch of the time line without audio. */
-  mark(state: 'paused' | 'discarded', startSamples: number, lengthSamples: number): void;
   /** The client paused or resumed. */
   pauseChanged(paused: boolean): void;
   /** `close` arrived: end the stream, then call finished(), which answers `closed`. */
@@ -97,11 +87,10 @@ export const SESSION_TIMING: SessionTiming = {
   messageBurst: 4,
 };
 
-/** Room for entities in one `event` below the 64,000 bytes of a message. */
-const EVENT_BYTES = 60_000;
-
-/** A `retryAfter` beyond this is taken for this. */
-const MAX_HOLD_OFF_US = 60 * US_PER_SECOND;
+interface Stretch {
+  readonly start: string;
+  readonly discarded: string;
+}
 
 const END_REASON: Readonly<Record<CloseReason, EndReason>> = {
   end: 'ended',
@@ -125,7 +114,8 @@ export class AudioHookSession {
   readonly #identity: SessionIdentity;
   readonly #output: SessionOutput;
   readonly #timing: SessionTiming;
-  readonly #bucket: TokenBucket;
+  readonly #outbox: Outbox;
+  readonly #timeLine: TimeLine;
   #id: string;
   #state: SessionState = 'CONNECTED';
   /** When the state began, for the states that may only last so long. */
@@ -137,15 +127,6 @@ export class AudioHookSession {
   #wantsLanguages = false;
   #language: string | undefined;
 
-  #baseSamples = 0;
-  #positionSamples = 0;
-  #openedUs = 0;
-  #sampleBytes = 1;
-  #pairBytes = 1;
-  // Bytes of a sample pair whose other half has not come yet, and whether they were thrown away.
-  #partialBytes = 0;
-  #partialDropped = false;
-
   #lastPingUs = 0;
   #rttSeconds = -1;
   #ponged = false;
@@ -153,12 +134,7 @@ export class AudioHookSession {
   #ownPause = false;
   #unansweredControls = 0;
 
-  #pendingControl: 'pause' | 'resume' | undefined;
-  #pendingReconnect: { info?: string } | undefined;
-  #pendingDisconnect: ServerParameters['disconnect'] | undefined;
-  readonly #entities: string[] = [];
-  #holdOffUntilUs = 0;
-
+  #farewell: ServerParameters['disconnect'] | undefined;
   #closeReason: CloseReason | undefined;
   #endReason: EndReason | undefined;
 
@@ -168,7 +144,8 @@ export class AudioHookSession {
     this.#output = output;
     this.#timing = timing;
     this.#sinceUs = nowUs;
-    this.#bucket = new TokenBucket(timing.messagesPerSecond, timing.messageBurst, nowUs);
+    this.#outbox = new Outbox(timing.messagesPerSecond, timing.messageBurst, nowUs);
+    this.#timeLine = new TimeLine(output, this.counts);
   }
 
   get state(): SessionState {
@@ -177,7 +154,7 @@ export class AudioHookSession {
 
   /** Samples of one channel from the start of the stream, thrown away ones included. */
   get positionSamples(): number {
-    return this.#positionSamples;
+    return this.#timeLine.positionSamples;
   }
 
   get request(): OpenRequest | undefined {
@@ -234,7 +211,7 @@ export class AudioHookSession {
     } else if (action === 'late' || this.#media === undefined || this.#request?.probe === true) {
       this.counts.framesIgnored += 1;
     } else {
-      this.#takeAudio(bytes, nowUs);
+      this.#judge(this.#timeLine.audio(bytes, !this.paused, nowUs), nowUs);
     }
   }
 
@@ -279,9 +256,7 @@ export class AudioHookSession {
     if (this.#state !== 'OPENING') return;
     const media = this.#media;
     if (options.startPaused === true) this.#ownPause = true;
-    this.#baseSamples = options.baseSamples ?? 0;
-    this.#positionSamples = this.#baseSamples;
-    this.#openedUs = nowUs;
+    this.#timeLine.begin(media, options.baseSamples ?? 0, this.#request?.positionSamples ?? 0, nowUs);
     this.#lastPingUs = nowUs;
     const parameters: ServerParameters['opened'] = { media: media === undefined ? '[]' : `[${media.json}]` };
     if (this.#ownPause) {
@@ -330,19 +305,17 @@ export class AudioHookSession {
    */
   sendEvent(entities: readonly EventEntity[], nowUs: number): boolean {
     const texts = entities.map(entityText);
-    const open = this.#state === 'ACTIVE' || this.#state === 'PAUSED';
-    if (!open || this.#entities.length + texts.length > LIMITS.audioHookQueuedEntities) {
+    if (!this.#isOpen() || !this.#outbox.addEntities(texts)) {
       this.counts.entitiesRefused += texts.length;
       return false;
     }
-    this.#entities.push(...texts);
     this.#flushUnsolicited(nowUs);
     return true;
   }
 
   /** Asks the client to connect again elsewhere. */
   requestReconnect(info: string | undefined, nowUs: number): void {
-    this.#pendingReconnect = info === undefined ? {} : { info };
+    this.#outbox.reconnect(info);
     this.#flushUnsolicited(nowUs);
   }
 
@@ -352,7 +325,7 @@ export class AudioHookSession {
       this.#fault('refused', info ?? 'Disconnected', nowUs, reason);
       return;
     }
-    this.#pendingDisconnect = info === undefined ? { reason } : { reason, info };
+    this.#farewell = info === undefined ? { reason } : { reason, info };
     this.#flushUnsolicited(nowUs);
   }
 
@@ -426,10 +399,6 @@ export class AudioHookSession {
     }
     const media = selectMedia(parameters.media);
     this.#media = media;
-    if (media !== undefined) {
-      this.#sampleBytes = sampleBytes(media);
-      this.#pairBytes = this.#sampleBytes * channelMap(media).length;
-    }
     this.#wantsLanguages = parameters.supportedLanguages ?? false;
     this.#language = parameters.language;
     this.#request = {
@@ -464,11 +433,11 @@ export class AudioHookSession {
     this.counts.pauses += 1;
     this.#clientPaused = true;
     if (this.#state === 'ACTIVE') this.#state = 'PAUSED';
-    this.#endStretch();
+    this.#timeLine.breakOff();
     this.#output.pauseChanged(true);
   }
 
-  #resumed(parameters: { start: string; discarded: string }, nowUs: number): void {
+  #resumed(parameters: Stretch, nowUs: number): void {
     if (this.#unansweredControls > 0) this.#unansweredControls -= 1;
     if (!this.#stretch('paused', parameters, nowUs) || !this.#clientPaused) return;
     this.counts.resumes += 1;
@@ -480,8 +449,7 @@ export class AudioHookSession {
   #clientError(parameters: { code: number; retryAfter?: string | undefined }, nowUs: number): void {
     this.counts.clientErrors += 1;
     if (parameters.code !== 429 || parameters.retryAfter === undefined) return;
-    const holdOffUs = durationSeconds(parameters.retryAfter) * US_PER_SECOND;
-    this.#holdOffUntilUs = nowUs + Math.min(holdOffUs, MAX_HOLD_OFF_US);
+    this.#outbox.holdOff(durationSeconds(parameters.retryAfter), nowUs);
   }
 
   #close(reason: CloseReason, nowUs: number): void {
@@ -495,131 +463,45 @@ export class AudioHookSession {
 
   // ---- The time line ---------------------------------------------------------------------------------------------
 
-  #takeAudio(bytes: Uint8Array, nowUs: number): void {
-    if (bytes.length % this.#sampleBytes !== 0) {
-      this.#fault('protocol', 'Audio frame is not a whole number of samples', nowUs);
-      return;
-    }
-    const keep = !this.paused;
-    let rest = bytes;
-    if (keep && this.#partialDropped) {
-      rest = this.#completeDroppedPair(bytes);
-      if (rest.length === 0) return;
-    } else if (!keep && this.#partialBytes > 0 && !this.#partialDropped) {
-      this.#output.flush();
-    }
-    const total = this.#partialBytes + rest.length;
-    const pairs = Math.floor(total / this.#pairBytes);
-    this.#partialBytes = total % this.#pairBytes;
-    this.#partialDropped = !keep && this.#partialBytes > 0;
-    if (this.#partialBytes > 0) this.counts.splitPairs += 1;
-    const at = this.#positionSamples;
-    this.#positionSamples = at + pairs;
-    if (keep) {
-      this.counts.samplesKept += pairs;
-      this.#output.audio(rest, at, nowUs);
-    } else {
-      this.counts.samplesPaused += pairs;
-      if (pairs > 0) this.#output.mark('paused', at, pairs);
-    }
-    if (this.#aheadOfClock(this.#positionSamples, nowUs)) this.#tooFarAhead(nowUs);
+  #stretch(state: 'paused' | 'discarded', { start, discarded }: Stretch, nowUs: number): boolean {
+    return this.#judge(this.#timeLine.stretch(state, start, discarded, nowUs), nowUs);
   }
 
-  // The first half of this pair fell into a pause, so the whole pair belongs to the pause.
-  #completeDroppedPair(bytes: Uint8Array): Uint8Array {
-    const missing = this.#pairBytes - this.#partialBytes;
-    if (bytes.length < missing) {
-      this.#partialBytes += bytes.length;
-      return bytes.subarray(bytes.length);
-    }
-    this.#output.mark('paused', this.#positionSamples, 1);
-    this.counts.samplesPaused += 1;
-    this.#positionSamples += 1;
-    this.#partialBytes = 0;
-    this.#partialDropped = false;
-    return bytes.subarray(missing);
-  }
-
-  // A stretch that the client says it threw away. `start` decides nothing: time is the samples that came and the
-  // stretches that did not, and clients are known to be ahead of themselves.
-  #stretch(state: 'paused' | 'discarded', parameters: { start: string; discarded: string }, nowUs: number): boolean {
-    const rate = this.#media?.rate ?? 8000;
-    const start = durationSamples(parameters.start, rate);
-    const length = durationSamples(parameters.discarded, rate);
-    const at = this.#positionSamples;
-    const expected = at - this.#baseSamples + (this.#request?.positionSamples ?? 0);
-    if (start > expected) this.counts.startAhead += 1;
-    else if (start < expected) this.counts.startBehind += 1;
-    if (this.#aheadOfClock(at + length, nowUs)) return this.#tooFarAhead(nowUs);
-    this.#endStretch();
-    if (length > 0) {
-      this.#positionSamples = at + length;
-      if (state === 'paused') this.counts.resumedSamples += length;
-      else this.counts.discardedSamples += length;
-      this.#output.mark(state, at, length);
-    }
-    return true;
-  }
-
-  #endStretch(): void {
-    this.#output.flush();
-    this.#partialBytes = 0;
-    this.#partialDropped = false;
-  }
-
-  // Bounds what one client can make of the recording's length: no call runs much ahead of the clock.
-  #aheadOfClock(positionSamples: number, nowUs: number): boolean {
-    const seconds = (positionSamples - this.#baseSamples) / (this.#media?.rate ?? 8000);
-    return seconds > (nowUs - this.#openedUs) / US_PER_SECOND + LIMITS.audioHookAheadSeconds;
-  }
-
-  #tooFarAhead(nowUs: number): false {
-    return this.#fault('limit', 'Time line too far ahead of the clock', nowUs);
+  #judge(verdict: TimeLineVerdict, nowUs: number): boolean {
+    if (verdict === 'ok') return true;
+    if (verdict === 'ahead') return this.#fault('limit', 'Time line too far ahead of the clock', nowUs);
+    return this.#fault('protocol', 'Audio frame is not a whole number of samples', nowUs);
   }
 
   // ---- What goes out ---------------------------------------------------------------------------------------------
 
   #control(control: 'pause' | 'resume', nowUs: number): void {
-    if (this.#state !== 'ACTIVE' && this.#state !== 'PAUSED') return;
-    this.#pendingControl = control;
+    if (!this.#isOpen()) return;
+    this.#outbox.control(control);
     this.#flushUnsolicited(nowUs);
   }
 
   #flushUnsolicited(nowUs: number): void {
-    if ((this.#state !== 'ACTIVE' && this.#state !== 'PAUSED') || !this.#ponged) return;
-    if (this.#pendingDisconnect !== undefined) {
-      this.#endReason ??= this.#pendingDisconnect.reason === 'error' ? 'error' : 'stopped';
-      this.#enter('ENDING', nowUs);
-      this.#send('disconnect', this.#pendingDisconnect);
-      this.#dropPending();
+    if (!this.#isOpen() || !this.#ponged) return;
+    const farewell = this.#farewell;
+    if (farewell === undefined) {
+      this.#outbox.flush(nowUs, this.#sendUnsolicited);
       return;
     }
-    if (nowUs < this.#holdOffUntilUs) return;
-    if (this.#pendingReconnect !== undefined && this.#bucket.tryTake(1, nowUs)) {
-      this.#send('reconnect', this.#pendingReconnect);
-      this.#pendingReconnect = undefined;
-    }
-    if (this.#pendingControl !== undefined && this.#bucket.tryTake(1, nowUs)) {
-      this.#unansweredControls += 1;
-      this.#send(this.#pendingControl, {});
-      this.#pendingControl = undefined;
-    }
-    while (this.#entities.length > 0 && this.#bucket.tryTake(1, nowUs)) this.#sendEntities();
+    this.#endReason ??= farewell.reason === 'error' ? 'error' : 'stopped';
+    this.#enter('ENDING', nowUs);
+    this.#send('disconnect', farewell);
+    this.#dropPending();
   }
 
-  // As many as fit into one message: a token is worth more than the order of one entity a message.
-  #sendEntities(): void {
-    let count = 0;
-    let bytes = 0;
-    for (const text of this.#entities) {
-      bytes += Buffer.byteLength(text) + 1;
-      if (count > 0 && bytes > EVENT_BYTES) break;
-      count += 1;
+  readonly #sendUnsolicited = <T extends ServerMessageType>(type: T, parameters: ServerParameters[T]): void => {
+    if (type === 'pause' || type === 'resume') this.#unansweredControls += 1;
+    if ('entities' in parameters) {
+      this.counts.eventsSent += 1;
+      this.counts.entitiesSent += parameters.entities.length;
     }
-    this.counts.eventsSent += 1;
-    this.counts.entitiesSent += count;
-    this.#send('event', { entities: this.#entities.splice(0, count) });
-  }
+    this.#send(type, parameters);
+  };
 
   // Always false, so that a check can end with it.
   #fault(kind: SessionFault, info: string, nowUs: number, reason: DisconnectReason = 'error'): false {
@@ -644,11 +526,12 @@ export class AudioHookSession {
   }
 
   #dropPending(): void {
-    this.#pendingControl = undefined;
-    this.#pendingReconnect = undefined;
-    this.#pendingDisconnect = undefined;
-    this.counts.entitiesRefused += this.#entities.length;
-    this.#entities.length = 0;
+    this.#farewell = undefined;
+    this.counts.entitiesRefused += this.#outbox.clear();
+  }
+
+  #isOpen(): boolean {
+    return this.#state === 'ACTIVE' || this.#state === 'PAUSED';
   }
 
   #enter(state: SessionState, nowUs: number): void {
@@ -661,20 +544,4 @@ export class AudioHookSession {
     this.counts.messagesSent += 1;
     this.#output.send(formatServerMessage(type, this.#id, this.#seq, this.#clientseq, parameters));
   }
-}
-
-function entityText(entity: EventEntity): string {
-  let text: string | undefined;
-  try {
-    text = entity.data === undefined ? undefined : JSON.stringify({ type: entity.type, data: entity.data });
-  } catch {
-    text = undefined;
-  }
-  if (text === undefined || typeof entity.type !== 'string' || Buffer.byteLength(text) > LIMITS.audioHookEntityBytes) {
-    throw new TrunklineError(
-      'CONFIG_INVALID',
-      `An event entity needs a type and JSON data of at most ${LIMITS.audioHookEntityBytes} bytes; send less, or in several entities.`,
-    );
-  }
-  return text;
 }

@@ -54,6 +54,9 @@ export interface HookRun {
 
 const NULL_ID = '00000000-0000-0000-0000-000000000000';
 const SILENT_CLIENT_BYTES = 1 << 20;
+/** Messages of a flood at a time, so that the run's other calls keep theirs. */
+const FLOOD_PER_TICK = 1_000;
+const ONE_BYTE = new Uint8Array(1);
 
 /** One call as Genesys Cloud would make it, over one connection or, when it is rejoined, several. */
 export class AudioHookCall {
@@ -446,12 +449,12 @@ export class AudioHookCall {
     if (mischief === undefined || socket === undefined) return;
     if (mischief === 'tinyFrames') {
       // As fast as the socket takes them; TCP holds this end up when the server does.
-      while (socket.bufferedAmount < SILENT_CLIENT_BYTES / 16) socket.send(new Uint8Array(1));
+      for (let i = 0; i < FLOOD_PER_TICK && socket.bufferedAmount < SILENT_CLIENT_BYTES; i++) socket.send(ONE_BYTE);
       return;
     }
     if (mischief === 'neverRead') {
       socket.pause();
-      for (let i = 0; i < 1000 && socket.bufferedAmount < SILENT_CLIENT_BYTES; i++) this.#say('ping', {});
+      for (let i = 0; i < FLOOD_PER_TICK && socket.bufferedAmount < SILENT_CLIENT_BYTES; i++) this.#say('ping', {});
       return;
     }
     if (this.#mischiefDone) return;

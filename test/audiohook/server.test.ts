@@ -412,6 +412,17 @@ describe('limits', () => {
     expect(errors).toEqual([]);
   });
 
+  it('a client that reads nothing is cut off when too much waits for it', async () => {
+    const { call, server, ended } = await rig({
+      limits: { outboundBytes: 65_536, messagesPerSecond: 1e6, messageBurst: 1e6 },
+    });
+    const { calls } = await call({ seconds: 600, mischief: 'neverRead' });
+    expect(calls[0]?.outcome).toBe('lost');
+    await until(() => ended.length === 1, 'the summary');
+    expect(ended[0]).toMatchObject({ fault: { kind: 'slowReader' } });
+    expect(server.counters().slowReaders).toBe(1);
+  });
+
   it('a listener that throws costs nobody a session', async () => {
     const { call, server } = await rig();
     server.on('sessionOpened', () => {
