@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { messageOf, TrunklineError } from '../core/errors.js';
+import { registerBench } from './bench.js';
 import { registerCalibrate } from './calibrate.js';
 import { registerCapture } from './capture.js';
 import { registerDemo } from './demo.js';
@@ -19,6 +20,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerCalibrate,
   registerRepair,
   registerSettings,
+  registerBench,
 ];
 
 const EXAMPLES = `
