@@ -22,4 +22,6 @@ export const LIMITS = {
   audioHookEntityBytes: 16_384,
   /** Nonces remembered against replay; beyond them signed requests are refused until some have expired. */
   audioHookNonces: 65_536,
+  /** Bytes of audit entries that may wait to be written before entries are dropped. */
+  auditBufferBytes: 4 << 20,
 } as const;

@@ -1,0 +1,194 @@
+import { type Clock, systemClock } from '../core/clock.js';
+import type {
+  Channel,
+  FrameSink,
+  FrameView,
+  MarkedSpan,
+  SilenceEdge,
+  StreamInfo,
+  StreamSummary,
+} from '../core/events.js';
+import { AuditIdentities, type AuditIdentity } from './identity.js';
+import { LineFile } from './line-file.js';
+import { redact } from './redact.js';
+
+export interface AuditOptions {
+  /** Appended to; made, with its folder, when it is not there. */
+  readonly file: string;
+  readonly region: string;
+  /** Interaction ids are replaced by their HMAC under this key. */
+  readonly idKey?: string;
+  /** An entry for each packet instead of one for each span. */
+  readonly perPacket?: boolean;
+  /** Told of the first failed write. */
+  readonly onFault?: (message: string) => void;
+  readonly clock?: Clock;
+}
+
+/** What an event may say beside its action; anything else is never written. Texts are redacted. */
+export interface AuditExtra {
+  readonly channel?: Channel;
+  readonly reason?: string;
+  readonly code?: string | number;
+  readonly attempt?: number;
+  readonly positionMs?: number;
+  readonly packetsReceived?: number;
+  readonly packetsLost?: number;
+}
+
+const EXTRA_FIELDS = ['channel', 'reason', 'code', 'attempt', 'positionMs', 'packetsReceived', 'packetsLost'] as const;
+
+interface AuditedStream {
+  readonly identity: AuditIdentity;
+  /** Of the newest frame, by channel; −1 before the first. */
+  readonly sequenceNumbers: [number, number];
+}
+
+const NOBODY: AuditIdentity = { text: '', privacyCompliant: true };
+
+/**
+ * The audit: one JSON object a line, `timestamp, action, interactionId, sequenceNumber, signalDetected,
+ * privacyCompliant, region` and what AuditExtra allows; what does not apply is null.
+ *
+ * Actions: `stream_opened`, `stream_ended`, whatever is given to event(), and `media_capture` for each span of speech or
+ * silence (`positionMs` says where on the stream's time line it begins), `media_paused` and `media_discarded` for
+ * stretches without audio. With `perPacket` there is one `media_capture` for each packet instead of each span, and one
+ * `media_lost` for each that never came.
+ *
+ * `privacyCompliant` is worked out for each entry: it is true when the interaction is named by its pseudonym, or by an id
+ * that shows no personal data (see AuditIdentities). Free text cannot make it false, for it is redacted before, and
+ * fields not named here, hence audio, tokens and secrets, never come in.
+ */
+export class AuditLog implements FrameSink {
+  readonly #options: AuditOptions;
+  readonly #identities: AuditIdentities;
+  readonly #region: string;
+  readonly #perPacket: boolean;
+  #file: LineFile | undefined;
+  readonly #clock: Clock;
+  readonly #streams = new Map<number, AuditedStream>();
+  #stampMs = -1;
+  #stamp = '';
+
+  constructor(options: AuditOptions) {
+    this.#options = options;
+    this.#identities = new AuditIdentities(options.idKey);
+    this.#region = JSON.stringify(redact(options.region));
+    this.#perPacket = options.perPacket ?? false;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /**
+   * Opens the file; entries before that are not written.
+   * @throws TrunklineError FILE_FAILED when it cannot be opened.
+   */
+  async open(): Promise<void> {
+    this.#file ??= await LineFile.open(this.#options.file, this.#options.onFault ?? (() => {}));
+  }
+
+  /** Entries that found no room, because the disk is slow or full. */
+  get dropped(): number {
+    return this.#file?.dropped ?? 0;
+  }
+
+  get writeErrors(): number {
+    return this.#file?.writeErrors ?? 0;
+  }
+
+  /** An event of a connection or of the process: `connected`, `disconnected`, `subscribed` and the like. */
+  event(action: string, interactionId?: string, extra: AuditExtra = {}): void {
+    const identity = interactionId === undefined ? NOBODY : this.#identities.of(interactionId);
+    this.#write(redact(action), identity, null, null, extra);
+  }
+
+  streamOpened(info: StreamInfo): void {
+    const identity = this.#identities.of(info.interactionId);
+    this.#streams.set(info.stream, { identity, sequenceNumbers: [-1, -1] });
+    this.#write('stream_opened', identity, null, null, {});
+  }
+
+  frame(frame: FrameView): void {
+    const stream = this.#streams.get(frame.info.stream);
+    if (stream === undefined) return;
+    const { channel, sequenceNumber } = frame;
+    const isFirst = stream.sequenceNumbers[channel] < 0;
+    stream.sequenceNumbers[channel] = sequenceNumber;
+    if (this.#perPacket) {
+      const signal = !frame.lost && !frame.isSilent;
+      this.#write(frame.lost ? 'media_lost' : 'media_capture', stream.identity, sequenceNumber, signal, { channel });
+    } else if (isFirst && frame.isSilent) {
+      // A channel begins silent, without an edge. One that begins with speech has its edge right behind this frame.
+      this.#writeSpan('media_capture', stream, frame.info, channel, false, frame.positionSamples);
+    }
+  }
+
+  silenceEdge(edge: SilenceEdge): void {
+    const stream = this.#streams.get(edge.info.stream);
+    if (stream === undefined || this.#perPacket) return;
+    this.#writeSpan('media_capture', stream, edge.info, edge.channel, !edge.silent, edge.positionSamples);
+  }
+
+  markedSpan(span: MarkedSpan): void {
+    const stream = this.#streams.get(span.info.stream);
+    if (stream === undefined) return;
+    this.#writeSpan(`media_${span.state}`, stream, span.info, span.channel, false, span.startSamples);
+  }
+
+  streamEnded(info: StreamInfo, summary: StreamSummary): void {
+    const identity = this.#streams.get(info.stream)?.identity ?? this.#identities.of(info.interactionId);
+    this.#streams.delete(info.stream);
+    const { packetsReceived, packetsLost } = summary;
+    this.#write('stream_ended', identity, null, null, { reason: summary.endReason, packetsReceived, packetsLost });
+  }
+
+  /** Writes what waits and closes the file. */
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  #writeSpan(
+    action: string,
+    stream: AuditedStream,
+    info: StreamInfo,
+    channel: Channel,
+    signalDetected: boolean,
+    positionSamples: number,
+  ): void {
+    const sequenceNumber = stream.sequenceNumbers[channel];
+    const positionMs = Math.round((positionSamples * 1e3) / info.sampleRate);
+    const known = sequenceNumber < 0 ? null : sequenceNumber;
+    this.#write(action, stream.identity, known, signalDetected, { channel, positionMs });
+  }
+
+  // Put together by hand: an object and JSON.stringify cost three times as much, and with perPacket that is each packet.
+  #write(
+    action: string,
+    identity: AuditIdentity,
+    sequenceNumber: number | null,
+    signalDetected: boolean | null,
+    extra: AuditExtra,
+  ): void {
+    if (this.#file === undefined) return;
+    const id = identity === NOBODY ? 'null' : JSON.stringify(identity.text);
+    let line = `{"timestamp":"${this.#now()}","action":${JSON.stringify(action)},"interactionId":${id}`;
+    line += `,"sequenceNumber":${sequenceNumber},"signalDetected":${signalDetected}`;
+    line += `,"privacyCompliant":${identity.privacyCompliant},"region":${this.#region}`;
+    for (const field of EXTRA_FIELDS) {
+      const value: unknown = extra[field];
+      if (typeof value === 'string') line += `,"${field}":${JSON.stringify(redact(value))}`;
+      else if (typeof value === 'number' && Number.isFinite(value)) line += `,"${field}":${value}`;
+    }
+    this.#file.append(`${line}}\n`);
+  }
+
+  #now(): string {
+    const nowMs = Math.floor(this.#clock.wallMs());
+    if (nowMs !== this.#stampMs) {
+      this.#stampMs = nowMs;
+      this.#stamp = new Date(nowMs).toISOString();
+    }
+    return this.#stamp;
+  }
+}

@@ -1,0 +1,37 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { isSensitive } from './redact.js';
+
+/** What stands in the audit for an interaction. */
+export interface AuditIdentity {
+  readonly text: string;
+  readonly privacyCompliant: boolean;
+}
+
+/**
+ * Names interactions in the audit.
+ *
+ * With a key each id is replaced by the first 128 bits of its HMAC-SHA-256 (RFC 2104) in hex: whoever has the key can
+ * find an interaction again, and nobody else can tell what its id was.
+ *
+ * Without a key ids stand as they are, for those of the platform are random UUIDs and tell nothing. An id that looks
+ * like a telephone number, an address or a token does: it is masked, in a way that lasts as long as the process, and the
+ * entry is not privacy compliant, because the same id names the recording's folder.
+ */
+export class AuditIdentities {
+  readonly #key: string | undefined;
+  readonly #maskKey = randomBytes(32);
+
+  constructor(key: string | undefined) {
+    this.#key = key;
+  }
+
+  of(interactionId: string): AuditIdentity {
+    if (this.#key !== undefined) return { text: pseudonym(this.#key, interactionId), privacyCompliant: true };
+    if (!isSensitive(interactionId)) return { text: interactionId, privacyCompliant: true };
+    return { text: `masked-${pseudonym(this.#maskKey, interactionId)}`, privacyCompliant: false };
+  }
+}
+
+function pseudonym(key: string | Buffer, interactionId: string): string {
+  return createHmac('sha256', key).update(interactionId, 'utf8').digest('hex').slice(0, 32);
+}
