@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { StreamFormat } from '../core/codec.js';
+import { addCounts, zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type {
   Channel,
@@ -17,7 +18,6 @@ import { US_PER_MS } from '../core/units.js';
 import { LAYOUT_VERSION } from '../ring/layout.js';
 import { STREAM, StreamTable, WANT } from '../ring/stream-table.js';
 import { AsyncWaiter } from '../ring/waiting.js';
-import { addCounts, zeroCounts } from '../core/counts.js';
 import { JitterBuffer } from '../rtp/jitter-buffer.js';
 import { Timeline } from '../rtp/timeline.js';
 import { workerUrl } from '../worker/location.js';

@@ -3,7 +3,7 @@ import type { SubscribedInteraction } from './wire.js';
 
 export interface FormatPreferences {
   readonly codecPreferences: readonly Codec[];
-  /** What Opus decodes to where the server does not say. */
+  /** What Opus decodes to: its packets do to any rate, whatever the sender's was. */
   readonly opusSampleRate: number;
 }
 
@@ -28,7 +28,7 @@ export function announcedFormat(
       return { codec, clockRate: 8_000, sampleRate: 8_000, channels };
     case 'opus':
       // RFC 7587 section 4.1: the clock is 48 kHz whatever the audio's bandwidth.
-      return { codec, clockRate: 48_000, sampleRate: sampleRate ?? preferences.opusSampleRate, channels };
+      return { codec, clockRate: 48_000, sampleRate: preferences.opusSampleRate, channels };
     case 'l16': {
       const rate = clockRate ?? sampleRate ?? 8_000;
       return { codec, clockRate: rate, sampleRate: rate, channels };

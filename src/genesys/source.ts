@@ -26,7 +26,7 @@ export interface SourceOptions extends EndpointSettings {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly codecPreferences?: readonly Codec[];
-  /** What Opus decodes to where the server does not say; default 48000. */
+  /** What Opus decodes to; default 48000, which keeps all there is. */
   readonly opusSampleRate?: number;
   /** At most 50, which is the default; fewer cost less when one connection is lost. */
   readonly interactionsPerConnection?: number;

@@ -2,12 +2,12 @@ import { EventEmitter } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { AuditLog } from '../audit/audit-log.js';
+import { type AuditExtra, AuditLog } from '../audit/audit-log.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { FrameSink, ReceptionCounts } from '../core/events.js';
 import { Engine } from '../engine/engine.js';
-import { Metrics, type Throughput } from '../metrics/metrics.js';
+import { Metrics, type MetricsContext, type MetricsSnapshot, type Throughput } from '../metrics/metrics.js';
 import { ListenStream } from '../monitor/listen-stream.js';
 import { type MonitorOptions, MonitorStream } from '../monitor/monitor-stream.js';
 import { type RepairReport, repairRecordings } from '../record/repair.js';
@@ -52,7 +52,7 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  protected readonly audit: AuditLog | undefined;
+  #audit: AuditLog | undefined;
   readonly #tally = new Tally();
   readonly #events: EventSink;
   readonly #recorder: NodeRecorder | undefined;
@@ -81,31 +81,29 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
     this.engine.on('failed', (error) => this.emit('failed', error));
     this.engine.on('sinkError', (thrown) => this.report(thrown));
     this.metrics = new Metrics({ clock });
-    this.audit =
-      config.audit === 'off'
-        ? undefined
-        : new AuditLog({
-            file: join(config.out, 'audit.jsonl'),
-            region: config.region,
-            perPacket: config.audit === 'packets',
-            clock,
-            ...(config.auditKey === undefined ? {} : { idKey: config.auditKey }),
-          });
-    // The embedder's listeners come last: by then everything of ours has seen the frame.
     this.engine.addSink(this.#tally);
     this.engine.addSink(this.metrics);
-    if (this.audit !== undefined) this.engine.addSink(this.audit);
     this.#events = new EventSink(this, config.includeSilent);
     this.engine.addSink(this.#events);
     // Node's own events of every emitter, which a map of events cannot name.
-    const self: EventEmitter = this;
+    const self = this as EventEmitter;
     self.on('newListener', () => queueMicrotask(this.#listenersChanged));
     self.on('removeListener', () => queueMicrotask(this.#listenersChanged));
   }
 
   /** Packets and bytes a second and the share of packets lost. */
   getThroughputStats(): Throughput {
-    return this.metrics.throughput(this.clock.nowUs(), this.#tally.total(this.#openCounts()));
+    return this.metrics.throughput(this.clock.nowUs(), this.#counts());
+  }
+
+  /** Everything that is counted, at this moment. */
+  snapshot(): MetricsSnapshot {
+    return this.metrics.snapshot(this.clock.nowUs(), this.#metricsContext());
+  }
+
+  /** The same in one line for people. */
+  metricsLine(): string {
+    return this.metrics.metricsLine(this.clock.nowUs(), this.#metricsContext());
   }
 
   /** NDJSON of every frame with speech; made at the first use. A reader that is slow loses whole frames, counted. */
@@ -137,10 +135,11 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
   }
 
   summary(): NodeSummary {
-    const counts = this.#tally.total(this.#openCounts());
+    const { counts, framesSilent, streamsOpened, deliveredMicros } = this.snapshot();
     const { framesDecoded, decodeErrors } = this.engine.counters();
+    const { p50, p99, p999, max } = deliveredMicros;
     return {
-      streams: counts.streams,
+      streams: streamsOpened,
       packetsReceived: counts.packetsReceived,
       bytesReceived: counts.bytesReceived,
       packetsLost: counts.packetsLost,
@@ -149,9 +148,9 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
       packetsReordered: counts.packetsReordered,
       packetsDropped: counts.packetsDropped,
       framesDecoded,
-      framesSilent: counts.framesSilent,
+      framesSilent,
       decodeErrors,
-      latencyMicros: this.metrics.deliveredLatency(),
+      latencyMicros: { p50, p99, p999, max },
       backend: this.engine.backend,
       out: this.config.out,
     };
@@ -164,19 +163,23 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
 
   /** Makes the output folder, mends what an earlier process left there, and waits for the threads. */
   protected async startSinks(): Promise<RepairReport | undefined> {
-    const { out, record } = this.config;
+    const { out, record, audit } = this.config;
     let repaired: RepairReport | undefined;
-    if (record || this.audit !== undefined) {
+    if (record || audit !== 'off') {
       try {
         await mkdir(out, { recursive: true });
       } catch (error) {
-        throw new TrunklineError('FILE_FAILED', `Cannot make the folder ${out}: ${messageOf(error)}. Set out to another.`, {
-          cause: error,
-        });
+        throw new TrunklineError(
+          'FILE_FAILED',
+          `Cannot make the folder ${out}: ${messageOf(error)}. Set out to another.`,
+          {
+            cause: error,
+          },
+        );
       }
       if (record) repaired = await repairRecordings(out, this.clock);
     }
-    await this.audit?.open();
+    if (audit !== 'off') this.engine.addSink(this.#openAudit());
     await this.engine.ready();
     this.#reports = setInterval(() => this.#lookForReports(), REPORT_MS);
     this.#reports.unref();
@@ -189,7 +192,12 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
     clearInterval(this.#reports);
     this.#lookForReports();
     this.#monitoring?.push(null);
-    await this.audit?.close();
+    await this.#audit?.close();
+  }
+
+  /** An entry in the audit beside those of the streams. */
+  protected auditEvent(action: string, extra: AuditExtra): void {
+    this.#audit?.event(action, undefined, extra);
   }
 
   /** To whoever listens for errors; without a listener an error event would end the process and every call with it. */
@@ -203,10 +211,35 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
     this.engine.refreshWants();
   };
 
+  #openAudit(): AuditLog {
+    const { out, region, audit, auditKey } = this.config;
+    this.#audit = new AuditLog({
+      file: join(out, 'audit.jsonl'),
+      region,
+      perPacket: audit === 'packets',
+      clock: this.clock,
+      onFault: (message) => this.report(new TrunklineError('FILE_FAILED', message)),
+      ...(auditKey === undefined ? {} : { idKey: auditKey }),
+    });
+    return this.#audit;
+  }
+
   #attach<Sink extends FrameSink & Readable>(sink: Sink): Sink {
     this.engine.addSink(sink);
     sink.once('close', () => this.engine.removeSink(sink));
     return sink;
+  }
+
+  #counts(): ReceptionCounts {
+    return this.#tally.total(this.#openCounts());
+  }
+
+  #metricsContext(): MetricsContext {
+    const counts = this.#counts();
+    const { recorderRefused, arenaFull } = this.engine.counters();
+    const monitorDrops = this.#monitoring?.droppedFrames ?? 0;
+    const drops = counts.packetsDropped + recorderRefused + arenaFull + monitorDrops + (this.#audit?.dropped ?? 0);
+    return { counts, drops, backend: this.engine.backend };
   }
 
   *#openCounts(): Iterable<ReceptionCounts> {

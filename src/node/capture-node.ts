@@ -37,10 +37,10 @@ export class CaptureNode extends AudioNode {
       clientSecret,
       region,
       codecPreferences: codecs,
+      opusSampleRate,
       clock,
       ...(apiUrl === undefined ? {} : { apiUrl }),
       ...(mediaUrl === undefined ? {} : { mediaUrl }),
-      ...(opusSampleRate === undefined ? {} : { opusSampleRate }),
     });
     this.#forwardEvents();
   }
@@ -102,17 +102,17 @@ export class CaptureNode extends AudioNode {
     source.on('idle', () => {
       this.#idle = true;
     });
-    source.on('connected', ({ connection, again }) => {
-      this.audit?.event(again ? 'reconnected' : 'connected', undefined, { connection });
+    source.on('connected', ({ again }) => {
+      this.auditEvent(again ? 'reconnected' : 'connected', {});
       this.emit('connected');
     });
-    source.on('disconnected', ({ connection, code, reason }) => {
-      this.audit?.event('disconnected', undefined, { connection, code });
+    source.on('disconnected', ({ code, reason }) => {
+      this.auditEvent('disconnected', { code, reason });
       this.emit('disconnected', { code, reason });
     });
     source.on('heartbeat', () => this.emit('heartbeat'));
-    source.on('maxReconnectReached', ({ connection, attempts }) => {
-      this.audit?.event('max_reconnect_reached', undefined, { connection, attempts });
+    source.on('maxReconnectReached', ({ attempts }) => {
+      this.auditEvent('max_reconnect_reached', { attempt: attempts });
       this.emit('maxReconnectReached');
     });
     source.on('interactionEnded', (ended) => this.emit('interactionEnded', ended));

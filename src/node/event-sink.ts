@@ -1,7 +1,16 @@
 import { Buffer } from 'node:buffer';
 import type { EventEmitter } from 'node:events';
-import type { Channel, EndReason, FrameSink, FrameView, PcmWish, SilenceEdge, StreamInfo, StreamSummary } from '../core/events.js';
 import type { TrunklineError } from '../core/errors.js';
+import type {
+  Channel,
+  EndReason,
+  FrameSink,
+  FrameView,
+  PcmWish,
+  SilenceEdge,
+  StreamInfo,
+  StreamSummary,
+} from '../core/events.js';
 
 /** One frame of decoded audio, to keep. */
 export interface MediaChunk {
@@ -48,9 +57,7 @@ export interface CaptureNodeEvents {
   streamOpened: [info: StreamInfo];
   streamEnded: [info: StreamInfo, summary: StreamSummary];
   /** An interaction is no longer captured, whether or not a stream of it was opened. */
-  interactionEnded: [
-    event: { readonly interactionId: string; readonly reason: EndReason; readonly detail: string },
-  ];
+  interactionEnded: [event: { readonly interactionId: string; readonly reason: EndReason; readonly detail: string }];
   /** A channel fell silent or spoke up. */
   silence: [edge: SilenceEdge];
   /** A worker thread died and was replaced. */

@@ -92,7 +92,8 @@ function encode(pcm: Int16Array, { codec, sampleRate, dtx }: Coding): string[] {
     const encodeFrame = { pcmu: encodePcmu, pcma: encodePcma, l16: encodeL16 }[codec];
     return frames.map((frame) => toBase64(encodeFrame(frame)));
   }
-  const encoder = new OpusEncoder({ sampleRate, dtx });
+  // A fast search: whoever starts the demo hears speech seconds sooner.
+  const encoder = new OpusEncoder({ sampleRate, dtx, complexity: 1 });
   try {
     return frames.map((frame) => toBase64(encoder.encode(frame)));
   } finally {

@@ -1,0 +1,83 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { CaptureNode } from '../../src/node/capture-node.js';
+import { sessionSchema } from '../../src/record/session.js';
+import { startSimulator } from '../../src/simulator/simulator.js';
+
+const TRACES = fileURLToPath(new URL('../../../shared/corpora/rtp/', import.meta.url));
+const SHORT = ['pcmu-milliwatt.jsonl', 'pcma-30ms.jsonl'];
+const here = existsSync(TRACES);
+// The long ones take over a minute of real time each, all at once: that is for CI.
+const files = !here ? [] : process.env['TRUNKLINE_E2E'] === 'full' ? readdirSync(TRACES) : SHORT;
+
+interface TracePacket {
+  readonly arrivalUs: number;
+  readonly seq: number;
+  readonly payload: string;
+}
+
+/** What a trace implies, counted in the plainest way: numbers unwrapped to the nearest, then a set of them. */
+function implied(packets: readonly TracePacket[]) {
+  const seen = new Set<number>();
+  let highest = Number.NEGATIVE_INFINITY;
+  let first = Number.POSITIVE_INFINITY;
+  let reordered = 0;
+  let duplicate = 0;
+  let bytes = 0;
+  for (const { seq, payload } of packets) {
+    const near = Number.isFinite(highest) ? highest : seq;
+    const unwrapped = near + ((((seq - near) % 65536) + 65536 + 32768) % 65536) - 32768;
+    if (seen.has(unwrapped)) {
+      duplicate++;
+      continue;
+    }
+    seen.add(unwrapped);
+    bytes += Buffer.from(payload, 'base64').length;
+    if (unwrapped < highest) reordered++;
+    highest = Math.max(highest, unwrapped);
+    first = Math.min(first, unwrapped);
+  }
+  return {
+    packetsReceived: seen.size,
+    bytesReceived: bytes,
+    packetsLost: highest - first + 1 - seen.size,
+    packetsDuplicate: duplicate,
+    packetsReordered: reordered,
+  };
+}
+
+describe('a trace replayed through the socket', () => {
+  it.skipIf(here)('is skipped: ../shared/corpora is not on this machine', () => {});
+
+  it.concurrent.each(files)('gives the counts that %s implies', async (file) => {
+    const lines = readFileSync(join(TRACES, file), 'utf8').trimEnd().split('\n');
+    const packets = lines.slice(1).map((line) => JSON.parse(line) as TracePacket);
+    const out = mkdtempSync(join(tmpdir(), 'trunkline-trace-'));
+    const simulator = await startSimulator({ trace: join(TRACES, file), interactions: 2 });
+    const node = new CaptureNode({
+      apiUrl: simulator.apiUrl,
+      mediaUrl: simulator.mediaUrl,
+      clientId: 'test',
+      clientSecret: 'test',
+      interactions: [...simulator.interactionIds],
+      out,
+      maxStreams: 16,
+    });
+    try {
+      await node.start();
+      await node.untilIdle();
+      await node.stop();
+      for (const id of simulator.interactionIds) {
+        const session = sessionSchema.parse(JSON.parse(readFileSync(join(out, id, 'session.json'), 'utf8')));
+        expect(session, file).toMatchObject({ ...implied(packets), decodeErrors: 0 });
+      }
+    } finally {
+      await node.stop();
+      await simulator.close();
+      rmSync(out, { recursive: true, force: true });
+    }
+  }, 150_000);
+});
