@@ -4,13 +4,8 @@ import { messageOf } from '../core/errors.js';
 import type { EndReason } from '../core/events.js';
 import { US_PER_SECOND } from '../core/units.js';
 import type { MediaChannel } from './media.js';
-import {
-  AudioHookSession,
-  type OpenRequest,
-  type SessionFault,
-  type SessionOutput,
-  type SessionTiming,
-} from './session.js';
+import { AudioHookSession } from './session.js';
+import type { OpenRequest, SessionFault, SessionOutput, SessionTiming } from './session-contract.js';
 import type { SessionCounts } from './session-counts.js';
 import { type AudioHookSource, type AudioHookStream, openFailure } from './source.js';
 import { TokenBucket } from './token-bucket.js';

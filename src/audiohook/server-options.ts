@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import type { OpenRequest, SessionTiming } from './session.js';
+import type { OpenRequest, SessionTiming } from './session-contract.js';
 import type { AudioHookKey } from './signature.js';
 
 export interface AudioHookLimits {

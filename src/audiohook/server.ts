@@ -16,7 +16,7 @@ import {
 } from './connection.js';
 import type { AudioHookCounters, AudioHookServerEvents, RejectionReason } from './server-events.js';
 import { AUDIOHOOK_LIMITS, type AudioHookLimits, type AudioHookServerOptions } from './server-options.js';
-import { type OpenRequest, SESSION_TIMING, type SessionTiming } from './session.js';
+import { type OpenRequest, SESSION_TIMING, type SessionTiming } from './session-contract.js';
 import { newSessionCounts, type SessionCounts } from './session-counts.js';
 import { Authenticator } from './signature.js';
 import { AudioHookSource } from './source.js';

@@ -1,11 +1,19 @@
 import type { EndReason } from '../core/events.js';
-import { US_PER_SECOND } from '../core/units.js';
 import { durationSamples, durationSeconds, formatDuration } from './duration.js';
 import { type SelectedMedia, selectMedia } from './media.js';
 import { entityText, Outbox } from './outbox.js';
+import {
+  type AcceptOptions,
+  type OpenRequest,
+  SESSION_TIMING,
+  type SessionFault,
+  type SessionIdentity,
+  type SessionOutput,
+  type SessionTiming,
+} from './session-contract.js';
 import { newSessionCounts, type SessionCounts } from './session-counts.js';
 import { type Arrival, SESSION_TABLE, type SessionState } from './session-table.js';
-import { TimeLine, type TimeLineOutput, type TimeLineVerdict } from './time-line.js';
+import { TimeLine, type TimeLineVerdict } from './time-line.js';
 import {
   type ClientMessage,
   type CloseReason,
@@ -19,74 +27,6 @@ import {
   type ServerParameters,
 } from './wire.js';
 
-/** What an `open` asks for. No phone numbers: nothing downstream has a use for them. */
-export interface OpenRequest {
-  readonly organizationId: string;
-  readonly conversationId: string;
-  readonly participantId: string;
-  readonly language: string | undefined;
-  readonly media: SelectedMedia | undefined;
-  /** A connection probe: null UUIDs as conversation and participant. Answered like a call, recorded never. */
-  readonly probe: boolean;
-  readonly continuedSessions: NonNullable<OpenParameters['continuedSessions']>;
-  /** Where the client's own time line stands, in samples; above zero when it carries on an earlier session. */
-  readonly positionSamples: number;
-}
-
-export interface AcceptOptions {
-  /** Begin with our own pause on. */
-  readonly startPaused?: boolean;
-  /** Ask the client to throw away what comes before this place. */
-  readonly discardToSamples?: number;
-  /** Named in `opened` when the client asks for them. */
-  readonly supportedLanguages?: readonly string[];
-  /** Where on the stream's time line this session begins: after what an earlier session brought. */
-  readonly baseSamples?: number;
-}
-
-/** What comes out of a session, in order, while one of its methods runs. */
-export interface SessionOutput extends TimeLineOutput {
-  send(text: string): void;
-  /** `open` arrived: call accept() or refuse() before returning; nothing may be awaited. */
-  openRequested(request: OpenRequest): void;
-  /** The client paused or resumed. */
-  pauseChanged(paused: boolean): void;
-  /** `close` arrived: end the stream, then call finished(), which answers `closed`. */
-  finishRequested(): void;
-  /** The client broke the protocol or a time limit; `info` is what it was told. */
-  faulted(kind: SessionFault, info: string): void;
-  /** The client has had its chance to close the connection first. */
-  hangUp(): void;
-}
-
-export type SessionFault = 'protocol' | 'timeout' | 'unauthorized' | 'refused' | 'limit';
-
-export interface SessionTiming {
-  /** From the connection to `open`. */
-  readonly openWaitUs: number;
-  /** From `opened`, or a `ping`, to the next `ping`. */
-  readonly pingWaitUs: number;
-  /** From `disconnect` to `close`. */
-  readonly closeWaitUs: number;
-  /** From `close` to `closed`, whether or not the stream has been finished. */
-  readonly finishWaitUs: number;
-  /** From `closed` to the end of the connection. */
-  readonly partingWaitUs: number;
-  /** Unsolicited messages; Genesys drops the connector that sends more than 5 to 10 a second. */
-  readonly messagesPerSecond: number;
-  readonly messageBurst: number;
-}
-
-export const SESSION_TIMING: SessionTiming = {
-  openWaitUs: 10 * US_PER_SECOND,
-  pingWaitUs: 30 * US_PER_SECOND,
-  closeWaitUs: 5 * US_PER_SECOND,
-  finishWaitUs: 4 * US_PER_SECOND,
-  partingWaitUs: 5 * US_PER_SECOND,
-  messagesPerSecond: 4,
-  messageBurst: 4,
-};
-
 interface Stretch {
   readonly start: string;
   readonly discarded: string;
@@ -98,12 +38,6 @@ const END_REASON: Readonly<Record<CloseReason, EndReason>> = {
   error: 'error',
   reconnect: 'interrupted',
 };
-
-export interface SessionIdentity {
-  readonly sessionId: string;
-  /** Of the request that was authenticated; `open` must name the same one. */
-  readonly organizationId: string;
-}
 
 /**
  * One AudioHook session, server side, without I/O or clock. Whatever arrives, nothing throws, every request gets one

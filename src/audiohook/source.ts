@@ -3,7 +3,7 @@ import type { EndReason } from '../core/events.js';
 import type { StreamIngest } from '../engine/ingest.js';
 import { channelMap, type SelectedMedia, streamFormat } from './media.js';
 import { Packetiser } from './packetiser.js';
-import type { OpenRequest } from './session.js';
+import type { OpenRequest } from './session-contract.js';
 
 /** One interaction's stream in the engine, fed by one session at a time. */
 export class AudioHookStream {

@@ -1,6 +1,12 @@
 import { formatDuration } from '../../src/audiohook/duration.js';
-import type { OpenRequest, SessionOutput, SessionTiming } from '../../src/audiohook/session.js';
-import { type AcceptOptions, AudioHookSession, SESSION_TIMING } from '../../src/audiohook/session.js';
+import { AudioHookSession } from '../../src/audiohook/session.js';
+import {
+  type AcceptOptions,
+  type OpenRequest,
+  SESSION_TIMING,
+  type SessionOutput,
+  type SessionTiming,
+} from '../../src/audiohook/session-contract.js';
 
 export const SESSION_ID = '30b0e395-84d3-4570-ac13-9a62d8f514c0';
 export const ORGANIZATION_ID = 'd7934305-0972-4844-938e-9060eef73d05';

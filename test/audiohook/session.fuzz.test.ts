@@ -31,6 +31,9 @@ const parameters: Record<string, fc.Arbitrary<unknown>> = {
   close: fc.record({ reason: fc.oneof(fc.constantFrom('end', 'error', 'disconnect', 'reconnect'), junk) }),
 };
 
+// The seed of a failure is in its message.
+const RUNS = Number(process.env['TRUNKLINE_FUZZ_RUNS'] ?? 2000);
+
 type Step =
   | { do: 'say'; type: string; parameters: unknown; envelope: object }
   | { do: 'cut'; type: string; at: number }
@@ -162,7 +165,7 @@ it('whatever a client does: no exception, one answer a request, every number in 
         expectTimeLine(peer);
       },
     ),
-    { numRuns: 3000 },
+    { numRuns: RUNS },
   );
 });
 
