@@ -144,6 +144,18 @@ describe('release', () => {
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 0, packetsLost: 0, jitterUs: 0 });
   });
 
+  it('keeps due times right when what was held before has been flushed', () => {
+    const { buffer, out } = openBuffer({ packets: 4 });
+    buffer.openLane(1, 8000);
+    for (const a of plain(3)) buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+    buffer.flushLane(0, 60_000, out);
+    for (const a of plain(4, { arrivalUs: 70_000 })) {
+      buffer.insert(1, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+    }
+    expect(buffer.nextDueUs()).toBe(120_000);
+    expect(buffer.advance(120_000, out)).toBe(1);
+  });
+
   it('keeps lanes apart', () => {
     const { buffer, out } = openBuffer();
     buffer.openLane(1, 8000);

@@ -23,7 +23,7 @@ const fate = fc.record({
 
 const book: fc.Arbitrary<Book> = fc
   .record({
-    fates: fc.array(fate, { minLength: 1, maxLength: 120 }),
+    fates: fc.array(fate, { minLength: 1, maxLength: 120, size: 'max' }),
     numbering: fc.constantFrom(
       { first: 0, modulus: 2 ** 16 },
       { first: 30_000, modulus: 2 ** 16 },
@@ -203,7 +203,7 @@ describe('any two numberings, one after the other', () => {
       act: fc.constantFrom('insert', 'insert', 'insert', 'insert', 'interrupt', 'flush', 'reopen'),
     });
     fc.assert(
-      fc.property(fc.array(anything, { maxLength: 200 }), (acts) => {
+      fc.property(fc.array(anything, { maxLength: 200, size: 'max' }), (acts) => {
         const buffer = new JitterBuffer({ lanes: 3, packets: 16, holdUs: 50_000, wideHoldUs: 100_000 });
         for (const lane of [0, 1, 2]) buffer.openLane(lane, 8000);
         const out = new Listener();

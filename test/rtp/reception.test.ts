@@ -40,6 +40,8 @@ describe('interarrival jitter (RFC 3550 A.8)', () => {
     expect(countsOf([...plain(50), ...restarted]).jitterUs).toBe(0);
     const reset = plain(50, { sequence: 50, timestamp: 3e9, arrivalUs: 1_000_000, payload: 900 });
     expect(countsOf([...plain(50), ...reset]).jitterUs).toBe(0);
+    const nearby = plain(50, { sequence: 40_000, timestamp: 32_000, arrivalUs: 1_000_000, payload: 900 });
+    expect(countsOf([...plain(50), ...nearby]).jitterUs).toBe(0);
   });
 });
 

@@ -19,7 +19,8 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
   for (const [what, sequence, timestamp] of [
     ['to 0', 0, 0],
     ['to a random number', 31_234, 3_000_000_000],
-    ['a little backwards, on another clock', 1180, 3_000_000_000],
+    ['backwards, on another clock', 1180, 3_000_000_000],
+    ['backwards by less than a misorder may be, on another clock', 1250, 3_000_000_000],
     ['just beyond the dropout limit', 1300 + 3000, 77],
   ] as const) {
     it(`${what}: the first packet of the two that show it is not lost`, () => {
@@ -61,6 +62,21 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
     expect(out.packets.slice(50).map((p) => p.sequence)).toEqual(Array.from({ length: 20 }, (_, i) => 40_000 + i));
     expect(out.packets[50]?.flags).toBe(DISCONTINUITY);
     expect(counts).toMatchObject({ packetsReceived: 70, packetsLost: 0, packetsReordered: 2 });
+  });
+
+  it('leaves the new numbering its own late and early', () => {
+    const old = plain(30, { sequence: 1000 });
+    const [p0, p1, p2, p3] = plain(4, {
+      sequence: 5,
+      timestamp: 9e8,
+      arrivalUs: endUs(30),
+      payload: 9000,
+    }) as Arrival[];
+    // The fourth overtakes the third, which comes when the last of the old numbering has just gone.
+    const restarted = [p0, p1, { ...p3, arrivalUs: endUs(30) + 25_000 }, { ...p2, arrivalUs: endUs(30) + 40_000 }];
+    const { out, counts } = run([...old, ...(restarted as Arrival[])]);
+    expect(out.packets.slice(30).map((p) => p.sequence)).toEqual([5, 6, 7, 8]);
+    expect(counts).toMatchObject({ packetsReceived: 34, packetsLate: 0, packetsLost: 0, packetsReordered: 1 });
   });
 
   it('is found across a wrap of its first two numbers', () => {
@@ -181,6 +197,15 @@ describe('interrupted', () => {
       expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: 0, packetsDuplicate: 0, packetsLate: 0 });
     });
   }
+
+  it('lets go the payload of what was on probation', () => {
+    const { buffer } = run(plain(150));
+    expect(buffer.insert(0, 0, 0, 3_000_000, 0, 9000, 160)).toBe(PROBATION);
+    expect(buffer.oldestPayloadOffset()).toBe(9000);
+    buffer.interrupted(0);
+    expect(buffer.oldestPayloadOffset()).toBe(-1);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 150, packetsDuplicate: 1 });
+  });
 
   it('means nothing to a lane that has not begun', () => {
     const buffer = new JitterBuffer({ lanes: 1, packets: 64, holdUs: 0, wideHoldUs: 0 });

@@ -84,7 +84,7 @@ describe('Unwrapper', () => {
       start: fc.oneof(fc.nat(70_000), fc.integer({ min: 65_400, max: 65_600 }), fc.nat(1000)),
       // A walk of 32-bit numbers that wraps begins near the top; one that never wraps goes beyond it.
       high: fc.boolean(),
-      steps: fc.array(fc.integer({ min: -60, max: 120 }), { maxLength: 400 }),
+      steps: fc.array(fc.integer({ min: -60, max: 120 }), { maxLength: 400, size: 'max' }),
     });
     fc.assert(
       fc.property(walk, ({ modulus, start, high, steps }) => {

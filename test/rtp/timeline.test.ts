@@ -137,7 +137,7 @@ describe('whatever comes', () => {
       lostTicks: fc.constantFrom(0, 0, 0, 160, 4800),
     });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 100, size: 'max' }), (steps) => {
         const timeline = openTimeline();
         const floor = [0, 0];
         const timestamp = [1000, 5000];
