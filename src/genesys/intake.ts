@@ -62,12 +62,10 @@ export class PacketIntake {
     this.#exact(message, roster);
   }
 
-  /** Hands over what has been pushed in this turn; call it before anything that must come after those packets. */
-  flush = (): void => {
-    if (!this.#turnOpen) return;
-    this.#turnOpen = false;
+  /** Hands over what has been pushed; call it before anything that must come after those packets. */
+  flush(): void {
     if (this.#batch.count > 0) this.#ingest.submit();
-  };
+  }
 
   #exact(message: Buffer, roster: Roster): void {
     const read = this.#reader.readExact(message, roster);
@@ -94,7 +92,6 @@ export class PacketIntake {
     const batch = this.#batch;
     const room = base64Room(reader.payloadLength);
     if (room > LIMITS.maxPayloadBytes) return false;
-    // A host whose handler stopped the source in mid-turn has flushed; the turn then begins anew.
     if (!this.#turnOpen) this.#openTurn();
     const at = batch.claim(room);
     if (at < 0) {
@@ -123,6 +120,11 @@ export class PacketIntake {
   #openTurn(): void {
     this.#turnOpen = true;
     this.#arrivalUs = this.#clock.nowUs();
-    queueMicrotask(this.flush);
+    queueMicrotask(this.#closeTurn);
   }
+
+  readonly #closeTurn = (): void => {
+    this.#turnOpen = false;
+    this.flush();
+  };
 }

@@ -44,7 +44,8 @@ export class TokenBucket {
 
   async #takeInTurn(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
-    while (!this.tryTake()) await this.#sleep((1 - this.#tokens) / this.#perUs, signal);
+    // A whole microsecond at least: a clock cannot be moved by less than its rounding.
+    while (!this.tryTake()) await this.#sleep(Math.ceil((1 - this.#tokens) / this.#perUs), signal);
   }
 
   #fill(): void {
