@@ -155,6 +155,7 @@ it('whatever a client does: no exception, one answer a request, every number in 
           expect(sent.filter((message) => message.type === once).length).toBeLessThanOrEqual(1);
         }
         const kinds = sent.map((message) => message.type);
+        expect(peer.of('finish').length).toBeLessThanOrEqual(1);
         if (kinds.includes('closed')) expect(kinds.at(-1)).toBe('closed');
         const opened = kinds.indexOf('opened');
         const firstPong = kinds.indexOf('pong', opened);
