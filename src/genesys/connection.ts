@@ -2,6 +2,7 @@ import { messageOf, TrunklineError } from '../core/errors.js';
 import type { EndReason } from '../core/events.js';
 import { US_PER_SECOND } from '../core/units.js';
 import type { Availability } from './conversations.js';
+import { Interests } from './interests.js';
 import { backoffUs, MEDIA_RETRY, type Random, RETRY, type RetryPolicy } from './retry.js';
 import { buildSubscription, buildUnsubscribe, type ControlMessage, type SubscriptionOptions } from './wire.js';
 
@@ -59,17 +60,6 @@ export type ConnectionOutput =
   | { readonly kind: 'left'; readonly interactionId: string; readonly reason: EndReason; readonly detail: string }
   | { readonly kind: 'closed' };
 
-interface Interest {
-  /** `unavailable`: until `dueUs`, then `asking`; `leaving`: until the server confirms it or `dueUs`. */
-  phase: 'wanted' | 'unavailable' | 'asking' | 'leaving';
-  dueUs: number;
-  /** Subscriptions in vain since media last flowed. */
-  refusals: number;
-  /** Media has come since the connection was made. */
-  flowing: boolean;
-  leaveReason: EndReason;
-}
-
 const NEVER = Number.POSITIVE_INFINITY;
 /** RFC 6455 section 7.4.1. */
 const NORMAL_CLOSURE = 1000;
@@ -82,10 +72,9 @@ const NORMAL_CLOSURE = 1000;
 export class Connection {
   readonly #settings: ConnectionSettings;
   readonly #retry: RetryPolicy;
-  readonly #mediaRetry: RetryPolicy;
   readonly #pingUs: number;
   readonly #partingUs: number;
-  readonly #interests = new Map<string, Interest>();
+  readonly #interests: Interests;
   readonly #outputs: ConnectionOutput[] = [];
   #state: ConnectionState = 'idle';
   /** Of the state as a whole: end of the handshake, next attempt, next ping, patience with a close. */
@@ -98,6 +87,10 @@ export class Connection {
   #tokenRefused = false;
   /** A renewal has already been tried since media last flowed. */
   #renewed = false;
+  /** The next attempt fetches a new token. */
+  #renewNext = false;
+  /** The socket that is closing had been open. */
+  #opened = false;
   /** Our own reason for ending the socket, which its close code does not show. */
   #verdict: string | undefined;
   #lastError = '';
@@ -105,7 +98,9 @@ export class Connection {
   constructor(settings: ConnectionSettings) {
     this.#settings = settings;
     this.#retry = settings.retry ?? RETRY;
-    this.#mediaRetry = settings.mediaRetry ?? MEDIA_RETRY;
+    this.#interests = new Interests(settings.mediaRetry ?? MEDIA_RETRY, settings.random, (output) =>
+      this.#outputs.push(output),
+    );
     this.#pingUs = settings.pingUs ?? 30 * US_PER_SECOND;
     this.#partingUs = settings.partingUs ?? US_PER_SECOND;
   }
@@ -121,7 +116,7 @@ export class Connection {
 
   /** Unsubscribed from, but still there until the server confirms it. */
   isLeaving(interactionId: string): boolean {
-    return this.#interests.get(interactionId)?.phase === 'leaving';
+    return this.#interests.isLeaving(interactionId);
   }
 
   get attempts(): number {
@@ -139,9 +134,7 @@ export class Connection {
 
   /** When `tick` must be called next; infinity for never. */
   get deadlineUs(): number {
-    let dueUs = this.#dueUs;
-    for (const interest of this.#interests.values()) dueUs = Math.min(dueUs, interest.dueUs);
-    return dueUs;
+    return Math.min(this.#dueUs, this.#interests.deadlineUs);
   }
 
   // What the owner wants
@@ -149,38 +142,23 @@ export class Connection {
   /** Adds an interaction, and connects if that has not been done. */
   subscribe(interactionId: string): void {
     if (this.#stopping || this.#interests.has(interactionId)) return;
-    this.#interests.set(interactionId, {
-      phase: 'wanted',
-      dueUs: NEVER,
-      refusals: 0,
-      flowing: false,
-      leaveReason: 'ended',
-    });
+    this.#interests.add(interactionId);
     if (this.#state === 'idle') this.#connect(false);
     else if (this.#state === 'open') this.#send(buildSubscription([interactionId], this.#settings));
   }
 
   /** Takes interactions away; each is `left` once the server has confirmed it, or after a second. */
   unsubscribe(interactionIds: readonly string[], nowUs: number, reason: EndReason = 'unsubscribed'): void {
-    const confirmed: string[] = [];
-    for (const id of interactionIds) {
-      const interest = this.#interests.get(id);
-      if (interest === undefined || interest.phase === 'leaving') continue;
-      interest.leaveReason = reason;
-      if (this.#state === 'open' && interest.phase === 'wanted') {
-        interest.phase = 'leaving';
-        interest.dueUs = nowUs + this.#partingUs;
-        confirmed.push(id);
-      } else this.#leave(id, reason, '');
-    }
-    if (confirmed.length > 0) this.#send(buildUnsubscribe(confirmed));
+    const confirmByUs = this.#state === 'open' ? nowUs + this.#partingUs : undefined;
+    const unconfirmed = this.#interests.release(interactionIds, reason, confirmByUs);
+    if (unconfirmed.length > 0) this.#send(buildUnsubscribe(unconfirmed));
     this.#closeWhenEmpty(nowUs);
   }
 
   /** Unsubscribes from everything, then closes. `closed` comes out in the end. */
   stop(nowUs: number): void {
     if (this.#stopping) return;
-    this.unsubscribe([...this.#interests.keys()], nowUs, 'stopped');
+    this.unsubscribe(this.#interests.ids(), nowUs, 'stopped');
     if (this.#stopping) return;
     this.#stopping = true;
     if (this.#state === 'dialing') this.#drop(undefined);
@@ -216,11 +194,7 @@ export class Connection {
     this.#dueUs = nowUs + this.#pingUs;
     this.#outputs.push({ kind: 'connected', again: this.#wasConnected });
     this.#wasConnected = true;
-    const wanted: string[] = [];
-    for (const [id, interest] of this.#interests) {
-      interest.flowing = false;
-      if (interest.phase === 'wanted') wanted.push(id);
-    }
+    const wanted = this.#interests.connected();
     if (wanted.length > 0) this.#send(buildSubscription(wanted, this.#settings));
     this.#closeWhenEmpty(nowUs);
   }
@@ -235,13 +209,7 @@ export class Connection {
   mediaFlows(interactionId: string): void {
     this.#attempts = 0;
     this.#renewed = false;
-    const interest = this.#interests.get(interactionId);
-    if (interest === undefined) return;
-    interest.flowing = true;
-    interest.refusals = 0;
-    if (interest.phase === 'leaving') return;
-    interest.phase = 'wanted';
-    interest.dueUs = NEVER;
+    this.#interests.mediaFlows(interactionId);
   }
 
   control(message: ControlMessage, nowUs: number): void {
@@ -250,7 +218,8 @@ export class Connection {
       case 'subscribed':
         return;
       case 'ended':
-        this.#serverEnded(message.interactionId, message.reason, nowUs);
+        this.#interests.ended(message.interactionId, 'ended', message.reason);
+        this.#closeWhenEmpty(nowUs);
         return;
       case 'error':
         this.#serverError(message, nowUs);
@@ -259,16 +228,9 @@ export class Connection {
 
   /** The answer to `ask`; `unknown` when REST could not tell. */
   available(interactionId: string, answer: Availability | 'unknown', nowUs: number): void {
-    const interest = this.#interests.get(interactionId);
-    if (interest?.phase !== 'asking') return;
-    if (answer === 'notFound' || answer === 'expired') {
-      const why = answer === 'expired' ? 'media availability window expired' : 'interaction not found or ended';
-      this.#leave(interactionId, 'mediaNotAvailable', why);
-      this.#closeWhenEmpty(nowUs);
-      return;
-    }
-    interest.phase = 'wanted';
-    if (this.#state === 'open') this.#send(buildSubscription([interactionId], this.#settings));
+    const again = this.#interests.answered(interactionId, answer);
+    if (again && this.#state === 'open') this.#send(buildSubscription([interactionId], this.#settings));
+    this.#closeWhenEmpty(nowUs);
   }
 
   /** The socket is gone, or never came to be; then `failure` says why. */
@@ -285,10 +247,7 @@ export class Connection {
       this.#outputs.push({ kind: 'disconnected', code, reason: verdict ?? reason });
       this.#lastError = verdict ?? `closed with ${code}${reason === '' ? '' : ` (${reason})`}`;
     }
-    // Nobody is left to confirm.
-    for (const [id, interest] of this.#interests) {
-      if (interest.phase === 'leaving') this.#leave(id, interest.leaveReason, '');
-    }
+    this.#interests.disconnected();
     if (this.#stopping || this.#interests.size === 0) {
       this.#end();
       return;
@@ -303,7 +262,8 @@ export class Connection {
   }
 
   tick(nowUs: number): void {
-    this.#tickInterests(nowUs);
+    this.#interests.tick(nowUs);
+    this.#closeWhenEmpty(nowUs);
     if (nowUs < this.#dueUs) return;
     switch (this.#state) {
       case 'waiting':
@@ -331,31 +291,6 @@ export class Connection {
     }
   }
 
-  /** The next attempt fetches a new token. */
-  #renewNext = false;
-  /** The socket that is closing had been open. */
-  #opened = false;
-
-  #tickInterests(nowUs: number): void {
-    for (const [id, interest] of this.#interests) {
-      if (nowUs < interest.dueUs) continue;
-      interest.dueUs = NEVER;
-      if (interest.phase === 'leaving') this.#leave(id, interest.leaveReason, '');
-      else if (interest.phase === 'unavailable') {
-        interest.phase = 'asking';
-        this.#outputs.push({ kind: 'ask', interactionId: id });
-      }
-    }
-    this.#closeWhenEmpty(nowUs);
-  }
-
-  #serverEnded(interactionId: string, reason: string, nowUs: number): void {
-    const interest = this.#interests.get(interactionId);
-    if (interest === undefined) return;
-    this.#leave(interactionId, interest.phase === 'leaving' ? interest.leaveReason : 'ended', reason);
-    this.#closeWhenEmpty(nowUs);
-  }
-
   #serverError(error: Extract<ControlMessage, { kind: 'error' }>, nowUs: number): void {
     if (error.status === 401) {
       this.#tokenRefused = true;
@@ -363,51 +298,20 @@ export class Connection {
       this.#drop('the token was refused');
       return;
     }
-    if (error.code === 'mediaNotAvailable') {
-      if (error.interactionId !== undefined) this.#mediaNotAvailable(error.interactionId, nowUs);
-      else {
-        // Said of no interaction in particular, it can only mean those that have nothing yet.
-        for (const [id, interest] of this.#interests) if (!interest.flowing) this.#mediaNotAvailable(id, nowUs);
-      }
-      return;
-    }
-    const text = `The media server reports ${error.status} ${error.code} ${error.message}`.trimEnd();
-    const id = error.interactionId;
-    const interest = id === undefined ? undefined : this.#interests.get(id);
-    if (id !== undefined && interest?.phase === 'leaving') {
-      // Not subscribed, says the server, which is what was wanted.
-      this.#leave(id, interest.leaveReason, error.code);
-      this.#closeWhenEmpty(nowUs);
-      return;
-    }
-    this.#lastError = text;
-    this.#outputs.push({ kind: 'error', error: new TrunklineError('PROTOCOL_ERROR', `${text}.`) });
-    if (id === undefined || interest === undefined || interest.flowing) return;
-    if (error.status === 404 || error.status === 429 || error.status >= 500) this.#mediaNotAvailable(id, nowUs);
+    const { status, code, interactionId: id, message } = error;
+    if (code === 'mediaNotAvailable') this.#interests.mediaNotAvailable(id, nowUs);
+    // Not subscribed, says the server, which is what was wanted.
+    else if (id !== undefined && this.#interests.isLeaving(id)) this.#interests.ended(id, 'unsubscribed', code);
     else {
-      this.#leave(id, 'error', text);
-      this.#closeWhenEmpty(nowUs);
+      const text = `The media server reports ${status} ${code} ${message}`.trimEnd();
+      this.#lastError = text;
+      this.#outputs.push({ kind: 'error', error: new TrunklineError('PROTOCOL_ERROR', `${text}.`) });
+      if (id !== undefined && !this.#interests.flows(id)) {
+        if (status === 404 || status === 429 || status >= 500) this.#interests.mediaNotAvailable(id, nowUs);
+        else this.#interests.ended(id, 'error', text);
+      }
     }
-  }
-
-  #mediaNotAvailable(id: string, nowUs: number): void {
-    const interest = this.#interests.get(id);
-    if (interest === undefined) return;
-    if (interest.phase === 'leaving') {
-      this.#leave(id, interest.leaveReason, '');
-      this.#closeWhenEmpty(nowUs);
-      return;
-    }
-    if (interest.phase !== 'wanted') return;
-    interest.flowing = false;
-    if (interest.refusals >= this.#mediaRetry.maxAttempts) {
-      this.#leave(id, 'mediaNotAvailable', `no media after ${interest.refusals + 1} subscriptions`);
-      this.#closeWhenEmpty(nowUs);
-      return;
-    }
-    interest.phase = 'unavailable';
-    interest.dueUs = nowUs + backoffUs(this.#mediaRetry, interest.refusals, this.#settings.random);
-    interest.refusals++;
+    this.#closeWhenEmpty(nowUs);
   }
 
   #connect(renewToken: boolean): void {
@@ -430,7 +334,7 @@ export class Connection {
   }
 
   #giveUp(detail: string): void {
-    for (const id of this.#interests.keys()) this.#leave(id, 'lost', detail);
+    this.#interests.abandon('lost', detail);
     this.#end();
   }
 
@@ -456,11 +360,6 @@ export class Connection {
       this.#dueUs = nowUs + this.#partingUs;
       this.#outputs.push({ kind: 'close', code: NORMAL_CLOSURE });
     } else if (this.#state === 'waiting') this.#end();
-  }
-
-  #leave(interactionId: string, reason: EndReason, detail: string): void {
-    this.#interests.delete(interactionId);
-    this.#outputs.push({ kind: 'left', interactionId, reason, detail });
   }
 
   #end(): void {

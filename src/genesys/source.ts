@@ -1,76 +1,29 @@
 import type { Buffer } from 'node:buffer';
 import { EventEmitter } from 'node:events';
-import { type Clock, systemClock } from '../core/clock.js';
-import { type Codec, codecId, type StreamFormat } from '../core/codec.js';
+import { systemClock } from '../core/clock.js';
+import { codecId, type StreamFormat } from '../core/codec.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { EndReason } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 import type { StreamIngest } from '../engine/ingest.js';
-import type { ConnectionSettings, ConnectionState } from './connection.js';
+import type { ConnectionSettings } from './connection.js';
 import { type Availability, Conversations } from './conversations.js';
 import { type SourceCounters, zeroCounters } from './counters.js';
 import { announcedFormat, type FormatPreferences, guessFormat, sameFormat } from './formats.js';
 import { PacketIntake } from './intake.js';
+import { WHY_NOT } from './interests.js';
 import { MediaSocket, type MediaSocketEvent, type SocketSurroundings } from './media-socket.js';
 import { TokenBucket } from './rate-limit.js';
-import { type EndpointSettings, resolveEndpoints } from './region.js';
-import type { Random, RetryPolicy } from './retry.js';
+import { resolveEndpoints } from './region.js';
 import { checkInteractionId, type Roster } from './roster.js';
 import { SignIn, type SignInEnvironment } from './sign-in.js';
+import type { SourceEvents, SourceOptions, SourceStatus, SubscriptionResult } from './source-contract.js';
 import { type ControlMessage, DEFAULT_CODEC_PREFERENCES } from './wire.js';
 
 // Requests kept back for sign-in and for interactions whose media did not come.
 const BUDGET_RESERVE = 10;
 
-export interface SourceOptions extends EndpointSettings {
-  readonly clientId: string;
-  readonly clientSecret: string;
-  readonly codecPreferences?: readonly Codec[];
-  /** What Opus decodes to; default 48000, which keeps all there is. */
-  readonly opusSampleRate?: number;
-  /** At most 50, which is the default; fewer cost less when one connection is lost. */
-  readonly interactionsPerConnection?: number;
-  /**
-   * Whether REST is asked before an interaction is subscribed to. `budgeted`, the default, asks while the request
-   * budget allows it at once, and beyond that lets the media server say what it has: 2,000 calls asked for at the
-   * platform's rate would wait eight minutes.
-   */
-  readonly availabilityCheck?: 'always' | 'budgeted' | 'never';
-  readonly retry?: RetryPolicy;
-  readonly mediaRetry?: RetryPolicy;
-  readonly pingUs?: number;
-  readonly handshakeUs?: number;
-  readonly clock?: Clock;
-  readonly random?: Random;
-}
-
-export interface SourceEvents {
-  connected: [{ readonly connection: number; readonly interactions: number; readonly again: boolean }];
-  disconnected: [{ readonly connection: number; readonly code: number; readonly reason: string }];
-  /** A pong has come. */
-  heartbeat: [{ readonly connection: number }];
-  /** A connection has used up its attempts; its streams have ended with `lost`. */
-  maxReconnectReached: [{ readonly connection: number; readonly attempts: number }];
-  interactionEnded: [{ readonly interactionId: string; readonly reason: EndReason; readonly detail: string }];
-  /** No interaction is left. */
-  idle: [];
-  /** Something failed that the source goes on from, or that ended what `interactionEnded` names. */
-  error: [TrunklineError];
-}
-
-export interface SubscriptionResult {
-  readonly interactionId: string;
-  /** `unchecked`: REST was not asked, or could not tell. Only `expired` and `notFound` are not subscribed to. */
-  readonly availability: Availability | 'unchecked';
-}
-
-export interface ConnectionStatus {
-  readonly connection: number;
-  readonly state: ConnectionState;
-  readonly interactions: number;
-  readonly attempts: number;
-  readonly lastError: string;
-}
+export type * from './source-contract.js';
 
 /**
  * The client of the media subscription interface: signs in, asks what is to be had, opens as many connections as the
@@ -203,7 +156,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     return { ...this.#counters };
   }
 
-  status(): { readonly connections: readonly ConnectionStatus[]; readonly tokenAgeMs: number | undefined } {
+  status(): SourceStatus {
     const connections = [...this.#sockets].map(({ number, connection, roster }) => ({
       connection: number,
       state: connection.state,
@@ -243,10 +196,8 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     }
     // Unsubscribed or stopped in the meantime.
     if (!this.#interactions.has(interactionId)) return { interactionId, availability };
-    if (availability === 'expired') {
-      this.#ended(interactionId, 'mediaNotAvailable', 'media availability window expired');
-    } else if (availability === 'notFound') {
-      this.#ended(interactionId, 'mediaNotAvailable', 'interaction not found or ended');
+    if (availability === 'expired' || availability === 'notFound') {
+      this.#ended(interactionId, 'mediaNotAvailable', WHY_NOT[availability]);
     } else this.#attach(interactionId);
     return { interactionId, availability };
   }

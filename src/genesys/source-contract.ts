@@ -1,0 +1,64 @@
+import type { Clock } from '../core/clock.js';
+import type { Codec } from '../core/codec.js';
+import type { TrunklineError } from '../core/errors.js';
+import type { EndReason } from '../core/events.js';
+import type { ConnectionState } from './connection.js';
+import type { Availability } from './conversations.js';
+import type { EndpointSettings } from './region.js';
+import type { Random, RetryPolicy } from './retry.js';
+
+export interface SourceOptions extends EndpointSettings {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly codecPreferences?: readonly Codec[];
+  /** What Opus decodes to; default 48000, which keeps all there is. */
+  readonly opusSampleRate?: number;
+  /** At most 50, which is the default; fewer cost less when one connection is lost. */
+  readonly interactionsPerConnection?: number;
+  /**
+   * Whether REST is asked before an interaction is subscribed to. `budgeted`, the default, asks while the request
+   * budget allows it at once, and beyond that lets the media server say what it has: 2,000 calls asked for at the
+   * platform's rate would wait eight minutes.
+   */
+  readonly availabilityCheck?: 'always' | 'budgeted' | 'never';
+  readonly retry?: RetryPolicy;
+  readonly mediaRetry?: RetryPolicy;
+  readonly pingUs?: number;
+  readonly handshakeUs?: number;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface SourceEvents {
+  connected: [{ readonly connection: number; readonly interactions: number; readonly again: boolean }];
+  disconnected: [{ readonly connection: number; readonly code: number; readonly reason: string }];
+  /** A pong has come. */
+  heartbeat: [{ readonly connection: number }];
+  /** A connection has used up its attempts; its streams have ended with `lost`. */
+  maxReconnectReached: [{ readonly connection: number; readonly attempts: number }];
+  interactionEnded: [{ readonly interactionId: string; readonly reason: EndReason; readonly detail: string }];
+  /** No interaction is left. */
+  idle: [];
+  /** Something failed that the source goes on from, or that ended what `interactionEnded` names. */
+  error: [TrunklineError];
+}
+
+export interface SubscriptionResult {
+  readonly interactionId: string;
+  /** `unchecked`: REST was not asked, or could not tell. Only `expired` and `notFound` are not subscribed to. */
+  readonly availability: Availability | 'unchecked';
+}
+
+export interface ConnectionStatus {
+  readonly connection: number;
+  readonly state: ConnectionState;
+  readonly interactions: number;
+  readonly attempts: number;
+  readonly lastError: string;
+}
+
+export interface SourceStatus {
+  readonly connections: readonly ConnectionStatus[];
+  /** Since the sign-in; undefined before it. */
+  readonly tokenAgeMs: number | undefined;
+}
