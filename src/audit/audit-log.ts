@@ -44,7 +44,7 @@ interface AuditedStream {
   readonly sequenceNumbers: [number, number];
 }
 
-const NOBODY: AuditIdentity = { text: '', privacyCompliant: true };
+const NOBODY: AuditIdentity = { json: 'null', privacyCompliant: true };
 
 /**
  * The audit: one JSON object a line, `timestamp, action, interactionId, sequenceNumber, signalDetected,
@@ -171,8 +171,7 @@ export class AuditLog implements FrameSink {
     extra: AuditExtra,
   ): void {
     if (this.#file === undefined) return;
-    const id = identity === NOBODY ? 'null' : JSON.stringify(identity.text);
-    let line = `{"timestamp":"${this.#now()}","action":${JSON.stringify(action)},"interactionId":${id}`;
+    let line = `{"timestamp":"${this.#now()}","action":${JSON.stringify(action)},"interactionId":${identity.json}`;
     line += `,"sequenceNumber":${sequenceNumber},"signalDetected":${signalDetected}`;
     line += `,"privacyCompliant":${identity.privacyCompliant},"region":${this.#region}`;
     for (const field of EXTRA_FIELDS) {

@@ -3,7 +3,8 @@ import { isSensitive } from './redact.js';
 
 /** What stands in the audit for an interaction. */
 export interface AuditIdentity {
-  readonly text: string;
+  /** As it stands in the entry: a JSON string. */
+  readonly json: string;
   readonly privacyCompliant: boolean;
 }
 
@@ -26,10 +27,14 @@ export class AuditIdentities {
   }
 
   of(interactionId: string): AuditIdentity {
-    if (this.#key !== undefined) return { text: pseudonym(this.#key, interactionId), privacyCompliant: true };
-    if (!isSensitive(interactionId)) return { text: interactionId, privacyCompliant: true };
-    return { text: `masked-${pseudonym(this.#maskKey, interactionId)}`, privacyCompliant: false };
+    if (this.#key !== undefined) return identity(pseudonym(this.#key, interactionId), true);
+    if (!isSensitive(interactionId)) return identity(interactionId, true);
+    return identity(`masked-${pseudonym(this.#maskKey, interactionId)}`, false);
   }
+}
+
+function identity(text: string, privacyCompliant: boolean): AuditIdentity {
+  return { json: JSON.stringify(text), privacyCompliant };
 }
 
 function pseudonym(key: string | Buffer, interactionId: string): string {

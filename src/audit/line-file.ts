@@ -4,16 +4,16 @@ import { pino } from 'pino';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 
-/** Lines that wait are written together, at this many bytes or after this time. */
-const BATCH_BYTES = 8_192;
-const FLUSH_MS = 250;
+/** Lines are handed on together, at this many characters or after this time. */
+const BATCH_LENGTH = 8_192;
+const BATCH_MS = 250;
 
 /**
  * A file that lines are appended to without waiting.
  *
- * It writes by pino's own destination (sonic-boom), which joins lines into batches, has one asynchronous write under
- * way at a time, bounds what waits, goes on with a failed batch when the disk does, and writes the rest when the
- * process exits. A stream of node:fs does none of that, and is destroyed by its first failed write.
+ * It writes by pino's own destination (sonic-boom), which has one asynchronous write under way at a time, bounds what
+ * waits, and goes on with a failed batch when the disk does. A stream of node:fs bounds nothing and is destroyed by its
+ * first failed write.
  */
 export class LineFile {
   /** Lines that found no room, because the disk is slow or full. */
@@ -21,6 +21,9 @@ export class LineFile {
   writeErrors = 0;
   readonly #destination: ReturnType<typeof pino.destination>;
   #closing = false;
+  #batch = '';
+  #batchLines = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   /**
    * @param onFault told of the first failed write only.
@@ -45,12 +48,11 @@ export class LineFile {
       dest: file,
       sync: false,
       append: true,
-      minLength: BATCH_BYTES,
+      minLength: 0,
       maxLength: LIMITS.auditBufferBytes,
-      periodicFlush: FLUSH_MS,
     });
     this.#destination.on('drop', () => {
-      this.dropped++;
+      this.dropped += this.#batchLines;
     });
     this.#destination.on('error', (error: unknown) => {
       this.writeErrors++;
@@ -63,17 +65,29 @@ export class LineFile {
 
   /** `line` with its newline. */
   append(line: string): void {
-    this.#destination.write(line);
+    this.#batch += line;
+    this.#batchLines++;
+    if (this.#batch.length >= BATCH_LENGTH) this.#handOn();
+    else this.#timer ??= setTimeout(this.#handOn, BATCH_MS).unref();
   }
 
   /** Writes what waits and closes the file. What cannot be written is given up. */
   close(): Promise<void> {
     this.#closing = true;
+    this.#handOn();
     return new Promise((resolve) => {
       this.#destination.once('close', resolve);
       this.#destination.end();
     });
   }
+
+  readonly #handOn = (): void => {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#batch !== '') this.#destination.write(this.#batch);
+    this.#batch = '';
+    this.#batchLines = 0;
+  };
 }
 
 /** Whether the file ends in the middle of a line, as a kill may leave it. */

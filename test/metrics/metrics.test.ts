@@ -17,7 +17,11 @@ describe('latency', () => {
   it('is that of the sorted values, to three digits', () => {
     const property = fc.property(fc.array(fc.integer({ min: 0, max: 59_000_000 }), { minLength: 1 }), (values) => {
       const histogram = new LatencyHistogram();
-      for (const value of values) histogram.record(value);
+      for (const [i, value] of values.entries()) {
+        histogram.record(value);
+        // Reading in between changes nothing.
+        if (i % 7 === 0) histogram.read();
+      }
       const sorted = [...values].sort((a, b) => a - b);
       const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
       const read = histogram.read();
@@ -36,9 +40,10 @@ describe('latency', () => {
 
   it('takes whatever comes: fractions, clocks that step back, hours', () => {
     const histogram = new LatencyHistogram();
+    expect(histogram.read()).toMatchObject({ count: 0, max: 0 });
     for (const value of [0.4, -5, Number.NaN, 1e12]) histogram.record(value);
     expect(histogram.read()).toMatchObject({ count: 4, p50: 0 });
-    expect(histogram.read().max).toBeGreaterThanOrEqual(60_000_000);
+    expect(histogram.read().max).toBe(60_000_000);
   });
 
   it('is counted from arrival to decoding and to delivery, for packets that arrived', () => {
