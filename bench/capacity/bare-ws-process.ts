@@ -22,9 +22,9 @@ serve(async (order) => {
     case 'begin': {
       if (settings === undefined) return;
       const { load } = settings;
-      const { usage, packetsWhileMeasured } = await measureWindow(load, order.timetable, () => messages);
+      const measured = await measureWindow(load, order.timetable, () => messages);
       // Without a look at the numbers it cannot tell which packets came; this many did in the window's time.
-      const report = { backend: 'js', usage, packetsWhileMeasured, packetsDelivered: packetsWhileMeasured, losses: {} };
+      const report = { backend: 'js', ...measured, packetsDelivered: measured.packetsWhileMeasured };
       tell({ kind: 'measured', report });
       return;
     }

@@ -46,10 +46,15 @@ serve(async (order) => {
     case 'begin': {
       if (settings === undefined || subject === undefined || sink === undefined) return;
       const { meter } = sink;
+      const node = subject;
       meter.begin(order.timetable);
-      const measured = await measureWindow(settings.load, order.timetable, () => meter.packets);
-      const losses = Object.fromEntries(Object.entries(subject.losses()).filter(([, count]) => count > 0));
-      const report = { backend: subject.backend(), ...measured, packetsDelivered: meter.windowPackets, losses };
+      const measured = await measureWindow(
+        settings.load,
+        order.timetable,
+        () => meter.packets,
+        () => node.losses(),
+      );
+      const report = { backend: node.backend(), ...measured, packetsDelivered: meter.windowPackets };
       tell({ kind: 'measured', report: { ...report, ...meter.encoded() } });
       return;
     }

@@ -1,8 +1,5 @@
-import { EventEmitter } from 'node:events';
 import type { FrameSink } from '../../src/core/events.js';
-import { Engine } from '../../src/engine/engine.js';
-import { SubscriptionSource } from '../../src/genesys/source.js';
-import { type CaptureNodeEvents, EventSink } from '../../src/node/event-sink.js';
+import { CaptureNode } from '../../src/node/capture-node.js';
 import type { SubjectSettings } from './messages.js';
 import { interactionIds, OPUS_SAMPLE_RATE } from './plan.js';
 
@@ -20,51 +17,61 @@ export interface NodeSubject {
   stop(): Promise<void>;
 }
 
+/**
+ * A capture node as people run it: events, audit of spans, metrics; recordings when asked for. Somebody listens for
+ * mediaChunk and looks at the sound, since an event that nobody listens to is never made.
+ */
 export function makeNodeSubject(settings: SubjectSettings): NodeSubject {
-  const { load, apiUrl, mediaUrl, native } = settings;
-  const engine = new Engine({ native, maxStreams: Math.max(load.streams, 16) });
-  const source = new SubscriptionSource(engine, {
+  const { load, apiUrl, mediaUrl, native, record, out } = settings;
+  const node = new CaptureNode({
     apiUrl,
     mediaUrl,
     clientId: 'bench',
     clientSecret: 'bench',
+    interactions: interactionIds(load.streams),
     opusSampleRate: OPUS_SAMPLE_RATE,
+    maxStreams: load.streams,
+    out,
+    record,
+    native,
   });
-  const events = new EventEmitter<CaptureNodeEvents>();
-  const sink = new EventSink(events, false);
-  let samples = 0;
-  events.on('mediaChunk', (chunk) => {
-    samples += chunk.payload.readInt16LE(0);
+  const seen = { chunks: 0, loudest: 0, errors: 0 };
+  node.on('mediaChunk', ({ payload }) => {
+    seen.chunks++;
+    seen.loudest = Math.max(seen.loudest, payload.readInt16LE(0));
   });
-  sink.refresh();
-  engine.addSink(sink);
+  node.on('error', () => {
+    seen.errors++;
+  });
   return {
-    addSink: (one) => engine.addSink(one),
+    addSink: (sink) => node.engine.addSink(sink),
     async start() {
-      await engine.ready();
-      await source.start();
-      await source.subscribe(interactionIds(load.streams));
+      await node.start();
     },
-    backend: () => engine.backend,
+    backend: () => node.engine.backend,
     losses() {
-      const counts = engine.streams().map((info) => engine.counts(info.stream));
-      const sum = (field: 'packetsLost' | 'packetsLate' | 'packetsDropped' | 'packetsDuplicate'): number =>
-        counts.reduce((total, one) => total + (one?.[field] ?? 0), 0);
-      const { framesDecoded: _, ...engineCounters } = engine.counters();
-      const { messages: _all, ...sourceCounters } = source.counters();
+      const { packetsLost, packetsLate, packetsDuplicate, packetsDropped } = node.summary();
+      // Frames are what there should be; the decoder's own concealment shows among the lost.
+      const { framesDecoded: _frames, ...engine } = node.engine.counters();
+      const { messages: _messages, ...source } = node.sourceCounters();
       return {
-        lost: sum('packetsLost'),
-        late: sum('packetsLate'),
-        duplicate: sum('packetsDuplicate'),
-        ringFull: sum('packetsDropped'),
-        ...engineCounters,
-        ...sourceCounters,
-        noSound: samples === 0 ? 1 : 0,
+        lost: packetsLost,
+        late: packetsLate,
+        duplicate: packetsDuplicate,
+        ringFull: packetsDropped,
+        ...engine,
+        ...source,
+        ...recorderLosses(node),
+        errors: seen.errors,
       };
     },
-    async stop() {
-      await source.stop();
-      await engine.close();
-    },
+    stop: () => node.stop(),
   };
+}
+
+function recorderLosses(node: CaptureNode): Record<string, number> {
+  const counters = node.recorderCounters();
+  if (counters === undefined) return {};
+  const { recordingsOpened, recordingsFinished, framesRecorded, bytesWritten, ...losses } = counters;
+  return losses;
 }

@@ -53,7 +53,7 @@ serve(async (order) => {
       const latency = meter;
       latency.begin(order.timetable);
       const measured = await measureWindow(settings.load, order.timetable, () => latency.packets);
-      const report = { backend: 'js', ...measured, packetsDelivered: latency.windowPackets, losses: {} };
+      const report = { backend: 'js', ...measured, packetsDelivered: latency.windowPackets };
       tell({ kind: 'measured', report: { ...report, ...latency.encoded() } });
       return;
     }

@@ -1,6 +1,86 @@
-export async function runMicro(_o: { smoke: boolean; only: string }): Promise<object> {
-  return {};
+import { Bench } from 'tinybench';
+import { describeMachine, type Machine } from '../machine.js';
+import { genesysCases } from './genesys.js';
+import { mediaCases } from './media.js';
+import { ringCases } from './ring.js';
+import { rtpCases } from './rtp.js';
+
+/** One step of the hot path, done many times over: a loop takes longer than looking at the clock does. */
+export interface MicroCase {
+  /** Room and step. */
+  readonly name: string;
+  /** What one of them is. */
+  readonly unit: string;
+  /** Steps that one call of `run` makes. */
+  readonly steps: number;
+  run(): void;
 }
-export function microTable(_r: object): string {
-  return '';
+
+export interface MicroResult {
+  readonly name: string;
+  readonly unit: string;
+  /** Of one step, over the samples. */
+  readonly nanoseconds: { readonly p50: number; readonly mean: number; readonly p99: number };
+  readonly samples: number;
+}
+
+export interface MicroReport {
+  readonly machine: Machine;
+  readonly node: string;
+  readonly results: readonly MicroResult[];
+}
+
+export interface MicroOptions {
+  /** A few milliseconds each: shows that they run, not how fast. */
+  readonly smoke: boolean;
+  /** Only cases whose name contains this. */
+  readonly only: string;
+}
+
+const TIME_MS = 500;
+const SMOKE_TIME_MS = 5;
+
+export async function runMicro(options: MicroOptions): Promise<MicroReport> {
+  const time = options.smoke ? SMOKE_TIME_MS : TIME_MS;
+  const bench = new Bench({
+    time,
+    warmupTime: time / 2,
+    iterations: options.smoke ? 4 : 64,
+    warmupIterations: 4,
+    retainSamples: true,
+    throws: true,
+  });
+  const all = [...rtpCases(), ...genesysCases(), ...ringCases(), ...mediaCases()];
+  const cases = all.filter(({ name }) => name.includes(options.only));
+  for (const one of cases) bench.add(one.name, () => one.run(), { async: false });
+  await bench.run();
+  const results = cases.map(({ name, unit, steps }) => {
+    const result = bench.getTask(name)?.result;
+    if (result?.state !== 'completed') throw new Error(`The benchmark "${name}" did not complete.`);
+    const { latency } = result;
+    const nanoseconds = (ms: number): number => Number(((ms * 1e6) / steps).toPrecision(4));
+    return {
+      name,
+      unit,
+      nanoseconds: { p50: nanoseconds(latency.p50), mean: nanoseconds(latency.mean), p99: nanoseconds(latency.p99) },
+      samples: latency.samplesCount,
+    };
+  });
+  return { machine: describeMachine(), node: process.version, results };
+}
+
+export function microTable({ machine, node, results }: MicroReport): string {
+  const rows = [
+    ['step', 'p50 ns', 'mean ns', 'p99 ns', 'of one'],
+    ...results.map(({ name, unit, nanoseconds: { p50, mean, p99 } }) => [name, `${p50}`, `${mean}`, `${p99}`, unit]),
+  ];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => (row[column] as string).length)));
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] as number) : cell.padStart(widths[column] ?? 0)))
+      .join('  '),
+  );
+  return [`${machine.cpu}, ${machine.cores} cores, load ${machine.loadBefore} before; Node ${node}`, ...lines].join(
+    '\n',
+  );
 }

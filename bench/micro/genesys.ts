@@ -1,0 +1,95 @@
+import { Buffer } from 'node:buffer';
+import { systemClock } from '../../src/core/clock.js';
+import { CODEC_ID } from '../../src/core/codec.js';
+import type { StreamIngest } from '../../src/engine/ingest.js';
+import { PacketBatch, PayloadArena } from '../../src/engine/packet-batch.js';
+import { zeroCounters } from '../../src/genesys/counters.js';
+import { PacketIntake } from '../../src/genesys/intake.js';
+import { PacketReader } from '../../src/genesys/packet-reader.js';
+import { Roster } from '../../src/genesys/roster.js';
+import { parseMessage } from '../../src/genesys/wire.js';
+import { packetMessage, packetPrefix } from '../../src/simulator/wire.js';
+import { interactionIds } from '../capacity/plan.js';
+import type { MicroCase } from './micro.js';
+
+const INTERACTIONS = 50;
+const PCMU_BYTES = 160;
+const ARENA_BYTES = 1 << 20;
+
+/** The messages of one connection in one tick, each a slice of one socket read, as ws hands them out. */
+export function genesysCases(): MicroCase[] {
+  const ids = interactionIds(INTERACTIONS);
+  const payload = Buffer.from(Array.from({ length: PCMU_BYTES }, (_, i) => (i * 37) & 0xff)).toString('base64');
+  const texts = ids.map((id, i) =>
+    packetMessage(packetPrefix(id, undefined, undefined), 100_000 + i, 1_000_000_000, payload),
+  );
+  const read = Buffer.from(texts.join(''));
+  let at = 0;
+  const messages = texts.map((text) => {
+    at += text.length;
+    return read.subarray(at - text.length, at);
+  });
+  const roster = new Roster();
+  for (const id of ids) {
+    const slot = roster.add(id);
+    roster.stream[slot] = slot;
+    roster.channels[slot] = 1;
+    roster.codec[slot] = CODEC_ID.PCMU;
+    roster.flowing[slot] = 1;
+  }
+  return [exact(messages), scan(messages, roster), intake(messages, roster)];
+}
+
+function exact(messages: readonly Buffer[]): MicroCase {
+  return {
+    name: 'genesys parse a packet by JSON.parse',
+    unit: 'packet',
+    steps: messages.length,
+    run() {
+      for (const message of messages) parseMessage(message.toString('utf8'));
+    },
+  };
+}
+
+function scan(messages: readonly Buffer[], roster: Roster): MicroCase {
+  const reader = new PacketReader();
+  return {
+    name: 'genesys parse a packet from its bytes',
+    unit: 'packet',
+    steps: messages.length,
+    run() {
+      for (const message of messages) {
+        if (!reader.scan(message, roster)) throw new Error('The packet was not recognised.');
+      }
+    },
+  };
+}
+
+function intake(messages: readonly Buffer[], roster: Roster): MicroCase {
+  const arena = new PayloadArena(new SharedArrayBuffer(ARENA_BYTES), 0, ARENA_BYTES);
+  const batch = new PacketBatch(arena, () => {
+    batch.count = 0;
+  });
+  const ingest: StreamIngest = {
+    batch,
+    openStream: () => 0,
+    endStream() {},
+    streamInterrupted() {},
+    markSpan() {},
+    submit() {
+      batch.count = 0;
+    },
+  };
+  const host = { firstPacket: () => true, control() {} };
+  const taken = new PacketIntake(ingest, systemClock, zeroCounters(), host);
+  return {
+    name: 'genesys take a packet in: parse, base64, batch',
+    unit: 'packet',
+    steps: messages.length,
+    run() {
+      for (const message of messages) taken.message(message, roster);
+      taken.flush();
+      arena.releaseTo(-1);
+    },
+  };
+}

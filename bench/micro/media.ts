@@ -1,0 +1,101 @@
+import { Buffer } from 'node:buffer';
+import { decodePcma, decodePcmu } from '../../src/media/g711.js';
+import { measureLevel } from '../../src/media/level.js';
+import { OpusDecoder } from '../../src/media/opus.js';
+import { feedSilence, initSilence, SILENCE_EDGE_SLOTS, SILENCE_STATE_SLOTS } from '../../src/media/silence.js';
+import { LoopLibrary } from '../../src/simulator/loops.js';
+import { loadClips } from '../../src/simulator/speech.js';
+import type { MicroCase } from './micro.js';
+
+const LONGEST_FRAME = 5_760;
+
+/** A second of real speech, a frame a step: its pauses and its loud parts take different ways through the code. */
+const FRAMES = 50;
+
+type Coding = Parameters<LoopLibrary['loop']>[1];
+
+/** On speech, not on noise or zeros. */
+export function mediaCases(): MicroCase[] {
+  const library = new LoopLibrary(loadClips());
+  const packets = (coding: Coding): Buffer[] =>
+    library
+      .loop(0, coding)
+      .payloads.slice(0, FRAMES)
+      .map((text) => Buffer.from(text, 'base64'));
+  const pcmu = packets({ codec: 'pcmu', sampleRate: 8_000, dtx: false });
+  return [
+    g711('media decode PCMU', pcmu, decodePcmu),
+    g711('media decode PCMA', packets({ codec: 'pcma', sampleRate: 8_000, dtx: false }), decodePcma),
+    ...[8_000, 16_000, 48_000].map((sampleRate) =>
+      opus(sampleRate, packets({ codec: 'opus', sampleRate, dtx: false })),
+    ),
+    level(pcmu),
+    silence(pcmu),
+  ];
+}
+
+function g711(name: string, packets: readonly Buffer[], decode: typeof decodePcmu): MicroCase {
+  const out = new Int16Array(LONGEST_FRAME);
+  return {
+    name,
+    unit: 'frame of 160 samples',
+    steps: packets.length,
+    run() {
+      for (const packet of packets) decode(packet, 0, packet.length, out, 0);
+    },
+  };
+}
+
+function opus(sampleRate: number, packets: readonly Buffer[]): MicroCase {
+  const decoder = new OpusDecoder(sampleRate);
+  const out = new Int16Array(LONGEST_FRAME);
+  return {
+    name: `media decode Opus at ${sampleRate / 1_000} kHz, WebAssembly`,
+    unit: 'frame of 20 ms',
+    steps: packets.length,
+    run() {
+      for (const packet of packets) {
+        if (decoder.decode(packet, 0, packet.length, out, 0) < 0) throw new Error('The packet was not decoded.');
+      }
+    },
+  };
+}
+
+function decoded(pcmu: readonly Buffer[]): { readonly pcm: Int16Array; readonly frame: number } {
+  const frame = pcmu[0]?.length ?? 0;
+  const pcm = new Int16Array(frame * pcmu.length);
+  for (const [i, packet] of pcmu.entries()) decodePcmu(packet, 0, frame, pcm, i * frame);
+  return { pcm, frame };
+}
+
+function level(pcmu: readonly Buffer[]): MicroCase {
+  const { pcm, frame } = decoded(pcmu);
+  const into = { meanSquare: 0, peak: 0 };
+  return {
+    name: 'media measure level and peak',
+    unit: 'frame of 160 samples',
+    steps: pcmu.length,
+    run() {
+      for (let at = 0; at < pcm.length; at += frame) measureLevel(pcm, at, frame, into);
+    },
+  };
+}
+
+function silence(pcmu: readonly Buffer[]): MicroCase {
+  const { pcm, frame } = decoded(pcmu);
+  const state = new Float64Array(SILENCE_STATE_SLOTS);
+  const edges = new Float64Array(SILENCE_EDGE_SLOTS);
+  initSilence(state, 0, { sampleRate: 8_000 });
+  let position = 0;
+  return {
+    name: 'media step silence detection',
+    unit: 'frame of 160 samples',
+    steps: pcmu.length,
+    run() {
+      for (let at = 0; at < pcm.length; at += frame) {
+        feedSilence(state, 0, pcm, at, frame, position, edges);
+        position += frame;
+      }
+    },
+  };
+}
