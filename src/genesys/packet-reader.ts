@@ -56,7 +56,7 @@ const MAX_DIGITS = 15;
  * until the next call.
  *
  * `scan` knows the compact form that servers write, {"interactionId":"…","sequenceNumber":n,…}, with its keys in any
- * order and each at most once, and an id that is on the roster. Anything else (white space, escapes, other keys, an
+ * order, and an id that is on the roster. Anything else (white space, escapes, other keys, an
  * unknown id) makes it return false, and `readExact`, by way of JSON.parse, says what the message is. The two agree on
  * every packet that `scan` accepts and whose payload then turns out to be base64.
  */
@@ -140,8 +140,8 @@ export class PacketReader {
         at = this.#codecName(view, at + 9);
         if (at < 0 || at >= end || view.getUint8(at - 1) !== QUOTE) return false;
       } else return false;
-      // A key that comes twice counts by its last value, which is for readExact to find.
-      if (at >= end || (seen & field) !== 0) return false;
+      // A key that comes twice counts by its last value, as with JSON.parse.
+      if (at >= end) return false;
       seen |= field;
       const after = view.getUint8(at++);
       if (after === COMMA) continue;

@@ -140,6 +140,7 @@ describe('PacketIntake', () => {
       JSON.stringify(packet()).replace('65535', '6.5535e4'),
       JSON.stringify(packet({ codec: 'PCMU' })),
       `{"sequenceNumber":1,${JSON.stringify(packet()).slice(1)}`,
+      `{"interactionId":"${OTHER}","channel":1,${JSON.stringify(packet({ channel: null })).slice(1)}`,
     ];
     const { ingest } = expectSame(unusual.map(text));
     expect(ingest.packets.map(({ sequence }) => sequence)).toEqual(unusual.map(() => 65535));
