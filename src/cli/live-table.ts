@@ -165,9 +165,10 @@ export class LiveTable {
 
   #space(): TableSpace {
     const locale = this.#env['LC_ALL'] || this.#env['LC_CTYPE'] || this.#env['LANG'] || '';
+    // A terminal that does not know its size says 0.
     return {
-      columns: this.#stream.columns ?? 120,
-      rows: this.#live ? (this.#stream.rows ?? 24) : Number.POSITIVE_INFINITY,
+      columns: this.#stream.columns || 80,
+      rows: this.#live ? this.#stream.rows || 24 : Number.POSITIVE_INFINITY,
       color: this.#live && (this.#env['NO_COLOR'] ?? '') === '',
       unicode: /utf-?8/i.test(locale),
     };

@@ -132,6 +132,22 @@ describe('LiveTable', () => {
     table.close();
   });
 
+  test('takes a terminal that does not know its size for one of 80 by 24', () => {
+    const screen = new Screen();
+    screen.columns = 0;
+    screen.rows = 0;
+    const table = new LiveTable(screen, ENV);
+    table.update([row('a')], 'first');
+    table.update([row('a')], 'second');
+    expect(screen.lines).toEqual([
+      expect.stringMatching(/^interaction {2}codec/),
+      expect.stringMatching(/^a /),
+      'second',
+      '',
+    ]);
+    table.close();
+  });
+
   test('hides the cursor while it runs and gives it back', () => {
     const screen = new Screen();
     const listeners = process.listenerCount('exit');
