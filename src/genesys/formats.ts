@@ -38,10 +38,9 @@ export function announcedFormat(
 
 /**
  * The format of a stream whose server announces none, from its first packet. The packet's own codec field decides, or
- * else the payload's form (see guessCodec). A packet that names its channel is taken for one of two.
+ * else the payload's form (see guessCodec).
  *
  * @param codec CodecId, or −1 when the packet does not say.
- * @param channel 0 or 1, or −1 when the packet does not say.
  */
 export function guessFormat(
   payload: Uint8Array,
