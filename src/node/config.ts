@@ -206,7 +206,8 @@ function allowedBy(schema: z.core.JSONSchema.BaseSchema): string {
   if (schema.exclusiveMinimum !== undefined) {
     return `${number} above ${schema.exclusiveMinimum} and up to ${schema.maximum}`;
   }
-  return `${number} from ${schema.minimum} to ${schema.maximum}`;
+  const step = schema.multipleOf === undefined ? '' : `, a multiple of ${schema.multipleOf}`;
+  return `${number} from ${schema.minimum} to ${schema.maximum}${step}`;
 }
 
 function defaultText(value: unknown): string {

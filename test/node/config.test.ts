@@ -112,6 +112,11 @@ describe('what is wrong with them', () => {
       'TRUNKLINE_JITTER_MS in the environment must be a whole number from 0 to 2000, not -1.',
     ],
     [
+      'a number between two steps',
+      { flags: { silenceWindowMs: '7' } },
+      '--silence-window-ms must be a whole number from 5 to 200, a multiple of 5, not 7.',
+    ],
+    [
       'a choice that is none',
       { flags: { audit: 'everything' } },
       '--audit must be one of off, spans, packets, not "everything".',
