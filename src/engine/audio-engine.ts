@@ -162,9 +162,17 @@ export class AudioEngine extends EventEmitter<AudioEngineEvents> {
   }
 }
 
-/** An engine whose threads are at work. */
+/**
+ * An engine whose threads are at work.
+ * @throws TrunklineError NATIVE_UNAVAILABLE when the native module is required and cannot be used.
+ */
 export async function createEngine(options: AudioEngineOptions = {}): Promise<AudioEngine> {
   const engine = new AudioEngine(options);
-  await engine.ready();
+  try {
+    await engine.ready();
+  } catch (thrown) {
+    await engine.close();
+    throw thrown;
+  }
   return engine;
 }

@@ -2,10 +2,10 @@ import { EventEmitter } from 'node:events';
 import { Piscina } from 'piscina';
 import type { Clock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
-import { AgentHandle, type ControlPlace } from '../ring/agent.js';
+import { AgentHandle, type ControlPlace, type Refusal } from '../ring/agent.js';
 
-/** A heartbeat that stands still for this long is a hang; an idle agent's beats every 100 ms. */
-const HANG_US = 700_000;
+/** A heartbeat that stands still for this long is a hang of a shard; an idle agent's beats every 100 ms. */
+export const SHARD_HANG_US = 700_000;
 const WATCH_MS = 150;
 /** Lives that may end within RESTART_WINDOW_US before the engine gives the agent up. */
 const RESTART_LIMIT = 20;
@@ -13,18 +13,23 @@ const RESTART_WINDOW_US = 60_000_000;
 
 export interface AgentTask {
   readonly name: string;
-  /** URL of the file whose default export takes `data` and runs until it is told to stop. */
+  /** URL of the file whose default export takes `data` and runs until it is told to stop, or returns a Refusal. */
   readonly entry: string;
   readonly data: unknown;
   readonly control: ControlPlace;
   /** Agents of a lower stage fill the rings of a higher one, so they are stopped first. */
   readonly stage: number;
+  /**
+   * How long its heartbeat may stand still before the thread is replaced. Infinity for an agent that writes to disks,
+   * which may block for seconds: ending its thread would not end the write, and two would be at work.
+   */
+  readonly hangUs: number;
 }
 
 export interface PoolEvents {
   /** An agent died or hung and has been started again on the same rings. */
   restarted: [name: string, cause: string];
-  /** An agent dies again and again; what it should do is no longer done. */
+  /** An agent dies again and again, or refuses to begin; what it should do is no longer done. */
   failed: [error: TrunklineError];
 }
 
@@ -48,6 +53,9 @@ export class AgentPool extends EventEmitter<PoolEvents> {
   readonly #clock: Clock;
   readonly #lives: Life[] = [];
   readonly #watch: NodeJS.Timeout;
+  #refused: TrunklineError | undefined;
+  /** Calls of ready() under way, which throw a refusal to whoever waits: no need to tell it twice. */
+  #waiters = 0;
   #closing = false;
 
   constructor(tasks: readonly AgentTask[], clock: Clock) {
@@ -74,14 +82,26 @@ export class AgentPool extends EventEmitter<PoolEvents> {
     return life.handle;
   }
 
-  /** Resolves when every agent has begun its loop. */
+  /**
+   * Resolves when every agent has begun its loop.
+   * @throws TrunklineError with the code of the agent that refuses to begin, or ENGINE_FAILED after 20 s.
+   */
   async ready(): Promise<void> {
     const deadlineUs = this.#clock.nowUs() + 20_000_000;
-    while (!this.#lives.every((life) => life.handle.running)) {
-      if (this.#clock.nowUs() > deadlineUs) {
-        throw new TrunklineError('ENGINE_FAILED', 'The worker threads did not start within 20 s; see the log for why.');
+    this.#waiters++;
+    try {
+      while (!this.#lives.every((life) => life.handle.running)) {
+        if (this.#refused !== undefined) throw this.#refused;
+        if (this.#clock.nowUs() > deadlineUs) {
+          throw new TrunklineError(
+            'ENGINE_FAILED',
+            'The worker threads did not start within 20 s; see the log for why.',
+          );
+        }
+        await new Promise((resolve) => setTimeout(resolve, 2));
       }
-      await new Promise((resolve) => setTimeout(resolve, 2));
+    } finally {
+      this.#waiters--;
     }
   }
 
@@ -127,9 +147,14 @@ export class AgentPool extends EventEmitter<PoolEvents> {
     life.abort = new AbortController();
     life.lastBeatUs = this.#clock.nowUs();
     life.ended = this.#pool.run(life.task.data, { filename: life.task.entry, signal: life.abort.signal }).then(
-      () => undefined,
+      (refusal: Refusal | undefined) => refusal && this.#refuse(refusal),
       (cause: unknown) => this.#died(life, cause),
     );
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#refused ??= new TrunklineError(refusal.code, refusal.message);
+    if (this.#waiters === 0) this.emit('failed', this.#refused);
   }
 
   #died(life: Life, cause: unknown): void {
@@ -161,7 +186,7 @@ export class AgentPool extends EventEmitter<PoolEvents> {
       if (beat !== life.lastBeat || !life.handle.running) {
         life.lastBeat = beat;
         life.lastBeatUs = nowUs;
-      } else if (nowUs - life.lastBeatUs > HANG_US) {
+      } else if (nowUs - life.lastBeatUs > life.task.hangUs) {
         life.abort.abort(`no heartbeat for ${Math.round((nowUs - life.lastBeatUs) / 1000)} ms`);
       }
     }

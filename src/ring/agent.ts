@@ -1,4 +1,5 @@
 import { systemClock } from '../core/clock.js';
+import type { ErrorCode } from '../core/errors.js';
 
 /**
  * The life of a thread that only works on rings: do work, and sleep when there is none. A sleeping thread has blocked
@@ -68,6 +69,15 @@ export class AgentHandle {
       Atomics.store(this.#words, this.#base + (word >> 2), 0);
     }
   }
+}
+
+/**
+ * What an agent's task returns when it cannot begin, and could not the next time either. It is a result because errors
+ * lose their class and code on the way from thread to thread.
+ */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
 }
 
 /** See Agent.doWork. */

@@ -1,6 +1,9 @@
 import { TrunklineError } from '../core/errors.js';
-import { runAgent } from '../ring/agent.js';
+import { type Refusal, runAgent } from '../ring/agent.js';
 import { LAYOUT_VERSION } from '../ring/layout.js';
+import { JsShard } from './js-shard.js';
+import { createNativeShard } from './native.js';
+import type { ShardBackend } from './shard-backend.js';
 import type { ShardData } from './shard-data.js';
 import { ShardLoop } from './shard-loop.js';
 
@@ -8,12 +11,33 @@ import { ShardLoop } from './shard-loop.js';
 const IDLE_MS = 100;
 
 /** What Piscina runs: one shard, for as long as the engine lives. */
-export default function shard(data: ShardData): void {
-  if (data.layoutVersion !== LAYOUT_VERSION) {
-    throw new TrunklineError(
-      'ENGINE_FAILED',
-      `This worker was built for ring layout ${LAYOUT_VERSION} and the engine for ${data.layoutVersion}; build both anew.`,
-    );
+export default function shard(data: ShardData): Refusal | undefined {
+  let backend: ShardBackend;
+  try {
+    checkLayout(data);
+    backend = createBackend(data);
+  } catch (thrown) {
+    if (thrown instanceof TrunklineError) return { code: thrown.code, message: thrown.message };
+    throw thrown;
   }
-  runAgent(new ShardLoop(data), data.control, IDLE_MS);
+  runAgent(new ShardLoop(data, backend), data.control, IDLE_MS);
+  return undefined;
+}
+
+function checkLayout(data: ShardData): void {
+  if (data.layoutVersion === LAYOUT_VERSION) return;
+  throw new TrunklineError(
+    'ENGINE_FAILED',
+    `This worker was built for ring layout ${LAYOUT_VERSION} and the engine for ${data.layoutVersion}; build both anew.`,
+  );
+}
+
+function createBackend(data: ShardData): ShardBackend {
+  if (data.native === 'off') return new JsShard(data);
+  try {
+    return createNativeShard(data);
+  } catch (thrown) {
+    if (data.native === 'require') throw thrown;
+    return new JsShard(data);
+  }
 }

@@ -28,6 +28,9 @@ export interface SilenceSettings {
   readonly windowMs: number;
 }
 
+/** A life that finds the record at hand at this many deaths skips it. */
+export const POISON_DEATHS = 2;
+
 /** i32 words of a shard's counter block; each only grows. */
 export const SHARD_COUNTERS = {
   RECORDS: 0,

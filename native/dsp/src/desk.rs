@@ -1,0 +1,273 @@
+//! What is done with one record: decode, judge, hand on.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::lanes::{Lane, Lanes};
+use crate::layout::{
+    Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, flag, kind, shard_counters, stream, stream_state, want,
+};
+use crate::level;
+use crate::memory::Memory;
+use crate::ring::{Consumer, Link, Producer, Record, samples_mut, split_room};
+use crate::shard::Config;
+use crate::silence::{self, Edges, Settings};
+use crate::table::StreamTable;
+
+/// Two edges are at least 55 ms apart, which is 440 samples at the lowest rate.
+const LEAST_SAMPLES_PER_EDGE: usize = 220;
+/// How far to look for the packet after a lost one. The jitter buffer releases the two together.
+const REDUNDANCY_REACH: usize = 16;
+
+/// The shard's counter block.
+struct Counters {
+    memory: Memory,
+    offset: usize,
+}
+
+impl Counters {
+    fn count(&self, counter: usize) {
+        self.memory.word(self.offset + counter).fetch_add(1, SeqCst);
+    }
+}
+
+/// All that a shard works with but its input ring, whose record at hand stays borrowed meanwhile.
+pub struct Desk {
+    counters: Counters,
+    output: Producer,
+    recorder: Option<Link>,
+    pub table: StreamTable,
+    pub lanes: Lanes,
+    silence: Settings,
+    edges: Edges,
+}
+
+impl Desk {
+    pub fn new(memory: Memory, config: &Config) -> Self {
+        Self {
+            counters: Counters { memory, offset: config.counters },
+            output: Producer::new(memory, config.output),
+            recorder: config.recorder.map(|place| Link::new(memory, place)),
+            table: StreamTable::new(memory, config.table, config.streams),
+            lanes: Lanes::new(config.streams),
+            silence: config.silence,
+            edges: Edges::default(),
+        }
+    }
+
+    /// False when the output ring is full. A poisonous packet is not decoded but concealed.
+    pub fn take(&mut self, record: &Record, input: &Consumer, is_poison: bool, now_us: &dyn Fn() -> f64) -> bool {
+        let header = &record.header;
+        match header.kind {
+            kind::PACKET => self.packet(record, is_poison, now_us),
+            kind::LOST => self.lost(header, input, now_us),
+            kind::MARK => self.mark(header),
+            kind::OPEN => self.pass(record) && self.open(header.stream as usize),
+            kind::CLOSE => self.pass(record) && self.close(header.stream as usize),
+            _ => true,
+        }
+    }
+
+    /// Lets control records through that wait for the recorder; true when some still wait.
+    pub fn retry_recorder(&mut self) -> bool {
+        let waiting = self.recorder.as_mut().filter(|link| link.has_waiting());
+        waiting.is_some_and(|link| {
+            link.retry();
+            link.has_waiting()
+        })
+    }
+
+    pub fn count(&self, counter: usize) {
+        self.counters.count(counter);
+    }
+
+    fn open(&mut self, stream: usize) -> bool {
+        self.lanes.open(&self.table, stream);
+        let sample_rate = self.table.get(stream, stream::SAMPLE_RATE) as u32;
+        for channel in [0, 1] {
+            // SAFETY: main gave the stream to this shard when it sent OPEN.
+            silence::init(unsafe { self.table.silence(stream, channel) }, self.silence, sample_rate);
+        }
+        self.table.set(stream, stream::STATE, stream_state::OPEN);
+        true
+    }
+
+    fn close(&mut self, stream: usize) -> bool {
+        self.lanes.close(stream);
+        self.table.set(stream, stream::STATE, stream_state::FREE);
+        true
+    }
+
+    fn packet(&mut self, record: &Record, is_poison: bool, now_us: &dyn Fn() -> f64) -> bool {
+        let Record { header, payload } = record;
+        let Some(lane) = self.lanes.get(header.stream as usize, header.channel.into()) else { return true };
+        let samples = lane.packet_samples(payload);
+        let mut is_damaged = false;
+        let taken = self.frame(header, samples, now_us, |lane, pcm| {
+            is_damaged = is_poison || !lane.decode(payload, pcm);
+            if is_damaged {
+                lane.conceal(None, pcm);
+            }
+            if is_damaged { flag::CONCEALED | flag::DECODE_ERROR } else { 0 }
+        });
+        if is_damaged {
+            self.count(shard_counters::DECODE_ERRORS);
+            self.table.add(header.stream as usize, stream::DECODE_ERRORS, 1);
+        }
+        taken
+    }
+
+    fn lost(&mut self, header: &Header, input: &Consumer, now_us: &dyn Fn() -> f64) -> bool {
+        let stream = header.stream as usize;
+        if self.lanes.get(stream, header.channel.into()).is_none() {
+            return true;
+        }
+        let samples = self.lanes.ticks_to_samples(stream, header.duration.into()) as usize;
+        if samples == 0 {
+            return true;
+        }
+        let taken = self.frame(header, samples, now_us, |lane, pcm| {
+            let is_same_lane = |other: &Header| (other.stream, other.channel) == (header.stream, header.channel);
+            let next = input.following().take(REDUNDANCY_REACH).find(|record| is_same_lane(&record.header));
+            let next = next
+                .filter(|record| record.header.kind == kind::PACKET && record.header.sequence == header.sequence + 1.0);
+            lane.conceal(next.map(|record| record.payload), pcm);
+            flag::CONCEALED | flag::LOST
+        });
+        if taken {
+            self.count(shard_counters::CONCEALED);
+        }
+        taken
+    }
+
+    /// One frame: `make` fills its samples and says which flags that adds.
+    fn frame(
+        &mut self,
+        from: &Header,
+        samples: usize,
+        now_us: &dyn Fn() -> f64,
+        make: impl FnOnce(&mut Lane, &mut [i16]) -> u8,
+    ) -> bool {
+        let stream = from.stream as usize;
+        let frame_bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
+        // Room for the frame and, right behind it, for every edge that it may show.
+        let edges_bytes = (2 + samples.div_ceil(LEAST_SAMPLES_PER_EDGE)) * OUTPUT_HEADER_BYTES;
+        let Some(room) = self.output.claim(align_record(frame_bytes) + edges_bytes) else { return false };
+        let Some(lane) = self.lanes.get(stream, from.channel.into()) else { return true };
+        let (header, payload) = split_room(room);
+        let pcm = samples_mut(payload, samples);
+        let mut flags = from.flags | make(lane, pcm);
+
+        let position = self.lanes.ticks_to_samples(stream, from.position);
+        // SAFETY: the stream has a lane, so it was opened here.
+        let state = unsafe { self.table.silence(stream, from.channel.into()) };
+        self.edges.clear();
+        if flags & flag::LOST != 0 {
+            silence::skip(state, position + samples as f64);
+        } else {
+            silence::feed(state, pcm, position, &mut self.edges);
+        }
+        if silence::is_frame_silent(state) {
+            flags |= flag::SILENT;
+        }
+        let wants = self.table.get(stream, stream::WANTS);
+        let wish = if flags & flag::SILENT != 0 { want::SILENT_PCM } else { want::SPEECH_PCM };
+        let processed_us = now_us();
+        *header = OutputHeader {
+            common: Header {
+                kind: kind::FRAME,
+                flags,
+                payload_length: (samples * size_of::<i16>()) as i32,
+                position,
+                duration: samples as i32,
+                peak: level::peak(pcm),
+                ..*from
+            },
+            mean_square: level::mean_square(pcm),
+            processed_us,
+        };
+        let is_wanted = wants & wish != 0;
+        // The recorder takes its copy first: the record as it stands has the samples, whoever else wants them or not.
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
+            && !recorder.data(&room[..frame_bytes])
+        {
+            self.counters.count(shard_counters::RECORDER_REFUSED);
+        }
+        if !is_wanted {
+            let (header, _) = split_room(room);
+            header.common.flags |= flag::NO_PCM;
+            header.common.payload_length = 0;
+        }
+        self.output.commit(if is_wanted { frame_bytes } else { OUTPUT_HEADER_BYTES });
+        self.put_edges(from, wants, processed_us);
+        self.output.publish();
+        self.count(shard_counters::FRAMES);
+        true
+    }
+
+    fn put_edges(&mut self, from: &Header, wants: i32, arrival_us: f64) {
+        for edge in self.edges.as_slice() {
+            // Cannot fail: the room was claimed together with the frame's.
+            let Some(room) = self.output.claim(OUTPUT_HEADER_BYTES) else { return };
+            let (header, _) = split_room(room);
+            *header = OutputHeader::default();
+            header.common = Header {
+                kind: kind::EDGE,
+                channel: from.channel,
+                flags: if edge.silent { flag::SILENT } else { 0 },
+                stream: from.stream,
+                position: edge.position,
+                arrival_us,
+                ..Header::default()
+            };
+            if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
+                && !recorder.data(room)
+            {
+                self.counters.count(shard_counters::RECORDER_REFUSED);
+            }
+            self.output.commit(OUTPUT_HEADER_BYTES);
+        }
+    }
+
+    fn mark(&mut self, from: &Header) -> bool {
+        let stream = from.stream as usize;
+        if self.lanes.get(stream, from.channel.into()).is_none() {
+            return true;
+        }
+        let Some(room) = self.output.claim(OUTPUT_HEADER_BYTES) else { return false };
+        let position = self.lanes.ticks_to_samples(stream, from.position);
+        let duration = self.lanes.ticks_to_samples(stream, from.duration.into());
+        let (header, _) = split_room(room);
+        *header = OutputHeader {
+            common: Header { length: OUTPUT_HEADER_BYTES as i32, position, duration: duration as i32, ..*from },
+            ..OutputHeader::default()
+        };
+        // SAFETY: the stream has a lane, so it was opened here.
+        silence::skip(unsafe { self.table.silence(stream, from.channel.into()) }, position + duration);
+        self.hand_on_control(stream, OUTPUT_HEADER_BYTES);
+        true
+    }
+
+    /// Hands an OPEN or CLOSE on as it came; only the header is longer in output rings.
+    fn pass(&mut self, record: &Record) -> bool {
+        let Record { header, payload } = record;
+        let length = OUTPUT_HEADER_BYTES + payload.len();
+        let Some(room) = self.output.claim(length) else { return false };
+        let (out, room) = split_room(room);
+        *out = OutputHeader { common: Header { length: length as i32, ..*header }, ..OutputHeader::default() };
+        room[..payload.len()].copy_from_slice(payload);
+        self.hand_on_control(header.stream as usize, length);
+        true
+    }
+
+    /// Commits the record of `length` bytes that lies in the claimed room; the recorder's copy waits if it must.
+    fn hand_on_control(&mut self, stream: usize, length: usize) {
+        let wants = self.table.get(stream, stream::WANTS);
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
+            && let Some(room) = self.output.claim(length)
+        {
+            recorder.control(&room[..length]);
+        }
+        self.output.commit(length);
+        self.output.publish();
+    }
+}

@@ -1,0 +1,44 @@
+//! ITU-T G.711: `src/media/g711.ts`.
+
+const fn expand_ulaw(code: u8) -> i16 {
+    let bits = !code;
+    let magnitude = ((((bits as i16 & 15) << 1) + 33) << ((bits >> 4) & 7)) - 33;
+    if bits & 0x80 != 0 { -magnitude * 4 } else { magnitude * 4 }
+}
+
+const fn expand_alaw(code: u8) -> i16 {
+    let bits = code ^ 0x55;
+    let interval = ((bits as i16 & 15) << 1) + 1;
+    let magnitude = match (bits >> 4) & 7 {
+        0 => interval,
+        segment => (interval + 32) << (segment - 1),
+    };
+    if bits & 0x80 != 0 { magnitude * 8 } else { -magnitude * 8 }
+}
+
+const ULAW: [i16; 256] = table(true);
+const ALAW: [i16; 256] = table(false);
+
+const fn table(is_ulaw: bool) -> [i16; 256] {
+    let mut samples = [0; 256];
+    let mut code = 0;
+    while code < 256 {
+        samples[code] = if is_ulaw { expand_ulaw(code as u8) } else { expand_alaw(code as u8) };
+        code += 1;
+    }
+    samples
+}
+
+pub fn decode_pcmu(codes: &[u8], pcm: &mut [i16]) {
+    look_up(&ULAW, codes, pcm);
+}
+
+pub fn decode_pcma(codes: &[u8], pcm: &mut [i16]) {
+    look_up(&ALAW, codes, pcm);
+}
+
+fn look_up(table: &[i16; 256], codes: &[u8], pcm: &mut [i16]) {
+    for (sample, &code) in pcm.iter_mut().zip(codes) {
+        *sample = table[usize::from(code)];
+    }
+}

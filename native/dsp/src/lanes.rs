@@ -1,0 +1,130 @@
+//! The decoders of a shard's streams: `src/worker/lane-decoders.ts`.
+
+use crate::concealment::Concealment;
+use crate::g711::{decode_pcma, decode_pcmu};
+use crate::l16::{decode_l16, decode_l16_le};
+use crate::layout::{codec, stream};
+use crate::opus::{OpusDecoder, packet_samples};
+use crate::table::StreamTable;
+
+/// Packets a second when nothing better is known of one that cannot be decoded.
+const USUAL_RATE: u32 = 50;
+const CHANNELS: usize = 2;
+
+/// What a shard holds of one channel of one stream.
+pub struct Lane {
+    sample_rate: u32,
+    decoder: Decoder,
+    /// Samples of the last good packet, which one that cannot be decoded is taken to have had as well.
+    last_samples: usize,
+}
+
+enum Decoder {
+    /// Each so many bytes are a sample, wherever they stand.
+    Plain {
+        decode: fn(&[u8], &mut [i16]),
+        sample_bytes: usize,
+        concealment: Concealment,
+    },
+    Opus(OpusDecoder),
+}
+
+impl Lane {
+    fn new(codec: i32, sample_rate: u32) -> Option<Self> {
+        let plain =
+            |decode, sample_bytes| Decoder::Plain { decode, sample_bytes, concealment: Concealment::new(sample_rate) };
+        let decoder = match codec {
+            codec::PCMU => plain(decode_pcmu, 1),
+            codec::PCMA => plain(decode_pcma, 1),
+            codec::L16 => plain(decode_l16, 2),
+            codec::L16_LE => plain(decode_l16_le, 2),
+            _ => Decoder::Opus(OpusDecoder::new(sample_rate)?),
+        };
+        Some(Self { sample_rate, decoder, last_samples: (sample_rate / USUAL_RATE) as usize })
+    }
+
+    /// Samples that decode() will give for this packet; a guess for one that it will refuse.
+    pub fn packet_samples(&self, packet: &[u8]) -> usize {
+        let samples = match &self.decoder {
+            Decoder::Plain { sample_bytes, .. } => {
+                Some(packet.len() / sample_bytes).filter(|_| packet.len().is_multiple_of(*sample_bytes))
+            }
+            Decoder::Opus(_) => packet_samples(packet, self.sample_rate),
+        };
+        samples.filter(|&samples| samples > 0).unwrap_or(self.last_samples)
+    }
+
+    /// Decodes into `pcm`, packet_samples() long. False when the packet is damaged.
+    pub fn decode(&mut self, packet: &[u8], pcm: &mut [i16]) -> bool {
+        #[cfg(test)]
+        assert!(!packet.starts_with(b"PANIC"), "this packet is poison");
+        match &mut self.decoder {
+            Decoder::Plain { decode, sample_bytes, concealment } => {
+                if packet.is_empty() || !packet.len().is_multiple_of(*sample_bytes) {
+                    return false;
+                }
+                decode(packet, pcm);
+                concealment.heard(pcm);
+            }
+            Decoder::Opus(opus) => {
+                if packet_samples(packet, self.sample_rate).is_none() || !opus.decode(packet, pcm) {
+                    return false;
+                }
+            }
+        }
+        self.last_samples = pcm.len();
+        true
+    }
+
+    /// Fills `pcm` in place of what is not there. `next` is the packet that follows a lost one, if it is at hand.
+    pub fn conceal(&mut self, next: Option<&[u8]>, pcm: &mut [i16]) {
+        match (&mut self.decoder, next) {
+            (Decoder::Plain { concealment, .. }, _) => concealment.conceal(pcm),
+            (Decoder::Opus(opus), Some(next)) => opus.recover(next, pcm),
+            (Decoder::Opus(opus), None) => opus.conceal(pcm),
+        }
+    }
+}
+
+pub struct Lanes {
+    lanes: Vec<Option<Lane>>,
+    /// Samples a tick of the RTP clock, by stream.
+    samples_per_tick: Vec<f64>,
+}
+
+impl Lanes {
+    pub fn new(streams: usize) -> Self {
+        Self {
+            lanes: std::iter::repeat_with(|| None).take(streams * CHANNELS).collect(),
+            samples_per_tick: vec![0.0; streams],
+        }
+    }
+
+    /// A stream without memory for its decoders stays closed: it has no frames, and the rest goes on.
+    pub fn open(&mut self, table: &StreamTable, stream: usize) {
+        self.close(stream);
+        let sample_rate = table.get(stream, stream::SAMPLE_RATE);
+        let channels = table.get(stream, stream::CHANNELS).clamp(1, CHANNELS as i32) as usize;
+        self.samples_per_tick[stream] = f64::from(sample_rate) / f64::from(table.get(stream, stream::CLOCK_RATE));
+        for lane in &mut self.lanes[stream * CHANNELS..][..channels] {
+            *lane = Lane::new(table.get(stream, stream::CODEC), sample_rate as u32);
+        }
+    }
+
+    pub fn close(&mut self, stream: usize) {
+        if let Some(lanes) = self.lanes.chunks_mut(CHANNELS).nth(stream) {
+            lanes.fill_with(|| None);
+        }
+    }
+
+    pub fn get(&mut self, stream: usize, channel: usize) -> Option<&mut Lane> {
+        self.lanes.get_mut(stream * CHANNELS + channel)?.as_mut()
+    }
+
+    /// As JavaScript's Math.round: halves go up.
+    pub fn ticks_to_samples(&self, stream: usize, ticks: f64) -> f64 {
+        let samples = ticks * self.samples_per_tick[stream];
+        let whole = samples.floor();
+        if samples - whole >= 0.5 { whole + 1.0 } else { whole }
+    }
+}

@@ -1,0 +1,45 @@
+//! The memory that this thread shares with others. It is reached in three ways only: words that several threads may
+//! touch at one time, as atomics; records, as slices, by whoever has claimed them; and the silence state of a stream,
+//! by the shard that owns the stream.
+
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicI32;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    base: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: a Memory is only an address; every access through it says by itself why it may be made.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    /// None unless `base` is a multiple of 8, without which no record is aligned.
+    ///
+    /// # Safety
+    /// The `length` bytes at `base` must stay readable and writable for as long as the value or a copy of it is in
+    /// use, and must be accessed by other threads according to the layout only.
+    pub unsafe fn new(base: *mut u8, length: usize) -> Option<Self> {
+        let base = NonNull::new(base)?;
+        base.cast::<u64>().is_aligned().then_some(Self { base, length })
+    }
+
+    /// Address of `bytes` bytes at `offset`.
+    ///
+    /// # Panics
+    /// When they do not lie within the memory at a multiple of `align`.
+    pub(crate) fn address(&self, offset: usize, bytes: usize, align: usize) -> *mut u8 {
+        let inside = self.length.checked_sub(bytes).is_some_and(|last| offset <= last);
+        assert!(inside && offset.is_multiple_of(align), "{bytes} bytes at {offset} of {}", self.length);
+        // SAFETY: the assertion keeps the offset within the memory that new() was promised.
+        unsafe { self.base.as_ptr().add(offset) }
+    }
+
+    /// A word that several threads read and write.
+    pub fn word(&self, offset: usize) -> &AtomicI32 {
+        let address = self.address(offset, size_of::<i32>(), align_of::<i32>()).cast();
+        // SAFETY: inside the memory and aligned; words of the layout are accessed by atomic operations only.
+        unsafe { AtomicI32::from_ptr(address) }
+    }
+}

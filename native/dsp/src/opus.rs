@@ -1,0 +1,125 @@
+//! One channel of Opus (RFC 6716) through libopus, as mono PCM; stereo packets are mixed down.
+
+use std::ffi::{c_int, c_uchar};
+use std::ptr::{self, NonNull};
+
+use opusic_sys as ffi;
+
+/// Frames of 2.5 ms, of which every duration is a multiple.
+const UNITS_A_SECOND: usize = 400;
+/// Longest that libopus is asked to make up at a time, as in the JavaScript path: 20 ms.
+const MAX_CONCEALED_UNITS: usize = 8;
+const MAX_FRAMES: usize = 48;
+
+/// Samples that a packet decodes to at `sample_rate`; None when its framing breaks RFC 6716 §3.4.
+pub fn packet_samples(packet: &[u8], sample_rate: u32) -> Option<usize> {
+    let length = c_int::try_from(packet.len()).ok().filter(|&length| length > 0)?;
+    let mut sizes = [0; MAX_FRAMES];
+    // SAFETY: `packet` has `length` bytes, `sizes` room for the 48 frames that a packet has at most; the outputs that
+    // are null are not wanted.
+    let frames = unsafe {
+        ffi::opus_packet_parse(
+            packet.as_ptr(),
+            length,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            sizes.as_mut_ptr(),
+            ptr::null_mut(),
+        )
+    };
+    // SAFETY: reads the first byte, and there is one.
+    let each = unsafe { ffi::opus_packet_get_samples_per_frame(packet.as_ptr(), sample_rate as c_int) };
+    (frames > 0).then_some(frames as usize * each as usize)
+}
+
+#[derive(Debug)]
+pub struct OpusDecoder {
+    state: NonNull<ffi::OpusDecoder>,
+    sample_rate: u32,
+    has_heard: bool,
+}
+
+// SAFETY: the state is one block of memory that nothing else points to.
+unsafe impl Send for OpusDecoder {}
+
+impl OpusDecoder {
+    /// None for a rate that Opus does not have, or when there is no memory left.
+    pub fn new(sample_rate: u32) -> Option<Self> {
+        let mut error = 0;
+        // SAFETY: any rate may be asked for; what is not known is refused with null.
+        let state = unsafe { ffi::opus_decoder_create(sample_rate as c_int, 1, &mut error) };
+        Some(Self { state: NonNull::new(state)?, sample_rate, has_heard: false })
+    }
+
+    /// Decodes a packet into `pcm`, which must be exactly as long as packet_samples() says. False when it is damaged.
+    pub fn decode(&mut self, packet: &[u8], pcm: &mut [i16]) -> bool {
+        let decoded = self.call(Some(packet), pcm, false);
+        self.has_heard |= decoded;
+        decoded
+    }
+
+    /// Fills `pcm` with libopus's loss concealment, as src/media/opus.ts does; silence before the first packet.
+    pub fn conceal(&mut self, pcm: &mut [i16]) {
+        let unit = self.unit();
+        let mut rest = pcm;
+        while !rest.is_empty() && self.has_heard {
+            let units = (rest.len() / unit).min(MAX_CONCEALED_UNITS);
+            if units == 0 {
+                // Less than the least that libopus makes: take the beginning of that. 48 kHz has 120 samples.
+                let mut least = [0; 120];
+                if self.call(None, &mut least[..unit], false) {
+                    rest.copy_from_slice(&least[..rest.len()]);
+                    return;
+                }
+                break;
+            }
+            // 20, 10, 5 or 2.5 ms: lengths that every mode of Opus can make.
+            let (now, later) = rest.split_at_mut(unit << units.ilog2());
+            if !self.call(None, now, false) {
+                rest = now;
+                break;
+            }
+            rest = later;
+        }
+        rest.fill(0);
+    }
+
+    /// Fills `pcm` in place of a lost packet from the redundancy that `next`, the packet after it, may carry (LBRR,
+    /// RFC 6716 §2.1.7); by concealment when it carries none.
+    pub fn recover(&mut self, next: &[u8], pcm: &mut [i16]) {
+        let is_whole = pcm.len().is_multiple_of(self.unit());
+        // More than one packet's worth would first be concealed on libopus's stack; no packet exceeds 120 ms.
+        let is_one = pcm.len() <= self.unit() * MAX_FRAMES;
+        if !(self.has_heard && is_whole && is_one && has_redundancy(next) && self.call(Some(next), pcm, true)) {
+            self.conceal(pcm);
+        }
+    }
+
+    fn unit(&self) -> usize {
+        self.sample_rate as usize / UNITS_A_SECOND
+    }
+
+    /// True when libopus has filled `pcm` to its end.
+    fn call(&mut self, packet: Option<&[u8]>, pcm: &mut [i16], redundancy: bool) -> bool {
+        let data: *const c_uchar = packet.map_or(ptr::null(), <[u8]>::as_ptr);
+        let length = packet.map_or(0, <[u8]>::len) as c_int;
+        // SAFETY: the state is live, `data` null or `length` bytes, and `pcm` has room for the samples it is said to.
+        let samples = unsafe {
+            ffi::opus_decode(self.state.as_ptr(), data, length, pcm.as_mut_ptr(), pcm.len() as c_int, redundancy.into())
+        };
+        usize::try_from(samples) == Ok(pcm.len())
+    }
+}
+
+impl Drop for OpusDecoder {
+    fn drop(&mut self) {
+        // SAFETY: made by opus_decoder_create, and not used after this.
+        unsafe { ffi::opus_decoder_destroy(self.state.as_ptr()) }
+    }
+}
+
+fn has_redundancy(packet: &[u8]) -> bool {
+    let Ok(length) = c_int::try_from(packet.len()) else { return false };
+    // SAFETY: `packet` has `length` bytes; an empty or malformed one is an error.
+    length > 0 && unsafe { ffi::opus_packet_has_lbrr(packet.as_ptr(), length) } == 1
+}

@@ -1,0 +1,278 @@
+//! Single-producer single-consumer rings: `src/ring/ring.ts` and `link.ts`.
+//!
+//! Cursors are read and written sequentially consistent, as JavaScript's Atomics are: "announce the sleep, then look
+//! once more" in `src/ring/agent.ts` and `waiting.ts` is sound only if neither side's store can pass its later load.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::SeqCst;
+
+use crate::layout::{HEADER_BYTES, Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, kind, ring};
+use crate::memory::Memory;
+
+/// Where a ring lies: absolute offset of its header, bytes of its data (a power of two).
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub offset: usize,
+    pub capacity: usize,
+}
+
+/// What both sides have.
+#[derive(Debug)]
+struct Side {
+    memory: Memory,
+    place: Place,
+}
+
+impl Side {
+    fn new(memory: Memory, place: Place) -> Self {
+        let Place { offset, capacity } = place;
+        assert!(capacity.is_power_of_two() && capacity >= 1024 && offset.is_multiple_of(128), "no ring: {place:?}");
+        // Checks once that the whole ring is there; what is cut out of it later cannot lie outside.
+        memory.address(offset, ring::DATA + capacity, 128);
+        Self { memory, place }
+    }
+
+    fn tail(&self) -> u32 {
+        self.memory.word(self.place.offset + ring::TAIL).load(SeqCst) as u32
+    }
+
+    fn head(&self) -> u32 {
+        self.memory.word(self.place.offset + ring::HEAD).load(SeqCst) as u32
+    }
+
+    fn index(&self, cursor: u32) -> usize {
+        cursor as usize & (self.place.capacity - 1)
+    }
+
+    /// Address of the first of `bytes` bytes of data at `index`.
+    fn data(&self, index: usize, bytes: usize) -> *mut u8 {
+        assert!(bytes <= self.place.capacity - index, "a record of {bytes} bytes at {index} goes over the ring's end");
+        self.memory.address(self.place.offset + ring::DATA + index, bytes, align_of::<Header>())
+    }
+}
+
+/// One record of an input ring, claimed by the consumer.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    pub header: Header,
+    pub payload: &'a [u8],
+}
+
+#[derive(Debug)]
+pub struct Consumer {
+    side: Side,
+    head: u32,
+    /// Last known tail; read again only when everything known has been consumed.
+    tail: u32,
+}
+
+impl Consumer {
+    pub fn new(memory: Memory, place: Place) -> Self {
+        let side = Side::new(memory, place);
+        let head = side.head();
+        Self { side, head, tail: head }
+    }
+
+    /// Names the record at hand across a restart.
+    pub fn cursor(&self) -> i32 {
+        self.head as i32
+    }
+
+    /// Goes to the oldest record, over padding; false when there is none.
+    pub fn peek(&mut self) -> bool {
+        loop {
+            if self.head == self.tail {
+                self.tail = self.side.tail();
+                if self.head == self.tail {
+                    return false;
+                }
+            }
+            // Padding may be only as long as its length and kind, so no more of a header is looked at.
+            let (length, kind) = self.prefix(self.head);
+            if kind != kind::PAD {
+                return true;
+            }
+            self.head = self.head.wrapping_add(length);
+        }
+    }
+
+    /// The record that peek() went to.
+    pub fn record(&self) -> Record<'_> {
+        assert!(self.head != self.tail, "there is no record at hand");
+        self.record_at(self.head)
+    }
+
+    /// The records behind the one at hand, as far as they are published now.
+    pub fn following(&self) -> impl Iterator<Item = Record<'_>> {
+        let tail = self.side.tail();
+        let mut cursor = self.head;
+        std::iter::from_fn(move || {
+            loop {
+                cursor = cursor.wrapping_add(align_record(self.prefix(cursor).0 as usize) as u32);
+                if cursor == tail {
+                    return None;
+                }
+                if self.prefix(cursor).1 != kind::PAD {
+                    return Some(self.record_at(cursor));
+                }
+            }
+        })
+        .fuse()
+    }
+
+    /// Gives the record at hand back to the producer.
+    pub fn release(&mut self) {
+        let (length, _) = self.prefix(self.head);
+        self.head = self.head.wrapping_add(align_record(length as usize) as u32);
+        self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, SeqCst);
+    }
+
+    /// Length and kind of a published record or padding.
+    fn prefix(&self, cursor: u32) -> (u32, u8) {
+        let at = self.side.data(self.side.index(cursor), 8);
+        // SAFETY: data() is aligned for these, and between head and tail only this consumer touches the ring.
+        unsafe { (at.cast::<u32>().read(), at.add(4).read()) }
+    }
+
+    fn record_at(&self, cursor: u32) -> Record<'_> {
+        let index = self.side.index(cursor);
+        let at = self.side.data(index, HEADER_BYTES);
+        // SAFETY: as in prefix(); any bytes are a Header, and data() has checked that they all are in the ring.
+        let header = unsafe { at.cast::<Header>().read() };
+        let length = usize::try_from(header.payload_length).expect("a payload of negative length");
+        let payload = self.side.data(index, HEADER_BYTES + length).wrapping_add(HEADER_BYTES);
+        // SAFETY: the record is published and not released while the consumer is borrowed, so nobody writes to it.
+        let payload = unsafe { std::slice::from_raw_parts(payload, length) };
+        Record { header, payload }
+    }
+}
+
+#[derive(Debug)]
+pub struct Producer {
+    side: Side,
+    /// The producer's own cursor. It runs ahead of the shared tail until publish().
+    tail: u32,
+    /// Last known head; read again only when the ring looks full.
+    head: u32,
+}
+
+impl Producer {
+    pub fn new(memory: Memory, place: Place) -> Self {
+        let side = Side::new(memory, place);
+        let (tail, head) = (side.tail(), side.head());
+        Self { side, tail, head }
+    }
+
+    /// Room for one record of at most `length` bytes, or None when the ring is full (or could never hold it).
+    /// Claiming again without commit gives the same room back.
+    pub fn claim(&mut self, length: usize) -> Option<&mut [u8]> {
+        let capacity = self.side.place.capacity;
+        let needed = align_record(length);
+        if needed > capacity / 2 {
+            return None;
+        }
+        let index = self.side.index(self.tail);
+        let to_end = capacity - index;
+        let total = if needed > to_end { to_end + needed } else { needed };
+        if self.free() < total {
+            self.head = self.side.head();
+            if self.free() < total {
+                return None;
+            }
+        }
+        if needed > to_end {
+            let pad = self.side.data(index, 8);
+            // SAFETY: aligned, and free: between tail and head only this producer touches the ring.
+            unsafe {
+                pad.cast::<u32>().write(to_end as u32);
+                pad.add(4).write(kind::PAD);
+            }
+            self.tail = self.tail.wrapping_add(to_end as u32);
+        }
+        let at = self.side.data(self.side.index(self.tail), needed);
+        // SAFETY: as above, and the slice borrows the producer, so there is no other one over this room.
+        Some(unsafe { std::slice::from_raw_parts_mut(at, needed) })
+    }
+
+    fn free(&self) -> usize {
+        self.side.place.capacity - self.tail.wrapping_sub(self.head) as usize
+    }
+
+    /// Ends the record that the last claim gave, `length` bytes long; not yet visible.
+    pub fn commit(&mut self, length: usize) {
+        let at = self.side.data(self.side.index(self.tail), length);
+        // SAFETY: aligned, and the room is claimed.
+        unsafe { at.cast::<u32>().write(length as u32) };
+        self.tail = self.tail.wrapping_add(align_record(length) as u32);
+    }
+
+    /// Makes every committed record visible to the consumer.
+    pub fn publish(&mut self) {
+        self.side.memory.word(self.side.place.offset + ring::TAIL).store(self.tail as i32, SeqCst);
+    }
+}
+
+/// Parts claimed room into the header of an output record and the room for its payload.
+pub fn split_room(room: &mut [u8]) -> (&mut OutputHeader, &mut [u8]) {
+    let (header, payload) = room.split_at_mut(OUTPUT_HEADER_BYTES);
+    let header = header.as_mut_ptr().cast::<OutputHeader>();
+    assert!(header.is_aligned(), "room that no ring has given");
+    // SAFETY: of the right length, aligned, any bytes are a header, and borrowed from `room` alone.
+    (unsafe { &mut *header }, payload)
+}
+
+/// The first `count` samples in room for a payload.
+pub fn samples_mut(payload: &mut [u8], count: usize) -> &mut [i16] {
+    // SAFETY: any two bytes are a sample.
+    let (unaligned, samples, _) = unsafe { payload.align_to_mut::<i16>() };
+    assert!(unaligned.is_empty(), "room that no ring has given");
+    &mut samples[..count]
+}
+
+/// A producer that is never waited for: data that finds no room is refused, control records wait and go first.
+#[derive(Debug)]
+pub struct Link {
+    ring: Producer,
+    waiting: VecDeque<Box<[u8]>>,
+}
+
+impl Link {
+    pub fn new(memory: Memory, place: Place) -> Self {
+        Self { ring: Producer::new(memory, place), waiting: VecDeque::new() }
+    }
+
+    /// False when the ring is full or a control record waits.
+    pub fn data(&mut self, record: &[u8]) -> bool {
+        let sent = self.waiting.is_empty() && Self::send(&mut self.ring, record);
+        if sent {
+            self.ring.publish();
+        }
+        sent
+    }
+
+    pub fn control(&mut self, record: &[u8]) {
+        self.waiting.push_back(record.into());
+        self.retry();
+    }
+
+    pub fn retry(&mut self) {
+        while let Some(record) = self.waiting.front() {
+            if !Self::send(&mut self.ring, record) {
+                break;
+            }
+            self.waiting.pop_front();
+        }
+        self.ring.publish();
+    }
+
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn send(ring: &mut Producer, record: &[u8]) -> bool {
+        let Some(room) = ring.claim(record.len()) else { return false };
+        room[..record.len()].copy_from_slice(record);
+        ring.commit(record.len());
+        true
+    }
+}

@@ -1,0 +1,126 @@
+//! trunkline-dsp for Node: `src/worker/native.ts` loads this, and has the types of what is exported.
+
+use std::ptr::null_mut;
+use std::time::Instant;
+
+use napi::bindgen_prelude::*;
+use napi::sys;
+use napi_derive::napi;
+use trunkline_dsp::layout;
+use trunkline_dsp::memory::Memory;
+use trunkline_dsp::ring::Place;
+use trunkline_dsp::shard::{Config, Shard};
+use trunkline_dsp::silence::Settings;
+
+/// Compared with LAYOUT_VERSION of src/ring/layout.ts before anything else is called.
+#[napi]
+pub const LAYOUT_VERSION: u32 = layout::LAYOUT_VERSION;
+
+#[napi(object)]
+pub struct RingPlace {
+    pub offset: u32,
+    pub capacity: u32,
+}
+
+#[napi(object)]
+pub struct ShardPlaces {
+    pub control: u32,
+    pub counters: u32,
+    pub input: RingPlace,
+    pub output: RingPlace,
+    pub recorder: Option<RingPlace>,
+    pub table: u32,
+    pub streams: u32,
+    pub silence_threshold: f64,
+    pub silence_window_ms: f64,
+}
+
+/// A Uint8Array over a SharedArrayBuffer: its address, which never moves, and the reference that keeps it alive.
+pub struct SharedBytes {
+    address: *mut u8,
+    length: usize,
+    array: Uint8Array,
+}
+
+impl TypeName for SharedBytes {
+    fn type_name() -> &'static str {
+        Uint8Array::type_name()
+    }
+
+    fn value_type() -> ValueType {
+        Uint8Array::value_type()
+    }
+}
+
+impl ValidateNapiValue for SharedBytes {}
+
+impl FromNapiValue for SharedBytes {
+    // Uint8Array would give the address as a slice only, and there may be none over memory that other threads write.
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        // SAFETY: env and value are those that this was called with.
+        let array = unsafe { Uint8Array::from_napi_value(env, value)? };
+        let (mut address, mut length) = (null_mut(), 0);
+        // SAFETY: as above; outputs that are null are not wanted.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(env, value, null_mut(), &mut length, &mut address, null_mut(), null_mut())
+        };
+        check_status!(status, "This is no Uint8Array.")?;
+        Ok(Self { address: address.cast(), length, array })
+    }
+}
+
+#[napi]
+pub struct NativeShard {
+    // Declared, and so dropped, before the memory that it works on.
+    shard: Option<Shard>,
+    _memory: Uint8Array,
+}
+
+#[napi]
+impl NativeShard {
+    /// `memory` is the whole shared memory of the engine.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(memory: SharedBytes, places: ShardPlaces) -> Result<Self> {
+        // SAFETY: the array is kept as long as the shard, and all who have it go by the layout.
+        let shared = unsafe { Memory::new(memory.address, memory.length) }
+            .ok_or_else(|| Error::from_reason("The shared memory does not begin at a multiple of 8."))?;
+        let ring = |place: &RingPlace| Place { offset: place.offset as usize, capacity: place.capacity as usize };
+        let shard = Shard::new(
+            shared,
+            &Config {
+                control: places.control as usize,
+                counters: places.counters as usize,
+                input: ring(&places.input),
+                output: ring(&places.output),
+                recorder: places.recorder.as_ref().map(ring),
+                table: places.table as usize,
+                streams: places.streams as usize,
+                silence: Settings { threshold: places.silence_threshold, window_ms: places.silence_window_ms },
+            },
+        );
+        Ok(Self { shard: Some(shard), _memory: memory.array })
+    }
+
+    /// Decoders anew for a stream that the last life of this shard had open.
+    #[napi(catch_unwind)]
+    pub fn reopen(&mut self, stream: u32) {
+        if let Some(shard) = &mut self.shard {
+            shard.reopen(stream as usize);
+        }
+    }
+
+    /// Takes up to `most` records; `now_us` is the engine's clock. How many it took, 0 for none, −1 when blocked.
+    #[napi(catch_unwind)]
+    pub fn drain(&mut self, most: u32, now_us: f64) -> i32 {
+        // The engine's clock is monotonic as this one is, and so goes on from where JavaScript has read it.
+        let began = Instant::now();
+        let clock = || now_us + began.elapsed().as_nanos() as f64 / 1e3;
+        self.shard.as_mut().map_or(0, |shard| shard.drain(most, clock))
+    }
+
+    /// Frees the decoders at once, rather than when the garbage collector finds the time.
+    #[napi(catch_unwind)]
+    pub fn close(&mut self) {
+        self.shard = None;
+    }
+}
