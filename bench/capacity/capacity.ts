@@ -62,7 +62,11 @@ export interface CapacityReport {
 /** Latency curves for the pictures, which would only be in the way in the JSON. */
 export interface LatencyCurves {
   readonly streams: number;
-  readonly curves: readonly { readonly name: string; readonly points: readonly CurvePoint[] }[];
+  readonly curves: readonly {
+    /** `decoded` is the node's, too. */
+    readonly series: 'node' | 'decoded' | 'tutorial';
+    readonly points: readonly CurvePoint[];
+  }[];
 }
 
 export type Progress = (line: string) => void;
@@ -207,16 +211,20 @@ function lossesOf(runs: readonly RunReport[]): Record<string, number> {
 }
 
 function curvesOf(load: Load, rounds: Rounds): LatencyCurves {
-  const curve = (name: string, kind: SubjectKind, of: 'delivered' | 'processed') => {
+  const curve = (
+    series: LatencyCurves['curves'][number]['series'],
+    kind: SubjectKind,
+    of: 'delivered' | 'processed',
+  ): LatencyCurves['curves'] => {
     const encoded = present(counting(rounds[kind]).runs.map(({ subject }) => subject[of]));
-    return encoded.length === 0 ? [] : [{ name, points: percentileCurve(mergeHistograms(encoded)) }];
+    return encoded.length === 0 ? [] : [{ series, points: percentileCurve(mergeHistograms(encoded)) }];
   };
   return {
     streams: load.streams,
     curves: [
-      ...curve('due → delivered', 'node', 'delivered'),
-      ...curve('due → decoded', 'node', 'processed'),
-      ...curve('tutorial, due → handled', 'tutorial', 'delivered'),
+      ...curve('tutorial', 'tutorial', 'delivered'),
+      ...curve('decoded', 'node', 'processed'),
+      ...curve('node', 'node', 'delivered'),
     ],
   };
 }

@@ -47,11 +47,12 @@ export interface CurvePoint {
   readonly us: number;
 }
 
-/** The distribution from the median of all down to its last ten thousandth, evenly spaced by nines. */
+/** The distribution from the fastest packet to the slowest, evenly spaced by nines. */
 export function percentileCurve(histogram: Histogram, points = 160): CurvePoint[] {
   const nines = Math.log10(Math.max(histogram.totalCount, 10));
   return Array.from({ length: points + 1 }, (_, i) => {
     const share = 1 - 10 ** (-(nines * i) / points);
-    return { share, us: histogram.getValueAtPercentile(share * 100) };
+    // The last step leaves out one packet of all, the slowest: it is where the curve ends.
+    return { share, us: i === points ? histogram.maxValue : histogram.getValueAtPercentile(share * 100) };
   });
 }

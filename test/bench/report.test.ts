@@ -1,0 +1,64 @@
+import { expect, it } from 'vitest';
+import type { CapacityReport, CapacityRun } from '../../bench/capacity/capacity.js';
+import { capacityPage } from '../../bench/capacity/report.js';
+
+const BASELINE = { packetsSent: 100, packetsDelivered: 100, valid: true, latencyMicros: null };
+
+function run(streams: number, valid: boolean): CapacityRun {
+  return {
+    streams,
+    codec: 'pcmu',
+    record: false,
+    packetsSent: 100,
+    packetsDelivered: 99,
+    dropped: 1,
+    droppedWhere: { lost: 1 },
+    cpuMicrosPerPacket: 6,
+    cpuThreadsMicrosPerPacket: { main: 4, others: 2 },
+    baseline: { bareWs: 2, tutorial: 20 },
+    ratio: { bareWs: 3, tutorial: 0.3 },
+    baselines: {
+      bareWs: { ...BASELINE, cpuMicrosPerPacket: 2, saturated: false },
+      tutorial: { ...BASELINE, cpuMicrosPerPacket: 20, saturated: streams > 1000 },
+    },
+    decodeLoop: null,
+    latencyMicros: { p50: 900, p99: 4_000, p999: 9_000, max: 12_000 },
+    latencyProcessedMicros: { p50: 600, p99: 3_000, p999: 8_000, max: 11_000 },
+    eventLoopDelayMillis: { p50: 0.1, p99: 2, max: 5 },
+    rssBytes: { before: 1e8, after: 1e8 },
+    heapGrowthBytes: 0,
+    generator: { latenessMicros: { p50: 100, p99: 400, max: 2_000 }, cpuMicrosPerPacket: 0.4 },
+    rounds: { valid: valid ? 5 : 0, invalid: valid ? 0 : 5 },
+    valid,
+  };
+}
+
+const REPORT: CapacityReport = {
+  machine: { cpu: 'A <fast> one', cores: 2, memoryBytes: 2 ** 33, system: 'linux', loadBefore: 0.1 },
+  node: 'v20.20.2',
+  backend: 'js',
+  runs: [run(1000, true), run(2000, false)],
+};
+
+const CURVES = REPORT.runs.map(({ streams }) => ({
+  streams,
+  curves: [
+    {
+      series: 'node' as const,
+      points: [
+        { share: 0, us: 500 },
+        { share: 0.9, us: 2_000 },
+        { share: 0.999, us: 12_000 },
+      ],
+    },
+  ],
+}));
+
+it('makes one page with the pictures in it that fetches nothing', () => {
+  const page = capacityPage(REPORT, CURVES);
+  expect(page.match(/<svg /g)).toHaveLength(3);
+  expect(page).not.toMatch(/<script|<link|src=|@import|url\((?!#)/);
+  expect(page).toContain('A &lt;fast&gt; one');
+  expect(page).not.toContain('NaN');
+  expect(page).toContain('Not valid</strong> at 2,000 streams');
+});
