@@ -26,7 +26,7 @@ import { Delivery } from './delivery.js';
 import type { StreamIngest, StreamOptions } from './ingest.js';
 import { type EngineMemory, layOutMemory } from './memory.js';
 import { PacketBatch, PayloadArena } from './packet-batch.js';
-import { AgentPool, type AgentTask } from './pool.js';
+import { AgentPool, type AgentTask, SHARD_HANG_US } from './pool.js';
 import { Release } from './release.js';
 import { type Stream, Streams } from './streams.js';
 
@@ -426,6 +426,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       entry: this.#options.shardEntry ?? workerUrl('worker/entry'),
       control: places.control,
       stage: 0,
+      hangUs: SHARD_HANG_US,
       data: {
         layoutVersion: LAYOUT_VERSION,
         shard,
@@ -451,6 +452,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
         entry: recorder.entry,
         control: this.#memory.recorderControl,
         stage: 1,
+        hangUs: Number.POSITIVE_INFINITY,
         data: recorder.data(this.#memory),
       });
     }

@@ -179,7 +179,7 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
       }
       if (record) repaired = await repairRecordings(out, this.clock);
     }
-    if (audit !== 'off') this.engine.addSink(this.#openAudit());
+    if (audit !== 'off') this.engine.addSink(await this.#openAudit());
     await this.engine.ready();
     this.#reports = setInterval(() => this.#lookForReports(), REPORT_MS);
     this.#reports.unref();
@@ -211,7 +211,7 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
     this.engine.refreshWants();
   };
 
-  #openAudit(): AuditLog {
+  async #openAudit(): Promise<AuditLog> {
     const { out, region, audit, auditKey } = this.config;
     this.#audit = new AuditLog({
       file: join(out, 'audit.jsonl'),
@@ -221,6 +221,7 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
       onFault: (message) => this.report(new TrunklineError('FILE_FAILED', message)),
       ...(auditKey === undefined ? {} : { idKey: auditKey }),
     });
+    await this.#audit.open();
     return this.#audit;
   }
 

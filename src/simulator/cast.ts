@@ -3,7 +3,7 @@ import { type CodecChoice, codingOf, formatOf, LoopLibrary } from './loops.js';
 import { SeededRandom } from './random.js';
 import { loadClips } from './speech.js';
 import { loadTrace, TraceTrack } from './trace.js';
-import { drawSequence, drawTimestamp, PACKET_US, SpeechTrack } from './track.js';
+import { drawSequence, drawTimestamp, findLoopStart, PACKET_US, SpeechTrack } from './track.js';
 import type { Trouble } from './trouble.js';
 import { NO_TROUBLE, TroublePlan } from './trouble.js';
 
@@ -82,7 +82,7 @@ function castSpeakers(options: CastOptions): Cast {
       const numbering = { firstSequence, firstTimestamp };
       return new SpeechTrack(
         loop,
-        place.below(loop.payloads.length),
+        findLoopStart(loop, place.below(loop.payloads.length), Math.round(options.seconds * 50)),
         numbering,
         format.clockRate,
         options.seconds,

@@ -10,13 +10,13 @@ export interface Coding {
   readonly codec: StreamFormat['codec'];
   /** Samples a second of the sound that is coded. */
   readonly sampleRate: number;
-  /** Opus only: pauses are coded in packets of one or two bytes. They are sent like any other, every 20 ms. */
+  /** Opus only: discontinuous transmission. In pauses no packets are sent, and only the timestamps go on. */
   readonly dtx: boolean;
 }
 
 /** A clip as packets of 20 ms, played over and over. */
 export interface PacketLoop {
-  /** Base64. */
+  /** Base64; empty where nothing is sent. */
   readonly payloads: readonly string[];
 }
 
@@ -95,7 +95,11 @@ function encode(pcm: Int16Array, { codec, sampleRate, dtx }: Coding): string[] {
   // A fast search: whoever starts the demo hears speech seconds sooner.
   const encoder = new OpusEncoder({ sampleRate, dtx, complexity: 1 });
   try {
-    return frames.map((frame) => toBase64(encoder.encode(frame)));
+    return frames.map((frame) => {
+      const packet = encoder.encode(frame);
+      // opus_encode(): a packet of at most two bytes need not be transmitted.
+      return dtx && packet.length <= 2 ? '' : toBase64(packet);
+    });
   } finally {
     encoder.free();
   }

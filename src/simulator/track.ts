@@ -41,12 +41,31 @@ export function drawTimestamp(random: SeededRandom, nearWrap: boolean, clockRate
 interface Delayed {
   readonly atUs: number;
   readonly index: number;
+  readonly slot: number;
 }
 
-/** Speech, one packet every 20 ms, with what the plan of trouble does to it. */
+/**
+ * Where a call of `slots` packets' time begins in a loop, at `place` or the next slot after it for which the call's
+ * first and last slot have packets: its length can then be told from its packets alone.
+ */
+export function findLoopStart({ payloads }: PacketLoop, place: number, slots: number): number {
+  for (let start = place; start < place + payloads.length; start++) {
+    const last = Number.isFinite(slots) ? start + slots - 1 : start;
+    if (payloads[start % payloads.length] !== '' && payloads[last % payloads.length] !== '') {
+      return start % payloads.length;
+    }
+  }
+  return place;
+}
+
+/**
+ * Speech, one packet every 20 ms, with what the plan of trouble does to it. In a pause of discontinuous transmission
+ * time goes on (a slot is 20 ms), but no packet is due and no number given.
+ */
 export class SpeechTrack implements Track {
   nextUs = 0;
   due = 0;
+  #slot = 0;
   readonly #loop: PacketLoop;
   readonly #loopStart: number;
   readonly #numbering: Numbering;
@@ -77,45 +96,51 @@ export class SpeechTrack implements Track {
 
   run(elapsedUs: number, send: Send): void {
     // Planned before anything is sent: after a stall of the sender the delayed ones then still go in their order.
-    while (this.due < this.#total && this.due * PACKET_US <= elapsedUs) {
-      if (this.#plan === undefined) this.#send(this.due, send);
-      else this.#schedule(this.due, this.#plan);
-      this.due++;
+    while (this.#slot < this.#total && this.#slot * PACKET_US <= elapsedUs) {
+      const slot = this.#slot++;
+      if (this.#payload(slot) === '') continue;
+      const index = this.due++;
+      if (this.#plan === undefined) this.#send(index, slot, send);
+      else this.#schedule(index, slot, this.#plan);
     }
     let first = this.#delayed[0];
     while (first !== undefined && first.atUs <= elapsedUs) {
       this.#delayed.shift();
-      this.#send(first.index, send);
+      this.#send(first.index, first.slot, send);
       first = this.#delayed[0];
     }
-    this.nextUs = Math.min(this.due < this.#total ? this.due * PACKET_US : Infinity, first?.atUs ?? Infinity);
+    this.nextUs = Math.min(this.#slot < this.#total ? this.#slot * PACKET_US : Infinity, first?.atUs ?? Infinity);
   }
 
   flush(send: Send): void {
-    for (const { index } of this.#delayed.splice(0)) this.#send(index, send);
+    for (const { index, slot } of this.#delayed.splice(0)) this.#send(index, slot, send);
   }
 
-  #schedule(index: number, plan: TroublePlan): void {
-    const fate = plan.next(index === 0 || index === this.#total - 1);
+  #schedule(index: number, slot: number, plan: TroublePlan): void {
+    const fate = plan.next(slot === 0 || slot === this.#total - 1);
     if (fate.withheld) return;
-    const dueUs = index * PACKET_US;
-    this.#insert(Math.min(dueUs + fate.delayUs, this.#lastUs), index);
-    if (fate.copyDelayUs >= 0) this.#insert(Math.min(dueUs + fate.copyDelayUs, this.#lastUs), index);
+    const dueUs = slot * PACKET_US;
+    this.#insert(Math.min(dueUs + fate.delayUs, this.#lastUs), index, slot);
+    if (fate.copyDelayUs >= 0) this.#insert(Math.min(dueUs + fate.copyDelayUs, this.#lastUs), index, slot);
   }
 
-  #insert(atUs: number, index: number): void {
+  #insert(atUs: number, index: number, slot: number): void {
     let place = this.#delayed.length;
     while (place > 0 && (this.#delayed[place - 1] as Delayed).atUs > atUs) place--;
-    this.#delayed.splice(place, 0, { atUs, index });
+    this.#delayed.splice(place, 0, { atUs, index, slot });
   }
 
-  #send(index: number, send: Send): void {
-    const payloads = this.#loop.payloads;
+  #payload(slot: number): string {
+    const { payloads } = this.#loop;
+    return payloads[(this.#loopStart + slot) % payloads.length] as string;
+  }
+
+  #send(index: number, slot: number, send: Send): void {
     send(
       index,
       (this.#numbering.firstSequence + index) & 0xffff,
-      (this.#numbering.firstTimestamp + index * this.#step) >>> 0,
-      payloads[(this.#loopStart + index) % payloads.length] as string,
+      (this.#numbering.firstTimestamp + slot * this.#step) >>> 0,
+      this.#payload(slot),
     );
   }
 }

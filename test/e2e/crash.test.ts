@@ -44,7 +44,7 @@ describe('a worker that is killed in the middle of 200 streams', () => {
     const endedEarly: string[] = [];
     node.on('workerRestarted', ({ name }) => {
       restarts.push(name);
-      endedEarly.push(...node.engine.streams().length === 200 ? [] : ['a stream']);
+      endedEarly.push(...(node.engine.streams().length === 200 ? [] : ['a stream']));
     });
     await node.start();
     await new Promise((resolve) => setTimeout(resolve, (seconds * 1000) / 2));

@@ -34,6 +34,7 @@ afterEach(async () => {
 
 interface Sent {
   readonly sequence: number;
+  readonly timestamp: number;
   readonly payload: Buffer;
 }
 
@@ -60,8 +61,8 @@ async function sentPackets(apiUrl: string, interactionId: string): Promise<Sent[
     .trimEnd()
     .split('\n')
     .map((line) => {
-      const [sequence, , payload] = JSON.parse(line) as [number, number, string];
-      return { sequence, payload: Buffer.from(payload, 'base64') };
+      const [sequence, timestamp, payload] = JSON.parse(line) as [number, number, string];
+      return { sequence, timestamp, payload: Buffer.from(payload, 'base64') };
     });
   return packets;
 }
@@ -103,6 +104,17 @@ function alaw(code: number): number {
   return a & 0x80 ? magnitude : -magnitude;
 }
 
+/** At 48 kHz, each packet's 20 ms where its timestamp says; silence where discontinuous transmission sent none. */
+function decodeOpus(packets: readonly Sent[]): Buffer {
+  const pcm = decodeOpusByFfmpeg(packets.map(({ payload }) => payload));
+  const first = packets[0]?.timestamp ?? 0;
+  const line = Buffer.alloc(SECONDS * 48_000 * 2);
+  packets.forEach(({ timestamp }, i) => {
+    line.set(pcm.subarray(i * 1920, (i + 1) * 1920), ((timestamp - first) >>> 0) * 2);
+  });
+  return line;
+}
+
 function decodeOpusByFfmpeg(packets: readonly Uint8Array[]): Buffer {
   const { stdout, status, stderr } = spawnSync(
     'ffmpeg',
@@ -122,7 +134,8 @@ describe('recordings of calls without loss', () => {
       let opusCompared = 0;
       for (const [id, book] of Object.entries(books)) {
         const packets = await sentPackets(simulator.apiUrl, id);
-        expect(packets).toHaveLength(SECONDS * 50);
+        expect(packets).toHaveLength(book.packets);
+        if (book.codec !== 'opus') expect(packets).toHaveLength(SECONDS * 50);
         const { sampleRate, channels, data } = wavSamples(join(out, id, 'audio.wav'));
         const meta = session(id);
         expect(meta).toMatchObject({
@@ -140,7 +153,7 @@ describe('recordings of calls without loss', () => {
           expect(due.equals(data), `${book.codec} recording of ${id}`).toBe(true);
         } else if (hasFfmpeg) {
           expect(sampleRate).toBe(48_000);
-          const due = decodeOpusByFfmpeg(packets.map(({ payload }) => payload));
+          const due = decodeOpus(packets);
           expect(due.length).toBe(data.length);
           let worst = 0;
           for (let i = 0; i < due.length; i += 2) {

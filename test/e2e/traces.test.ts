@@ -52,32 +52,36 @@ function implied(packets: readonly TracePacket[]) {
 describe('a trace replayed through the socket', () => {
   it.skipIf(here)('is skipped: ../shared/corpora is not on this machine', () => {});
 
-  it.concurrent.each(files)('gives the counts that %s implies', async (file) => {
-    const lines = readFileSync(join(TRACES, file), 'utf8').trimEnd().split('\n');
-    const packets = lines.slice(1).map((line) => JSON.parse(line) as TracePacket);
-    const out = mkdtempSync(join(tmpdir(), 'trunkline-trace-'));
-    const simulator = await startSimulator({ trace: join(TRACES, file), interactions: 2 });
-    const node = new CaptureNode({
-      apiUrl: simulator.apiUrl,
-      mediaUrl: simulator.mediaUrl,
-      clientId: 'test',
-      clientSecret: 'test',
-      interactions: [...simulator.interactionIds],
-      out,
-      maxStreams: 16,
-    });
-    try {
-      await node.start();
-      await node.untilIdle();
-      await node.stop();
-      for (const id of simulator.interactionIds) {
-        const session = sessionSchema.parse(JSON.parse(readFileSync(join(out, id, 'session.json'), 'utf8')));
-        expect(session, file).toMatchObject({ ...implied(packets), decodeErrors: 0 });
+  it.concurrent.each(files)(
+    'gives the counts that %s implies',
+    async (file) => {
+      const lines = readFileSync(join(TRACES, file), 'utf8').trimEnd().split('\n');
+      const packets = lines.slice(1).map((line) => JSON.parse(line) as TracePacket);
+      const out = mkdtempSync(join(tmpdir(), 'trunkline-trace-'));
+      const simulator = await startSimulator({ trace: join(TRACES, file), interactions: 2 });
+      const node = new CaptureNode({
+        apiUrl: simulator.apiUrl,
+        mediaUrl: simulator.mediaUrl,
+        clientId: 'test',
+        clientSecret: 'test',
+        interactions: [...simulator.interactionIds],
+        out,
+        maxStreams: 16,
+      });
+      try {
+        await node.start();
+        await node.untilIdle();
+        await node.stop();
+        for (const id of simulator.interactionIds) {
+          const session = sessionSchema.parse(JSON.parse(readFileSync(join(out, id, 'session.json'), 'utf8')));
+          expect(session, file).toMatchObject({ ...implied(packets), decodeErrors: 0 });
+        }
+      } finally {
+        await node.stop();
+        await simulator.close();
+        rmSync(out, { recursive: true, force: true });
       }
-    } finally {
-      await node.stop();
-      await simulator.close();
-      rmSync(out, { recursive: true, force: true });
-    }
-  }, 150_000);
+    },
+    150_000,
+  );
 });

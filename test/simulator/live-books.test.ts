@@ -12,16 +12,20 @@ test.each([1, 2] as const)(
     const listener = await Listener.connect(simulator);
     listener.subscribe(simulator.interactionIds);
     await listener.ended(simulator.interactionIds);
+    let packets = 0;
     const total = { lost: 0, duplicates: 0, reordered: 0 };
     for (const id of simulator.interactionIds) {
       const counts = listener.counts(id);
       expect(counts, id).toEqual(booked(simulator, id));
-      expect(counts.packets).toBe(seconds * 50 * channels);
+      // Discontinuous transmission leaves out what need not be sent; every other codec has a packet every 20 ms.
+      const slots = seconds * 50 * channels;
+      if (simulator.books().interactions[id]?.codec === 'opus') expect(counts.packets).toBeLessThanOrEqual(slots);
+      else expect(counts.packets).toBe(slots);
+      packets += counts.packets;
       total.lost += counts.lost;
       total.duplicates += counts.duplicates;
       total.reordered += counts.reordered;
     }
-    const packets = 15 * seconds * 50 * channels;
     expect(total.lost / packets).toBeGreaterThan(0.03);
     expect(total.lost / packets).toBeLessThan(0.07);
     expect(total.duplicates / packets).toBeGreaterThan(0.03);

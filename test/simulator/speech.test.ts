@@ -107,28 +107,27 @@ test('every loop has a packet for each 20 ms of its clip, of the size that its c
   });
 });
 
-test.each([16_000, 48_000])(
-  'Opus at %i Hz decodes to speech, and DTX makes pauses of one or two bytes',
-  (sampleRate) => {
-    const samples = sampleRate / 50;
-    for (const dtx of [false, true]) {
-      const { payloads } = library.loop(2, { codec: 'opus', sampleRate, dtx });
-      const decoder = new OpusDecoder(sampleRate);
-      const pcm = new Int16Array(payloads.length * samples);
-      payloads.forEach((payload, i) => {
-        const bytes = bytesOf(payload);
-        expect(decoder.decode(bytes, 0, bytes.length, pcm, i * samples)).toBe(samples);
-      });
-      decoder.free();
-      const levels = frames(pcm, samples).map(rms);
-      expect(levels.filter((level) => level > 0.02).length / levels.length).toBeGreaterThan(0.3);
-      expect(levels.filter((level) => level < 0.005).length / levels.length).toBeGreaterThan(0.2);
-      const tiny = payloads.filter((payload) => bytesOf(payload).length <= 2).length;
-      if (dtx) expect(tiny).toBeGreaterThan(30);
-      else expect(tiny).toBe(0);
-    }
-  },
-);
+test.each([16_000, 48_000])('Opus at %i Hz decodes to speech, and with DTX sends nothing in pauses', (sampleRate) => {
+  const samples = sampleRate / 50;
+  for (const dtx of [false, true]) {
+    const { payloads } = library.loop(2, { codec: 'opus', sampleRate, dtx });
+    const decoder = new OpusDecoder(sampleRate);
+    const pcm = new Int16Array(payloads.length * samples);
+    payloads.forEach((payload, i) => {
+      if (payload === '') return;
+      const bytes = bytesOf(payload);
+      expect(bytes.length).toBeGreaterThan(2);
+      expect(decoder.decode(bytes, 0, bytes.length, pcm, i * samples)).toBe(samples);
+    });
+    decoder.free();
+    const levels = frames(pcm, samples).map(rms);
+    expect(levels.filter((level) => level > 0.02).length / levels.length).toBeGreaterThan(0.3);
+    expect(levels.filter((level) => level < 0.005).length / levels.length).toBeGreaterThan(0.2);
+    const unsent = payloads.filter((payload) => payload === '').length;
+    if (dtx) expect(unsent).toBeGreaterThan(30);
+    else expect(unsent).toBe(0);
+  }
+});
 
 test('a loop is encoded once', () => {
   const coding = { codec: 'pcmu', sampleRate: 8000, dtx: false } as const;

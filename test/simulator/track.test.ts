@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { SeededRandom } from '../../src/simulator/random.js';
-import { drawSequence, drawTimestamp, SpeechTrack } from '../../src/simulator/track.js';
+import { drawSequence, drawTimestamp, findLoopStart, SpeechTrack } from '../../src/simulator/track.js';
 import { type Trouble, TroublePlan } from '../../src/simulator/trouble.js';
 
 const LOOP = { payloads: ['AAAA', 'BBBB', 'CCCC'] };
@@ -34,6 +34,24 @@ test('numbers wrap at 16 and 32 bits while the payloads go round', () => {
   ]);
   expect(track.due).toBe(5);
   expect(track.nextUs).toBe(Infinity);
+});
+
+test('a pause of discontinuous transmission takes time but no numbers, and a call begins and ends with a packet', () => {
+  const loop = { payloads: ['AAAA', '', '', 'BBBB', 'CCCC', ''] };
+  expect(findLoopStart(loop, 0, 2)).toBe(3);
+  expect(findLoopStart(loop, 1, 4)).toBe(3);
+  expect(findLoopStart(loop, 1, Infinity)).toBe(3);
+  const track = new SpeechTrack(loop, 4, { firstSequence: 10, firstTimestamp: 1000 }, 48_000, 0.12);
+  const packets: unknown[] = [];
+  track.run(40_000, (...packet) => packets.push(packet));
+  expect(packets).toHaveLength(2);
+  track.run(1e6, (...packet) => packets.push(packet));
+  expect(packets).toEqual([
+    [0, 10, 1000, 'CCCC'],
+    [1, 11, 1000 + 2 * 960, 'AAAA'],
+    [2, 12, 1000 + 5 * 960, 'BBBB'],
+  ]);
+  expect(track.due).toBe(3);
 });
 
 test('without trouble each packet goes when it is due, not before', () => {
