@@ -1,29 +1,92 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import process from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { Calibration } from '../media/calibrate.js';
+import type { Config, SettingName } from '../node/config.js';
+import { loadConfig } from '../node/load-config.js';
+import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
+import { untilInterrupted } from './interrupt.js';
+
+/** Of a capture node's settings, those that decide what is heard. */
+const LISTEN_SETTINGS: readonly SettingName[] = [
+  'clientId',
+  'clientSecret',
+  'region',
+  'apiUrl',
+  'mediaUrl',
+  'interactions',
+  'codecs',
+  'opusSampleRate',
+];
+
+const LISTEN_SECONDS = 20;
 
 export function registerCalibrate(program: Command): Command {
-  return program
+  const command = program
     .command('calibrate')
     .description('find the silence threshold that fits the sound of a line')
-    .argument('<file>', 'WAV file, 16 bit PCM, such as a recording of this node')
-    .option('--json', 'print the result as one JSON object, with one entry a channel')
+    .argument('[file]', 'WAV file, 16 bit PCM, such as a recording of this node; without it, --interactions are heard');
+  // Before addSettingOptions: the command's own options win over settings of the same name.
+  command
+    .option('--seconds <s>', `how long to listen (default: ${LISTEN_SECONDS})`, numberFrom(1, 3600, 'any'))
+    .option('--json', 'print the result as one JSON object, with one entry a channel');
+  return addSettingOptions(command, LISTEN_SETTINGS)
     .addHelpText(
       'after',
       `
-The recording should hold pauses: the level of the quietest tenth is taken for the ambient sound of the line.
-Where channels differ, the highest threshold is the one to use for all.
+What is heard should hold pauses: the level of the quietest tenth is taken for the ambient sound of the line.
+Where channels differ, the highest threshold is the one to use for all. Nothing is recorded while it listens.
 
-Example:
-  $ trunkline calibrate capture/<interaction>/audio.wav`,
+Examples:
+  $ trunkline calibrate capture/<interaction>/audio.wav
+  $ trunkline calibrate --interactions ID --seconds 30`,
     )
-    .action(async (file: string, { json }: { json?: true }) => {
-      const channels = await calibrateFile(file);
+    .action(async (file: string | undefined, { json, seconds }: { json?: true; seconds?: number }) => {
+      const channels =
+        file === undefined
+          ? await calibrateLive(loadConfig({ ...settingsFrom(command), env: process.env }), seconds ?? LISTEN_SECONDS)
+          : await calibrateFile(file);
       const threshold = roundedUp(Math.max(...channels.map((channel) => channel.threshold)));
       process.stdout.write(json ? `${JSON.stringify({ threshold, channels })}\n` : report(threshold, channels));
     });
+}
+
+/** The result for each channel of each configured interaction, heard live. */
+async function calibrateLive(config: Config, seconds: number): Promise<Calibration[]> {
+  if (config.interactions.length === 0) {
+    throw new TrunklineError(
+      'CONFIG_INVALID',
+      'Nothing to hear: name a WAV file, or an interaction with --interactions or in TARGET_INTERACTIONS.',
+    );
+  }
+  const { CaptureNode } = await import('../node/capture-node.js');
+  const { Calibrator } = await import('../media/calibrate.js');
+  const node = new CaptureNode({ ...config, record: false, audit: 'off' });
+  const heard = new Map<string, InstanceType<typeof Calibrator>>();
+  const whyEnded: string[] = [];
+  node.engine.addSink({
+    wantsPcm: () => 'all',
+    frame: (frame) => {
+      if (frame.concealed || !frame.hasPcm) return;
+      const name = `${frame.info.interactionId} ${frame.channel}`;
+      let calibrator = heard.get(name);
+      if (calibrator === undefined) {
+        calibrator = new Calibrator(frame.info.sampleRate);
+        heard.set(name, calibrator);
+      }
+      calibrator.feed(frame.copyPcm());
+    },
+  });
+  node.on('interactionEnded', ({ interactionId, detail }) => whyEnded.push(`${interactionId}: ${detail}`));
+  await node.start();
+  await Promise.race([node.untilIdle(), sleep(seconds * 1000), untilInterrupted()]);
+  await node.stop();
+  if (heard.size === 0) {
+    throw new TrunklineError('MEDIA_NOT_AVAILABLE', `Nothing was heard. ${whyEnded.join('; ') || 'No media came.'}`);
+  }
+  return [...heard.values()].map((calibrator) => calibrator.result());
 }
 
 /** The result for each channel of a WAV file, read piece by piece. @throws TrunklineError FILE_FAILED, FILE_INVALID */

@@ -114,7 +114,11 @@ export class NodeConsole {
     node.on('failed', (err) => log.fatal({ err: { message: err.message } }, 'the engine has failed'));
     node.on('workerRestarted', (event) => log.warn(event, 'a worker thread died and was replaced'));
     node.on('connected', () => log.info('media connection open'));
-    node.on('disconnected', (event) => log.warn(event, 'media connection closed'));
+    node.on('disconnected', (event) => {
+      // 1000 is a close that both sides wanted.
+      if (event.code === 1000) log.info('media connection closed');
+      else log.warn(event, 'media connection lost');
+    });
     node.on('maxReconnectReached', () => log.error('a media connection could not be had again; its streams are lost'));
     node.on('interactionEnded', ({ interactionId, reason, detail }) => {
       const fields = { interactionId, reason, ...(detail === '' ? {} : { detail }) };
