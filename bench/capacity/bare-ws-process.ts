@@ -1,5 +1,6 @@
 import { openMediaClients } from './media-clients.js';
 import { type SubjectSettings, serve, tell } from './messages.js';
+import { TAIL_TICKS } from './plan.js';
 import { measureWindow } from './window.js';
 
 /** The least that a `ws` client can do: receive, and forget. It counts, or nobody would know that it kept up. */
@@ -22,9 +23,12 @@ serve(async (order) => {
     case 'begin': {
       if (settings === undefined) return;
       const { load } = settings;
+      messages = 0;
       const measured = await measureWindow(load, order.timetable, () => messages);
-      // Without a look at the numbers it cannot tell which packets came; this many did in the window's time.
-      const report = { backend: 'js', ...measured, packetsDelivered: measured.packetsWhileMeasured };
+      // Without a look at the numbers it cannot tell which packets are missing: all that are, from beginning to end,
+      // are taken for the window's.
+      const missing = load.streams * (load.warmupTicks + load.steadyTicks + TAIL_TICKS) - messages;
+      const report = { backend: 'js', ...measured, packetsDelivered: load.streams * load.steadyTicks - missing };
       tell({ kind: 'measured', report });
       return;
     }

@@ -1,3 +1,4 @@
+import { US_PER_SECOND } from '../../src/core/units.js';
 import { describeMachine, type Machine } from '../machine.js';
 import { type CurvePoint, mergeHistograms, type Percentiles, percentileCurve } from './histogram.js';
 import type { SubjectKind, SubjectReport } from './messages.js';
@@ -17,7 +18,10 @@ export interface CapacityRun {
   readonly packetsSent: number;
   readonly packetsDelivered: number;
   readonly dropped: number;
-  /** Where packets were lost, by the counter that saw it; `withheld` by the generator from a client a second behind. */
+  /**
+   * Where packets were lost, by the counter that saw it. `withheld`: by the generator, from a client a second behind;
+   * `undelivered`: seen by no counter, and not through a second after the end of the load.
+   */
   readonly droppedWhere: Readonly<Record<string, number>>;
   /** User and system, all threads of the process. */
   readonly cpuMicrosPerPacket: number;
@@ -46,7 +50,7 @@ export interface BaselineRun {
   readonly cpuMicrosPerPacket: number;
   readonly packetsSent: number;
   readonly packetsDelivered: number;
-  /** Took less than 99 % of what was due: its CPU a packet stands, its latency has no end. */
+  /** Took less than 99 % of what was due, or was a second behind: its CPU a packet stands, its latency has no end. */
   readonly saturated: boolean;
   readonly valid: boolean;
   readonly latencyMicros: Percentiles | null;
@@ -188,13 +192,14 @@ function summariseBaseline(all: readonly RunReport[]): BaselineRun {
   const packetsSent = total(runs, ({ generator }) => generator.packetsSent + generator.packetsWithheld);
   const packetsDelivered = total(runs, ({ subject }) => subject.packetsDelivered);
   const latencies = present(runs.map(({ subject }) => subject.delivered));
+  const latencyMicros = latencies.length === 0 ? null : medianPercentiles(latencies);
   return {
     cpuMicrosPerPacket: rounded(median(runs.map(({ subject }) => cpuOf(subject)))),
     packetsSent,
     packetsDelivered,
-    saturated: packetsDelivered < packetsSent * 0.99,
+    saturated: packetsDelivered < packetsSent * 0.99 || (latencyMicros?.p50 ?? 0) > US_PER_SECOND,
     valid,
-    latencyMicros: latencies.length === 0 ? null : medianPercentiles(latencies),
+    latencyMicros,
   };
 }
 
@@ -206,6 +211,8 @@ function lossesOf(runs: readonly RunReport[]): Record<string, number> {
   for (const { subject, generator } of runs) {
     add('withheld', generator.packetsWithheld);
     for (const [name, count] of Object.entries(subject.losses)) add(name, count);
+    const { lost = 0, ringFull = 0, arenaFull = 0 } = subject.losses;
+    add('undelivered', generator.packetsSent - subject.packetsDelivered - lost - ringFull - arenaFull);
   }
   return losses;
 }
