@@ -52,16 +52,22 @@ export class JsShard implements ShardBackend {
 
   drain(most: number, nowUs: number): number {
     this.#retryRecorder();
+    const atCursor = this.#control + (AGENT_CONTROL.AT_CURSOR >> 2);
+    const deaths = this.#control + (AGENT_CONTROL.AT_DEATHS >> 2);
     let done = 0;
     let blocked = this.#recorder?.hasWaiting ?? false;
     while (done < most) {
       const at = this.#input.peek();
       if (at < 0) break;
-      this.#words[this.#control + (AGENT_CONTROL.AT_CURSOR >> 2)] = this.#input.cursor;
-      if (!this.#take(at, nowUs)) {
+      this.#words[atCursor] = this.#input.cursor;
+      const isPoison = (this.#words[deaths] as number) >= POISON_DEATHS;
+      if (!this.#take(at, nowUs, isPoison)) {
         blocked = true;
         break;
       }
+      // Deaths are those of the record that a life begins with, and it is past.
+      if (this.#words[deaths] !== 0) this.#words[deaths] = 0;
+      if (isPoison) this.#count(SHARD_COUNTERS.POISONED);
       this.#input.release();
       done++;
     }
@@ -72,13 +78,13 @@ export class JsShard implements ShardBackend {
     this.#decoders.close();
   }
 
-  /** False when the output ring is full: the record stays where it is and is taken again. */
-  #take(at: number, nowUs: number): boolean {
+  /** False when the output ring is full: the record stays where it is. A poisonous packet is not decoded. */
+  #take(at: number, nowUs: number, isPoison: boolean): boolean {
     const view = this.#input.view;
     const stream = view.getInt32(at + RECORD.STREAM, true);
     switch (view.getUint8(at + RECORD.KIND)) {
       case KIND.PACKET:
-        return this.#packet(at, stream, nowUs);
+        return this.#packet(at, stream, nowUs, isPoison);
       case KIND.LOST:
         return this.#lost(at, stream, nowUs);
       case KIND.OPEN:
@@ -106,7 +112,7 @@ export class JsShard implements ShardBackend {
     this.#streams.set(stream, STREAM.STATE, STREAM_STATE.OPEN);
   }
 
-  #packet(at: number, stream: number, nowUs: number): boolean {
+  #packet(at: number, stream: number, nowUs: number, isPoison: boolean): boolean {
     const view = this.#input.view;
     const channel = view.getUint8(at + RECORD.CHANNEL);
     if (!this.#decoders.isOpen(stream, channel)) return true;
@@ -117,7 +123,7 @@ export class JsShard implements ShardBackend {
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     let flags = view.getUint8(at + RECORD.FLAGS);
-    let samples = this.#isPoison()
+    let samples = isPoison
       ? -1
       : this.#decoders.decode(stream, channel, this.#input.bytes, payload, length, this.#pcm, pcmAt);
     if (samples < 0) {
@@ -290,15 +296,6 @@ export class JsShard implements ShardBackend {
     if (this.#recorder?.hasWaiting !== true) return;
     this.#recorder.retry();
     this.#recorder.ring.publish();
-  }
-
-  /** True once for a record that has killed as many lives as is allowed. */
-  #isPoison(): boolean {
-    const deaths = this.#control + (AGENT_CONTROL.AT_DEATHS >> 2);
-    if ((this.#words[deaths] as number) < POISON_DEATHS) return false;
-    this.#words[deaths] = 0;
-    this.#count(SHARD_COUNTERS.POISONED);
-    return true;
   }
 
   #count(counter: number, by = 1): void {

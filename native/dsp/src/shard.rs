@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::desk::Desk;
-use crate::layout::{agent_control, kind, shard_counters};
+use crate::layout::{agent_control, shard_counters};
 use crate::memory::Memory;
 use crate::ring::{Consumer, Place};
 use crate::silence;
@@ -87,14 +87,17 @@ impl Shard {
                 desk.take(&record, input, is_poison, now_us)
             }))
         };
-        let is_poison = record.header.kind == kind::PACKET && deaths.load(SeqCst) >= POISON_DEATHS;
+        let is_poison = deaths.load(SeqCst) >= POISON_DEATHS;
         let taken = attempt(desk, false, is_poison).or_else(|_| {
             desk.count(shard_counters::POISONED);
             attempt(desk, true, true)
         });
-        if is_poison && matches!(taken, Ok(true)) {
+        if deaths.load(SeqCst) != 0 && !matches!(taken, Ok(false)) {
+            // They are those of the record that a life begins with, and it is past.
             deaths.store(0, SeqCst);
-            desk.count(shard_counters::POISONED);
+            if is_poison {
+                desk.count(shard_counters::POISONED);
+            }
         }
         taken.unwrap_or_else(|_| {
             desk.lanes.close(record.header.stream as usize);

@@ -1,0 +1,190 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { CODEC_ID, type CodecId } from '../../src/core/codec.js';
+import { encodePcma, encodePcmu } from '../../src/media/g711.js';
+import { encodeL16, encodeL16Le } from '../../src/media/l16.js';
+import { KIND, MARK } from '../../src/ring/layout.js';
+import { WANT } from '../../src/ring/stream-table.js';
+import { below, mulberry32, type Random } from '../media/random.js';
+import { stretches } from '../media/speech.js';
+import { bothPaths, nativeMissing, type RigOptions, type ShardRig } from './shard-rig.js';
+
+const missing = nativeMissing();
+if (missing !== undefined) console.warn(`skipped: ${missing}`);
+
+const ENCODE: Partial<Record<CodecId, (pcm: Int16Array) => Uint8Array>> = {
+  [CODEC_ID.PCMU]: encodePcmu,
+  [CODEC_ID.PCMA]: encodePcma,
+  [CODEC_ID.L16]: encodeL16,
+  [CODEC_ID.L16_LE]: encodeL16Le,
+};
+const CODECS = [CODEC_ID.PCMU, CODEC_ID.PCMA, CODEC_ID.L16, CODEC_ID.L16_LE];
+const RATES = [8000, 16000, 48000];
+
+let ends: (() => void)[] = [];
+afterEach(() => {
+  for (const end of ends) end();
+  ends = [];
+});
+
+function paths(options?: RigOptions) {
+  const both = bothPaths(options);
+  ends.push(() => both.each((rig) => rig.end()));
+  return both;
+}
+
+/** One act on a shard, the same for either path, by a random draw. */
+class Trouble {
+  readonly #random: Random;
+  readonly #lanes = new Map<number, { codec: CodecId; rate: number; sequence: number; position: number }>();
+  readonly #streams: number;
+
+  constructor(seed: number, streams: number) {
+    this.#random = mulberry32(seed);
+    this.#streams = streams;
+  }
+
+  next(): (rig: ShardRig) => unknown {
+    const random = this.#random;
+    const stream = below(random, this.#streams);
+    const lane = this.#lanes.get(stream);
+    if (lane === undefined) return this.#open(stream);
+    const draw = random();
+    if (draw < 0.01) {
+      this.#lanes.delete(stream);
+      return (rig) => rig.close(stream);
+    }
+    if (draw < 0.03) {
+      const wants = below(random, 8);
+      return (rig) => rig.table.set(stream, 24, wants);
+    }
+    const channel = below(random, 2);
+    const position = lane.position;
+    const ticks = draw < 0.2 ? below(random, lane.rate / 10) : lane.rate / 50;
+    lane.position += ticks;
+    const sequence = lane.sequence++;
+    if (draw < 0.06) return (rig) => rig.mark(stream, position, ticks, MARK.DISCARDED, channel);
+    if (draw < 0.14) return (rig) => rig.lost(stream, sequence, position, ticks, channel);
+    if (draw < 0.16) lane.position += below(random, 3 * lane.rate) - lane.rate;
+    if (draw < 0.2) {
+      // Any bytes, any length: empty, odd, long.
+      const bytes = Uint8Array.from({ length: below(random, 700) }, () => below(random, 256));
+      const marker = below(random, 2);
+      return (rig) => rig.packet(stream, sequence, position, bytes, channel, marker);
+    }
+    const rms = [0, 0.004, 0.012, 0.3][below(random, 4)] as number;
+    const pcm = Int16Array.from({ length: ticks }, () => Math.round((2 * random() - 1) * rms * 56_000) | 0);
+    const payload = ENCODE[lane.codec]?.(pcm) ?? new Uint8Array(0);
+    return (rig) => rig.packet(stream, sequence, position, payload, channel);
+  }
+
+  #open(stream: number): (rig: ShardRig) => unknown {
+    const codec = CODECS[below(this.#random, CODECS.length)] as CodecId;
+    const rate = RATES[below(this.#random, RATES.length)] as number;
+    const channels = below(this.#random, 2) === 0 ? 1 : 2;
+    const wants = below(this.#random, 8);
+    this.#lanes.set(stream, { codec, rate, sequence: 0, position: below(this.#random, 1_000) });
+    return (rig) => rig.open(stream, { codec, sampleRate: rate, channels, wants });
+  }
+}
+
+describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', () => {
+  it.each(CODECS)('decodes every code of codec %i alike', (codec) => {
+    const { js, native, each } = paths();
+    const every = Uint8Array.from({ length: 512 }, (_, i) => (i * 37 + (i >> 8)) & 0xff);
+    each((rig) => {
+      rig.open(0, { codec, sampleRate: 8000 });
+      rig.packet(0, 0, 0, every);
+    });
+    const heard = native.drain();
+    expect(heard).toEqual(js.drain());
+    expect(heard.find(({ kind }) => kind === KIND.FRAME)?.payload.some((byte) => byte !== 0)).toBe(true);
+  });
+
+  it.each(CODECS)('finds the same silence in codec %i, whatever the frames', (codec) => {
+    const pcm = stretches(16_000, [0.3, 700], [0.001, 900], [0.2, 120], [0.004, 1400], [0.02, 300]);
+    const { js, native, each } = paths();
+    const random = mulberry32(codec + 1);
+    each((rig) => rig.open(0, { codec, sampleRate: 16_000 }));
+    for (let at = 0, k = 0; at < pcm.length; k++) {
+      const part = pcm.subarray(at, at + 1 + below(random, 960));
+      const payload = ENCODE[codec]?.(part) ?? new Uint8Array(0);
+      each((rig) => rig.packet(0, k, at, payload));
+      at += part.length;
+    }
+    const heard = native.drain();
+    expect(heard).toEqual(js.drain());
+    expect(heard.filter(({ kind }) => kind === KIND.EDGE)).toHaveLength(5);
+    expect(native.tableBytes()).toEqual(js.tableBytes());
+  });
+
+  it.each([1, 2, 3, 4, 5, 6])('puts out the same under random trouble and full rings, seed %i', (seed) => {
+    // Rings so small that output and recorder are full every now and then, and wrap all the time.
+    const options = { streams: 5, inputRingBytes: 1 << 15, outputRingBytes: 1 << 15, recorderRingBytes: 1 << 13 };
+    const { js, native, each } = paths(options);
+    const trouble = new Trouble(seed, 5);
+    const random = mulberry32(seed * 977);
+    let frames = 0;
+    for (let round = 0; round < 1_500; round++) {
+      const message = `seed ${seed}, round ${round}`;
+      const act = trouble.next();
+      expect(act(native), message).toBe(act(js));
+      if (random() < 0.3) expect(native.work(), message).toBe(js.work());
+      if (random() < 0.2) {
+        const most = below(random, 6);
+        const heard = native.take(native.output, most);
+        frames += heard.filter(({ kind }) => kind === KIND.FRAME).length;
+        expect(heard, message).toEqual(js.take(js.output, most));
+      }
+      if (random() < 0.1) {
+        const most = below(random, 6);
+        expect(native.take(native.recorder, most), message).toEqual(js.take(js.recorder, most));
+      }
+      if (random() < 0.005) each((rig) => rig.restart());
+    }
+    for (let k = 0; k < 4; k++) {
+      expect(native.drain(), `seed ${seed}, the rest`).toEqual(js.drain());
+      expect(native.take(native.recorder), `seed ${seed}, the rest`).toEqual(js.take(js.recorder));
+    }
+    expect(native.counters()).toEqual(js.counters());
+    expect(native.tableBytes()).toEqual(js.tableBytes());
+    expect(frames).toBeGreaterThan(100);
+    expect(native.counters()['RECORDER_REFUSED'], `seed ${seed}`).toBeGreaterThan(0);
+  });
+
+  it('goes on with the silence state that the other path has left, and the other way round', () => {
+    const pcm = stretches(8000, [0.3, 400], [0.001, 800], [0.2, 300]);
+    const { js, native, each } = paths();
+    each((rig) => rig.open(0, { codec: CODEC_ID.L16, sampleRate: 8000, wants: WANT.SPEECH_PCM }));
+    const [alone, inTurn]: [unknown[], unknown[]] = [[], []];
+    for (let k = 0; k * 160 < pcm.length; k++) {
+      each((rig) => rig.packet(0, k, k * 160, encodeL16(pcm.subarray(k * 160, k * 160 + 160))));
+      if (k % 7 === 6) native.restart(k % 2 === 0 ? 'js' : 'native');
+      alone.push(...js.drain());
+      inTurn.push(...native.drain());
+    }
+    expect(inTurn).toEqual(alone);
+  });
+
+  it('skips a packet that two lives have died of, as the other path does', () => {
+    const { js, native, each } = paths();
+    each((rig) => {
+      rig.open(0, { codec: CODEC_ID.PCMU, sampleRate: 8000 });
+      rig.drain();
+      rig.packet(0, 0, 0, new Uint8Array(160).fill(3));
+      const control = rig.data.control.offset >> 2;
+      const words = new Int32Array(rig.data.memory);
+      for (let death = 0; death < 2; death++) {
+        // What a life leaves that dies of the record at hand.
+        words[control + 3] = (words[(rig.data.input.offset + 128) >> 2] as number) | 0;
+        rig.restart();
+      }
+      rig.packet(0, 1, 160, new Uint8Array(160).fill(3));
+    });
+    const heard = native.drain();
+    expect(heard).toEqual(js.drain());
+    const frames = heard.filter(({ kind }) => kind === KIND.FRAME);
+    expect(frames.map(({ flags }) => flags & 16)).toEqual([16, 0]);
+    expect(native.counters()).toMatchObject({ POISONED: 1, DECODE_ERRORS: 1, REBUILT: 2 });
+    expect(native.counters()).toEqual(js.counters());
+  });
+});
