@@ -30,8 +30,15 @@ export interface CapacityRun {
   readonly baseline: Readonly<Record<Baseline, number>>;
   readonly ratio: Readonly<Record<Baseline, number>>;
   readonly baselines: Readonly<Record<Baseline, BaselineRun>>;
-  /** Opus only: a plain loop over the decoder, and what the threads beside the main one use of it. */
-  readonly decodeLoop: { readonly cpuMicrosPerPacket: number; readonly ratio: number } | null;
+  /**
+   * Opus only: a plain loop over the JavaScript path's decoder (libopus in WebAssembly), and what the threads beside
+   * the main one use of it.
+   */
+  readonly decodeLoop: {
+    readonly decoder: 'opusscript';
+    readonly cpuMicrosPerPacket: number;
+    readonly ratio: number;
+  } | null;
   /** From due to delivered, the hold taken off. */
   readonly latencyMicros: Percentiles;
   /** From due to decoded, the hold taken off. */
@@ -170,7 +177,7 @@ function summarise(load: Load, options: CapacityOptions, rounds: Rounds, decodeL
     decodeLoop:
       decodeLoop === undefined
         ? null
-        : { cpuMicrosPerPacket: rounded(decodeLoop), ratio: rounded(others / decodeLoop, 3) },
+        : { decoder: 'opusscript', cpuMicrosPerPacket: rounded(decodeLoop), ratio: rounded(others / decodeLoop, 3) },
     latencyMicros: medianPercentiles(present(runs.map(({ subject }) => subject.delivered))),
     latencyProcessedMicros: medianPercentiles(present(runs.map(({ subject }) => subject.processed))),
     eventLoopDelayMillis: roundedFields(

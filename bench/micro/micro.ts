@@ -4,6 +4,7 @@ import { genesysCases } from './genesys.js';
 import { mediaCases } from './media.js';
 import { ringCases } from './ring.js';
 import { rtpCases } from './rtp.js';
+import { workerCases } from './worker.js';
 
 /** One step of the hot path, done many times over: a loop takes longer than looking at the clock does. */
 export interface MicroCase {
@@ -50,7 +51,7 @@ export async function runMicro(options: MicroOptions): Promise<MicroReport> {
     retainSamples: true,
     throws: true,
   });
-  const all = [...rtpCases(), ...genesysCases(), ...ringCases(), ...mediaCases()];
+  const all = [...rtpCases(), ...genesysCases(), ...ringCases(), ...mediaCases(), ...workerCases()];
   const cases = all.filter(({ name }) => name.includes(options.only));
   for (const one of cases) bench.add(one.name, () => one.run(), { async: false });
   await bench.run();
