@@ -1,4 +1,10 @@
 /** The public API of trunkline. */
+export type { AudioHookSessionInfo, AudioHookSessionSummary } from './audiohook/connection.js';
+export type { AudioHookCounters, AudioHookRejection, RejectionReason } from './audiohook/server-events.js';
+export type { AudioHookLimits, AudioHookServerOptions } from './audiohook/server-options.js';
+export type { OpenRequest, SessionTiming } from './audiohook/session-contract.js';
+export type { AudioHookKey } from './audiohook/signature.js';
+export type { EventEntity } from './audiohook/wire.js';
 export type { Clock } from './core/clock.js';
 export { ManualClock, systemClock } from './core/clock.js';
 export type { Codec, StreamFormat } from './core/codec.js';
@@ -28,5 +34,6 @@ export {
 export type { EngineCounters, EngineOptions } from './engine/engine.js';
 export type { StreamIngest, StreamOptions } from './engine/ingest.js';
 export { AudioNode, type NodeSettings, type NodeSummary } from './node/audio-node.js';
+export { AudioHookNode, type AudioHookNodeSettings, type AudioHookStatus } from './node/audiohook-node.js';
 export { CaptureNode, type CaptureStatus } from './node/capture-node.js';
 export type { CaptureNodeEvents, MediaChunk, MediaMetadata, MetadataSync } from './node/event-sink.js';

@@ -124,10 +124,12 @@ export class AudioHookConnection implements SessionOutput {
   // ---- What the embedder may do ----------------------------------------------------------------------------------
 
   pause(): void {
+    if (this.#stream?.ownerSessionId === this.identity.sessionId) this.#stream.paused = true;
     this.session.pause(this.#host.clock.nowUs());
   }
 
   resume(): void {
+    if (this.#stream?.ownerSessionId === this.identity.sessionId) this.#stream.paused = false;
     this.session.resume(this.#host.clock.nowUs());
   }
 
@@ -199,7 +201,10 @@ export class AudioHookConnection implements SessionOutput {
       }
     }
     const { supportedLanguages } = host;
-    this.session.accept({ startPaused: host.startPaused(request), supportedLanguages, baseSamples }, nowUs);
+    // A call that comes back is paused if it was when it broke off; only a new one is asked about.
+    const startPaused = continued ? this.#stream?.paused === true : host.startPaused(request);
+    if (this.#stream !== undefined) this.#stream.paused = startPaused;
+    this.session.accept({ startPaused, supportedLanguages, baseSamples }, nowUs);
     const { media, conversationId, participantId, probe } = request;
     this.#info = {
       ...this.identity,

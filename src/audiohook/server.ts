@@ -10,6 +10,7 @@ import { US_PER_MS } from '../core/units.js';
 import type { StreamIngest } from '../engine/ingest.js';
 import {
   AudioHookConnection,
+  type AudioHookSessionInfo,
   type AudioHookSessionSummary,
   type ConnectionHost,
   type ConnectionIdentity,
@@ -138,8 +139,27 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
 
   /** The live session that feeds that interaction's stream. */
   sessionOf(interactionId: string): AudioHookConnection | undefined {
-    for (const connection of this.#live.values()) if (connection.interactionId === interactionId) return connection;
-    return undefined;
+    const stream = this.#source.find(interactionId);
+    return stream === undefined ? undefined : this.#live.get(stream.ownerSessionId);
+  }
+
+  /** The open sessions. */
+  sessions(): AudioHookSessionInfo[] {
+    return [...this.#live.values()].flatMap(({ info }) => info ?? []);
+  }
+
+  /**
+   * Our own pause of an interaction, on or off. It outlasts the session: one that continues the interaction begins
+   * paused. False when no such interaction is open.
+   */
+  setPaused(interactionId: string, paused: boolean): boolean {
+    const stream = this.#source.find(interactionId);
+    if (stream === undefined) return false;
+    stream.paused = paused;
+    const session = this.#live.get(stream.ownerSessionId);
+    if (paused) session?.pause();
+    else session?.resume();
+    return true;
   }
 
   counters(): AudioHookCounters {

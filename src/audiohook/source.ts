@@ -25,6 +25,8 @@ export class AudioHookStream {
   heldUntilUs = 0;
   heldReason: EndReason = 'lost';
   ended = false;
+  /** Our own pause; it outlasts the session that it was asked of. */
+  paused = false;
 
   constructor(
     source: AudioHookSource,
@@ -105,7 +107,7 @@ export interface OpenedStream {
 export class AudioHookSource {
   readonly ingest: StreamIngest;
   readonly #bySession = new Map<string, AudioHookStream>();
-  readonly #interactions = new Set<string>();
+  readonly #byInteraction = new Map<string, AudioHookStream>();
   readonly #held = new Set<AudioHookStream>();
   #pending = false;
 
@@ -116,6 +118,11 @@ export class AudioHookSource {
   /** Streams that wait for a session to continue them. */
   get heldStreams(): number {
     return this.#held.size;
+  }
+
+  /** The open stream of that interaction, held ones included. */
+  find(interactionId: string): AudioHookStream | undefined {
+    return this.#byInteraction.get(interactionId);
   }
 
   /**
@@ -129,14 +136,14 @@ export class AudioHookSource {
       if (joined !== undefined) return joined;
     }
     const conversation = request.conversationId.toLowerCase();
-    const taken = this.#interactions.has(conversation);
+    const taken = this.#byInteraction.has(conversation);
     const { interactionId, index } = this.#openFirstFree(
       taken ? [] : [conversation],
       `${conversation}.${sessionId}`,
       media,
     );
     const stream = new AudioHookStream(this, index, interactionId, sessionId, request, media);
-    this.#interactions.add(interactionId);
+    this.#byInteraction.set(interactionId, stream);
     this.#bySession.set(sessionId, stream);
     return { stream, baseSamples: 0 };
   }
@@ -156,7 +163,7 @@ export class AudioHookSource {
     this.submit();
     this.ingest.endStream(stream.index, reason);
     this.#held.delete(stream);
-    this.#interactions.delete(stream.interactionId);
+    this.#byInteraction.delete(stream.interactionId);
     for (const id of stream.sessionIds) this.#bySession.delete(id);
   }
 

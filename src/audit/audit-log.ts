@@ -34,9 +34,33 @@ export interface AuditExtra {
   readonly positionMs?: number;
   readonly packetsReceived?: number;
   readonly packetsLost?: number;
+  /** A signalling session; named as interactions are, by its pseudonym where there is a key. */
+  readonly sessionId?: string;
+  readonly organizationId?: string;
+  readonly durationMs?: number;
+  /** Audio that was taken, and what was kept out by a pause or thrown away by the client. */
+  readonly keptMs?: number;
+  readonly pausedMs?: number;
+  readonly discardedMs?: number;
+  readonly framesReceived?: number;
+  readonly messagesReceived?: number;
+  readonly messagesSent?: number;
+  readonly faults?: number;
 }
 
-const EXTRA_FIELDS = ['channel', 'reason', 'code', 'attempt', 'positionMs', 'packetsReceived', 'packetsLost'] as const;
+const EXTRA_FIELDS = [
+  ...['channel', 'reason', 'code', 'attempt', 'positionMs', 'packetsReceived', 'packetsLost', 'organizationId'],
+  ...[
+    'durationMs',
+    'keptMs',
+    'pausedMs',
+    'discardedMs',
+    'framesReceived',
+    'messagesReceived',
+    'messagesSent',
+    'faults',
+  ],
+] as readonly (keyof AuditExtra)[];
 
 interface AuditedStream {
   readonly identity: AuditIdentity;
@@ -174,6 +198,7 @@ export class AuditLog implements FrameSink {
     let line = `{"timestamp":"${this.#now()}","action":${JSON.stringify(action)},"interactionId":${identity.json}`;
     line += `,"sequenceNumber":${sequenceNumber},"signalDetected":${signalDetected}`;
     line += `,"privacyCompliant":${identity.privacyCompliant},"region":${this.#region}`;
+    if (extra.sessionId !== undefined) line += `,"sessionId":${this.#identities.of(extra.sessionId).json}`;
     for (const field of EXTRA_FIELDS) {
       const value: unknown = extra[field];
       if (typeof value === 'string') line += `,"${field}":${JSON.stringify(redact(value))}`;

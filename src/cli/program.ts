@@ -6,6 +6,7 @@ import { registerCalibrate } from './calibrate.js';
 import { registerCapture } from './capture.js';
 import { registerDemo } from './demo.js';
 import { registerRepair } from './repair.js';
+import { registerServe } from './serve.js';
 import { registerSettings } from './settings.js';
 import { registerSimulate } from './simulate.js';
 
@@ -16,6 +17,7 @@ export const EXIT = { FINE: 0, FAILED: 1, USAGE: 2 } as const;
 const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerDemo,
   registerCapture,
+  registerServe,
   registerSimulate,
   registerCalibrate,
   registerRepair,
@@ -27,6 +29,7 @@ const EXAMPLES = `
 Examples:
   $ trunkline demo                         everything at work, with simulated calls
   $ trunkline capture --interactions ID    a real call; credentials from the environment or .env
+  $ trunkline serve --port 8080            calls that AudioHook brings; its key and secret likewise
   $ trunkline calibrate call.wav           the silence threshold that fits a line
   $ trunkline repair capture               after a crash, make every recording open again
 
@@ -37,6 +40,8 @@ export function createProgram(): Command {
   const program = new Command('trunkline')
     .description('Captures live telephone audio by the thousands of streams.')
     .version(version(), '-V, --version', 'print the version')
+    // An option belongs to the command that it follows, though another may have one of that name.
+    .enablePositionalOptions()
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', EXAMPLES);

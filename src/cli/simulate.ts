@@ -1,10 +1,10 @@
-import { renameSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { type Command, Option } from 'commander';
-import { messageOf, TrunklineError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { numberFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
+import { registerSimulateAudioHook } from './simulate-audiohook.js';
+import { writeWhole } from './write-whole.js';
 
 /** The simulator's options as they stand on the command line; absent ones are left to its own defaults. */
 export interface SimulatorFlags {
@@ -66,6 +66,7 @@ export function registerSimulate(program: Command): Command {
     .option('--interactions <n>', 'number of calls', numberFrom(1, LIMITS.maxStreams))
     .option('--seconds <s>', 'length of each call; endless when left out', numberFrom(0.02, 86_400, 'any'))
     .option('--books <file>', 'write exact accounts of what was sent to this file at the end');
+  registerSimulateAudioHook(command.enablePositionalOptions());
   return addSimulatorOptions(command)
     .addHelpText(
       'after',
@@ -88,15 +89,4 @@ Examples:
       await simulator.close();
       if (books !== undefined) writeWhole(books, `${JSON.stringify(simulator.books(), null, 2)}\n`);
     });
-}
-
-/** Whoever waits for the file never sees half of it. */
-function writeWhole(file: string, content: string): void {
-  const draft = `${file}.${process.pid}.tmp`;
-  try {
-    writeFileSync(draft, content);
-    renameSync(draft, file);
-  } catch (error) {
-    throw new TrunklineError('FILE_FAILED', `Cannot write ${file}: ${messageOf(error)}`, { cause: error });
-  }
 }

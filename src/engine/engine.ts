@@ -108,6 +108,9 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   readonly #waiter: AsyncWaiter;
   readonly #pool: AgentPool;
   readonly #orderedStreams: Uint8Array;
+  // Of each lane of an ordered stream, what the jitter buffer counts of the others.
+  readonly #orderedPackets: Float64Array;
+  readonly #orderedBytes: Float64Array;
   #timer: NodeJS.Timeout | undefined;
   #timerDueUs = Number.POSITIVE_INFINITY;
   #restarts = 0;
@@ -135,6 +138,8 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.#table = new StreamTable(memory, streamTable.offset, streamTable.capacity);
     this.#streams = new Streams(maxStreams, shards);
     this.#orderedStreams = new Uint8Array(maxStreams);
+    this.#orderedPackets = new Float64Array(maxStreams * 2);
+    this.#orderedBytes = new Float64Array(maxStreams * 2);
     this.#arena = new PayloadArena(memory, arena.offset, arena.capacity);
     this.batch = new PacketBatch(this.#arena, () => this.submit());
     this.#jitter = new JitterBuffer({
@@ -178,6 +183,8 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs());
     const index = stream.info.stream;
     this.#orderedStreams[index] = stream.ordered ? 1 : 0;
+    this.#orderedPackets.fill(0, index * 2, index * 2 + 2);
+    this.#orderedBytes.fill(0, index * 2, index * 2 + 2);
     this.#table.assign(index, {
       shard: stream.shard,
       codec: stream.codec,
@@ -256,6 +263,8 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       const offset = batch.payloadOffset[i] as number;
       const length = batch.payloadLength[i] as number;
       if (this.#orderedStreams[index] === 1) {
+        this.#orderedPackets[lane] = (this.#orderedPackets[lane] as number) + 1;
+        this.#orderedBytes[lane] = (this.#orderedBytes[lane] as number) + length;
         this.#release.placed(lane, sequence, timestamp, timestamp, arrivalUs, flags, offset, length);
       } else {
         this.#jitter.insert(lane, sequence, timestamp, arrivalUs, flags, offset, length);
@@ -414,6 +423,8 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     const sum = zeroCounts();
     for (const lane of lanesOf(stream)) {
       addCounts(sum, this.#jitter.counts(lane));
+      sum.packetsReceived += this.#orderedPackets[lane] as number;
+      sum.bytesReceived += this.#orderedBytes[lane] as number;
       sum.packetsDropped += this.#release.dropped[lane] as number;
     }
     return sum;

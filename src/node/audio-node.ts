@@ -196,8 +196,13 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
   }
 
   /** An entry in the audit beside those of the streams. */
-  protected auditEvent(action: string, extra: AuditExtra): void {
-    this.#audit?.event(action, undefined, extra);
+  protected auditEvent(action: string, extra: AuditExtra, interactionId?: string): void {
+    this.#audit?.event(action, interactionId, extra);
+  }
+
+  /** Resolves when what has been delivered by now lies in the recordings as well. */
+  protected async recorded(): Promise<void> {
+    await this.#recorder?.caughtUp();
   }
 
   /** To whoever listens for errors; without a listener an error event would end the process and every call with it. */

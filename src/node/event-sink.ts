@@ -1,5 +1,7 @@
 import { Buffer } from 'node:buffer';
 import type { EventEmitter } from 'node:events';
+import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../audiohook/connection.js';
+import type { AudioHookRejection } from '../audiohook/server-events.js';
 import type { TrunklineError } from '../core/errors.js';
 import type {
   Channel,
@@ -39,7 +41,7 @@ export interface MetadataSync {
   readonly sequenceNumber: number;
 }
 
-/** All events of a capture node. */
+/** All events of a node. */
 export interface CaptureNodeEvents {
   /** Each frame with speech; silent ones too with includeSilent. */
   mediaChunk: [chunk: MediaChunk];
@@ -64,6 +66,12 @@ export interface CaptureNodeEvents {
   workerRestarted: [event: { readonly name: string; readonly cause: string }];
   /** The engine can no longer do its work. */
   failed: [error: TrunklineError];
+  /** AudioHook only: a client's `open` has been answered. Probes come, too. */
+  sessionOpened: [info: AudioHookSessionInfo];
+  /** AudioHook only: a connection is gone, whether or not a session was opened over it. */
+  sessionEnded: [summary: AudioHookSessionSummary];
+  /** AudioHook only: a request did not become a session; the client was told the status and nothing else. */
+  rejected: [rejection: AudioHookRejection];
 }
 
 /** Turns frames into the node's events. An event that nobody listens to is never made. */

@@ -109,6 +109,19 @@ export class RingProducer extends RingSide {
   }
 }
 
+/** Takes no part: says how far the consumer has come. */
+export class RingGauge extends RingSide {
+  /** Where what has been published ends. */
+  get tail(): number {
+    return Atomics.load(this.words, this.tailWord);
+  }
+
+  /** Whether everything before `tail` has been released. */
+  hasReached(tail: number): boolean {
+    return ((Atomics.load(this.words, this.headWord) - tail) | 0) >= 0;
+  }
+}
+
 export class RingConsumer extends RingSide {
   #head: number;
   // Last known tail; read again only when everything known has been consumed.

@@ -1,0 +1,212 @@
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+import { type Command, Option } from 'commander';
+import { z } from 'zod';
+import { messageOf, TrunklineError } from '../core/errors.js';
+import type { AudioHookNode } from '../node/audiohook-node.js';
+import { printableConfig } from '../node/config.js';
+import { loadConfig } from '../node/load-config.js';
+import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
+import { untilInterrupted } from './interrupt.js';
+import { NodeConsole } from './node-run.js';
+
+/** Settings that mean something to a server of ordered streams. */
+const SETTING_NAMES = [
+  'out',
+  'record',
+  'seconds',
+  'shards',
+  'maxStreams',
+  'silenceThreshold',
+  'silenceWindowMs',
+  'includeSilent',
+  'audit',
+  'auditKey',
+  'region',
+  'native',
+  'logLevel',
+  'logFormat',
+  'metricsSeconds',
+  'json',
+] as const;
+
+const DEFAULT_DRAIN_SECONDS = 10;
+
+interface ServeFlags {
+  readonly port: number;
+  readonly host?: string;
+  readonly path?: string;
+  readonly keys?: string;
+  readonly apiKey?: string;
+  readonly clientSecret?: string;
+  readonly allowUnsigned?: boolean;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly drainSeconds: number;
+  readonly startPaused?: boolean;
+  readonly silenceEvents?: boolean;
+}
+
+const keysSchema = z
+  .array(z.strictObject({ apiKey: z.string().min(1), clientSecret: z.string().min(1).exactOptional() }))
+  .min(1);
+type Keys = z.infer<typeof keysSchema>;
+
+export function registerServe(program: Command): Command {
+  const command = program
+    .command('serve')
+    .description('be the server that Genesys Cloud’s AudioHook integration connects to')
+    .requiredOption('--port <n>', 'port to listen on; 0 for any free one', numberFrom(0, 65_535))
+    .option('--host <address>', 'address to listen on (default: all with a certificate, 127.0.0.1 without)')
+    .option('--path <path>', 'path of the WebSocket (default: /audiohook/ws)')
+    .option('--keys <file>', 'API keys: a JSON list of {"apiKey": …, "clientSecret": …}')
+    .addOption(new Option('--api-key <key>', 'one API key').env('TRUNKLINE_AUDIOHOOK_API_KEY'))
+    .addOption(
+      new Option(
+        '--client-secret <base64>',
+        'its client secret; others on this machine can read it here, not in the environment',
+      ).env('TRUNKLINE_AUDIOHOOK_CLIENT_SECRET'),
+    )
+    .option('--allow-unsigned', 'take keys without a client secret, whose requests are not signed')
+    .option('--tls-cert <file>', 'certificate chain, PEM; without it, have TLS ended by a proxy in front')
+    .option('--tls-key <file>', 'its private key, PEM')
+    .addOption(
+      new Option('--drain-seconds <s>', 'what clients are given to leave by themselves at the end')
+        .default(DEFAULT_DRAIN_SECONDS)
+        .argParser(numberFrom(0, 3_600, 'any')),
+    )
+    .option('--start-paused', 'begin each session with our own pause on')
+    .option('--silence-events', 'tell clients where their channels fall silent and speak up');
+  return addSettingOptions(command, SETTING_NAMES)
+    .addHelpText(
+      'after',
+      `
+When ready it prints one line of JSON: url and healthUrl. At Ctrl-C or SIGTERM it takes no more sessions, asks
+clients to reconnect elsewhere, and closes what is left after --drain-seconds; all files are finished then.
+A second signal ends it at once.
+
+Examples:
+  $ TRUNKLINE_AUDIOHOOK_API_KEY=… TRUNKLINE_AUDIOHOOK_CLIENT_SECRET=… trunkline serve --port 8080 --out capture
+  $ trunkline serve --port 443 --keys keys.json --tls-cert chain.pem --tls-key key.pem --out capture`,
+    )
+    .action(async (flags: ServeFlags) => {
+      const config = loadConfig({ ...settingsFrom(command), env: process.env });
+      const { host, path, tlsCert, tlsKey } = flags;
+      const tls = tlsFrom(tlsCert, tlsKey);
+      const { AudioHookNode } = await import('../node/audiohook-node.js');
+      const node = new AudioHookNode({
+        ...config,
+        server: {
+          port: flags.port,
+          keys: keysFrom(flags),
+          allowUnsigned: flags.allowUnsigned ?? false,
+          startPaused: flags.startPaused ?? false,
+          ...(host === undefined ? (tls === undefined ? { host: '127.0.0.1' } : {}) : { host }),
+          ...(path === undefined ? {} : { path: pathFrom(path) }),
+          ...(tls === undefined ? {} : { tls }),
+        },
+        silenceEvents: flags.silenceEvents ?? false,
+        drainMs: flags.drainSeconds * 1000,
+      });
+      await runServe(node);
+    });
+}
+
+async function runServe(node: AudioHookNode): Promise<void> {
+  const { config } = node;
+  const view = new NodeConsole(node);
+  const log = view.logger;
+  const interrupted = untilInterrupted();
+  log.debug(printableConfig(config), 'settings');
+  logSessions(node, view);
+  let failed = false;
+  const engineFailed = new Promise<void>((resolve) =>
+    node.once('failed', () => {
+      failed = true;
+      resolve();
+    }),
+  );
+  try {
+    const repaired = await node.start();
+    if (repaired !== undefined && repaired.repaired.length > 0) {
+      log.warn({ recordings: repaired.repaired.length }, 'mended recordings that an earlier process left');
+    }
+    process.stdout.write(`${JSON.stringify({ url: node.url, healthUrl: node.healthUrl })}\n`);
+    const over =
+      config.seconds === undefined
+        ? []
+        : [new Promise((resolve) => setTimeout(resolve, Number(config.seconds) * 1000))];
+    await Promise.race([interrupted, engineFailed, ...over]);
+    log.info({ sessions: node.status().counters.sessionsLive }, 'draining');
+    await node.stop();
+  } finally {
+    view.close();
+  }
+  const { counters } = node.status();
+  if (config.json) process.stdout.write(`${JSON.stringify({ ...node.summary(), sessions: counters })}\n`);
+  else process.stdout.write(`${node.metricsLine()}\nRecordings and audit are in ${config.out}\n`);
+  if (failed) process.exitCode = 1;
+}
+
+function logSessions(node: AudioHookNode, { logger: log }: NodeConsole): void {
+  node.on('sessionOpened', ({ sessionId, interactionId, media, probe, continued }) => {
+    const fields = { sessionId, interactionId, format: media?.format, channels: media?.channels };
+    log.debug(fields, probe ? 'connection probe' : continued ? 'session continued' : 'session opened');
+  });
+  node.on('sessionEnded', ({ sessionId, interactionId, endReason, fault, counts }) => {
+    const fields = { sessionId, interactionId, endReason, framesReceived: counts.framesReceived };
+    if (fault === undefined) log.debug(fields, 'session ended');
+    else log.warn({ ...fields, fault: fault.kind, info: fault.info }, 'session ended by us');
+  });
+  node.on('rejected', (rejection) => log.warn(rejection, 'request refused'));
+}
+
+function keysFrom({ keys: file, apiKey, clientSecret }: ServeFlags): Keys {
+  // A key on the command line and a file do no harm to each other; secrets for nobody do.
+  const keys = file === undefined ? [] : keysOf(file);
+  if (apiKey !== undefined) keys.push(clientSecret === undefined ? { apiKey } : { apiKey, clientSecret });
+  else if (clientSecret !== undefined) throw usage('--client-secret belongs to a key: give --api-key as well.');
+  if (keys.length === 0) throw usage('Say who may connect: --keys with a file, or --api-key with --client-secret.');
+  return keys;
+}
+
+function keysOf(file: string): Keys {
+  const parsed = keysSchema.safeParse(jsonOf(file));
+  if (parsed.success) return parsed.data;
+  // Where it is wrong, never what stands there.
+  const places = parsed.error.issues.map(({ path }) => path.join('.') || 'the whole').join(', ');
+  throw usage(`${file} must be a JSON list of {"apiKey": …, "clientSecret": …}; wrong there: ${places}.`);
+}
+
+function jsonOf(file: string): unknown {
+  const text = textOf(file, 'keys');
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the file.
+    throw usage(`${file} is not JSON; it must be a list of {"apiKey": …, "clientSecret": …}.`);
+  }
+}
+
+function tlsFrom(cert: string | undefined, key: string | undefined): { cert: string; key: string } | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) throw usage('--tls-cert and --tls-key belong together; give both.');
+  return { cert: textOf(cert, 'the certificate'), key: textOf(key, 'the private key') };
+}
+
+function textOf(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new TrunklineError('CONFIG_INVALID', `Cannot read ${what}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function pathFrom(path: string): string {
+  if (/^\/[^?#\s]*$/.test(path) && path !== '/health') return path;
+  throw usage(`--path must begin with / and hold no query, and /health is taken: ${path}`);
+}
+
+function usage(message: string): TrunklineError {
+  return new TrunklineError('CONFIG_INVALID', message);
+}

@@ -1,0 +1,135 @@
+import process from 'node:process';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { TrunklineError } from '../core/errors.js';
+import type { HookMedia, HookScriptStretch } from '../simulator/audiohook-call.js';
+import { AUTH_MISCHIEF, type Mischief, SESSION_MISCHIEF } from '../simulator/audiohook-mischief.js';
+import { numberFrom } from './arguments.js';
+import { untilInterrupted } from './interrupt.js';
+import { writeWhole } from './write-whole.js';
+
+interface Flags {
+  readonly url: string;
+  readonly apiKey?: string;
+  readonly clientSecret?: string;
+  readonly sessions: number;
+  readonly rate?: number;
+  readonly wav?: string;
+  readonly frameMs?: number;
+  readonly seconds: number;
+  readonly media?: readonly HookMedia[];
+  readonly pause?: readonly HookScriptStretch[];
+  readonly discard?: readonly HookScriptStretch[];
+  readonly burst?: number;
+  readonly lossAt?: number;
+  readonly rejoin?: boolean;
+  readonly probe?: boolean;
+  readonly mischief?: Mischief;
+  readonly pingSeconds?: number;
+  readonly seed?: number;
+  readonly insecure?: boolean;
+  readonly books?: string;
+  readonly json?: boolean;
+}
+
+const MAX_SESSIONS = 16_384;
+const seconds = numberFrom(0.02, 86_400, 'any');
+
+export function registerSimulateAudioHook(simulate: Command): Command {
+  return simulate
+    .command('audiohook')
+    .description('call an AudioHook server as Genesys Cloud does')
+    .requiredOption('--url <url>', 'the server, ws:// or wss://, with path')
+    .addOption(new Option('--api-key <key>', 'API key').env('TRUNKLINE_AUDIOHOOK_API_KEY'))
+    .addOption(
+      new Option(
+        '--client-secret <base64>',
+        'client secret to sign with; others on this machine can read it here, not in the environment',
+      ).env('TRUNKLINE_AUDIOHOOK_CLIENT_SECRET'),
+    )
+    .addOption(new Option('--sessions <n>', 'number of calls').default(1).argParser(numberFrom(1, MAX_SESSIONS)))
+    .option('--rate <n>', 'new sessions a second (default: 200)', numberFrom(0.01, 100_000, 'any'))
+    .addOption(new Option('--seconds <s>', 'length of each call').default(10).argParser(seconds))
+    .option('--frame-ms <ms>', 'audio in one frame, such as 20 or 200 (default: 200)', numberFrom(1, 10_000))
+    .option('--wav <file>', 'what is said: 8000 Hz, 16 bit, one or two channels (default: generated sound)')
+    .addOption(new Option('--media <name,…>', MEDIA_HELP).argParser(mediaFrom))
+    .addOption(new Option('--pause <at+length>', 'secure pause, in seconds; may be repeated').argParser(stretchFrom))
+    .addOption(
+      new Option('--discard <at+length>', 'audio thrown away, in seconds; may be repeated').argParser(stretchFrom),
+    )
+    .option('--burst <s>', 'history that is sent at once after opened', seconds)
+    .option('--loss-at <s>', 'break the connection there without a word', seconds)
+    .option('--rejoin', 'go on in a new session after a loss or when asked to reconnect')
+    .option('--probe', 'connection probes instead of calls')
+    .addOption(
+      new Option('--mischief <name>', 'what every call does wrong').choices([...AUTH_MISCHIEF, ...SESSION_MISCHIEF]),
+    )
+    .option('--ping-seconds <s>', 'between two pings (default: 5)', numberFrom(0.01, 3_600, 'any'))
+    .option('--seed <n>', 'decides the generated sound', numberFrom(0, Number.MAX_SAFE_INTEGER))
+    .option('--insecure', 'accept a certificate that nobody vouches for')
+    .option('--books <file>', 'write exact accounts of every call to this file at the end')
+    .option('--json', 'end with one JSON object as the last line of stdout')
+    .addHelpText(
+      'after',
+      `
+It ends when all calls are over, or at Ctrl-C, each call closed properly.
+
+Examples:
+  $ trunkline simulate audiohook --url ws://127.0.0.1:8080/audiohook/ws --api-key K --sessions 100 --seconds 30
+  $ trunkline simulate audiohook --url … --frame-ms 20 --burst 10 --pause 12+3 --discard 20+0.5 --books books.json
+  $ trunkline simulate audiohook --url … --mischief badSignature`,
+    )
+    .action(run);
+}
+
+const MEDIA_HELP =
+  'media to offer, in this order: pcmu or l16, then a colon and e, i, ei or ie for the channels (default: pcmu:ei,pcmu:e,pcmu:i)';
+
+async function run(flags: Flags): Promise<void> {
+  const { pause, discard, burst, lossAt, books: file, json, apiKey, ...same } = flags;
+  if (apiKey === undefined) {
+    throw new TrunklineError('CONFIG_INVALID', 'Give --api-key, or TRUNKLINE_AUDIOHOOK_API_KEY in the environment.');
+  }
+  const { runAudioHookClient } = await import('../simulator/audiohook-client.js');
+  const stop = new AbortController();
+  void untilInterrupted().then(() => stop.abort());
+  const books = await runAudioHookClient({
+    ...same,
+    apiKey,
+    signal: stop.signal,
+    ...(pause === undefined ? {} : { pauses: pause }),
+    ...(discard === undefined ? {} : { discards: discard }),
+    ...(burst === undefined ? {} : { burstSeconds: burst }),
+    ...(lossAt === undefined ? {} : { lossAtSeconds: lossAt }),
+  });
+  if (file !== undefined) writeWhole(file, `${JSON.stringify(books, null, 2)}\n`);
+  const { calls, ...totals } = books;
+  if (json) {
+    process.stdout.write(`${JSON.stringify(totals)}\n`);
+  } else {
+    const { outcomes, framesSent, violations, ping, opened } = totals;
+    const ends = Object.entries(outcomes).flatMap(([name, count]) => (count > 0 ? [`${count} ${name}`] : []));
+    process.stdout.write(
+      `${calls.length} calls: ${ends.join(', ')}; ${framesSent} frames sent, ${violations} violations by the server\n` +
+        `pong p50 ${ping.p50.toFixed(2)} ms, p99 ${ping.p99.toFixed(2)} ms; opened p50 ${opened.p50.toFixed(2)} ms, max ${opened.max.toFixed(2)} ms\n`,
+    );
+  }
+}
+
+const CHANNELS = { e: 'external', i: 'internal' } as const;
+
+function mediaFrom(text: string): HookMedia[] {
+  return text.split(',').map((part) => {
+    const match = /^(pcmu|l16):(e|i|ei|ie)$/i.exec(part.trim());
+    if (match === null) throw new InvalidArgumentError('Such as pcmu:ei or l16:ie,pcmu:e.');
+    const format = match[1]?.toUpperCase() === 'L16' ? 'L16' : 'PCMU';
+    const channels = [...(match[2]?.toLowerCase() ?? '')].map((letter) => CHANNELS[letter === 'e' ? 'e' : 'i']);
+    return { format, channels };
+  });
+}
+
+function stretchFrom(text: string, before: readonly HookScriptStretch[] = []): HookScriptStretch[] {
+  const match = /^(\d+(?:\.\d+)?)\+(\d+(?:\.\d+)?)$/.exec(text.trim());
+  if (match === null) throw new InvalidArgumentError('Two numbers of seconds, as 12.5+3: where, and how long.');
+  const stretch = { atSeconds: Number(match[1]), lastsSeconds: Number(match[2]) };
+  return [...before, stretch].sort((a, b) => a.atSeconds - b.atSeconds);
+}

@@ -1,0 +1,14 @@
+import { renameSync, writeFileSync } from 'node:fs';
+import process from 'node:process';
+import { messageOf, TrunklineError } from '../core/errors.js';
+
+/** Whoever waits for the file never sees half of it. @throws TrunklineError FILE_FAILED */
+export function writeWhole(file: string, content: string): void {
+  const draft = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(draft, content);
+    renameSync(draft, file);
+  } catch (error) {
+    throw new TrunklineError('FILE_FAILED', `Cannot write ${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
