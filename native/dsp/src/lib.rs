@@ -18,3 +18,6 @@ pub mod ring;
 pub mod shard;
 pub mod silence;
 pub mod table;
+
+#[cfg(test)]
+mod tests;
