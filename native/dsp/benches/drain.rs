@@ -1,1 +1,253 @@
-fn main() {}
+//! What a packet costs in drain(), by codec, and an Opus packet in a plain loop over libopus on the same packets.
+//!
+//!     cargo bench --package trunkline-dsp
+
+use std::ffi::c_int;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use opusic_sys as ffi;
+use trunkline_dsp::layout::*;
+use trunkline_dsp::memory::Memory;
+use trunkline_dsp::ring::{Consumer, Place, Producer};
+use trunkline_dsp::shard::{Config, Shard};
+use trunkline_dsp::silence::Settings;
+use trunkline_dsp::{g711, level};
+
+const STREAMS: usize = 500;
+const RING_BYTES: usize = 1 << 22;
+const INPUT: Place = Place { offset: 256, capacity: RING_BYTES };
+const OUTPUT: Place = Place { offset: INPUT.offset + ring::DATA + RING_BYTES, capacity: RING_BYTES };
+const TABLE: usize = OUTPUT.offset + ring::DATA + RING_BYTES;
+const BYTES: usize = TABLE + STREAMS * stream::BYTES;
+/// Alternating runs of which the median counts.
+const RUNS: usize = 7;
+const RUN: Duration = Duration::from_millis(150);
+
+/// Nanoseconds of `work` a packet: `work` says how many packets it was.
+fn nanos(mut work: impl FnMut() -> usize) -> f64 {
+    let began = Instant::now();
+    let mut packets = 0;
+    while began.elapsed() < RUN {
+        packets += work();
+    }
+    began.elapsed().as_nanos() as f64 / packets as f64
+}
+
+fn median(mut runs: Vec<f64>) -> f64 {
+    runs.sort_by(f64::total_cmp);
+    runs[runs.len() / 2]
+}
+
+/// A voice of a kind, half of the time.
+fn sound(sample_rate: i32, frame: usize, stream: usize) -> Vec<i16> {
+    let samples = sample_rate as usize / 50;
+    (frame * samples..(frame + 1) * samples)
+        .map(|i| {
+            let t = i as f64 / f64::from(sample_rate);
+            let envelope = if (t * 0.7 + stream as f64 * 0.13).fract() < 0.5 { 6_000.0 } else { 20.0 };
+            let pitch = 120.0 + (stream % 17) as f64 * 9.0 + 20.0 * (t * 3.0).sin();
+            (1..6).map(|n| envelope / f64::from(n) * (6.283 * f64::from(n) * pitch * t).sin()).sum::<f64>() as i16
+        })
+        .collect()
+}
+
+fn opus_packets(sample_rate: i32, stream: usize) -> Vec<Vec<u8>> {
+    let mut error = 0;
+    // SAFETY: a known rate, one channel.
+    let encoder = unsafe { ffi::opus_encoder_create(sample_rate, 1, ffi::OPUS_APPLICATION_VOIP as c_int, &mut error) };
+    // SAFETY: takes one int.
+    unsafe { ffi::opus_encoder_ctl(encoder, ffi::OPUS_SET_BITRATE_REQUEST as c_int, 24_000) };
+    let packets = (0..50)
+        .map(|frame| {
+            let pcm = sound(sample_rate, frame, stream);
+            let mut packet = vec![0; 1_276];
+            // SAFETY: one frame, and room for the largest packet.
+            let length =
+                unsafe { ffi::opus_encode(encoder, pcm.as_ptr(), pcm.len() as c_int, packet.as_mut_ptr(), 1_276) };
+            packet.truncate(length as usize);
+            packet
+        })
+        .collect();
+    // SAFETY: made above.
+    unsafe { ffi::opus_encoder_destroy(encoder) };
+    packets
+}
+
+/// A loop over all streams in turn, as their packets come over the wire, through rings and all.
+struct Drain {
+    shard: Shard,
+    input: Producer,
+    output: Consumer,
+    turn: usize,
+    samples: usize,
+}
+
+impl Drain {
+    fn new(codec: i32, sample_rate: i32) -> Self {
+        let words = vec![0_u64; BYTES / 8].leak();
+        // SAFETY: leaked, and only this shard works on it.
+        let memory = unsafe { Memory::new(words.as_mut_ptr().cast(), BYTES) }.unwrap();
+        let shard = Shard::new(
+            memory,
+            &Config {
+                control: 0,
+                counters: 128,
+                input: INPUT,
+                output: OUTPUT,
+                recorder: None,
+                table: TABLE,
+                streams: STREAMS,
+                silence: Settings { threshold: 0.01, window_ms: 20.0 },
+            },
+        );
+        let mut drain = Self {
+            shard,
+            input: Producer::new(memory, INPUT),
+            output: Consumer::new(memory, OUTPUT),
+            turn: 0,
+            samples: sample_rate as usize / 50,
+        };
+        for stream in 0..STREAMS {
+            for (field, value) in [
+                (stream::CODEC, codec),
+                (stream::CLOCK_RATE, sample_rate),
+                (stream::SAMPLE_RATE, sample_rate),
+                (stream::CHANNELS, 1),
+                (stream::WANTS, want::SPEECH_PCM),
+            ] {
+                memory.word(TABLE + stream * stream::BYTES + field).store(value, std::sync::atomic::Ordering::SeqCst);
+            }
+            drain.put(kind::OPEN, stream, &[]);
+        }
+        drain.input.publish();
+        drain.work();
+        drain
+    }
+
+    fn put(&mut self, kind: u8, stream: usize, payload: &[u8]) {
+        let header = Header {
+            kind,
+            stream: stream as i32,
+            position: (self.turn * self.samples) as f64,
+            payload_length: payload.len() as i32,
+            ..Header::default()
+        };
+        let room = self.input.claim(HEADER_BYTES + payload.len()).unwrap();
+        // SAFETY: a header has no padding.
+        let bytes = unsafe { std::slice::from_raw_parts((&raw const header).cast::<u8>(), HEADER_BYTES) };
+        room[..HEADER_BYTES].copy_from_slice(bytes);
+        room[HEADER_BYTES..][..payload.len()].copy_from_slice(payload);
+        self.input.commit(HEADER_BYTES + payload.len());
+    }
+
+    /// Nanoseconds in drain() alone, for one packet of each stream.
+    fn tick(&mut self, payload: impl Fn(usize, usize) -> usize, packets: &[Vec<Vec<u8>>]) -> Duration {
+        for stream in 0..STREAMS {
+            let packet = &packets[stream % packets.len()];
+            self.put(kind::PACKET, stream, &packet[payload(self.turn, stream) % packet.len()]);
+        }
+        self.turn += 1;
+        self.input.publish();
+        self.work()
+    }
+
+    fn work(&mut self) -> Duration {
+        let began = Instant::now();
+        let clock = Instant::now();
+        while self.shard.drain(256, || clock.elapsed().as_nanos() as f64) > 0 {}
+        let spent = began.elapsed();
+        while self.output.peek() {
+            self.output.release();
+        }
+        spent
+    }
+
+    fn nanos(&mut self, packets: &[Vec<Vec<u8>>]) -> f64 {
+        let (mut spent, mut taken) = (Duration::ZERO, 0);
+        while spent < RUN {
+            spent += self.tick(|turn, stream| turn + stream * 7, packets);
+            taken += STREAMS;
+        }
+        spent.as_nanos() as f64 / taken as f64
+    }
+}
+
+struct PlainLoop {
+    decoders: Vec<*mut ffi::OpusDecoder>,
+    turn: usize,
+}
+
+impl PlainLoop {
+    fn new(sample_rate: i32) -> Self {
+        let mut error = 0;
+        // SAFETY: a known rate, one channel.
+        let open = |_| unsafe { ffi::opus_decoder_create(sample_rate, 1, &mut error) };
+        Self { decoders: (0..STREAMS).map(open).collect(), turn: 0 }
+    }
+
+    fn tick(&mut self, packets: &[Vec<Vec<u8>>]) -> usize {
+        let mut pcm = [0_i16; 5_760];
+        for (stream, &decoder) in self.decoders.iter().enumerate() {
+            let all = &packets[stream % packets.len()];
+            let packet = &all[(self.turn + stream * 7) % all.len()];
+            // SAFETY: a live decoder, a whole packet, and room for 120 ms at 48 kHz.
+            unsafe {
+                ffi::opus_decode(decoder, packet.as_ptr(), packet.len() as c_int, pcm.as_mut_ptr(), 5_760, 0);
+            }
+        }
+        self.turn += 1;
+        STREAMS
+    }
+}
+
+fn main() {
+    println!("{:<34}{:>12}", "", "ns a packet");
+    for (name, codec, sample_rate, bytes) in [
+        ("PCMU 8 kHz", codec::PCMU, 8_000, 160),
+        ("PCMA 8 kHz", codec::PCMA, 8_000, 160),
+        ("L16 16 kHz", codec::L16, 16_000, 640),
+    ] {
+        let packets: Vec<Vec<Vec<u8>>> = (0..8)
+            .map(|stream| {
+                (0..50)
+                    .map(|frame| {
+                        sound(sample_rate, frame, stream).iter().flat_map(|s| s.to_be_bytes()).take(bytes).collect()
+                    })
+                    .collect()
+            })
+            .collect();
+        let mut drain = Drain::new(codec, sample_rate);
+        println!(
+            "{:<34}{:>12.0}",
+            format!("drain, {name}"),
+            median((0..RUNS).map(|_| drain.nanos(&packets)).collect())
+        );
+    }
+    for sample_rate in [8_000, 16_000, 48_000] {
+        let packets: Vec<_> = (0..8).map(|stream| opus_packets(sample_rate, stream)).collect();
+        let (mut drain, mut plain) = (Drain::new(codec::OPUS, sample_rate), PlainLoop::new(sample_rate));
+        let (drains, plains): (Vec<f64>, Vec<f64>) =
+            (0..RUNS).map(|_| (drain.nanos(&packets), nanos(|| plain.tick(&packets)))).unzip();
+        let (drain, plain) = (median(drains), median(plains));
+        println!("{:<34}{drain:>12.0}", format!("drain, Opus {} kHz", sample_rate / 1000));
+        println!("{:<34}{plain:>12.0}   drain is {:.3} of it", "  libopus alone", drain / plain);
+    }
+    let pcm = sound(8_000, 3, 1);
+    let codes: Vec<u8> = (0..160).map(|i| i as u8).collect();
+    let mut out = [0; 160];
+    let parts: [(&str, &mut dyn FnMut()); 3] = [
+        ("  µ-law, 160 samples", &mut || g711::decode_pcmu(black_box(&codes), black_box(&mut out))),
+        ("  energy, 160 samples", &mut || drop(black_box(level::energy(black_box(&pcm))))),
+        ("  peak, 160 samples", &mut || drop(black_box(level::peak(black_box(&pcm))))),
+    ];
+    for (name, part) in parts {
+        let each = nanos(|| {
+            for _ in 0..1_000 {
+                part();
+            }
+            1_000
+        });
+        println!("{name:<34}{each:>12.1}");
+    }
+}
