@@ -229,11 +229,16 @@ function removeOrphans(found) {
 /** Returns what is to be recorded. Without a module trunkline runs on its JavaScript path, so failing is no disaster. */
 async function buildNative(mark, failedBefore) {
   const must = loud || nativeWish === 'require';
-  if ((await run('cargo', ['--version'])).code !== 0) {
+  // cmake builds libopus, whose source comes with a crate.
+  for (const [tool, what] of [
+    ['cargo', 'Rust toolchain'],
+    ['cmake', 'cmake'],
+  ]) {
+    if ((await run(tool, ['--version'])).code === 0) continue;
     if (nativeWish === 'require') {
-      throw new PrepareFailure('TRUNKLINE_NATIVE=require needs a Rust toolchain (cargo), and none was found in PATH.');
+      throw new PrepareFailure(`TRUNKLINE_NATIVE=require needs a ${what}, and none was found in PATH.`);
     }
-    say('no Rust toolchain: using the JavaScript path');
+    say(`no ${what}: using the JavaScript path`);
     return {};
   }
   if (failedBefore && !must) {
