@@ -90,7 +90,8 @@ export class AuditLog implements FrameSink {
   readonly #perPacket: boolean;
   #file: LineFile | undefined;
   readonly #clock: Clock;
-  readonly #streams = new Map<number, AuditedStream>();
+  /** By stream index: small numbers that are used again. */
+  readonly #streams: (AuditedStream | undefined)[] = [];
   #stampMs = -1;
   #stamp = '';
 
@@ -127,12 +128,12 @@ export class AuditLog implements FrameSink {
 
   streamOpened(info: StreamInfo): void {
     const identity = this.#identities.of(info.interactionId);
-    this.#streams.set(info.stream, { identity, sequenceNumbers: [-1, -1] });
+    this.#streams[info.stream] = { identity, sequenceNumbers: [-1, -1] };
     this.#write('stream_opened', identity, null, null, {});
   }
 
   frame(frame: FrameView): void {
-    const stream = this.#streams.get(frame.info.stream);
+    const stream = this.#streams[frame.info.stream];
     if (stream === undefined) return;
     const { channel, sequenceNumber } = frame;
     const isFirst = stream.sequenceNumbers[channel] < 0;
@@ -147,20 +148,20 @@ export class AuditLog implements FrameSink {
   }
 
   silenceEdge(edge: SilenceEdge): void {
-    const stream = this.#streams.get(edge.info.stream);
+    const stream = this.#streams[edge.info.stream];
     if (stream === undefined || this.#perPacket) return;
     this.#writeSpan('media_capture', stream, edge.info, edge.channel, !edge.silent, edge.positionSamples);
   }
 
   markedSpan(span: MarkedSpan): void {
-    const stream = this.#streams.get(span.info.stream);
+    const stream = this.#streams[span.info.stream];
     if (stream === undefined) return;
     this.#writeSpan(`media_${span.state}`, stream, span.info, span.channel, false, span.startSamples);
   }
 
   streamEnded(info: StreamInfo, summary: StreamSummary): void {
-    const identity = this.#streams.get(info.stream)?.identity ?? this.#identities.of(info.interactionId);
-    this.#streams.delete(info.stream);
+    const identity = this.#streams[info.stream]?.identity ?? this.#identities.of(info.interactionId);
+    this.#streams[info.stream] = undefined;
     const { packetsReceived, packetsLost } = summary;
     this.#write('stream_ended', identity, null, null, { reason: summary.endReason, packetsReceived, packetsLost });
   }

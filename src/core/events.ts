@@ -80,10 +80,14 @@ export interface FrameView {
   readonly arrivalUs: number;
   /** End of decoding, microseconds of core/clock. */
   readonly processedUs: number;
+  /** Delivery to the sinks, microseconds of core/clock; read once for a batch of frames. */
+  readonly deliveredUs: number;
   /** True when the samples were passed on; silent ones are not unless somebody wants them. */
   readonly hasPcm: boolean;
   /** A copy of the samples: 16-bit signed, `sampleCount` long, or empty when `hasPcm` is false. */
   copyPcm(): Int16Array;
+  /** The same as bytes, little-endian; cheaper, because it comes out of Node's buffer pool. */
+  copyPcmBytes(): Buffer;
 }
 
 /** The signal of one channel crossed the threshold, in either direction. */

@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.js';
 import type { FrameSink, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../core/events.js';
 import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../ring/ring.js';
@@ -6,11 +7,14 @@ import type { Streams } from './streams.js';
 
 /** Records taken in one go before the event loop gets its turn. */
 const SHARE = 4096;
+/** Records between two readings of the clock: some 20 µs of work, against 80 ns a reading. */
+const CLOCK_SHARE = 16;
 
 /** The last step on the main thread: from the output rings to the sinks, in order, each record seen once. */
 export class Delivery {
   readonly #rings: readonly RingConsumer[];
   readonly #streams: Streams;
+  readonly #clock: Clock;
   readonly #frame: RingFrameView;
   // End of the last frame of each lane: a frame that a dying worker had published but not ticked off comes twice.
   readonly #laneEnd: Float64Array;
@@ -25,12 +29,14 @@ export class Delivery {
     memory: SharedArrayBuffer,
     streams: Streams,
     maxStreams: number,
+    clock: Clock,
     onEnded: (info: StreamInfo, summary: StreamSummary) => void,
     onSinkError: (thrown: unknown) => void,
   ) {
     this.#rings = rings.map((place) => new RingConsumer(place));
     this.#frame = new RingFrameView(memory);
     this.#streams = streams;
+    this.#clock = clock;
     this.#laneEnd = new Float64Array(maxStreams * 2);
     this.#onEnded = onEnded;
     this.#onSinkError = onSinkError;
@@ -60,6 +66,7 @@ export class Delivery {
       for (let share = 0; share < SHARE; share++) {
         const at = ring.peek();
         if (at < 0) break;
+        if (share % CLOCK_SHARE === 0) this.#frame.deliveredUs = this.#clock.nowUs();
         this.#take(ring, at);
         ring.release();
         done++;

@@ -5,12 +5,15 @@ import { FLAG, RECORD } from '../ring/layout.js';
 export class RingFrameView implements FrameView {
   readonly #view: DataView;
   readonly #pcm: Int16Array;
+  readonly #bytes: Buffer;
   #at = 0;
   #info: StreamInfo | undefined;
+  deliveredUs = 0;
 
   constructor(memory: SharedArrayBuffer) {
     this.#view = new DataView(memory);
     this.#pcm = new Int16Array(memory);
+    this.#bytes = Buffer.from(memory);
   }
 
   show(at: number, info: StreamInfo): this {
@@ -84,6 +87,15 @@ export class RingFrameView implements FrameView {
     if (!this.hasPcm) return new Int16Array(0);
     const from = (this.#at + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     return this.#pcm.slice(from, from + this.sampleCount);
+  }
+
+  copyPcmBytes(): Buffer {
+    if (!this.hasPcm) return Buffer.alloc(0);
+    const from = this.#at + RECORD.OUTPUT_HEADER_BYTES;
+    const length = this.sampleCount * 2;
+    const copy = Buffer.allocUnsafe(length);
+    this.#bytes.copy(copy, 0, from, from + length);
+    return copy;
   }
 
   get #flags(): number {

@@ -103,11 +103,7 @@ export class MonitorStream extends Readable implements FrameSink {
       isSilent: frame.isSilent,
       concealed: frame.concealed,
       levelDbfs: Math.max(SILENCE_DBFS, Math.round(decibels * 10) / 10),
-      ...(this.#options.payload !== false && frame.hasPcm ? { payload: base64(frame.copyPcm()) } : {}),
+      ...(this.#options.payload !== false && frame.hasPcm ? { payload: frame.copyPcmBytes().toString('base64') } : {}),
     };
   }
-}
-
-function base64(pcm: Int16Array): string {
-  return Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength).toString('base64');
 }

@@ -121,6 +121,20 @@ export class AudioHookNode extends AudioNode {
     return this.#server.sessionOf(interactionId)?.sendEvent(entities) ?? false;
   }
 
+  /** Asks the client to go on in a new session. False when the interaction has no live session. */
+  requestReconnect(interactionId: string, info?: string): boolean {
+    const session = this.#server.sessionOf(interactionId);
+    session?.requestReconnect(info);
+    return session !== undefined;
+  }
+
+  /** Asks the client to close the session. False when the interaction has no live one. */
+  disconnect(interactionId: string, info?: string): boolean {
+    const session = this.#server.sessionOf(interactionId);
+    session?.disconnect('completed', info);
+    return session !== undefined;
+  }
+
   status(): AudioHookStatus {
     const { draining } = this.#server;
     return { draining, sessions: this.#server.sessions(), counters: this.#server.counters() };

@@ -1,4 +1,4 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import type { EventEmitter } from 'node:events';
 import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../audiohook/connection.js';
 import type { AudioHookRejection } from '../audiohook/server-events.js';
@@ -106,9 +106,8 @@ export class EventSink implements FrameSink {
     const { interactionId, sampleRate } = frame.info;
     const { channel, timestamp, sequenceNumber, isSilent } = frame;
     if (this.#chunks && (this.#includeSilent || !isSilent) && frame.hasPcm) {
-      const pcm = frame.copyPcm();
       this.#node.emit('mediaChunk', {
-        payload: Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength),
+        payload: frame.copyPcmBytes(),
         metadata: {
           interactionId,
           channel,

@@ -49,7 +49,7 @@ describe('latency', () => {
   it('is counted from arrival to decoding and to delivery, for packets that arrived', () => {
     const clock = new ManualClock(1_000_000);
     const metrics = new Metrics({ clock });
-    metrics.frame(frameView({ arrivalUs: 940_000, processedUs: 990_000 }));
+    metrics.frame(frameView({ arrivalUs: 940_000, processedUs: 990_000, deliveredUs: 1_000_000 }));
     metrics.frame(frameView({ arrivalUs: 0, processedUs: 0, lost: true, concealed: true }));
     expect(metrics.deliveredLatency()).toMatchObject({ count: 1, max: expect.closeTo(60_000, -2) });
     expect(metrics.processedLatency()).toMatchObject({ count: 1, max: expect.closeTo(50_000, -2) });
@@ -107,7 +107,7 @@ describe('the metrics line', () => {
     metrics.streamOpened();
     metrics.streamEnded();
     clock.advanceUs(5_000_000);
-    metrics.frame(frameView({ arrivalUs: 4_940_000, processedUs: 4_990_000 }));
+    metrics.frame(frameView({ arrivalUs: 4_940_000, processedUs: 4_990_000, deliveredUs: 5_000_000 }));
     const context = { counts: { ...counts(490, 78_400, 10), packetsLate: 3 }, drops: 2, backend: 'js' };
     expect(metrics.metricsLine(clock.nowUs(), context)).toBe(
       '[METRICS] streams: 1  PPS: 98.0  15.7 kB/s  loss: 2.00%  late: 3  latency: p50 60.0 ms p99 60.0 ms  drops: 2  backend: js',

@@ -31,8 +31,10 @@ export function frameView(over: Partial<FrameView> & { pcm?: Int16Array } = {}):
     decodeError: false,
     arrivalUs: 1_000,
     processedUs: 2_000,
+    deliveredUs: 3_000,
     hasPcm: pcm !== undefined,
     copyPcm: () => pcm?.slice() ?? new Int16Array(0),
+    copyPcmBytes: () => Buffer.from(pcm?.slice().buffer ?? new ArrayBuffer(0)),
     ...fields,
   };
 }

@@ -80,7 +80,7 @@ describe('a reader', () => {
   it('that has not come yet costs nothing and misses nothing that is counted', () => {
     const monitor = new MonitorStream();
     expect(monitor.active).toBe(false);
-    const untouchable = { ...frameView(), copyPcm: () => expect.fail('samples were copied for nobody') };
+    const untouchable = { ...frameView(), copyPcmBytes: () => expect.fail('samples were copied for nobody') };
     monitor.frame(untouchable);
     expect([monitor.readableLength, monitor.droppedFrames]).toEqual([0, 0]);
   });
