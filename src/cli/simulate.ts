@@ -15,6 +15,7 @@ export interface SimulatorFlags {
   readonly reorder?: number;
   readonly duplicate?: number;
   readonly jitterMs?: number;
+  readonly fault?: readonly string[];
   readonly seed?: number;
   readonly trace?: string;
 }
@@ -24,10 +25,21 @@ interface SimulateFlags extends SimulatorFlags {
   readonly host?: string;
   readonly interactions?: number;
   readonly seconds?: number;
+  readonly queue?: readonly string[];
+  readonly user?: readonly string[];
+  readonly spreadSeconds?: number;
+  readonly securePause?: number;
   readonly books?: string;
 }
 
 const share = numberFrom(0, 1, 'any');
+
+function collect(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
+}
+
+const FAULT_HELP = `tokenLife tokensForgotten http handshake refuseToken cut halfOpen mediaNotAvailable expired restart
+sequenceRestart duplicateStreams notificationGap clear`;
 
 /** What is sent, and the trouble it runs into: for every command that starts a simulator. */
 export function addSimulatorOptions(command: Command): Command {
@@ -46,6 +58,7 @@ export function addSimulatorOptions(command: Command): Command {
     .option('--reorder <share>', 'share of packets sent after a later one, 0 to 1', share)
     .option('--duplicate <share>', 'share of packets sent twice, 0 to 1', share)
     .option('--jitter-ms <ms>', 'largest random delay of a packet', numberFrom(0, 10_000, 'any'))
+    .option('--fault <fault>', 'something that goes wrong, such as cut:code=1012,everySeconds=10; repeatable', collect)
     .option('--seed <n>', 'decides ids, speech and trouble', numberFrom(0, Number.MAX_SAFE_INTEGER))
     .option('--trace <file>', 'replay this trace of packets, with its own timing, instead of speech');
 }
@@ -54,7 +67,10 @@ export function addSimulatorOptions(command: Command): Command {
 export function simulatorArguments(flags: SimulatorFlags): string[] {
   const { codec, channels, loss, burst, reorder, duplicate, jitterMs, seed, trace } = flags;
   const given = { codec, channels, loss, burst, reorder, duplicate, 'jitter-ms': jitterMs, seed, trace };
-  return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)]));
+  const options = Object.entries(given).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`, String(value)],
+  );
+  return [...options, ...(flags.fault ?? []).flatMap((fault) => ['--fault', fault])];
 }
 
 export function registerSimulate(program: Command): Command {
@@ -65,6 +81,10 @@ export function registerSimulate(program: Command): Command {
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--interactions <n>', 'number of calls', numberFrom(1, LIMITS.maxStreams))
     .option('--seconds <s>', 'length of each call; endless when left out', numberFrom(0.02, 86_400, 'any'))
+    .option('--queue <id>', 'let the calls arrive at this queue; repeatable', collect)
+    .option('--user <id>', 'let the calls arrive at this user; repeatable', collect)
+    .option('--spread-seconds <s>', 'time over which such calls arrive (default: 0)', numberFrom(0, 86_400, 'any'))
+    .option('--secure-pause <share>', 'share of such calls with a secure pause, 0 to 1', share)
     .option('--books <file>', 'write exact accounts of what was sent to this file at the end');
   registerSimulateAudioHook(command.enablePositionalOptions());
   return addSimulatorOptions(command)
@@ -72,17 +92,28 @@ export function registerSimulate(program: Command): Command {
       'after',
       `
 When ready it prints one line of JSON: apiUrl, mediaUrl and interactionIds. It ends when all calls are over
-and the clients have left, or at Ctrl-C. While it runs, GET <apiUrl>/books gives the accounts.
+and the clients have left, or at Ctrl-C. While it runs, GET <apiUrl>/books gives the accounts,
+GET <apiUrl>/requests every request so far, and POST <apiUrl>/faults takes {"fault": …} as --fault does:
+${FAULT_HELP}
 
 Examples:
   $ trunkline simulate --port 8080 --interactions 8 --codec mixed --seconds 60 --books books.json
+  $ trunkline simulate --queue SALES --interactions 100 --seconds 20 --spread-seconds 60 --secure-pause 0.1
+  $ trunkline simulate --interactions 50 --fault tokenLife:seconds=20 --fault cut:everySeconds=5,count=2
   $ trunkline simulate --interactions 50 --loss 0.02 --reorder 0.03 --duplicate 0.01 --jitter-ms 30 --seed 7`,
     )
     .action(async (flags: SimulateFlags) => {
-      const { books, ...options } = flags;
+      const { books, fault = [], queue, user, ...options } = flags;
       const { startSimulator } = await import('../simulator/simulator.js');
+      const { parseFault } = await import('../simulator/fault-commands.js');
+      const faultList = fault.map(parseFault);
       const interrupted = untilInterrupted();
-      const simulator = await startSimulator(options);
+      const simulator = await startSimulator({
+        ...options,
+        faultList,
+        ...(queue === undefined ? {} : { queues: [...queue] }),
+        ...(user === undefined ? {} : { users: [...user] }),
+      });
       const { apiUrl, mediaUrl, interactionIds } = simulator;
       process.stdout.write(`${JSON.stringify({ apiUrl, mediaUrl, interactionIds })}\n`);
       await Promise.race([simulator.done, interrupted]);

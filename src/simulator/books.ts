@@ -22,6 +22,11 @@ export interface InteractionBooks {
   readonly endReason: string | null;
   /** Numbered packets due, whether sent or not. */
   readonly packets: number;
+  /**
+   * Those of them that a receiver can know to be due: from the first to the last one sent, of each numbering. Received
+   * and lost add up to this.
+   */
+  readonly knowable: number;
   /** Distinct ones sent. */
   readonly sent: number;
   /** packets − sent, for whatever reason. */
@@ -51,6 +56,8 @@ export class ChannelBooks {
   /** Highest index sent; −1: none. */
   highest = -1;
   readonly #log: SentPacket[] | undefined;
+  /** Index at which each numbering began. */
+  readonly #epochs = [0];
   #sentBits = new Uint8Array(64);
 
   /** With a `log`, every packet sent is added to it, copies as well. */
@@ -94,6 +101,24 @@ export class ChannelBooks {
     else if (this.highest === index) this.highest = mark;
   }
 
+  /** From `index` on, packets are numbered anew. */
+  beginEpoch(index: number): void {
+    if ((this.#epochs.at(-1) as number) < index) this.#epochs.push(index);
+  }
+
+  /** Packets from the first to the last one sent, of each numbering. */
+  due(): number {
+    let due = 0;
+    this.#epochs.forEach((begin, epoch) => {
+      let first = begin;
+      let last = Math.min(this.highest, (this.#epochs[epoch + 1] ?? Infinity) - 1);
+      while (first <= last && !this.#hasBit(first)) first++;
+      while (last >= first && !this.#hasBit(last)) last--;
+      due += last - first + 1;
+    });
+    return due;
+  }
+
   /** False when it was set before. */
   #setBit(index: number): boolean {
     const at = index >> 3;
@@ -106,6 +131,10 @@ export class ChannelBooks {
     const bit = 1 << (index & 7);
     this.#sentBits[at] = byte | bit;
     return (byte & bit) === 0;
+  }
+
+  #hasBit(index: number): boolean {
+    return ((this.#sentBits[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
   }
 
   #clearBit(index: number): void {

@@ -18,6 +18,8 @@ export interface CastOptions {
   readonly tracePath?: string | undefined;
   readonly keepPackets: boolean;
   readonly codecInPackets: boolean;
+  /** Calls are ended by somebody else, and secure pauses may be heard in them. */
+  readonly planned: boolean;
 }
 
 /** The calls of one simulator, and how long they last at most. */
@@ -82,11 +84,16 @@ function castSpeakers(options: CastOptions): Cast {
       const numbering = { firstSequence, firstTimestamp };
       return new SpeechTrack(
         loop,
-        findLoopStart(loop, place.below(loop.payloads.length), Math.round(options.seconds * 50)),
+        findLoopStart(
+          loop,
+          place.below(loop.payloads.length),
+          options.planned ? Infinity : Math.round(options.seconds * 50),
+        ),
         numbering,
         format.clockRate,
-        options.seconds,
+        options.planned ? Infinity : options.seconds,
         plan,
+        options.planned ? library.marking(coding) : undefined,
       );
     });
     return new Interaction({ ...common(options, number), format, tracks });

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Interaction } from './interaction.js';
+import type { CallState, Interaction } from './interaction.js';
 
 /** The platform's resources and errors, in the shape that its own SDK documents. Nobody's name or number is in them. */
 
@@ -8,6 +8,8 @@ export function conversationResource(interaction: Interaction, startedAtMs: numb
   const { id, endedAtMs } = interaction;
   const startTime = new Date(startedAtMs).toISOString();
   const endTime = endedAtMs === null ? undefined : new Date(endedAtMs).toISOString();
+  const { call } = interaction;
+  const securePause = call?.securePause ?? false;
   const participant = (purpose: string, place: number) => ({
     id: derivedId(id, place),
     startTime,
@@ -20,14 +22,14 @@ export function conversationResource(interaction: Interaction, startedAtMs: numb
     calls: [
       {
         id: derivedId(id, place + 1),
-        state: endTime === undefined ? 'connected' : 'terminated',
+        state: endTime === undefined ? stateOf(purpose, call) : 'terminated',
         initialState: 'connected',
         direction: purpose === 'customer' ? 'inbound' : 'outbound',
         recording: false,
         muted: false,
         confined: false,
         held: false,
-        securePause: false,
+        securePause,
         connectedTime: startTime,
         disconnectedTime: endTime,
         disconnectType: endTime === undefined ? undefined : 'peer',
@@ -43,9 +45,46 @@ export function conversationResource(interaction: Interaction, startedAtMs: numb
     participants: [participant('customer', 1), participant('agent', 3)],
     recordingState: 'none',
     divisions: [],
-    securePause: false,
+    securePause,
     selfUri: `/api/v2/conversations/${id}`,
   };
+}
+
+function stateOf(purpose: string, call: CallState | undefined): string {
+  return purpose === 'customer' || call === undefined || call.phase === 'connected' ? 'connected' : 'alerting';
+}
+
+/** Body of an event of the topics `v2.routing.queues.{id}.conversations.calls` and `v2.users.{id}.conversations.calls`. */
+export function callEvent(interaction: Interaction, call: CallState, startedAtMs: number): object {
+  const { id, endedAtMs } = interaction;
+  const endTime = endedAtMs === null ? undefined : new Date(endedAtMs).toISOString();
+  const connectedTime = new Date(startedAtMs).toISOString();
+  const participant = (purpose: string, place: number) => ({
+    id: derivedId(id, place),
+    connectedTime,
+    endTime,
+    purpose,
+    state: endTime === undefined ? stateOf(purpose, call) : 'terminated',
+    direction: 'inbound',
+    held: false,
+    wrapupRequired: false,
+    ...(call.queueId === undefined ? {} : { queue: { id: call.queueId } }),
+    ...(call.userId === undefined || purpose === 'customer' ? {} : { user: { id: call.userId } }),
+    muted: false,
+    confined: false,
+    recording: false,
+    recordingState: 'none',
+    securePause: call.securePause,
+    provider: 'Edge',
+  });
+  return { id, participants: [participant('customer', 1), participant('agent', 3)], otherMediaUris: [] };
+}
+
+/** Answer to `POST /api/v2/analytics/conversations/details/query`, all on one page. */
+export function conversationDetails(interactions: readonly Interaction[], startedAtMs: number): object {
+  const conversationStart = new Date(startedAtMs).toISOString();
+  const conversations = interactions.map(({ id }) => ({ conversationId: id, conversationStart, participants: [] }));
+  return { conversations, totalHits: conversations.length };
 }
 
 /** Another id that is always the same for the same conversation. */

@@ -8,13 +8,16 @@ export interface HttpReply {
   readonly body?: object;
 }
 
+/** Kinds of REST request. */
+export type Endpoint = 'token' | 'conversation' | 'notification' | 'analytics';
+
 /**
  * What may go wrong besides the network. Each is asked at its place, for every request or connection, and returns
  * what is to happen there, or undefined for the ordinary course. They may be set and removed while the simulator runs.
  */
 export interface Faults {
-  /** Before a request to the token endpoint or for a conversation is answered. */
-  http?: ((endpoint: 'token' | 'conversation', request: IncomingMessage) => HttpReply | undefined) | undefined;
+  /** Before a REST request is answered. */
+  http?: ((endpoint: Endpoint, request: IncomingMessage) => HttpReply | undefined) | undefined;
   /** Before a media handshake is answered; `stall` leaves it without an answer. */
   handshake?: ((request: IncomingMessage) => HttpReply | 'stall' | undefined) | undefined;
   /** Before one interaction of a subscription is accepted. */

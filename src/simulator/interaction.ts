@@ -21,6 +21,14 @@ export interface Carrier {
   interactionEnded(interaction: Interaction): void;
 }
 
+/** A call that begins and ends by a plan. */
+export interface CallState {
+  readonly queueId: string | undefined;
+  readonly userId: string | undefined;
+  phase: 'planned' | 'alerting' | 'connected' | 'over';
+  securePause: boolean;
+}
+
 export type InteractionEnd = 'ended' | 'unsubscribed' | 'stopped';
 
 interface Channel {
@@ -55,6 +63,11 @@ export class Interaction {
   endedAtMs: number | null = null;
   /** In the order of sending, when packets are kept. */
   readonly sentPackets: readonly SentPacket[] | undefined;
+  /** Where its call stands, when calls come and go by themselves; else it is there as long as there is media. */
+  call: CallState | undefined;
+  /** Every packet goes out twice until then. */
+  doubledUntilUs = Number.NEGATIVE_INFINITY;
+  #nowUs = 0;
   readonly #channels: readonly Channel[];
   readonly #phaseUs: number;
   #startUs = 0;
@@ -76,6 +89,8 @@ export class Interaction {
       const send: Send = (index, sequence, timestamp, payload) => {
         if (this.#carrier?.isOpen !== true) return;
         const text = packetMessage(prefix, sequence, timestamp, payload);
+        this.#carrier.sendPacket(text, books, index, sequence, timestamp, payload);
+        if (this.#nowUs >= this.doubledUntilUs) return;
         this.#carrier.sendPacket(text, books, index, sequence, timestamp, payload);
       };
       return { track, books, send };
@@ -103,6 +118,7 @@ export class Interaction {
 
   /** Sends what is due by now. */
   run(nowUs: number, nowMs: number): void {
+    this.#nowUs = nowUs;
     const elapsedUs = nowUs - this.#startUs;
     let next = Infinity;
     for (const { track, send } of this.#channels) {
@@ -114,6 +130,20 @@ export class Interaction {
       this.#ranToItsEnd = true;
       this.#end('ended', nowMs);
     }
+  }
+
+  /** The sender begins its numbers anew on every channel. */
+  renumber(sequenceJump: number, firstTimestamp: number): void {
+    for (const { track, books, send } of this.#channels) {
+      if (track.renumber === undefined) continue;
+      track.renumber(sequenceJump, firstTimestamp, send);
+      books.beginEpoch(track.due);
+    }
+  }
+
+  /** Whether what is heard from now on is a secure pause. */
+  mark(isMarked: boolean): void {
+    for (const { track } of this.#channels) track.mark?.(isMarked);
   }
 
   /**
@@ -129,12 +159,14 @@ export class Interaction {
 
   books(): InteractionBooks {
     let packets = 0;
+    let knowable = 0;
     let sent = 0;
     let duplicated = 0;
     let reordered = 0;
     let payloadBytes = 0;
     for (const { track, books } of this.#channels) {
       packets += this.state === 'ended' && !this.#ranToItsEnd ? books.highest + 1 : track.due;
+      knowable += books.due();
       sent += books.sent;
       duplicated += books.duplicated;
       reordered += books.reordered;
@@ -142,7 +174,7 @@ export class Interaction {
     }
     const { codec, clockRate, sampleRate, channels } = this.format;
     const { state, endReason } = this;
-    const counts = { packets, sent, withheld: packets - sent, duplicated, reordered, payloadBytes };
+    const counts = { packets, knowable, sent, withheld: packets - sent, duplicated, reordered, payloadBytes };
     return { codec, clockRate, sampleRate, channels, state, endReason, ...counts };
   }
 

@@ -20,6 +20,9 @@ export interface PacketLoop {
   readonly payloads: readonly string[];
 }
 
+/** Of the signal that marks a secure pause. */
+export const MARK_AMPLITUDE = 31_000;
+
 /** `mixed` deals these out in turn. */
 const MIXED: readonly Omit<Coding, 'dtx'>[] = [
   { codec: 'pcmu', sampleRate: 8000 },
@@ -68,6 +71,21 @@ export class LoopLibrary {
     let loop = this.#loops.get(key);
     if (loop === undefined) {
       loop = { payloads: encode(this.#sound(clip, coding.sampleRate), coding) };
+      this.#loops.set(key, loop);
+    }
+    return loop;
+  }
+
+  /** What is heard in a secure pause: a square wave of 400 Hz, louder than any voice here. */
+  marking(coding: Coding): PacketLoop {
+    const key = `marking ${coding.codec} ${coding.sampleRate}`;
+    let loop = this.#loops.get(key);
+    if (loop === undefined) {
+      const half = coding.sampleRate / 800;
+      const pcm = Int16Array.from({ length: coding.sampleRate }, (_, i) =>
+        Math.floor(i / half) % 2 === 0 ? MARK_AMPLITUDE : -MARK_AMPLITUDE,
+      );
+      loop = { payloads: encode(pcm, { ...coding, dtx: false }) };
       this.#loops.set(key, loop);
     }
     return loop;

@@ -22,6 +22,7 @@ export interface MediaContext {
   readonly interactions: ReadonlyMap<string, Interaction>;
   readonly clock: Clock;
   readonly faults: Faults;
+  readonly board: Faults;
   /** Says `subscribed` and `ended`, as our own rules have it. */
   readonly announces: boolean;
   /** How long after its end an interaction can still be subscribed to. */
@@ -43,21 +44,27 @@ export class MediaConnection implements Carrier {
   readonly #outbox: Outbox;
   readonly #context: MediaContext;
   readonly #subscribed = new Set<Interaction>();
+  readonly #stream: Socket;
   /** Closed from this side, whatever code the client answers with. */
   #wasCut = false;
+  #isSilent = false;
 
   constructor(socket: WebSocket, stream: Socket, context: MediaContext) {
     this.#socket = socket;
+    this.#stream = stream;
     this.#outbox = new Outbox(stream);
     this.#context = context;
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    socket.on('ping', (data) => {
+      if (!this.#isSilent) socket.pong(data);
+    });
     socket.on('close', (code) => this.#closed(code));
     // What the client did wrong is in the close code; the event only must not go unheard.
     socket.on('error', () => {});
   }
 
   get isOpen(): boolean {
-    return this.#socket.readyState === OPEN;
+    return this.#socket.readyState === OPEN && !this.#isSilent && !this.#wasCut;
   }
 
   sendPacket(
@@ -84,17 +91,34 @@ export class MediaConnection implements Carrier {
   flush(): void {
     if (!this.isOpen) return;
     this.#outbox.flush();
-    if (this.#outbox.backlogBytes > this.#context.backlogBytes) this.cut();
+    if (this.#outbox.backlogBytes > this.#context.backlogBytes) {
+      this.#wasCut = true;
+      this.#socket.terminate();
+    }
   }
 
-  /** Closes the connection from this side, with a close code or, without one, by dropping it. */
+  /** Closes the connection from this side, with a close code or, without one, by a TCP reset. */
   cut(code?: number): void {
+    this.flush();
     this.#wasCut = true;
-    if (code === undefined) this.#socket.terminate();
+    if (code === undefined) this.#stream.resetAndDestroy();
     else this.#socket.close(code);
   }
 
+  /** Sends nothing any more and answers nothing, as when the network between has gone. */
+  fallSilent(): void {
+    this.flush();
+    this.#isSilent = true;
+  }
+
+  /** Tells the client that its token is good no more. */
+  refuseToken(): void {
+    this.#complain({ status: 401, code: 'bad.credentials', message: 'the token has expired' });
+    this.flush();
+  }
+
   #receive(data: RawData, isBinary: boolean): void {
+    if (this.#isSilent) return;
     let request: ClientRequest;
     try {
       if (isBinary) throw new BadRequest('messages are text');
@@ -143,9 +167,11 @@ export class MediaConnection implements Carrier {
 
   /** The interaction, when its media can be had; otherwise the client is told what it can expect. */
   #admit(id: string): Interaction | undefined {
-    const fault = this.#context.faults.subscribe?.(id);
+    const { faults, board } = this.#context;
+    const fault = faults.subscribe?.(id) ?? board.subscribe?.(id);
     const interaction = this.#context.interactions.get(id);
-    if (fault !== undefined || interaction === undefined) {
+    const isToCome = interaction?.call?.phase === 'planned' || interaction?.call?.phase === 'alerting';
+    if (fault !== undefined || interaction === undefined || isToCome) {
       this.#complain(fault ?? mediaNotAvailable(id));
       return undefined;
     }

@@ -2,17 +2,24 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
+import { z } from 'zod';
 import { TrunklineError } from '../core/errors.js';
 import type { Books } from './books.js';
-import { conversationResource, errorBody, tokenError } from './conversation.js';
-import type { Faults, HttpReply } from './faults.js';
+import { conversationDetails, conversationResource, errorBody, tokenError } from './conversation.js';
+import type { FaultBoard } from './fault-board.js';
+import { FAULT } from './fault-commands.js';
+import type { Endpoint, Faults, HttpReply } from './faults.js';
 import type { Interaction } from './interaction.js';
 import { MediaConnection, type MediaContext } from './media-connection.js';
+import { CHANNEL_PATH, CHANNELS_PATH, type NotificationHub, SUBSCRIPTIONS_PATH } from './notification-hub.js';
+import type { RequestLog } from './request-log.js';
 import type { TokenStore } from './tokens.js';
 
 export const MEDIA_PATH = '/api/v2/media/streams';
 const CONVERSATION_PATH = /^\/api\/v2\/conversations\/([^/]+)$/;
+const DETAILS_PATH = '/api/v2/analytics/conversations/details/query';
 const PACKETS_PATH = /^\/books\/([^/]+)\/packets$/;
 const MAX_FORM_BYTES = 16_384;
 /** Room for a request that asks for far too much, so that it can be told so. */
@@ -24,6 +31,9 @@ const LINES_AT_A_TIME = 500;
 export interface ServerContext extends MediaContext {
   readonly tokens: TokenStore;
   readonly faults: Faults;
+  readonly board: FaultBoard;
+  readonly hub: NotificationHub;
+  readonly log: RequestLog;
   /** Wall clock of the start of all calls. */
   readonly startedAtMs: number;
   books(): Books;
@@ -33,10 +43,17 @@ export interface ServerContext extends MediaContext {
 /** The simulator's one port: sign-in, conversations, books and the media WebSocket. */
 export class SimulatorServer {
   readonly #http: Server;
-  readonly #webSockets = new WebSocketServer({ noServer: true, maxPayload: MAX_REQUEST_BYTES, clientTracking: true });
+  readonly #webSockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: MAX_REQUEST_BYTES,
+    clientTracking: true,
+    // A connection that fell silent answers no ping; the others do it themselves.
+    autoPong: false,
+  });
   /** Every TCP connection, of whatever use. */
   readonly #streams = new Set<Duplex>();
   readonly #context: ServerContext;
+  #isClosed = false;
 
   constructor(context: ServerContext) {
     this.#context = context;
@@ -67,6 +84,7 @@ export class SimulatorServer {
 
   /** Stops listening. Media connections that are still open after a moment are dropped. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     for (const socket of this.#webSockets.clients) socket.close(1001);
     this.#http.closeIdleConnections();
@@ -77,8 +95,21 @@ export class SimulatorServer {
     clearTimeout(drop);
   }
 
+  /** Resets every connection, and listens again on the same port after a while. */
+  async restart(host: string, port: number, downMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
+    for (const stream of this.#streams) {
+      if (stream instanceof Socket) stream.resetAndDestroy();
+      else stream.destroy();
+    }
+    await closed;
+    await delay(downMs);
+    if (!this.#isClosed) await this.listen(host, port);
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pathname = pathOf(request);
+    response.once('close', () => this.#context.log.add(request.method ?? '', pathname, response.statusCode));
     const packetsOf = request.method === 'GET' ? PACKETS_PATH.exec(pathname)?.[1] : undefined;
     if (packetsOf !== undefined) {
       this.#answerPackets(packetsOf, response);
@@ -90,24 +121,69 @@ export class SimulatorServer {
   }
 
   async #reply(request: IncomingMessage, pathname: string): Promise<HttpReply> {
-    const { faults } = this.#context;
+    const { hub, interactions, log } = this.#context;
     const method = request.method ?? '';
     if (pathname === '/oauth/token') {
       if (method !== 'POST') return { status: 405, headers: { allow: 'POST' } };
-      return faults.http?.('token', request) ?? (await this.#token(request));
+      return this.#fault('token', request) ?? (await this.#token(request));
     }
     const conversationId = CONVERSATION_PATH.exec(pathname)?.[1];
     if (conversationId !== undefined && method === 'GET') {
-      return faults.http?.('conversation', request) ?? this.#conversation(request, conversationId);
+      return this.#fault('conversation', request) ?? this.#conversation(request, conversationId);
+    }
+    const channelId = SUBSCRIPTIONS_PATH.exec(pathname)?.[1];
+    if (channelId !== undefined || (pathname === CHANNELS_PATH && method === 'POST')) {
+      const refused = this.#fault('notification', request) ?? this.#unauthorized(request);
+      if (refused !== undefined) return refused;
+      if (channelId === undefined) return hub.create(`ws://${request.headers.host ?? 'localhost'}`);
+      return hub.subscriptions(method, channelId, (await readText(request, MAX_REQUEST_BYTES)) ?? '');
+    }
+    if (pathname === DETAILS_PATH && method === 'POST') {
+      const refused = this.#fault('analytics', request) ?? this.#unauthorized(request);
+      if (refused !== undefined) return refused;
+      const query = (await readText(request, MAX_REQUEST_BYTES)) ?? '';
+      const found = [...interactions.values()].filter(({ call }) => {
+        if (call === undefined || call.phase === 'planned' || call.phase === 'over') return false;
+        return [call.queueId, call.userId].some((id) => id !== undefined && query.includes(JSON.stringify(id)));
+      });
+      return { status: 200, body: conversationDetails(found, this.#context.startedAtMs) };
     }
     if (pathname === '/books' && method === 'GET') return { status: 200, body: this.#context.books() };
+    if (pathname === '/requests' && method === 'GET') return { status: 200, body: { requests: log.requests } };
+    if (pathname === '/faults' && method === 'POST') return this.#setFaults(request);
     return { status: 404, body: errorBody(404, 'not.found', 'The requested resource does not exist.') };
+  }
+
+  #fault(endpoint: Endpoint, request: IncomingMessage): HttpReply | undefined {
+    const { faults, board } = this.#context;
+    return faults.http?.(endpoint, request) ?? board.http(endpoint, request);
+  }
+
+  #unauthorized(request: IncomingMessage): HttpReply | undefined {
+    return this.#context.tokens.isValid(request.headers.authorization) ? undefined : UNAUTHORIZED;
+  }
+
+  /** One fault, or an array of them. */
+  async #setFaults(request: IncomingMessage): Promise<HttpReply> {
+    let value: unknown;
+    try {
+      value = JSON.parse((await readText(request, MAX_REQUEST_BYTES)) ?? '');
+    } catch {
+      return { status: 400, body: errorBody(400, 'bad.request', 'The body is not JSON.') };
+    }
+    const parsed = z.array(FAULT).safeParse(Array.isArray(value) ? value : [value]);
+    if (!parsed.success) return { status: 400, body: errorBody(400, 'bad.request', z.prettifyError(parsed.error)) };
+    // After the answer: a restart would cut it off.
+    setImmediate(() => {
+      for (const fault of parsed.data) this.#context.board.set(fault);
+    });
+    return { status: 200, body: { set: parsed.data.length } };
   }
 
   async #token(request: IncomingMessage): Promise<HttpReply> {
     const { tokens } = this.#context;
-    const form = await readForm(request);
-    if (form?.get('grant_type') !== 'client_credentials') {
+    const form = new URLSearchParams(await readText(request, MAX_FORM_BYTES));
+    if (form.get('grant_type') !== 'client_credentials') {
       return { status: 400, body: tokenError('unsupported_grant_type', 'only client_credentials is supported') };
     }
     if (!tokens.accepts(request.headers.authorization)) {
@@ -118,7 +194,8 @@ export class SimulatorServer {
   }
 
   #conversation(request: IncomingMessage, id: string): HttpReply {
-    if (!this.#context.tokens.isValid(request.headers.authorization)) return UNAUTHORIZED;
+    const refused = this.#unauthorized(request);
+    if (refused !== undefined) return refused;
     const interaction = this.#context.interactions.get(id);
     if (interaction === undefined) {
       return { status: 404, body: errorBody(404, 'not.found', 'Conversation not found.') };
@@ -140,19 +217,28 @@ export class SimulatorServer {
 
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     stream.on('error', () => {});
-    const { faults, tokens } = this.#context;
-    const fault = faults.handshake?.(request);
-    if (fault === 'stall') return;
+    const { faults, board, hub, log, tokens } = this.#context;
     const pathname = pathOf(request);
+    const channelId = CHANNEL_PATH.exec(pathname)?.[1];
+    const fault = channelId === undefined ? (faults.handshake?.(request) ?? board.handshake(request)) : undefined;
+    if (fault === 'stall') {
+      log.add('GET', pathname, 0);
+      return;
+    }
     let refusal = fault;
-    if (pathname !== MEDIA_PATH) refusal ??= { status: 404 };
-    if (!tokens.isValid(request.headers.authorization)) refusal ??= UNAUTHORIZED;
+    if (channelId === undefined) {
+      if (pathname !== MEDIA_PATH) refusal ??= { status: 404 };
+      if (!tokens.isValid(request.headers.authorization)) refusal ??= UNAUTHORIZED;
+    } else if (!hub.has(channelId)) refusal = { status: 404 };
     if (refusal !== undefined || !(stream instanceof Socket)) {
+      log.add('GET', pathname, refusal?.status ?? 500);
       refuse(stream, refusal ?? { status: 500 });
       return;
     }
+    log.add('GET', pathname, 101);
     this.#webSockets.handleUpgrade(request, stream, head, (socket) => {
-      this.#context.opened(new MediaConnection(socket, stream, this.#context));
+      if (channelId !== undefined) hub.connected(channelId, socket, stream);
+      else this.#context.opened(new MediaConnection(socket, stream, this.#context));
     });
   }
 }
@@ -167,14 +253,14 @@ function pathOf(request: IncomingMessage): string {
   return request.url?.split('?', 1)[0] ?? '/';
 }
 
-/** The fields of a form, or undefined when it is too long. */
-async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
+/** The body of a request, or undefined when it is too long. */
+async function readText(request: IncomingMessage, maxChars: number): Promise<string | undefined> {
   let text = '';
-  for await (const chunk of request.setEncoding('latin1')) {
+  for await (const chunk of request.setEncoding('utf8')) {
     text += chunk;
-    if (text.length > MAX_FORM_BYTES) return undefined;
+    if (text.length > maxChars) return undefined;
   }
-  return new URLSearchParams(text);
+  return text;
 }
 
 /** Answers an upgrade with an ordinary HTTP response, and closes. */

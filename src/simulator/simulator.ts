@@ -5,11 +5,16 @@ import { LIMITS } from '../core/limits.js';
 import type { Books } from './books.js';
 import { makeCast } from './cast.js';
 import { Completion } from './completion.js';
+import { FaultBoard } from './fault-board.js';
+import { FAULT, type FaultInput } from './fault-commands.js';
 import type { Faults } from './faults.js';
 import { CODEC_CHOICES } from './loops.js';
 import type { MediaConnection } from './media-connection.js';
+import { NotificationHub } from './notification-hub.js';
 import { Pacer } from './pacing.js';
+import { type LoggedRequest, RequestLog } from './request-log.js';
 import { MEDIA_PATH, SimulatorServer } from './server.js';
+import { Switchboard } from './switchboard.js';
 import { TokenStore } from './tokens.js';
 import { NO_TROUBLE } from './trouble.js';
 
@@ -54,6 +59,15 @@ export const SIMULATOR_OPTIONS = z.strictObject({
   announce: z.boolean().default(true),
   /** Names the codec in every packet. */
   codecInPackets: z.boolean().default(false),
+  /** Queues and users at which the calls arrive, dealt out in turn; without any, the calls are simply there. */
+  queues: z.array(z.string().min(1).max(LIMITS.maxNameBytes)).default([]),
+  users: z.array(z.string().min(1).max(LIMITS.maxNameBytes)).default([]),
+  /** Calls at queues and users begin evenly over so many seconds. */
+  spreadSeconds: z.number().min(0).max(86_400).default(0),
+  /** Share of the calls at queues and users that have a secure pause, in which a loud square wave is sent. */
+  securePause: share.default(0),
+  /** What goes wrong; more with POST /faults while the simulator runs. */
+  faultList: z.array(FAULT).default([]),
   /** A client that leaves more than this unread is cut off. */
   backlogBytes: z
     .number()
@@ -71,6 +85,10 @@ export interface Simulator {
   readonly interactionIds: readonly string[];
   /** May be set and changed at any time. */
   readonly faults: Faults;
+  /** Every request so far, handshakes of WebSockets among them. */
+  readonly requests: readonly LoggedRequest[];
+  /** Makes something go wrong, as POST /faults does. */
+  fault(fault: FaultInput): void;
   /** Fulfilled when the calls are over and the clients have left (or when nobody came), and by close(). */
   readonly done: Promise<void>;
   books(): Books;
@@ -98,6 +116,7 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
   }
   const settings = checked.data;
   const { loss, burst, reorder, duplicate, jitterMs, maxDelayMs } = settings;
+  const isPlanned = settings.queues.length + settings.users.length > 0;
   const cast = makeCast({
     interactions: settings.interactions,
     codec: settings.codec,
@@ -108,10 +127,14 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
     tracePath: settings.trace,
     keepPackets: settings.keepPackets,
     codecInPackets: settings.codecInPackets,
+    planned: isPlanned,
   });
   const interactions = new Map(cast.interactions.map((interaction) => [interaction.id, interaction]));
   const connections = new Set<MediaConnection>();
   const faults: Faults = {};
+  const hub = new NotificationHub(clock);
+  const log = new RequestLog(clock);
+  const tokens = new TokenStore(settings, clock);
   const pacer = new Pacer(clock, () => {
     for (const connection of connections) connection.flush();
   });
@@ -119,14 +142,28 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
     interactions: Object.fromEntries(cast.interactions.map((interaction) => [interaction.id, interaction.books()])),
   });
 
-  const server = new SimulatorServer({
+  const board = new FaultBoard(
+    {
+      clock,
+      tokens,
+      hub,
+      interactions,
+      connections: () => [...connections],
+      restart: (downMs) => server.restart(settings.host, port, downMs),
+    },
+    settings.seed,
+  );
+  const server: SimulatorServer = new SimulatorServer({
     interactions,
     clock,
     faults,
     announces: settings.announce,
     availabilitySeconds: settings.availabilitySeconds,
     backlogBytes: settings.backlogBytes,
-    tokens: new TokenStore(settings, clock),
+    board,
+    hub,
+    log,
+    tokens,
     startedAtMs: clock.wallMs(),
     books,
     opened: (connection) => connections.add(connection),
@@ -134,12 +171,18 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
     started: (interaction) => pacer.add(interaction),
   });
   const port = await server.listen(settings.host, settings.port);
+  for (const fault of settings.faultList) board.set(fault);
+  const { queues, users, spreadSeconds, securePause, seed } = settings;
+  const seconds = settings.seconds ?? Infinity;
+  const plan = { queues, users, spreadSeconds, securePause, seed, seconds };
+  const switchboard = isPlanned ? new Switchboard(cast.interactions, plan, clock, hub) : undefined;
 
-  const completion = new Completion(cast.durationSeconds * 1e6, clock.nowUs());
+  const completion = new Completion((cast.durationSeconds + spreadSeconds) * 1e6, clock.nowUs());
   const { promise: done, resolve: finish } = promiseWithResolver();
   const check = (): void => {
     const started = cast.interactions.filter(({ state }) => state !== 'waiting').length;
-    const live = cast.interactions.filter(({ state }) => state === 'live').length;
+    const isToCome = switchboard?.isDone === false ? 1 : 0;
+    const live = cast.interactions.filter(({ state }) => state === 'live').length + isToCome;
     if (completion.isDone({ started, live, connections: connections.size }, clock.nowUs())) {
       clearInterval(checks);
       finish();
@@ -153,11 +196,18 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
     mediaUrl: `ws://${settings.host}:${port}${MEDIA_PATH}`,
     interactionIds: [...interactions.keys()],
     faults,
+    get requests() {
+      return log.requests;
+    },
+    fault: (fault) => board.set(FAULT.parse(fault)),
     done,
     books,
     connections: () => [...connections],
     async close() {
       clearInterval(checks);
+      board.clear();
+      switchboard?.stop();
+      hub.close();
       for (const interaction of cast.interactions) {
         if (interaction.state === 'live') interaction.finish('stopped', clock.nowUs(), clock.wallMs());
       }

@@ -13,18 +13,21 @@ export interface TokenOptions {
 
 /** Issues and knows bearer tokens. */
 export class TokenStore {
+  /** Seconds that a new token lives. */
+  lifeSeconds: number;
   readonly #options: TokenOptions;
   readonly #clock: Clock;
   readonly #expiryUs = new Map<string, number>();
 
   constructor(options: TokenOptions, clock: Clock) {
     this.#options = options;
+    this.lifeSeconds = options.tokenSeconds;
     this.#clock = clock;
   }
 
-  /** Seconds that a new token lives. */
-  get lifeSeconds(): number {
-    return this.#options.tokenSeconds;
+  /** All tokens issued so far are valid no more. */
+  forget(): void {
+    this.#expiryUs.clear();
   }
 
   /** Whether an Authorization header of HTTP Basic (RFC 7617) names a client that may have a token. */
@@ -43,7 +46,7 @@ export class TokenStore {
     const oldest = this.#expiryUs.keys().next();
     if (this.#expiryUs.size >= MAX_TOKENS && oldest.done !== true) this.#expiryUs.delete(oldest.value);
     const token = randomBytes(48).toString('base64url');
-    this.#expiryUs.set(token, this.#clock.nowUs() + this.#options.tokenSeconds * 1e6);
+    this.#expiryUs.set(token, this.#clock.nowUs() + this.lifeSeconds * 1e6);
     return token;
   }
 

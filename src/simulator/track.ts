@@ -16,6 +16,13 @@ export interface Track {
   run(elapsedUs: number, send: Send): void;
   /** Hands over at once what is due already but was still delayed. */
   flush(send: Send): void;
+  /**
+   * From the next packet on, sequence numbers are `sequenceJump` further on than they would be, and timestamps begin
+   * anew; `due` goes on. What was still delayed is handed over first.
+   */
+  renumber?(sequenceJump: number, firstTimestamp: number, send: Send): void;
+  /** Whether the packets from the next one on carry the mark of a secure pause in place of speech. */
+  mark?(isMarked: boolean): void;
 }
 
 export const PACKET_US = 20 * US_PER_MS;
@@ -68,7 +75,13 @@ export class SpeechTrack implements Track {
   #slot = 0;
   readonly #loop: PacketLoop;
   readonly #loopStart: number;
-  readonly #numbering: Numbering;
+  #numbering: Numbering;
+  /** First index and first slot of the numbering. */
+  #firstIndex = 0;
+  #firstSlot = 0;
+  readonly #marking: PacketLoop | undefined;
+  /** Slots at which marked packets begin and end, by turns. */
+  readonly #turns: number[] = [];
   readonly #step: number;
   readonly #plan: TroublePlan | undefined;
   readonly #total: number;
@@ -76,7 +89,7 @@ export class SpeechTrack implements Track {
   // What is due and not yet sent, by time; of equal times, the one that was planned first.
   readonly #delayed: Delayed[] = [];
 
-  /** `seconds` may be Infinity. Without a plan nothing goes wrong. */
+  /** `seconds` may be Infinity. Without a plan nothing goes wrong. `marking` is heard in secure pauses. */
   constructor(
     loop: PacketLoop,
     loopStart: number,
@@ -84,7 +97,9 @@ export class SpeechTrack implements Track {
     clockRate: number,
     seconds: number,
     plan?: TroublePlan,
+    marking?: PacketLoop,
   ) {
+    this.#marking = marking;
     this.#loop = loop;
     this.#loopStart = loopStart;
     this.#numbering = numbering;
@@ -116,6 +131,18 @@ export class SpeechTrack implements Track {
     for (const { index, slot } of this.#delayed.splice(0)) this.#send(index, slot, send);
   }
 
+  renumber(sequenceJump: number, firstTimestamp: number, send: Send): void {
+    this.flush(send);
+    const firstSequence = this.#numbering.firstSequence + this.due - this.#firstIndex + sequenceJump;
+    this.#numbering = { firstSequence, firstTimestamp };
+    this.#firstIndex = this.due;
+    this.#firstSlot = this.#slot;
+  }
+
+  mark(isMarked: boolean): void {
+    if (this.#marking !== undefined && isMarked === (this.#turns.length % 2 === 0)) this.#turns.push(this.#slot);
+  }
+
   #schedule(index: number, slot: number, plan: TroublePlan): void {
     const fate = plan.next(slot === 0 || slot === this.#total - 1);
     if (fate.withheld) return;
@@ -131,15 +158,21 @@ export class SpeechTrack implements Track {
   }
 
   #payload(slot: number): string {
-    const { payloads } = this.#loop;
+    const { payloads } = this.#isMarked(slot) ? (this.#marking ?? this.#loop) : this.#loop;
     return payloads[(this.#loopStart + slot) % payloads.length] as string;
+  }
+
+  #isMarked(slot: number): boolean {
+    let turns = 0;
+    for (const turn of this.#turns) if (turn <= slot) turns++;
+    return turns % 2 === 1;
   }
 
   #send(index: number, slot: number, send: Send): void {
     send(
       index,
-      (this.#numbering.firstSequence + index) & 0xffff,
-      (this.#numbering.firstTimestamp + slot * this.#step) >>> 0,
+      (this.#numbering.firstSequence + index - this.#firstIndex) & 0xffff,
+      (this.#numbering.firstTimestamp + (slot - this.#firstSlot) * this.#step) >>> 0,
       this.#payload(slot),
     );
   }
