@@ -1,4 +1,5 @@
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
+import type { PayloadArena } from './payload-arena.js';
 
 /**
  * A batch of packet descriptors, the one form in which any source hands packets to the engine. Payloads lie in an
@@ -64,55 +65,5 @@ export class PacketBatch {
     this.#arena.commit(payloadOffset, payloadLength);
     this.count = i + 1;
     if (this.count === PacketBatch.CAPACITY) this.#onFull();
-  }
-}
-
-/**
- * Payload memory used in the order of arrival: every packet leaves the jitter buffer within its hold time, so a ring
- * of bytes is enough and nothing is ever moved.
- */
-export class PayloadArena {
-  readonly bytes: Buffer;
-  readonly #start: number;
-  readonly #capacity: number;
-  // Both count bytes since the beginning; used = tail − head. Doubles hold them exactly for 285 years at 1 MB/s.
-  #tail = 0;
-  #head = 0;
-  /** Claims that found no room. */
-  refused = 0;
-
-  constructor(memory: SharedArrayBuffer, offset: number, capacity: number) {
-    this.bytes = Buffer.from(memory);
-    this.#start = offset;
-    this.#capacity = capacity;
-  }
-
-  /** Absolute offset of `maxBytes` contiguous bytes, or −1. Claiming again without commit gives the same room. */
-  claim(maxBytes: number): number {
-    let tail = this.#tail;
-    const toEnd = this.#capacity - (tail % this.#capacity);
-    if (maxBytes > toEnd) tail += toEnd;
-    if (tail + maxBytes - this.#head > this.#capacity) {
-      this.refused++;
-      return -1;
-    }
-    this.#tail = tail;
-    return this.#start + (tail % this.#capacity);
-  }
-
-  commit(offset: number, length: number): void {
-    const index = offset - this.#start;
-    const behind = (index - (this.#tail % this.#capacity) + this.#capacity) % this.#capacity;
-    this.#tail += behind + length;
-  }
-
-  /** Everything before the payload at `offset` (the oldest still held) is free; −1: nothing is held. */
-  releaseTo(offset: number): void {
-    if (offset < 0) {
-      this.#head = this.#tail;
-      return;
-    }
-    const index = offset - this.#start;
-    this.#head += (index - (this.#head % this.#capacity) + this.#capacity) % this.#capacity;
   }
 }

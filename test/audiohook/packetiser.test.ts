@@ -4,7 +4,8 @@ import { durationSamples, formatDuration } from '../../src/audiohook/duration.js
 import { type SelectedMedia, selectMedia } from '../../src/audiohook/media.js';
 import { Packetiser } from '../../src/audiohook/packetiser.js';
 import { TokenBucket } from '../../src/audiohook/token-bucket.js';
-import { PacketBatch, PayloadArena } from '../../src/engine/packet-batch.js';
+import { PacketBatch } from '../../src/engine/packet-batch.js';
+import { PayloadArena } from '../../src/engine/payload-arena.js';
 
 interface Packet {
   channel: number;

@@ -2,7 +2,8 @@ import type { StreamFormat } from '../../src/core/codec.js';
 import { TrunklineError } from '../../src/core/errors.js';
 import type { EndReason } from '../../src/core/events.js';
 import type { StreamIngest, StreamOptions } from '../../src/engine/ingest.js';
-import { PacketBatch, PayloadArena } from '../../src/engine/packet-batch.js';
+import { PacketBatch } from '../../src/engine/packet-batch.js';
+import { PayloadArena } from '../../src/engine/payload-arena.js';
 import { decodePcmu } from '../../src/media/g711.js';
 import { decodeL16Le } from '../../src/media/l16.js';
 

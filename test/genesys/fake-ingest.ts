@@ -1,7 +1,8 @@
 import type { StreamFormat } from '../../src/core/codec.js';
 import type { EndReason } from '../../src/core/events.js';
 import type { StreamIngest } from '../../src/engine/ingest.js';
-import { PacketBatch, PayloadArena } from '../../src/engine/packet-batch.js';
+import { PacketBatch } from '../../src/engine/packet-batch.js';
+import { PayloadArena } from '../../src/engine/payload-arena.js';
 
 export interface TakenPacket {
   readonly stream: number;
