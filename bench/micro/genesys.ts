@@ -77,6 +77,8 @@ function intake(messages: readonly Buffer[], roster: Roster): MicroCase {
     endStream() {},
     streamInterrupted() {},
     markSpan() {},
+    pauseStream() {},
+    resumeStream() {},
     submit() {
       batch.count = 0;
     },

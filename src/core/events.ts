@@ -47,6 +47,8 @@ export interface ReceptionCounts {
 }
 
 export interface StreamSummary extends ReceptionCounts {
+  /** Of the packets received, those withheld because the stream was paused; absent when there were none. */
+  readonly packetsPaused?: number;
   readonly endReason: EndReason;
   /** Wall clock, milliseconds since 1970. */
   readonly endedAtMs: number;

@@ -69,6 +69,8 @@ export interface EngineCounters {
   readonly framesRepeated: number;
   readonly arenaFull: number;
   readonly unknownStream: number;
+  /** Received while their stream was paused, and withheld. */
+  readonly packetsPaused: number;
 }
 
 export interface EngineEvents {
@@ -118,6 +120,8 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   #timerDueUs = Number.POSITIVE_INFINITY;
   #restarts = 0;
   #unknownStream = 0;
+  /** Of streams that have ended. */
+  #packetsPaused = 0;
   #closed = false;
 
   constructor(options: EngineOptions = {}) {
@@ -200,6 +204,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     for (const lane of lanesOf(stream)) {
       this.#jitter.openLane(lane, format.clockRate);
       this.#timeline.openLane(lane, format.clockRate);
+      this.#release.pauses.openLane(lane);
     }
     this.#release.open(index);
     this.#release.publish();
@@ -212,8 +217,18 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     if (stream === undefined || stream.ending) return;
     this.submit();
     const nowUs = this.#clock.nowUs();
-    for (const lane of lanesOf(stream)) this.#jitter.flushLane(lane, nowUs, this.#release);
-    const summary: StreamSummary = { ...this.#countsOf(stream), endReason: reason, endedAtMs: this.#clock.wallMs() };
+    for (const lane of lanesOf(stream)) {
+      this.#jitter.flushLane(lane, nowUs, this.#release);
+      this.#release.pauses.closeLane(lane);
+    }
+    const packetsPaused = this.#pausedPackets(stream);
+    const summary: StreamSummary = {
+      ...this.#countsOf(stream),
+      ...(packetsPaused === 0 ? {} : { packetsPaused }),
+      endReason: reason,
+      endedAtMs: this.#clock.wallMs(),
+    };
+    this.#packetsPaused += packetsPaused;
     for (const lane of lanesOf(stream)) {
       this.#jitter.closeLane(lane);
       this.#timeline.closeLane(lane);
@@ -246,6 +261,18 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       if (channel === -1 || channel === (lane & 1)) this.#release.mark(lane, state, startSamples, lengthSamples);
     }
     this.#schedule();
+  }
+
+  pauseStream(index: number): void {
+    const stream = this.#streams.at(index);
+    if (stream === undefined || stream.ending || stream.ordered) return;
+    for (const lane of lanesOf(stream)) this.#release.pauses.begin(lane);
+  }
+
+  resumeStream(index: number, fromUs: number): void {
+    const stream = this.#streams.at(index);
+    if (stream === undefined || stream.ending) return;
+    for (const lane of lanesOf(stream)) this.#release.pauses.end(lane, fromUs);
   }
 
   submit(): void {
@@ -329,6 +356,9 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       framesRepeated: this.#delivery.repeated,
       arenaFull: this.#arena.refused,
       unknownStream: this.#unknownStream,
+      packetsPaused: [...this.#streams]
+        .filter((stream) => !stream.ending)
+        .reduce((sum, stream) => sum + this.#pausedPackets(stream), this.#packetsPaused),
     };
   }
 
@@ -435,6 +465,10 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       sum.packetsDropped += this.#release.dropped[lane] as number;
     }
     return sum;
+  }
+
+  #pausedPackets(stream: Stream): number {
+    return lanesOf(stream).reduce((sum, lane) => sum + (this.#release.pauses.packets[lane] as number), 0);
   }
 
   #tasks(): AgentTask[] {

@@ -36,6 +36,13 @@ export interface StreamIngest {
     startSamples: number,
     lengthSamples: number,
   ): void;
+  /**
+   * From now on, nothing of a stream is let out, what its jitter buffer holds included. Its packets are still counted,
+   * and the stretch is marked *paused*. Unknown streams and ordered ones are ignored.
+   */
+  pauseStream(stream: number): void;
+  /** Lets out again what arrives after `fromUs`. Ignored where nothing is paused. */
+  resumeStream(stream: number, fromUs: number): void;
   /** The one batch that all sources of this engine share. */
   readonly batch: PacketBatch;
   /**

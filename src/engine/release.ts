@@ -4,6 +4,7 @@ import { RingLink } from '../ring/link.js';
 import type { JitterOutput } from '../rtp/jitter-buffer.js';
 import type { Timeline } from '../rtp/timeline.js';
 import type { ShardPlaces } from './memory.js';
+import { Pauses } from './pauses.js';
 import type { Streams } from './streams.js';
 
 const textEncoder = new TextEncoder();
@@ -21,6 +22,7 @@ export class Release implements JitterOutput {
   readonly #shardOf: Uint8Array;
   readonly #codecOf: Uint8Array;
   readonly dropped: Float64Array;
+  readonly pauses: Pauses;
 
   constructor(
     shards: readonly ShardPlaces[],
@@ -36,6 +38,9 @@ export class Release implements JitterOutput {
     this.#shardOf = new Uint8Array(maxStreams);
     this.#codecOf = new Uint8Array(maxStreams);
     this.dropped = new Float64Array(maxStreams * 2);
+    this.pauses = new Pauses(maxStreams * 2, timeline, (lane, start, length) =>
+      this.mark(lane, 'paused', start, length),
+    );
   }
 
   open(stream: number): void {
@@ -61,6 +66,7 @@ export class Release implements JitterOutput {
     payloadLength: number,
   ): void {
     const position = this.#timeline.place(lane, timestamp, arrivalUs, flags);
+    if (this.pauses.isPaused(lane) && this.pauses.withholds(lane, position, arrivalUs)) return;
     const placedFlags = this.#timeline.rebased ? flags | FLAG.DISCONTINUITY : flags;
     this.placed(lane, sequence, timestamp, position, arrivalUs, placedFlags, payloadOffset, payloadLength);
   }
@@ -89,6 +95,8 @@ export class Release implements JitterOutput {
 
   lost(lane: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void {
     const position = this.#timeline.placeLost(lane, timestamp, durationTicks);
+    // What is lost amid a pause is part of it: the packet before it was withheld.
+    if (this.pauses.isPaused(lane)) return;
     const ring = this.#claim(lane, RECORD.INPUT_HEADER_BYTES);
     if (ring === undefined) return;
     const at = this.#at;

@@ -1,11 +1,13 @@
 import { US_PER_SECOND } from '../core/units.js';
 import { DISCONTINUITY } from './jitter-buffer.js';
+import { MAX_PACKET_SECONDS } from './reception.js';
 import { MODULUS_32 } from './sequence.js';
 
 /** Two differences of time, by timestamps and by arrival, that are this close are the same: jitter is between them. */
 export const SAME_CLOCK_SECONDS = 0.5;
 /** A timestamp that runs ahead of the arrival by more is a clock set anew. Links hold packets up for less than this. */
 export const JUMP_SECONDS = 5;
+const USUAL_PACKET_SECONDS = 0.02;
 
 /**
  * Places what the jitter buffer releases on one time line a stream: ticks of the RTP clock since the stream's first
@@ -27,6 +29,8 @@ export class Timeline {
   /** The lowest position that may follow. */
   readonly #floor: Float64Array;
   readonly #lastPosition: Float64Array;
+  /** Between the last two packets. */
+  readonly #lastStep: Float64Array;
   readonly #lastArrivalUs: Float64Array;
 
   /** @param lanes an even number. */
@@ -37,6 +41,7 @@ export class Timeline {
     this.#reached = new Float64Array(lanes);
     this.#floor = new Float64Array(lanes);
     this.#lastPosition = new Float64Array(lanes);
+    this.#lastStep = new Float64Array(lanes);
     this.#lastArrivalUs = new Float64Array(lanes);
   }
 
@@ -45,6 +50,7 @@ export class Timeline {
     this.#clockRate[lane] = clockRate;
     this.#started[lane] = 0;
     this.#floor[lane] = 0;
+    this.#lastStep[lane] = 0;
   }
 
   closeLane(lane: number): void {
@@ -64,6 +70,7 @@ export class Timeline {
     if (position < floor) position = floor;
     this.#floor[lane] = position;
     this.#reached[lane] = timestamp;
+    this.#lastStep[lane] = position - (this.#lastPosition[lane] as number);
     this.#lastPosition[lane] = position;
     this.#lastArrivalUs[lane] = arrivalUs;
     return position;
@@ -75,6 +82,18 @@ export class Timeline {
     this.#floor[lane] = position + durationTicks;
     this.#reached[lane] = timestamp + durationTicks;
     return position;
+  }
+
+  /**
+   * Where the lane's last packet, or what was lost after it, ends; −1 before the first. A packet is taken to be as long
+   * as the step from the one before it, or 20 ms where that can be no packet's length.
+   */
+  end(lane: number): number {
+    if (this.#started[lane] === 0) return -1;
+    const rate = this.#clockRate[lane] as number;
+    const step = this.#lastStep[lane] as number;
+    const length = step > 0 && step <= rate * MAX_PACKET_SECONDS ? step : rate * USUAL_PACKET_SECONDS;
+    return Math.max(this.#floor[lane] as number, (this.#lastPosition[lane] as number) + length);
   }
 
   #begin(lane: number, timestamp: number, arrivalUs: number): number {

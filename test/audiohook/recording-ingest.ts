@@ -66,6 +66,10 @@ export class RecordingIngest implements StreamIngest {
 
   streamInterrupted(): void {}
 
+  pauseStream(): void {}
+
+  resumeStream(): void {}
+
   markSpan(index: number, channel: number, state: string, start: number, length: number): void {
     const stream = this.streams[index];
     if (stream === undefined || channel !== -1 || this.batch.count > 0) throw new Error('marked out of order');

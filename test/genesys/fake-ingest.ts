@@ -19,6 +19,7 @@ export class FakeIngest implements StreamIngest {
   readonly opened: { id: string; format: StreamFormat }[] = [];
   readonly ended: { id: string; reason: EndReason }[] = [];
   readonly interrupted: string[] = [];
+  readonly pauses: ['pause' | 'resume', string][] = [];
   refuse: Error | undefined;
   submits = 0;
   readonly #arena: PayloadArena;
@@ -43,6 +44,14 @@ export class FakeIngest implements StreamIngest {
 
   markSpan(): void {
     throw new Error('the media subscription has no ordered streams');
+  }
+
+  pauseStream(stream: number): void {
+    this.pauses.push(['pause', this.idOf(stream)]);
+  }
+
+  resumeStream(stream: number): void {
+    this.pauses.push(['resume', this.idOf(stream)]);
   }
 
   submit(): void {

@@ -1,0 +1,116 @@
+import { afterEach, expect, test } from 'vitest';
+import type { FrameSink, MarkedSpan, StreamSummary } from '../../src/core/events.js';
+import { Engine } from '../../src/engine/engine.js';
+import { encodePcmu } from '../../src/media/g711.js';
+
+const RATE = 8000;
+const SAMPLES = 160;
+const LOUD = encodePcmu(new Int16Array(SAMPLES).fill(30_000));
+const QUIET = encodePcmu(new Int16Array(SAMPLES).fill(1_000));
+
+let engine: Engine;
+
+afterEach(() => engine.close());
+
+interface Heard {
+  readonly frames: { readonly channel: number; readonly position: number; readonly peak: number }[];
+  readonly marks: MarkedSpan[];
+  summary: StreamSummary | undefined;
+}
+
+/** An engine without real time in it: packets bear their own arrival, and the stream's end lets everything go. */
+function start(channels: 1 | 2): {
+  stream: number;
+  heard: Heard;
+  push: (from: number, to: number, loud: boolean) => void;
+} {
+  engine = new Engine({ shards: 1, maxStreams: 8, native: 'off', jitterMs: 2_000, jitterWideMs: 2_000 });
+  const heard: Heard = { frames: [], marks: [], summary: undefined };
+  const sink: FrameSink = {
+    wantsPcm: () => 'all',
+    frame: ({ channel, positionSamples, peak }) => heard.frames.push({ channel, position: positionSamples, peak }),
+    markedSpan: (span) => heard.marks.push({ ...span }),
+    streamEnded: (_info, summary) => {
+      heard.summary = summary;
+    },
+  };
+  engine.addSink(sink);
+  const stream = engine.openStream('call', { codec: 'pcmu', clockRate: RATE, sampleRate: RATE, channels });
+  const push = (from: number, to: number, loud: boolean): void => {
+    const payload = loud ? LOUD : QUIET;
+    for (let n = from; n < to; n++) {
+      for (let channel = 0; channel < channels; channel++) {
+        const at = engine.batch.claim(payload.length);
+        engine.batch.bytes.set(payload, at);
+        // One every 20 ms, from zero: what is pushed later arrives later.
+        engine.batch.push(stream, channel, n, n * SAMPLES, n * 20_000, 0, at, payload.length);
+      }
+    }
+    engine.submit();
+  };
+  return { stream, heard, push };
+}
+
+async function ended(heard: Heard, stream: number): Promise<StreamSummary> {
+  engine.endStream(stream, 'ended');
+  await expect.poll(() => heard.summary).toBeDefined();
+  return heard.summary as StreamSummary;
+}
+
+test('nothing that arrived in a pause comes out, and its time is marked', async () => {
+  const { stream, heard, push } = start(2);
+  push(0, 10, false);
+  engine.pauseStream(stream);
+  push(10, 30, true);
+  engine.resumeStream(stream, 580_000);
+  push(30, 40, false);
+  const { packetsReceived, packetsLost, packetsPaused } = await ended(heard, stream);
+  // The pause began before the first ten had left the jitter buffer: they are withheld with the rest.
+  expect({ packetsReceived, packetsLost, packetsPaused }).toEqual({
+    packetsReceived: 80,
+    packetsLost: 0,
+    packetsPaused: 60,
+  });
+  expect(heard.frames.map(({ position }) => position).toSorted((a, b) => a - b)).toEqual(
+    Array.from({ length: 10 }, (_, i) => [(30 + i) * SAMPLES, (30 + i) * SAMPLES]).flat(),
+  );
+  expect(heard.frames.every(({ peak }) => peak < 2_000)).toBe(true);
+  expect(
+    heard.marks
+      .map(({ channel, state, startSamples, lengthSamples }) => [channel, state, startSamples, lengthSamples])
+      .toSorted(),
+  ).toEqual([
+    [0, 'paused', 0, 30 * SAMPLES],
+    [1, 'paused', 0, 30 * SAMPLES],
+  ]);
+});
+
+test('a pause that lasts to the end of the stream is marked to its last packet, lost ones included', async () => {
+  const { stream, heard, push } = start(1);
+  engine.pauseStream(stream);
+  push(0, 5, true);
+  push(8, 10, true);
+  const { packetsReceived, packetsLost, packetsPaused } = await ended(heard, stream);
+  expect({ packetsReceived, packetsLost, packetsPaused }).toEqual({
+    packetsReceived: 7,
+    packetsLost: 3,
+    packetsPaused: 7,
+  });
+  expect(heard.frames).toEqual([]);
+  expect(heard.marks).toMatchObject([{ startSamples: 0, lengthSamples: 10 * SAMPLES }]);
+});
+
+test('a second pause within the grace of the first goes on with it', async () => {
+  const { stream, heard, push } = start(1);
+  engine.pauseStream(stream);
+  push(0, 5, true);
+  engine.resumeStream(stream, 150_000);
+  push(5, 7, true);
+  engine.pauseStream(stream);
+  push(7, 12, true);
+  engine.resumeStream(stream, 230_000);
+  push(12, 15, false);
+  await ended(heard, stream);
+  expect(heard.frames.map(({ position }) => position)).toEqual([12, 13, 14].map((n) => n * SAMPLES));
+  expect(heard.marks).toMatchObject([{ startSamples: 0, lengthSamples: 12 * SAMPLES }]);
+});
