@@ -20,23 +20,13 @@ const INPUT: Place = Place { offset: 256, capacity: RING_BYTES };
 const OUTPUT: Place = Place { offset: INPUT.offset + ring::DATA + RING_BYTES, capacity: RING_BYTES };
 const TABLE: usize = OUTPUT.offset + ring::DATA + RING_BYTES;
 const BYTES: usize = TABLE + STREAMS * stream::BYTES;
-/// Alternating runs of which the median counts.
-const RUNS: usize = 7;
-const RUN: Duration = Duration::from_millis(150);
+/// Packets of every stream in turn, of which there are so many rounds. The median round counts: it is short enough not
+/// to be interrupted as a rule, so that other work on the machine matters little.
+const ROUNDS: usize = 300;
 
-/// Nanoseconds of `work` a packet: `work` says how many packets it was.
-fn nanos(mut work: impl FnMut() -> usize) -> f64 {
-    let began = Instant::now();
-    let mut packets = 0;
-    while began.elapsed() < RUN {
-        packets += work();
-    }
-    began.elapsed().as_nanos() as f64 / packets as f64
-}
-
-fn median(mut runs: Vec<f64>) -> f64 {
-    runs.sort_by(f64::total_cmp);
-    runs[runs.len() / 2]
+fn median_nanos(mut rounds: Vec<Duration>, each: usize) -> f64 {
+    rounds.sort();
+    rounds[rounds.len() / 2].as_nanos() as f64 / each as f64
 }
 
 /// A voice of a kind, half of the time.
@@ -47,7 +37,9 @@ fn sound(sample_rate: i32, frame: usize, stream: usize) -> Vec<i16> {
             let t = i as f64 / f64::from(sample_rate);
             let envelope = if (t * 0.7 + stream as f64 * 0.13).fract() < 0.5 { 6_000.0 } else { 20.0 };
             let pitch = 120.0 + (stream % 17) as f64 * 9.0 + 20.0 * (t * 3.0).sin();
-            (1..6).map(|n| envelope / f64::from(n) * (6.283 * f64::from(n) * pitch * t).sin()).sum::<f64>() as i16
+            (1..6)
+                .map(|n| envelope / f64::from(n) * (std::f64::consts::TAU * f64::from(n) * pitch * t).sin())
+                .sum::<f64>() as i16
         })
         .collect()
 }
@@ -141,11 +133,11 @@ impl Drain {
         self.input.commit(HEADER_BYTES + payload.len());
     }
 
-    /// Nanoseconds in drain() alone, for one packet of each stream.
-    fn tick(&mut self, payload: impl Fn(usize, usize) -> usize, packets: &[Vec<Vec<u8>>]) -> Duration {
+    /// Time in drain() alone, for one packet of each stream.
+    fn tick(&mut self, packets: &[Vec<Vec<u8>>]) -> Duration {
         for stream in 0..STREAMS {
             let packet = &packets[stream % packets.len()];
-            self.put(kind::PACKET, stream, &packet[payload(self.turn, stream) % packet.len()]);
+            self.put(kind::PACKET, stream, &packet[(self.turn + stream * 7) % packet.len()]);
         }
         self.turn += 1;
         self.input.publish();
@@ -162,15 +154,6 @@ impl Drain {
         }
         spent
     }
-
-    fn nanos(&mut self, packets: &[Vec<Vec<u8>>]) -> f64 {
-        let (mut spent, mut taken) = (Duration::ZERO, 0);
-        while spent < RUN {
-            spent += self.tick(|turn, stream| turn + stream * 7, packets);
-            taken += STREAMS;
-        }
-        spent.as_nanos() as f64 / taken as f64
-    }
 }
 
 struct PlainLoop {
@@ -186,8 +169,9 @@ impl PlainLoop {
         Self { decoders: (0..STREAMS).map(open).collect(), turn: 0 }
     }
 
-    fn tick(&mut self, packets: &[Vec<Vec<u8>>]) -> usize {
+    fn tick(&mut self, packets: &[Vec<Vec<u8>>]) -> Duration {
         let mut pcm = [0_i16; 5_760];
+        let began = Instant::now();
         for (stream, &decoder) in self.decoders.iter().enumerate() {
             let all = &packets[stream % packets.len()];
             let packet = &all[(self.turn + stream * 7) % all.len()];
@@ -197,7 +181,7 @@ impl PlainLoop {
             }
         }
         self.turn += 1;
-        STREAMS
+        began.elapsed()
     }
 }
 
@@ -221,15 +205,14 @@ fn main() {
         println!(
             "{:<34}{:>12.0}",
             format!("drain, {name}"),
-            median((0..RUNS).map(|_| drain.nanos(&packets)).collect())
+            median_nanos((0..ROUNDS).map(|_| drain.tick(&packets)).collect(), STREAMS)
         );
     }
     for sample_rate in [8_000, 16_000, 48_000] {
         let packets: Vec<_> = (0..8).map(|stream| opus_packets(sample_rate, stream)).collect();
         let (mut drain, mut plain) = (Drain::new(codec::OPUS, sample_rate), PlainLoop::new(sample_rate));
-        let (drains, plains): (Vec<f64>, Vec<f64>) =
-            (0..RUNS).map(|_| (drain.nanos(&packets), nanos(|| plain.tick(&packets)))).unzip();
-        let (drain, plain) = (median(drains), median(plains));
+        let (drains, plains) = (0..ROUNDS).map(|_| (drain.tick(&packets), plain.tick(&packets))).unzip();
+        let (drain, plain) = (median_nanos(drains, STREAMS), median_nanos(plains, STREAMS));
         println!("{:<34}{drain:>12.0}", format!("drain, Opus {} kHz", sample_rate / 1000));
         println!("{:<34}{plain:>12.0}   drain is {:.3} of it", "  libopus alone", drain / plain);
     }
@@ -238,16 +221,16 @@ fn main() {
     let mut out = [0; 160];
     let parts: [(&str, &mut dyn FnMut()); 3] = [
         ("  µ-law, 160 samples", &mut || g711::decode_pcmu(black_box(&codes), black_box(&mut out))),
-        ("  energy, 160 samples", &mut || drop(black_box(level::energy(black_box(&pcm))))),
-        ("  peak, 160 samples", &mut || drop(black_box(level::peak(black_box(&pcm))))),
+        ("  energy, 160 samples", &mut || _ = black_box(level::energy(black_box(&pcm)))),
+        ("  peak, 160 samples", &mut || _ = black_box(level::peak(black_box(&pcm)))),
     ];
     for (name, part) in parts {
-        let each = nanos(|| {
-            for _ in 0..1_000 {
-                part();
-            }
-            1_000
+        let rounds = (0..ROUNDS).map(|_| {
+            let began = Instant::now();
+            (0..1_000).for_each(|_| part());
+            began.elapsed()
         });
+        let each = median_nanos(rounds.collect(), 1_000);
         println!("{name:<34}{each:>12.1}");
     }
 }

@@ -1,7 +1,7 @@
 //! The work of a shard on a batch of records: `src/worker/js-shard.ts`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use crate::desk::Desk;
 use crate::layout::{agent_control, shard_counters};
@@ -62,7 +62,7 @@ impl Shard {
         let mut blocked = self.desk.retry_recorder();
         let mut done = 0;
         while done < most && self.input.peek() {
-            self.memory.word(self.control + agent_control::AT_CURSOR).store(self.input.cursor(), SeqCst);
+            self.memory.word(self.control + agent_control::AT_CURSOR).store(self.input.cursor(), Relaxed);
             if !self.take(&now_us) {
                 blocked = true;
                 break;
