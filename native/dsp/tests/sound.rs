@@ -152,7 +152,9 @@ fn silence_has_the_same_edges_however_the_sound_is_cut() {
         // A hop before, or the window after.
         assert!((position - expected).abs() <= 160.0, "an edge at {position}, not {expected}");
     }
-    for cut in [1, 39, 160, 161, 7_777] {
+    // Each call costs Miri a millisecond or so.
+    let cuts: &[usize] = if cfg!(miri) { &[161] } else { &[1, 39, 160, 161, 7_777] };
+    for &cut in cuts {
         assert_eq!(edges_of(cut), whole, "in parts of {cut}");
     }
 }
