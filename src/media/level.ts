@@ -24,6 +24,11 @@ export function measureLevel(pcm: Int16Array, at: number, count: number, into: L
     const magnitude = sample < 0 ? -sample : sample;
     if (magnitude > peak) peak = magnitude;
   }
+  setLevel(into, sum, peak, count);
+}
+
+/** The level of `count` samples whose squares add up to `sum`. */
+export function setLevel(into: Level, sum: number, peak: number, count: number): void {
   into.meanSquare = count > 0 ? sum / (count * FULL_SCALE_SQUARED) : 0;
   into.peak = peak;
 }

@@ -1,4 +1,5 @@
 import { TrunklineError } from '../core/errors.js';
+import { type Level, setLevel } from './level.js';
 
 /**
  * Silence detection by true RMS (the root of the mean square, of full scale) over a sliding window.
@@ -142,7 +143,8 @@ export function initSilence(state: Float64Array, base: number, options: SilenceO
 /**
  * Takes in `count` samples from `pcm[at]` on, whose first lies at `position` on the stream's time line (a jump is
  * skipped over as by skipSilence()). Returns how many edges were found and leaves them in `edges`
- * (SILENCE_EDGE_SLOTS long), in order: position and state of one after another.
+ * (SILENCE_EDGE_SLOTS long), in order: position and state of one after another. As it looks at every sample anyway, it
+ * fills in their `level` as well, the same as measureLevel() would.
  */
 export function feedSilence(
   state: Float64Array,
@@ -152,8 +154,11 @@ export function feedSilence(
   count: number,
   position: number,
   edges: Float64Array,
+  level?: Level,
 ): number {
   let found = 0;
+  let energy = 0;
+  let peak = 0;
   if (position !== state[base + SILENCE_STATE.POSITION]) skipSilence(state, base, position);
   const hop = state[base + SILENCE_STATE.HOP] as number;
   let fill = state[base + SILENCE_STATE.HOP_FILL] as number;
@@ -162,10 +167,14 @@ export function feedSilence(
   for (let next = at; next < end; ) {
     const stop = Math.min(end, next + hop - fill);
     fill += stop - next;
+    const before = sum;
     for (; next < stop; next++) {
       const sample = pcm[next] as number;
       sum += sample * sample;
+      const magnitude = sample < 0 ? -sample : sample;
+      if (magnitude > peak) peak = magnitude;
     }
+    energy += sum - before;
     if (fill === hop) {
       if (closeHop(state, base, sum, position + next - at) && found < SILENCE_MAX_EDGES) {
         edges[2 * found] = state[base + SILENCE_STATE.SINCE] as number;
@@ -176,6 +185,7 @@ export function feedSilence(
       sum = 0;
     }
   }
+  if (level !== undefined) setLevel(level, energy, peak, count);
   state[base + SILENCE_STATE.HOP_FILL] = fill;
   state[base + SILENCE_STATE.HOP_SUM] = sum;
   state[base + SILENCE_STATE.POSITION] = position + count;

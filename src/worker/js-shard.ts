@@ -1,4 +1,5 @@
 import { systemClock } from '../core/clock.js';
+import { CODEC_ID } from '../core/codec.js';
 import { type Level, measureLevel } from '../media/level.js';
 import { feedSilence, initSilence, isFrameSilent, SILENCE_EDGE_SLOTS, skipSilence } from '../media/silence.js';
 import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
@@ -12,6 +13,9 @@ import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } f
 
 /** Two edges are at least 55 ms apart (media/silence.ts), which is 440 samples at the lowest rate. */
 const LEAST_SAMPLES_PER_EDGE = 220;
+/** Frames between two readings of the clock, where decoding one takes a microsecond or two; Opus takes tens. */
+const CLOCK_SHARE = 8;
+
 /**
  * The JavaScript path, and the reference for the Rust one (native/dsp/src/shard.rs). One record after another: take it
  * from the input ring, decode it straight into the room claimed in the output ring, judge its level and silence there,
@@ -32,6 +36,8 @@ export class JsShard implements ShardBackend {
   readonly #silence: SilenceSettings;
   readonly #level: Level = { meanSquare: 0, peak: 0 };
   readonly #edges = new Float64Array(SILENCE_EDGE_SLOTS);
+  #nowUs = 0;
+  #sinceClock = 0;
 
   constructor(data: ShardData) {
     this.#silence = data.silence;
@@ -54,6 +60,7 @@ export class JsShard implements ShardBackend {
     this.#retryRecorder();
     const atCursor = this.#control + (AGENT_CONTROL.AT_CURSOR >> 2);
     const deaths = this.#control + (AGENT_CONTROL.AT_DEATHS >> 2);
+    this.#sinceClock = 0;
     let done = 0;
     let blocked = this.#recorder?.hasWaiting ?? false;
     while (done < most) {
@@ -196,13 +203,13 @@ export class JsShard implements ShardBackend {
     const base = this.#streams.silenceBase(stream, channel);
     const state = this.#streams.doubles;
     let flags = inputFlags;
-    measureLevel(this.#pcm, pcmAt, samples, this.#level);
     let edges = 0;
     if ((flags & FLAG.LOST) !== 0) {
+      measureLevel(this.#pcm, pcmAt, samples, this.#level);
       skipSilence(state, base, position + samples);
       if (isFrameSilent(state, base)) flags |= FLAG.SILENT;
     } else {
-      edges = feedSilence(state, base, this.#pcm, pcmAt, samples, position, this.#edges);
+      edges = feedSilence(state, base, this.#pcm, pcmAt, samples, position, this.#edges, this.#level);
       if (isFrameSilent(state, base)) flags |= FLAG.SILENT;
     }
     const wants = this.#streams.get(stream, STREAM.WANTS);
@@ -211,7 +218,9 @@ export class JsShard implements ShardBackend {
 
     view.setUint8(out + RECORD.KIND, KIND.FRAME);
     view.setUint8(out + RECORD.CHANNEL, channel);
-    view.setUint8(out + RECORD.CODEC, view.getUint8(at + RECORD.CODEC));
+    const codec = view.getUint8(at + RECORD.CODEC);
+    if (codec === CODEC_ID.OPUS || this.#sinceClock++ % CLOCK_SHARE === 0) this.#nowUs = systemClock.nowUs();
+    view.setUint8(out + RECORD.CODEC, codec);
     view.setInt32(out + RECORD.STREAM, stream, true);
     view.setFloat64(out + RECORD.SEQUENCE, view.getFloat64(at + RECORD.SEQUENCE, true), true);
     view.setFloat64(out + RECORD.TIMESTAMP, view.getFloat64(at + RECORD.TIMESTAMP, true), true);
@@ -220,7 +229,7 @@ export class JsShard implements ShardBackend {
     view.setInt32(out + RECORD.SAMPLE_COUNT, samples, true);
     view.setInt32(out + RECORD.PEAK, this.#level.peak, true);
     view.setFloat64(out + RECORD.MEAN_SQUARE, this.#level.meanSquare, true);
-    view.setFloat64(out + RECORD.PROCESSED_US, systemClock.nowUs(), true);
+    view.setFloat64(out + RECORD.PROCESSED_US, this.#nowUs, true);
     view.setUint8(out + RECORD.FLAGS, flags);
     view.setInt32(out + RECORD.PAYLOAD_LENGTH, pcmBytes, true);
     // The recorder takes its copy first: the record as it stands has the samples, whoever else wants them or not.

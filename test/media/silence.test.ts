@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SAMPLE_RATES } from '../../src/core/codec.js';
+import { measureLevel } from '../../src/media/level.js';
 import {
   feedSilence,
   initSilence,
@@ -23,6 +24,7 @@ class Channel {
   readonly state = new Float64Array(BASE + SILENCE_STATE_SLOTS + 3).fill(77);
   readonly edges: Edge[] = [];
   readonly #found = new Float64Array(SILENCE_EDGE_SLOTS);
+  readonly #level = { meanSquare: 0, peak: 0 };
   position = 0;
 
   constructor(options: SilenceOptions) {
@@ -31,7 +33,11 @@ class Channel {
 
   /** True when the frame was silent. */
   feed(pcm: Int16Array, at = 0, count = pcm.length): boolean {
-    const found = feedSilence(this.state, BASE, pcm, at, count, this.position, this.#found);
+    const found = feedSilence(this.state, BASE, pcm, at, count, this.position, this.#found, this.#level);
+    // It looks at the same samples as measureLevel() and must see the same in them.
+    const due = { meanSquare: 0, peak: 0 };
+    measureLevel(pcm, at, count, due);
+    expect(this.#level).toEqual(due);
     for (let i = 0; i < found; i++) {
       this.edges.push({ position: this.#found[2 * i] as number, silent: this.#found[2 * i + 1] === 1 });
     }
