@@ -3,6 +3,7 @@ import { formatDuration } from '../audiohook/duration.js';
 import { AudioHookServer } from '../audiohook/server.js';
 import type { AudioHookCounters, AudioHookRejection } from '../audiohook/server-events.js';
 import type { AudioHookServerOptions } from '../audiohook/server-options.js';
+import { Authenticator } from '../audiohook/signature.js';
 import { TokenBucket } from '../audiohook/token-bucket.js';
 import type { EventEntity } from '../audiohook/wire.js';
 import type { AuditExtra } from '../audit/audit-log.js';
@@ -53,6 +54,8 @@ export class AudioHookNode extends AudioNode {
 
   /** @throws TrunklineError CONFIG_INVALID for settings or keys that cannot be right. */
   constructor({ server, silenceEvents, drainMs, ...settings }: AudioHookNodeSettings, clock: Clock = systemClock) {
+    // Before there are threads, which a node that was never made could not stop.
+    new Authenticator(server);
     super(settings, clock);
     this.#drainMs = drainMs ?? DEFAULT_DRAIN_MS;
     this.#isTls = server.tls !== undefined;

@@ -69,6 +69,8 @@ export class Recording {
   #retryAtUs = 0;
   #headerAtUs = Number.NEGATIVE_INFINITY;
   #checkpointAtUs = Number.NEGATIVE_INFINITY;
+  /** A stretch without audio is in no checkpoint yet; from the sound alone a repair would take it for silence. */
+  #stretchUnsaved = false;
   #resuming = false;
 
   private constructor(context: RecordingContext, index: number, info: StreamInfo) {
@@ -171,6 +173,7 @@ export class Recording {
     if (track === undefined) return false;
     if (!this.#fits(position + count)) return true;
     track.stretch(state, position, count);
+    this.#stretchUnsaved = true;
     this.#pieces.extendTo(track.channel, position + count);
     return true;
   }
@@ -229,13 +232,15 @@ export class Recording {
       this.#headerAtUs = nowUs;
     }
     const notes = this.#tracks.reduce((sum, track) => sum + track.size, 0);
-    const everyUs = Math.max(this.#context.checkpointUs, notes * CHECKPOINT_US_PER_NOTE);
+    const leastUs = this.#stretchUnsaved ? this.#context.flushUs : this.#context.checkpointUs;
+    const everyUs = Math.max(leastUs, notes * CHECKPOINT_US_PER_NOTE);
     if (this.#journalIsFull() || nowUs - this.#checkpointAtUs >= everyUs) {
       writeSession(this.#path, this.#session(undefined));
       this.#slab.setInt(this.#slot, SLOT.NOTES, 0);
       // An edge may lie ahead of the frames, where no span is yet.
       for (const track of this.#tracks) track.repeatLastEdge();
       this.#checkpointAtUs = nowUs;
+      this.#stretchUnsaved = false;
     }
   }
 

@@ -91,7 +91,7 @@ export class RawCall {
   constructor(url: string, earlier?: RawCall) {
     this.#earlier = earlier;
     this.conversationId = earlier?.conversationId ?? uuid();
-    this.#organizationId = earlier?.#organizationId ?? uuid();
+    this.#organizationId = earlier === undefined ? uuid() : earlier.#organizationId;
     const identity = {
       url: new URL(url),
       organizationId: this.#organizationId,

@@ -1,0 +1,224 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook-books.js';
+import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook-client.js';
+import { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
+import {
+  API_KEY,
+  CLIENT_SECRET,
+  expectRecorded,
+  KEYS,
+  recordedPcm,
+  recordingsIn,
+  sessionOf,
+} from '../support/audiohook-rig.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+const PACKAGE = fileURLToPath(new URL('../../package.json', import.meta.url));
+const SOUND = AudioHookSound.generated(6);
+const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
+
+let out: string;
+let server: Serve | undefined;
+
+beforeEach(() => {
+  out = mkdtempSync(join(tmpdir(), 'trunkline-serve-'));
+});
+
+afterEach(() => {
+  server?.child.kill('SIGKILL');
+  server = undefined;
+  rmSync(out, { recursive: true, force: true });
+});
+
+interface Serve {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly healthUrl: string;
+  /** All that it has said on stderr, and on stdout after the first line. */
+  readonly said: { log: string; last: string };
+  readonly exited: Promise<number | string>;
+}
+
+async function serve(args: readonly string[] = [], keys: readonly string[] = []): Promise<Serve> {
+  const credentials = { TRUNKLINE_AUDIOHOOK_API_KEY: API_KEY, TRUNKLINE_AUDIOHOOK_CLIENT_SECRET: CLIENT_SECRET };
+  const child = spawn(
+    process.execPath,
+    [MAIN, 'serve', '--port', '0', '--out', join(out, 'capture'), '--log-level', 'trace', '--json', ...keys, ...args],
+    { env: { ...process.env, ...(keys.length > 0 ? {} : credentials) }, stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  const said = { log: '', last: '' };
+  child.stderr.on('data', (chunk) => {
+    said.log += String(chunk);
+  });
+  const lines = createInterface({ input: child.stdout });
+  lines.on('line', (line) => {
+    said.last = line;
+  });
+  const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
+  await Promise.race([once(lines, 'line'), exited]);
+  if (said.last === '') throw new Error(said.log);
+  server = { child, ...(JSON.parse(said.last) as { url: string; healthUrl: string }), said, exited };
+  return server;
+}
+
+function call({ url }: Serve, options: Partial<AudioHookClientOptions> = {}) {
+  return runAudioHookClient({
+    url,
+    apiKey: API_KEY,
+    clientSecret: CLIENT_SECRET,
+    sessions: 3,
+    seconds: 600,
+    sound: SOUND,
+    pingSeconds: 0.2,
+    ...options,
+  });
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('serve as a process', () => {
+  it('at SIGTERM drains: 503, reconnect, disconnect at the deadline, files finished, a summary', async () => {
+    const one = await serve(['--drain-seconds', '1']);
+    const calls = call(one);
+    await pause(1500);
+    expect((await fetch(one.healthUrl)).status).toBe(200);
+    one.child.kill('SIGTERM');
+    await pause(300);
+    const health = await fetch(one.healthUrl);
+    expect([health.status, await health.json()]).toEqual([503, { status: 'draining', sessions: 3 }]);
+    expect((await call(one, { sessions: 1 })).calls[0]).toMatchObject({ outcome: 'refused', status: 503 });
+    const books = await calls;
+    for (const each of books.calls) {
+      expect(each).toMatchObject({
+        outcome: 'closed',
+        violations: [],
+        received: { reconnect: 1, disconnect: 1, closed: 1 },
+        disconnect: { reason: 'completed' },
+      });
+      expectRecorded(join(out, 'capture'), each, SOUND);
+      expect(sessionOf(join(out, 'capture'), each.conversationId).endReason).toBe('stopped');
+    }
+    expect(await one.exited).toBe(0);
+    expect(JSON.parse(one.said.last)).toMatchObject({
+      streams: 3,
+      packetsDropped: 0,
+      sessions: { sessionsOpened: 3, sessionsLive: 0, rejected: { draining: 1 } },
+    });
+    // At its most talkative, and it has been told every number and secret.
+    expect(one.said.log).toContain('session opened');
+    expect(one.said.log).not.toMatch(/15550100|15550199|Caller/);
+    expect(one.said.log).not.toContain(CLIENT_SECRET);
+    expect(one.said.log).not.toContain(API_KEY);
+  }, 30_000);
+
+  it('at a second signal ends at once', async () => {
+    const one = await serve(['--drain-seconds', '60']);
+    const calls = call(one);
+    await pause(700);
+    one.child.kill('SIGTERM');
+    await pause(300);
+    one.child.kill('SIGTERM');
+    expect(await one.exited).toBe(143);
+    expect((await calls).outcomes.lost).toBe(3);
+  }, 30_000);
+
+  it('killed outright leaves recordings that repair makes whole but for the last second', async () => {
+    const one = await serve();
+    const calls = call(one, { frameMs: 20, pauses: [{ atSeconds: 1, lastsSeconds: 0.5 }] });
+    await pause(3000);
+    one.child.kill('SIGKILL');
+    const books = await calls;
+    await one.exited;
+    const capture = join(out, 'capture');
+    const repair = spawnSync(process.execPath, [MAIN, 'repair', capture], { encoding: 'utf8' });
+    expect([repair.status, repair.stderr]).toEqual([0, '']);
+    expect(recordingsIn(capture)).toHaveLength(3);
+    for (const each of books.calls) {
+      const session = sessionOf(capture, each.conversationId);
+      expect(session.endReason).toBe('interrupted');
+      expect(session.spans).toContainEqual({ state: 'paused', channel: 1, startMs: 1000, endMs: 1500 });
+      for (const [channel, name] of [
+        [0, 'external'],
+        [1, 'internal'],
+      ] as const) {
+        const got = recordedPcm(capture, each.conversationId, channel);
+        expect(got.length).toBeGreaterThan(each.positionSamples - 8000);
+        expect(
+          Buffer.from(got.buffer).equals(Buffer.from(expectedPcm(each, SOUND, name).buffer, 0, got.byteLength)),
+        ).toBe(true);
+      }
+    }
+  }, 30_000);
+
+  it('takes its keys from a file, and both a caller and it from the command line', async () => {
+    const keys = join(out, 'keys.json');
+    writeFileSync(keys, JSON.stringify([...KEYS, { apiKey: 'another', clientSecret: 'YW5vdGhlcg==' }]));
+    const one = await serve([], ['--keys', keys]);
+    const file = join(out, 'books.json');
+    const result = await new Promise<string>((resolve) => {
+      const caller = spawn(process.execPath, [
+        ...[MAIN, 'simulate', 'audiohook', '--url', one.url, '--api-key', 'another', '--client-secret', 'YW5vdGhlcg=='],
+        ...['--sessions', '4', '--rate', '50', '--seconds', '1.5', '--frame-ms', '20', '--burst', '0.5', '--seed', '6'],
+        ...['--pause', '0.6+0.2', '--discard', '1+0.1', '--books', file, '--media', 'l16:ie'],
+      ]);
+      let text = '';
+      caller.stdout.on('data', (chunk) => {
+        text += String(chunk);
+      });
+      caller.on('close', () => resolve(text));
+    });
+    expect(result).toMatch(/^4 calls: 4 closed; \d+ frames sent, 0 violations by the server\npong p50 /);
+    const books = JSON.parse(readFileSync(file, 'utf8')) as { calls: AudioHookCallBooks[] };
+    for (const each of books.calls) expectRecorded(join(out, 'capture'), each, SOUND);
+    one.child.kill('SIGINT');
+    expect(await one.exited).toBe(0);
+  }, 30_000);
+
+  it.skipIf(!hasOpenssl)('speaks TLS with a certificate (skipped without openssl)', async () => {
+    const [cert, key] = [join(out, 'cert.pem'), join(out, 'key.pem')];
+    const made = spawnSync('openssl', [
+      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+      ...['-subj', '/CN=localhost', '-keyout', key, '-out', cert],
+    ]);
+    expect(made.status).toBe(0);
+    const one = await serve(['--tls-cert', cert, '--tls-key', key, '--host', '127.0.0.1']);
+    expect(one.url).toMatch(/^wss:/);
+    const books = await call(one, { sessions: 1, seconds: 1, insecure: true });
+    expect(books.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
+    expectRecorded(join(out, 'capture'), books.calls[0] as AudioHookCallBooks, SOUND);
+  });
+
+  it.each([
+    [['serve', '--port', '0'], /Say who may connect: --keys with a file/],
+    [['serve', '--port', '0', '--client-secret', 'c2VjcmV0'], /--client-secret belongs to a key/],
+    [['serve', '--port', '0', '--api-key', 'k'], /key without a client secret/],
+    [['serve', '--port', '0', '--api-key', 'k', '--client-secret', 'not base64!'], /must be base64/],
+    [['serve', '--port', '0', '--keys', '/nonexistent.json'], /Cannot read keys: .*nonexistent/],
+    [['serve', '--port', '0', '--keys', MAIN], /is not JSON/],
+    [['serve', '--port', '0', '--keys', PACKAGE], /must be a JSON list/],
+    [['serve', '--port', '0', '--tls-cert', MAIN], /--tls-cert and --tls-key belong together/],
+    [['serve', '--port', '70000'], /whole number from 0 to 65535/],
+    [['serve'], /required option '--port <n>'/],
+    [['simulate', 'audiohook', '--url', 'http://x', '--api-key', 'k'], /is no WebSocket address/],
+    [['simulate', 'audiohook', '--url', 'ws://x'], /Give --api-key/],
+    [['simulate', 'audiohook', '--url', 'ws://x', '--pause', '3'], /Two numbers of seconds/],
+    [['simulate', 'audiohook', '--url', 'ws://x', '--mischief', 'kindness'], /Allowed choices are badSignature/],
+  ])('%j is a usage error that says what to do', (args, expected) => {
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+      encoding: 'utf8',
+      cwd: out,
+      timeout: 10_000,
+    });
+    expect(stderr).toMatch(expected);
+    expect(status).toBe(2);
+    expect(stderr).not.toContain('c2VjcmV0');
+    expect(stderr).not.toContain('not base64!');
+  });
+});
