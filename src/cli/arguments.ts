@@ -22,7 +22,9 @@ const taken = new WeakMap<Command, readonly Setting[]>();
  */
 export function addSettingOptions(command: Command, names?: readonly SettingName[]): Command {
   const own = new Set(command.options.map((option) => option.attributeName()));
-  const settings = SETTINGS.filter(({ name }) => (names === undefined || names.includes(name)) && !own.has(name));
+  const settings = SETTINGS.filter(
+    (setting) => (names === undefined || names.includes(setting.name)) && !own.has(attributeOf(setting)),
+  );
   command.option('--config <file>', 'read settings from this JSON file');
   for (const option of settings.flatMap(optionsOf)) command.addOption(option);
   taken.set(command, settings);
@@ -43,6 +45,11 @@ function optionsOf(setting: Setting): Option[] {
   return [option];
 }
 
+/** The option's name as commander has it. */
+function attributeOf({ flag, name }: Setting): string {
+  return flag === undefined ? name : new Option(flag).attributeName();
+}
+
 /** Arguments can be read by every user of the machine, and shells write them into their history. */
 function secretRefusal(setting: Setting): Option {
   const flag = `--${setting.name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}`;
@@ -58,8 +65,9 @@ function secretRefusal(setting: Setting): Option {
 /** What of a command's options came from the command line, and the configuration file that it named. */
 export function settingsFrom(command: Command): { flags: Record<string, unknown>; configFile: string | undefined } {
   const flags: Record<string, unknown> = {};
-  for (const { name } of taken.get(command) ?? []) {
-    if (command.getOptionValueSource(name) === 'cli') flags[name] = command.getOptionValue(name);
+  for (const setting of taken.get(command) ?? []) {
+    const attribute = attributeOf(setting);
+    if (command.getOptionValueSource(attribute) === 'cli') flags[setting.name] = command.getOptionValue(attribute);
   }
   const file: unknown = command.getOptionValue('config');
   return { flags, configFile: typeof file === 'string' ? file : undefined };

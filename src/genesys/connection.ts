@@ -63,6 +63,8 @@ export type ConnectionOutput =
 const NEVER = Number.POSITIVE_INFINITY;
 /** RFC 6455 section 7.4.1. */
 const NORMAL_CLOSURE = 1000;
+/** Of the registry that section 7.4.2 sets up. */
+const UNAUTHORIZED = 3000;
 
 /**
  * One media connection and the interactions on it, as a state machine without I/O: inputs are methods that take the
@@ -295,7 +297,11 @@ export class Connection {
     if (error.status === 401) {
       this.#tokenRefused = true;
       this.#opened = true;
-      this.#drop('the token was refused');
+      // A close, so that what is under way still arrives; the server may be too broken to answer it.
+      this.#state = 'closing';
+      this.#dueUs = nowUs + this.#partingUs;
+      this.#verdict = 'the token was refused';
+      this.#outputs.push({ kind: 'close', code: UNAUTHORIZED });
       return;
     }
     const { status, code, interactionId: id, message } = error;

@@ -1,9 +1,8 @@
 import { z } from 'zod';
+import type { Clock } from '../core/clock.js';
 import { MS_PER_SECOND } from '../core/units.js';
-import { isTransient, readFailure, requestError } from './platform.js';
-import type { TokenBucket } from './rate-limit.js';
-import { parseRetryAfterUs, withRetry } from './retry.js';
-import type { SignIn, SignInEnvironment } from './sign-in.js';
+import { readFailure, requestError } from './platform.js';
+import type { Rest } from './rest.js';
 
 /** `ended`: less than a minute ago, its media can still be had. `expired`: longer ago. */
 export type Availability = 'active' | 'ended' | 'expired' | 'notFound';
@@ -28,14 +27,19 @@ const conversation = z.object({
 });
 const extended = z.object({ body: z.unknown() });
 
+/** What a resource of the SDK holds, with or without its extended response around it. */
+export function bodyOf(answer: unknown): unknown {
+  const wrapped = extended.safeParse(answer);
+  return wrapped.success ? wrapped.data.body : answer;
+}
+
 /**
  * Whether a conversation resource (or the SDK's extended response that holds one) has media to be had. It ended when
  * the last of its participants' calls or voice sessions did, or when it says itself that it has; one whose calls say
  * nothing of an end is active.
  */
 export function judgeConversation(resource: unknown, nowMs: number): Exclude<Availability, 'notFound'> {
-  const wrapped = extended.safeParse(resource);
-  const read = conversation.safeParse(wrapped.success ? wrapped.data.body : resource);
+  const read = conversation.safeParse(bodyOf(resource));
   const endMs = read.success ? endOf(read.data) : undefined;
   if (endMs === undefined) return 'active';
   return nowMs - endMs < AVAILABILITY_WINDOW_MS ? 'ended' : 'expired';
@@ -62,16 +66,14 @@ function millis(text: string | null | undefined): number | undefined {
   return Number.isNaN(parsed) ? undefined : parsed;
 }
 
-/** Asks REST about conversations, within the request budget; 401 renews the token once. */
+/** Asks REST about conversations. */
 export class Conversations {
-  readonly #signIn: SignIn;
-  readonly #bucket: TokenBucket;
-  readonly #environment: SignInEnvironment;
+  readonly #rest: Rest;
+  readonly #clock: Clock;
 
-  constructor(signIn: SignIn, environment: SignInEnvironment) {
-    this.#signIn = signIn;
-    this.#bucket = environment.bucket;
-    this.#environment = environment;
+  constructor(rest: Rest, clock: Clock) {
+    this.#rest = rest;
+    this.#clock = clock;
   }
 
   /**
@@ -79,38 +81,18 @@ export class Conversations {
    * @throws TrunklineError AUTH_FAILED, RATE_LIMITED or CONNECTION_FAILED when the platform cannot be asked.
    */
   async availability(interactionId: string, tokenTaken = false): Promise<Availability> {
-    const { clock, signal } = this.#environment;
-    let renewed = false;
-    let isPaid = tokenTaken;
+    const resource = await this.resource(interactionId, tokenTaken);
+    return resource === undefined ? 'notFound' : judgeConversation(resource, this.#clock.wallMs());
+  }
+
+  /** The resource itself, undefined when there is none. @throws TrunklineError as `availability` does. */
+  async resource(interactionId: string, tokenTaken = false): Promise<unknown> {
     try {
-      const resource = await withRetry(
-        async () => {
-          const token = await this.#signIn.getToken();
-          const { conversations } = await this.#signIn.platform();
-          if (!isPaid) await this.#bucket.take(signal);
-          isPaid = false;
-          try {
-            return await conversations.getConversation(interactionId);
-          } catch (error) {
-            if (renewed || readFailure(error).status !== 401) throw error;
-            renewed = true;
-            await this.#signIn.renew(token);
-            await this.#bucket.take(signal);
-            return await conversations.getConversation(interactionId);
-          }
-        },
-        (error) => {
-          if (error instanceof Error && error.name === 'TrunklineError') return { again: false };
-          const failure = readFailure(error);
-          return { again: isTransient(failure), retryAfterUs: parseRetryAfterUs(failure.retryAfter, clock.wallMs()) };
-        },
-        this.#environment,
-      );
-      return judgeConversation(resource, clock.wallMs());
+      return await this.#rest.request(({ conversations }) => conversations.getConversation(interactionId), tokenTaken);
     } catch (error) {
       if (error instanceof Error && error.name === 'TrunklineError') throw error;
       const failure = readFailure(error);
-      if (failure.status === 404) return 'notFound';
+      if (failure.status === 404) return undefined;
       throw requestError('Asking for a conversation', failure);
     }
   }

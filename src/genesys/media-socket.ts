@@ -11,12 +11,14 @@ import { networkAdvice } from './platform.js';
 import { parseRetryAfterUs } from './retry.js';
 import { Roster } from './roster.js';
 import type { SignIn } from './sign-in.js';
+import type { Transport } from './transport.js';
 
 const ABNORMAL_CLOSURE = 1006;
 
 /** What the sockets of one source have in common. */
 export interface SocketSurroundings {
   readonly mediaUrl: string;
+  readonly transport: Transport;
   readonly signIn: Pick<SignIn, 'getToken' | 'renew'>;
   readonly clock: Clock;
   readonly intake: PacketIntake;
@@ -135,8 +137,10 @@ export class MediaSocket {
   }
 
   #open(token: string): void {
-    const { mediaUrl, intake, counters, clock } = this.#surroundings;
+    const { mediaUrl, intake, counters, clock, transport } = this.#surroundings;
+    const agent = transport.webSocketAgent(mediaUrl);
     const socket = new WebSocket(mediaUrl, {
+      ...(agent === undefined ? {} : { agent }),
       headers: { Authorization: `Bearer ${token}` },
       perMessageDeflate: false,
       maxPayload: LIMITS.maxMessageBytes,

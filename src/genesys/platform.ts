@@ -1,6 +1,8 @@
+import type { Agent } from 'node:https';
 import { z } from 'zod';
 import { TrunklineError } from '../core/errors.js';
 import type { Endpoints } from './region.js';
+import type { Transport } from './transport.js';
 
 /** The part of the SDK's ApiClient that is used here; its own types are 73,600 lines of models. */
 export interface ApiClient {
@@ -9,6 +11,7 @@ export interface ApiClient {
   setGateway(gateway?: Record<string, unknown>): void;
   setReturnExtendedResponses(extended: boolean): void;
   setPersistSettings(persist: boolean): void;
+  setProxyAgent(agent: Agent): void;
   loginClientCredentialsGrant(id: string, secret: string): Promise<{ accessToken: string; tokenExpiryTime: number }>;
 }
 
@@ -16,21 +19,34 @@ interface ConversationsApi {
   getConversation(id: string): Promise<unknown>;
 }
 
+interface NotificationsApi {
+  postNotificationsChannels(): Promise<unknown>;
+  putNotificationsChannelSubscriptions(channelId: string, topics: readonly { readonly id: string }[]): Promise<unknown>;
+}
+
+interface AnalyticsApi {
+  postAnalyticsConversationsDetailsQuery(query: object): Promise<unknown>;
+}
+
 interface Sdk {
   ApiClientClass: new () => ApiClient;
+  NotificationsApi: new (client: ApiClient) => NotificationsApi;
+  AnalyticsApi: new (client: ApiClient) => AnalyticsApi;
   ConversationsApi: new (client: ApiClient) => ConversationsApi;
 }
 
 export interface Platform {
   readonly client: ApiClient;
   readonly conversations: ConversationsApi;
+  readonly notifications: NotificationsApi;
+  readonly analytics: AnalyticsApi;
 }
 
 /**
  * Loads Genesys's SDK and makes a client of its own, beside the SDK's global one. Loading takes most of a second and
  * 50 MB, which is why it waits until somebody signs in.
  */
-export async function loadPlatform(endpoints: Endpoints): Promise<Platform> {
+export async function loadPlatform(endpoints: Endpoints, transport: Transport): Promise<Platform> {
   const loaded: { default: unknown } = await import('purecloud-platform-client-v2');
   const sdk = loaded.default as Sdk;
   const client = new sdk.ApiClientClass();
@@ -55,7 +71,15 @@ export async function loadPlatform(endpoints: Endpoints): Promise<Platform> {
   );
   // Only the extended form shows status and headers of a refusal, and so Retry-After.
   client.setReturnExtendedResponses(true);
-  return { client, conversations: new sdk.ConversationsApi(client) };
+  // The SDK's HTTP client takes HTTPS_PROXY and NO_PROXY from the environment by itself, and the CA from this agent.
+  const agent = transport.tlsAgent();
+  if (agent !== undefined) client.setProxyAgent(agent);
+  return {
+    client,
+    conversations: new sdk.ConversationsApi(client),
+    notifications: new sdk.NotificationsApi(client),
+    analytics: new sdk.AnalyticsApi(client),
+  };
 }
 
 /** What went wrong with a request, without the request itself: that holds the secret or the token. */
@@ -127,7 +151,7 @@ export function networkAdvice(code: string): string {
       return `no answer in time (${code}); check the network and the proxy settings.`;
     default:
       if (/CERT|TLS|SSL|SELF_SIGNED|ALTNAME|UNABLE_TO/.test(code)) {
-        return `the TLS certificate is not accepted (${code}); check the address, or add the CA with NODE_EXTRA_CA_CERTS.`;
+        return `the TLS certificate is not accepted (${code}); check the address, or name the CA with --ca-file.`;
       }
       return `the network fails${code === '' ? '' : ` (${code})`}; check the connection.`;
   }

@@ -5,6 +5,7 @@ import { isTransient, loadPlatform, type Platform, readFailure, requestError } f
 import type { TokenBucket } from './rate-limit.js';
 import type { Endpoints } from './region.js';
 import { parseRetryAfterUs, type Random, type Sleep, withRetry } from './retry.js';
+import type { Transport } from './transport.js';
 
 const MINUTE_MS = 60 * MS_PER_SECOND;
 const RENEWAL_MARGIN_MS = 5 * MINUTE_MS;
@@ -15,6 +16,7 @@ export interface SignInSettings {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly endpoints: Endpoints;
+  readonly transport: Transport;
 }
 
 export interface SignInEnvironment {
@@ -54,7 +56,7 @@ export class SignIn {
   /** The SDK's client, which holds the same token. */
   platform(): Promise<Platform> {
     if (this.#platform === undefined) {
-      this.#platform = loadPlatform(this.#settings.endpoints);
+      this.#platform = loadPlatform(this.#settings.endpoints, this.#settings.transport);
       // A failure to load is not kept for ever.
       this.#platform.catch(() => {
         this.#platform = undefined;

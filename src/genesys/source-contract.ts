@@ -4,10 +4,12 @@ import type { TrunklineError } from '../core/errors.js';
 import type { EndReason } from '../core/events.js';
 import type { ConnectionState } from './connection.js';
 import type { Availability } from './conversations.js';
+import type { DiscoveryStatus } from './discovery.js';
 import type { EndpointSettings } from './region.js';
 import type { Random, RetryPolicy } from './retry.js';
+import type { TransportSettings } from './transport.js';
 
-export interface SourceOptions extends EndpointSettings {
+export interface SourceOptions extends EndpointSettings, TransportSettings {
   readonly clientId: string;
   readonly clientSecret: string;
   readonly codecPreferences?: readonly Codec[];
@@ -15,6 +17,13 @@ export interface SourceOptions extends EndpointSettings {
   readonly opusSampleRate?: number;
   /** At most 50, which is the default; fewer cost less when one connection is lost. */
   readonly interactionsPerConnection?: number;
+  /** Connections among which interactions are spread even when fewer would carry them; default 1. */
+  readonly leastConnections?: number;
+  /** Queues and users whose calls are found and followed by themselves. */
+  readonly queues?: readonly string[];
+  readonly users?: readonly string[];
+  /** Between two comparisons of the calls followed with REST; default 5 minutes. */
+  readonly reconcileUs?: number;
   /**
    * Whether REST is asked before an interaction is subscribed to. `budgeted`, the default, asks while the request
    * budget allows it at once, and beyond that lets the media server say what it has: 2,000 calls asked for at the
@@ -37,6 +46,8 @@ export interface SourceEvents {
   /** A connection has used up its attempts; its streams have ended with `lost`. */
   maxReconnectReached: [{ readonly connection: number; readonly attempts: number }];
   interactionEnded: [{ readonly interactionId: string; readonly reason: EndReason; readonly detail: string }];
+  /** The audio of an interaction is withheld from now on, or no longer. */
+  paused: [{ readonly interactionId: string; readonly paused: boolean }];
   /** No interaction is left. */
   idle: [];
   /** Something failed that the source goes on from, or that ended what `interactionEnded` names. */
@@ -53,12 +64,19 @@ export interface ConnectionStatus {
   readonly connection: number;
   readonly state: ConnectionState;
   readonly interactions: number;
+  /** Of its interactions, those whose stream is open. */
+  readonly streams: number;
   readonly attempts: number;
   readonly lastError: string;
 }
 
 export interface SourceStatus {
   readonly connections: readonly ConnectionStatus[];
+  readonly interactions: number;
+  /** Interactions whose audio is withheld. */
+  readonly paused: number;
+  /** Absent when no queue and no user is followed. */
+  readonly discovery?: DiscoveryStatus;
   /** Since the sign-in; undefined before it. */
   readonly tokenAgeMs: number | undefined;
 }

@@ -5,23 +5,29 @@ import { codecId, type StreamFormat } from '../core/codec.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { EndReason } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
+import { US_PER_MS } from '../core/units.js';
 import type { StreamIngest } from '../engine/ingest.js';
 import type { ConnectionSettings } from './connection.js';
 import { type Availability, Conversations } from './conversations.js';
 import { type SourceCounters, zeroCounters } from './counters.js';
+import { Discovery } from './discovery.js';
 import { announcedFormat, type FormatPreferences, guessFormat, sameFormat } from './formats.js';
 import { PacketIntake } from './intake.js';
 import { WHY_NOT } from './interests.js';
 import { MediaSocket, type MediaSocketEvent, type SocketSurroundings } from './media-socket.js';
 import { TokenBucket } from './rate-limit.js';
 import { resolveEndpoints } from './region.js';
+import { Rest } from './rest.js';
 import { checkInteractionId, type Roster } from './roster.js';
 import { SignIn, type SignInEnvironment } from './sign-in.js';
 import type { SourceEvents, SourceOptions, SourceStatus, SubscriptionResult } from './source-contract.js';
+import { Transport } from './transport.js';
 import { type ControlMessage, DEFAULT_CODEC_PREFERENCES } from './wire.js';
 
 // Requests kept back for sign-in and for interactions whose media did not come.
 const BUDGET_RESERVE = 10;
+// Notifications and media come over connections of their own: the end of a pause may overtake the last of its packets.
+const RESUME_GUARD_US = 500 * US_PER_MS;
 
 export type * from './source-contract.js';
 
@@ -45,6 +51,9 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
   readonly #interactions = new Map<string, MediaSocket | undefined>();
   /** Subscribed to again while the server had yet to confirm the unsubscription. */
   readonly #returning = new Set<string>();
+  /** Whose audio is withheld, whether or not a stream is open. */
+  readonly #paused = new Set<string>();
+  readonly #discovery: Discovery | undefined;
   readonly #openFormats = new Map<string, StreamFormat>();
   readonly #closing = new Map<MediaSocket, () => void>();
   readonly #abort = new AbortController();
@@ -56,6 +65,9 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     super();
     const clock = options.clock ?? systemClock;
     const endpoints = resolveEndpoints(options);
+    const transport = new Transport(options);
+    // A proxy that cannot be one is told now rather than at the first call.
+    transport.webSocketAgent(endpoints.mediaUrl);
     this.#ingest = ingest;
     this.#options = options;
     this.#formats = {
@@ -70,17 +82,34 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       random: options.random ?? Math.random,
     };
     this.#signIn = new SignIn(
-      { clientId: options.clientId, clientSecret: options.clientSecret, endpoints },
+      { clientId: options.clientId, clientSecret: options.clientSecret, endpoints, transport },
       environment,
     );
     this.#signIn.onRenewalFailed = (error) => this.#fail(error);
-    this.#conversations = new Conversations(this.#signIn, environment);
+    const rest = new Rest(this.#signIn, environment);
+    this.#conversations = new Conversations(rest, clock);
+    const { queues = [], users = [], reconcileUs } = options;
+    if (queues.length + users.length > 0) {
+      this.#discovery = new Discovery(
+        { queues, users, reconcileUs },
+        { rest, transport, clock, random: options.random ?? Math.random },
+        this.#conversations,
+        {
+          begin: (id) => this.#begin(id),
+          end: (id) => this.unsubscribe([id]),
+          pause: (id) => this.pause(id),
+          resume: (id) => this.resume(id),
+          failed: (error) => this.#fail(error),
+        },
+      );
+    }
     this.#intake = new PacketIntake(ingest, clock, this.#counters, {
       firstPacket: (roster, slot, codec, channel, payload) => this.#firstPacket(roster, slot, codec, channel, payload),
       control: (roster, message) => this.#control(roster, message),
     });
     this.#surroundings = {
       mediaUrl: endpoints.mediaUrl,
+      transport,
       signIn: this.#signIn,
       clock,
       intake: this.#intake,
@@ -90,9 +119,26 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     };
   }
 
-  /** Signs in. @throws TrunklineError AUTH_FAILED, CONNECTION_FAILED, RATE_LIMITED. */
+  /** Signs in, and follows the queues and users. @throws TrunklineError AUTH_FAILED, CONNECTION_FAILED, RATE_LIMITED. */
   async start(): Promise<void> {
     await this.#signIn.getToken();
+    await this.#discovery?.start();
+  }
+
+  /** Withholds an interaction's audio from now on: it is counted and its time marked, but nobody hears it. */
+  pause(interactionId: string): void {
+    this.#paused.add(interactionId);
+    this.emit('paused', { interactionId, paused: true });
+    const stream = this.#streamOf(interactionId);
+    if (stream >= 0) this.#ingest.pauseStream(stream);
+  }
+
+  /** Lets an interaction's audio out again, after half a second of grace for what is still under way. */
+  resume(interactionId: string): void {
+    if (!this.#paused.delete(interactionId)) return;
+    this.emit('paused', { interactionId, paused: false });
+    const stream = this.#streamOf(interactionId);
+    if (stream >= 0) this.#ingest.resumeStream(stream, this.#surroundings.clock.nowUs() + RESUME_GUARD_US);
   }
 
   /**
@@ -161,13 +207,22 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       connection: number,
       state: connection.state,
       interactions: roster.size,
+      streams: roster.stream.reduce((open, stream) => open + (stream >= 0 ? 1 : 0), 0),
       attempts: connection.attempts,
       lastError: connection.lastError,
     }));
-    return { connections, tokenAgeMs: this.#signIn.tokenAgeMs() };
+    const discovery = this.#discovery?.status();
+    return {
+      connections,
+      interactions: this.#interactions.size,
+      paused: this.#paused.size,
+      tokenAgeMs: this.#signIn.tokenAgeMs(),
+      ...(discovery === undefined ? {} : { discovery }),
+    };
   }
 
   async #stop(): Promise<void> {
+    this.#discovery?.close();
     this.#signIn.close();
     this.#abort.abort();
     this.#returning.clear();
@@ -181,6 +236,20 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     );
     await Promise.all(closed);
     this.#intake.flush();
+  }
+
+  #begin(interactionId: string): void {
+    if (this.#stopped !== undefined) return;
+    this.subscribe([interactionId]).catch((error: unknown) => {
+      this.#discovery?.left(interactionId, false);
+      this.#fail(error instanceof TrunklineError ? error : new TrunklineError('CONNECTION_FAILED', messageOf(error)));
+    });
+  }
+
+  #streamOf(interactionId: string): number {
+    const roster = this.#interactions.get(interactionId)?.roster;
+    const slot = roster?.slotOf(interactionId) ?? -1;
+    return roster === undefined || slot < 0 ? -1 : (roster.stream[slot] as number);
   }
 
   #isLeaving(id: string): boolean {
@@ -211,11 +280,15 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     }
   }
 
-  /** Puts an interaction on the emptiest connection, among as many as all interactions together need. */
+  /**
+   * Puts an interaction on the emptiest connection, among as many as all interactions together need, and no fewer than
+   * `leastConnections`: a connection that is lost then costs the fewer streams.
+   */
   #attach(interactionId: string): void {
     const limit = LIMITS.interactionsPerConnection;
     const room = Math.max(1, Math.min(this.#options.interactionsPerConnection ?? limit, limit));
-    const needed = Math.ceil(this.#interactions.size / room);
+    const least = Math.min(this.#interactions.size, this.#options.leastConnections ?? 1);
+    const needed = Math.max(Math.ceil(this.#interactions.size / room), least);
     const open = [...this.#sockets].filter(({ connection }) => !connection.isEnding);
     let chosen: MediaSocket | undefined;
     for (const socket of open) {
@@ -281,6 +354,10 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
 
   #ended(interactionId: string, reason: EndReason, detail: string): void {
     this.#interactions.delete(interactionId);
+    if (!this.#returning.has(interactionId)) {
+      this.#paused.delete(interactionId);
+      this.#discovery?.left(interactionId, reason !== 'lost' && reason !== 'mediaNotAvailable');
+    }
     this.emit('interactionEnded', { interactionId, reason, detail });
     if (this.#returning.delete(interactionId)) {
       this.#interactions.set(interactionId, undefined);
@@ -339,6 +416,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       socket.act((connection, nowUs) => connection.unsubscribe([interactionId], nowUs, 'error'));
       return false;
     }
+    if (this.#paused.has(interactionId)) this.#ingest.pauseStream(roster.stream[slot] as number);
     this.#openFormats.set(interactionId, format);
     roster.codec[slot] = codecId(format.codec);
     roster.channels[slot] = format.channels;

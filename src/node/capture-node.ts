@@ -1,14 +1,15 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
+import { US_PER_SECOND } from '../core/units.js';
 import type { SourceCounters } from '../genesys/counters.js';
-import { type ConnectionStatus, type SubscriptionResult, SubscriptionSource } from '../genesys/source.js';
+import { RETRY } from '../genesys/retry.js';
+import { type SourceStatus, type SubscriptionResult, SubscriptionSource } from '../genesys/source.js';
 import type { RepairReport } from '../record/repair.js';
 import { AudioNode, type NodeSettings } from './audio-node.js';
+import { WishFile } from './wish-file.js';
 
-export interface CaptureStatus {
-  readonly connections: readonly ConnectionStatus[];
-  readonly tokenAgeMs: number | undefined;
-}
+/** Connections with their state, streams, attempts and last error, the age of the token, and what is followed. */
+export type CaptureStatus = SourceStatus;
 
 /**
  * A capture node: subscribes to interactions at Genesys Cloud, reconnects, and ends each stream when its call ends.
@@ -19,13 +20,15 @@ export interface CaptureStatus {
  */
 export class CaptureNode extends AudioNode {
   readonly #source: SubscriptionSource;
+  #wishes: WishFile | undefined;
   #idle = false;
   #stopped: Promise<void> | undefined;
 
   /** @throws TrunklineError CONFIG_INVALID for settings that cannot be right, missing credentials among them. */
   constructor(settings: NodeSettings, clock: Clock = systemClock) {
     super(settings, clock);
-    const { clientId, clientSecret, region, apiUrl, mediaUrl, codecs, opusSampleRate } = this.config;
+    const { clientId, clientSecret, region, apiUrl, mediaUrl, caFile, codecs, opusSampleRate } = this.config;
+    const { queues, users, interactionsPerConnection, leastConnections, insecureTls } = this.config;
     if (clientId === undefined || clientSecret === undefined) {
       throw new TrunklineError(
         'CONFIG_INVALID',
@@ -38,11 +41,25 @@ export class CaptureNode extends AudioNode {
       region,
       codecPreferences: codecs,
       opusSampleRate,
+      queues,
+      users,
+      interactionsPerConnection,
+      leastConnections,
+      insecureTls,
+      retry: { ...RETRY, maxAttempts: this.config.reconnectAttempts },
+      pingUs: this.config.heartbeatSeconds * US_PER_SECOND,
       clock,
+      ...(caFile === undefined ? {} : { caFile }),
       ...(apiUrl === undefined ? {} : { apiUrl }),
       ...(mediaUrl === undefined ? {} : { mediaUrl }),
     });
     this.#forwardEvents();
+    const { interactionsFile } = this.config;
+    if (interactionsFile === undefined) return;
+    this.#wishes = new WishFile(interactionsFile, {
+      changed: (added, removed) => this.#wishesChanged(added, removed),
+      failed: (error) => this.report(error),
+    });
   }
 
   /**
@@ -57,6 +74,7 @@ export class CaptureNode extends AudioNode {
       const repaired = await this.startSinks();
       await this.#source.start();
       await this.subscribe(this.config.interactions);
+      this.#wishes?.start();
       return repaired;
     } catch (error) {
       await this.stop();
@@ -75,8 +93,10 @@ export class CaptureNode extends AudioNode {
     this.#source.unsubscribe(interactionIds);
   }
 
-  /** Resolves when no interaction is left to capture. */
+  /** Resolves when no interaction is left to capture; never while calls may come by themselves. */
   untilIdle(): Promise<void> {
+    const { queues, users } = this.config;
+    if (queues.length + users.length > 0 || this.#wishes !== undefined) return new Promise(() => {});
     if (this.#idle) return Promise.resolve();
     return new Promise((resolve) => {
       this.#source.once('idle', () => resolve());
@@ -93,8 +113,16 @@ export class CaptureNode extends AudioNode {
 
   /** Unsubscribes, delivers and writes what is under way, finishes every file and stops the threads. */
   stop(): Promise<void> {
+    this.#wishes?.close();
     this.#stopped ??= this.#source.stop().then(() => this.stopSinks());
     return this.#stopped;
+  }
+
+  #wishesChanged(added: readonly string[], removed: readonly string[]): void {
+    const kept = new Set(this.config.interactions);
+    this.unsubscribe(removed.filter((id) => !kept.has(id)));
+    // One impossible id must not keep the others out.
+    for (const id of added) this.subscribe([id]).catch((error: unknown) => this.report(error));
   }
 
   #forwardEvents(): void {
@@ -114,6 +142,10 @@ export class CaptureNode extends AudioNode {
     source.on('maxReconnectReached', ({ attempts }) => {
       this.auditEvent('max_reconnect_reached', { attempt: attempts });
       this.emit('maxReconnectReached');
+    });
+    source.on('paused', ({ interactionId, paused }) => {
+      this.auditEvent(paused ? 'paused' : 'resumed', {}, interactionId);
+      this.emit('paused', { interactionId, paused });
     });
     source.on('interactionEnded', (ended) => this.emit('interactionEnded', ended));
     source.on('error', (error) => this.report(error));

@@ -12,6 +12,8 @@ interface About {
   readonly description: string;
   /** Name in the environment when it is not the derived one. */
   readonly env?: string;
+  /** Name on the command line when it is not the derived one. */
+  readonly flag?: string;
   /** Never printed, and not taken from the command line, where every user of the machine can read it. */
   readonly secret?: boolean;
   /** What stands for the value in help, such as `ms`. */
@@ -63,6 +65,21 @@ export const configSchema = z
       env: 'TARGET_INTERACTIONS',
       value: 'id,id',
     }),
+    interactionsFile: setting(text().optional(), {
+      description: 'File of interaction ids, one a line; watched, so that ids come and go while the node runs.',
+      value: 'file',
+      defaultText: 'none',
+    }),
+    queues: setting(z.array(text().max(LIMITS.maxNameBytes)).max(20_000).default([]), {
+      description: 'Queues whose calls are captured as they come and go; `--queue` once for each.',
+      flag: '--queue',
+      value: 'id',
+    }),
+    users: setting(z.array(text().max(LIMITS.maxNameBytes)).max(20_000).default([]), {
+      description: 'Users whose calls are captured as they come and go; `--user` once for each.',
+      flag: '--user',
+      value: 'id',
+    }),
     codecs: setting(
       z
         .array(z.enum(['opus', 'pcmu', 'pcma', 'l16']))
@@ -73,6 +90,30 @@ export const configSchema = z
     opusSampleRate: setting(z.literal([...SAMPLE_RATES]).default(48000), {
       description: 'Samples a second that Opus is decoded to; 16000 is plenty for speech and costs a third.',
       value: 'hz',
+    }),
+    interactionsPerConnection: setting(z.int().min(1).max(LIMITS.interactionsPerConnection).default(50), {
+      description: 'Most interactions on one media connection.',
+      value: 'n',
+    }),
+    leastConnections: setting(z.int().min(1).max(400).default(4), {
+      description: 'Media connections among which interactions are spread, even when fewer would carry them.',
+      value: 'n',
+    }),
+    reconnectAttempts: setting(z.int().min(1).max(1_000).default(5), {
+      description: 'Attempts to get a lost media connection back before its streams end.',
+      value: 'n',
+    }),
+    heartbeatSeconds: setting(z.number().min(0.1).max(300).default(30), {
+      description: 'Between two pings; a connection that has not answered one by the next is dead.',
+      value: 's',
+    }),
+    caFile: setting(text().optional(), {
+      description: 'PEM file of certificates to trust beside the usual ones, such as that of a proxy.',
+      value: 'file',
+      defaultText: 'none',
+    }),
+    insecureTls: setting(z.boolean().default(false), {
+      description: 'Go on although NODE_TLS_REJECT_UNAUTHORIZED=0 has switched off the verification of certificates.',
     }),
     out: setting(text().default('capture'), {
       description: 'Folder for recordings and the audit; made when missing.',
@@ -178,7 +219,7 @@ function describe(name: SettingName, schema: z.core.JSONSchema.BaseSchema): Sett
     name,
     kind: kindOf(schema),
     description: about.description,
-    flag: about.secret ? undefined : `--${words.replaceAll('_', '-').toLowerCase()}`,
+    flag: about.secret ? undefined : (about.flag ?? `--${words.replaceAll('_', '-').toLowerCase()}`),
     env: about.env ?? `TRUNKLINE_${words.toUpperCase()}`,
     value: about.value ?? 'text',
     allowed: about.allowed ?? allowedBy(schema),

@@ -60,6 +60,8 @@ export interface CaptureNodeEvents {
   streamEnded: [info: StreamInfo, summary: StreamSummary];
   /** An interaction is no longer captured, whether or not a stream of it was opened. */
   interactionEnded: [event: { readonly interactionId: string; readonly reason: EndReason; readonly detail: string }];
+  /** The audio of an interaction is withheld from now on, for a secure pause, or no longer. */
+  paused: [event: { readonly interactionId: string; readonly paused: boolean }];
   /** A channel fell silent or spoke up. */
   silence: [edge: SilenceEdge];
   /** A worker thread died and was replaced. */

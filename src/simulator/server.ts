@@ -146,7 +146,10 @@ export class SimulatorServer {
         if (call === undefined || call.phase === 'planned' || call.phase === 'over') return false;
         return [call.queueId, call.userId].some((id) => id !== undefined && query.includes(JSON.stringify(id)));
       });
-      return { status: 200, body: conversationDetails(found, this.#context.startedAtMs) };
+      const paging = PAGING.safeParse(parseJson(query)).data?.paging ?? { pageSize: 25, pageNumber: 1 };
+      const from = (paging.pageNumber - 1) * paging.pageSize;
+      const page = found.slice(from, from + paging.pageSize);
+      return { status: 200, body: conversationDetails(page, this.#context.startedAtMs) };
     }
     if (pathname === '/books' && method === 'GET') return { status: 200, body: this.#context.books() };
     if (pathname === '/requests' && method === 'GET') return { status: 200, body: { requests: log.requests } };
@@ -251,6 +254,18 @@ const UNAUTHORIZED: HttpReply = {
 /** Never throws, unlike URL, which a request line of any kind must not reach. */
 function pathOf(request: IncomingMessage): string {
   return request.url?.split('?', 1)[0] ?? '/';
+}
+
+const PAGING = z.object({
+  paging: z.object({ pageSize: z.number().int().min(1).max(100), pageNumber: z.number().int().min(1) }),
+});
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The body of a request, or undefined when it is too long. */

@@ -226,9 +226,11 @@ describe('a refused token', () => {
     expect(bench.kinds()).toEqual(['error', 'exhausted', 'left', 'closed']);
   });
 
-  test('in a message: the same', () => {
+  test('in a message: closed, so that what is under way arrives, or dropped when that is not answered', () => {
     subscribed('a');
     connection.control(error({ status: 401, code: 'unauthorized' }), 0);
+    expect(bench.drain()).toEqual([{ kind: 'close', code: 3000 }]);
+    bench.pass(2 * SECOND);
     expect(bench.kinds()).toEqual(['terminate']);
     bench.closed();
     expect(bench.drain()).toEqual([

@@ -5,7 +5,9 @@ import { TrunklineError } from '../../src/core/errors.js';
 import { Conversations, judgeConversation } from '../../src/genesys/conversations.js';
 import { TokenBucket } from '../../src/genesys/rate-limit.js';
 import { resolveEndpoints } from '../../src/genesys/region.js';
+import { Rest } from '../../src/genesys/rest.js';
 import { renewalDelayMs, SignIn, type SignInEnvironment } from '../../src/genesys/sign-in.js';
+import { Transport } from '../../src/genesys/transport.js';
 import { FakePlatform, json } from './fake-platform.js';
 
 const SECRET = 'very-secret';
@@ -24,7 +26,7 @@ beforeEach(async () => {
     sleep: async (us) => void waitsUs.push(us),
   };
   const endpoints = resolveEndpoints({ apiUrl: platform.apiUrl });
-  signIn = new SignIn({ clientId: 'me', clientSecret: SECRET, endpoints }, environment);
+  signIn = new SignIn({ clientId: 'me', clientSecret: SECRET, endpoints, transport: new Transport() }, environment);
 });
 
 afterEach(async () => {
@@ -122,7 +124,7 @@ describe('SignIn, with the real SDK', () => {
 describe('Conversations, with the real SDK', () => {
   let conversations: Conversations;
   beforeEach(() => {
-    conversations = new Conversations(signIn, environment);
+    conversations = new Conversations(new Rest(signIn, environment), environment.clock);
   });
 
   test('active and not found', async () => {

@@ -1,0 +1,92 @@
+import { Buffer } from 'node:buffer';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { CaptureNode } from '../../src/node/capture-node.js';
+import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
+import { LEVEL, marked } from '../support/secure-pause.js';
+
+const isFull = process.env['TRUNKLINE_E2E'] === 'full';
+// Calls arrive over this time; each is as long as given, and a tenth has a secure pause.
+const RUN = isFull
+  ? { interactions: 100, spreadSeconds: 60, seconds: 10 }
+  : { interactions: 20, spreadSeconds: 4, seconds: 3 };
+
+let out: string;
+let simulator: Simulator;
+let node: CaptureNode;
+
+beforeEach(() => {
+  out = mkdtempSync(join(tmpdir(), 'trunkline-discovery-'));
+});
+
+afterEach(async () => {
+  await node.stop();
+  await simulator.close();
+  rmSync(out, { recursive: true, force: true });
+});
+
+test(`${RUN.interactions} calls of a queue and a user come, pause and go; nothing of a pause is anywhere`, {
+  timeout: 120_000,
+}, async () => {
+  simulator = await startSimulator({
+    ...RUN,
+    queues: ['sales'],
+    users: ['ann'],
+    securePause: 0.1,
+    channels: 2,
+    seed: 5,
+  });
+  const { apiUrl, mediaUrl } = simulator;
+  node = new CaptureNode({
+    clientId: 'id',
+    clientSecret: 'secret',
+    apiUrl,
+    mediaUrl,
+    out,
+    queues: ['sales'],
+    users: ['ann'],
+    includeSilent: true,
+  });
+  let loudest = 0;
+  node.on('mediaChunk', ({ payload }) => {
+    loudest = Math.max(loudest, marked(payload));
+  });
+  let lines = 0;
+  createInterface({ input: node.monitor({ includeSilent: true }) }).on('line', (line) => {
+    const { payload = '' } = JSON.parse(line) as { payload?: string };
+    loudest = Math.max(loudest, marked(Buffer.from(payload, 'base64')));
+    lines++;
+  });
+  const pauses = { begun: 0, over: 0 };
+  node.on('paused', ({ paused }) => pauses[paused ? 'begun' : 'over']++);
+  const received = new Map<string, number>();
+  let withheld = 0;
+  node.on('streamEnded', ({ interactionId }, summary) => {
+    received.set(interactionId, summary.packetsReceived + summary.packetsLost);
+    withheld += summary.packetsPaused ?? 0;
+  });
+  await node.start();
+  await expect.poll(() => received.size, { timeout: 100_000, interval: 200 }).toBe(RUN.interactions);
+  expect(node.status()).toMatchObject({ interactions: 0, paused: 0, discovery: { calls: 0 } });
+  await node.stop();
+
+  for (const [id, { knowable }] of Object.entries(simulator.books().interactions)) {
+    expect(received.get(id), id).toBe(knowable);
+  }
+  expect(pauses).toEqual({ begun: RUN.interactions / 10, over: RUN.interactions / 10 });
+  expect(withheld).toBeGreaterThan(RUN.interactions);
+  expect(node.engine.counters().packetsPaused).toBe(withheld);
+  expect(loudest).toBeLessThan(LEVEL);
+  expect(lines).toBeGreaterThan(RUN.interactions * RUN.seconds * 50);
+  let paused = 0;
+  for (const folder of readdirSync(out).filter((name) => !name.includes('.'))) {
+    expect(marked(readFileSync(join(out, folder, 'audio.wav')).subarray(44)), folder).toBeLessThan(LEVEL);
+    const session = readFileSync(join(out, folder, 'session.json'), 'utf8');
+    if (session.includes('"paused"')) paused++;
+  }
+  expect(paused).toBe(RUN.interactions / 10);
+});
