@@ -14,7 +14,7 @@ export const INSERTED = {
   DUPLICATE: 1,
   /** Counted as received, but its place has been given up. */
   LATE: 2,
-  /** No descriptor free: counted as dropped. */
+  /** No descriptor free: counted as received and dropped. */
   FULL: 3,
   /** Out of all order; held until another packet shows whether the sender has restarted. */
   PROBATION: 4,
@@ -368,7 +368,7 @@ export class JitterBuffer {
         break;
     }
     if (!this.#packets.keep(KIND.TRIAL)) {
-      this.#reception.dropped(lane);
+      this.#reception.refused(lane, d);
       return INSERTED.FULL;
     }
     this.#probation.add(lane, d);

@@ -66,6 +66,8 @@ export class Reception {
   readonly #duplicate: Float64Array;
   readonly #reordered: Float64Array;
   readonly #dropped: Float64Array;
+  /** Of those dropped, the ones of no known numbering: each was due and received by itself. */
+  readonly #refused: Float64Array;
   /** One bit a number, HISTORY_PACKETS a lane: received, of the numbers up to the highest. */
   readonly #history: Int32Array;
 
@@ -89,6 +91,7 @@ export class Reception {
     this.#duplicate = new Float64Array(lanes);
     this.#reordered = new Float64Array(lanes);
     this.#dropped = new Float64Array(lanes);
+    this.#refused = new Float64Array(lanes);
     this.#history = new Int32Array(lanes * HISTORY_WORDS);
   }
 
@@ -106,6 +109,7 @@ export class Reception {
     this.#duplicate[lane] = 0;
     this.#reordered[lane] = 0;
     this.#dropped[lane] = 0;
+    this.#refused[lane] = 0;
   }
 
   /** The connection broke: whatever number comes next goes on or begins anew, but is never a matter of order. */
@@ -202,6 +206,17 @@ export class Reception {
     this.#dropped[lane] = (this.#dropped[lane] as number) + 1;
   }
 
+  /**
+   * Counts a packet on trial that there was no room for: received and dropped, like any other, and due in a numbering
+   * of its own, for want of one that it is known to belong to.
+   */
+  refused(lane: number, d: number): void {
+    this.#refused[lane] = (this.#refused[lane] as number) + 1;
+    this.#bytes[lane] = (this.#bytes[lane] as number) + (this.#packets.payloadLength[d] as number);
+    this.dropped(lane);
+  }
+
+  /** Packets that have found their place in a numbering. */
   received(lane: number): number {
     return this.#received[lane] as number;
   }
@@ -210,7 +225,7 @@ export class Reception {
     const received = this.#received[lane] as number;
     const due = (this.#duePast[lane] as number) + (this.#phase[lane] === PHASE.NEW ? 0 : this.#dueNow(lane));
     return {
-      packetsReceived: received,
+      packetsReceived: received + (this.#refused[lane] as number),
       bytesReceived: this.#bytes[lane] as number,
       packetsLost: due - received,
       packetsLate: this.#late[lane] as number,

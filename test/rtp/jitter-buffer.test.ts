@@ -224,6 +224,23 @@ describe('full', () => {
     });
   });
 
+  it('counts what it refuses alike, on probation or not', () => {
+    const { buffer, out } = openBuffer({ packets: 4 });
+    for (const a of plain(4)) buffer.insert(0, a.sequence, a.timestamp, a.sequence, 0, a.payload, 160);
+    expect(buffer.insert(0, 40_000, 9e8, 10, 0, 77, 100)).toBe(INSERTED.FULL);
+    expect(buffer.counts(0)).toMatchObject({
+      packetsReceived: 5,
+      packetsDropped: 1,
+      packetsLost: 0,
+      packetsDuplicate: 0,
+      bytesReceived: 4 * 160 + 100,
+    });
+    advanceTo(buffer, 60_000, out);
+    replay(buffer, plain(3, { sequence: 40_001, timestamp: 9e8 + 160, arrivalUs: 70_000 }), out);
+    expect(out.packets.map((p) => p.sequence)).toEqual([0, 1, 2, 3, 40_001, 40_002, 40_003]);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 8, packetsDropped: 1, packetsLost: 0 });
+  });
+
   it('reuses descriptors for as long as one likes', () => {
     const { buffer, out } = openBuffer({ packets: 8 });
     const outcomes = replay(buffer, plain(5000), out);

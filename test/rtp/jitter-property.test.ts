@@ -233,11 +233,9 @@ describe('any two numberings, one after the other', () => {
         const totals = [0, 1, 2].map((lane) => buffer.counts(lane));
         for (const c of totals) expect(c.packetsLost).toBeGreaterThanOrEqual(0);
         if (!reopened) {
-          const full = totals.reduce((sum, c) => sum + c.packetsDropped, 0);
           const sum = totals.reduce((all, c) => all + c.packetsReceived + c.packetsDuplicate, 0);
-          // A packet refused while on probation is dropped and not received; any other is both.
-          expect(counted).toBeGreaterThanOrEqual(sum);
-          expect(counted - sum).toBeLessThanOrEqual(full);
+          // One for which there was no room is received as well, on probation or not.
+          expect(sum).toBe(counted);
         }
       }),
       { numRuns: 300 },
