@@ -1,0 +1,116 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { systemClock } from '../../src/core/clock.js';
+import type { StreamSummary } from '../../src/core/events.js';
+import { CaptureNode } from '../../src/node/capture-node.js';
+import { folderName } from '../../src/record/folder.js';
+import { repairRecordings } from '../../src/record/repair.js';
+import { busiest } from '../../src/simulator/request-log.js';
+import { startSimulator } from '../../src/simulator/simulator.js';
+import { planChaos } from './plan.js';
+
+const isFull = process.env['TRUNKLINE_E2E'] === 'full';
+const SEED = Number(process.env['TRUNKLINE_SEED'] ?? (isFull ? Date.now() % 1_000_000 : 20_26));
+const CALLS = 500;
+const ARRIVAL_S = 2;
+const CHAOS_S = isFull ? 180 : 10;
+/** A handshake that stalls is given up after 10 s; then the streams come back. */
+const RECOVERY_S = 13;
+const REQUESTS_A_MINUTE = 300;
+
+test(`${CALLS} calls, ${CHAOS_S} s of faults of every kind, seed ${SEED}`, { timeout: 400_000 }, async () => {
+  process.stdout.write(`chaos: seed ${SEED}; TRUNKLINE_SEED=${SEED} repeats this run\n`);
+  const out = mkdtempSync(join(tmpdir(), 'trunkline-chaos-'));
+  const simulator = await startSimulator({
+    interactions: CALLS,
+    queues: ['a', 'b'],
+    users: ['c'],
+    spreadSeconds: ARRIVAL_S,
+    seconds: ARRIVAL_S + CHAOS_S + RECOVERY_S,
+    securePause: 0.1,
+    tokenSeconds: 20,
+    seed: SEED,
+  });
+  const { apiUrl, mediaUrl } = simulator;
+  const node = new CaptureNode({
+    clientId: 'id',
+    clientSecret: 'secret',
+    apiUrl,
+    mediaUrl,
+    out,
+    queues: ['a', 'b'],
+    users: ['c'],
+    maxStreams: 600,
+    leastConnections: 12,
+    heartbeatSeconds: 1.5,
+    reconnectAttempts: 12,
+  });
+  const opened = new Map<string, number>();
+  const summaries = new Map<string, StreamSummary>();
+  const left: string[] = [];
+  node.on('streamOpened', ({ interactionId: id }) => opened.set(id, (opened.get(id) ?? 0) + 1));
+  node.on('streamEnded', ({ interactionId }, summary) => summaries.set(interactionId, summary));
+  node.on('interactionEnded', ({ interactionId, reason, detail }) => {
+    if (reason !== 'ended' && reason !== 'unsubscribed') left.push(`${interactionId}: ${reason} ${detail}`);
+  });
+  const errors = new Map<string, number>();
+  node.on('error', ({ message }) => errors.set(message, (errors.get(message) ?? 0) + 1));
+
+  try {
+    await node.start();
+    const beganUs = systemClock.nowUs();
+    await expect.poll(() => opened.size, { timeout: 15_000 }).toBe(CALLS);
+    expect(node.status().connections.length).toBeGreaterThanOrEqual(10);
+    const memory: number[] = [];
+    for (const { atMs, fault } of planChaos(SEED, (ARRIVAL_S + 1) * 1_000, (ARRIVAL_S + CHAOS_S) * 1_000)) {
+      await delay(Math.max(0, atMs - (systemClock.nowUs() - beganUs) / 1e3));
+      simulator.fault(fault);
+      memory.push(process.memoryUsage().rss);
+    }
+    simulator.fault({ fault: 'clear' });
+    await expect.poll(() => summaries.size, { timeout: 60_000, interval: 250 }).toBe(CALLS);
+    await node.stop();
+
+    const books = simulator.books().interactions;
+    const wrong = Object.entries(books).flatMap(([id, { knowable, sent, packets, endReason }]) => {
+      const summary = summaries.get(id);
+      const due = (summary?.packetsReceived ?? 0) + (summary?.packetsLost ?? 0);
+      const isRight = due === knowable && (summary?.packetsReceived ?? 0) <= sent && summary?.packetsDropped === 0;
+      return isRight
+        ? []
+        : [`${id}: due ${due} of ${knowable}, ${packets} packets, ${endReason} ${JSON.stringify(summary)}`];
+    });
+    const rest = simulator.requests.filter(({ path }) => path.startsWith('/api/v2/') || path === '/oauth/token');
+    const asked = rest.filter(({ path }) => !path.startsWith('/api/v2/media/'));
+    const total = [...summaries.values()].reduce((sum, { packetsReceived }) => sum + packetsReceived, 0);
+    const lost = [...summaries.values()].reduce((sum, { packetsLost }) => sum + packetsLost, 0);
+    process.stdout.write(
+      `chaos: ${total} packets received, ${lost} lost, ${node.engine.counters().packetsPaused} withheld in pauses; ` +
+        `${node.sourceCounters().reconnects} reconnects, ${asked.length} requests, at most ` +
+        `${busiest(asked, 60_000)} a minute\n${[...errors].map(([text, count]) => `  ${count} × ${text}`).join('\n')}\n`,
+    );
+    expect(left, `seed ${SEED}`).toEqual([]);
+    expect(wrong.slice(0, 10), `seed ${SEED}, ${wrong.length} of ${CALLS}`).toEqual([]);
+    // The same recording through all reconnects.
+    expect([...opened.values()].filter((count) => count > 1)).toEqual([]);
+    expect(node.sourceCounters().reconnects).toBeGreaterThan(5);
+    expect(busiest(asked, 60_000)).toBeLessThanOrEqual(REQUESTS_A_MINUTE);
+    for (const id of Object.keys(books)) {
+      const session = JSON.parse(readFileSync(join(out, folderName(id), 'session.json'), 'utf8')) as object;
+      expect(session).toMatchObject({ interactionId: id });
+    }
+    expect((await repairRecordings(out, systemClock)).repaired).toEqual([]);
+    const half = memory.slice(memory.length >> 2);
+    const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+    const growth = median(half.slice(half.length >> 1)) - median(half.slice(0, half.length >> 1));
+    expect(growth, `memory grew by ${growth} bytes`).toBeLessThan(64 << 20);
+  } finally {
+    await node.stop();
+    await simulator.close();
+    rmSync(out, { recursive: true, force: true });
+  }
+});
