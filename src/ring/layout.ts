@@ -18,8 +18,9 @@
  *     +7   u8   flags
  *     +8   i32  stream index
  *     +12  i32  payload length
- *     +16  f64  sequence number, unwrapped
- *     +24  f64  RTP timestamp, unwrapped
+ *     +16  f64  sequence number, unwrapped; CLOSE in output and recorder rings: records of frames and edges of the
+ *               stream that the recorder ring had no room for
+ *     +24  f64  RTP timestamp, unwrapped; OPEN, CLOSE: generation of the stream
  *     +32  f64  position on the stream's time line: RTP clock ticks in an input ring, samples in an output ring
  *     +40  f64  arrival, microseconds of core/clock
  *     +48  i32  LOST: duration in RTP ticks; MARK: duration; FRAME: sample count
@@ -33,7 +34,7 @@
  * All numbers are little-endian, as is every machine that trunkline runs on; times and unwrapped numbers are f64
  * because a double holds them exactly (below 2^53) and JavaScript reads it without a BigInt.
  */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 export const RING = {
   TAIL: 0,
@@ -72,7 +73,10 @@ export const RECORD = {
   STREAM: 8,
   PAYLOAD_LENGTH: 12,
   SEQUENCE: 16,
+  RECORDER_REFUSED: 16,
   TIMESTAMP: 24,
+  /** OPEN, CLOSE: which of the streams that have had this index. */
+  GENERATION: 24,
   POSITION: 32,
   ARRIVAL_US: 40,
   DURATION: 48,

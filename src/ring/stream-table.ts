@@ -3,8 +3,8 @@ import type { CodecId } from '../core/codec.js';
 /**
  * What every thread must know of each stream, in shared memory, so that a worker that takes over from a dead one can
  * rebuild its decoders, and so that silence detection goes on where it was. Main writes an entry before it commits the
- * stream's OPEN record, whose release orders the two; afterwards main changes WANTS only, the shard STATE, counters
- * and the silence state.
+ * stream's OPEN record, whose release orders the two; afterwards main changes WANTS only, and STATE to
+ * FREE when the stream's CLOSE has been delivered; the shard STATE to OPEN, counters and the silence state.
  *
  * One entry, at a multiple of 128 bytes:
  *
@@ -16,6 +16,7 @@ import type { CodecId } from '../core/codec.js';
  *     20   i32  channels
  *     24   i32  wants: bits of WANT
  *     28   i32  decode errors
+ *     32   i32  records of frames and edges that the recorder ring had no room for
  *     128  f64[64]  silence state of channel 0 (media/silence.ts)
  *     640  f64[64]  silence state of channel 1
  */
@@ -28,6 +29,7 @@ export const STREAM = {
   CHANNELS: 20,
   WANTS: 24,
   DECODE_ERRORS: 28,
+  RECORDER_REFUSED: 32,
   SILENCE: 128,
   SILENCE_SLOTS: 64,
   BYTES: 1152,
@@ -37,7 +39,7 @@ export const STREAM_STATE = {
   FREE: 0,
   /** Main has filled the entry; the OPEN record is on its way. */
   ASSIGNED: 1,
-  /** The shard has seen OPEN and has not yet seen CLOSE. */
+  /** The shard has seen OPEN, and main has not yet seen CLOSE. */
   OPEN: 2,
 } as const;
 
@@ -103,6 +105,7 @@ export class StreamTable {
     this.set(stream, STREAM.CHANNELS, config.channels);
     this.set(stream, STREAM.WANTS, config.wants);
     this.set(stream, STREAM.DECODE_ERRORS, 0);
+    this.set(stream, STREAM.RECORDER_REFUSED, 0);
     this.set(stream, STREAM.STATE, STREAM_STATE.ASSIGNED);
   }
 }

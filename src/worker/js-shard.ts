@@ -68,7 +68,7 @@ export class JsShard implements ShardBackend {
       if (at < 0) break;
       this.#words[atCursor] = this.#input.cursor;
       const isPoison = (this.#words[deaths] as number) >= POISON_DEATHS;
-      if (!this.#take(at, nowUs, isPoison)) {
+      if (!(isPoison && this.#skip(at)) && !this.#take(at, nowUs, isPoison)) {
         blocked = true;
         break;
       }
@@ -83,6 +83,16 @@ export class JsShard implements ShardBackend {
 
   close(): void {
     this.#decoders.close();
+  }
+
+  /** Whether a poisonous record is passed over as a whole. A packet is not: it is concealed. */
+  #skip(at: number): boolean {
+    const kind = this.#input.view.getUint8(at + RECORD.KIND);
+    if (kind === KIND.PACKET) return false;
+    // Whoever waits for a stream's end must get it, even if its decoders cannot be opened or closed.
+    return kind === KIND.OPEN || kind === KIND.CLOSE
+      ? this.#pass(at, this.#input.view.getInt32(at + RECORD.STREAM, true))
+      : true;
   }
 
   /** False when the output ring is full: the record stays where it is. A poisonous packet is not decoded. */
@@ -103,7 +113,6 @@ export class JsShard implements ShardBackend {
       case KIND.CLOSE:
         if (!this.#pass(at, stream)) return false;
         this.#decoders.closeStream(stream);
-        this.#streams.set(stream, STREAM.STATE, STREAM_STATE.FREE);
         return true;
       default:
         return true;
@@ -233,7 +242,7 @@ export class JsShard implements ShardBackend {
     view.setUint8(out + RECORD.FLAGS, flags);
     view.setInt32(out + RECORD.PAYLOAD_LENGTH, pcmBytes, true);
     // The recorder takes its copy first: the record as it stands has the samples, whoever else wants them or not.
-    if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, RECORD.OUTPUT_HEADER_BYTES + pcmBytes);
+    if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES + pcmBytes);
     if (!passPcm) {
       view.setUint8(out + RECORD.FLAGS, flags | FLAG.NO_PCM);
       view.setInt32(out + RECORD.PAYLOAD_LENGTH, 0, true);
@@ -256,11 +265,14 @@ export class JsShard implements ShardBackend {
     view.setInt32(out + RECORD.PAYLOAD_LENGTH, 0, true);
     view.setFloat64(out + RECORD.POSITION, this.#edges[index * 2] as number, true);
     view.setFloat64(out + RECORD.ARRIVAL_US, nowUs, true);
-    if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, RECORD.OUTPUT_HEADER_BYTES);
+    if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES);
     this.#output.commit(RECORD.OUTPUT_HEADER_BYTES);
   }
 
-  /** Hands an OPEN or CLOSE on as it came; only the header is longer in output rings. */
+  /**
+   * Hands an OPEN or CLOSE on as it came; only the header is longer in output rings, and a CLOSE says whether the
+   * recorder has got everything.
+   */
   #pass(at: number, stream: number): boolean {
     const view = this.#input.view;
     const length = view.getInt32(at + RECORD.PAYLOAD_LENGTH, true);
@@ -273,6 +285,9 @@ export class JsShard implements ShardBackend {
       at + RECORD.INPUT_HEADER_BYTES,
       at + RECORD.INPUT_HEADER_BYTES + length,
     );
+    if (view.getUint8(at + RECORD.KIND) === KIND.CLOSE) {
+      view.setFloat64(out + RECORD.RECORDER_REFUSED, this.#streams.get(stream, STREAM.RECORDER_REFUSED), true);
+    }
     if ((this.#streams.get(stream, STREAM.WANTS) & WANT.RECORDING) !== 0) {
       this.#controlToRecorder(out, RECORD.OUTPUT_HEADER_BYTES + length);
     }
@@ -282,11 +297,12 @@ export class JsShard implements ShardBackend {
   }
 
   /** The recorder may be slow, as disks are; live frames never wait for it. What it has no room for is counted. */
-  #copyToRecorder(at: number, length: number): void {
+  #copyToRecorder(at: number, stream: number, length: number): void {
     if (this.#recorder === undefined) return;
     const to = this.#recorder.tryClaim(length);
     if (to < 0) {
       this.#count(SHARD_COUNTERS.RECORDER_REFUSED);
+      this.#streams.add(stream, STREAM.RECORDER_REFUSED, 1);
       return;
     }
     this.#recorder.ring.bytes.copyWithin(to, at, at + length);

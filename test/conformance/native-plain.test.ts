@@ -4,6 +4,7 @@ import { encodePcma, encodePcmu } from '../../src/media/g711.js';
 import { encodeL16, encodeL16Le } from '../../src/media/l16.js';
 import { KIND, MARK } from '../../src/ring/layout.js';
 import { WANT } from '../../src/ring/stream-table.js';
+import { SHARD_COUNTERS } from '../../src/worker/shard-data.js';
 import { below, mulberry32, type Random } from '../media/random.js';
 import { stretches } from '../media/speech.js';
 import { bothPaths, nativeMissing, type RigOptions, type ShardRig } from './shard-rig.js';
@@ -149,6 +150,31 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
     expect(native.tableBytes()).toEqual(js.tableBytes());
     expect(frames).toBeGreaterThan(100);
     expect(native.counters()['RECORDER_REFUSED'], `seed ${seed}`).toBeGreaterThan(0);
+  });
+
+  it('a CLOSE tells how many records of its stream the recorder ring has refused', () => {
+    const { js, native, each } = paths({ recorderRingBytes: 1 << 12 });
+    each((rig) => {
+      for (const stream of [0, 1]) rig.open(stream, { codec: CODEC_ID.L16, sampleRate: 8000 });
+      for (let k = 0; k < 30; k++) rig.packet(0, k, k * 160, encodeL16(stretches(8000, [0.2, 20])));
+      for (const stream of [0, 1]) rig.close(stream);
+    });
+    expect(native.drain()).toEqual(js.drain());
+    for (const rig of [js, native]) {
+      const closes: (readonly [number, number])[] = [];
+      const look = () => {
+        const taken = rig.take(rig.recorder);
+        for (const { kind, stream, fields } of taken) if (kind === KIND.CLOSE) closes.push([stream, fields?.[0] ?? -1]);
+        return taken.length;
+      };
+      while (look() > 0) rig.work();
+      const refused = rig.counter(SHARD_COUNTERS.RECORDER_REFUSED);
+      expect(refused).toBeGreaterThan(15);
+      expect(closes).toEqual([
+        [0, refused],
+        [1, 0],
+      ]);
+    }
   });
 
   it('goes on with the silence state that the other path has left, and the other way round', () => {

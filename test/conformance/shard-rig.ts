@@ -206,6 +206,7 @@ function read(ring: RingConsumer, at: number): TakenRecord {
     ],
     [KIND.MARK]: () => [i32(RECORD.LENGTH), i32(RECORD.DURATION), f64(RECORD.SEQUENCE), f64(RECORD.TIMESTAMP)],
     [KIND.EDGE]: () => [i32(RECORD.LENGTH)],
+    [KIND.CLOSE]: () => [f64(RECORD.RECORDER_REFUSED)],
   };
   return {
     kind,

@@ -93,7 +93,6 @@ impl Desk {
 
     fn close(&mut self, stream: usize) -> bool {
         self.lanes.close(stream);
-        self.table.set(stream, stream::STATE, stream_state::FREE);
         true
     }
 
@@ -191,6 +190,7 @@ impl Desk {
             && !recorder.data(&room[..frame_bytes])
         {
             self.counters.count(shard_counters::RECORDER_REFUSED);
+            self.table.add(stream, stream::RECORDER_REFUSED, 1);
         }
         if !is_wanted {
             let (header, _) = split_room(room);
@@ -223,6 +223,7 @@ impl Desk {
                 && !recorder.data(room)
             {
                 self.counters.count(shard_counters::RECORDER_REFUSED);
+                self.table.add(from.stream as usize, stream::RECORDER_REFUSED, 1);
             }
             self.output.commit(OUTPUT_HEADER_BYTES);
         }
@@ -247,13 +248,17 @@ impl Desk {
         true
     }
 
-    /// Hands an OPEN or CLOSE on as it came; only the header is longer in output rings.
+    /// Hands an OPEN or CLOSE on as it came; only the header is longer in output rings, and a CLOSE says whether the
+    /// recorder has got everything.
     fn pass(&mut self, record: &Record) -> bool {
         let Record { header, payload } = record;
         let length = OUTPUT_HEADER_BYTES + payload.len();
         let Some(room) = self.output.claim(length) else { return false };
         let (out, room) = split_room(room);
         *out = OutputHeader { common: Header { length: length as i32, ..*header }, ..OutputHeader::default() };
+        if header.kind == kind::CLOSE {
+            out.common.sequence = self.table.get(header.stream as usize, stream::RECORDER_REFUSED).into();
+        }
         room[..payload.len()].copy_from_slice(payload);
         self.hand_on_control(header.stream as usize, length);
         true

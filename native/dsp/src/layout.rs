@@ -4,7 +4,7 @@
 use std::mem::offset_of;
 
 /// Compared with JavaScript's when a shard begins; a binary of another layout is refused.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 const _: () = assert!(cfg!(target_endian = "little"), "ring records are little-endian");
 
@@ -31,6 +31,7 @@ pub struct Header {
     pub flags: u8,
     pub stream: i32,
     pub payload_length: i32,
+    /// CLOSE in output and recorder rings: what the recorder ring had no room for.
     pub sequence: f64,
     pub timestamp: f64,
     pub position: f64,
@@ -110,6 +111,7 @@ pub mod stream {
     pub const CHANNELS: usize = 20;
     pub const WANTS: usize = 24;
     pub const DECODE_ERRORS: usize = 28;
+    pub const RECORDER_REFUSED: usize = 32;
     pub const SILENCE: usize = 128;
     pub const SILENCE_SLOTS: usize = 64;
     pub const BYTES: usize = 1152;

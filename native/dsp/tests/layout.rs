@@ -54,6 +54,7 @@ fn the_layout_is_that_of_typescript() {
             ("STREAM", std::mem::offset_of!(Header, stream)),
             ("PAYLOAD_LENGTH", std::mem::offset_of!(Header, payload_length)),
             ("SEQUENCE", std::mem::offset_of!(Header, sequence)),
+            ("RECORDER_REFUSED", std::mem::offset_of!(Header, sequence)),
             ("TIMESTAMP", std::mem::offset_of!(Header, timestamp)),
             ("POSITION", std::mem::offset_of!(Header, position)),
             ("ARRIVAL_US", std::mem::offset_of!(Header, arrival_us)),
@@ -68,7 +69,7 @@ fn the_layout_is_that_of_typescript() {
     same(
         "ring/stream-table.ts",
         "STREAM",
-        named!(stream: STATE, SHARD, CODEC, CLOCK_RATE, SAMPLE_RATE, CHANNELS, WANTS, DECODE_ERRORS, SILENCE, SILENCE_SLOTS, BYTES),
+        named!(stream: STATE, SHARD, CODEC, CLOCK_RATE, SAMPLE_RATE, CHANNELS, WANTS, DECODE_ERRORS, RECORDER_REFUSED, SILENCE, SILENCE_SLOTS, BYTES),
     );
     same("ring/stream-table.ts", "STREAM_STATE", named!(stream_state: FREE, ASSIGNED, OPEN));
     same("ring/stream-table.ts", "WANT", named!(want: SPEECH_PCM, SILENT_PCM, RECORDING));
