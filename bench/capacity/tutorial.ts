@@ -64,7 +64,7 @@ export class Tutorial extends EventEmitter<{ mediaChunk: [chunk: unknown]; metad
     this.emit('metadataSync', { interactionId, timestamp, sequenceNumber });
     this.#audit.write(
       `${JSON.stringify({
-        timestamp: new Date().toISOString(),
+        timestamp: new Date(systemClock.wallMs()).toISOString(),
         action: 'media_capture',
         interactionId,
         sequenceNumber,

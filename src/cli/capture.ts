@@ -16,57 +16,98 @@ export function registerCapture(program: Command): Command {
     .addHelpText(
       'after',
       `
-It ends when every interaction has ended, after --seconds, or at Ctrl-C; each time with all files finished.
+It ends when every interaction has ended (not when queues, users or a file are followed), after --seconds, or at Ctrl-C; each time with all files finished.
 Recordings are <out>/<interaction>/audio.wav and session.json, the audit is <out>/audit.jsonl.
 
 Examples:
   $ GENESYS_CLIENT_ID=… GENESYS_CLIENT_SECRET=… trunkline capture --region mypurecloud.de --interactions ID,ID
+  $ trunkline capture --queue ID --queue ID --user ID
   $ trunkline capture --api-url http://127.0.0.1:8080 --media-url ws://127.0.0.1:8080/api/v2/media/streams \\
       --interactions ID --seconds 30 --json`,
     )
     .action(async () => {
       const config = loadConfig({ ...settingsFrom(command), env: process.env });
-      if (config.interactions.length === 0) {
+      const { interactions, queues, users, interactionsFile } = config;
+      if (interactions.length + queues.length + users.length === 0 && interactionsFile === undefined) {
         throw new TrunklineError(
           'CONFIG_INVALID',
-          'Nothing to capture: name interactions with --interactions or in TARGET_INTERACTIONS.',
+          'Nothing to capture: name interactions with --interactions or in TARGET_INTERACTIONS, a file of them with ' +
+            '--interactions-file, or queues and users whose calls to follow with --queue and --user.',
         );
       }
+      // From before the start on: whatever is slow or stuck then must be possible to stop, too.
+      const interrupted = untilInterrupted();
       const { CaptureNode } = await import('../node/capture-node.js');
-      await runCapture(new CaptureNode(config));
+      await runCapture(new CaptureNode(config), interrupted);
     });
 }
 
 /** Runs a node to its end, whichever comes first, and prints what came of it. */
-export async function runCapture(node: CaptureNode): Promise<void> {
+export async function runCapture(node: CaptureNode, interrupted: Promise<unknown>): Promise<void> {
   const { config } = node;
   const view = new NodeConsole(node);
-  const interrupted = untilInterrupted();
+  const timer = config.seconds === undefined ? undefined : delay(config.seconds * 1000);
   view.logger.debug(printableConfig(config), 'settings');
   // Calls that Genesys ended or that we left are no failure; calls that were given up are.
-  let captured = 0;
-  let givenUp = 0;
-  node.on('interactionEnded', ({ reason }) => {
-    if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') givenUp++;
+  const givenUp = new Map<string, string>();
+  const opened = new Set<string>();
+  node.on('interactionEnded', ({ interactionId, reason, detail }) => {
+    if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') givenUp.set(interactionId, detail);
   });
-  node.on('streamOpened', () => captured++);
+  node.on('streamOpened', ({ interactionId }) => opened.add(interactionId));
+  let hasFailed = false;
+  const failed = new Promise<void>((resolve) => {
+    node.once('failed', () => {
+      hasFailed = true;
+      resolve();
+    });
+  });
+  let wasInterrupted = false;
+  void interrupted.then(() => {
+    wasInterrupted = true;
+  });
   try {
-    const repaired = await node.start();
-    if (repaired !== undefined && repaired.repaired.length > 0) {
-      view.logger.warn({ recordings: repaired.repaired.length }, 'mended recordings that an earlier process left');
-    }
-    const timer = config.seconds === undefined ? undefined : delay(config.seconds * 1000);
-    const failed = new Promise<void>((resolve) => node.once('failed', () => resolve()));
-    await Promise.race([node.untilIdle(), interrupted, failed, ...(timer === undefined ? [] : [timer.done])]);
+    const started = node.start();
+    await Promise.race([
+      started.then(() => node.untilIdle()),
+      failed,
+      interrupted,
+      ...(timer === undefined ? [] : [timer.done]),
+    ]);
     timer?.cancel();
     await node.stop();
   } finally {
     view.close();
   }
+  report(node);
+  if (hasFailed) process.exitCode = 1;
+  if (hasFailed || wasInterrupted) return;
+  if (opened.size === 0 && config.interactions.length > 0) {
+    process.stderr.write(
+      `trunkline: nothing was captured: no media came of ${config.interactions.length} interactions\n`,
+    );
+    process.exitCode = 1;
+  } else if ([...opened].every((id) => givenUp.has(id)) && opened.size > 0) {
+    process.stderr.write('trunkline: every interaction was lost before its end; the log says why\n');
+    process.exitCode = 1;
+  }
+}
+
+function report(node: CaptureNode): void {
+  const { config } = node;
   const summary = node.summary();
-  if (config.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
-  else process.stdout.write(`${node.metricsLine()}\nRecordings and audit are in ${config.out}\n`);
-  if (givenUp > 0 && captured <= givenUp) process.exitCode = 1;
+  if (config.json) {
+    process.stdout.write(`${JSON.stringify(summary)}\n`);
+    return;
+  }
+  const { streams, packetsReceived, packetsLost, packetsLate, packetsDropped, decodeErrors, latencyMicros } = summary;
+  const ms = (us: number): string => `${(us / 1000).toFixed(1)} ms`;
+  process.stdout.write(
+    `${streams} streams: ${packetsReceived} packets received, ${packetsLost} lost, ${packetsLate} late, ` +
+      `${packetsDropped} dropped, ${decodeErrors} decode errors; latency p50 ${ms(latencyMicros.p50)}, ` +
+      `p99 ${ms(latencyMicros.p99)} (${summary.backend})\n` +
+      (config.record ? `Recordings and audit are in ${config.out}\n` : ''),
+  );
 }
 
 function delay(ms: number): { readonly done: Promise<void>; cancel(): void } {

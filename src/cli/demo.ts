@@ -10,6 +10,7 @@ import { LIMITS } from '../core/limits.js';
 import { loadConfig } from '../node/load-config.js';
 import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
 import { runCapture } from './capture.js';
+import { untilInterrupted } from './interrupt.js';
 import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './simulate.js';
 
 const DEFAULTS = { streams: 8, seconds: 20, codec: 'mixed' } as const;
@@ -18,8 +19,8 @@ const SETTING_NAMES = [
   'out',
   'record',
   'shards',
-  'jitterMs',
-  'jitterWideMs',
+  'holdMs',
+  'holdWideMs',
   'silenceThreshold',
   'includeSilent',
   'audit',
@@ -44,7 +45,7 @@ export function registerDemo(program: Command): Command {
     .description('capture live speech from a simulated Genesys Cloud, to see everything at work')
     .option('--streams <n>', `number of calls (default: ${DEFAULTS.streams})`, numberFrom(1, LIMITS.maxStreams))
     .option('--seconds <s>', `length of the calls (default: ${DEFAULTS.seconds})`, numberFrom(0.02, 86_400, 'any'));
-  addSimulatorOptions(command);
+  addSimulatorOptions(command, DEFAULTS.codec);
   return addSettingOptions(command, SETTING_NAMES)
     .addHelpText(
       'after',
@@ -59,6 +60,7 @@ Examples:
     .action(async (flags: DemoFlags) => {
       const { streams = DEFAULTS.streams, seconds = DEFAULTS.seconds, codec = DEFAULTS.codec } = flags;
       const config = loadConfig({ ...settingsFrom(command), env: process.env });
+      const interrupted = untilInterrupted();
       const { CaptureNode } = await import('../node/capture-node.js');
       const simulator = startSimulator([
         ...['--port', '0', '--interactions', String(streams), '--seconds', String(seconds)],
@@ -75,7 +77,7 @@ Examples:
           clientSecret: 'demo',
           maxStreams: Math.max(config.maxStreams, streams),
         });
-        await runCapture(node);
+        await runCapture(node, interrupted);
       } finally {
         await stopped(simulator);
       }

@@ -23,6 +23,8 @@ export interface TableSpace {
 const BAR_CELLS = 12;
 /** The quietest level that a bar shows; speech lies some 20 to 40 dB below full scale. */
 const FLOOR_DB = -60;
+/** Width of the columns beside the id, with the gaps between all of them. */
+const OTHER_COLUMNS = 56;
 const COLOR = { speech: 32, silence: 90, lost: 31, paused: 33, ended: 90 } as const;
 
 /**
@@ -32,7 +34,8 @@ const COLOR = { speech: 32, silence: 90, lost: 31, paused: 33, ended: 90 } as co
 export function renderTable(rows: readonly TableRow[], footer: string, space: TableSpace): string[] {
   // The last column stays empty: some terminals wrap as soon as it is written.
   const width = Math.max(1, space.columns - 1);
-  const idWidth = Math.min(36, Math.max(11, ...rows.map(({ interactionId }) => interactionId.length)));
+  // On a narrow terminal the ids give way first: what is measured stands in the other columns.
+  const idWidth = Math.max(8, Math.min(36, width - OTHER_COLUMNS, Math.max(11, ...rows.map(idLength))));
   // Heading, footer, and the line that the cursor rests on.
   const room = Math.max(1, space.rows - 3);
   const shown = rows.length <= room ? rows : rows.slice(0, room - 1);
@@ -81,6 +84,10 @@ function clockTime(seconds: number): string {
 
 function cut(line: string, width: number): string {
   return line.length <= width ? line : line.slice(0, width);
+}
+
+function idLength({ interactionId }: TableRow): number {
+  return interactionId.length;
 }
 
 /** Ids come from the network: an escape sequence in one must not reach the terminal. */

@@ -110,8 +110,8 @@ export class NodeConsole {
 
   #log(node: AudioNode): void {
     const log = this.logger;
-    node.on('error', (err) => log.error({ err: { message: err.message } }, 'error'));
-    node.on('failed', (err) => log.fatal({ err: { message: err.message } }, 'the engine has failed'));
+    node.on('error', ({ message }) => log.error(message));
+    node.on('failed', ({ message }) => log.fatal(message));
     node.on('workerRestarted', (event) => log.warn(event, 'a worker thread died and was replaced'));
     node.on('connected', () => log.info('media connection open'));
     node.on('disconnected', (event) => {
@@ -120,6 +120,9 @@ export class NodeConsole {
       else log.warn(event, 'media connection lost');
     });
     node.on('maxReconnectReached', () => log.error('a media connection could not be had again; its streams are lost'));
+    node.on('paused', ({ interactionId, paused }) => {
+      log.info({ interactionId }, paused ? 'secure pause: audio is withheld' : 'secure pause is over');
+    });
     node.on('interactionEnded', ({ interactionId, reason, detail }) => {
       const fields = { interactionId, reason, ...(detail === '' ? {} : { detail }) };
       if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') log.warn(fields, 'gave up');

@@ -238,14 +238,16 @@ async function buildNative(mark, failedBefore) {
     if (nativeWish === 'require') {
       throw new PrepareFailure(`TRUNKLINE_NATIVE=require needs a ${what}, and none was found in PATH.`);
     }
+    removeNativeModules();
     say(`no ${what}: using the JavaScript path`);
     return {};
   }
   if (failedBefore && !must) {
+    removeNativeModules();
     say('the native module did not build and has not changed since: using the JavaScript path');
     return { nativeFailed: mark };
   }
-  say('building the native module …');
+  say('building the native module, the first time in about a minute …');
   const result = await run(process.execPath, [
     packageProgram('@napi-rs/cli', 'napi'),
     'build',
@@ -257,9 +259,15 @@ async function buildNative(mark, failedBefore) {
   ]);
   if (result.code === 0 && nativeModules().length > 0) return { native: mark };
   const why = result.output || 'it made no .node file';
+  removeNativeModules();
   if (must) throw new PrepareFailure(`${why}\nThe native module did not build.`);
   say(`${why}\ntrunkline: the native module did not build: using the JavaScript path`);
   return { nativeFailed: mark };
+}
+
+/** What was built from other sources must not be loaded in place of these. */
+function removeNativeModules() {
+  for (const module of nativeModules()) fs.rmSync(path.join('native', module), { force: true });
 }
 
 function writeRecord(record) {

@@ -106,11 +106,11 @@ async function run(flags: Flags): Promise<void> {
   if (json) {
     process.stdout.write(`${JSON.stringify(totals)}\n`);
   } else {
-    const { outcomes, framesSent, violations, ping, opened } = totals;
+    const { outcomes, framesSent, violations, roundTrip, opened } = totals;
     const ends = Object.entries(outcomes).flatMap(([name, count]) => (count > 0 ? [`${count} ${name}`] : []));
     process.stdout.write(
       `${calls.length} calls: ${ends.join(', ')}; ${framesSent} frames sent, ${violations} violations by the server\n` +
-        `pong p50 ${ping.p50.toFixed(2)} ms, p99 ${ping.p99.toFixed(2)} ms; opened p50 ${opened.p50.toFixed(2)} ms, max ${opened.max.toFixed(2)} ms\n`,
+        `pong p50 ${roundTrip.p50.toFixed(2)} ms, p99 ${roundTrip.p99.toFixed(2)} ms; opened p50 ${opened.p50.toFixed(2)} ms, max ${opened.max.toFixed(2)} ms\n`,
     );
   }
 }

@@ -42,8 +42,8 @@ const FAULT_HELP = `tokenLife tokensForgotten http handshake refuseToken cut hal
 sequenceRestart duplicateStreams notificationGap clear`;
 
 /** What is sent, and the trouble it runs into: for every command that starts a simulator. */
-export function addSimulatorOptions(command: Command): Command {
-  const codecs = new Option('--codec <name>', 'codec of the calls, or a mixture').choices([
+export function addSimulatorOptions(command: Command, defaultCodec: string): Command {
+  const codecs = new Option('--codec <name>', `codec of the calls, or a mixture (default: ${defaultCodec})`).choices([
     'pcmu',
     'pcma',
     'l16',
@@ -87,7 +87,7 @@ export function registerSimulate(program: Command): Command {
     .option('--secure-pause <share>', 'share of such calls with a secure pause, 0 to 1', share)
     .option('--books <file>', 'write exact accounts of what was sent to this file at the end');
   registerSimulateAudioHook(command.enablePositionalOptions());
-  return addSimulatorOptions(command)
+  return addSimulatorOptions(command, 'pcmu')
     .addHelpText(
       'after',
       `
@@ -104,6 +104,8 @@ Examples:
     )
     .action(async (flags: SimulateFlags) => {
       const { books, fault = [], queue, user, ...options } = flags;
+      // Found out now rather than when the books are all there is left of a run.
+      if (books !== undefined) writeWhole(books, '{"interactions":{}}\n');
       const { startSimulator } = await import('../simulator/simulator.js');
       const { parseFault } = await import('../simulator/fault-commands.js');
       const faultList = fault.map(parseFault);

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Codec, StreamFormat } from '../core/codec.js';
-import { TrunklineError } from '../core/errors.js';
+import { messageOf, TrunklineError } from '../core/errors.js';
 import type {
   Channel,
   EndReason,
@@ -71,20 +71,30 @@ export class PushStream {
   /**
    * Takes in one packet, in whatever order they come. False when it was not taken: the stream has ended, or the
    * engine is full (counted in counters().arenaFull).
-   * @throws TrunklineError LIMIT_EXCEEDED for a payload that no packet can have.
+   * @throws TrunklineError LIMIT_EXCEEDED for a payload that no packet can have, PROTOCOL_ERROR for numbers that none
+   *   can have.
    */
   push(packet: PushedPacket): boolean {
     const { payload } = packet;
     if (payload.length > LIMITS.maxPayloadBytes) {
       throw new TrunklineError('LIMIT_EXCEEDED', `A payload has at most ${LIMITS.maxPayloadBytes} bytes; cut it up.`);
     }
-    if (!this.#open) return false;
+    if (!this.#open || this.#engine.isClosed) return false;
     const { batch } = this.#engine;
+    const { sequenceNumber, timestamp, channel = 0 } = packet;
+    if (!isCount(sequenceNumber) || !isCount(timestamp) || (channel !== 0 && channel !== 1)) {
+      throw new TrunklineError(
+        'PROTOCOL_ERROR',
+        `A packet has a sequenceNumber and a timestamp, whole numbers from 0 on, and channel 0 or 1; this one has ` +
+          `${sequenceNumber}, ${timestamp} and ${channel}.`,
+      );
+    }
     const at = batch.claim(payload.length);
     if (at < 0) return false;
     batch.bytes.set(payload, at);
-    const arrivalUs = packet.arrivalUs ?? this.#clock.nowUs();
-    const { sequenceNumber, timestamp, channel = 0 } = packet;
+    // An arrival in the future would hold up whatever comes after it.
+    const nowUs = this.#clock.nowUs();
+    const arrivalUs = Math.min(packet.arrivalUs ?? nowUs, nowUs) || nowUs;
     batch.push(this.#index, channel, sequenceNumber, timestamp, arrivalUs, 0, at, payload.length);
     this.#engine.submit();
     return true;
@@ -120,14 +130,13 @@ export class AudioEngine extends EventEmitter<AudioEngineEvents> {
       streamOpened: (info) => this.emit('opened', info),
       streamEnded: (info, summary) => this.emit('ended', info, summary),
     });
-    this.#engine.on('failed', (error) => this.emit('error', error));
-    this.#engine.on('sinkError', (thrown) => {
-      this.emit('error', thrown instanceof Error ? thrown : new Error(String(thrown)));
-    });
+    this.#engine.on('failed', (error) => this.#report(error));
+    this.#engine.on('sinkError', (thrown) => this.#report(thrown));
   }
 
-  ready(): Promise<void> {
-    return this.#engine.ready();
+  /** @throws TrunklineError NATIVE_UNAVAILABLE, ENGINE_FAILED. */
+  start(): Promise<void> {
+    return this.#engine.start();
   }
 
   /** @throws TrunklineError STREAM_EXISTS, LIMIT_EXCEEDED, CODEC_UNSUPPORTED or ENGINE_CLOSED. */
@@ -141,6 +150,12 @@ export class AudioEngine extends EventEmitter<AudioEngineEvents> {
       { codec, clockRate, sampleRate, channels, l16Order },
       this.#clock,
     );
+  }
+
+  /** Without a listener an error event would end the process, and every call with it. */
+  #report(thrown: unknown): void {
+    if (this.listenerCount('error') === 0) return;
+    this.emit('error', thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
   }
 
   counters(): EngineCounters {
@@ -169,10 +184,14 @@ export class AudioEngine extends EventEmitter<AudioEngineEvents> {
 export async function createEngine(options: AudioEngineOptions = {}): Promise<AudioEngine> {
   const engine = new AudioEngine(options);
   try {
-    await engine.ready();
+    await engine.start();
   } catch (thrown) {
     await engine.close();
     throw thrown;
   }
   return engine;
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
 }

@@ -18,11 +18,14 @@ export class Delivery {
   readonly #frame: RingFrameView;
   // End of the last frame of each lane: a frame that a dying worker had published but not ticked off comes twice.
   readonly #laneEnd: Float64Array;
-  readonly #sinks: FrameSink[] = [];
+  // Replaced, never changed: a sink may take itself away in the middle of a round.
+  #sinks: readonly FrameSink[] = [];
   readonly #onEnded: (info: StreamInfo, summary: StreamSummary) => void;
   readonly #onSinkError: (thrown: unknown) => void;
   /** Frames that came twice because a worker died between publishing and releasing. */
   repeated = 0;
+  /** True inside a sink's callback. */
+  isDraining = false;
 
   constructor(
     rings: readonly RingPlace[],
@@ -43,12 +46,11 @@ export class Delivery {
   }
 
   addSink(sink: FrameSink): void {
-    this.#sinks.push(sink);
+    this.#sinks = [...this.#sinks, sink];
   }
 
   removeSink(sink: FrameSink): void {
-    const index = this.#sinks.indexOf(sink);
-    if (index >= 0) this.#sinks.splice(index, 1);
+    this.#sinks = this.#sinks.filter((one) => one !== sink);
   }
 
   get sinks(): readonly FrameSink[] {
@@ -61,6 +63,9 @@ export class Delivery {
 
   /** Hands on what the shards have put out; returns how many records, at most SHARE a ring. */
   drain(): number {
+    // A listener that closes the engine, say, gets here again; the record at hand is not yet released.
+    if (this.isDraining) return 0;
+    this.isDraining = true;
     let done = 0;
     for (const ring of this.#rings) {
       for (let share = 0; share < SHARE; share++) {
@@ -72,37 +77,36 @@ export class Delivery {
         done++;
       }
     }
+    this.isDraining = false;
     return done;
   }
 
   #take(ring: RingConsumer, at: number): void {
-    const stream = this.#streams.at(ring.view.getInt32(at + RECORD.STREAM, true));
+    const { view } = ring;
+    const stream = this.#streams.at(view.getInt32(at + RECORD.STREAM, true));
     if (stream === undefined) return;
-    // A sink that throws must not take the ring's other streams with it.
-    try {
-      switch (ring.view.getUint8(at + RECORD.KIND)) {
-        case KIND.FRAME:
-          this.#takeFrame(ring.view, at, stream.info);
-          break;
-        case KIND.EDGE:
-          this.#takeEdge(ring.view, at, stream.info);
-          break;
-        case KIND.OPEN:
-          this.#laneEnd.fill(0, stream.info.stream * 2, stream.info.stream * 2 + 2);
-          for (const sink of this.#sinks) sink.streamOpened?.(stream.info);
-          break;
-        case KIND.MARK:
-          this.#takeMark(ring.view, at, stream.info);
-          break;
-        case KIND.CLOSE: {
-          const from = at + RECORD.OUTPUT_HEADER_BYTES;
-          const json = Buffer.from(ring.bytes.slice(from, from + ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true)));
-          this.#takeClose(stream.info, json.toString('utf8'));
-          break;
-        }
-      }
-    } catch (thrown) {
-      this.#onSinkError(thrown);
+    const { info } = stream;
+    switch (view.getUint8(at + RECORD.KIND)) {
+      case KIND.FRAME:
+        this.#takeFrame(view, at, info);
+        break;
+      case KIND.EDGE:
+        this.#takeEdge(view, at, info);
+        break;
+      case KIND.OPEN:
+        // One that comes again, after a worker's death, is not another stream.
+        if (stream.isOpened || view.getFloat64(at + RECORD.GENERATION, true) !== stream.generation) return;
+        stream.isOpened = true;
+        this.#laneEnd.fill(0, info.stream * 2, info.stream * 2 + 2);
+        for (const sink of this.#sinks) this.#tell(() => sink.streamOpened?.(info));
+        break;
+      case KIND.MARK:
+        this.#takeMark(view, at, info);
+        break;
+      case KIND.CLOSE:
+        // The index may by now belong to another stream.
+        if (view.getFloat64(at + RECORD.GENERATION, true) === stream.generation) this.#takeClose(ring, at, info);
+        break;
     }
   }
 
@@ -115,7 +119,14 @@ export class Delivery {
     }
     this.#laneEnd[lane] = end;
     const frame = this.#frame.show(at, info);
-    for (const sink of this.#sinks) sink.frame?.(frame);
+    // Written out, for it is done for each frame: what one sink throws must not cost the others their frame.
+    for (const sink of this.#sinks) {
+      try {
+        sink.frame?.(frame);
+      } catch (thrown) {
+        this.#onSinkError(thrown);
+      }
+    }
   }
 
   #takeEdge(view: DataView, at: number, info: StreamInfo): void {
@@ -125,7 +136,7 @@ export class Delivery {
       silent: (view.getUint8(at + RECORD.FLAGS) & FLAG.SILENT) !== 0,
       positionSamples: view.getFloat64(at + RECORD.POSITION, true),
     };
-    for (const sink of this.#sinks) sink.silenceEdge?.(edge);
+    for (const sink of this.#sinks) this.#tell(() => sink.silenceEdge?.(edge));
   }
 
   #takeMark(view: DataView, at: number, info: StreamInfo): void {
@@ -136,16 +147,24 @@ export class Delivery {
       startSamples: view.getFloat64(at + RECORD.POSITION, true),
       lengthSamples: view.getInt32(at + RECORD.DURATION, true),
     };
-    for (const sink of this.#sinks) sink.markedSpan?.(span);
+    for (const sink of this.#sinks) this.#tell(() => sink.markedSpan?.(span));
   }
 
-  #takeClose(info: StreamInfo, json: string): void {
+  #takeClose(ring: RingConsumer, at: number, info: StreamInfo): void {
+    const from = at + RECORD.OUTPUT_HEADER_BYTES;
+    const json = Buffer.from(ring.bytes.slice(from, from + ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true)));
     // Written by this process (Engine.endStream), so its shape is known.
-    const summary = JSON.parse(json) as StreamSummary;
+    const summary = JSON.parse(json.toString('utf8')) as StreamSummary;
+    for (const sink of this.#sinks) this.#tell(() => sink.streamEnded?.(info, summary));
+    this.#onEnded(info, summary);
+  }
+
+  /** What one sink throws must not keep the others from being told. */
+  #tell(call: () => void): void {
     try {
-      for (const sink of this.#sinks) sink.streamEnded?.(info, summary);
-    } finally {
-      this.#onEnded(info, summary);
+      call();
+    } catch (thrown) {
+      this.#onSinkError(thrown);
     }
   }
 }

@@ -16,12 +16,12 @@ import type {
 import { LIMITS } from '../core/limits.js';
 import { US_PER_MS } from '../core/units.js';
 import { LAYOUT_VERSION } from '../ring/layout.js';
-import { STREAM, StreamTable, WANT } from '../ring/stream-table.js';
+import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { AsyncWaiter } from '../ring/waiting.js';
 import { JitterBuffer } from '../rtp/jitter-buffer.js';
 import { Timeline } from '../rtp/timeline.js';
 import { workerUrl } from '../worker/location.js';
-import { SHARD_COUNTERS, type ShardData } from '../worker/shard-data.js';
+import { SHARD_COUNTERS, type ShardData, type SilenceSettings } from '../worker/shard-data.js';
 import { Delivery } from './delivery.js';
 import type { StreamIngest, StreamOptions } from './ingest.js';
 import { type EngineMemory, layOutMemory } from './memory.js';
@@ -37,9 +37,9 @@ export interface EngineOptions {
   /** Streams open at one time; default 4096. */
   readonly maxStreams?: number;
   /** How long packets are held to be put in order; default 50. */
-  readonly jitterMs?: number;
+  readonly holdMs?: number;
   /** The same while more than 5 % are lost; default 100. */
-  readonly jitterWideMs?: number;
+  readonly holdWideMs?: number;
   /** RMS of full scale below which a channel is silent; default 0.01. */
   readonly silenceThreshold?: number;
   /** Length of the sliding window over which RMS is taken; 5 to 200 in steps of 5, default 20. */
@@ -79,17 +79,20 @@ export interface EngineEvents {
   sinkError: [thrown: unknown];
 }
 
-const DEFAULTS = { maxStreams: 4096, jitterMs: 50, jitterWideMs: 100, silenceThreshold: 0.01, silenceWindowMs: 20 };
+const DEFAULTS = { maxStreams: 4096, holdMs: 50, holdWideMs: 100, silenceThreshold: 0.01, silenceWindowMs: 20 };
 const INPUT_RING_BYTES = 8 << 20;
 const OUTPUT_RING_BYTES = 8 << 20;
 const RECORDER_RING_BYTES = 16 << 20;
-/** Payload bytes of 100 ms of L16 at 16 kHz for each stream, within reason. */
+/** Payload bytes of the wide hold's 100 ms of L16 at 16 kHz, for each stream; more for a longer hold. */
 const ARENA_BYTES_PER_STREAM = 8 << 10;
 const ARENA_BYTES_LEAST = 4 << 20;
-const ARENA_BYTES_MOST = 64 << 20;
+const ARENA_BYTES_MOST = 256 << 20;
 /** Packets held in the jitter buffer for each stream: 100 ms of 20 ms packets on two channels, twice over. */
 const HELD_PER_STREAM = 16;
+const HELD_LEAST = 1024;
 const CLOSE_GRACE_MS = 5_000;
+const CLOSE_DRAIN_MS = 5;
+const LONGEST_TIMER_MS = 1_000;
 /** A timer that is due within this fetches the shards' output as well. */
 const SOON_US = 2 * US_PER_MS;
 
@@ -101,6 +104,7 @@ const SOON_US = 2 * US_PER_MS;
 export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   readonly batch: PacketBatch;
   readonly #options: EngineOptions;
+  readonly #silence: SilenceSettings;
   readonly #clock: Clock;
   readonly #memory: EngineMemory;
   readonly #table: StreamTable;
@@ -123,20 +127,33 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   /** Of streams that have ended. */
   #packetsPaused = 0;
   #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: EngineOptions = {}) {
     super();
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    const shards = options.shards ?? Math.max(1, availableParallelism() - 1);
+    const shards = options.shards ?? Math.min(LIMITS.maxShards, Math.max(1, availableParallelism() - 1));
     const maxStreams = options.maxStreams ?? DEFAULTS.maxStreams;
-    if (!(shards >= 1 && shards <= 64) || !(maxStreams >= 1 && maxStreams <= LIMITS.maxStreams)) {
-      throw new TrunklineError('CONFIG_INVALID', `Set shards to 1–64 and maxStreams to 1–${LIMITS.maxStreams}.`);
-    }
+    checkRange('shards', shards, 1, LIMITS.maxShards);
+    checkRange('maxStreams', maxStreams, 1, LIMITS.maxStreams);
+    const holdMs = options.holdMs ?? DEFAULTS.holdMs;
+    const holdWideMs = Math.max(holdMs, options.holdWideMs ?? DEFAULTS.holdWideMs);
+    checkRange('holdMs', holdMs, 0, LIMITS.maxHoldMs);
+    checkRange('holdWideMs', holdWideMs, 0, LIMITS.maxHoldMs);
+    this.#silence = {
+      threshold: options.silenceThreshold ?? DEFAULTS.silenceThreshold,
+      windowMs: options.silenceWindowMs ?? DEFAULTS.silenceWindowMs,
+    };
+    // What media/silence.ts takes; a shard could only die of anything else.
+    checkRange('silenceThreshold', this.#silence.threshold, Number.MIN_VALUE, 1);
+    checkRange('silenceWindowMs', this.#silence.windowMs, 5, 200);
+    checkRange('silenceWindowMs modulo 5', this.#silence.windowMs % 5, 0, 0);
+    const held = Math.max(1, holdWideMs / DEFAULTS.holdWideMs);
     this.#memory = layOutMemory({
       shards,
       maxStreams,
-      arenaBytes: Math.min(Math.max(maxStreams * ARENA_BYTES_PER_STREAM, ARENA_BYTES_LEAST), ARENA_BYTES_MOST),
+      arenaBytes: Math.min(Math.max(maxStreams * held * ARENA_BYTES_PER_STREAM, ARENA_BYTES_LEAST), ARENA_BYTES_MOST),
       inputRingBytes: INPUT_RING_BYTES,
       outputRingBytes: OUTPUT_RING_BYTES,
       recorderRingBytes: options.recorder === undefined ? 0 : RECORDER_RING_BYTES,
@@ -151,9 +168,9 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.batch = new PacketBatch(this.#arena, () => this.submit());
     this.#jitter = new JitterBuffer({
       lanes: maxStreams * 2,
-      packets: 2 ** Math.ceil(Math.log2(maxStreams * HELD_PER_STREAM)),
-      holdUs: (options.jitterMs ?? DEFAULTS.jitterMs) * US_PER_MS,
-      wideHoldUs: (options.jitterWideMs ?? DEFAULTS.jitterWideMs) * US_PER_MS,
+      packets: 2 ** Math.ceil(Math.log2(Math.max(maxStreams * held * HELD_PER_STREAM, HELD_LEAST))),
+      holdUs: holdMs * US_PER_MS,
+      wideHoldUs: holdWideMs * US_PER_MS,
     });
     this.#timeline = new Timeline(maxStreams * 2);
     this.#release = new Release(this.#memory.shards, maxStreams, this.#streams, this.#timeline, (shard) =>
@@ -178,9 +195,12 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.#schedule();
   }
 
-  /** Resolves when the worker threads are at work. Packets may be pushed before. */
-  ready(): Promise<void> {
-    return this.#pool.ready();
+  /**
+   * Starts the worker threads; resolves when they are at work. Packets may be pushed before: they wait in the rings.
+   * @throws TrunklineError NATIVE_UNAVAILABLE, ENGINE_FAILED.
+   */
+  start(): Promise<void> {
+    return this.#pool.start();
   }
 
   // ---- StreamIngest: what sources call
@@ -222,8 +242,9 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       this.#release.pauses.closeLane(lane);
     }
     const packetsPaused = this.#pausedPackets(stream);
+    const counts = this.#countsOf(stream);
     const summary: StreamSummary = {
-      ...this.#countsOf(stream),
+      ...counts,
       ...(packetsPaused === 0 ? {} : { packetsPaused }),
       endReason: reason,
       endedAtMs: this.#clock.wallMs(),
@@ -234,8 +255,8 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       this.#timeline.closeLane(lane);
     }
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
-    this.#streams.end(stream);
-    this.#release.close(index, summary);
+    this.#streams.end(stream, counts);
+    this.#release.close(stream, summary);
     this.#release.publish();
     this.#schedule();
   }
@@ -331,10 +352,15 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     return this.#streams.find(interactionId)?.info;
   }
 
-  /** Reception counts of a stream so far, its channels added up. */
+  /** Reception counts of a stream so far, its channels added up; until its end has been delivered. */
   counts(index: number): ReceptionCounts | undefined {
     const stream = this.#streams.at(index);
-    return stream && !stream.ending ? this.#countsOf(stream) : undefined;
+    return stream && (stream.finalCounts ?? this.#countsOf(stream));
+  }
+
+  /** The same of every stream whose end has not been delivered yet. */
+  *openCounts(): Iterable<ReceptionCounts> {
+    for (const stream of this.#streams) yield stream.finalCounts ?? this.#countsOf(stream);
   }
 
   counters(): EngineCounters {
@@ -371,6 +397,10 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     return native ? 'native' : 'js';
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   get shardCount(): number {
     return this.#memory.shards.length;
   }
@@ -380,18 +410,28 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.#pool.kill(shard);
   }
 
-  /** Ends every stream with reason `stopped`, waits until all frames are delivered, and stops the threads. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  /**
+   * Ends every stream with reason `stopped`, waits until all frames are delivered and the recorder has written them, and
+   * stops the threads. May be called more than once.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     for (const stream of [...this.#streams]) this.endStream(stream.info.stream, 'stopped');
     this.#closed = true;
     const deadlineUs = this.#clock.nowUs() + CLOSE_GRACE_MS * US_PER_MS;
-    while (this.#streams.size > 0 && this.#clock.nowUs() < deadlineUs) {
+    while (this.#pool.isStarted && this.#streams.size > 0 && this.#clock.nowUs() < deadlineUs) {
       this.#pump();
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     clearTimeout(this.#timer);
+    // A shard that finds no room for its output is alive, and would be waited for.
+    const drainer = setInterval(() => this.#delivery.drain(), CLOSE_DRAIN_MS);
     await this.#pool.close(CLOSE_GRACE_MS);
+    clearInterval(drainer);
     this.#delivery.drain();
     this.#waiter.release();
   }
@@ -419,8 +459,13 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     if (dueUs < this.#timerDueUs) {
       clearTimeout(this.#timer);
       this.#timerDueUs = dueUs;
-      this.#timer = setTimeout(this.#onTimer, Math.max(1, Math.ceil((dueUs - this.#clock.nowUs()) / US_PER_MS)));
+      this.#timer = setTimeout(
+        this.#onTimer,
+        Math.min(LONGEST_TIMER_MS, Math.max(1, Math.ceil((dueUs - this.#clock.nowUs()) / US_PER_MS))),
+      );
     }
+    // Whoever called from within a sink: the drain that called the sink looks again when it is through.
+    if (this.#delivery.isDraining) return;
     if (this.#timerDueUs > this.#clock.nowUs() + SOON_US) this.#waitForOutput();
   }
 
@@ -443,7 +488,9 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
 
   #ended(info: StreamInfo): void {
     const stream = this.#streams.at(info.stream);
-    if (stream !== undefined) this.#streams.free(stream);
+    if (stream === undefined) return;
+    this.#table.set(info.stream, STREAM.STATE, STREAM_STATE.FREE);
+    this.#streams.free(stream);
   }
 
   #wantsOf(info: StreamInfo): number {
@@ -490,10 +537,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
         ...(places.recorder === undefined ? {} : { recorder: places.recorder }),
         streamTable,
         outputWaiter,
-        silence: {
-          threshold: this.#options.silenceThreshold ?? DEFAULTS.silenceThreshold,
-          windowMs: this.#options.silenceWindowMs ?? DEFAULTS.silenceWindowMs,
-        },
+        silence: this.#silence,
         native: this.#options.native ?? 'auto',
       } satisfies ShardData,
     }));
@@ -515,4 +559,9 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
 function lanesOf(stream: Stream): readonly number[] {
   const first = stream.info.stream * 2;
   return stream.info.channels === 2 ? [first, first + 1] : [first];
+}
+
+function checkRange(name: string, value: number, least: number, most: number): void {
+  if (value >= least && value <= most) return;
+  throw new TrunklineError('CONFIG_INVALID', `Set ${name} to ${least} to ${most}; it is ${value}.`);
 }

@@ -10,6 +10,7 @@ const WATCH_MS = 150;
 /** Lives that may end within RESTART_WINDOW_US before the engine gives the agent up. */
 const RESTART_LIMIT = 20;
 const RESTART_WINDOW_US = 60_000_000;
+const START_LIMIT_US = 20_000_000;
 
 export interface AgentTask {
   readonly name: string;
@@ -49,31 +50,32 @@ interface Life {
  * agents that hang, since a thread that blocks its event loop cannot be asked.
  */
 export class AgentPool extends EventEmitter<PoolEvents> {
-  readonly #pool: Piscina;
   readonly #clock: Clock;
-  readonly #lives: Life[] = [];
-  readonly #watch: NodeJS.Timeout;
+  readonly #lives: readonly Life[];
+  #pool: Piscina | undefined;
+  #started: Promise<void> | undefined;
+  #watch: NodeJS.Timeout | undefined;
   #refused: TrunklineError | undefined;
-  /** Calls of ready() under way, which throw a refusal to whoever waits: no need to tell it twice. */
-  #waiters = 0;
+  #isStarting = false;
   #closing = false;
 
+  /** Nothing runs before start(). */
   constructor(tasks: readonly AgentTask[], clock: Clock) {
     super();
     this.#clock = clock;
-    this.#pool = new Piscina({
-      minThreads: tasks.length,
-      maxThreads: tasks.length,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      // Tasks are never queued behind one another, and a thread has nothing else to look for.
-      atomics: 'disabled',
-      recordTiming: false,
-    });
-    this.#pool.on('error', () => {
-      // Told through the task's own promise; without a listener it would end the process.
-    });
-    for (const task of tasks) this.#lives.push(this.#start(task));
-    this.#watch = setInterval(() => this.#lookForHangs(), WATCH_MS);
+    this.#lives = tasks.map((task) => ({
+      task,
+      handle: new AgentHandle(task.control),
+      abort: new AbortController(),
+      ended: Promise.resolve(),
+      lastBeat: 0,
+      lastBeatUs: clock.nowUs(),
+      restartsUs: [],
+    }));
+  }
+
+  get isStarted(): boolean {
+    return this.#pool !== undefined;
   }
 
   handle(index: number): AgentHandle {
@@ -83,37 +85,29 @@ export class AgentPool extends EventEmitter<PoolEvents> {
   }
 
   /**
-   * Resolves when every agent has begun its loop.
+   * Starts the threads, once; resolves when every agent has begun its loop.
    * @throws TrunklineError with the code of the agent that refuses to begin, or ENGINE_FAILED after 20 s.
    */
-  async ready(): Promise<void> {
-    const deadlineUs = this.#clock.nowUs() + 20_000_000;
-    this.#waiters++;
-    try {
-      while (!this.#lives.every((life) => life.handle.running)) {
-        if (this.#refused !== undefined) throw this.#refused;
-        if (this.#clock.nowUs() > deadlineUs) {
-          throw new TrunklineError(
-            'ENGINE_FAILED',
-            'The worker threads did not start within 20 s; see the log for why.',
-          );
-        }
-        await new Promise((resolve) => setTimeout(resolve, 2));
-      }
-    } finally {
-      this.#waiters--;
-    }
+  start(): Promise<void> {
+    this.#started ??= this.#start();
+    return this.#started;
   }
 
   /** Ends an agent's thread without asking it, as a crash would; the pool starts it again. */
   kill(index: number): void {
-    this.#lives[index]?.abort.abort();
+    const life = this.#lives[index];
+    // One that is still loading has nothing to lose, and Node may abort when a module graph is torn down half-way.
+    if (life?.handle.running === true) life.abort.abort();
   }
 
-  /** Lets the agents finish what lies in their rings, for at most `graceMs` a stage, and stops the threads. */
+  /**
+   * Lets the agents finish what lies in their rings and stops the threads. An agent that makes progress, as a recorder
+   * with a slow disk does, is given its time; one that shows no sign of life for `graceMs` is not waited for.
+   */
   async close(graceMs: number): Promise<void> {
     this.#closing = true;
     clearInterval(this.#watch);
+    if (this.#pool === undefined) return;
     const stages = [...new Set(this.#lives.map((life) => life.task.stage))].sort((a, b) => a - b);
     for (const stage of stages) await this.#stop(stage, graceMs);
     await this.#pool.destroy();
@@ -123,41 +117,67 @@ export class AgentPool extends EventEmitter<PoolEvents> {
     const lives = this.#lives.filter((life) => life.task.stage === stage);
     for (const life of lives) life.handle.stop();
     const all = Promise.all(lives.map((life) => life.ended));
-    if (await settledWithin(all, graceMs)) return;
+    const beats = (): number => lives.reduce((sum, life) => sum + life.handle.heartbeat(), 0);
+    for (let before = Number.NaN; before !== beats(); ) {
+      before = beats();
+      if (await settledWithin(all, graceMs)) return;
+    }
     for (const life of lives) life.handle.stop(true);
     await settledWithin(all, 200);
   }
 
-  #start(task: AgentTask): Life {
-    const life: Life = {
-      task,
-      handle: new AgentHandle(task.control),
-      abort: new AbortController(),
-      ended: Promise.resolve(),
-      lastBeat: 0,
-      lastBeatUs: this.#clock.nowUs(),
-      restartsUs: [],
-    };
-    this.#run(life);
-    return life;
+  async #start(): Promise<void> {
+    const pool = new Piscina({
+      minThreads: this.#lives.length,
+      maxThreads: this.#lives.length,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      // Tasks are never queued behind one another, and a thread has nothing else to look for.
+      atomics: 'disabled',
+      recordTiming: false,
+    });
+    this.#pool = pool;
+    pool.on('error', () => {
+      // Told through the task's own promise; without a listener it would end the process.
+    });
+    // Whoever waits here is thrown a refusal; it need not be told by an event as well.
+    this.#isStarting = true;
+    for (const life of this.#lives) this.#run(pool, life);
+    this.#watch = setInterval(() => this.#lookForHangs(), WATCH_MS);
+    try {
+      await this.#allRunning();
+    } finally {
+      this.#isStarting = false;
+    }
   }
 
-  #run(life: Life): void {
+  async #allRunning(): Promise<void> {
+    const deadlineUs = this.#clock.nowUs() + START_LIMIT_US;
+    while (!this.#lives.every((life) => life.handle.running)) {
+      if (this.#refused !== undefined) throw this.#refused;
+      if (this.#closing) return;
+      if (this.#clock.nowUs() > deadlineUs) {
+        throw new TrunklineError('ENGINE_FAILED', 'The worker threads did not start within 20 s; see the log for why.');
+      }
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  #run(pool: Piscina, life: Life): void {
     life.handle.reset();
     life.abort = new AbortController();
     life.lastBeatUs = this.#clock.nowUs();
-    life.ended = this.#pool.run(life.task.data, { filename: life.task.entry, signal: life.abort.signal }).then(
+    life.ended = pool.run(life.task.data, { filename: life.task.entry, signal: life.abort.signal }).then(
       (refusal: Refusal | undefined) => refusal && this.#refuse(refusal),
-      (cause: unknown) => this.#died(life, cause),
+      (cause: unknown) => this.#died(pool, life, cause),
     );
   }
 
   #refuse(refusal: Refusal): void {
     this.#refused ??= new TrunklineError(refusal.code, refusal.message);
-    if (this.#waiters === 0) this.emit('failed', this.#refused);
+    if (!this.#isStarting) this.emit('failed', this.#refused);
   }
 
-  #died(life: Life, cause: unknown): void {
+  #died(pool: Piscina, life: Life, cause: unknown): void {
     if (this.#closing) return;
     const nowUs = this.#clock.nowUs();
     life.restartsUs = life.restartsUs.filter((at) => nowUs - at < RESTART_WINDOW_US);
@@ -174,7 +194,7 @@ export class AgentPool extends EventEmitter<PoolEvents> {
       );
       return;
     }
-    this.#run(life);
+    this.#run(pool, life);
     this.emit('restarted', life.task.name, why);
   }
 

@@ -5,7 +5,7 @@ import type { JitterOutput } from '../rtp/jitter-buffer.js';
 import type { Timeline } from '../rtp/timeline.js';
 import type { ShardPlaces } from './memory.js';
 import { Pauses } from './pauses.js';
-import type { Streams } from './streams.js';
+import type { Stream, Streams } from './streams.js';
 
 const textEncoder = new TextEncoder();
 
@@ -49,11 +49,11 @@ export class Release implements JitterOutput {
     this.#shardOf[stream] = entry.shard;
     this.#codecOf[stream] = entry.codec;
     this.dropped.fill(0, stream * 2, stream * 2 + 2);
-    this.#control(entry.shard, KIND.OPEN, stream, entry.info);
+    this.#control(entry, KIND.OPEN, entry.info);
   }
 
-  close(stream: number, summary: object): void {
-    this.#control(this.#shardOf[stream] as number, KIND.CLOSE, stream, summary);
+  close(stream: Stream, summary: object): void {
+    this.#control(stream, KIND.CLOSE, summary);
   }
 
   packet(
@@ -168,13 +168,14 @@ export class Release implements JitterOutput {
     view.setFloat64(at + RECORD.ARRIVAL_US, arrivalUs, true);
   }
 
-  #control(shard: number, kind: number, stream: number, payload: object): void {
+  #control({ info, shard, generation }: Stream, kind: number, payload: object): void {
     const json = textEncoder.encode(JSON.stringify(payload));
     const record = new Uint8Array(RECORD.INPUT_HEADER_BYTES + json.length);
     const view = new DataView(record.buffer);
     view.setInt32(RECORD.LENGTH, record.length, true);
     view.setUint8(RECORD.KIND, kind);
-    view.setInt32(RECORD.STREAM, stream, true);
+    view.setInt32(RECORD.STREAM, info.stream, true);
+    view.setFloat64(RECORD.GENERATION, generation, true);
     view.setInt32(RECORD.PAYLOAD_LENGTH, json.length, true);
     record.set(json, RECORD.INPUT_HEADER_BYTES);
     (this.#links[shard] as RingLink).control(record);

@@ -1,6 +1,6 @@
 import { CODEC_ID, type CodecId, codecId, isCodec, SAMPLE_RATES, type StreamFormat } from '../core/codec.js';
 import { TrunklineError } from '../core/errors.js';
-import type { StreamInfo } from '../core/events.js';
+import type { ReceptionCounts, StreamInfo } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 
 /** Relative cost of a packet by codec, for spreading streams over shards; Opus at 16 kHz costs about 8 of G.711. */
@@ -19,8 +19,14 @@ export interface Stream {
   readonly cost: number;
   /** Positions come with the packets and are taken as they are; no jitter buffer. */
   readonly ordered: boolean;
+  /** Tells the streams apart that have had the same index. */
+  readonly generation: number;
+  /** OPEN has come through the rings, and the sinks have been told. */
+  isOpened: boolean;
   /** End was asked for; CLOSE is on its way through the rings. */
   ending: boolean;
+  /** What CLOSE will say of the packets. */
+  finalCounts: ReceptionCounts | undefined;
 }
 
 /** Who is where: stream indices, ids, and the shard that each stream stays on. Control plane only. */
@@ -29,6 +35,7 @@ export class Streams {
   readonly #byId = new Map<string, number>();
   readonly #free: number[];
   readonly #load: number[];
+  #generation = 0;
 
   constructor(capacity: number, shards: number) {
     this.#byIndex = new Array<Stream | undefined>(capacity).fill(undefined);
@@ -74,15 +81,26 @@ export class Streams {
     this.#load[shard] = (this.#load[shard] ?? 0) + cost;
     const { codec: name, clockRate, sampleRate, channels } = format;
     const info = { stream: index, interactionId, codec: name, clockRate, sampleRate, channels, startedAtMs };
-    const stream: Stream = { info, codec, shard, cost, ordered, ending: false };
+    const stream: Stream = {
+      info,
+      codec,
+      shard,
+      cost,
+      ordered,
+      generation: ++this.#generation,
+      isOpened: false,
+      ending: false,
+      finalCounts: undefined,
+    };
     this.#byIndex[index] = stream;
     this.#byId.set(interactionId, index);
     return stream;
   }
 
   /** Frees the id at once, so that the interaction may come back, while the index lives on until free(). */
-  end(stream: Stream): void {
+  end(stream: Stream, finalCounts: ReceptionCounts): void {
     stream.ending = true;
+    stream.finalCounts = finalCounts;
     this.#byId.delete(stream.info.interactionId);
   }
 

@@ -52,10 +52,12 @@ export class LatencyHistogram {
       this.#counts[bucket] = 0;
     }
     if (h.totalCount === 0) return { p50: 0, p99: 0, p999: 0, max: 0, mean: 0, count: 0 };
+    // A percentile is the upper edge of its bucket, which the largest value need not reach.
+    const percentile = (share: number): number => Math.min(h.getValueAtPercentile(share), this.#max);
     return {
-      p50: h.getValueAtPercentile(50),
-      p99: h.getValueAtPercentile(99),
-      p999: h.getValueAtPercentile(99.9),
+      p50: percentile(50),
+      p99: percentile(99),
+      p999: percentile(99.9),
       max: this.#max,
       mean: Math.round(h.mean * 10) / 10,
       count: h.totalCount,

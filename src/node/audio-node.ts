@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type AuditExtra, AuditLog } from '../audit/audit-log.js';
 import { type Clock, systemClock } from '../core/clock.js';
@@ -69,8 +69,8 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
     this.engine = new Engine({
       shards: config.shards,
       maxStreams: config.maxStreams,
-      jitterMs: config.jitterMs,
-      jitterWideMs: config.jitterWideMs,
+      holdMs: config.holdMs,
+      holdWideMs: config.holdWideMs,
       silenceThreshold: config.silenceThreshold,
       silenceWindowMs: config.silenceWindowMs,
       native: config.native,
@@ -167,11 +167,11 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
     let repaired: RepairReport | undefined;
     if (record || audit !== 'off') {
       try {
-        await mkdir(out, { recursive: true });
+        await makeFolder(out);
       } catch (error) {
         throw new TrunklineError(
           'FILE_FAILED',
-          `Cannot make the folder ${out}: ${messageOf(error)}. Set out to another.`,
+          `Cannot make the folder ${out}: ${messageOf(error)}. Set --out to another.`,
           {
             cause: error,
           },
@@ -180,7 +180,7 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
       if (record) repaired = await repairRecordings(out, this.clock);
     }
     if (audit !== 'off') this.engine.addSink(await this.#openAudit());
-    await this.engine.ready();
+    await this.engine.start();
     this.#reports = setInterval(() => this.#lookForReports(), REPORT_MS);
     this.#reports.unref();
     return repaired;
@@ -191,6 +191,7 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
     await this.engine.close();
     clearInterval(this.#reports);
     this.#lookForReports();
+    this.#checkRecordings();
     this.#monitoring?.push(null);
     await this.#audit?.close();
   }
@@ -237,7 +238,7 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
   }
 
   #counts(): ReceptionCounts {
-    return this.#tally.total(this.#openCounts());
+    return this.#tally.total(this.engine.openCounts());
   }
 
   #metricsContext(): MetricsContext {
@@ -248,11 +249,16 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
     return { counts, drops, backend: this.engine.backend };
   }
 
-  *#openCounts(): Iterable<ReceptionCounts> {
-    for (const { stream } of this.engine.streams()) {
-      const counts = this.engine.counts(stream);
-      if (counts !== undefined) yield counts;
-    }
+  #checkRecordings(): void {
+    const counters = this.#recorder?.counters();
+    if (counters === undefined || counters.recordingsOpened === counters.recordingsFinished) return;
+    const missing = counters.recordingsOpened - counters.recordingsFinished;
+    this.report(
+      new TrunklineError(
+        'FILE_FAILED',
+        `${missing} recordings could not be finished in time; run "trunkline repair ${this.config.out}".`,
+      ),
+    );
   }
 
   #lookForReports(): void {
@@ -266,4 +272,21 @@ function checked(settings: NodeSettings): Config {
   if (parsed.success) return parsed.data;
   const sentences = parsed.error.issues.map(({ path, message }) => `Setting ${path.join('.') || '?'}: ${message}.`);
   throw new TrunklineError('CONFIG_INVALID', sentences.join(' '));
+}
+
+/** As mkdir with `recursive`, which never comes back where a file system lets nobody make folders, such as /proc. */
+async function makeFolder(path: string): Promise<void> {
+  const isThere = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isThere) return;
+  if (dirname(path) !== path) await makeFolder(dirname(path));
+  await mkdir(path).catch((error: NodeJS.ErrnoException) => {
+    // Somebody else has just made it.
+    if (error.code !== 'EEXIST') throw error;
+    return stat(path).then((found) => {
+      if (!found.isDirectory()) throw error;
+    });
+  });
 }

@@ -5,8 +5,8 @@ import { LIMITS } from '../core/limits.js';
 
 /**
  * The capture node's settings, each said once: the schema feeds the command line, the environment, `.env`, the
- * configuration file, `--help` and the README's table. A setting's names come from its key: `jitterMs` is
- * `--jitter-ms`, `TRUNKLINE_JITTER_MS` and `"jitterMs"`, unless it says otherwise.
+ * configuration file, `--help` and the README's table. A setting's names come from its key: `holdMs` is
+ * `--hold-ms`, `TRUNKLINE_HOLD_MS` and `"holdMs"`, unless it says otherwise.
  */
 interface About {
   readonly description: string;
@@ -129,23 +129,23 @@ export const configSchema = z
       z
         .int()
         .min(1)
-        .max(256)
-        .default(Math.max(1, availableParallelism() - 1)),
+        .max(LIMITS.maxShards)
+        .default(Math.min(LIMITS.maxShards, Math.max(1, availableParallelism() - 1))),
       { description: 'Decoding threads.', value: 'n', defaultText: 'one less than the cores, at least 1' },
     ),
     maxStreams: setting(z.int().min(1).max(LIMITS.maxStreams).default(4096), {
       description: 'Streams open at one time.',
       value: 'n',
     }),
-    jitterMs: setting(milliseconds(2_000).default(50), {
+    holdMs: setting(milliseconds(LIMITS.maxHoldMs).default(50), {
       description: 'How long packets are held to be put in order.',
       value: 'ms',
     }),
-    jitterWideMs: setting(milliseconds(2_000).default(100), {
+    holdWideMs: setting(milliseconds(LIMITS.maxHoldMs).default(100), {
       description: 'How long they are held while more than 5 % are lost; at least as long as otherwise.',
       value: 'ms',
     }),
-    silenceThreshold: setting(z.number().min(0).max(1).default(0.01), {
+    silenceThreshold: setting(z.number().positive().max(1).default(0.01), {
       description: 'RMS level, as a share of full scale, below which a channel is silent; see `trunkline calibrate`.',
       value: 'level',
     }),
@@ -185,7 +185,7 @@ export const configSchema = z
     }),
   })
   // A wider hold that is narrower would be none.
-  .overwrite((config) => ({ ...config, jitterWideMs: Math.max(config.jitterMs, config.jitterWideMs) }));
+  .overwrite((config) => ({ ...config, holdWideMs: Math.max(config.holdMs, config.holdWideMs) }));
 
 export type Config = z.output<typeof configSchema>;
 export type SettingName = keyof Config;

@@ -92,7 +92,12 @@ export interface Agent {
    * work but the next ring has no room for it.
    */
   doWork(nowUs: number): number;
-  /** Called once, when the agent was told to stop and doWork() has returned 0. */
+  /**
+   * As doWork(), once the agent was told to stop and doWork() has returned 0: for an end that takes long, lest the
+   * heartbeat stand still meanwhile. The agent is closed when this returns 0 as well.
+   */
+  finish?(nowUs: number): number;
+  /** Called once, at the very end. */
   close(): void;
 }
 
@@ -106,14 +111,17 @@ export function runAgent(agent: Agent, place: ControlPlace, idleMs: number): voi
   Atomics.store(words, base + (AGENT_CONTROL.RUNNING >> 2), 1);
   for (;;) {
     Atomics.add(words, heartbeat, 1);
-    const done = agent.doWork(systemClock.nowUs());
+    let done = agent.doWork(systemClock.nowUs());
+    if (done === 0 && Atomics.load(words, stop) !== 0) {
+      done = agent.finish?.(systemClock.nowUs()) ?? 0;
+      if (done === 0) break;
+    }
     if (done > 0) continue;
     if (done === BLOCKED) {
       if (Atomics.load(words, stop) === ABANDON) break;
       Atomics.wait(words, sleeping, 0, BLOCKED_MS);
       continue;
     }
-    if (Atomics.load(words, stop) !== 0) break;
     // Announce the sleep, then look once more: whoever published before seeing the announcement is caught here,
     // whoever publishes after it will notify.
     Atomics.store(words, sleeping, 1);

@@ -80,7 +80,7 @@ describe('the command line', () => {
     [['simulate', '--prot', '1'], /unknown option '--prot'[\s\S]*--port[\s\S]*try `trunkline simulate --help`/],
     [['simulate', '--port', '99999'], /whole number from 0 to 65535/],
     [['simulate', '--loss', 'some'], /number from 0 to 0.9/],
-    [['capture', '--jitter-ms', 'x'], /--jitter-ms must be a whole number from 0 to 2000, not "x"/],
+    [['capture', '--hold-ms', 'x'], /--hold-ms must be a whole number from 0 to 2000, not "x"/],
     [['repair'], /missing required argument 'dir'/],
   ])('%j is a usage error that says what to do', async (args, says) => {
     const { code, stdout, stderr } = await trunkline(args);

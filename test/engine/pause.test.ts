@@ -24,7 +24,7 @@ function start(channels: 1 | 2): {
   heard: Heard;
   push: (from: number, to: number, loud: boolean) => void;
 } {
-  engine = new Engine({ shards: 1, maxStreams: 8, native: 'off', jitterMs: 2_000, jitterWideMs: 2_000 });
+  engine = new Engine({ shards: 1, maxStreams: 8, native: 'off', holdMs: 2_000, holdWideMs: 2_000 });
   const heard: Heard = { frames: [], marks: [], summary: undefined };
   const sink: FrameSink = {
     wantsPcm: () => 'all',
@@ -35,6 +35,7 @@ function start(channels: 1 | 2): {
     },
   };
   engine.addSink(sink);
+  void engine.start();
   const stream = engine.openStream('call', { codec: 'pcmu', clockRate: RATE, sampleRate: RATE, channels });
   const push = (from: number, to: number, loud: boolean): void => {
     const payload = loud ? LOUD : QUIET;

@@ -40,8 +40,8 @@ describe('where settings come from', () => {
       region: 'us-east-1',
       codecs: ['opus', 'pcmu'],
       interactions: [],
-      jitterMs: 50,
-      jitterWideMs: 100,
+      holdMs: 50,
+      holdWideMs: 100,
       silenceThreshold: 0.01,
       record: true,
       includeSilent: false,
@@ -53,12 +53,12 @@ describe('where settings come from', () => {
 
   test('command line wins over environment, environment over .env, .env over file, file over default', () => {
     const layers: ConfigSources[] = [
-      { configFile: file('{"jitterMs": 11}') },
-      { envFile: file('TRUNKLINE_JITTER_MS=12') },
-      { env: { TRUNKLINE_JITTER_MS: '13' } },
-      { flags: { jitterMs: '14' } },
+      { configFile: file('{"holdMs": 11}') },
+      { envFile: file('TRUNKLINE_HOLD_MS=12') },
+      { env: { TRUNKLINE_HOLD_MS: '13' } },
+      { flags: { holdMs: '14' } },
     ];
-    const seen = layers.map((_, count) => load(Object.assign({}, ...layers.slice(0, count + 1))).jitterMs);
+    const seen = layers.map((_, count) => load(Object.assign({}, ...layers.slice(0, count + 1))).holdMs);
     expect(seen).toEqual([11, 12, 13, 14]);
   });
 
@@ -95,7 +95,7 @@ describe('where settings come from', () => {
   });
 
   test('the wide hold is never less than the other', () => {
-    expect(load({ flags: { jitterMs: '300' } })).toMatchObject({ jitterMs: 300, jitterWideMs: 300 });
+    expect(load({ flags: { holdMs: '300' } })).toMatchObject({ holdMs: 300, holdWideMs: 300 });
   });
 });
 
@@ -108,8 +108,8 @@ describe('what is wrong with them', () => {
     ],
     [
       'a variable out of bounds',
-      { env: { TRUNKLINE_JITTER_MS: '-1' } },
-      'TRUNKLINE_JITTER_MS in the environment must be a whole number from 0 to 2000, not -1.',
+      { env: { TRUNKLINE_HOLD_MS: '-1' } },
+      'TRUNKLINE_HOLD_MS in the environment must be a whole number from 0 to 2000, not -1.',
     ],
     [
       'a number between two steps',
@@ -139,14 +139,14 @@ describe('what is wrong with them', () => {
     const configFile = file('{"shards": "two", "record": 1}');
     expect(complaint({ configFile }).split('\n').sort()).toEqual([
       `"record" in ${configFile} must be true or false, not 1.`,
-      `"shards" in ${configFile} must be a whole number from 1 to 256, not "two".`,
+      `"shards" in ${configFile} must be a whole number from 1 to 32, not "two".`,
     ]);
   });
 
   test('a key that the file should not have is told, with the one that was meant', () => {
-    const configFile = file('{"jiterMs": 40}');
+    const configFile = file('{"holMs": 40}');
     expect(complaint({ configFile })).toBe(
-      `"jiterMs" in ${configFile} is no setting of trunkline. Did you mean "jitterMs"?`,
+      `"holMs" in ${configFile} is no setting of trunkline. Did you mean "holdMs"?`,
     );
   });
 
@@ -155,7 +155,7 @@ describe('what is wrong with them', () => {
   });
 
   test('a variable that is nearly one of ours is told; one that is not is left alone', () => {
-    expect(complaint({ env: { TRUNKLINE_JITER_MS: '40' } })).toMatch(/Did you mean TRUNKLINE_JITTER_MS\?$/);
+    expect(complaint({ env: { TRUNKLINE_HOLT_MS: '40' } })).toMatch(/Did you mean TRUNKLINE_HOLD_MS\?$/);
     expect(() => load({ env: { TRUNKLINE_SOMETHING_ELSE: '1' } })).not.toThrow();
   });
 

@@ -28,7 +28,7 @@ async function listeningEngine(options: AudioEngineOptions): Promise<{
 }> {
   const heard = new Map<string, Heard>();
   const ended = new Map<string, StreamSummary>();
-  engine = new AudioEngine({ jitterMs: 0, jitterWideMs: 0, ...options });
+  engine = new AudioEngine({ holdMs: 0, holdWideMs: 0, ...options });
   engine.on('frame', (frame) => {
     const one = heard.get(frame.info.interactionId) ?? {
       frames: 0,
@@ -45,7 +45,7 @@ async function listeningEngine(options: AudioEngineOptions): Promise<{
     heard.set(frame.info.interactionId, one);
   });
   engine.on('ended', (info, summary) => ended.set(info.interactionId, summary));
-  await engine.ready();
+  await engine.start();
   return { engine, heard, ended };
 }
 

@@ -1,0 +1,223 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.js';
+import { TrunklineError } from '../../src/core/errors.js';
+import type { FrameSink, StreamSummary } from '../../src/core/events.js';
+import { AudioEngine, type AudioEngineOptions, type PushStream } from '../../src/engine/audio-engine.js';
+import { Engine } from '../../src/engine/engine.js';
+
+let engine: AudioEngine | undefined;
+
+afterEach(async () => {
+  await engine?.close();
+  engine = undefined;
+});
+
+async function started(options: AudioEngineOptions = {}): Promise<AudioEngine> {
+  engine = new AudioEngine({ shards: 1, maxStreams: 16, holdMs: 0, ...options });
+  await engine.start();
+  return engine;
+}
+
+function push(stream: PushStream, from: number, to: number, arrivalUs?: number): void {
+  for (let n = from; n < to; n++) {
+    const payload = new Uint8Array(160).fill(n & 0x7f);
+    stream.push({ sequenceNumber: n, timestamp: n * 160, payload, ...(arrivalUs === undefined ? {} : { arrivalUs }) });
+  }
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  const deadlineUs = systemClock.nowUs() + 10_000_000;
+  while (!condition()) {
+    if (systemClock.nowUs() > deadlineUs) throw new Error(`Waited 10 s in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+describe('push', () => {
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, 1e18])('with an arrival of %s holds up nobody', async (arrivalUs) => {
+    const engine = await started();
+    const frames = new Map<string, number>();
+    engine.on('frame', ({ info }) => frames.set(info.interactionId, (frames.get(info.interactionId) ?? 0) + 1));
+    push(engine.open('strange', { codec: 'pcmu' }), 0, 5, arrivalUs);
+    push(engine.open('plain', { codec: 'pcmu' }), 0, 5);
+    await until(() => frames.get('strange') === 5 && frames.get('plain') === 5, 'both streams');
+  });
+
+  it('refuses numbers that no packet can have', async () => {
+    const engine = await started();
+    const stream = engine.open('call', { codec: 'pcmu' });
+    const payload = new Uint8Array(160);
+    for (const bad of [Number.NaN, -1, 0.5, 2 ** 53]) {
+      expect(() => stream.push({ sequenceNumber: bad, timestamp: 0, payload })).toThrow(TrunklineError);
+      expect(() => stream.push({ sequenceNumber: 0, timestamp: bad, payload })).toThrow(TrunklineError);
+    }
+    expect(() => stream.push({ sequenceNumber: 0, timestamp: 0, payload: new Uint8Array(20_000) })).toThrow(/at most/);
+  });
+
+  it('takes nothing after the end, nor after close()', async () => {
+    const engine = await started();
+    const [first, second] = [engine.open('first', { codec: 'pcmu' }), engine.open('second', { codec: 'pcmu' })];
+    first.end();
+    const packet = { sequenceNumber: 0, timestamp: 0, payload: new Uint8Array(160) };
+    expect(first.push(packet)).toBe(false);
+    await engine.close();
+    expect(second.push(packet)).toBe(false);
+    expect(() => engine.open('third', { codec: 'pcmu' })).toThrow(/closed/);
+  });
+});
+
+describe('streams', () => {
+  it('are refused when the id is open, the format unknown or the engine full', async () => {
+    const engine = await started({ maxStreams: 2 });
+    engine.open('a', { codec: 'pcmu' });
+    expect(() => engine.open('a', { codec: 'pcmu' })).toThrow(/is open/);
+    expect(() => engine.open('b', { codec: 'opus', sampleRate: 44_100 })).toThrow(/Cannot decode/);
+    expect(() => engine.open('', { codec: 'pcmu' })).toThrow(/interaction id/);
+    engine.open('b', { codec: 'pcmu' });
+    expect(() => engine.open('c', { codec: 'pcmu' })).toThrow(/in use/);
+  });
+
+  it('may come back under the same id as soon as they have been ended', async () => {
+    const engine = await started({ maxStreams: 32 });
+    const ended: number[] = [];
+    engine.on('ended', (_info, { packetsReceived }) => ended.push(packetsReceived));
+    for (let life = 1; life <= 20; life++) {
+      const stream = engine.open('call', { codec: 'pcmu' });
+      push(stream, 0, life);
+      stream.end();
+    }
+    await until(() => ended.length === 20, 'twenty ends');
+    expect(ended).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  });
+
+  it('keep their counts until their end has been delivered', async () => {
+    const engine = new Engine({ shards: 1, maxStreams: 4 });
+    const index = engine.openStream('call', { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 });
+    const at = engine.batch.claim(160);
+    engine.batch.push(index, 0, 1, 160, systemClock.nowUs(), 0, at, 160);
+    engine.endStream(index, 'ended');
+    expect([...engine.openCounts()]).toMatchObject([{ packetsReceived: 1 }]);
+    await engine.close();
+  });
+
+  it('of which one ended just as its shard died do not end another at the same index', async () => {
+    const ends: { id: string; summary: StreamSummary }[] = [];
+    const opened: string[] = [];
+    const shardEntry = new URL('../support/dies-after-close.mjs', import.meta.url).href;
+    const engine = await started({ shardEntry, maxStreams: 2, holdMs: 2, holdWideMs: 2 });
+    // Its packets keep the engine's timer going, so that the end is delivered before the shard's next life begins.
+    const ticker = engine.open('ticker', { codec: 'pcmu' });
+    let ticks = 0;
+    const ticking = setInterval(() => push(ticker, ticks, ++ticks), 2);
+    let frames = 0;
+    engine.on('opened', ({ interactionId }) => opened.push(interactionId));
+    engine.on('frame', ({ info }) => {
+      if (info.interactionId === 'second') frames++;
+    });
+    const second = new Promise<PushStream>((resolve) => {
+      engine.on('ended', (info, summary) => {
+        ends.push({ id: info.interactionId, summary });
+        if (info.interactionId === 'first') setImmediate(() => resolve(engine.open('second', { codec: 'pcmu' })));
+      });
+    });
+    const first = engine.open('first', { codec: 'pcmu' });
+    push(first, 0, 7);
+    first.end();
+    const next = await second;
+    push(next, 0, 5);
+    await until(() => engine.counters().shardRestarts === 1 && frames === 5, 'the second stream after the restart');
+    push(next, 5, 9);
+    next.end();
+    await until(() => ends.length === 2, 'both ends');
+    clearInterval(ticking);
+    expect(ends.map(({ id, summary }) => [id, summary.packetsReceived])).toEqual([
+      ['first', 7],
+      ['second', 9],
+    ]);
+    expect(opened).toEqual(['ticker', 'first', 'second']);
+    expect(frames).toBe(9);
+  });
+});
+
+describe('sinks', () => {
+  it('each get their due whatever another throws, and may leave in the middle of a round', async () => {
+    const engine = new Engine({ shards: 1, maxStreams: 4, holdMs: 0 });
+    const thrown: string[] = [];
+    engine.on('sinkError', (error) => thrown.push(String(error)));
+    const fault = (): never => {
+      throw new Error('a fault');
+    };
+    const log: string[] = [];
+    const leaving: FrameSink = {
+      streamEnded: () => {
+        log.push('leaving saw the end');
+        engine.removeSink(leaving);
+      },
+    };
+    engine.addSink({ streamOpened: fault, frame: fault, streamEnded: fault });
+    engine.addSink(leaving);
+    engine.addSink({
+      streamOpened: () => log.push('opened'),
+      frame: () => log.push('frame'),
+      streamEnded: () => log.push('ended'),
+    });
+    await engine.start();
+    const index = engine.openStream('call', { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 });
+    const at = engine.batch.claim(160);
+    engine.batch.push(index, 0, 1, 160, systemClock.nowUs(), 0, at, 160);
+    engine.endStream(index, 'ended');
+    await engine.close();
+    expect(log).toEqual(['opened', 'frame', 'leaving saw the end', 'ended']);
+    expect(thrown).toHaveLength(3);
+  });
+});
+
+describe('close()', () => {
+  it('may be called in a listener, and more than once: each end comes once', async () => {
+    const engine = await started();
+    const log: string[] = [];
+    engine.on('frame', ({ sequenceNumber }) => {
+      log.push(`frame ${sequenceNumber}`);
+      void engine.close();
+    });
+    engine.on('ended', ({ interactionId }) => {
+      log.push(`ended ${interactionId}`);
+      void engine.close();
+    });
+    push(engine.open('call', { codec: 'pcmu' }), 0, 3);
+    await until(() => log.length > 0, 'the first frame');
+    await engine.close();
+    expect(log).toEqual(['frame 0', 'frame 1', 'frame 2', 'ended call']);
+    expect(engine.counters().framesRepeated).toBe(0);
+    expect(engine.close()).toBe(engine.close());
+  });
+});
+
+describe('options', () => {
+  it.each([
+    { shards: 0 },
+    { shards: 33 },
+    { maxStreams: 0 },
+    { holdMs: -1 },
+    { holdMs: Number.NaN },
+    { silenceThreshold: 0 },
+    { silenceWindowMs: 7 },
+  ])('%j are refused by name', (options) => {
+    expect(() => new Engine(options)).toThrow(Object.keys(options)[0]);
+  });
+
+  it('that hold packets for long give them room', async () => {
+    const engine = await started({ maxStreams: 1, holdMs: 2_000, holdWideMs: 2_000 });
+    let received = 0;
+    engine.on('ended', (_info, summary) => {
+      received = summary.packetsReceived;
+      expect(summary).toMatchObject({ packetsDropped: 0, packetsLost: 0 });
+    });
+    const stream = engine.open('call', { codec: 'pcmu' });
+    push(stream, 0, 200);
+    expect(stream.counts()).toMatchObject({ packetsReceived: 200, packetsDropped: 0 });
+    stream.end();
+    await engine.close();
+    expect(received).toBe(200);
+  });
+});
