@@ -145,7 +145,7 @@ export class JitterBuffer {
 
   /**
    * The lane's connection broke and comes back: the next packet goes on with the numbering, after whatever gap, or
-   * begins a new one at once, without probation.
+   * begins a new one at once, without probation. Numbers of the history whose timestamps fit are sent once more.
    */
   interrupted(lane: number): void {
     this.#settleTrial(lane);

@@ -112,7 +112,7 @@ export class Reception {
     this.#refused[lane] = 0;
   }
 
-  /** The connection broke: whatever number comes next goes on or begins anew, but is never a matter of order. */
+  /** The connection broke: what comes next goes on, is sent once more, or begins anew at once, without probation. */
   interrupted(lane: number): void {
     if (this.#phase[lane] === PHASE.RUNNING) this.#phase[lane] = PHASE.RESUMING;
   }
@@ -121,9 +121,13 @@ export class Reception {
   judge(lane: number, d: number): Verdict {
     const sequence = this.#packets.sequence[d] as number;
     const ahead = sequence - (this.#highest[lane] as number);
-    if (this.#phase[lane] !== PHASE.RUNNING) {
-      if (this.#phase[lane] === PHASE.NEW) return VERDICT.BEGIN;
-      return this.#goesOn(lane, d, true) ? VERDICT.AHEAD : VERDICT.BEGIN;
+    if (this.#phase[lane] === PHASE.NEW) return VERDICT.BEGIN;
+    if (this.#phase[lane] === PHASE.RESUMING) {
+      if (this.#goesOn(lane, d, true)) return VERDICT.AHEAD;
+      // A server that has the connection back may send once more what it had sent last.
+      const isAgain = -ahead < HISTORY_PACKETS && sequence >= (this.#lowest[lane] as number) && this.fits(lane, d);
+      if (!isAgain) return VERDICT.BEGIN;
+      return this.#seen(lane, sequence) ? VERDICT.DUPLICATE : VERDICT.BEHIND;
     }
     if (ahead > 0) {
       if (ahead < MAX_DROPOUT || this.#goesOn(lane, d, false)) return VERDICT.AHEAD;

@@ -184,7 +184,8 @@ describe('interrupted', () => {
 
   for (const [what, sequence, timestamp] of [
     ['lower', 0, 0],
-    ['only a little lower', 1040, 166_400],
+    ['only a little lower, on another clock', 1040, 3e9],
+    ['only a little lower, while the clock went on', 1040, 168_160],
     ['a little higher, on another clock', 1100, 3e9],
     ['much higher', 30_000, 3e9],
   ] as const) {
@@ -197,6 +198,40 @@ describe('interrupted', () => {
       expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: 0, packetsDuplicate: 0, packetsLate: 0 });
     });
   }
+
+  it('takes what the server sends once more for copies, and goes on behind them', () => {
+    const again = plain(60, { sequence: 1040, timestamp: 166_400, arrivalUs: 3_000_000, payload: 9000 });
+    const { out, outcomes, counts } = resume(again);
+    expect(outcomes.slice(50)).toEqual([...new Array(10).fill(DUPLICATE), ...new Array(50).fill(ACCEPTED)]);
+    expect(out.packets.map((p) => p.sequence)).toEqual(Array.from({ length: 100 }, (_, i) => 1000 + i));
+    expect(counts).toMatchObject({ packetsReceived: 100, packetsDuplicate: 10, packetsLost: 0 });
+  });
+
+  it('takes even a long piece sent once more for copies', () => {
+    const { out, counts } = run(
+      [...plain(500), ...plain(300, { sequence: 300, timestamp: 48_000, arrivalUs: 11_000_000, payload: 9000 })],
+      (buffer, a) => {
+        if (a.payload === 499) buffer.interrupted(0);
+      },
+    );
+    expect(out.packets.map((p) => p.sequence)).toEqual(Array.from({ length: 600 }, (_, i) => i));
+    expect(counts).toMatchObject({ packetsReceived: 600, packetsDuplicate: 200, packetsLost: 0 });
+  });
+
+  it('counts what was missing and comes when the server sends it once more as late', () => {
+    const { out, counts } = run(
+      [
+        ...plain(50).filter((a) => a.sequence !== 47),
+        ...plain(15, { sequence: 45, timestamp: 7200, arrivalUs: 3_000_000, payload: 9000 }),
+      ],
+      (buffer, a) => {
+        if (a.payload === 49) buffer.interrupted(0);
+      },
+    );
+    expect(out.lostOnes.map((l) => l.sequence)).toEqual([47]);
+    expect(out.packets).toHaveLength(59);
+    expect(counts).toMatchObject({ packetsReceived: 60, packetsDuplicate: 4, packetsLate: 1, packetsLost: 0 });
+  });
 
   it('lets go the payload of what was on probation', () => {
     const { buffer } = run(plain(150));
