@@ -52,6 +52,8 @@ export interface AudioHookClientBooks {
   readonly violations: number;
   /** From when a ping was due to its pong. */
   readonly ping: LatencyMs;
+  /** From its sending to its pong: without what this client itself was late. */
+  readonly roundTrip: LatencyMs;
   /** From when a call was due to `opened`, the connection included. */
   readonly opened: LatencyMs;
 }

@@ -47,7 +47,8 @@ export interface HookRun {
   readonly sound: AudioHookSound;
   readonly rejectUnauthorized: boolean;
   newId(): string;
-  pong(latencyUs: number): void;
+  /** From when the ping was due, and from when it was sent. */
+  pong(latencyUs: number, roundTripUs: number): void;
   opened(latencyUs: number): void;
   ended(call: AudioHookCall): void;
 }
@@ -289,7 +290,7 @@ export class AudioHookCall {
     const nowUs = this.#run.clock.nowUs();
     this.#rttUs = nowUs - this.#pingSentUs;
     this.#pingSentUs = -1;
-    this.#run.pong(nowUs - this.#pingDueUs);
+    this.#run.pong(nowUs - this.#pingDueUs, this.#rttUs);
     this.#pingDueUs += this.#script.pingSeconds * US_PER_SECOND;
   }
 

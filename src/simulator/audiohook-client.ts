@@ -73,6 +73,7 @@ export function runAudioHookClient(options: AudioHookClientOptions): Promise<Aud
   // Ids must differ between runs against the same server; only the sound is seeded.
   const random = new SeededRandom(options.seed ?? 1, Math.floor(clock.wallMs() % 2 ** 31), process.pid);
   const pings = latencyHistogram();
+  const roundTrips = latencyHistogram();
   const openings = latencyHistogram();
 
   return new Promise((resolve) => {
@@ -86,7 +87,10 @@ export function runAudioHookClient(options: AudioHookClientOptions): Promise<Aud
       sound,
       rejectUnauthorized: options.insecure !== true,
       newId: () => random.uuid(),
-      pong: (latencyUs) => pings.recordValue(Math.max(1, Math.round(latencyUs))),
+      pong: (latencyUs, roundTripUs) => {
+        pings.recordValue(Math.max(1, Math.round(latencyUs)));
+        roundTrips.recordValue(Math.max(1, Math.round(roundTripUs)));
+      },
       opened: (latencyUs) => openings.recordValue(Math.max(1, Math.round(latencyUs))),
       ended: () => {
         live -= 1;
@@ -111,7 +115,7 @@ export function runAudioHookClient(options: AudioHookClientOptions): Promise<Aud
     function finish(): void {
       clearInterval(ticker);
       options.signal?.removeEventListener('abort', onAbort);
-      resolve(sumUp(calls, pings, openings));
+      resolve(sumUp(calls, pings, roundTrips, openings));
     }
   });
 }
@@ -158,7 +162,12 @@ function latencyHistogram(): Histogram {
   });
 }
 
-function sumUp(calls: readonly AudioHookCall[], pings: Histogram, openings: Histogram): AudioHookClientBooks {
+function sumUp(
+  calls: readonly AudioHookCall[],
+  pings: Histogram,
+  roundTrips: Histogram,
+  openings: Histogram,
+): AudioHookClientBooks {
   const outcomes = { closed: 0, lost: 0, refused: 0, failed: 0 };
   let framesSent = 0;
   let bytesSent = 0;
@@ -170,7 +179,8 @@ function sumUp(calls: readonly AudioHookCall[], pings: Histogram, openings: Hist
     violations += books.violations.length;
   }
   const all = calls.map(({ books }) => books);
-  return { calls: all, outcomes, framesSent, bytesSent, violations, ping: latency(pings), opened: latency(openings) };
+  const latencies = { ping: latency(pings), roundTrip: latency(roundTrips), opened: latency(openings) };
+  return { calls: all, outcomes, framesSent, bytesSent, violations, ...latencies };
 }
 
 function latency(histogram: Histogram): LatencyMs {

@@ -52,7 +52,7 @@ export class FaultBoard implements Faults {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     this.#pending = [];
-    this.#targets.hub.silentUntilUs = Number.NEGATIVE_INFINITY;
+    this.#targets.hub.recover();
     for (const interaction of this.#targets.interactions.values()) {
       interaction.doubledUntilUs = Number.NEGATIVE_INFINITY;
     }

@@ -80,7 +80,7 @@ export const FAULT = z.discriminatedUnion('fault', [
     seconds: seconds.default(2),
     ...timing,
   }),
-  /** Notifications are thrown away for so long; `cut`: and their connections are reset. */
+  /** Notifications are thrown away for so long; `cut`: and their connections are reset, and refused until then. */
   z.strictObject({
     fault: z.literal('notificationGap'),
     seconds: seconds.default(2),

@@ -30,6 +30,7 @@ interface Channel {
 export class NotificationHub {
   /** Until then, nothing is delivered and nothing kept. */
   silentUntilUs = Number.NEGATIVE_INFINITY;
+  #downUntilUs = Number.NEGATIVE_INFINITY;
   readonly #clock: Clock;
   readonly #channels = new Map<string, Channel>();
   #heartbeat: NodeJS.Timeout | undefined;
@@ -105,9 +106,21 @@ export class NotificationHub {
     }
   }
 
-  /** Resets every connection; the channels live on. */
+  /** Whether connections are refused for now. */
+  get isDown(): boolean {
+    return this.#clock.nowUs() < this.#downUntilUs;
+  }
+
+  /** Resets every connection and lets none in while the silence lasts; the channels live on. */
   cut(): void {
+    this.#downUntilUs = this.silentUntilUs;
     for (const { stream } of this.#channels.values()) stream?.resetAndDestroy();
+  }
+
+  /** Ends a silence. */
+  recover(): void {
+    this.silentUntilUs = Number.NEGATIVE_INFINITY;
+    this.#downUntilUs = Number.NEGATIVE_INFINITY;
   }
 
   close(): void {

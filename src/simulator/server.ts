@@ -232,7 +232,8 @@ export class SimulatorServer {
     if (channelId === undefined) {
       if (pathname !== MEDIA_PATH) refusal ??= { status: 404 };
       if (!tokens.isValid(request.headers.authorization)) refusal ??= UNAUTHORIZED;
-    } else if (!hub.has(channelId)) refusal = { status: 404 };
+    } else if (hub.isDown) refusal = { status: 503 };
+    else if (!hub.has(channelId)) refusal = { status: 404 };
     if (refusal !== undefined || !(stream instanceof Socket)) {
       log.add('GET', pathname, refusal?.status ?? 500);
       refuse(stream, refusal ?? { status: 500 });

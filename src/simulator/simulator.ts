@@ -64,6 +64,8 @@ export const SIMULATOR_OPTIONS = z.strictObject({
   users: z.array(z.string().min(1).max(LIMITS.maxNameBytes)).default([]),
   /** Calls at queues and users begin evenly over so many seconds. */
   spreadSeconds: z.number().min(0).max(86_400).default(0),
+  /** Before the first of them. */
+  leadSeconds: z.number().min(0).max(86_400).default(0),
   /** Share of the calls at queues and users that have a secure pause, in which a loud square wave is sent. */
   securePause: share.default(0),
   /** What goes wrong; more with POST /faults while the simulator runs. */
@@ -172,12 +174,12 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
   });
   const port = await server.listen(settings.host, settings.port);
   for (const fault of settings.faultList) board.set(fault);
-  const { queues, users, spreadSeconds, securePause, seed } = settings;
+  const { queues, users, leadSeconds, spreadSeconds, securePause, seed } = settings;
   const seconds = settings.seconds ?? Infinity;
-  const plan = { queues, users, spreadSeconds, securePause, seed, seconds };
+  const plan = { queues, users, leadSeconds, spreadSeconds, securePause, seed, seconds };
   const switchboard = isPlanned ? new Switchboard(cast.interactions, plan, clock, hub) : undefined;
 
-  const completion = new Completion((cast.durationSeconds + spreadSeconds) * 1e6, clock.nowUs());
+  const completion = new Completion((cast.durationSeconds + leadSeconds + spreadSeconds) * 1e6, clock.nowUs());
   const { promise: done, resolve: finish } = promiseWithResolver();
   const check = (): void => {
     const started = cast.interactions.filter(({ state }) => state !== 'waiting').length;

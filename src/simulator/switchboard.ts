@@ -10,6 +10,8 @@ export interface SwitchboardOptions {
   readonly users: readonly string[];
   /** Length of each call from when it connects; Infinity is possible. */
   readonly seconds: number;
+  /** Before the first call. */
+  readonly leadSeconds: number;
   /** Calls begin evenly over so long. */
   readonly spreadSeconds: number;
   /** Share of the calls that have a secure pause. */
@@ -34,11 +36,11 @@ export class Switchboard {
     this.#clock = clock;
     this.#hub = hub;
     this.#startedAtMs = clock.wallMs();
-    const nowUs = clock.nowUs();
+    const firstUs = clock.nowUs() + options.leadSeconds * US_PER_SECOND;
     const lengthUs = options.seconds * US_PER_SECOND;
     interactions.forEach((interaction, number) => {
       interaction.call = callOf(number, options);
-      const alertUs = nowUs + (number * options.spreadSeconds * US_PER_SECOND) / interactions.length;
+      const alertUs = firstUs + (number * options.spreadSeconds * US_PER_SECOND) / interactions.length;
       const connectUs = alertUs + ALERTING_US;
       this.#plan(alertUs, interaction, 'alert');
       this.#plan(connectUs, interaction, 'connect');
