@@ -1,16 +1,18 @@
 import { Buffer } from 'node:buffer';
 
-/** Below this the arena is never left early: it fits into a processor's cache. */
-const COMFORT_BYTES = 1 << 20;
-/** Room in front of what is in use, as a multiple of it, at which the arena begins again at its start. */
+/**
+ * The arena begins again at its start when there is room there for three times what is in use, and for a quarter of
+ * the capacity: once it has begun again, this room is all there is, also for the burst after a stall.
+ */
 const FRONT_TO_USED = 3;
+const FRONT_TO_CAPACITY = 1 / 4;
 
 /**
  * Payload memory used in the order of arrival: every packet leaves the jitter buffer within its hold time, so a ring
  * of bytes is enough and nothing is ever moved.
  *
  * The ring does not run to its end before it begins again, but only as far as what is in use needs with room to spare:
- * a capacity that is meant for the worst hour then costs neither memory nor cache in all the others.
+ * most of a capacity that is meant for the worst hour then costs neither memory nor cache in all the others.
  */
 export class PayloadArena {
   readonly bytes: Buffer;
@@ -37,7 +39,7 @@ export class PayloadArena {
       if (this.#tail + maxBytes < this.#head) return this.#start + this.#tail;
     } else {
       const used = this.#tail - this.#head;
-      const isEarly = this.#tail > COMFORT_BYTES && this.#head > used * FRONT_TO_USED;
+      const isEarly = this.#head > Math.max(used * FRONT_TO_USED, this.#capacity * FRONT_TO_CAPACITY);
       const fits = this.#tail + maxBytes <= this.#capacity;
       if (fits && !isEarly) return this.#start + this.#tail;
       if (maxBytes < this.#head) {
