@@ -138,9 +138,8 @@ export class MediaSocket {
 
   #open(token: string): void {
     const { mediaUrl, intake, counters, clock, transport } = this.#surroundings;
-    const agent = transport.webSocketAgent(mediaUrl);
     const socket = new WebSocket(mediaUrl, {
-      ...(agent === undefined ? {} : { agent }),
+      ...transport.webSocketOptions(mediaUrl),
       headers: { Authorization: `Bearer ${token}` },
       perMessageDeflate: false,
       maxPayload: LIMITS.maxMessageBytes,

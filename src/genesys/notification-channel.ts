@@ -126,9 +126,8 @@ export class NotificationChannel {
   #connect(connectUri: string): Promise<WebSocket> {
     const { transport } = this.#surroundings;
     return new Promise((resolve, reject) => {
-      const agent = transport.webSocketAgent(connectUri);
       const socket = new WebSocket(connectUri, {
-        ...(agent === undefined ? {} : { agent }),
+        ...transport.webSocketOptions(connectUri),
         handshakeTimeout: HANDSHAKE_MS,
         maxPayload: MAX_EVENT_BYTES,
         perMessageDeflate: false,

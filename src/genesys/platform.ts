@@ -146,6 +146,8 @@ export function networkAdvice(code: string): string {
     case 'ECONNRESET':
     case 'EPIPE':
       return `the connection was reset (${code}).`;
+    case 'EPROTO':
+      return 'the TLS handshake failed (EPROTO): what answers there speaks no TLS; check the address, and any proxy.';
     case 'ETIMEDOUT':
     case 'ECONNABORTED':
       return `no answer in time (${code}); check the network and the proxy settings.`;

@@ -67,7 +67,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     const endpoints = resolveEndpoints(options);
     const transport = new Transport(options);
     // A proxy that cannot be one is told now rather than at the first call.
-    transport.webSocketAgent(endpoints.mediaUrl);
+    transport.webSocketOptions(endpoints.mediaUrl);
     this.#ingest = ingest;
     this.#options = options;
     this.#formats = {

@@ -16,7 +16,8 @@ export interface TransportSettings {
 /** How servers are reached: proxies of the environment (HTTPS_PROXY, NO_PROXY), and whom TLS trusts. */
 export class Transport {
   readonly #ca: string[] | undefined;
-  readonly #agents = new Map<string, Agent | HttpsProxyAgent<string>>();
+  readonly #proxies = new Map<string, HttpsProxyAgent<string>>();
+  #agent: Agent | undefined;
 
   /** @throws TrunklineError CONFIG_INVALID for a CA file that is none, and for TLS without verification. */
   constructor(settings: TransportSettings = {}) {
@@ -33,30 +34,28 @@ export class Transport {
   /** For HTTPS without regard to proxies; undefined when Node's own will do. */
   tlsAgent(): Agent | undefined {
     if (this.#ca === undefined) return undefined;
-    return this.#agentFor('', () => new Agent({ ...this.#tls(), keepAlive: true })) as Agent;
+    this.#agent ??= new Agent({ ...this.#tls(), keepAlive: true });
+    return this.#agent;
   }
 
-  /** For a WebSocket at this address. @throws TrunklineError CONFIG_INVALID for a proxy that cannot be one. */
-  webSocketAgent(url: string): Agent | HttpsProxyAgent<string> | undefined {
+  /** Options of a WebSocket to this address. @throws TrunklineError CONFIG_INVALID for a proxy that cannot be one. */
+  webSocketOptions(url: string): { agent?: Agent | HttpsProxyAgent<string>; ca?: string[] } {
     const proxy = getProxyForUrl(url.replace(/^ws/, 'http'));
-    if (proxy === '') return url.startsWith('wss:') ? this.tlsAgent() : undefined;
+    // An agent for proxies has its CA for the proxy alone; what lies behind goes by the request's.
+    if (proxy === '') return this.#tls();
     if (!/^https?:\/\//.test(proxy) || !URL.canParse(proxy)) {
       throw new TrunklineError(
         'CONFIG_INVALID',
         'HTTPS_PROXY must be an address that begins with http:// or https://.',
       );
     }
-    return this.#agentFor(proxy, () => new HttpsProxyAgent(proxy, this.#tls()));
+    const agent = this.#proxies.get(proxy) ?? new HttpsProxyAgent(proxy, this.#tls());
+    this.#proxies.set(proxy, agent);
+    return { agent, ...this.#tls() };
   }
 
   #tls(): { ca?: string[] } {
     return this.#ca === undefined ? {} : { ca: this.#ca };
-  }
-
-  #agentFor(key: string, make: () => Agent | HttpsProxyAgent<string>): Agent | HttpsProxyAgent<string> {
-    const agent = this.#agents.get(key) ?? make();
-    this.#agents.set(key, agent);
-    return agent;
   }
 }
 

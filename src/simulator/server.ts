@@ -71,11 +71,13 @@ export class SimulatorServer {
   /** Returns the port. @throws TrunklineError CONNECTION_FAILED when it cannot be had. */
   listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#http.once('error', (cause) => {
+      const refused = (cause: Error): void => {
         const sentence = `The simulator cannot listen on ${host}:${port} (${cause.message}); choose another port, or 0 for any.`;
         reject(new TrunklineError('CONNECTION_FAILED', sentence, { cause }));
-      });
+      };
+      this.#http.once('error', refused);
       this.#http.listen(port, host, () => {
+        this.#http.off('error', refused);
         const address = this.#http.address();
         resolve(typeof address === 'object' && address !== null ? address.port : port);
       });
