@@ -1,7 +1,9 @@
+import type { CodecId } from '../core/codec.js';
 import type { MarkedState } from '../core/events.js';
 import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingLink } from '../ring/link.js';
 import type { JitterOutput } from '../rtp/jitter-buffer.js';
+import { packetTicks } from '../rtp/packet-ticks.js';
 import type { Timeline } from '../rtp/timeline.js';
 import type { ShardPlaces } from './memory.js';
 import { Pauses } from './pauses.js';
@@ -21,6 +23,8 @@ export class Release implements JitterOutput {
   // Copies of what Streams knows, where the packet path reads them without a pointer chase.
   readonly #shardOf: Uint8Array;
   readonly #codecOf: Uint8Array;
+  readonly #clockRateOf: Float64Array;
+  readonly #ticksPerSample: Float64Array;
   readonly dropped: Float64Array;
   readonly pauses: Pauses;
 
@@ -37,6 +41,8 @@ export class Release implements JitterOutput {
     this.#wake = wake;
     this.#shardOf = new Uint8Array(maxStreams);
     this.#codecOf = new Uint8Array(maxStreams);
+    this.#clockRateOf = new Float64Array(maxStreams);
+    this.#ticksPerSample = new Float64Array(maxStreams);
     this.dropped = new Float64Array(maxStreams * 2);
     this.pauses = new Pauses(maxStreams * 2, timeline, (lane, start, length) =>
       this.mark(lane, 'paused', start, length),
@@ -48,6 +54,8 @@ export class Release implements JitterOutput {
     if (entry === undefined) return;
     this.#shardOf[stream] = entry.shard;
     this.#codecOf[stream] = entry.codec;
+    this.#clockRateOf[stream] = entry.info.clockRate;
+    this.#ticksPerSample[stream] = entry.info.clockRate / entry.info.sampleRate;
     this.dropped.fill(0, stream * 2, stream * 2 + 2);
     this.#control(entry, KIND.OPEN, entry.info);
   }
@@ -65,7 +73,8 @@ export class Release implements JitterOutput {
     payloadOffset: number,
     payloadLength: number,
   ): void {
-    const position = this.#timeline.place(lane, timestamp, arrivalUs, flags);
+    const durationTicks = this.#durationTicks(lane >> 1, payloadOffset, payloadLength);
+    const position = this.#timeline.place(lane, timestamp, arrivalUs, flags, durationTicks);
     if (this.pauses.isPaused(lane) && this.pauses.withholds(lane, position, arrivalUs)) return;
     const placedFlags = this.#timeline.rebased ? flags | FLAG.DISCONTINUITY : flags;
     this.placed(lane, sequence, timestamp, position, arrivalUs, placedFlags, payloadOffset, payloadLength);
@@ -95,15 +104,16 @@ export class Release implements JitterOutput {
 
   lost(lane: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void {
     const position = this.#timeline.placeLost(lane, timestamp, durationTicks);
+    const { lostTicks } = this.#timeline;
     // What is lost amid a pause is part of it: the packet before it was withheld.
-    if (this.pauses.isPaused(lane)) return;
+    if (lostTicks === 0 || this.pauses.isPaused(lane)) return;
     const ring = this.#claim(lane, RECORD.INPUT_HEADER_BYTES);
     if (ring === undefined) return;
     const at = this.#at;
     const { view } = ring;
     this.#header(view, KIND.LOST, lane, sequence, timestamp, position, nowUs, FLAG.LOST);
     view.setInt32(at + RECORD.PAYLOAD_LENGTH, 0, true);
-    view.setInt32(at + RECORD.DURATION, durationTicks, true);
+    view.setInt32(at + RECORD.DURATION, lostTicks, true);
     ring.commit(RECORD.INPUT_HEADER_BYTES);
   }
 
@@ -136,6 +146,14 @@ export class Release implements JitterOutput {
   }
 
   #at = 0;
+
+  #durationTicks(stream: number, payloadOffset: number, payloadLength: number): number {
+    // Every ring lies in the one memory that the payloads lie in.
+    const { bytes } = (this.#links[this.#shardOf[stream] as number] as RingLink).ring;
+    const codec = this.#codecOf[stream] as CodecId;
+    const rate = this.#clockRateOf[stream] as number;
+    return packetTicks(codec, rate, this.#ticksPerSample[stream] as number, bytes, payloadOffset, payloadLength);
+  }
 
   #claim(lane: number, length: number): RingLink['ring'] | undefined {
     const link = this.#links[this.#shardOf[lane >> 1] as number] as RingLink;

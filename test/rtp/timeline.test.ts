@@ -13,128 +13,187 @@ function openTimeline(): Timeline {
   return timeline;
 }
 
+/** Packets of 20 ms where nothing else is said. */
+function place(
+  timeline: Timeline,
+  lane: number,
+  timestamp: number,
+  arrivalUs: number,
+  flags: number,
+  durationTicks = 160,
+): number {
+  return timeline.place(lane, timestamp, arrivalUs, flags, durationTicks);
+}
+
 describe('one channel', () => {
   it('begins at 0 and follows the timestamps, whatever the arrival', () => {
     const timeline = openTimeline();
-    expect(timeline.place(0, 5000, 77, 0)).toBe(0);
-    expect(timeline.place(0, 5160, 900_000, 0)).toBe(160);
-    expect(timeline.place(0, 5320, 900_001, 0)).toBe(320);
+    expect(place(timeline, 0, 5000, 77, 0)).toBe(0);
+    expect(place(timeline, 0, 5160, 900_000, 0)).toBe(160);
+    expect(place(timeline, 0, 5320, 900_001, 0)).toBe(320);
     expect(timeline.rebased).toBe(false);
   });
 
   it('keeps the length of pauses and of lost packets', () => {
     const timeline = openTimeline();
-    timeline.place(0, 0, 0, 0);
-    expect(timeline.place(0, 24_000, 3 * SECOND_US, 0)).toBe(24_000);
+    place(timeline, 0, 0, 0, 0);
+    expect(place(timeline, 0, 24_000, 3 * SECOND_US, 0)).toBe(24_000);
     expect(timeline.placeLost(0, 24_160, 160)).toBe(24_160);
     expect(timeline.placeLost(0, 24_320, 160)).toBe(24_320);
-    expect(timeline.place(0, 24_480, 3_060_000, 0)).toBe(24_480);
+    expect(place(timeline, 0, 24_480, 3_060_000, 0)).toBe(24_480);
   });
 
   it('trusts a long hole that lost packets have filled, though the packet after it came at once', () => {
     const timeline = openTimeline();
-    timeline.place(0, 0, 0, 0);
+    place(timeline, 0, 0, 0, 0);
     for (let i = 0; i < 450; i++) timeline.placeLost(0, 160 + i * 160, 160);
-    expect(timeline.place(0, 160 * 451, 100_000, 0)).toBe(160 * 451);
+    expect(place(timeline, 0, 160 * 451, 100_000, 0)).toBe(160 * 451);
     expect(timeline.rebased).toBe(false);
   });
 
   it('goes on by the time of arrival after a restart', () => {
     const timeline = openTimeline();
-    timeline.place(0, 1_000_000, 0, 0);
-    timeline.place(0, 1_000_160, 20_000, 0);
-    expect(timeline.place(0, 7, 1_020_000, DISCONTINUITY)).toBe(160 + RATE);
+    place(timeline, 0, 1_000_000, 0, 0);
+    place(timeline, 0, 1_000_160, 20_000, 0);
+    expect(place(timeline, 0, 7, 1_020_000, DISCONTINUITY)).toBe(160 + RATE);
     expect(timeline.rebased).toBe(true);
-    expect(timeline.place(0, 167, 1_040_000, 0)).toBe(160 + RATE + 160);
+    expect(place(timeline, 0, 167, 1_040_000, 0)).toBe(160 + RATE + 160);
     expect(timeline.rebased).toBe(false);
   });
 
   it('keeps to the timestamps at a discontinuity if the arrival bears them out', () => {
     const timeline = openTimeline();
-    timeline.place(0, 100, 0, 0);
-    expect(timeline.place(0, 100 + 20 * RATE, 20.2 * SECOND_US, DISCONTINUITY)).toBe(20 * RATE);
+    place(timeline, 0, 100, 0, 0);
+    expect(place(timeline, 0, 100 + 20 * RATE, 20.2 * SECOND_US, DISCONTINUITY)).toBe(20 * RATE);
     expect(timeline.rebased).toBe(false);
   });
 
   it('does not believe timestamps that jump ahead of the arrival or far back', () => {
     const timeline = openTimeline();
-    timeline.place(0, 0, 0, 0);
-    expect(timeline.place(0, 60 * RATE, 20_000, 0)).toBe(160);
+    place(timeline, 0, 0, 0, 0);
+    expect(place(timeline, 0, 60 * RATE, 20_000, 0)).toBe(160);
     expect(timeline.rebased).toBe(true);
-    expect(timeline.place(0, 60 * RATE + 160, 40_000, 0)).toBe(320);
-    expect(timeline.place(0, 3 * RATE, 60_000, 0)).toBe(480);
+    expect(place(timeline, 0, 60 * RATE + 160, 40_000, 0)).toBe(320);
+    expect(place(timeline, 0, 3 * RATE, 60_000, 0)).toBe(480);
     expect(timeline.rebased).toBe(true);
   });
 
-  it('never steps back for a timestamp that falls a little', () => {
+  it('lets a packet follow at once whose timestamp slips, and believes the next one', () => {
     const timeline = openTimeline();
-    timeline.place(0, 0, 0, 0);
-    timeline.place(0, 160, 20_000, 0);
-    expect(timeline.place(0, 100, 40_000, 0)).toBe(160);
+    place(timeline, 0, 0, 0, 0);
+    place(timeline, 0, 160, 20_000, 0);
+    expect(place(timeline, 0, 100, 40_000, 0)).toBe(320);
     expect(timeline.rebased).toBe(false);
-    expect(timeline.place(0, 320, 60_000, 0)).toBe(320);
+    expect(place(timeline, 0, 480, 60_000, 0)).toBe(480);
+  });
+
+  for (const [what, step] of [
+    ['stand still', 0],
+    ['fall slowly', -160],
+    ['go on too slowly', 1],
+  ] as const) {
+    it(`lays packets end to end while timestamps ${what}, and keeps silence by the arrival`, () => {
+      const timeline = openTimeline();
+      const jitterUs = (i: number): number => (i % 3) * 7_000;
+      for (let i = 0; i < 100; i++) {
+        expect(place(timeline, 0, 20_000 + i * step, i * 20_000 + jitterUs(i), 0), `packet ${i}`).toBe(i * 160);
+        expect(timeline.rebased).toBe(false);
+      }
+      // 3 s of silence between packets 99 and 100; then the clock goes right again.
+      const after = 20_000 + 100 * step;
+      expect(place(timeline, 0, after, 5_000_000, 0)).toBe(5 * RATE);
+      expect(timeline.rebased).toBe(true);
+      expect(place(timeline, 0, after + 160, 5_020_000, 0)).toBe(5 * RATE + 160);
+      expect(place(timeline, 0, after + 320, 5_040_000, 0)).toBe(5 * RATE + 320);
+    });
+  }
+
+  it('finds its way back when timestamps stood still for a while', () => {
+    const timeline = openTimeline();
+    for (let i = 0; i < 40; i++) {
+      const timestamp = i >= 10 && i < 30 ? 1600 : i * 160;
+      expect(place(timeline, 0, timestamp, i * 20_000, 0)).toBe(i * 160);
+    }
+  });
+
+  it('takes a packet of unknown length to be as long as the one before', () => {
+    const timeline = openTimeline();
+    place(timeline, 0, 0, 0, 0, 480);
+    expect(place(timeline, 0, 0, 60_000, 0, 0)).toBe(480);
+    expect(timeline.end(0)).toBe(960);
+  });
+
+  it('cuts a lost packet short where the packet before it reaches into it', () => {
+    const timeline = openTimeline();
+    place(timeline, 0, 0, 0, 0, 320);
+    expect([timeline.placeLost(0, 240, 240), timeline.lostTicks]).toEqual([320, 160]);
+    expect(place(timeline, 0, 480, 60_000, 0)).toBe(480);
+    place(timeline, 0, 640, 80_000, 0, 800);
+    expect(timeline.placeLost(0, 800, 160)).toBe(1440);
+    expect(timeline.lostTicks).toBe(0);
   });
 
   it('begins anew when the lane is opened anew', () => {
     const timeline = openTimeline();
-    timeline.place(0, 0, 0, 0);
-    timeline.place(0, 8000, SECOND_US, 0);
+    place(timeline, 0, 0, 0, 0);
+    place(timeline, 0, 8000, SECOND_US, 0);
     timeline.closeLane(0);
     timeline.openLane(0, RATE);
-    expect(timeline.place(0, 123, 2 * SECOND_US, 0)).toBe(0);
+    expect(place(timeline, 0, 123, 2 * SECOND_US, 0)).toBe(0);
   });
 });
 
 describe('two channels', () => {
   it('share a clock when their timestamps differ as their arrivals do', () => {
     const timeline = openTimeline();
-    timeline.place(0, 10_000, 0, 0);
-    expect(timeline.place(1, 10_160, 150_000, 0)).toBe(160);
-    expect(timeline.place(1, 10_320, 151_000, 0)).toBe(320);
+    place(timeline, 0, 10_000, 0, 0);
+    expect(place(timeline, 1, 10_160, 150_000, 0)).toBe(160);
+    expect(place(timeline, 1, 10_320, 151_000, 0)).toBe(320);
   });
 
   it('are put together by arrival when their clocks have nothing to do with each other', () => {
     const timeline = openTimeline();
-    timeline.place(0, 10_000, 0, 0);
-    timeline.place(0, 10_160, 20_000, 0);
-    expect(timeline.place(1, 3e9, 1_020_000, 0)).toBe(160 + RATE);
-    expect(timeline.place(1, 3e9 + 160, 1_040_000, 0)).toBe(320 + RATE);
+    place(timeline, 0, 10_000, 0, 0);
+    place(timeline, 0, 10_160, 20_000, 0);
+    expect(place(timeline, 1, 3e9, 1_020_000, 0)).toBe(160 + RATE);
+    expect(place(timeline, 1, 3e9 + 160, 1_040_000, 0)).toBe(320 + RATE);
   });
 
   it('share a clock across the wrap that only one of them has seen', () => {
     const timeline = openTimeline();
-    timeline.place(0, 2 ** 32 - 80, 0, 0);
-    timeline.place(0, 2 ** 32 + 80, 20_000, 0);
-    expect(timeline.place(1, 80, 21_000, 0)).toBe(160);
-    expect(timeline.place(1, 240, 41_000, 0)).toBe(320);
+    place(timeline, 0, 2 ** 32 - 80, 0, 0);
+    place(timeline, 0, 2 ** 32 + 80, 20_000, 0);
+    expect(place(timeline, 1, 80, 21_000, 0)).toBe(160);
+    expect(place(timeline, 1, 240, 41_000, 0)).toBe(320);
   });
 
   it('lose nothing of a second channel that began a little earlier', () => {
     const timeline = openTimeline();
-    timeline.place(0, 1000, 0, 0);
-    expect(timeline.place(1, 840, 10, 0)).toBe(0);
-    expect(timeline.place(1, 1000, 20_010, 0)).toBe(160);
+    place(timeline, 0, 1000, 0, 0);
+    expect(place(timeline, 1, 840, 10, 0)).toBe(0);
+    expect(place(timeline, 1, 1000, 20_010, 0)).toBe(160);
   });
 
   it('do not mix with those of another stream', () => {
     const timeline = openTimeline();
     timeline.openLane(2, RATE);
     timeline.openLane(3, RATE);
-    timeline.place(1, 1000, 0, 0);
-    timeline.place(1, 9000, SECOND_US, 0);
-    expect(timeline.place(2, 9000, SECOND_US, 0)).toBe(0);
-    expect(timeline.place(3, 9000, SECOND_US, 0)).toBe(0);
+    place(timeline, 1, 1000, 0, 0);
+    place(timeline, 1, 9000, SECOND_US, 0);
+    expect(place(timeline, 2, 9000, SECOND_US, 0)).toBe(0);
+    expect(place(timeline, 3, 9000, SECOND_US, 0)).toBe(0);
   });
 });
 
 describe('whatever comes', () => {
-  it('gives positions that never fall within a lane, never are negative, and are whole ticks', () => {
+  it('gives positions that are never before the end of what came before in the lane, never are negative, and are whole ticks', () => {
     const step = fc.record({
       lane: fc.constantFrom(0, 1),
       ticks: fc.oneof(fc.integer({ min: -300, max: 1000 }), fc.integer({ min: -(2 ** 31), max: 2 ** 31 })),
       us: fc.oneof(fc.nat(60_000), fc.nat(30_000_000)),
       flags: fc.constantFrom(0, 0, 0, DISCONTINUITY),
       lostTicks: fc.constantFrom(0, 0, 0, 160, 4800),
+      duration: fc.constantFrom(0, 80, 160, 160, 960),
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 100, size: 'max' }), (steps) => {
@@ -143,19 +202,19 @@ describe('whatever comes', () => {
         const timestamp = [1000, 5000];
         const started = [false, false];
         let nowUs = 0;
-        for (const { lane, ticks, us, flags, lostTicks } of steps) {
+        for (const { lane, ticks, us, flags, lostTicks, duration } of steps) {
           nowUs += us;
           if (lostTicks > 0 && started[lane]) {
             const lostAt = timeline.placeLost(lane, timestamp[lane] as number, lostTicks);
             expect(lostAt).toBeGreaterThanOrEqual(floor[lane] as number);
-            floor[lane] = lostAt + lostTicks;
+            floor[lane] = lostAt + timeline.lostTicks;
           }
           timestamp[lane] = (timestamp[lane] as number) + ticks;
-          const position = timeline.place(lane, timestamp[lane] as number, nowUs, flags);
+          const position = place(timeline, lane, timestamp[lane] as number, nowUs, flags, duration);
           started[lane] = true;
           expect(Number.isInteger(position)).toBe(true);
           expect(position).toBeGreaterThanOrEqual(floor[lane] as number);
-          floor[lane] = position;
+          floor[lane] = position + duration;
         }
       }),
     );

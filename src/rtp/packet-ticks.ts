@@ -1,0 +1,36 @@
+import { CODEC_ID, type CodecId } from '../core/codec.js';
+import { MAX_PACKET_SECONDS } from './reception.js';
+
+/** RFC 6716 §3.1: frames of Opus last a whole number of 2.5 ms, here by configuration. */
+const OPUS_UNITS_A_SECOND = 400;
+const OPUS_FRAME_UNITS = Uint8Array.from({ length: 32 }, (_, config) => {
+  if (config < 12) return [4, 8, 16, 24][config & 3] as number;
+  if (config < 16) return config & 1 ? 8 : 4;
+  return 1 << (config & 3);
+});
+
+/**
+ * How long the audio of a packet lasts, in ticks of its RTP clock, by its payload alone; 0 where that does not say.
+ * G.711 has a byte a sample and L16 two (RFC 3551 §4.5), Opus says it in its first two bytes (RFC 6716 §3.1, §3.2).
+ * @param ticksPerSample clock rate by sample rate.
+ */
+export function packetTicks(
+  codec: CodecId,
+  clockRate: number,
+  ticksPerSample: number,
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+): number {
+  if (codec !== CODEC_ID.OPUS) {
+    const isWide = codec === CODEC_ID.L16 || codec === CODEC_ID.L16_LE;
+    return Math.round((isWide ? length >> 1 : length) * ticksPerSample);
+  }
+  if (length < 1) return 0;
+  const toc = bytes[at] as number;
+  const code = toc & 3;
+  let frames = code === 0 ? 1 : 2;
+  if (code === 3) frames = length < 2 ? 0 : (bytes[at + 1] as number) & 0x3f;
+  const seconds = (frames * (OPUS_FRAME_UNITS[toc >> 3] as number)) / OPUS_UNITS_A_SECOND;
+  return seconds <= MAX_PACKET_SECONDS ? Math.round(seconds * clockRate) : 0;
+}
