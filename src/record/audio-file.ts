@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { WAV_HEADER_BYTES, wavHeader } from '../media/wav.js';
 import { errnoOf } from './fault.js';
@@ -39,8 +49,13 @@ export class AudioFile {
     return true;
   }
 
+  /** Whether the file still has a name. What is written to one that somebody has removed goes nowhere. */
+  get isLinked(): boolean {
+    return fstatSync(this.#fd).nlink > 0;
+  }
+
   /**
-   * Makes the folder and the file; returns the folder's name. A recording that is there already keeps its name, and
+   * Makes the folder and the file, with a header; returns the folder's name. A recording that is there already keeps its name, and
    * this one becomes `name-2`, `name-3` and so on.
    */
   create(outDir: string, name: string): string {
@@ -50,7 +65,7 @@ export class AudioFile {
       try {
         mkdirSync(folder, { recursive: true });
         if (existsSync(join(folder, SESSION_FILE))) continue;
-        this.#fd = openSync(join(folder, AUDIO_FILE), 'wx+');
+        this.#createFile(join(folder, AUDIO_FILE));
         return numbered;
       } catch (thrown) {
         if (errnoOf(thrown) !== 'EEXIST') throw thrown;
@@ -76,15 +91,42 @@ export class AudioFile {
     return this.#writeAll(wavHeader(this.#format, samples * this.#blockBytes), 0, WAV_HEADER_BYTES, 0);
   }
 
-  /** Cuts or lengthens the sound, with zeros that take no room, and sets the header's sizes for good. */
+  /**
+   * Cuts or lengthens the sound, with zeros that take no room, and sets the header's sizes for good. Where files may
+   * not be so long, the sound ends with what could be written.
+   */
   seal(samples: number): void {
+    let length = samples;
+    try {
+      this.#setLength(length);
+    } catch (thrown) {
+      if (errnoOf(thrown) !== 'EFBIG') throw thrown;
+      length = Math.max(0, Math.floor((fstatSync(this.#fd).size - WAV_HEADER_BYTES) / this.#blockBytes));
+      this.#setLength(length);
+    }
+    this.writeHeader(length);
+  }
+
+  #setLength(samples: number): void {
     ftruncateSync(this.#fd, WAV_HEADER_BYTES + samples * this.#blockBytes);
-    this.writeHeader(samples);
   }
 
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
+  }
+
+  /** The header comes before any sound, for whoever must read the file after a kill. */
+  #createFile(path: string): void {
+    this.#fd = openSync(path, 'wx+');
+    this.#end = 0;
+    try {
+      this.writeHeader(0);
+    } catch (thrown) {
+      this.close();
+      rmSync(path, { force: true });
+      throw thrown;
+    }
   }
 
   #writeAll(source: Uint8Array | Int16Array, at: number, length: number, position: number): number {

@@ -13,11 +13,11 @@ const ADVICE: Readonly<Record<string, string>> = {
   EACCES: 'the folder may not be written; give the process the right to',
   EPERM: 'the folder may not be written; give the process the right to',
   EROFS: 'the file system is read-only; choose another folder',
+  ENOENT: 'the folder has been taken away; it is made anew, and what it held is missing',
   EIO: 'the disk does not work; look at the system log',
 };
 
 /** A sentence for the operator. It names no interaction, for ids do not belong in logs. */
-export function faultReport(thrown: unknown, outDir: string): string {
-  const code = errnoOf(thrown);
+export function faultReport(code: string, outDir: string): string {
   return `A recording in ${outDir} cannot be written (${code || 'no code'}): ${ADVICE[code] ?? 'see whether the folder can be written'}.`;
 }

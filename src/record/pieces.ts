@@ -36,6 +36,11 @@ export class Pieces {
     return Math.max(this.end(0), this.end(1));
   }
 
+  /** Samples of all channels that the pieces no longer hold, holes among them. */
+  get writtenSamples(): number {
+    return this.end(0) + this.end(1) - this.#held(0) - this.#held(1);
+  }
+
   /** Whether a piece has had its first sample since `sinceUs` or longer. */
   isOlderThan(sinceUs: number): boolean {
     return (

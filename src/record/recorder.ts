@@ -4,7 +4,7 @@ import { isCodec } from '../core/codec.js';
 import type { StreamInfo } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 import { US_PER_MS } from '../core/units.js';
-import type { Agent } from '../ring/agent.js';
+import { type Agent, BLOCKED } from '../ring/agent.js';
 import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../ring/ring.js';
 import { Recording, type RecordingContext, type RecordingEnd } from './recording.js';
@@ -34,6 +34,7 @@ const TURN_US = 20_000;
 /** Flushes in one turn: a tenth of a millisecond, or some milliseconds when files are made. */
 const FLUSH_SHARE = 8;
 const SLOT_SHARE = 1024;
+const FINISH_SHARE = 64;
 
 const infoSchema = z.object({
   stream: z.number().int().nonnegative(),
@@ -79,6 +80,9 @@ export class Recorder implements Agent {
   readonly #freeSlots: number[] = [];
   #scanAt = 0;
   #nextScanUs = 0;
+  #finishAt = 0;
+  /** Those whose end the disk has refused so far; whoever has waited longest comes first. */
+  readonly #ending: Recording[] = [];
 
   constructor(options: RecorderOptions, clock: Clock = systemClock) {
     const pieceBytes = options.pieceBytes ?? DEFAULT_PIECE_BYTES;
@@ -103,28 +107,50 @@ export class Recorder implements Agent {
   doWork(nowUs: number): number {
     let work = 0;
     for (let i = 0; i < this.#rings.length; i++) work += this.#drain(i, nowUs);
-    return work + this.#flushDue(nowUs);
+    return work + this.#flushDue(nowUs) + this.#retryEnds(nowUs);
   }
 
-  /** Finishes every recording that is still open; their streams were not ended, so they are `interrupted`. */
+  /**
+   * Finishes the recordings that are still open, in bounded shares; their streams were not ended, so they are
+   * `interrupted`. BLOCKED while a disk that has refused the end of one gets its last chances.
+   */
+  finish(nowUs: number): number {
+    const stopUs = this.#clock.nowUs() + TURN_US;
+    let finished = 0;
+    while (this.#finishAt < this.#bySlot.length && finished < FINISH_SHARE && this.#clock.nowUs() < stopUs) {
+      const recording = this.#bySlot[this.#finishAt++];
+      if (recording === undefined) continue;
+      this.#interrupt(recording, nowUs);
+      finished++;
+    }
+    if (finished > 0 || this.#finishAt < this.#bySlot.length) return 1;
+    return this.#ending.length > 0 ? BLOCKED : 0;
+  }
+
+  /** Whatever finish() was not left the time for. */
   close(): void {
     for (const recording of this.#bySlot) if (recording !== undefined) this.#interrupt(recording, this.#clock.nowUs());
+    for (const recording of this.#ending.splice(0)) recording.abandon();
   }
 
   #takeOver(): void {
     const nowUs = this.#clock.nowUs();
     for (let index = this.#slab.recordings - 1; index >= 0; index--) {
       const slot = this.#slab.slot(index);
+      const state = this.#slab.int(slot, SLOT.STATE);
       const info =
-        this.#slab.int(slot, SLOT.STATE) === SLOT_STATE.OPEN
-          ? parseInfo(this.#slab.text(slot, SLOT.INFO_LENGTH, SLOT.INFO))
-          : undefined;
+        state === SLOT_STATE.FREE ? undefined : parseInfo(this.#slab.text(slot, SLOT.INFO_LENGTH, SLOT.INFO));
       const streams = this.#byStream[this.#slab.int(slot, SLOT.RING)];
       if (info === undefined || streams === undefined) {
         this.#freeSlots.push(index);
         continue;
       }
       const recording = Recording.resume(this.#context, index, info, nowUs);
+      if (state === SLOT_STATE.ENDING) {
+        // Another stream may have its index by now, and how it ended died with the thread.
+        this.#interrupt(recording, nowUs);
+        continue;
+      }
       this.#bySlot[index] = recording;
       streams.set(recording.stream, recording);
     }
@@ -184,8 +210,9 @@ export class Recorder implements Agent {
       }
       case KIND.CLOSE: {
         const end = parseJson(endSchema, payloadText(ring, at));
-        if (end === undefined) this.#interrupt(recording, nowUs);
-        else this.#finish(recording, end, nowUs);
+        const recorderRefused = view.getFloat64(at + RECORD.RECORDER_REFUSED, true);
+        if (end === undefined) this.#interrupt(recording, nowUs, recorderRefused);
+        else this.#finish(recording, { ...end, recorderRefused }, nowUs);
         return end !== undefined;
       }
       default:
@@ -204,7 +231,7 @@ export class Recorder implements Agent {
       if (open.info.interactionId === info.interactionId && open.info.startedAtMs === info.startedAtMs) return true;
       this.#interrupt(open, nowUs);
     }
-    const index = this.#freeSlots.pop();
+    const index = this.#freeSlots.pop() ?? this.#abandonOldest();
     if (index === undefined) {
       this.#slab.count('recordingsRefused');
       this.#slab.report(
@@ -224,16 +251,38 @@ export class Recorder implements Agent {
     return true;
   }
 
-  #interrupt(recording: Recording, nowUs: number): void {
+  /** The slot of the recording that has waited longest for its end to be written. */
+  #abandonOldest(): number | undefined {
+    const oldest = this.#ending.shift();
+    oldest?.abandon();
+    return oldest?.index;
+  }
+
+  #interrupt(recording: Recording, nowUs: number, recorderRefused?: number): void {
     const lengthMs = (recording.lengthSamples * 1e3) / recording.info.sampleRate;
-    this.#finish(recording, { endReason: 'interrupted', endedAtMs: recording.info.startedAtMs + lengthMs }, nowUs);
+    const endedAtMs = recording.info.startedAtMs + lengthMs;
+    this.#finish(recording, { endReason: 'interrupted', endedAtMs, recorderRefused }, nowUs);
   }
 
   #finish(recording: Recording, end: RecordingEnd, nowUs: number): void {
-    this.#byStream[recording.ring]?.delete(recording.stream);
+    const streams = this.#byStream[recording.ring];
+    if (streams?.get(recording.stream) === recording) streams.delete(recording.stream);
     this.#bySlot[recording.index] = undefined;
-    this.#freeSlots.push(recording.index);
-    recording.finish(end, nowUs);
+    if (recording.finish(end, nowUs)) this.#freeSlots.push(recording.index);
+    else this.#ending.push(recording);
+  }
+
+  #retryEnds(nowUs: number): number {
+    const stopUs = this.#clock.nowUs() + TURN_US;
+    let tried = 0;
+    for (let most = Math.min(this.#ending.length, FINISH_SHARE); tried < most; tried++) {
+      const recording = this.#ending[0];
+      if (recording?.isRetryDue(nowUs) !== true || this.#clock.nowUs() >= stopUs) break;
+      this.#ending.shift();
+      if (recording.retryFinish(nowUs)) this.#freeSlots.push(recording.index);
+      else this.#ending.push(recording);
+    }
+    return tried;
   }
 
   /** One bounded share of a round over all recordings; 0 when there is nothing to do for now. */

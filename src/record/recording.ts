@@ -4,10 +4,18 @@ import type { Channel, StreamInfo } from '../core/events.js';
 import { WAV_MAX_DATA_BYTES } from '../media/wav.js';
 import { FLAG } from '../ring/layout.js';
 import { AudioFile } from './audio-file.js';
-import { faultReport } from './fault.js';
+import { errnoOf, faultReport } from './fault.js';
 import { folderName } from './folder.js';
 import { Pieces } from './pieces.js';
-import { fromSessionSpans, parseSession, SESSION_FILE, type Session, toSessionSpans, writeSession } from './session.js';
+import {
+  fromSessionSpans,
+  overwriteSession,
+  parseSession,
+  SESSION_FILE,
+  type Session,
+  toSessionSpans,
+  writeSession,
+} from './session.js';
 import { JOURNAL_NOTES, type RecorderSlab, SLOT, SLOT_STATE } from './slab.js';
 import { SpanTrack } from './spans.js';
 import type { Writer } from './writer.js';
@@ -34,10 +42,14 @@ export interface RecordingEnd {
   readonly packetsLate?: number | undefined;
   readonly packetsDuplicate?: number | undefined;
   readonly packetsReordered?: number | undefined;
+  /** Records that found no room on their way to the recorder. */
+  readonly recorderRefused?: number | undefined;
 }
 
 /** After a failed call nothing is tried for so long, lest a full disk be asked for each piece of each stream. */
 const RETRY_US = 1_000_000;
+/** How often the end of a recording is tried; its slot is held meanwhile, and a recorder that is told to stop waits. */
+const END_TRIES = 5;
 /** A checkpoint writes all spans again; long recordings wait longer for it, so that its cost stays even. */
 const CHECKPOINT_US_PER_NOTE = 50_000;
 /** Room in the journal for the notes of one more frame with its edges. */
@@ -72,6 +84,12 @@ export class Recording {
   /** A stretch without audio is in no checkpoint yet; from the sound alone a repair would take it for silence. */
   #stretchUnsaved = false;
   #resuming = false;
+  #lookedAtUs = Number.NEGATIVE_INFINITY;
+  /** Of the written samples, those that went with a folder that was taken away. */
+  #lostSamples = 0;
+  #end: RecordingEnd | undefined;
+  #endTries = 0;
+  #sealed = false;
 
   private constructor(context: RecordingContext, index: number, info: StreamInfo) {
     this.#context = context;
@@ -141,7 +159,7 @@ export class Recording {
     const end = position + count;
     if (end <= this.#pieces.end(track.channel)) return true;
     if (!this.#fits(end)) {
-      this.#giveUp(count);
+      this.#giveUp(count, nowUs);
       return true;
     }
     const lost = (flags & FLAG.LOST) !== 0;
@@ -152,10 +170,10 @@ export class Recording {
     for (let done = 0; ; ) {
       const from = position + done;
       done += this.#pieces.take(track.channel, from, count - done, source, at + 2 * done, available - done, nowUs);
+      this.#pieces.extendTo(track.channel, position + done);
       if (done === count) break;
       this.flush(nowUs, true);
     }
-    this.#pieces.extendTo(track.channel, end);
     if (this.#journalIsFull()) this.#attempt(nowUs, () => this.#keepUp(nowUs));
     return true;
   }
@@ -187,24 +205,66 @@ export class Recording {
   /** Writes what the pieces hold. With `mustEmpty` they are empty afterwards, written or given up. */
   flush(nowUs: number, mustEmpty: boolean): void {
     const written = this.#attempt(nowUs, () => {
-      this.#writePieces();
+      this.#writePieces(nowUs);
       this.#keepUp(nowUs);
     });
-    if (!written && mustEmpty) this.#giveUp(this.#pieces.drop());
+    if (!written && mustEmpty) this.#giveUp(this.#pieces.drop(), nowUs);
   }
 
-  /** Ends the recording and frees its slot. */
-  finish(end: RecordingEnd, nowUs: number): void {
+  /** Ends the recording and frees its slot. False when the disk refuses; then retryFinish() is to be called. */
+  finish(end: RecordingEnd, nowUs: number): boolean {
+    this.#end = end;
+    if ((end.recorderRefused ?? 0) > 0) this.#slab.setInt(this.#slot, SLOT.INCOMPLETE, 1);
+    this.#lookedAtUs = Number.NEGATIVE_INFINITY;
     this.#retryAtUs = 0;
-    if (!this.#attempt(nowUs, () => this.#writePieces())) this.#giveUp(this.#pieces.drop());
+    if (!this.#attempt(nowUs, () => this.#writePieces(nowUs))) this.#giveUp(this.#pieces.drop(), nowUs);
     this.#retryAtUs = 0;
+    return this.retryFinish(nowUs);
+  }
+
+  /** Whether retryFinish() would try. */
+  isRetryDue(nowUs: number): boolean {
+    return nowUs >= this.#retryAtUs;
+  }
+
+  /** True when the slot is free, be it that the end could be written or that it was tried often enough. */
+  retryFinish(nowUs: number): boolean {
+    const end = this.#end;
+    if (end === undefined || !this.isRetryDue(nowUs)) return false;
     const finished = this.#attempt(nowUs, () => {
-      this.#ensureFile();
-      this.#file.seal(this.lengthSamples);
+      if (!this.#sealed) {
+        this.#ensureFile(nowUs);
+        this.#file.seal(this.lengthSamples);
+        this.#file.close();
+        this.#sealed = true;
+      }
       // Last of all, for a session with an end says that the sound is whole; until then a repair would see to it.
       writeSession(this.#path, this.#session(end));
     });
-    if (finished) this.#slab.count('recordingsFinished');
+    if (!finished && ++this.#endTries < END_TRIES) {
+      this.#slab.setInt(this.#slot, SLOT.STATE, SLOT_STATE.ENDING);
+      return false;
+    }
+    if (!finished) {
+      this.abandon();
+      return true;
+    }
+    this.#slab.count('recordingsFinished');
+    this.#free();
+    return true;
+  }
+
+  /** Frees the slot as it is. What could not be finished is left for a repair, which need not wait for this process. */
+  abandon(): void {
+    const session = this.#folder === '' ? undefined : this.#readSession();
+    if (session?.endReason === null) {
+      const { writer: _, ...rest } = session;
+      overwriteSession(this.#path, { ...rest, ...this.#incompleteness() });
+    }
+    this.#free();
+  }
+
+  #free(): void {
     this.#file.close();
     this.#slab.clearSlot(this.index);
   }
@@ -213,20 +273,42 @@ export class Recording {
     return Number.isInteger(position) && position >= 0 && count >= 0 ? this.#tracks[channel] : undefined;
   }
 
-  #writePieces(): void {
-    this.#ensureFile();
+  #writePieces(nowUs: number): void {
+    this.#ensureFile(nowUs);
     this.#slab.count('bytesWritten', this.#pieces.writeTo(this.#file, this.#context.scratch));
   }
 
-  #ensureFile(): void {
-    if (this.#file.isOpen || (this.#folder !== '' && this.#file.reopen(this.#path))) return;
+  #ensureFile(nowUs: number): void {
+    if (this.#isThere(nowUs)) return;
+    if (this.#folder !== '') this.#startAnew(nowUs);
     this.#folder = this.#file.create(this.#context.outDir, folderName(this.info.interactionId));
     this.#slab.setText(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER, SLOT.FOLDER_BYTES, this.#folder);
+    // Before any sound, so that a repair need not guess whose it is.
+    this.#checkpoint(nowUs);
+  }
+
+  #isThere(nowUs: number): boolean {
+    if (!this.#file.isOpen) return this.#folder !== '' && this.#file.reopen(this.#path);
+    if (nowUs - this.#lookedAtUs < this.#context.headerUs) return true;
+    this.#lookedAtUs = nowUs;
+    return this.#file.isLinked;
+  }
+
+  /** Somebody has taken the folder away; what comes from now on gets a new one, at its position. */
+  #startAnew(nowUs: number): void {
+    this.#file.close();
+    this.#folder = '';
+    this.#sealed = false;
+    this.#slab.setInt(this.#slot, SLOT.FOLDER_LENGTH, 0);
+    const written = this.#pieces.writtenSamples;
+    this.#giveUp(written - this.#lostSamples, nowUs);
+    this.#lostSamples = written;
+    this.#reportFault(faultReport('ENOENT', this.#context.outDir));
   }
 
   /** Brings header and session.json up to date, when it is time to. */
   #keepUp(nowUs: number): void {
-    this.#ensureFile();
+    this.#ensureFile(nowUs);
     if (nowUs - this.#headerAtUs >= this.#context.headerUs) {
       this.#slab.count('bytesWritten', this.#file.writeHeader(this.#file.endSamples));
       this.#headerAtUs = nowUs;
@@ -234,14 +316,16 @@ export class Recording {
     const notes = this.#tracks.reduce((sum, track) => sum + track.size, 0);
     const leastUs = this.#stretchUnsaved ? this.#context.flushUs : this.#context.checkpointUs;
     const everyUs = Math.max(leastUs, notes * CHECKPOINT_US_PER_NOTE);
-    if (this.#journalIsFull() || nowUs - this.#checkpointAtUs >= everyUs) {
-      writeSession(this.#path, this.#session(undefined));
-      this.#slab.setInt(this.#slot, SLOT.NOTES, 0);
-      // An edge may lie ahead of the frames, where no span is yet.
-      for (const track of this.#tracks) track.repeatLastEdge();
-      this.#checkpointAtUs = nowUs;
-      this.#stretchUnsaved = false;
-    }
+    if (this.#journalIsFull() || nowUs - this.#checkpointAtUs >= everyUs) this.#checkpoint(nowUs);
+  }
+
+  #checkpoint(nowUs: number): void {
+    writeSession(this.#path, this.#session(undefined));
+    this.#slab.setInt(this.#slot, SLOT.NOTES, 0);
+    // An edge may lie ahead of the frames, where no span is yet.
+    for (const track of this.#tracks) track.repeatLastEdge();
+    this.#checkpointAtUs = nowUs;
+    this.#stretchUnsaved = false;
   }
 
   #journalIsFull(): boolean {
@@ -269,14 +353,18 @@ export class Recording {
       packetsReordered: end?.packetsReordered ?? 0,
       decodeErrors: this.#int(SLOT.DECODE_ERRORS),
       spans: this.#tracks.flatMap((track) => toSessionSpans(track.compose(length), track.channel, info.sampleRate)),
-      ...(this.#int(SLOT.INCOMPLETE) === 1 ? { incomplete: true } : {}),
+      ...this.#incompleteness(),
       ...(end === undefined ? { writer: this.#context.writer } : {}),
     };
   }
 
+  #incompleteness(): { incomplete?: true } {
+    return this.#int(SLOT.INCOMPLETE) === 1 ? { incomplete: true } : {};
+  }
+
   #resume(nowUs: number): void {
     this.#folder = this.#slab.text(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER);
-    this.#attempt(nowUs, () => this.#ensureFile());
+    if (this.#folder !== '') this.#attempt(nowUs, () => this.#file.reopen(this.#path));
     const notes: [note: number, channel: Channel, start: number, length: number][] = [];
     this.#slab.eachNote(this.#slot, (...note) => notes.push(note));
     this.#resuming = true;
@@ -307,7 +395,9 @@ export class Recording {
     } catch (thrown) {
       this.#retryAtUs = nowUs + RETRY_US;
       this.#slab.count('writeErrors');
-      this.#reportFault(faultReport(thrown, this.#context.outDir));
+      const code = errnoOf(thrown);
+      if (code === 'ENOENT' && this.#folder !== '') this.#startAnew(nowUs);
+      this.#reportFault(faultReport(code, this.#context.outDir));
       return false;
     }
   }
@@ -320,10 +410,18 @@ export class Recording {
     this.#slab.report(report);
   }
 
-  #giveUp(samples: number): void {
+  #giveUp(samples: number, nowUs: number): void {
     if (samples === 0) return;
     this.#slab.count('samplesDropped', samples);
+    if (this.#int(SLOT.INCOMPLETE) === 1) return;
     this.#slab.setInt(this.#slot, SLOT.INCOMPLETE, 1);
+    if (this.#folder === '') return;
+    try {
+      // At once, for a kill would leave a hole that no repair could tell from silence.
+      this.#checkpoint(nowUs);
+    } catch {
+      // The next one says so too; this one was no more than an attempt amid trouble that is told already.
+    }
   }
 
   #fits(endSamples: number): boolean {

@@ -1,5 +1,5 @@
 import { open, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Clock, systemClock } from '../core/clock.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { parseWav, WAV_HEADER_BYTES, WAV_MAX_DATA_BYTES, wavHeader } from '../media/wav.js';
@@ -33,6 +33,9 @@ interface WavFormat {
   readonly channels: 1 | 2;
 }
 
+/** The telephone's own; taken where nothing tells a format. */
+const ASSUMED: WavFormat = { sampleRate: 8000, channels: 1 };
+
 type Outcome = 'finished' | 'repaired' | 'live';
 
 /** A recording of a writer that cannot be asked counts as live when its sound was written so recently. */
@@ -46,6 +49,8 @@ const SILENCE_MEAN_SQUARE = 0.01 ** 2;
  * Mends what a killed process left in `dir`: WAV headers get the sizes of their files, session.json its end
  * (`interrupted`, by the length of the sound) and its spans. Finished recordings stay as they are, byte for byte, and so
  * do those that a live process is writing. Doing it twice changes nothing.
+ *
+ * Sound without a header gets one, by session.json, or else for 8 kHz mono, which session.json then says.
  *
  * A recording is live when the process that session.json names runs on this host. When it names another host, or there
  * is no session.json yet, it is live when the sound was written in the last 30 s.
@@ -91,7 +96,9 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
   const size = await sizeOf(audio);
   if (size === undefined) return undefined;
   const text = await readFile(join(folder, SESSION_FILE), 'utf8').catch(() => undefined);
-  const session = text === undefined ? undefined : parseSession(text);
+  // A kill may come between the writing of the very first one and its renaming.
+  const partial = text === undefined ? await readFile(join(folder, PARTIAL_FILE), 'utf8').catch(() => '') : '';
+  const session = parseSession(text ?? partial);
   if (session === undefined && text !== undefined) {
     // Not ours to write over: the recorder never leaves half a session.json.
     throw new TrunklineError(
@@ -99,24 +106,51 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
       'session.json is not what a recorder writes; move it away to have the sound mended.',
     );
   }
-  if (session !== undefined && session.endReason !== null) return 'finished';
+  if (session !== undefined && session.endReason !== null) {
+    if (text !== undefined) return 'finished';
+    writeSession(folder, session);
+    return 'repaired';
+  }
   const state = session?.writer === undefined ? 'unknown' : writerState(session.writer);
-  if (state === 'alive' || (state === 'unknown' && clock.wallMs() - (await stat(audio)).mtimeMs < QUIET_MS))
-    return 'live';
+  const { mtimeMs } = await stat(audio);
+  if (state === 'alive' || (state === 'unknown' && clock.wallMs() - mtimeMs < QUIET_MS)) return 'live';
 
-  const format = session ?? (await formatOf(audio, size));
-  if (format === undefined) {
-    if (size === 0) return 'finished';
+  const header = session === undefined ? await readHeader(audio) : Buffer.alloc(0);
+  const format = session ?? formatOf(header, size);
+  if (format === undefined && !isUnwritten(header)) {
     throw new TrunklineError(
       'FILE_INVALID',
       `${AUDIO_FILE} has no header of a recorder and no session.json tells its format.`,
     );
   }
-  const mended = await mendHeader(audio, size, format);
+  const mended = await mendHeader(audio, size, format ?? ASSUMED);
   await rm(join(folder, PARTIAL_FILE), { force: true });
-  if (session === undefined) return mended.changed ? 'repaired' : 'finished';
-  writeSession(folder, await completed(session, audio, mended.samples));
+  if (session === undefined && format !== undefined) return mended.changed ? 'repaired' : 'finished';
+  const known = session ?? assumedSession(basename(folder), mtimeMs - (mended.samples * 1000) / ASSUMED.sampleRate);
+  writeSession(folder, await completed(known, audio, mended.samples));
   return 'repaired';
+}
+
+/** What is said of sound that came before any header and any session.json. */
+function assumedSession(interactionId: string, startedAtMs: number): Session {
+  return {
+    interactionId,
+    codec: 'pcmu',
+    clockRate: ASSUMED.sampleRate,
+    ...ASSUMED,
+    startedAt: new Date(startedAtMs).toISOString(),
+    endedAt: null,
+    endReason: null,
+    packetsReceived: 0,
+    bytesReceived: 0,
+    packetsLost: 0,
+    packetsLate: 0,
+    packetsDuplicate: 0,
+    packetsReordered: 0,
+    decodeErrors: 0,
+    spans: [],
+    formatAssumed: true,
+  };
 }
 
 async function sizeOf(file: string): Promise<number | undefined> {
@@ -128,20 +162,32 @@ async function sizeOf(file: string): Promise<number | undefined> {
   }
 }
 
-/** The format that the file's own header tells, if it is one of a recorder's. */
-async function formatOf(audio: string, size: number): Promise<WavFormat | undefined> {
+async function readHeader(audio: string): Promise<Buffer> {
   const file = await open(audio, 'r');
   try {
     const header = Buffer.alloc(WAV_HEADER_BYTES);
     const { bytesRead } = await file.read(header, 0, WAV_HEADER_BYTES, 0);
-    const { channels, sampleRate, dataOffset } = parseWav(header.subarray(0, bytesRead), size);
-    if ((channels === 1 || channels === 2) && dataOffset === WAV_HEADER_BYTES) return { channels, sampleRate };
-    return undefined;
-  } catch {
-    return undefined;
+    return header.subarray(0, bytesRead);
   } finally {
     await file.close();
   }
+}
+
+/** The format that the file's own header tells, if it is one of a recorder's. */
+function formatOf(header: Buffer, size: number): WavFormat | undefined {
+  try {
+    const { channels, sampleRate, dataOffset } = parseWav(header, size);
+    if ((channels === 1 || channels === 2) && dataOffset === WAV_HEADER_BYTES) return { channels, sampleRate };
+  } catch {
+    // No header, or another program's.
+  }
+  return undefined;
+}
+
+/** Whether there is nothing where a header belongs, or the first bytes of one that was cut off. */
+function isUnwritten(header: Buffer): boolean {
+  const cutOff = header.length < WAV_HEADER_BYTES && 'RIFF'.startsWith(header.toString('latin1', 0, 4));
+  return cutOff || header.every((byte) => byte === 0);
 }
 
 /** Makes header and length of the file fit: half a sample at its end is cut, the sizes are those of the file. */

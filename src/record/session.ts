@@ -1,13 +1,26 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { SpanState } from '../core/events.js';
+import { errnoOf } from './fault.js';
 import type { SampleSpan } from './spans.js';
 import { writerSchema } from './writer.js';
 
 export const AUDIO_FILE = 'audio.wav';
 export const SESSION_FILE = 'session.json';
 export const PARTIAL_FILE = 'session.json.partial';
+/** Of the `blocks` that stat(2) counts. */
+const STAT_BLOCK_BYTES = 512;
 
 const spanSchema = z.object({
   state: z.enum(['speech', 'silence', 'lost', 'paused', 'discarded']),
@@ -37,13 +50,18 @@ export const sessionSchema = z.object({
   spans: z.array(spanSchema),
   /** True when a part of the sound could not be written; absent otherwise. */
   incomplete: z.boolean().optional(),
+  /** True when a repair found neither a header nor a session.json and took the sound for 8 kHz mono. */
+  formatAssumed: z.boolean().optional(),
   /** Only while the recording is being written. */
   writer: writerSchema.optional(),
 });
 export type Session = z.infer<typeof sessionSchema>;
 export type SessionSpan = z.infer<typeof spanSchema>;
 
-/** Readers never see half of it: it is written beside and renamed. Throws what node:fs throws. */
+/**
+ * Readers never see half of it: it is written beside and renamed. Only a disk that is full gets it in the place of the
+ * last one, where it fits, since there is no room beside. Throws what node:fs throws.
+ */
 export function writeSession(folder: string, session: Session): void {
   const partial = join(folder, PARTIAL_FILE);
   try {
@@ -51,7 +69,49 @@ export function writeSession(folder: string, session: Session): void {
     renameSync(partial, join(folder, SESSION_FILE));
   } catch (thrown) {
     rmSync(partial, { force: true });
-    throw thrown;
+    const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoOf(thrown));
+    if (!isFull || !overwriteSession(folder, session)) throw thrown;
+  }
+}
+
+/** Writes over the session that is there, within the blocks that it has. False when there is none, or no room. */
+export function overwriteSession(folder: string, session: Session): boolean {
+  let file: number;
+  try {
+    file = openSync(join(folder, SESSION_FILE), 'r+');
+  } catch {
+    return false;
+  }
+  try {
+    const { size, blocks } = fstatSync(file);
+    const room = Math.max(size, blocks * STAT_BLOCK_BYTES);
+    const texts = [JSON.stringify(session, null, 2), JSON.stringify(session)].map((json) => Buffer.from(`${json}\n`));
+    const text = texts.find((bytes) => bytes.length <= room);
+    if (text === undefined) return false;
+    const before = readFileSync(file);
+    // Blanks over the rest of the longer old one, so that it is JSON before it is cut as well.
+    const whole = Buffer.alloc(Math.max(text.length, size), ' ');
+    whole.set(text);
+    if (writesWhole(file, whole)) {
+      ftruncateSync(file, text.length);
+      return true;
+    }
+    // A file system that never writes in place has no room here either.
+    writesWhole(file, before);
+    ftruncateSync(file, before.length);
+    return false;
+  } catch {
+    return false;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function writesWhole(file: number, bytes: Buffer): boolean {
+  try {
+    return writeSync(file, bytes, 0, bytes.length, 0) === bytes.length;
+  } catch {
+    return false;
   }
 }
 

@@ -51,7 +51,12 @@ export const SLOT = {
   BYTES: 4096,
 } as const;
 
-export const SLOT_STATE = { FREE: 0, OPEN: 1 } as const;
+export const SLOT_STATE = {
+  FREE: 0,
+  OPEN: 1,
+  /** Its stream is over, but the disk has refused its end so far. */
+  ENDING: 2,
+} as const;
 
 /** Of one channel, 32 bytes each. */
 export const PIECE = {

@@ -7,6 +7,7 @@ import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repairRecordings } from '../../src/record/repair.js';
 import { parseSession } from '../../src/record/session.js';
+import { FLAG } from '../../src/ring/layout.js';
 import { RecorderRig, readWav, streamInfo, tone } from './recorder-rig.js';
 
 // Real processes and real faults: what a kill and a full disk do cannot be shown by a stand-in.
@@ -94,6 +95,8 @@ describe('limits of the system', () => {
     expect(counted).toMatchObject({ recordingsFaulted: 1, framesRecorded: 80 });
     expect(counted['samplesDropped']).toBeGreaterThan(0);
     expect(counted['report']).toContain('EFBIG');
+    expect(session(join(dir, 'size', 'call-0'))).toMatchObject({ endReason: 'ended', incomplete: true });
+    expect(wav(join(dir, 'size', 'call-0')).samples.length).toBeGreaterThan(3000);
   });
 });
 
@@ -155,6 +158,41 @@ describe('a folder that cannot be written', () => {
       r.remove();
       execFileSync('umount', [full]);
       rmSync(full, { recursive: true });
+    }
+  });
+});
+
+describe('a disk that is full to the end', () => {
+  it('leaves no session with a hole that does not say so', (context) => {
+    const full = mountTiny();
+    if (full === undefined) return context.skip('a tmpfs may not be mounted here; it takes root');
+    const r = new RecorderRig({ options: { outDir: full } });
+    const streams = [0, 1, 2];
+    try {
+      for (const stream of streams) r.open(streamInfo({ stream, interactionId: `call-${stream}` }));
+      for (let at = 0; at < 80_000; at += 160) {
+        for (const stream of streams) r.frame(stream, 0, at, tone(at, 160), at % 1600 < 800 ? FLAG.SILENT : 0);
+        r.work(20_000);
+      }
+      // What a kill would leave now.
+      for (const stream of streams)
+        expect(session(join(full, `call-${stream}`))?.incomplete, `call-${stream}`).toBe(true);
+      r.closeStream(0);
+      r.closeStream(1);
+      for (let second = 0; second < 10; second++) r.work(1_000_001);
+      r.recorder.close();
+      for (const stream of streams) {
+        const folder = join(full, `call-${stream}`);
+        expect(session(folder)?.incomplete, folder).toBe(true);
+        expect(session(folder)?.writer, folder).toBeUndefined();
+        expect(wav(folder).samples.length, folder).toBe(80_000);
+        expect(readdirSync(folder).sort()).toEqual(['audio.wav', 'session.json']);
+      }
+    } finally {
+      r.recorder.close();
+      r.remove();
+      execFileSync('umount', [full]);
+      rmSync(full, { recursive: true, force: true });
     }
   });
 });

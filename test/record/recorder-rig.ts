@@ -57,9 +57,9 @@ export class RecorderRig {
     this.#put(ring, info.stream, KIND.OPEN, Buffer.from(JSON.stringify(info)));
   }
 
-  closeStream(stream: number, summary: object = {}, ring = 0): void {
+  closeStream(stream: number, summary: object = {}, ring = 0, refused = 0): void {
     const whole = { endReason: 'ended', endedAtMs: 1_700_000_009_000, ...summary };
-    this.#put(ring, stream, KIND.CLOSE, Buffer.from(JSON.stringify(whole)));
+    this.#put(ring, stream, KIND.CLOSE, Buffer.from(JSON.stringify(whole)), { refused });
   }
 
   frame(stream: number, channel: number, position: number, pcm: Int16Array, flags = 0, ring = 0): void {
@@ -98,7 +98,7 @@ export class RecorderRig {
     stream: number,
     kind: number,
     payload: Buffer,
-    frame: { channel?: number; flags?: number; position?: number; samples?: number } = {},
+    frame: { channel?: number; flags?: number; position?: number; samples?: number; refused?: number } = {},
   ): void {
     const producer = this.producers[ring] as RingProducer;
     const length = RECORD.OUTPUT_HEADER_BYTES + payload.length;
@@ -113,6 +113,7 @@ export class RecorderRig {
     producer.view.setUint8(at + RECORD.FLAGS, frame.flags ?? 0);
     producer.view.setInt32(at + RECORD.STREAM, stream, true);
     producer.view.setInt32(at + RECORD.PAYLOAD_LENGTH, payload.length, true);
+    producer.view.setFloat64(at + RECORD.RECORDER_REFUSED, frame.refused ?? 0, true);
     producer.view.setFloat64(at + RECORD.POSITION, frame.position ?? 0, true);
     producer.view.setInt32(at + RECORD.SAMPLE_COUNT, frame.samples ?? 0, true);
     producer.bytes.set(payload, at + RECORD.OUTPUT_HEADER_BYTES);

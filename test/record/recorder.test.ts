@@ -1,9 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { AudioFile } from '../../src/record/audio-file.js';
+import { BLOCKED } from '../../src/ring/agent.js';
 import { FLAG, MARK } from '../../src/ring/layout.js';
-import { RecorderRig, streamInfo, tone } from './recorder-rig.js';
+import { RecorderRig, readWav, streamInfo, tone } from './recorder-rig.js';
 
 const rigs: RecorderRig[] = [];
 function rig(setup?: ConstructorParameters<typeof RecorderRig>[0]): RecorderRig {
@@ -133,6 +135,65 @@ describe('one recording', () => {
     expect(size()).toBe(44);
     r.work(163_000);
     expect(size()).toBe(44 + 320);
+  });
+
+  it('says that it is incomplete when records of it found no room on their way', () => {
+    const r = rig();
+    for (const stream of [0, 1]) {
+      r.open(streamInfo({ stream, interactionId: `call-${stream}` }));
+      r.frame(stream, 0, 0, tone(0, 160));
+      r.closeStream(stream, {}, 0, stream * 3);
+    }
+    r.work();
+    expect(r.session('call-0').incomplete).toBeUndefined();
+    expect(r.session('call-1').incomplete).toBe(true);
+  });
+
+  it('has its header and its session.json before any sound', () => {
+    const r = rig();
+    const folder = join(r.outDir, ID);
+    const found: unknown[] = [];
+    // Looked at below: what is thrown in here the recorder takes for trouble with the disk.
+    const write = vi.spyOn(AudioFile.prototype, 'write').mockImplementation(() => {
+      found.push([readWav(readFileSync(join(folder, 'audio.wav'))).sampleRate, r.session(ID).writer?.pid]);
+      return 0;
+    });
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.work(600_000);
+    r.work(600_000);
+    write.mockRestore();
+    expect(found).toEqual([[8000, process.pid]]);
+  });
+
+  it('whose folder was taken away goes on in a new one, and says what it lacks', () => {
+    for (const how of ['removed', 'moved', 'removed at the end']) {
+      const r = rig();
+      const feed = (from: number, to: number) => {
+        for (let at = from; at < to; at += 160) {
+          r.frame(0, 0, at, tone(at, 160));
+          r.work(20_000);
+        }
+      };
+      r.open(streamInfo());
+      feed(0, 40_000);
+      if (how === 'moved') renameSync(join(r.outDir, ID), join(r.outDir, 'moved'));
+      else rmSync(r.outDir, { recursive: true });
+      // The look at the link comes every 2 s, the failing checkpoint of a moved folder every 10 s.
+      if (how !== 'removed at the end') feed(40_000, 160_000);
+      r.closeStream(0);
+      r.work();
+      r.work(1_000_001);
+      const end = how === 'removed at the end' ? 40_000 : 160_000;
+      const dropped = r.status.counters().samplesDropped;
+      expect(dropped, how).toBeGreaterThanOrEqual(how === 'removed' ? 32_000 : 36_000);
+      expect(r.status.takeReport(), how).toContain('taken away');
+      expect(r.session(ID), how).toMatchObject({ endReason: 'ended', incomplete: true });
+      const { samples } = r.wav(ID);
+      expect(samples.length, how).toBe(end);
+      expect(samples.subarray(dropped), how).toEqual(tone(dropped, end - dropped));
+      expect(r.status.counters(), how).toMatchObject({ recordingsFaulted: 1, recordingsFinished: 1 });
+    }
   });
 
   it('is finished as interrupted when the recorder is closed before its stream', () => {
@@ -269,6 +330,99 @@ describe('a recorder thread that dies', () => {
     r.work();
     expect(readdirSync(r.outDir)).toEqual([ID]);
     expect(r.wav(ID).samples).toEqual(tone(0, 320));
+  });
+});
+
+describe('a recorder that is told to stop', () => {
+  it('finishes what is open in bounded shares', () => {
+    const r = rig({ recordings: 200 });
+    for (let n = 0; n < 200; n++) r.open(streamInfo({ stream: n, interactionId: `call-${n}` }));
+    r.work();
+    const finished: number[] = [];
+    while (r.recorder.finish(r.clock.nowUs()) > 0) finished.push(r.status.counters().recordingsFinished);
+    const shares = finished.map((count, i) => count - (finished[i - 1] ?? 0));
+    expect(Math.max(...shares)).toBeLessThanOrEqual(64);
+    expect(finished.at(-1)).toBe(200);
+    expect(r.session('call-199').endReason).toBe('interrupted');
+  });
+
+  it('waits a few seconds for the disk to take an end, and no longer', () => {
+    const r = rig();
+    const seal = vi.spyOn(AudioFile.prototype, 'seal').mockImplementation(() => {
+      throw Object.assign(new Error('no room'), { code: 'EIO' });
+    });
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.work();
+    let seconds = 0;
+    for (; seconds < 60; seconds++) {
+      r.work(1_000_000);
+      while (r.recorder.finish(r.clock.nowUs()) > 0);
+      if (r.recorder.finish(r.clock.nowUs()) !== BLOCKED) break;
+    }
+    seal.mockRestore();
+    expect(seconds).toBeGreaterThan(1);
+    expect(seconds).toBeLessThan(10);
+    // A repair may see to it at once: this process no longer does.
+    expect(r.session(ID)).toMatchObject({ endReason: null });
+    expect(r.session(ID).writer).toBeUndefined();
+  });
+});
+
+describe('an end that the disk refuses', () => {
+  const refuse = () =>
+    vi.spyOn(AudioFile.prototype, 'seal').mockImplementation(() => {
+      throw Object.assign(new Error('no room'), { code: 'EIO' });
+    });
+
+  it('is written once the disk takes it, and the next stream of that index is another', () => {
+    const r = rig();
+    const seal = refuse();
+    r.open(streamInfo({ interactionId: 'first' }));
+    r.frame(0, 0, 0, tone(0, 160));
+    r.closeStream(0, { packetsReceived: 7 });
+    r.open(streamInfo({ interactionId: 'second' }));
+    r.frame(0, 0, 0, tone(9, 320));
+    r.work();
+    seal.mockRestore();
+    r.work(1_000_001);
+    r.closeStream(0);
+    r.work();
+    expect(r.session('first')).toMatchObject({ endReason: 'ended', packetsReceived: 7 });
+    expect(r.wav('first').samples).toEqual(tone(0, 160));
+    expect(r.wav('second').samples).toEqual(tone(9, 320));
+  });
+
+  it('gives its slot up to a new stream that finds no other', () => {
+    const r = rig({ recordings: 1 });
+    const seal = refuse();
+    r.open(streamInfo({ interactionId: 'first' }));
+    r.closeStream(0);
+    r.work();
+    seal.mockRestore();
+    r.open(streamInfo({ interactionId: 'second' }));
+    r.closeStream(0);
+    r.work();
+    expect(r.session('second').endReason).toBe('ended');
+    expect(r.status.counters()).toMatchObject({ recordingsRefused: 0, recordingsFinished: 1 });
+  });
+
+  it('outlives the death of the thread, as interrupted', () => {
+    const r = rig();
+    const seal = refuse();
+    r.open(streamInfo({ interactionId: 'first' }));
+    r.frame(0, 0, 0, tone(0, 160));
+    r.closeStream(0);
+    r.open(streamInfo({ interactionId: 'second' }));
+    r.work();
+    seal.mockRestore();
+    r.crash();
+    r.frame(0, 0, 0, tone(9, 320));
+    r.closeStream(0);
+    r.work();
+    expect(r.session('first').endReason).toBe('interrupted');
+    expect(r.wav('first').samples).toEqual(tone(0, 160));
+    expect(r.wav('second').samples).toEqual(tone(9, 320));
   });
 });
 

@@ -3,6 +3,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   utimesSync,
@@ -132,6 +133,54 @@ describe('a recording whose writer was killed', () => {
     expect((await repairRecordings(dir)).repaired).toEqual(['call']);
     expect(wav('call').samples).toEqual(tone(0, 8000));
   });
+
+  it.each([
+    ['before a byte was written', Buffer.alloc(0), 0],
+    ['within its header', Buffer.from('RIFF\0'), 0],
+    ['before its header', Buffer.concat([Buffer.alloc(44), Buffer.from(tone(0, 8000).buffer)]), 8000],
+  ])(
+    'opens when it was killed %s and before its session.json: as 8 kHz mono, which is noted',
+    async (_, left, samples) => {
+      mkdirSync(join(dir, 'call'));
+      writeFileSync(join(dir, 'call', 'audio.wav'), left);
+      expect((await repairRecordings(dir)).live).toEqual(['call']);
+      utimesSync(join(dir, 'call', 'audio.wav'), 1_700_000_000, 1_700_000_000);
+      expect(await repairRecordings(dir)).toMatchObject({ repaired: ['call'], failed: [] });
+      expect(wav('call')).toEqual({ sampleRate: 8000, channels: 1, samples: tone(0, samples) });
+      expect(session('call')).toMatchObject({
+        interactionId: 'call',
+        endReason: 'interrupted',
+        endedAt: '2023-11-14T22:13:20.000Z',
+        formatAssumed: true,
+      });
+      expect(session('call')?.spans.at(-1)?.endMs ?? 0).toBe(samples / 8);
+      expect((await repairRecordings(dir)).repaired).toEqual([]);
+    },
+  );
+
+  it('takes the format of a session.json that had no header to go with it', async () => {
+    leave('call', unfinished({ channels: 2, sampleRate: 16_000 }), tone(0, 16_000));
+    const file = join(dir, 'call', 'audio.wav');
+    writeFileSync(file, readFileSync(file).fill(0, 0, 44));
+    expect((await repairRecordings(dir)).repaired).toEqual(['call']);
+    expect(wav('call')).toEqual({ sampleRate: 16_000, channels: 2, samples: tone(0, 16_000) });
+    expect(session('call')?.formatAssumed).toBeUndefined();
+  });
+
+  it.each([null, 'ended'])(
+    'takes a first session.json that was written but not yet renamed, end %s',
+    async (endReason) => {
+      const ended = { endReason, endedAt: endReason && '2024-01-01T00:00:01.000Z' };
+      leave('call', unfinished(ended), tone(0, 8000));
+      renameSync(join(dir, 'call', 'session.json'), join(dir, 'call', 'session.json.partial'));
+      expect((await repairRecordings(dir)).repaired).toEqual(['call']);
+      expect(readdirSync(join(dir, 'call')).sort()).toEqual(['audio.wav', 'session.json']);
+      expect(session('call')).toMatchObject({
+        endReason: endReason ?? 'interrupted',
+        endedAt: '2024-01-01T00:00:01.000Z',
+      });
+    },
+  );
 
   it('is mended once: a second time changes nothing', async () => {
     leave('call', unfinished(), tone(0, 16_000), [1]);
