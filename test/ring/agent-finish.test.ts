@@ -1,0 +1,28 @@
+import { expect, it } from 'vitest';
+import { AGENT_CONTROL, AgentHandle, BLOCKED, runAgent } from '../../src/ring/agent.js';
+
+it('an agent that is told to stop ends in shares, and its heart beats between them', () => {
+  const place = { memory: new SharedArrayBuffer(AGENT_CONTROL.BYTES), offset: 0 };
+  const handle = new AgentHandle(place);
+  const shares = [3, 2, BLOCKED, BLOCKED, 1, 0];
+  const beats: number[] = [];
+  handle.stop();
+  const agent = {
+    doWork: () => 0,
+    finish: () => {
+      beats.push(handle.heartbeat());
+      return shares.shift() ?? 0;
+    },
+    close: () => beats.push(-1),
+  };
+  runAgent(agent, place, 1);
+  expect(beats).toEqual([1, 2, 3, 4, 5, 6, -1]);
+});
+
+it('an abandoned one is closed although its end is blocked', () => {
+  const place = { memory: new SharedArrayBuffer(AGENT_CONTROL.BYTES), offset: 0 };
+  let closed = 0;
+  new AgentHandle(place).stop(true);
+  runAgent({ doWork: () => 0, finish: () => BLOCKED, close: () => closed++ }, place, 1);
+  expect(closed).toBe(1);
+});
