@@ -289,7 +289,7 @@ export class AudioHookConnection implements SessionOutput {
       const heldUntilUs = this.#host.clock.nowUs() + this.#host.lossWindowUs;
       this.#host.source.hold(stream, this.identity.sessionId, 'lost', heldUntilUs);
     } else {
-      this.#letGo();
+      this.#letGoAtLast();
     }
     const { rttSeconds, language, closeReason, endReason, positionSamples, counts } = session;
     this.#host.ended(this, {
@@ -308,6 +308,15 @@ export class AudioHookConnection implements SessionOutput {
       ...(language === undefined ? {} : { language }),
     });
   };
+
+  // Whatever goes wrong here, the session is over and has to be counted as such.
+  #letGoAtLast(): void {
+    try {
+      this.#letGo();
+    } catch (thrown) {
+      this.#host.internalError(messageOf(thrown));
+    }
+  }
 
   // Ends the stream, or keeps it for the session that the client says will follow. Returns what has been ended.
   #letGo(): string | undefined {

@@ -5,6 +5,9 @@ import { channelMap, type SelectedMedia, streamFormat } from './media.js';
 import { Packetiser } from './packetiser.js';
 import type { OpenRequest } from './session-contract.js';
 
+/** Frames are 200 ms long where it matters, so a few more are nothing to them. */
+const SUBMIT_MS = 4;
+
 /** One interaction's stream in the engine, fed by one session at a time. */
 export class AudioHookStream {
   readonly interactionId: string;
@@ -174,11 +177,11 @@ export class AudioHookSource {
     }
   }
 
-  /** Packets wait in the batch: they go to the engine when every socket that was readable has been read. */
+  /** Packets wait in the batch, and go to the engine with those of other sessions: waking a shard costs more than a frame. */
   pushed(): void {
     if (this.#pending) return;
     this.#pending = true;
-    setImmediate(this.#submitPending);
+    setTimeout(this.#submitPending, SUBMIT_MS);
   }
 
   submit(): void {

@@ -206,7 +206,7 @@ const PLAIN = { code: 0xa0, pcm: 7_932 } as const;
 describe('pauses', () => {
   /** Whatever leaves the node while a call is played by hand. */
   async function overheard(play: (node: AudioHookNode, raw: RawCall) => Promise<void>) {
-    const node = await started({ includeSilent: true, audit: 'packets', silenceThreshold: 0 });
+    const node = await started({ includeSilent: true, audit: 'packets', silenceThreshold: 0.0001 });
     const heard = new Set<number>();
     const take = (bytes: Uint8Array): void => {
       const { buffer, byteOffset, byteLength } = Uint8Array.from(bytes);
@@ -374,7 +374,8 @@ describe('events to the client', () => {
 
 describe('clients that misbehave', () => {
   it('are bounded and counted, and the call beside them is recorded to the bit', async () => {
-    const timing = { openWaitUs: 400_000, pingWaitUs: 800_000, closeWaitUs: 300_000 };
+    // The flood is made in this very process, so the good calls need some patience with themselves.
+    const timing = { openWaitUs: 2_000_000, pingWaitUs: 4_000_000, closeWaitUs: 500_000 };
     const node = await started({}, { timing, limits: { outboundBytes: 65_536 } });
     const faults: string[] = [];
     node.on('sessionEnded', ({ fault }) => fault && faults.push(fault.kind));
@@ -387,7 +388,9 @@ describe('clients that misbehave', () => {
       vary: (i) => ({ mischief: mischief[i], media: [{ format: 'L16', channels: ['external', 'internal'] }] }),
     });
     const good = await call(node, { sessions: 4, seconds: 3, frameMs: 20, pingSeconds: 0.2 });
-    expect(good.outcomes.closed).toBe(4);
+    expect(good.calls.map(({ outcome, disconnect }) => [outcome, disconnect?.info])).toEqual(
+      Array(4).fill(['closed', undefined]),
+    );
     for (const one of good.calls) {
       expect(one.violations).toEqual([]);
       expectRecorded(out, one, SOUND);
