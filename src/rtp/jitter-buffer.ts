@@ -32,7 +32,7 @@ export const DISCONTINUITY = 2;
 export interface JitterOutput {
   /**
    * One packet, in order of its lane. Sequence and timestamp are unwrapped; payload and flags are as given to
-   * insert(), with DISCONTINUITY added after a restart of the sender or a hole too long to be filled.
+   * insert(), with DISCONTINUITY added after a restart of the sender or a hole that is not to be filled.
    */
   packet(
     lane: number,
@@ -312,7 +312,7 @@ export class JitterBuffer {
     const epoch = packets.epoch[d] as number;
     const follows = epoch === this.#epochOut[lane];
     const missing = follows ? sequence - (this.#nextOut[lane] as number) : 0;
-    const restarted = !follows && this.#epochOut[lane] !== 0;
+    const isFirst = this.#epochOut[lane] === 0;
 
     // The lane is in order again before `out` is called, so that an error thrown there does no harm here.
     this.#order.shift(lane);
@@ -324,13 +324,17 @@ export class JitterBuffer {
 
     let calls = 1;
     let flags = packets.flags[d] as number;
-    if (restarted) {
+    if (isFirst) {
+      this.#holes.begin(lane, d);
+    } else if (follows && missing === 0) {
+      this.#holes.follow(lane, d);
+    } else if (follows && this.#holes.measure(lane, missing, d)) {
+      calls += this.#releaseHole(lane, d, missing, nowUs, out);
+      this.#holes.fill(lane, d);
+    } else {
       flags |= DISCONTINUITY;
-    } else if (missing > 0) {
-      if (this.#holes.measure(lane, missing, d)) calls += this.#releaseHole(lane, d, missing, nowUs, out);
-      else flags |= DISCONTINUITY;
+      this.#holes.jump(lane, d);
     }
-    this.#holes.packet(lane, follows && missing === 0, d);
     out.packet(
       lane,
       sequence,

@@ -3,6 +3,7 @@ import { TrunklineError } from '../../src/core/errors.js';
 import { LIMITS } from '../../src/core/limits.js';
 import { FLAG } from '../../src/ring/layout.js';
 import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { faultOfHoles } from './jitter-model.js';
 import { type Arrival, advanceTo, Listener, plain, replay, seeded } from './replay.js';
 
 const NARROW_US = 50_000;
@@ -325,6 +326,83 @@ describe('holes', () => {
     expect(out.lostOnes).toEqual([]);
     expect(out.packets.at(-1)?.flags).toBe(DISCONTINUITY);
     expect(buffer.counts(0).packetsLost).toBe(2897);
+  });
+
+  it('fills no more time in all than has passed, however often a sender claims it', () => {
+    const { buffer, out } = openBuffer();
+    // A number missing and 9.9 s gone, 200 times a second.
+    const claims = Array.from({ length: 400 }, (_, i) => ({
+      sequence: 2 * i,
+      timestamp: i * 79_200,
+      arrivalUs: i * 5_000,
+      payload: i,
+    }));
+    replay(buffer, claims, out);
+    expect(out.lostOnes.reduce((sum, l) => sum + l.ticks, 0)).toBeLessThanOrEqual(8000 * (2 + 1));
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 400, packetsLost: 399 });
+    expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+    expect(out.packets.filter((p) => p.flags === DISCONTINUITY).length).toBeGreaterThan(390);
+  });
+
+  it('makes no lost packets that are shorter than packets are', () => {
+    const { buffer, out } = openBuffer();
+    const claims = Array.from({ length: 50 }, (_, i) => nth(991 * i, i * 5_000, i));
+    replay(
+      buffer,
+      claims.map((a, i) => ({ ...a, timestamp: i * 991 })),
+      out,
+    );
+    expect(out.lostOnes).toEqual([]);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 50, packetsLost: 49 * 990 });
+  });
+
+  it('fills the holes of a burst after a stall, whatever the burst is', () => {
+    const { buffer, out } = openBuffer();
+    // 8 s are held up, every third packet of them is lost, and then the link is as before.
+    const arrivals = plain(1000)
+      .filter((a) => a.sequence < 100 || a.sequence >= 500 || a.sequence % 3 !== 0)
+      .map((a) => (a.sequence < 100 || a.sequence >= 500 ? a : { ...a, arrivalUs: 10_000_000 + a.sequence }));
+    replay(
+      buffer,
+      arrivals.sort((a, b) => a.arrivalUs - b.arrivalUs),
+      out,
+    );
+    expect(out.packets.every((p) => p.flags === 0)).toBe(true);
+    expect(out.lostOnes).toHaveLength(133);
+    expect(out.lostOnes.every((l) => l.ticks === 160)).toBe(true);
+  });
+
+  it('fills holes in a lane that began with a burst, or whose sender is faster than its clock', () => {
+    const { buffer, out } = openBuffer();
+    const arrivals = plain(1000)
+      .filter((a) => a.sequence % 10 !== 9)
+      .map((a) => ({ ...a, arrivalUs: a.sequence < 400 ? a.sequence : a.arrivalUs - 8_000_000 }));
+    replay(buffer, arrivals, out);
+    expect(out.packets.every((p) => p.flags === 0)).toBe(true);
+    expect(out.lostOnes).toHaveLength(99);
+  });
+
+  it('goes on filling holes after the sender has set its clock anew, either way', () => {
+    for (const timestamp of [3e9, 10]) {
+      const { buffer, out } = openBuffer();
+      const before = plain(100, { timestamp: 1e9 });
+      const after = plain(100, { sequence: 100, timestamp, arrivalUs: 2_000_000 }).filter((a) => a.sequence !== 150);
+      replay(buffer, [...before, ...after], out);
+      expect(out.lostOnes.map((l) => [l.sequence, l.ticks])).toEqual([[150, 160]]);
+    }
+  });
+
+  it('gets no room for holes from a clock that falls', () => {
+    const { buffer, out } = openBuffer();
+    const falling = plain(100, { timestamp: 3e9 }).map((a, i) => ({ ...a, timestamp: 3e9 - i * 40_000_000 }));
+    const claims = Array.from({ length: 100 }, (_, i) => ({
+      sequence: 101 + 2 * i,
+      timestamp: i * 79_200,
+      arrivalUs: 2_000_000 + i * 5_000,
+      payload: 1000 + i,
+    }));
+    replay(buffer, [...falling.slice(0, 70), ...claims.map((a) => ({ ...a, sequence: a.sequence - 30 }))], out);
+    expect(out.lostOnes.reduce((sum, l) => sum + l.ticks, 0)).toBeLessThanOrEqual(8000 * (3 + 1));
   });
 
   it('counts an outage of more numbers than RFC 3550 allows, when time bears it out', () => {

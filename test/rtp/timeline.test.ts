@@ -10,6 +10,7 @@ function openTimeline(): Timeline {
   const timeline = new Timeline(4);
   timeline.openLane(0, RATE);
   timeline.openLane(1, RATE);
+  timeline.openLane(2, RATE);
   return timeline;
 }
 
@@ -76,6 +77,16 @@ describe('one channel', () => {
     expect(place(timeline, 0, 60 * RATE + 160, 40_000, 0)).toBe(320);
     expect(place(timeline, 0, 3 * RATE, 60_000, 0)).toBe(480);
     expect(timeline.rebased).toBe(true);
+  });
+
+  it('makes no more time without audio than has passed, however small the steps', () => {
+    const timeline = openTimeline();
+    let end = 0;
+    for (let i = 0; i < 400; i++) end = place(timeline, 0, i * 39_200, i * 5_000, i % 2 === 0 ? 0 : DISCONTINUITY);
+    expect(end).toBeLessThanOrEqual(400 * 160 + RATE * (2 + 1));
+    let slow = 0;
+    for (let i = 0; i < 400; i++) slow = place(timeline, 2, i * 3_000, i * 5_000, i % 2 === 0 ? 0 : DISCONTINUITY);
+    expect(slow).toBeLessThanOrEqual(400 * 160 + RATE * (2 + 1));
   });
 
   it('lets a packet follow at once whose timestamp slips, and believes the next one', () => {
