@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { RawData, WebSocket } from 'ws';
 import type { Clock } from '../core/clock.js';
 import { LIMITS } from '../core/limits.js';
@@ -37,6 +38,8 @@ export interface MediaContext {
 /** Close codes with which a client takes its leave (RFC 6455 7.4.1): normal, going away, none given. */
 const LEAVING = new Set([1000, 1001, 1005]);
 const OPEN = 1;
+const DRAIN_MS = 20;
+const MAX_DRAIN_TRIES = 50;
 
 /** One client's media WebSocket. */
 export class MediaConnection implements Carrier {
@@ -99,10 +102,21 @@ export class MediaConnection implements Carrier {
 
   /** Closes the connection from this side, with a close code or, without one, by a TCP reset. */
   cut(code?: number): void {
+    void this.quieten().then(() => {
+      if (code === undefined) this.#stream.resetAndDestroy();
+      else this.#socket.close(code);
+    });
+  }
+
+  /**
+   * Sends no packet any more, and resolves when what was sent has left. A reset throws away what the receiver's system
+   * has not taken yet; only behind nothing are the books exact about what had gone out.
+   */
+  async quieten(): Promise<void> {
     this.flush();
     this.#wasCut = true;
-    if (code === undefined) this.#stream.resetAndDestroy();
-    else this.#socket.close(code);
+    for (let tries = 0; this.#outbox.backlogBytes > 0 && tries < MAX_DRAIN_TRIES; tries++) await delay(DRAIN_MS);
+    await delay(DRAIN_MS);
   }
 
   /** Sends nothing any more and answers nothing, as when the network between has gone. */

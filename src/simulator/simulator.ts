@@ -151,7 +151,10 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
       hub,
       interactions,
       connections: () => [...connections],
-      restart: (downMs) => server.restart(settings.host, port, downMs),
+      async restart(downMs) {
+        await Promise.all([...connections].map((connection) => connection.quieten()));
+        await server.restart(settings.host, port, downMs);
+      },
     },
     settings.seed,
   );
