@@ -31,8 +31,9 @@ export {
   type PushFormat,
   type PushStream,
 } from './engine/audio-engine.js';
-export type { EngineCounters, EngineOptions } from './engine/engine.js';
+export type { EngineCounters } from './engine/engine.js';
 export type { StreamIngest, StreamOptions } from './engine/ingest.js';
+export type { EngineOptions } from './engine/options.js';
 export { AudioNode, type NodeSettings, type NodeSummary } from './node/audio-node.js';
 export { AudioHookNode, type AudioHookNodeSettings, type AudioHookStatus } from './node/audiohook-node.js';
 export { CaptureNode, type CaptureStatus } from './node/capture-node.js';

@@ -13,7 +13,8 @@ import type {
   StreamSummary,
 } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
-import { Engine, type EngineCounters, type EngineOptions } from './engine.js';
+import { Engine, type EngineCounters } from './engine.js';
+import type { EngineOptions } from './options.js';
 
 export interface AudioEngineOptions extends EngineOptions {
   /** Samples of silent frames come with the frames, too; default true, since an embedder sees `isSilent`. */

@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events';
-import { availableParallelism } from 'node:os';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { StreamFormat } from '../core/codec.js';
 import { addCounts, zeroCounts } from '../core/counts.js';
@@ -13,50 +12,22 @@ import type {
   StreamInfo,
   StreamSummary,
 } from '../core/events.js';
-import { LIMITS } from '../core/limits.js';
 import { US_PER_MS } from '../core/units.js';
-import { LAYOUT_VERSION } from '../ring/layout.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { AsyncWaiter } from '../ring/waiting.js';
 import { JitterBuffer } from '../rtp/jitter-buffer.js';
 import { Timeline } from '../rtp/timeline.js';
-import { workerUrl } from '../worker/location.js';
-import { SHARD_COUNTERS, type ShardData, type SilenceSettings } from '../worker/shard-data.js';
+import { SHARD_COUNTERS } from '../worker/shard-data.js';
+import { agentTasks, sumCounter } from './agents.js';
 import { Delivery } from './delivery.js';
 import type { StreamIngest, StreamOptions } from './ingest.js';
 import { type EngineMemory, layOutMemory } from './memory.js';
+import { type EngineOptions, resolveOptions } from './options.js';
 import { PacketBatch } from './packet-batch.js';
 import { PayloadArena } from './payload-arena.js';
-import { AgentPool, type AgentTask, SHARD_HANG_US } from './pool.js';
+import { AgentPool } from './pool.js';
 import { Release } from './release.js';
 import { type Stream, Streams } from './streams.js';
-
-export interface EngineOptions {
-  /** Decoding threads; default one less than the cores, at least one. */
-  readonly shards?: number;
-  /** Streams open at one time; default 4096. */
-  readonly maxStreams?: number;
-  /** How long packets are held to be put in order; default 50. */
-  readonly holdMs?: number;
-  /** The same while more than 5 % are lost; default 100. */
-  readonly holdWideMs?: number;
-  /** RMS of full scale below which a channel is silent; default 0.01. */
-  readonly silenceThreshold?: number;
-  /** Length of the sliding window over which RMS is taken; 5 to 200 in steps of 5, default 20. */
-  readonly silenceWindowMs?: number;
-  readonly native?: 'off' | 'auto' | 'require';
-  readonly clock?: Clock;
-  /** Entry and data of the recorder's thread; given its rings and control block by the engine. */
-  readonly recorder?: RecorderAgent;
-  /** For tests that need a worker with a weakness. */
-  readonly shardEntry?: string;
-}
-
-/** What the engine must know to run a recorder: it has the thread and the rings, the sink the rest. */
-export interface RecorderAgent {
-  readonly entry: string;
-  data(memory: EngineMemory): unknown;
-}
 
 export interface EngineCounters {
   readonly framesDecoded: number;
@@ -79,17 +50,6 @@ export interface EngineEvents {
   sinkError: [thrown: unknown];
 }
 
-const DEFAULTS = { maxStreams: 4096, holdMs: 50, holdWideMs: 100, silenceThreshold: 0.01, silenceWindowMs: 20 };
-const INPUT_RING_BYTES = 8 << 20;
-const OUTPUT_RING_BYTES = 8 << 20;
-const RECORDER_RING_BYTES = 16 << 20;
-/** Payload bytes of the wide hold's 100 ms of L16 at 16 kHz, for each stream; more for a longer hold. */
-const ARENA_BYTES_PER_STREAM = 8 << 10;
-const ARENA_BYTES_LEAST = 4 << 20;
-const ARENA_BYTES_MOST = 256 << 20;
-/** Packets held in the jitter buffer for each stream: 100 ms of 20 ms packets on two channels, twice over. */
-const HELD_PER_STREAM = 16;
-const HELD_LEAST = 1024;
 const CLOSE_GRACE_MS = 5_000;
 const CLOSE_DRAIN_MS = 5;
 const LONGEST_TIMER_MS = 1_000;
@@ -103,8 +63,7 @@ const SOON_US = 2 * US_PER_MS;
  */
 export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   readonly batch: PacketBatch;
-  readonly #options: EngineOptions;
-  readonly #silence: SilenceSettings;
+  readonly #isRecording: boolean;
   readonly #clock: Clock;
   readonly #memory: EngineMemory;
   readonly #table: StreamTable;
@@ -131,47 +90,20 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
 
   constructor(options: EngineOptions = {}) {
     super();
-    this.#options = options;
+    this.#isRecording = options.recorder !== undefined;
     this.#clock = options.clock ?? systemClock;
-    const shards = options.shards ?? Math.min(LIMITS.maxShards, Math.max(1, availableParallelism() - 1));
-    const maxStreams = options.maxStreams ?? DEFAULTS.maxStreams;
-    checkRange('shards', shards, 1, LIMITS.maxShards);
-    checkRange('maxStreams', maxStreams, 1, LIMITS.maxStreams);
-    const holdMs = options.holdMs ?? DEFAULTS.holdMs;
-    const holdWideMs = Math.max(holdMs, options.holdWideMs ?? DEFAULTS.holdWideMs);
-    checkRange('holdMs', holdMs, 0, LIMITS.maxHoldMs);
-    checkRange('holdWideMs', holdWideMs, 0, LIMITS.maxHoldMs);
-    this.#silence = {
-      threshold: options.silenceThreshold ?? DEFAULTS.silenceThreshold,
-      windowMs: options.silenceWindowMs ?? DEFAULTS.silenceWindowMs,
-    };
-    // What media/silence.ts takes; a shard could only die of anything else.
-    checkRange('silenceThreshold', this.#silence.threshold, Number.MIN_VALUE, 1);
-    checkRange('silenceWindowMs', this.#silence.windowMs, 5, 200);
-    checkRange('silenceWindowMs modulo 5', this.#silence.windowMs % 5, 0, 0);
-    const held = Math.max(1, holdWideMs / DEFAULTS.holdWideMs);
-    this.#memory = layOutMemory({
-      shards,
-      maxStreams,
-      arenaBytes: Math.min(Math.max(maxStreams * held * ARENA_BYTES_PER_STREAM, ARENA_BYTES_LEAST), ARENA_BYTES_MOST),
-      inputRingBytes: INPUT_RING_BYTES,
-      outputRingBytes: OUTPUT_RING_BYTES,
-      recorderRingBytes: options.recorder === undefined ? 0 : RECORDER_RING_BYTES,
-    });
+    const settings = resolveOptions(options);
+    const { maxStreams } = settings.memory;
+    this.#memory = layOutMemory(settings.memory);
     const { memory, arena, streamTable } = this.#memory;
     this.#table = new StreamTable(memory, streamTable.offset, streamTable.capacity);
-    this.#streams = new Streams(maxStreams, shards);
+    this.#streams = new Streams(maxStreams, settings.memory.shards);
     this.#orderedStreams = new Uint8Array(maxStreams);
     this.#orderedPackets = new Float64Array(maxStreams * 2);
     this.#orderedBytes = new Float64Array(maxStreams * 2);
     this.#arena = new PayloadArena(memory, arena.offset, arena.capacity);
     this.batch = new PacketBatch(this.#arena, () => this.submit());
-    this.#jitter = new JitterBuffer({
-      lanes: maxStreams * 2,
-      packets: 2 ** Math.ceil(Math.log2(Math.max(maxStreams * held * HELD_PER_STREAM, HELD_LEAST))),
-      holdUs: holdMs * US_PER_MS,
-      wideHoldUs: holdWideMs * US_PER_MS,
-    });
+    this.#jitter = new JitterBuffer(settings.jitter);
     this.#timeline = new Timeline(maxStreams * 2);
     this.#release = new Release(this.#memory.shards, maxStreams, this.#streams, this.#timeline, (shard) =>
       this.#pool.handle(shard).wake(),
@@ -186,7 +118,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       (thrown) => this.emit('sinkError', thrown),
     );
     this.#waiter = new AsyncWaiter(this.#memory.outputWaiter);
-    this.#pool = new AgentPool(this.#tasks(), this.#clock);
+    this.#pool = new AgentPool(agentTasks(this.#memory, settings.silence, options), this.#clock);
     this.#pool.on('restarted', (name, cause) => {
       this.#restarts++;
       this.emit('restarted', name, cause);
@@ -364,13 +296,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   }
 
   counters(): EngineCounters {
-    const sum = (field: number): number => {
-      let total = 0;
-      for (const { counters } of this.#memory.shards) {
-        total += Atomics.load(new Int32Array(counters.memory), (counters.offset + field) >> 2);
-      }
-      return total;
-    };
+    const sum = (field: number): number => sumCounter(this.#memory, field);
     return {
       framesDecoded: sum(SHARD_COUNTERS.FRAMES),
       decodeErrors: sum(SHARD_COUNTERS.DECODE_ERRORS),
@@ -390,11 +316,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
 
   /** `native` when every shard runs the Rust path, else `js`. */
   get backend(): 'js' | 'native' {
-    const native = this.#memory.shards.every(
-      ({ counters }) =>
-        Atomics.load(new Int32Array(counters.memory), (counters.offset + SHARD_COUNTERS.NATIVE) >> 2) === 1,
-    );
-    return native ? 'native' : 'js';
+    return sumCounter(this.#memory, SHARD_COUNTERS.NATIVE) === this.shardCount ? 'native' : 'js';
   }
 
   get isClosed(): boolean {
@@ -494,7 +416,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   }
 
   #wantsOf(info: StreamInfo): number {
-    let wants = this.#options.recorder === undefined ? 0 : WANT.RECORDING;
+    let wants: number = this.#isRecording ? WANT.RECORDING : 0;
     for (const sink of this.#delivery.sinks) {
       const wish = sink.wantsPcm?.(info) ?? 'none';
       if (wish !== 'none') wants |= WANT.SPEECH_PCM;
@@ -517,51 +439,9 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   #pausedPackets(stream: Stream): number {
     return lanesOf(stream).reduce((sum, lane) => sum + (this.#release.pauses.packets[lane] as number), 0);
   }
-
-  #tasks(): AgentTask[] {
-    const { memory, shards, streamTable, outputWaiter } = this.#memory;
-    const tasks: AgentTask[] = shards.map((places, shard) => ({
-      name: `shard ${shard}`,
-      entry: this.#options.shardEntry ?? workerUrl('worker/entry'),
-      control: places.control,
-      stage: 0,
-      hangUs: SHARD_HANG_US,
-      data: {
-        layoutVersion: LAYOUT_VERSION,
-        shard,
-        memory,
-        control: places.control,
-        counters: places.counters,
-        input: places.input,
-        output: places.output,
-        ...(places.recorder === undefined ? {} : { recorder: places.recorder }),
-        streamTable,
-        outputWaiter,
-        silence: this.#silence,
-        native: this.#options.native ?? 'auto',
-      } satisfies ShardData,
-    }));
-    const { recorder } = this.#options;
-    if (recorder !== undefined) {
-      tasks.push({
-        name: 'recorder',
-        entry: recorder.entry,
-        control: this.#memory.recorderControl,
-        stage: 1,
-        hangUs: Number.POSITIVE_INFINITY,
-        data: recorder.data(this.#memory),
-      });
-    }
-    return tasks;
-  }
 }
 
 function lanesOf(stream: Stream): readonly number[] {
   const first = stream.info.stream * 2;
   return stream.info.channels === 2 ? [first, first + 1] : [first];
-}
-
-function checkRange(name: string, value: number, least: number, most: number): void {
-  if (value >= least && value <= most) return;
-  throw new TrunklineError('CONFIG_INVALID', `Set ${name} to ${least} to ${most}; it is ${value}.`);
 }

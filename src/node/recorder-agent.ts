@@ -1,4 +1,4 @@
-import type { RecorderAgent } from '../engine/engine.js';
+import type { RecorderAgent } from '../engine/options.js';
 import type { RecorderData } from '../record/entry.js';
 import { type RecorderCounters, RecorderStatus, slabBytes } from '../record/slab.js';
 import { LAYOUT_VERSION } from '../ring/layout.js';

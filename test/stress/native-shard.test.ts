@@ -37,7 +37,7 @@ describe.skipIf(missing !== undefined)('native shards in threads', () => {
     const native = await createEngine({ ...NATIVE, shards: 2 });
     engine = native;
     expect(native.backend).toBe('native');
-    const heard = new Map<string, { frames: number; end: number; latencyUs: number }>();
+    const heard = new Map<string, { frames: number; end: number }>();
     let ended = 0;
     native.on('frame', (frame) => {
       const one = heard.get(frame.info.interactionId) ?? { frames: 0, end: 0 };
