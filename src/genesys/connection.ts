@@ -65,6 +65,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 const NORMAL_CLOSURE = 1000;
 /** Of the registry that section 7.4.2 sets up. */
 const UNAUTHORIZED = 3000;
+// A server that takes each token for one packet and then refuses it would otherwise be signed in for without a pause.
+const FREE_RENEWAL_EVERY_US = 30 * US_PER_SECOND;
 
 /**
  * One media connection and the interactions on it, as a state machine without I/O: inputs are methods that take the
@@ -89,6 +91,10 @@ export class Connection {
   #tokenRefused = false;
   /** A renewal has already been tried since media last flowed. */
   #renewed = false;
+  /** From when on a refused token may be renewed without waiting. */
+  #freeRenewalFromUs = 0;
+  /** Refusals since the last renewal without waiting; media that flows in between does not make them fewer. */
+  #refusals = 0;
   /** The next attempt fetches a new token. */
   #renewNext = false;
   /** The socket that is closing had been open. */
@@ -254,8 +260,10 @@ export class Connection {
       this.#end();
       return;
     }
-    if (tokenRefused && !this.#renewed) {
+    if (tokenRefused && !this.#renewed && nowUs >= this.#freeRenewalFromUs) {
       this.#renewed = true;
+      this.#freeRenewalFromUs = nowUs + FREE_RENEWAL_EVERY_US;
+      this.#refusals = 0;
       this.#connect(true);
       return;
     }
@@ -335,7 +343,8 @@ export class Connection {
     }
     this.#state = 'waiting';
     this.#renewNext = renewToken;
-    this.#dueUs = nowUs + Math.max(leastUs, backoffUs(this.#retry, this.#attempts, this.#settings.random));
+    const step = renewToken ? Math.max(this.#attempts, this.#refusals++) : this.#attempts;
+    this.#dueUs = nowUs + Math.max(leastUs, backoffUs(this.#retry, step, this.#settings.random));
     this.#attempts++;
   }
 

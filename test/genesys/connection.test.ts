@@ -240,6 +240,27 @@ describe('a refused token', () => {
   });
 });
 
+describe('a token that is refused again and again, with media in between', () => {
+  test('is renewed without waiting once in 30 s, and with backoff otherwise', () => {
+    subscribed('a');
+    const signInsUs: number[] = [];
+    while (bench.nowUs < 300 * SECOND) {
+      connection.mediaFlows('a');
+      connection.control(error({ status: 401, code: 'unauthorized' }), bench.nowUs);
+      bench.closed(3000);
+      if (connection.state === 'waiting') bench.pass(connection.deadlineUs - bench.nowUs);
+      expect(bench.drain()).toContainEqual({ kind: 'connect', renewToken: true });
+      signInsUs.push(bench.nowUs);
+      bench.open();
+      bench.drain();
+    }
+    const waits = signInsUs.map((atUs, i) => (atUs - (signInsUs[i - 1] ?? 0)) / SECOND);
+    const round = [0, 1, 2, 4, 8, 16];
+    expect(waits.slice(0, 12)).toEqual([...round, ...round]);
+    expect(signInsUs.length).toBeLessThanOrEqual(6 * 11);
+  });
+});
+
 describe('media that is not available', () => {
   const refused = (id: string | undefined) =>
     connection.control(error({ code: 'mediaNotAvailable', interactionId: id }), bench.nowUs);
