@@ -126,10 +126,17 @@ export function requestError(what: string, failure: RequestFailure): TrunklineEr
       `${what}: the platform goes on refusing with 429; lower the request rate.`,
     );
   }
-  if (status === 401 || status === 403) {
+  if (status === 401) {
     return new TrunklineError(
       'AUTH_FAILED',
-      `${what}: the platform refuses with ${status}; give the OAuth client of GENESYS_CLIENT_ID the permission for it.`,
+      `${what}: the platform refuses even new tokens (401); check GENESYS_REGION, and that the OAuth client of ` +
+        'GENESYS_CLIENT_ID is still active.',
+    );
+  }
+  if (status === 403) {
+    return new TrunklineError(
+      'AUTH_FAILED',
+      `${what}: the platform refuses with 403; give the OAuth client of GENESYS_CLIENT_ID the permission for it.`,
     );
   }
   return new TrunklineError('CONNECTION_FAILED', `${what}: the platform answers with status ${status}; try later.`);

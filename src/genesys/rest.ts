@@ -1,8 +1,11 @@
 import { isTransient, type Platform, readFailure } from './platform.js';
-import { parseRetryAfterUs, withRetry } from './retry.js';
+import { backoffUs, parseRetryAfterUs, RETRY, sleep, withRetry } from './retry.js';
 import type { SignIn, SignInEnvironment } from './sign-in.js';
 
-/** Requests to the platform within the budget: 401 renews the token once, what is transient is tried again. */
+// A platform that has lost its tokens may lose the next one as well; a third refusal is meant.
+const MAX_RENEWALS = 2;
+
+/** Requests to the platform within the budget: 401 renews the token, what is transient is tried again. */
 export class Rest {
   readonly #signIn: Pick<SignIn, 'getToken' | 'renew' | 'platform'>;
   readonly #environment: SignInEnvironment;
@@ -17,23 +20,25 @@ export class Rest {
    * @throws TrunklineError of the sign-in; else what the SDK threw, to be read by readFailure.
    */
   request<Answer>(ask: (platform: Platform) => Promise<Answer>, tokenTaken = false): Promise<Answer> {
-    const { clock, bucket, signal } = this.#environment;
-    let renewed = false;
+    const { clock, bucket, signal, random = Math.random, sleep: wait = sleep } = this.#environment;
+    let renewals = 0;
     let isPaid = tokenTaken;
     return withRetry(
       async () => {
-        const token = await this.#signIn.getToken();
-        const platform = await this.#signIn.platform();
-        if (!isPaid) await bucket.take(signal);
-        isPaid = false;
-        try {
-          return await ask(platform);
-        } catch (error) {
-          if (renewed || readFailure(error).status !== 401) throw error;
-          renewed = true;
-          await this.#signIn.renew(token);
-          await bucket.take(signal);
-          return await ask(platform);
+        for (;;) {
+          const token = await this.#signIn.getToken();
+          const platform = await this.#signIn.platform();
+          if (!isPaid) await bucket.take(signal);
+          isPaid = false;
+          try {
+            return await ask(platform);
+          } catch (error) {
+            if (renewals === MAX_RENEWALS || readFailure(error).status !== 401) throw error;
+            // The first costs no time; another one so soon waits.
+            if (renewals > 0) await wait(backoffUs(RETRY, renewals - 1, random), signal);
+            renewals++;
+            await this.#signIn.renew(token);
+          }
         }
       },
       (error) => {

@@ -134,17 +134,32 @@ describe('Conversations, with the real SDK', () => {
     expect(platform.requests.slice(1)).toEqual(['GET /api/v2/conversations/a', 'GET /api/v2/conversations/b']);
   });
 
-  test('401 renews the token once and asks again', async () => {
+  test('401 renews the token and asks again, once more after a wait, and no further', async () => {
     const used: (string | undefined)[] = [];
+    let refusals = 1;
     platform.conversation = (id, response, { headers }) => {
       used.push(headers.authorization);
-      if (used.length === 1) json(response, 401, {});
+      if (used.length <= refusals) json(response, 401, {});
       else json(response, 200, { id, participants: [] });
     };
     expect(await conversations.availability('a')).toBe('active');
     expect(used).toEqual(['Bearer token-0', 'Bearer token-1']);
-    platform.conversation = (_id, response) => json(response, 401, {});
-    expect((await failure(conversations.availability('a'))).code).toBe('AUTH_FAILED');
+    expect(waitsUs).toEqual([]);
+    refusals = 4;
+    expect(await conversations.availability('a')).toBe('active');
+    expect(used.slice(2)).toEqual(['Bearer token-1', 'Bearer token-2', 'Bearer token-3']);
+    expect(waitsUs).toEqual([1e6]);
+    refusals = Infinity;
+    const error = await failure(conversations.availability('a'));
+    expect(error.code).toBe('AUTH_FAILED');
+    expect(error.message).toMatch(/refuses even new tokens \(401\); check GENESYS_REGION/);
+    expect(used).toHaveLength(8);
+  });
+
+  test('403 is a matter of permissions', async () => {
+    platform.conversation = (_id, response) => json(response, 403, {});
+    expect((await failure(conversations.availability('a'))).message).toMatch(/403; give the OAuth client.*permission/);
+    expect(platform.tokens).toHaveLength(1);
   });
 
   test('5xx and 429 are tried again', async () => {
