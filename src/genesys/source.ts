@@ -28,6 +28,8 @@ import { type ControlMessage, DEFAULT_CODEC_PREFERENCES } from './wire.js';
 const BUDGET_RESERVE = 10;
 // Notifications and media come over connections of their own: the end of a pause may overtake the last of its packets.
 const RESUME_GUARD_US = 500 * US_PER_MS;
+// Each change ends a stream and begins another, with a recording of its own: a server must not make them without end.
+const MAX_FORMAT_CHANGES = 3;
 
 export type * from './source-contract.js';
 
@@ -55,6 +57,8 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
   readonly #paused = new Set<string>();
   readonly #discovery: Discovery | undefined;
   readonly #openFormats = new Map<string, StreamFormat>();
+  /** Of an interaction, when there has been one. */
+  readonly #formatChanges = new Map<string, number>();
   readonly #closing = new Map<MediaSocket, () => void>();
   readonly #abort = new AbortController();
   #connectionsMade = 0;
@@ -354,6 +358,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
 
   #ended(interactionId: string, reason: EndReason, detail: string): void {
     this.#interactions.delete(interactionId);
+    this.#formatChanges.delete(interactionId);
     if (!this.#returning.has(interactionId)) {
       this.#paused.delete(interactionId);
       this.#discovery?.left(interactionId, reason !== 'lost' && reason !== 'mediaNotAvailable');
@@ -369,7 +374,10 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     const socket = this.#socketOf.get(roster);
     if (socket === undefined) return;
     if (message.kind === 'subscribed') {
+      const seen = new Set<string>();
       for (const announced of message.interactions) {
+        if (seen.has(announced.interactionId)) continue;
+        seen.add(announced.interactionId);
         const slot = roster.slotOf(announced.interactionId);
         const format = announcedFormat(announced, this.#formats);
         if (slot >= 0 && format !== undefined) this.#openStream(socket, slot, format);
@@ -391,7 +399,10 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     if (!isOpen || (codec >= 0 && codec !== roster.codec[slot])) {
       const isOneOfTwo = isOpen ? roster.channels[slot] === 2 : channel >= 0;
       const format = guessFormat(payload, codec, isOneOfTwo ? 2 : 1, this.#formats);
-      if (!this.#openStream(socket, slot, format)) return false;
+      if (!this.#openStream(socket, slot, format)) {
+        this.#counters.unknownInteraction++;
+        return false;
+      }
     }
     roster.flowing[slot] = 1;
     const interactionId = roster.id(slot);
@@ -399,21 +410,30 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     return roster.flowing[slot] === 1;
   }
 
-  /** False when the engine refused; the interaction is then given up. */
+  /** False when the engine refused or the format changed too often, and the interaction is, or was before, leaving. */
   #openStream(socket: MediaSocket, slot: number, format: StreamFormat): boolean {
     const { roster } = socket;
     const interactionId = roster.id(slot);
     const before = this.#openFormats.get(interactionId);
-    if ((roster.stream[slot] as number) >= 0) {
-      if (before !== undefined && sameFormat(before, format)) return true;
+    const isOpen = (roster.stream[slot] as number) >= 0;
+    if (isOpen && before !== undefined && sameFormat(before, format)) return true;
+    if (socket.connection.isLeaving(interactionId)) return false;
+    if (isOpen) {
+      const changes = (this.#formatChanges.get(interactionId) ?? 0) + 1;
+      this.#formatChanges.set(interactionId, changes);
+      if (changes > MAX_FORMAT_CHANGES) {
+        const sentence = `The media server changed the format of ${interactionId} ${changes} times; it is given up.`;
+        this.#endStream(roster, slot, 'error');
+        this.#giveUp(socket, interactionId, new TrunklineError('PROTOCOL_ERROR', sentence));
+        return false;
+      }
       this.#endStream(roster, slot, 'interrupted');
     }
     try {
       roster.stream[slot] = this.#ingest.openStream(interactionId, format);
     } catch (error) {
       const failure = error instanceof TrunklineError ? error : new TrunklineError('ENGINE_FAILED', messageOf(error));
-      this.#fail(failure);
-      socket.act((connection, nowUs) => connection.unsubscribe([interactionId], nowUs, 'error'));
+      this.#giveUp(socket, interactionId, failure);
       return false;
     }
     if (this.#paused.has(interactionId)) this.#ingest.pauseStream(roster.stream[slot] as number);
@@ -421,6 +441,11 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     roster.codec[slot] = codecId(format.codec);
     roster.channels[slot] = format.channels;
     return true;
+  }
+
+  #giveUp(socket: MediaSocket, interactionId: string, why: TrunklineError): void {
+    this.#fail(why);
+    socket.act((connection, nowUs) => connection.unsubscribe([interactionId], nowUs, 'error'));
   }
 
   #endStream(roster: Roster, slot: number, reason: EndReason): void {

@@ -249,6 +249,55 @@ describe('SubscriptionSource', () => {
     expect(ingest.opened.map(({ format }) => format.codec)).toEqual(['pcmu', 'pcma']);
   });
 
+  test('a server that goes on changing formats opens few streams and loses the interaction', async () => {
+    platform.onMessage = () => {};
+    make();
+    await source.subscribe(['a', 'b']);
+    const socket = await subscribedSocket();
+    const announce = (...codecs: string[]) => {
+      const interactions = codecs.map((codec) => ({ interactionId: 'a', codec }));
+      socket.send(JSON.stringify({ type: 'subscribed', interactions }));
+    };
+    for (let i = 0; i < 15; i++) {
+      const codecs = Array.from({ length: 600 }, (_, at) => ((i + at) % 2 === 0 ? 'pcmu' : 'pcma'));
+      announce(...codecs);
+    }
+    socket.send(packet('a', 1));
+    socket.send(packet('b', 1));
+    // The server does not confirm the farewell, which is waited for a second.
+    await expect
+      .poll(() => named('interactionEnded'), { timeout: 5_000 })
+      .toMatchObject([{ interactionId: 'a', reason: 'error' }]);
+    // The first of each message counts; after the third change the stream is over, and nothing opens until it is gone.
+    expect(ingest.opened.map(({ id, format }) => `${id} ${format.codec}`)).toEqual([
+      'a pcmu',
+      'a pcma',
+      'a pcmu',
+      'a pcma',
+      'b pcmu',
+    ]);
+    expect(ingest.ended.map(({ reason }) => reason)).toEqual(['interrupted', 'interrupted', 'interrupted', 'error']);
+    expect(named('error')).toMatchObject([{ code: 'PROTOCOL_ERROR' }]);
+    expect(named('error').map(String)[0]).toMatch(/changed the format of a 4 times/);
+    expect(source.counters().unknownInteraction).toBe(1);
+    expect(source.status().connections).toMatchObject([{ state: 'open', interactions: 1 }]);
+  });
+
+  test('an interaction that is leaving opens nothing any more', async () => {
+    platform.onMessage = () => {};
+    make();
+    await source.subscribe(['a', 'b']);
+    const socket = await subscribedSocket();
+    source.unsubscribe(['a']);
+    await expect.poll(() => platform.received.at(-1)).toEqual({ unsubscribe: ['a'] });
+    socket.send(JSON.stringify({ type: 'subscribed', interactions: [{ interactionId: 'a', codec: 'pcmu' }] }));
+    socket.send(packet('a', 1));
+    socket.send(packet('b', 1));
+    await expect.poll(() => ingest.packets.length).toBe(1);
+    expect(ingest.opened.map(({ id }) => id)).toEqual(['b']);
+    expect(source.counters().unknownInteraction).toBe(1);
+  });
+
   test('an interaction that the server ends', async () => {
     make();
     await source.subscribe(['a', 'b']);
