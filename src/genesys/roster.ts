@@ -14,7 +14,7 @@ export function checkInteractionId(id: string): void {
   if (PLAIN_ID.test(id) && id.length <= LIMITS.maxNameBytes) return;
   throw new TrunklineError(
     'CONFIG_INVALID',
-    `An interaction id has 1 to ${LIMITS.maxNameBytes} printable ASCII characters without quotes; check TARGET_INTERACTIONS.`,
+    `An interaction id has 1 to ${LIMITS.maxNameBytes} printable ASCII characters without quotes; check TARGET_INTERACTIONS, or their file.`,
   );
 }
 
