@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, request, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,12 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { systemClock } from '../../src/core/clock.js';
+import { Conversations } from '../../src/genesys/conversations.js';
+import { TokenBucket } from '../../src/genesys/rate-limit.js';
+import { resolveEndpoints } from '../../src/genesys/region.js';
+import { Rest } from '../../src/genesys/rest.js';
+import { SignIn } from '../../src/genesys/sign-in.js';
 import { SubscriptionSource } from '../../src/genesys/source.js';
 import { Transport } from '../../src/genesys/transport.js';
 import { FakeIngest } from './fake-ingest.js';
@@ -139,14 +145,8 @@ describe.skipIf(!hasOpenssl)('over TLS', () => {
     void source.subscribe(['a']);
   }
 
-  test('a CA of one’s own is trusted', async () => {
-    const { url, clients } = await mediaServer();
-    subscribe(url);
-    await expect.poll(() => clients.length).toBe(1);
-  });
-
-  test('HTTPS_PROXY is used for media, and NO_PROXY left out', async () => {
-    const { url, clients } = await mediaServer();
+  /** Sets HTTPS_PROXY to a proxy on loopback; returns the addresses that tunnels through it lead to. */
+  async function proxied(): Promise<string[]> {
     const tunnels: string[] = [];
     const proxy = createServer();
     proxy.on('connect', (request, client: Socket) => {
@@ -164,6 +164,63 @@ describe.skipIf(!hasOpenssl)('over TLS', () => {
     process.env['HTTPS_PROXY'] = `http://127.0.0.1:${await listening(proxy)}`;
     delete process.env['NO_PROXY'];
     delete process.env['no_proxy'];
+    return tunnels;
+  }
+
+  test('REST goes through HTTPS_PROXY, its certificate checked behind it, and NO_PROXY leaves it out', async () => {
+    // TLS in front of the platform.
+    const server = createTlsServer(
+      { key: readFileSync(key), cert: readFileSync(certificate) },
+      (incoming, outgoing) => {
+        const { method, url, headers } = incoming;
+        const onward = request(`${platform.apiUrl}${url ?? ''}`, { method, headers }, (answer) => {
+          outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(outgoing);
+        });
+        incoming.pipe(onward);
+      },
+    );
+    const host = `localhost:${await listening(server)}`;
+    const tunnels = await proxied();
+    // Signs in and asks for a conversation, as a client of its own.
+    const ask = async (caFile: string | undefined): Promise<string> => {
+      const environment = { clock: systemClock, bucket: new TokenBucket(systemClock), sleep: async () => {} };
+      const endpoints = resolveEndpoints({ apiUrl: `https://${host}` });
+      const transport = new Transport({ caFile });
+      const signIn = new SignIn({ clientId: 'id', clientSecret: 'secret', endpoints, transport }, environment);
+      try {
+        return await new Conversations(new Rest(signIn, environment), systemClock).availability('a');
+      } finally {
+        signIn.close();
+      }
+    };
+    const seen = platform.requests.length;
+    expect(await ask(certificate)).toBe('active');
+    expect(platform.requests.slice(seen)).toEqual(['POST /oauth/token', 'GET /api/v2/conversations/a']);
+    expect(tunnels.length).toBeGreaterThanOrEqual(1);
+    expect(new Set(tunnels)).toEqual(new Set([host]));
+    await expect(ask(undefined)).rejects.toThrow(/certificate is not accepted/);
+
+    const soFar = tunnels.length;
+    process.env['NO_PROXY'] = 'localhost';
+    expect(await ask(certificate)).toBe('active');
+    expect(tunnels).toHaveLength(soFar);
+
+    // Nothing finds its way around a proxy that is gone.
+    delete process.env['NO_PROXY'];
+    process.env['HTTPS_PROXY'] = 'http://127.0.0.1:1';
+    await expect(ask(certificate)).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  test('a CA of one’s own is trusted', async () => {
+    const { url, clients } = await mediaServer();
+    subscribe(url);
+    await expect.poll(() => clients.length).toBe(1);
+  });
+
+  test('HTTPS_PROXY is used for media, and NO_PROXY left out', async () => {
+    const { url, clients } = await mediaServer();
+    const tunnels = await proxied();
     subscribe(url);
     await expect.poll(() => clients.length).toBe(1);
     expect(tunnels).toEqual([new URL(url).host]);
