@@ -1,4 +1,5 @@
 import { CODEC_ID, type Codec, type CodecId, SAMPLE_RATES, type StreamFormat } from '../core/codec.js';
+import { isSurelyG711, isSurelyOpus } from './codec-evidence.js';
 import type { SubscribedInteraction } from './wire.js';
 
 export interface FormatPreferences {
@@ -55,15 +56,17 @@ export function guessFormat(
 }
 
 /**
- * G.711 comes in whole multiples of 10 ms, which are 80 bytes; Opus at a variable rate hardly ever has such a length.
- * Both laws write a quiet signal near their code for zero, 0xff or 0x7f in PCMU and 0xd5 or 0x55 in PCMA; where that
+ * G.711 comes in whole multiples of 10 ms, which are 80 bytes, and looks like sound; Opus at a variable rate hardly
+ * ever has such a length, and its bytes are spread evenly (see codec-evidence.ts). Both laws write a quiet signal near their code for zero, 0xff or 0x7f in PCMU and 0xd5 or 0x55 in PCMA; where that
  * does not tell either, the preferences do.
  */
 export function guessCodec(payload: Uint8Array, preferences: readonly Codec[]): Codec {
   const laws = preferences.filter((codec) => codec === 'pcmu' || codec === 'pcma');
   const others = preferences.filter((codec) => codec === 'opus' || codec === 'l16');
   const first = others[0];
-  const looksLikeG711 = payload.length > 0 && payload.length % 80 === 0 && payload.length <= 480;
+  const hasG711Length = payload.length > 0 && payload.length % 80 === 0 && payload.length <= 480;
+  const looksLikeG711 =
+    first === 'opus' ? (hasG711Length ? !isSurelyOpus(payload) : isSurelyG711(payload)) : hasG711Length;
   if (first !== undefined && (!looksLikeG711 || (laws.length === 0 && preferences.length > 0))) return first;
   let tally = 0;
   for (const code of payload) {
