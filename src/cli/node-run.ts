@@ -119,6 +119,10 @@ export class NodeConsole {
       if (event.code === 1000) log.info('media connection closed');
       else log.warn(event, 'media connection lost');
     });
+    node.on('notifications', ({ listening, reason }) => {
+      if (listening) log.info('notification channel open');
+      else log.warn({ reason }, 'notification channel lost; calls are compared once it is back');
+    });
     node.on('maxReconnectReached', () => log.error('a media connection could not be had again; its streams are lost'));
     node.on('paused', ({ interactionId, paused }) => {
       log.info({ interactionId }, paused ? 'secure pause: audio is withheld' : 'secure pause is over');

@@ -20,6 +20,8 @@ export interface DiscoverySettings {
 }
 
 export interface DiscoveryHost extends CallHost {
+  /** A notification channel delivers, or no longer. */
+  notifications(listening: boolean, reason: string): void;
   failed(error: TrunklineError): void;
 }
 
@@ -77,7 +79,9 @@ export class Discovery {
           notified: (body) => this.#notified(body),
           listening: () => {
             this.#reconcileDueUs = this.#clock.nowUs();
+            host.notifications(true, '');
           },
+          lost: (reason) => host.notifications(false, reason),
           failed: (error) => host.failed(error),
         }),
     );

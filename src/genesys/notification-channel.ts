@@ -37,6 +37,8 @@ export interface ChannelHost {
   notified(eventBody: unknown): void;
   /** The channel delivers again, or for the first time; what came before may have been missed. */
   listening(): void;
+  /** It no longer does; what comes until it is `listening` again may be missed. */
+  lost(reason: string): void;
   failed(error: TrunklineError): void;
 }
 
@@ -215,6 +217,7 @@ export class NotificationChannel {
   #again(error: unknown): void {
     if (error !== undefined) this.#report(error);
     if (this.#closed) return;
+    if (this.#state === 'open') this.#host.lost(this.#lastError);
     this.#state = 'waiting';
     const delayUs = backoffUs(RECONNECT, Math.min(this.#attempts, 10), this.#surroundings.random);
     this.#attempts++;

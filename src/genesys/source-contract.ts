@@ -48,6 +48,8 @@ export interface SourceEvents {
   interactionEnded: [{ readonly interactionId: string; readonly reason: EndReason; readonly detail: string }];
   /** The audio of an interaction is withheld from now on, or no longer. */
   paused: [{ readonly interactionId: string; readonly paused: boolean }];
+  /** A channel by which calls of queues and users are found delivers from now on, or no longer. */
+  notifications: [{ readonly listening: boolean; readonly reason: string }];
   /** No interaction is left. */
   idle: [];
   /** Something failed that the source goes on from, or that ended what `interactionEnded` names. */

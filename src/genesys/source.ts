@@ -103,6 +103,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
           end: (id) => this.unsubscribe([id]),
           pause: (id) => this.pause(id),
           resume: (id) => this.resume(id),
+          notifications: (listening, reason) => this.emit('notifications', { listening, reason }),
           failed: (error) => this.#fail(error),
         },
       );

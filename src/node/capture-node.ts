@@ -138,6 +138,7 @@ export class CaptureNode extends AudioNode {
       this.auditEvent('disconnected', { code, reason });
       this.emit('disconnected', { code, reason });
     });
+    source.on('notifications', (event) => this.emit('notifications', event));
     source.on('heartbeat', () => this.emit('heartbeat'));
     source.on('maxReconnectReached', ({ attempts }) => {
       this.auditEvent('max_reconnect_reached', { attempt: attempts });

@@ -50,6 +50,8 @@ export interface CaptureNodeEvents {
   connected: [];
   /** A media connection was lost or closed; reconnecting goes on by itself. */
   disconnected: [event: { readonly code: number; readonly reason: string }];
+  /** A channel by which calls of queues and users are found delivers from now on, or no longer; it comes back. */
+  notifications: [event: { readonly listening: boolean; readonly reason: string }];
   /** A media connection answered a ping. */
   heartbeat: [];
   /** A media connection is given up; its streams end with reason `lost`. */

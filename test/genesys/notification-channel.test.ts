@@ -15,6 +15,7 @@ let subscribed: [string, number][];
 let sockets: { path: string; socket: WebSocket }[];
 let heard: unknown[];
 let listening: number;
+let lost: string[];
 let channel: NotificationChannel;
 
 beforeEach(async () => {
@@ -25,6 +26,7 @@ beforeEach(async () => {
   sockets = [];
   heard = [];
   listening = 0;
+  lost = [];
   server.on('connection', (socket, { url = '' }) => sockets.push({ path: url, socket }));
 });
 
@@ -50,6 +52,7 @@ async function start(options: { renewUs?: number; pingMs?: number } = {}): Promi
   const host: ChannelHost = {
     notified: (body) => heard.push(body),
     listening: () => listening++,
+    lost: (reason) => lost.push(reason),
     failed: () => {},
   };
   const surroundings = {
@@ -80,6 +83,7 @@ test('a channel is replaced before its end, without a gap', async () => {
   // The next one listens before the one before it is let go.
   expect(listening).toBeGreaterThan(1);
   expect(channel.status().attempts).toBe(0);
+  expect(lost).toEqual([]);
 });
 
 test('the platform says that it is about to close', async () => {
@@ -93,6 +97,7 @@ test('a lost connection goes back to the same channel first, and then to a new o
   sockets[0]?.socket.terminate();
   await expect.poll(() => sockets.map(({ path }) => path)).toEqual(['/c0', '/c0']);
   await expect.poll(() => listening).toBe(2);
+  expect(lost).toEqual(['closed with 1006']);
   server.once('connection', (socket) => socket.terminate());
   sockets[1]?.socket.terminate();
   await expect.poll(() => listening).toBeGreaterThanOrEqual(3);
