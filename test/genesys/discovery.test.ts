@@ -58,16 +58,20 @@ test('a secure pause reaches the engine before and after', async () => {
 test.each([
   ['the connection was lost', { cut: true }, {}],
   ['it looked well', { cut: false }, { reconcileUs: 300_000 }],
-] as const)('calls that came while no notification did are found over REST: %s', async (_, fault, more) => {
-  // Longer than a busy machine takes to find out, or a call could come and go within the gap.
-  await start({ interactions: 8, seconds: 6, spreadSeconds: 2 }, more);
-  await source.start();
-  await expect.poll(() => ingest.opened.length).toBeGreaterThan(1);
-  simulator.fault({ fault: 'notificationGap', seconds: 1, ...fault });
-  await expect.poll(() => ingest.ended.length, { timeout: 20_000 }).toBe(8);
-  expect(asked('/api/v2/analytics/')).toBeGreaterThan(1);
-  await expect.poll(() => source.status().interactions).toBe(0);
-}, 40_000);
+] as const)(
+  'calls that came while no notification did are found over REST: %s',
+  async (_, fault, more) => {
+    // Longer than a busy machine takes to find out, or a call could come and go within the gap.
+    await start({ interactions: 8, seconds: 6, spreadSeconds: 2 }, more);
+    await source.start();
+    await expect.poll(() => ingest.opened.length).toBeGreaterThan(1);
+    simulator.fault({ fault: 'notificationGap', seconds: 1, ...fault });
+    await expect.poll(() => ingest.ended.length, { timeout: 20_000 }).toBe(8);
+    expect(asked('/api/v2/analytics/')).toBeGreaterThan(1);
+    await expect.poll(() => source.status().interactions).toBe(0);
+  },
+  40_000,
+);
 
 test('a server that was restarted is found again, and so are its calls', async () => {
   await start({ interactions: 4, spreadSeconds: 1 }, { retry: { baseUs: 50_000, capUs: 400_000, maxAttempts: 30 } });
