@@ -54,6 +54,7 @@ export class SimulatorServer {
   readonly #streams = new Set<Duplex>();
   readonly #context: ServerContext;
   #isClosed = false;
+  #restarting: Promise<void> | undefined;
 
   constructor(context: ServerContext) {
     this.#context = context;
@@ -97,8 +98,15 @@ export class SimulatorServer {
     clearTimeout(drop);
   }
 
-  /** Resets every connection, and listens again on the same port after a while. */
-  async restart(host: string, port: number, downMs: number): Promise<void> {
+  /** Resets every connection, and listens again on the same port after a while. A server that is down cannot go down. */
+  restart(host: string, port: number, downMs: number): Promise<void> {
+    this.#restarting ??= this.#restart(host, port, downMs).finally(() => {
+      this.#restarting = undefined;
+    });
+    return this.#restarting;
+  }
+
+  async #restart(host: string, port: number, downMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     for (const stream of this.#streams) {
       if (stream instanceof Socket) stream.resetAndDestroy();

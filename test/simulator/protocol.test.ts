@@ -248,3 +248,29 @@ test('a port in use and options that make no sense are refused with a sentence',
   await expect(start({ loss: 2 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   await expect(start({ interactions: 0 })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
 });
+
+test('a server that is told to restart twice at once does so once, and is there again', async () => {
+  const simulator = await start({ interactions: 1 });
+  simulator.fault({ fault: 'restart', downSeconds: 0.1 });
+  simulator.fault({ fault: 'restart', downSeconds: 0.1 });
+  await expect
+    .poll(
+      () =>
+        fetch(`${simulator.apiUrl}/books`).then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      { timeout: 5000 },
+    )
+    .toBe(0);
+  await expect
+    .poll(
+      () =>
+        fetch(`${simulator.apiUrl}/books`).then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      { timeout: 5000 },
+    )
+    .toBe(200);
+});
