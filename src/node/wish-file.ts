@@ -15,6 +15,7 @@ export class WishFile {
   readonly #file: string;
   readonly #host: WishFileHost;
   #ids = new Set<string>();
+  #second: NodeJS.Timeout | undefined;
 
   constructor(file: string, host: WishFileHost) {
     this.#file = file;
@@ -25,6 +26,8 @@ export class WishFile {
   start(): void {
     this.#read(false);
     watchFile(this.#file, { interval: POLL_MS, persistent: false }, () => this.#read(true));
+    // What was written after the reading and before the watch's own first look would else never be seen.
+    this.#second = setTimeout(() => this.#read(true), POLL_MS).unref();
   }
 
   has(interactionId: string): boolean {
@@ -33,6 +36,7 @@ export class WishFile {
 
   close(): void {
     unwatchFile(this.#file);
+    clearTimeout(this.#second);
   }
 
   #read(isAgain: boolean): void {
