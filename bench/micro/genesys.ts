@@ -60,7 +60,7 @@ function scan(messages: readonly Buffer[], roster: Roster): MicroCase {
     steps: messages.length,
     run() {
       for (const message of messages) {
-        if (!reader.scan(message, roster)) throw new Error('The packet was not recognised.');
+        if (!reader.scan(message, 0, message.length, roster)) throw new Error('The packet was not recognised.');
       }
     },
   };

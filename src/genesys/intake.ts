@@ -2,14 +2,17 @@ import type { Buffer } from 'node:buffer';
 import type { Clock } from '../core/clock.js';
 import { LIMITS } from '../core/limits.js';
 import type { StreamIngest } from '../engine/ingest.js';
-import type { PacketBatch } from '../engine/packet-batch.js';
+import { PacketBatch } from '../engine/packet-batch.js';
 import { base64Room, decodeBase64 } from './base64.js';
 import type { SourceCounters } from './counters.js';
+import { JsMediaReader, type MediaReader, READ_MOST } from './media-reader.js';
 import { PacketReader } from './packet-reader.js';
 import type { Roster } from './roster.js';
 import type { ControlMessage } from './wire.js';
 
 const NO_FLAGS = 0;
+/** Less than this is no whole frame with a packet in it. */
+const SHORTEST_FRAME = 64;
 
 /** What the intake cannot decide from the packet alone. */
 export interface IntakeHost {
@@ -26,8 +29,11 @@ export interface IntakeHost {
 }
 
 /**
- * From a message's bytes to the engine's batch: the path that every packet takes. All connections of a source share
- * one intake; each brings its roster.
+ * From the bytes of a connection to the engine's batch: the path that every packet takes. All connections of a source
+ * share one intake; each brings its roster.
+ *
+ * Packets come in by read(), many at a time, as media-lane.ts finds them in what a socket reads; what it leaves to ws
+ * comes in by message().
  */
 export class PacketIntake {
   readonly #ingest: StreamIngest;
@@ -37,23 +43,57 @@ export class PacketIntake {
   readonly #counters: SourceCounters;
   readonly #host: IntakeHost;
   readonly #reader = new PacketReader();
+  readonly #media: MediaReader;
   #arrivalUs = 0;
   #turnOpen = false;
 
-  constructor(ingest: StreamIngest, clock: Clock, counters: SourceCounters, host: IntakeHost) {
+  constructor(ingest: StreamIngest, clock: Clock, counters: SourceCounters, host: IntakeHost, media?: MediaReader) {
     this.#ingest = ingest;
     this.#batch = ingest.batch;
-    const { buffer, byteOffset, length } = this.#batch.bytes;
-    this.#arena = new DataView(buffer, byteOffset, length);
+    const memory = this.#batch.bytes.buffer;
+    this.#arena = new DataView(memory);
+    this.#media = media ?? new JsMediaReader(memory);
     this.#clock = clock;
     this.#counters = counters;
     this.#host = host;
   }
 
+  /**
+   * Takes in the media frames from `from`, where a frame begins, in what a socket has read. Returns where it stopped:
+   * before what must go by way of message(), or is not a whole frame, or at `to`.
+   */
+  read(bytes: Uint8Array, from: number, to: number, roster: Roster): number {
+    const batch = this.#batch;
+    const { packets } = this.#media;
+    for (let at = from; ; at = packets.end) {
+      // Payloads are three quarters of their text. Without room for all, each must find its own, by message().
+      const room = to - at < SHORTEST_FRAME ? -1 : batch.claim(base64Room(to - at));
+      if (room < 0) return at;
+      // A full batch is taken in by itself, and may run the embedder's code: only behind the last packet of a reading.
+      const most = Math.min(READ_MOST, PacketBatch.CAPACITY - batch.count);
+      this.#media.read(bytes, at, to, roster, room, most);
+      if (packets.count === 0) return at;
+      if (!this.#turnOpen) this.#openTurn();
+      this.#counters.messages += packets.count;
+      for (let i = 0; i < packets.count; i++) {
+        this.#take(
+          roster,
+          packets.slot[i] as number,
+          packets.codec[i] as number,
+          packets.channel[i] as number,
+          packets.sequence[i] as number,
+          packets.timestamp[i] as number,
+          packets.payloadOffset[i] as number,
+          packets.payloadLength[i] as number,
+        );
+      }
+    }
+  }
+
   /** Takes in one text message of the connection whose roster this is. Never throws for what a message says. */
   message(message: Buffer, roster: Roster): void {
     this.#counters.messages++;
-    if (!this.#reader.scan(message, roster) || !this.#deliver(roster)) this.#exact(message, roster);
+    if (!this.#reader.scan(message, 0, message.length, roster) || !this.#deliver(roster)) this.#exact(message, roster);
   }
 
   /** The same by the exact reading alone. */
@@ -100,19 +140,33 @@ export class PacketIntake {
     }
     const length = decodeBase64(reader.view, reader.payloadStart, reader.payloadLength, this.#arena, at);
     if (length < 0) return false;
-    const { slot } = reader;
+    const { slot, codec, channel, sequenceNumber, timestamp } = reader;
+    this.#take(roster, slot, codec, channel, sequenceNumber, timestamp, at, length);
+    return true;
+  }
+
+  /** A packet whose payload lies decoded where the last claim said. */
+  #take(
+    roster: Roster,
+    slot: number,
+    codec: number,
+    saidChannel: number,
+    sequence: number,
+    timestamp: number,
+    at: number,
+    length: number,
+  ): void {
     if (roster.flowing[slot] === 0) {
-      const payload = batch.bytes.subarray(at, at + length);
-      if (!this.#host.firstPacket(roster, slot, reader.codec, reader.channel, payload)) return true;
+      const payload = this.#batch.bytes.subarray(at, at + length);
+      if (!this.#host.firstPacket(roster, slot, codec, saidChannel, payload)) return;
     }
-    const channel = Math.max(reader.channel, 0);
-    if (channel >= (roster.channels[slot] as number) || (reader.codec >= 0 && reader.codec !== roster.codec[slot])) {
+    const channel = Math.max(saidChannel, 0);
+    if (channel >= (roster.channels[slot] as number) || (codec >= 0 && codec !== roster.codec[slot])) {
       this.#counters.wrongFormat++;
-      return true;
+      return;
     }
     const stream = roster.stream[slot] as number;
-    batch.push(stream, channel, reader.sequenceNumber, reader.timestamp, this.#arrivalUs, NO_FLAGS, at, length);
-    return true;
+    this.#batch.push(stream, channel, sequence, timestamp, this.#arrivalUs, NO_FLAGS, at, length);
   }
 
   // One reading of the clock serves all messages of one socket read: they arrived together, and what the turn itself

@@ -7,6 +7,7 @@ import { Connection, type ConnectionOutput, type ConnectionSettings, type DialFa
 import type { Availability } from './conversations.js';
 import type { SourceCounters } from './counters.js';
 import type { PacketIntake } from './intake.js';
+import { MediaLane } from './media-lane.js';
 import { networkAdvice } from './platform.js';
 import { parseRetryAfterUs } from './retry.js';
 import { Roster } from './roster.js';
@@ -138,8 +139,10 @@ export class MediaSocket {
 
   #open(token: string): void {
     const { mediaUrl, intake, counters, clock, transport } = this.#surroundings;
+    const lane = new MediaLane(intake, this.roster);
     const socket = new WebSocket(mediaUrl, {
       ...transport.webSocketOptions(mediaUrl),
+      createConnection: lane.connector(mediaUrl.startsWith('wss:')),
       headers: { Authorization: `Bearer ${token}` },
       perMessageDeflate: false,
       maxPayload: LIMITS.maxMessageBytes,
@@ -156,6 +159,7 @@ export class MediaSocket {
       if (isBinary) counters.unknownMessages++;
       else intake.message(data as Buffer, this.roster);
     });
+    socket.on('open', () => lane.open());
     socket.on('open', () => this.act((connection, nowUs) => connection.opened(nowUs)));
     socket.on('pong', () => this.act((connection) => connection.pong()));
     socket.on('unexpected-response', (request, response) => {
@@ -171,6 +175,7 @@ export class MediaSocket {
       socket.terminate();
     });
     socket.on('error', (error) => {
+      lane.close();
       const { code = '' } = error as NodeJS.ErrnoException;
       if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.oversize++;
       failure ??= { message: `Connecting to the media server: ${dialAdvice(code, error.message)}` };

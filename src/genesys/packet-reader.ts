@@ -48,6 +48,9 @@ const HAS_CODEC = 16;
 const HAS_CHANNEL = 32;
 const WHOLE = HAS_ID | HAS_SEQUENCE | HAS_TIMESTAMP | HAS_PAYLOAD;
 
+/** A packet with the shortest of ids and an empty payload has more bytes than this. */
+const SHORTEST = 64;
+
 // Fifteen digits are an exact integer however they are added up.
 const MAX_DIGITS = 15;
 
@@ -82,14 +85,17 @@ export class PacketReader {
   #payloadIsLast = true;
   #guessed = false;
 
-  /** True when the message is a packet of the usual form; its payload's characters are not checked. */
-  scan(message: Uint8Array, roster: Roster): boolean {
-    // ws hands out slices of what one socket read brought, so that a view serves for many messages.
-    if (message.buffer !== this.#messageView.buffer) this.#messageView = new DataView(message.buffer);
+  /**
+   * True when the message from `from` up to `to` in `bytes` is a packet of the usual form; its payload's characters are
+   * not checked.
+   */
+  scan(bytes: Uint8Array, from: number, to: number, roster: Roster): boolean {
+    // Many messages lie in what one socket read has brought, so that a view serves for all of them.
+    if (bytes.buffer !== this.#messageView.buffer) this.#messageView = new DataView(bytes.buffer);
     const view = this.#messageView;
-    const start = message.byteOffset;
-    const end = start + message.length;
-    if (message.length < 64 || view.getUint8(start) !== OPEN) return false;
+    const start = bytes.byteOffset + from;
+    const end = bytes.byteOffset + to;
+    if (end - start < SHORTEST || view.getUint8(start) !== OPEN) return false;
     let seen = 0;
     let at = start + 1;
     this.channel = -1;
@@ -103,7 +109,7 @@ export class PacketReader {
         if (view.getInt32(at + 5) !== OAD || view.getInt32(at + 7) !== PAYLOAD_END) return false;
         field = HAS_PAYLOAD;
         at += 11;
-        const close = this.#payloadClose(message, at, start, end);
+        const close = this.#payloadClose(view, bytes, at, end);
         if (close <= at) return false;
         this.payloadStart = at;
         this.payloadLength = close - at;
@@ -126,7 +132,7 @@ export class PacketReader {
         if (at + 18 > end || view.getInt32(at + 5) !== RACT) return false;
         if (view.getInt32(at + 9) !== IONI || view.getInt32(at + 13) !== ID_END) return false;
         field = HAS_ID;
-        at = this.#interaction(view, message, at + 17, start, end, roster);
+        at = this.#interaction(view, bytes, at + 17, end, roster);
         if (at < 0) return false;
       } else if (key === CHAN) {
         if (view.getInt32(at + 5) !== NEL || view.getInt32(at + 6) !== CHANNEL_END) return false;
@@ -188,11 +194,11 @@ export class PacketReader {
   }
 
   /** Finds the id that begins at `from`; returns the place after its quote, or −1 when it is not on the roster. */
-  #interaction(view: DataView, message: Uint8Array, from: number, start: number, end: number, roster: Roster): number {
+  #interaction(view: DataView, bytes: Uint8Array, from: number, end: number, roster: Roster): number {
     // An id on the roster has no quote in it, so one that equals it and is followed by a quote is the whole value.
     let length = this.#idLength;
     if (from + length >= end || view.getUint8(from + length) !== QUOTE) {
-      length = message.indexOf(QUOTE, from - start) - (from - start);
+      length = quoteFrom(bytes, from, end) - from;
       if (length <= 0) return -1;
       this.#idLength = length;
     }
@@ -201,15 +207,14 @@ export class PacketReader {
   }
 
   /** Where the payload's closing quote is, or −1. */
-  #payloadClose(message: Uint8Array, from: number, start: number, end: number): number {
-    if (this.#payloadIsLast && end - 2 > from && message[end - start - 2] === QUOTE) {
+  #payloadClose(view: DataView, bytes: Uint8Array, from: number, end: number): number {
+    if (this.#payloadIsLast && end - 2 > from && view.getUint8(end - 2) === QUOTE) {
       this.#guessed = true;
       return end - 2;
     }
-    const close = message.indexOf(QUOTE, from - start);
-    if (close < 0) return -1;
-    if (start + close === end - 2) this.#payloadIsLast = true;
-    return start + close;
+    const close = quoteFrom(bytes, from, end);
+    if (close === end - 2) this.#payloadIsLast = true;
+    return close;
   }
 
   /** Sets the codec; returns the place after the closing quote (the caller checks that it is one), or −1. */
@@ -222,4 +227,10 @@ export class PacketReader {
     else return -1;
     return name === L16 ? at + 4 : at + 5;
   }
+}
+
+/** Where the next quote is, as an offset into the buffer that `bytes` lie in, or −1 when there is none before `end`. */
+function quoteFrom(bytes: Uint8Array, from: number, end: number): number {
+  const at = bytes.indexOf(QUOTE, from - bytes.byteOffset) + bytes.byteOffset;
+  return at < from || at >= end ? -1 : at;
 }

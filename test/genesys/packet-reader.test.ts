@@ -29,10 +29,10 @@ describe('PacketReader.scan', () => {
       const { reader, roster } = readers();
       const message = Buffer.from(`{${order.join(',')}}`);
       // The end of the payload is guessed; after one wrong guess it is searched for.
-      const taken = reader.scan(message, roster) && reader.payloadLength === 8;
+      const taken = reader.scan(message, 0, message.length, roster) && reader.payloadLength === 8;
       if (!taken) {
         reader.readExact(message, roster);
-        expect(reader.scan(message, roster), order.join()).toBe(true);
+        expect(reader.scan(message, 0, message.length, roster), order.join()).toBe(true);
       }
       const { slot, sequenceNumber, timestamp, payloadStart, payloadLength, view } = reader;
       const payload = Buffer.from(view.buffer, payloadStart, payloadLength).toString();
@@ -50,15 +50,15 @@ describe('PacketReader.scan', () => {
   test('leaves numbers of more than fifteen digits to the exact reading', () => {
     const { reader, roster } = readers();
     const message = (digits: number) => Buffer.from(`{${fields.join(',').replace('70000', '9'.repeat(digits))}}`);
-    expect(reader.scan(message(15), roster)).toBe(true);
+    expect(reader.scan(message(15), 0, message(15).length, roster)).toBe(true);
     expect(reader.sequenceNumber).toBe(999_999_999_999_999);
-    expect(reader.scan(message(16), roster)).toBe(false);
+    expect(reader.scan(message(16), 0, message(16).length, roster)).toBe(false);
   });
 
   test.each(['pcmu', 'pcma', 'opus', 'l16'] as const)('knows the codec %s', (name) => {
     const { reader, roster } = readers();
     const message = Buffer.from(`{"codec":"${name}",${fields.join(',')}}`);
-    expect(reader.scan(message, roster)).toBe(true);
+    expect(reader.scan(message, 0, message.length, roster)).toBe(true);
     expect(reader.codec).toBe(CODEC_ID[name.toUpperCase() as 'PCMU']);
   });
 });
