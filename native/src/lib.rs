@@ -1,5 +1,7 @@
 //! trunkline-dsp for Node: `src/worker/native.ts` loads this, and has the types of what is exported.
 
+mod media;
+
 use std::ptr::null_mut;
 use std::time::Instant;
 
@@ -37,8 +39,8 @@ pub struct ShardPlaces {
 
 /// A Uint8Array over a SharedArrayBuffer: its address, which never moves, and the reference that keeps it alive.
 pub struct SharedBytes {
-    address: *mut u8,
-    length: usize,
+    pub(crate) address: *mut u8,
+    pub(crate) length: usize,
     array: Uint8Array,
 }
 

@@ -65,17 +65,18 @@ export class PacketIntake {
   read(bytes: Uint8Array, from: number, to: number, roster: Roster): number {
     const batch = this.#batch;
     const { packets } = this.#media;
-    for (let at = from; ; at = packets.end) {
+    for (let at = from; ; ) {
       // Payloads are three quarters of their text. Without room for all, each must find its own, by message().
       const room = to - at < SHORTEST_FRAME ? -1 : batch.claim(base64Room(to - at));
       if (room < 0) return at;
       // A full batch is taken in by itself, and may run the embedder's code: only behind the last packet of a reading.
       const most = Math.min(READ_MOST, PacketBatch.CAPACITY - batch.count);
-      this.#media.read(bytes, at, to, roster, room, most);
-      if (packets.count === 0) return at;
+      const count = this.#media.read(bytes, at, to, roster, room, most);
+      if (count === 0) return at;
+      at = packets.end[count - 1] as number;
       if (!this.#turnOpen) this.#openTurn();
-      this.#counters.messages += packets.count;
-      for (let i = 0; i < packets.count; i++) {
+      this.#counters.messages += count;
+      for (let i = 0; i < count; i++) {
         this.#take(
           roster,
           packets.slot[i] as number,

@@ -8,10 +8,8 @@ export const READ_MOST = 256;
 
 /** What a call of MediaReader.read() has found; the reader's own, and valid until its next call. */
 export interface MediaPackets {
-  /** How many of the entries below count. */
-  count: number;
-  /** Where reading stopped: behind the last packet. */
-  end: number;
+  /** Where the packet's frame ends. */
+  readonly end: Int32Array;
   /** On the roster. */
   readonly slot: Uint8Array;
   /** 0 or 1, or −1 when the packet does not say. */
@@ -28,8 +26,7 @@ export interface MediaPackets {
 
 export function emptyPackets(): MediaPackets {
   return {
-    count: 0,
-    end: 0,
+    end: new Int32Array(READ_MOST),
     slot: new Uint8Array(READ_MOST),
     channel: new Int8Array(READ_MOST),
     codec: new Int8Array(READ_MOST),
@@ -49,9 +46,10 @@ export interface MediaReader {
   /**
    * Reads up to `most` packets from `from`, where a frame begins, and decodes their payloads one behind the other to
    * `at` of the arena, which must have room for three quarters of the bytes up to `to`. Stops before what is no such
-   * frame, or is not whole, and behind the first packet of an interaction that is not flowing yet.
+   * frame, or is not whole, and behind the first packet of an interaction that is not flowing yet. Returns how many
+   * there were.
    */
-  read(bytes: Uint8Array, from: number, to: number, roster: Roster, at: number, most: number): void;
+  read(bytes: Uint8Array, from: number, to: number, roster: Roster, at: number, most: number): number;
 }
 
 // RFC 6455 section 5.2.
@@ -69,7 +67,7 @@ export class JsMediaReader implements MediaReader {
     this.#arena = new DataView(arena);
   }
 
-  read(bytes: Uint8Array, from: number, to: number, roster: Roster, at: number, most: number): void {
+  read(bytes: Uint8Array, from: number, to: number, roster: Roster, at: number, most: number): number {
     const { packets } = this;
     const reader = this.#reader;
     let count = 0;
@@ -84,6 +82,7 @@ export class JsMediaReader implements MediaReader {
       const length = decodeBase64(reader.view, reader.payloadStart, reader.payloadLength, this.#arena, free);
       if (length < 0) break;
       const { slot } = reader;
+      packets.end[count] = end;
       packets.slot[count] = slot;
       packets.channel[count] = reader.channel;
       packets.codec[count] = reader.codec;
@@ -96,7 +95,6 @@ export class JsMediaReader implements MediaReader {
       frame = end;
       if (roster.flowing[slot] === 0) break;
     }
-    packets.count = count;
-    packets.end = frame;
+    return count;
   }
 }

@@ -34,11 +34,15 @@ export class Roster {
   /** 1 once a packet has been taken in since the connection was made; until then packets go through `firstPacket`. */
   readonly flowing = new Uint8Array(Roster.CAPACITY);
 
+  // The table, for readers that look into it by themselves (native/dsp/src/media.rs).
+  /** The bytes of each slot's id, LIMITS.maxNameBytes apart. */
+  readonly idBytes = Buffer.alloc(Roster.CAPACITY * LIMITS.maxNameBytes);
+  readonly idLengths = new Uint8Array(Roster.CAPACITY);
+  /** Where find() looks: a slot, or −1, from the id's hash on. */
+  readonly buckets = new Int16Array(BUCKETS).fill(EMPTY);
+
   readonly #ids: (string | undefined)[] = new Array<string | undefined>(Roster.CAPACITY).fill(undefined);
-  readonly #bytes = Buffer.alloc(Roster.CAPACITY * LIMITS.maxNameBytes);
-  readonly #view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.length);
-  readonly #lengths = new Uint8Array(Roster.CAPACITY);
-  readonly #buckets = new Int16Array(BUCKETS).fill(EMPTY);
+  readonly #view = new DataView(this.idBytes.buffer, this.idBytes.byteOffset, this.idBytes.length);
   #size = 0;
 
   get size(): number {
@@ -51,7 +55,7 @@ export class Roster {
     if (slot < 0) return EMPTY;
     this.#ids[slot] = id;
     const start = slot * LIMITS.maxNameBytes;
-    this.#lengths[slot] = this.#bytes.write(id, start, LIMITS.maxNameBytes, 'latin1');
+    this.idLengths[slot] = this.idBytes.write(id, start, LIMITS.maxNameBytes, 'latin1');
     this.stream[slot] = EMPTY;
     this.flowing[slot] = 0;
     this.#place(slot);
@@ -66,7 +70,7 @@ export class Roster {
     this.flowing[slot] = 0;
     this.#size--;
     // A hole would cut the chains that run over it; building anew is rare and short.
-    this.#buckets.fill(EMPTY);
+    this.buckets.fill(EMPTY);
     for (let other = 0; other < Roster.CAPACITY; other++) {
       if (this.#ids[other] !== undefined) this.#place(other);
     }
@@ -84,17 +88,17 @@ export class Roster {
   find(view: DataView, start: number, length: number): number {
     let bucket = hash(view, start, length);
     for (;;) {
-      const slot = this.#buckets[bucket] as number;
+      const slot = this.buckets[bucket] as number;
       if (slot < 0) return EMPTY;
-      if (this.#lengths[slot] === length && this.#equals(slot, view, start, length)) return slot;
+      if (this.idLengths[slot] === length && this.#equals(slot, view, start, length)) return slot;
       bucket = (bucket + 1) & (BUCKETS - 1);
     }
   }
 
   #place(slot: number): void {
-    let bucket = hash(this.#view, slot * LIMITS.maxNameBytes, this.#lengths[slot] as number);
-    while ((this.#buckets[bucket] as number) >= 0) bucket = (bucket + 1) & (BUCKETS - 1);
-    this.#buckets[bucket] = slot;
+    let bucket = hash(this.#view, slot * LIMITS.maxNameBytes, this.idLengths[slot] as number);
+    while ((this.buckets[bucket] as number) >= 0) bucket = (bucket + 1) & (BUCKETS - 1);
+    this.buckets[bucket] = slot;
   }
 
   #equals(slot: number, view: DataView, start: number, length: number): boolean {

@@ -5,6 +5,7 @@ import type { EndReason } from '../core/events.js';
 import type { ConnectionState } from './connection.js';
 import type { Availability } from './conversations.js';
 import type { DiscoveryStatus } from './discovery.js';
+import type { MediaReader } from './media-reader.js';
 import type { EndpointSettings } from './region.js';
 import type { Random, RetryPolicy } from './retry.js';
 import type { TransportSettings } from './transport.js';
@@ -34,6 +35,8 @@ export interface SourceOptions extends EndpointSettings, TransportSettings {
   readonly mediaRetry?: RetryPolicy;
   readonly pingUs?: number;
   readonly handshakeUs?: number;
+  /** Made for the memory that the engine's arena lies in; without it, packets are read in JavaScript. */
+  readonly mediaReader?: MediaReader;
   readonly clock?: Clock;
   readonly random?: Random;
 }

@@ -12,7 +12,7 @@ import { type Availability, Conversations } from './conversations.js';
 import { type SourceCounters, zeroCounters } from './counters.js';
 import { Discovery } from './discovery.js';
 import { announcedFormat, type FormatPreferences, guessFormat, sameFormat } from './formats.js';
-import { PacketIntake } from './intake.js';
+import { type IntakeHost, PacketIntake } from './intake.js';
 import { WHY_NOT } from './interests.js';
 import { MediaSocket, type MediaSocketEvent, type SocketSurroundings } from './media-socket.js';
 import { TokenBucket } from './rate-limit.js';
@@ -108,10 +108,11 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
         },
       );
     }
-    this.#intake = new PacketIntake(ingest, clock, this.#counters, {
+    const host: IntakeHost = {
       firstPacket: (roster, slot, codec, channel, payload) => this.#firstPacket(roster, slot, codec, channel, payload),
       control: (roster, message) => this.#control(roster, message),
-    });
+    };
+    this.#intake = new PacketIntake(ingest, clock, this.#counters, host, options.mediaReader);
     this.#surroundings = {
       mediaUrl: endpoints.mediaUrl,
       transport,

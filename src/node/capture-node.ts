@@ -6,6 +6,7 @@ import { RETRY } from '../genesys/retry.js';
 import { type SourceStatus, type SubscriptionResult, SubscriptionSource } from '../genesys/source.js';
 import type { RepairReport } from '../record/repair.js';
 import { AudioNode, type NodeSettings } from './audio-node.js';
+import { nativeMediaReader } from './native-media-reader.js';
 import { WishFile } from './wish-file.js';
 
 /** Connections with their state, streams, attempts and last error, the age of the token, and what is followed. */
@@ -28,13 +29,14 @@ export class CaptureNode extends AudioNode {
   constructor(settings: NodeSettings, clock: Clock = systemClock) {
     super(settings, clock);
     const { clientId, clientSecret, region, apiUrl, mediaUrl, caFile, codecs, opusSampleRate } = this.config;
-    const { queues, users, interactionsPerConnection, leastConnections, insecureTls } = this.config;
+    const { queues, users, interactionsPerConnection, leastConnections, insecureTls, native } = this.config;
     if (clientId === undefined || clientSecret === undefined) {
       throw new TrunklineError(
         'CONFIG_INVALID',
         'Set GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET to those of an OAuth client with the client credentials grant.',
       );
     }
+    const mediaReader = native === 'off' ? undefined : nativeMediaReader(this.engine.batch.bytes.buffer);
     this.#source = new SubscriptionSource(this.engine, {
       clientId,
       clientSecret,
@@ -49,6 +51,7 @@ export class CaptureNode extends AudioNode {
       retry: { ...RETRY, maxAttempts: this.config.reconnectAttempts },
       pingUs: this.config.heartbeatSeconds * US_PER_SECOND,
       clock,
+      ...(mediaReader && { mediaReader }),
       ...(caFile === undefined ? {} : { caFile }),
       ...(apiUrl === undefined ? {} : { apiUrl }),
       ...(mediaUrl === undefined ? {} : { mediaUrl }),

@@ -6,10 +6,24 @@ import type { RingPlace } from '../ring/ring.js';
 import type { ShardBackend } from './shard-backend.js';
 import type { ShardData } from './shard-data.js';
 
-/** What native/src/lib.rs exports. */
-interface Addon {
+/** What native/src/lib.rs and native/src/media.rs export. */
+export interface Addon {
   readonly LAYOUT_VERSION: number;
   readonly NativeShard: new (memory: Uint8Array, places: AddonPlaces) => AddonShard;
+  readonly NativeRoster: new (
+    ids: Uint8Array,
+    lengths: Uint8Array,
+    buckets: Int16Array,
+    flowing: Uint8Array,
+  ) => AddonRoster;
+  readonly NativeMediaReader: new (arena: Uint8Array, packets: object) => AddonMediaReader;
+}
+
+/** Nothing can be asked of it: it is for read() alone. */
+export type AddonRoster = object;
+
+export interface AddonMediaReader {
+  read(bytes: Uint8Array, from: number, to: number, roster: AddonRoster, at: number, most: number): number;
 }
 
 type AddonRing = Pick<RingPlace, 'offset' | 'capacity'>;
@@ -87,7 +101,11 @@ export function createNativeShard(data: ShardData): ShardBackend {
   return new NativeShard(loadAddon(), data);
 }
 
-function loadAddon(): Addon {
+/**
+ * The native module.
+ * @throws TrunklineError NATIVE_UNAVAILABLE, as createNativeShard().
+ */
+export function loadAddon(): Addon {
   const require = createRequire(import.meta.url);
   let refused: unknown;
   for (const candidate of candidates()) {

@@ -12,6 +12,7 @@ pub mod l16;
 mod lanes;
 pub mod layout;
 pub mod level;
+pub mod media;
 pub mod memory;
 pub mod opus;
 pub mod ring;
