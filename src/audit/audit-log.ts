@@ -62,12 +62,6 @@ const EXTRA_FIELDS = [
   ],
 ] as readonly (keyof AuditExtra)[];
 
-interface AuditedStream {
-  readonly identity: AuditIdentity;
-  /** Of the newest frame, by channel; −1 before the first. */
-  readonly sequenceNumbers: [number, number];
-}
-
 const NOBODY: AuditIdentity = { json: 'null', privacyCompliant: true };
 
 /**
@@ -91,7 +85,9 @@ export class AuditLog implements FrameSink {
   #file: LineFile | undefined;
   readonly #clock: Clock;
   /** By stream index: small numbers that are used again. */
-  readonly #streams: (AuditedStream | undefined)[] = [];
+  readonly #streams: (AuditIdentity | undefined)[] = [];
+  /** Of the newest frame, by lane (two a stream); −1 before the first. */
+  #sequenceNumbers = new Float64Array(128);
   #stampMs = -1;
   #stamp = '';
 
@@ -128,39 +124,38 @@ export class AuditLog implements FrameSink {
 
   streamOpened(info: StreamInfo): void {
     const identity = this.#identities.of(info.interactionId);
-    this.#streams[info.stream] = { identity, sequenceNumbers: [-1, -1] };
+    this.#streams[info.stream] = identity;
+    const lane = info.stream * 2;
+    if (lane >= this.#sequenceNumbers.length) {
+      const larger = new Float64Array(lane * 2);
+      larger.set(this.#sequenceNumbers);
+      this.#sequenceNumbers = larger;
+    }
+    this.#sequenceNumbers.fill(-1, lane, lane + 2);
     this.#write('stream_opened', identity, null, null, {});
   }
 
   frame(frame: FrameView): void {
-    const stream = this.#streams[frame.info.stream];
-    if (stream === undefined) return;
-    const { channel, sequenceNumber } = frame;
-    const isFirst = stream.sequenceNumbers[channel] < 0;
-    stream.sequenceNumbers[channel] = sequenceNumber;
-    if (this.#perPacket) {
-      const signal = !frame.lost && !frame.isSilent;
-      this.#write(frame.lost ? 'media_lost' : 'media_capture', stream.identity, sequenceNumber, signal, { channel });
-    } else if (isFirst && frame.isSilent) {
-      // A channel begins silent, without an edge. One that begins with speech has its edge right behind this frame.
-      this.#writeSpan('media_capture', stream, frame.info, channel, false, frame.positionSamples);
+    const lane = frame.info.stream * 2 + frame.channel;
+    const isFirst = (this.#sequenceNumbers[lane] as number) < 0;
+    this.#sequenceNumbers[lane] = frame.sequenceNumber;
+    if (this.#perPacket) this.#writePacket(frame);
+    // A channel begins silent, without an edge. One that begins with speech has its edge right behind this frame.
+    else if (isFirst && frame.isSilent) {
+      this.#writeSpan('media_capture', frame.info, frame.channel, false, frame.positionSamples);
     }
   }
 
-  silenceEdge(edge: SilenceEdge): void {
-    const stream = this.#streams[edge.info.stream];
-    if (stream === undefined || this.#perPacket) return;
-    this.#writeSpan('media_capture', stream, edge.info, edge.channel, !edge.silent, edge.positionSamples);
+  silenceEdge({ info, channel, silent, positionSamples }: SilenceEdge): void {
+    if (!this.#perPacket) this.#writeSpan('media_capture', info, channel, !silent, positionSamples);
   }
 
-  markedSpan(span: MarkedSpan): void {
-    const stream = this.#streams[span.info.stream];
-    if (stream === undefined) return;
-    this.#writeSpan(`media_${span.state}`, stream, span.info, span.channel, false, span.startSamples);
+  markedSpan({ info, channel, state, startSamples }: MarkedSpan): void {
+    this.#writeSpan(`media_${state}`, info, channel, false, startSamples);
   }
 
   streamEnded(info: StreamInfo, summary: StreamSummary): void {
-    const identity = this.#streams[info.stream]?.identity ?? this.#identities.of(info.interactionId);
+    const identity = this.#streams[info.stream] ?? this.#identities.of(info.interactionId);
     this.#streams[info.stream] = undefined;
     const { packetsReceived, packetsLost } = summary;
     this.#write('stream_ended', identity, null, null, { reason: summary.endReason, packetsReceived, packetsLost });
@@ -173,18 +168,26 @@ export class AuditLog implements FrameSink {
     await file?.close();
   }
 
+  #writePacket(frame: FrameView): void {
+    const identity = this.#streams[frame.info.stream];
+    if (identity === undefined) return;
+    const { channel, sequenceNumber, lost } = frame;
+    this.#write(lost ? 'media_lost' : 'media_capture', identity, sequenceNumber, !lost && !frame.isSilent, { channel });
+  }
+
   #writeSpan(
     action: string,
-    stream: AuditedStream,
     info: StreamInfo,
     channel: Channel,
     signalDetected: boolean,
     positionSamples: number,
   ): void {
-    const sequenceNumber = stream.sequenceNumbers[channel];
+    const identity = this.#streams[info.stream];
+    if (identity === undefined) return;
+    const sequenceNumber = this.#sequenceNumbers[info.stream * 2 + channel] as number;
     const positionMs = Math.round((positionSamples * 1e3) / info.sampleRate);
     const known = sequenceNumber < 0 ? null : sequenceNumber;
-    this.#write(action, stream.identity, known, signalDetected, { channel, positionMs });
+    this.#write(action, identity, known, signalDetected, { channel, positionMs });
   }
 
   // Put together by hand: an object and JSON.stringify cost three times as much, and with perPacket that is each packet.

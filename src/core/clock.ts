@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /**
  * The only place that reads the time. Logic takes `nowUs` as an argument or, where it must ask by itself, a Clock.
  */
@@ -8,6 +10,7 @@ export interface Clock {
   wallMs(): number;
 }
 
+// Imported, since the global of that name is a getter that looks it up each time.
 // performance.now() counts from each thread's own start; hrtime is one clock for all of them but allocates. So the
 // difference is taken once a thread. Both run on CLOCK_MONOTONIC, and so never drift apart. A delay between the two
 // readings (the first performance.now() of a thread takes milliseconds) only makes the difference smaller, so the
