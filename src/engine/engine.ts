@@ -55,6 +55,8 @@ const CLOSE_DRAIN_MS = 5;
 const LONGEST_TIMER_MS = 1_000;
 /** A timer that is due within this fetches the shards' output as well. */
 const SOON_US = 2 * US_PER_MS;
+/** Sources that submit packet by packet have them shown to the shards no more often than this, but for the timer. */
+const PUMP_EVERY_US = 500;
 
 /**
  * The engine: packets in through StreamIngest, frames out to sinks. The main thread's part of the way is here in the
@@ -81,6 +83,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   readonly #orderedBytes: Float64Array;
   #timer: NodeJS.Timeout | undefined;
   #timerDueUs = Number.POSITIVE_INFINITY;
+  #pumpedUs = 0;
   #restarts = 0;
   #unknownStream = 0;
   /** Of streams that have ended. */
@@ -102,7 +105,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.#orderedPackets = new Float64Array(maxStreams * 2);
     this.#orderedBytes = new Float64Array(maxStreams * 2);
     this.#arena = new PayloadArena(memory, arena.offset, arena.capacity);
-    this.batch = new PacketBatch(this.#arena, () => this.submit());
+    this.batch = new PacketBatch(this.#arena, () => this.#takeIn());
     this.#jitter = new JitterBuffer(settings.jitter);
     this.#timeline = new Timeline(maxStreams * 2);
     this.#release = new Release(this.#memory.shards, maxStreams, this.#streams, this.#timeline, (shard) =>
@@ -139,7 +142,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
 
   openStream(interactionId: string, format: StreamFormat, options: StreamOptions = {}): number {
     if (this.#closed) throw new TrunklineError('ENGINE_CLOSED', 'This engine is closed; create another.');
-    this.submit();
+    this.#takeIn();
     const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs());
     const index = stream.info.stream;
     this.#orderedStreams[index] = stream.ordered ? 1 : 0;
@@ -167,7 +170,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   endStream(index: number, reason: EndReason): void {
     const stream = this.#streams.at(index);
     if (stream === undefined || stream.ending) return;
-    this.submit();
+    this.#takeIn();
     const nowUs = this.#clock.nowUs();
     for (const lane of lanesOf(stream)) {
       this.#jitter.flushLane(lane, nowUs, this.#release);
@@ -196,7 +199,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   streamInterrupted(index: number): void {
     const stream = this.#streams.at(index);
     if (stream === undefined || stream.ending) return;
-    this.submit();
+    this.#takeIn();
     for (const lane of lanesOf(stream)) this.#jitter.interrupted(lane);
   }
 
@@ -209,7 +212,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   ): void {
     const stream = this.#streams.at(index);
     if (stream === undefined || stream.ending || !stream.ordered) return;
-    this.submit();
+    this.#takeIn();
     for (const lane of lanesOf(stream)) {
       if (channel === -1 || channel === (lane & 1)) this.#release.mark(lane, state, startSamples, lengthSamples);
     }
@@ -229,9 +232,19 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   }
 
   submit(): void {
+    if (this.batch.count === 0) return;
+    this.#takeIn();
+    // A source's turn of the event loop is as good as the timer's: the more of them there are, the sooner all goes on.
+    const nowUs = this.#clock.nowUs();
+    if (nowUs >= this.#pumpedUs + PUMP_EVERY_US && nowUs >= this.#dueUs()) this.#pump();
+    else this.#delivery.drain();
+    this.#schedule();
+  }
+
+  /** From the batch into the jitter buffer, or straight to the shards' rings. */
+  #takeIn(): void {
     const { batch } = this;
     const count = batch.count;
-    if (count === 0) return;
     batch.count = 0;
     for (let i = 0; i < count; i++) {
       const index = batch.stream[i] as number;
@@ -256,7 +269,6 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
         this.#jitter.insert(lane, sequence, timestamp, arrivalUs, flags, offset, length);
       }
     }
-    this.#schedule();
   }
 
   // ---- the embedder's side
@@ -363,8 +375,9 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   /** Lets go what is due, shows it to the shards, and delivers what they have put out. */
   #pump(): void {
     // Everything that has arrived must be in the jitter buffer before the arena is freed up to its oldest packet.
-    this.submit();
+    this.#takeIn();
     const nowUs = this.#clock.nowUs();
+    this.#pumpedUs = nowUs;
     this.#jitter.advance(nowUs, this.#release);
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#release.publish();
@@ -377,7 +390,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
    * would only double the turns of the event loop: each tick takes what the shards made of the one before.
    */
   #schedule(): void {
-    const dueUs = this.#release.isUnpublished ? 0 : this.#jitter.nextDueUs();
+    const dueUs = this.#dueUs();
     if (dueUs < this.#timerDueUs) {
       clearTimeout(this.#timer);
       this.#timerDueUs = dueUs;
@@ -389,6 +402,11 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     // Whoever called from within a sink: the drain that called the sink looks again when it is through.
     if (this.#delivery.isDraining) return;
     if (this.#timerDueUs > this.#clock.nowUs() + SOON_US) this.#waitForOutput();
+  }
+
+  /** When something is to leave the jitter buffer, or to be shown to a shard. */
+  #dueUs(): number {
+    return this.#release.isUnpublished ? 0 : this.#jitter.nextDueUs();
   }
 
   readonly #onTimer = (): void => {

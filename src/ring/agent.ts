@@ -87,10 +87,11 @@ export const BLOCKED = -1;
 const BLOCKED_MS = 1;
 
 /**
- * After work an agent sleeps this long without announcing it. To wake a sleeper costs the waker 30 µs, on the main
- * thread's account; under load there is something to do again by then, and nobody has to be woken at all.
+ * After work an agent sleeps this long, and this often, without announcing it. To wake a sleeper costs the waker 30 µs,
+ * on the main thread's account; under load there is something to do again by then, and nobody has to be woken at all.
  */
 const NAP_MS = 1;
+const NAPS = 2;
 
 export interface Agent {
   /**
@@ -115,7 +116,7 @@ export function runAgent(agent: Agent, place: ControlPlace, idleMs: number): voi
   const sleeping = base + (AGENT_CONTROL.SLEEPING >> 2);
   const heartbeat = base + (AGENT_CONTROL.HEARTBEAT >> 2);
   Atomics.store(words, base + (AGENT_CONTROL.RUNNING >> 2), 1);
-  let hasWorked = false;
+  let naps = 0;
   for (;;) {
     Atomics.add(words, heartbeat, 1);
     let done = agent.doWork(systemClock.nowUs());
@@ -124,7 +125,7 @@ export function runAgent(agent: Agent, place: ControlPlace, idleMs: number): voi
       if (done === 0) break;
     }
     if (done > 0) {
-      hasWorked = true;
+      naps = NAPS;
       continue;
     }
     if (done === BLOCKED) {
@@ -132,8 +133,8 @@ export function runAgent(agent: Agent, place: ControlPlace, idleMs: number): voi
       Atomics.wait(words, sleeping, 0, BLOCKED_MS);
       continue;
     }
-    if (hasWorked) {
-      hasWorked = false;
+    if (naps > 0) {
+      naps--;
       Atomics.wait(words, sleeping, 0, NAP_MS);
       continue;
     }

@@ -151,10 +151,20 @@ export class RingConsumer extends RingSide {
     }
   }
 
-  /** Gives the record that peek() showed back to the producer. */
-  release(): void {
+  /** Goes on to the next record. The producer does not know yet. */
+  advance(): void {
     const at = this.dataStart + (this.#head & this.mask);
     this.#head = (this.#head + alignRecord(this.view.getInt32(at + RECORD.LENGTH, true))) | 0;
+  }
+
+  /** Gives everything up to the record that advance() went over last back to the producer. */
+  giveBack(): void {
     Atomics.store(this.words, this.headWord, this.#head);
+  }
+
+  /** Gives the record that peek() showed back to the producer. */
+  release(): void {
+    this.advance();
+    this.giveBack();
   }
 }

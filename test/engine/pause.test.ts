@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { ManualClock } from '../../src/core/clock.js';
 import type { FrameSink, MarkedSpan, StreamSummary } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
 import { encodePcmu } from '../../src/media/g711.js';
@@ -24,7 +25,8 @@ function start(channels: 1 | 2): {
   heard: Heard;
   push: (from: number, to: number, loud: boolean) => void;
 } {
-  engine = new Engine({ shards: 1, maxStreams: 8, native: 'off', holdMs: 2_000, holdWideMs: 2_000 });
+  const clock = new ManualClock();
+  engine = new Engine({ shards: 1, maxStreams: 8, native: 'off', holdMs: 2_000, holdWideMs: 2_000, clock });
   const heard: Heard = { frames: [], marks: [], summary: undefined };
   const sink: FrameSink = {
     wantsPcm: () => 'all',
