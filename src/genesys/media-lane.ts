@@ -7,14 +7,19 @@ import type { Roster } from './roster.js';
 
 // RFC 6455 section 5.2.
 const FIN = 0x80;
+const RESERVED = 0x70;
 const OPCODE = 0x0f;
 const MASK = 0x80;
 const LENGTH = 0x7f;
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 const MASK_BYTES = 4;
-const CLOSE = 8;
-const FIRST_CONTROL = 8;
+const CONTINUATION = 0;
+const BINARY = 2;
+const PING = 9;
+const PONG = 10;
+/** First byte of every frame with a packet. */
+const WHOLE_TEXT = FIN | 1;
 
 /** Longest frame that is put together here when a read ends within it: the largest message, and its header. */
 const MOST_CARRIED = LIMITS.maxMessageBytes + 4;
@@ -102,14 +107,14 @@ export class MediaLane {
       if (!this.#isFragmented) at = this.#intake.read(bytes, at, to, this.#roster);
       if (at === to) break;
       const size = frameBytes(bytes, at, to);
-      if (size === 0 || (size > to - at && size <= MOST_CARRIED)) {
+      if (size === 0 || (size > to - at && this.#isWaitedFor(bytes, at, size))) {
         if (this.#carry.length === 0) this.#carry = Buffer.allocUnsafeSlow(MOST_CARRIED);
         this.#carried = bytes.copy(this.#carry, 0, at, to);
         break;
       }
       const end = Math.min(to, at + size);
       this.#passing = at + size - end;
-      this.#note(bytes[at] as number);
+      this.#note(bytes[at] as number, bytes[at + 1] as number);
       goesOn = this.#pass(bytes, at, end) && goesOn;
       at = end;
     }
@@ -125,27 +130,34 @@ export class MediaLane {
       carry[this.#carried++] = readBytes[at++] as number;
       size = frameBytes(carry, 0, this.#carried);
     }
-    if (size > MOST_CARRIED) {
-      const carried = this.#carried;
-      this.#carried = 0;
-      this.#walk(carry, 0, carried);
-      return at;
+    if (size === 0) return at;
+    if (this.#isWaitedFor(carry, 0, size)) {
+      const from = at;
+      at = Math.min(length, from + size - this.#carried);
+      this.#carried += readBytes.copy(carry, this.#carried, from, at);
+      if (this.#carried < size) return at;
     }
-    const from = at;
-    at = Math.min(length, from + size - this.#carried);
-    this.#carried += readBytes.copy(carry, this.#carried, from, at);
-    if (this.#carried === size) {
-      this.#carried = 0;
-      this.#walk(carry, 0, size);
-    }
+    const carried = this.#carried;
+    this.#carried = 0;
+    this.#walk(carry, 0, carried);
     return at;
   }
 
+  /** Whether a frame that has begun may be a packet's. Of any other, ws gets what there is. */
+  #isWaitedFor(bytes: Buffer, at: number, size: number): boolean {
+    const isPlain = bytes[at] === WHOLE_TEXT && (bytes[at + 1] as number) < MASK;
+    return isPlain && !this.#isFragmented && size <= MOST_CARRIED;
+  }
+
   /** Keeps in mind what a frame that ws gets changes for those behind it. */
-  #note(head: number): void {
+  #note(head: number, second: number): void {
     const opcode = head & OPCODE;
-    if (opcode === CLOSE) this.#isOpen = false;
-    else if (opcode < FIRST_CONTROL) this.#isFragmented = (head & FIN) === 0;
+    const isLast = (head & FIN) !== 0;
+    const isData = opcode <= BINARY && (opcode === CONTINUATION) === this.#isFragmented;
+    const isSignal = (opcode === PING || opcode === PONG) && isLast;
+    // Behind a close, or what ws will end the connection for, nothing counts any more.
+    if ((head & RESERVED) !== 0 || (second & MASK) !== 0 || !(isData || isSignal)) this.#isOpen = false;
+    else if (isData) this.#isFragmented = !isLast;
   }
 
   /** To ws. The bytes are copied, as they are read over again. */

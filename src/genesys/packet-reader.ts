@@ -195,14 +195,17 @@ export class PacketReader {
 
   /** Finds the id that begins at `from`; returns the place after its quote, or −1 when it is not on the roster. */
   #interaction(view: DataView, bytes: Uint8Array, from: number, end: number, roster: Roster): number {
-    // An id on the roster has no quote in it, so one that equals it and is followed by a quote is the whole value.
+    // An id on the roster has no quote in it, so one that equals it and is followed by a quote is the whole value. It
+    // is mostly as long as the last one.
     let length = this.#idLength;
-    if (from + length >= end || view.getUint8(from + length) !== QUOTE) {
+    const isGuess = from + length < end && view.getUint8(from + length) === QUOTE;
+    this.slot = isGuess ? roster.find(view, from, length) : -1;
+    if (this.slot < 0) {
       length = quoteFrom(bytes, from, end) - from;
-      if (length <= 0) return -1;
+      if (length <= 0 || (isGuess && length === this.#idLength)) return -1;
       this.#idLength = length;
+      this.slot = roster.find(view, from, length);
     }
-    this.slot = roster.find(view, from, length);
     return this.slot < 0 ? -1 : from + length + 1;
   }
 

@@ -126,10 +126,10 @@ pub fn read(
     count
 }
 
-/// Bytes of the payload, or None for what is not base64, is beyond the limit or has no room.
+/// Bytes of the payload, or None for what is empty, is not base64, is beyond the limit or has no room.
 fn decode(payload: &[u8], room: &mut [u8]) -> Option<usize> {
     let most = payload.len() / 4 * 3;
-    if most > MAX_PAYLOAD_BYTES || most > room.len() {
+    if most == 0 || most > MAX_PAYLOAD_BYTES || most > room.len() {
         return None;
     }
     let decoded = STANDARD.decode(payload, Out::from_slice(room)).ok()?;
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn leaves_what_is_no_base64_to_others() {
-        for payload in ["AAE", "AAE!", "AA=A", "A"] {
+        for payload in ["", "AAE", "AAE!", "AA=A", "A"] {
             assert_eq!(found(&frame(&message(IDS[0], payload)), &Table::new(), 8), [], "{payload}");
         }
     }
