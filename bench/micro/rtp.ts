@@ -35,6 +35,7 @@ function jitter(name: string, overtaken: boolean): MicroCase {
   for (let lane = 0; lane < LANES; lane++) buffer.openLane(lane, 8_000);
   let released = 0;
   const output = {
+    isReady: () => true,
     packet: () => {
       released++;
     },

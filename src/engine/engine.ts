@@ -378,6 +378,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.#takeIn();
     const nowUs = this.#clock.nowUs();
     this.#pumpedUs = nowUs;
+    this.#release.room.measure(nowUs);
     this.#jitter.advance(nowUs, this.#release);
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#release.publish();

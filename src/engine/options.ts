@@ -42,8 +42,8 @@ const RECORDER_RING_BYTES = 16 << 20;
 const ARENA_BYTES_PER_STREAM = 8 << 10;
 const ARENA_BYTES_LEAST = 4 << 20;
 const ARENA_BYTES_MOST = 256 << 20;
-/** Packets held in the jitter buffer for each stream: 100 ms of 20 ms packets on two channels, twice over. */
-const HELD_PER_STREAM = 16;
+/** Packets held in the jitter buffer for each stream: 100 ms of 20 ms packets, and half a second behind a stall. */
+const HELD_PER_STREAM = 32;
 const HELD_LEAST = 1024;
 
 /** What follows from the options: checked, with every default, and in the units of those who need it. */

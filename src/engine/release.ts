@@ -7,13 +7,15 @@ import { packetTicks } from '../rtp/packet-ticks.js';
 import type { Timeline } from '../rtp/timeline.js';
 import type { ShardPlaces } from './memory.js';
 import { Pauses } from './pauses.js';
+import { RingRoom } from './ring-room.js';
 import type { Stream, Streams } from './streams.js';
 
 const textEncoder = new TextEncoder();
 
 /**
- * What leaves the jitter buffer goes into the input ring of its stream's shard, with its place on the time line. A
- * ring that is full refuses: the packet is dropped and counted for its lane.
+ * What leaves the jitter buffer goes into the input ring of its stream's shard, with its place on the time line. While
+ * a ring has no room, what is due waits in the jitter buffer. What must go all the same (the stream ends, or one shard
+ * has held up the others for too long) is refused by a full ring: dropped, and counted for its lane.
  */
 export class Release implements JitterOutput {
   readonly #links: readonly RingLink[];
@@ -25,6 +27,8 @@ export class Release implements JitterOutput {
   readonly #codecOf: Uint8Array;
   readonly #clockRateOf: Float64Array;
   readonly #ticksPerSample: Float64Array;
+  /** How much of what is due may go now. */
+  readonly room: RingRoom;
   readonly dropped: Float64Array;
   readonly pauses: Pauses;
 
@@ -36,6 +40,7 @@ export class Release implements JitterOutput {
     wake: (shard: number) => void,
   ) {
     this.#links = shards.map((shard) => new RingLink(shard.input));
+    this.room = new RingRoom(this.#links);
     this.#streams = streams;
     this.#timeline = timeline;
     this.#wake = wake;
@@ -62,6 +67,10 @@ export class Release implements JitterOutput {
 
   close(stream: Stream, summary: object): void {
     this.#control(stream, KIND.CLOSE, summary);
+  }
+
+  isReady(): boolean {
+    return this.room.isLeft;
   }
 
   packet(
@@ -158,6 +167,7 @@ export class Release implements JitterOutput {
   #claim(lane: number, length: number): RingLink['ring'] | undefined {
     const link = this.#links[this.#shardOf[lane >> 1] as number] as RingLink;
     this.#at = link.tryClaim(length);
+    this.room.take(length);
     if (this.#at >= 0) return link.ring;
     this.dropped[lane] = (this.dropped[lane] as number) + 1;
     return undefined;

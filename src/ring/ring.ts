@@ -101,6 +101,12 @@ export class RingProducer extends RingSide {
     return Atomics.load(this.words, this.tailWord) !== this.#tail;
   }
 
+  /** Bytes that can still be committed, as of now. */
+  freeBytes(): number {
+    this.#head = Atomics.load(this.words, this.headWord);
+    return this.capacity - ((this.#tail - this.#head) >>> 0);
+  }
+
   /** Makes every committed record visible to the consumer. True when there was something new. */
   publish(): boolean {
     if (Atomics.load(this.words, this.tailWord) === this.#tail) return false;

@@ -30,6 +30,8 @@ export const DISCONTINUITY = 2;
 
 /** Where released packets go. Must not call back into the buffer. */
 export interface JitterOutput {
+  /** Asked before each packet that is due. False lets it wait, and with it all that would come after it. */
+  isReady(): boolean;
   /**
    * One packet, in order of its lane. Sequence and timestamp are unwrapped; payload and flags are as given to
    * insert(), with DISCONTINUITY added after a restart of the sender or a hole that is not to be filled.
@@ -175,7 +177,10 @@ export class JitterBuffer {
     return this.#take(lane, d);
   }
 
-  /** Lets go everything that is due, in order within each lane. Returns how many calls to `out` that made. */
+  /**
+   * Lets go everything that is due, in order within each lane, as long as `out` is ready for it. Returns how many
+   * packets and holes that gave it.
+   */
   advance(nowUs: number, out: JitterOutput): number {
     if (this.#packets.oldest() === NONE) return 0;
     const calls =
@@ -194,7 +199,7 @@ export class JitterBuffer {
     this.#packets.trim();
   }
 
-  /** When advance() will next have something to do, or Infinity. */
+  /** When advance() will next have something to do, or Infinity; in the past while `out` is not ready. */
   nextDueUs(): number {
     return this.#packets.nextDueUs();
   }
@@ -287,7 +292,7 @@ export class JitterBuffer {
     let calls = 0;
     for (;;) {
       const d = packets.nextOf(kind);
-      if (d === NONE || !packets.isDue(d, kind, nowUs)) return calls;
+      if (d === NONE || !packets.isDue(d, kind, nowUs) || !out.isReady()) return calls;
       // Either way the packet is free afterwards, or it is a restart now and let go at the next look.
       if (packets.epoch[d] === ON_TRIAL) this.#settleTrial(packets.lane[d] as number);
       else calls += this.#releaseThrough(d, nowUs, out);

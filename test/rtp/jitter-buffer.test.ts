@@ -45,6 +45,35 @@ describe('release', () => {
     expect(buffer.oldestPayloadOffset()).toBe(-1);
   });
 
+  it('keeps what is due while nobody is ready for it, and one that comes meanwhile is not late', () => {
+    const { buffer, out } = openBuffer();
+    buffer.openLane(1, 8000);
+    for (const n of [0, 1, 3, 4, 5]) {
+      for (const lane of [0, 1]) buffer.insert(lane, n, n * 160, n * 20_000, 0, n, 160);
+    }
+    out.room = 3;
+    expect(buffer.advance(1_000_000, out)).toBe(3);
+    expect(out.packets.map((p) => [p.lane, p.sequence])).toEqual([
+      [0, 0],
+      [1, 0],
+      [0, 1],
+    ]);
+    expect(buffer.advance(1_000_001, out)).toBe(0);
+    expect(buffer.nextDueUs()).toBeLessThan(1_000_000);
+    expect(buffer.oldestPayloadOffset()).toBe(1);
+    expect(buffer.insert(0, 2, 320, 1_000_002, 0, 2, 160)).toBe(INSERTED.ACCEPTED);
+    out.room = Number.POSITIVE_INFINITY;
+    advanceTo(buffer, 2_000_000, out);
+    for (const [lane, due] of [
+      [0, [0, 1, 2, 3, 4, 5]],
+      [1, [0, 1, 3, 4, 5]],
+    ] as const) {
+      expect(out.packets.filter((p) => p.lane === lane).map((p) => p.sequence)).toEqual(due);
+    }
+    expect(out.lostOnes.map(({ lane, sequence }) => [lane, sequence])).toEqual([[1, 2]]);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 6, packetsLost: 0, packetsLate: 0, packetsDropped: 0 });
+  });
+
   it('puts packets in order, and lets one that came late go with the ones it belongs before', () => {
     const { buffer, out } = openBuffer();
     replay(buffer, [nth(0, 0), nth(2, 20_000), nth(3, 40_000), nth(1, 60_000)], out);

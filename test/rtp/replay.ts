@@ -29,6 +29,12 @@ export type ReleasedLost = Extract<Released, { kind: 'lost' }>;
 /** Keeps all that is released. */
 export class Listener implements JitterOutput {
   readonly released: Released[] = [];
+  /** How many packets may still come; what is lost before them comes in any case. */
+  room = Number.POSITIVE_INFINITY;
+
+  isReady(): boolean {
+    return this.room > 0;
+  }
 
   packet(
     lane: number,
@@ -39,6 +45,7 @@ export class Listener implements JitterOutput {
     payload: number,
     bytes: number,
   ): void {
+    this.room--;
     this.released.push({ kind: 'packet', lane, sequence, timestamp, arrivalUs, flags, payload, bytes });
   }
 
