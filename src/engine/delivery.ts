@@ -92,7 +92,7 @@ export class Delivery {
     const { info } = stream;
     switch (view.getUint8(at + RECORD.KIND)) {
       case KIND.FRAME:
-        this.#takeFrame(view, at, info);
+        this.#takeFrame(ring, at, info);
         break;
       case KIND.EDGE:
         this.#takeEdge(view, at, info);
@@ -114,7 +114,8 @@ export class Delivery {
     }
   }
 
-  #takeFrame(view: DataView, at: number, info: StreamInfo): void {
+  #takeFrame(ring: RingConsumer, at: number, info: StreamInfo): void {
+    const { view } = ring;
     const lane = info.stream * 2 + view.getUint8(at + RECORD.CHANNEL);
     const end = view.getFloat64(at + RECORD.POSITION, true) + view.getInt32(at + RECORD.SAMPLE_COUNT, true);
     if (end <= (this.#laneEnd[lane] as number)) {
@@ -122,7 +123,7 @@ export class Delivery {
       return;
     }
     this.#laneEnd[lane] = end;
-    const frame = this.#frame.show(at, info);
+    const frame = this.#frame.show(at, info, ring.readableEnd());
     // Written out, for it is done for each frame: what one sink throws must not cost the others their frame.
     for (const sink of this.#sinks) {
       try {

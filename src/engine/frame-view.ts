@@ -1,6 +1,10 @@
 import type { Channel, FrameView, StreamInfo } from '../core/events.js';
 import { FLAG, RECORD } from '../ring/layout.js';
 
+/** As large as Node's own pool: whoever keeps one frame's samples keeps all that were copied with them. */
+const SLAB_BYTES = 8_192;
+const NONE = -1;
+
 /** One object that shows frame after frame where they lie in the ring. See FrameView for how long it is valid. */
 export class RingFrameView implements FrameView {
   readonly #view: DataView;
@@ -8,6 +12,13 @@ export class RingFrameView implements FrameView {
   readonly #bytes: Buffer;
   #at = 0;
   #info: StreamInfo | undefined;
+  #readableEnd = 0;
+  // A copy of the ring from #slabFrom to #slabTo: one call copies some twenty frames for less than two would cost alone.
+  #slab = new ArrayBuffer(0);
+  #slabFrom = 0;
+  #slabTo = 0;
+  /** The frame whose part of the slab is somebody's. */
+  #givenAt = NONE;
   deliveredUs = 0;
 
   constructor(memory: SharedArrayBuffer) {
@@ -16,8 +27,13 @@ export class RingFrameView implements FrameView {
     this.#bytes = Buffer.from(memory);
   }
 
-  show(at: number, info: StreamInfo): this {
+  /** The record at `at`; whole records are readable from there to `readableEnd`. */
+  show(at: number, info: StreamInfo, readableEnd: number): this {
+    // The ring has begun again, or this is another one: the slab may be of what lay there before.
+    if (at < this.#at) this.#slabTo = 0;
     this.#at = at;
+    this.#givenAt = NONE;
+    this.#readableEnd = readableEnd;
     this.#info = info;
     return this;
   }
@@ -93,9 +109,26 @@ export class RingFrameView implements FrameView {
     if (!this.hasPcm) return Buffer.alloc(0);
     const from = this.#at + RECORD.OUTPUT_HEADER_BYTES;
     const length = this.sampleCount * 2;
+    // Somebody has this frame's part of the slab already, and may do with it as they like.
+    if (this.#givenAt === this.#at) return this.#copyAlone(from, length);
+    this.#givenAt = this.#at;
+    if (from + length > this.#slabTo) this.#copySlab(from, length);
+    return Buffer.from(this.#slab, from - this.#slabFrom, length);
+  }
+
+  #copyAlone(from: number, length: number): Buffer {
     const copy = Buffer.allocUnsafe(length);
     this.#bytes.copy(copy, 0, from, from + length);
     return copy;
+  }
+
+  #copySlab(from: number, length: number): void {
+    const to = Math.max(from + length, Math.min(from + SLAB_BYTES, this.#readableEnd));
+    const slab = Buffer.allocUnsafeSlow(to - from);
+    this.#bytes.copy(slab, 0, from, to);
+    this.#slab = slab.buffer;
+    this.#slabFrom = from;
+    this.#slabTo = to;
   }
 
   get #flags(): number {

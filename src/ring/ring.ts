@@ -157,6 +157,15 @@ export class RingConsumer extends RingSide {
     }
   }
 
+  /**
+   * Absolute offset of the end of what is known to be readable in one piece from the record that peek() showed on:
+   * whole records, which stay as they are until they are given back.
+   */
+  readableEnd(): number {
+    const index = this.#head & this.mask;
+    return this.dataStart + Math.min(index + ((this.#tail - this.#head) >>> 0), this.capacity);
+  }
+
   /** Goes on to the next record. The producer does not know yet. */
   advance(): void {
     const at = this.dataStart + (this.#head & this.mask);
