@@ -5,7 +5,8 @@ import { US_PER_SECOND } from '../../src/core/units.js';
 import { OpusDecoder } from '../../src/media/opus.js';
 import { serve, tell } from './messages.js';
 import { SpeechPayloads } from './payloads.js';
-import { formatOf, type Load, TICKS_PER_SECOND } from './plan.js';
+import type { Load } from './plan.js';
+import { formatOf } from './subscription/plan.js';
 
 /**
  * A plain loop over the decoder on the very packets of the load, each stream with a decoder of its own and all of
@@ -16,11 +17,11 @@ const WARMUP_TICKS = 10;
 
 function decodeLoop(load: Load): number {
   const payloads = new SpeechPayloads(load.codec);
-  const voices = Array.from({ length: load.streams }, (_, index) => payloads.voice(index));
+  const all = Array.from({ length: load.streams }, (_, index) => payloads.speech(index));
   const packetsOf = new Map(
-    voices.map((voice) => [voice.payloads, voice.payloads.map((text) => Buffer.from(text, 'base64'))]),
+    all.map((speech) => [speech.payloads, speech.payloads.map((text) => Buffer.from(text, 'base64'))]),
   );
-  const streams = voices.map(({ index, start, payloads: loop }) => ({
+  const streams = all.map(({ start, payloads: loop }, index) => ({
     decoder: new OpusDecoder(formatOf(load.codec, index).sampleRate),
     packets: packetsOf.get(loop) as Buffer[],
     start,
@@ -28,7 +29,7 @@ function decodeLoop(load: Load): number {
   const out = new Int16Array(5_760);
   const tick = (k: number): void => {
     for (const { decoder, packets, start } of streams) {
-      const packet = packets[(start + (k % TICKS_PER_SECOND)) % packets.length] as Buffer;
+      const packet = packets[(start + k) % packets.length] as Buffer;
       decoder.decode(packet, 0, packet.length, out, 0);
     }
   };
@@ -42,6 +43,6 @@ function decodeLoop(load: Load): number {
 }
 
 serve((order) => {
-  if (order.kind === 'generate') tell({ kind: 'decoded', cpuMicrosPerPacket: decodeLoop(order.settings.load) });
+  if (order.kind === 'decode') tell({ kind: 'decoded', cpuMicrosPerPacket: decodeLoop(order.load) });
   else process.disconnect?.();
 });

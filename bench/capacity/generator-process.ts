@@ -1,19 +1,24 @@
-import { LoadGenerator } from './generator.js';
+import process from 'node:process';
 import { serve, tell } from './messages.js';
+import { type Generator, SOURCES } from './sources.js';
 
-let generator: LoadGenerator | undefined;
+let generator: Generator | undefined;
 
 serve(async (order) => {
   switch (order.kind) {
-    case 'generate':
-      generator = new LoadGenerator(order.settings.load, (phaseUs) => tell({ kind: 'subscribed', phaseUs }));
-      tell({ kind: 'listening', port: await generator.listen() });
+    case 'generate': {
+      const { load, peer } = order;
+      generator = await SOURCES[load.source].generator(load, peer);
+      const url = await generator.start();
+      if (url !== undefined) tell({ kind: 'listening', url });
+      tell({ kind: 'ready', zeroUs: await generator.ready });
       return;
+    }
     case 'begin':
-      if (generator !== undefined) tell({ kind: 'generated', report: await generator.run(order.timetable) });
+      if (generator !== undefined) tell({ kind: 'generated', report: await generator.measure(order.timetable) });
       return;
     case 'stop':
-      generator?.close();
+      await generator?.stop();
       process.disconnect?.();
   }
 });

@@ -1,48 +1,54 @@
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { newHistogram, recordUs } from './histogram.js';
-import { isInWindow, type Load, sequenceBase, TICK_US, type Timetable } from './plan.js';
+import type { SubjectReport } from './messages.js';
+import { dueUs, isInWindow, type Timetable } from './plan.js';
 
 /** Time of decoding is recorded of every eighth packet: each record is CPU that the node under test is charged for. */
 const PROCESSED_MASK = 7;
 
 /**
  * Latency of each packet of the steady window, from the moment it was due on the wire. Due times follow from the
- * sequence number alone, so that nothing has to travel with the packet.
+ * packet's tick alone, so that nothing has to travel with it.
  */
 export class LatencyMeter {
-  readonly #load: Load;
   readonly #holdUs: number;
   readonly #delivered = newHistogram();
   readonly #processed = newHistogram();
-  /** Of each interaction: when a packet with sequence number 0 would have been due to leave the hold. */
-  #zeroUs: Float64Array | undefined;
+  #timetable: Timetable | undefined;
+  #pieces = 0;
+  #windowPackets = 0;
   /** All packets since the beginning. */
   packets = 0;
-  /** Those of the steady window. */
-  windowPackets = 0;
 
   /** @param holdUs the hold that the subject adds on purpose, which is no latency of its own doing. */
-  constructor(load: Load, holdUs: number) {
-    this.#load = load;
+  constructor(holdUs: number) {
     this.#holdUs = holdUs;
   }
 
-  begin({ startUs, phaseUs }: Timetable): void {
-    this.#zeroUs = phaseUs.map((us, index) => startUs + us - sequenceBase(index) * TICK_US + this.#holdUs);
+  begin(timetable: Timetable): void {
+    this.#timetable = timetable;
   }
 
-  /** @param processedUs when it had been decoded; `nowUs` for a subject that does everything in one go. */
-  packet(index: number, sequence: number, processedUs: number, nowUs: number): void {
-    this.packets++;
-    if (this.#zeroUs === undefined || !isInWindow(this.#load, sequence - sequenceBase(index))) return;
-    const dueUs = (this.#zeroUs[index] as number) + sequence * TICK_US;
-    recordUs(this.#delivered, nowUs - dueUs);
-    if ((this.windowPackets & PROCESSED_MASK) === 0) recordUs(this.#processed, processedUs - dueUs);
-    this.windowPackets++;
+  /**
+   * A packet has come through, or a piece of one.
+   *
+   * @param share of the packet; the pieces of one add up to 1, and each counts its own latency.
+   * @param processedUs when it had been decoded; `nowUs` for a subject that does everything in one go.
+   */
+  packet(index: number, tick: number, share: number, processedUs: number, nowUs: number): void {
+    this.packets += share;
+    if (this.#timetable === undefined) return;
+    const due = dueUs(this.#timetable, index, tick);
+    if (!isInWindow(this.#timetable, due)) return;
+    this.#windowPackets += share;
+    const freeUs = due + this.#holdUs;
+    recordUs(this.#delivered, nowUs - freeUs);
+    if ((this.#pieces++ & PROCESSED_MASK) === 0) recordUs(this.#processed, processedUs - freeUs);
   }
 
-  encoded(): { readonly delivered: string; readonly processed: string } {
+  report(): Required<Pick<SubjectReport, 'packetsDelivered' | 'delivered' | 'processed'>> {
     return {
+      packetsDelivered: Math.round(this.#windowPackets),
       delivered: encodeIntoCompressedBase64(this.#delivered),
       processed: encodeIntoCompressedBase64(this.#processed),
     };

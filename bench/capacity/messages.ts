@@ -4,35 +4,35 @@ import type { Usage } from './usage.js';
 
 /** What the processes of one run tell each other over Node's IPC channel. */
 
-/** What is measured: the real node, or something to compare it with. */
-export type SubjectKind = 'node' | 'bareWs' | 'tutorial';
+export const BASELINES = ['bareWs', 'tutorial'] as const;
+/** Something to compare the node with. */
+export type Baseline = (typeof BASELINES)[number];
 
-export interface GeneratorSettings {
-  readonly load: Load;
-}
+/** What is measured: the real node, or a baseline. */
+export type SubjectKind = 'node' | Baseline;
 
 export interface SubjectSettings {
+  readonly kind: SubjectKind;
   readonly load: Load;
-  readonly apiUrl: string;
-  readonly mediaUrl: string;
   /** A folder of this run's own. */
   readonly out: string;
   readonly record: boolean;
   readonly native: 'off' | 'auto' | 'require';
 }
 
-/** From the orchestrator. */
+/** From the orchestrator. `peer` is where the other process listens; empty for the one that listens itself. */
 export type Order =
-  | { readonly kind: 'generate'; readonly settings: GeneratorSettings }
-  | { readonly kind: 'connect'; readonly settings: SubjectSettings }
+  | { readonly kind: 'generate'; readonly load: Load; readonly peer: string }
+  | { readonly kind: 'receive'; readonly settings: SubjectSettings; readonly peer: string }
   | { readonly kind: 'begin'; readonly timetable: Timetable }
+  | { readonly kind: 'decode'; readonly load: Load }
   | { readonly kind: 'stop' };
 
 /** To the orchestrator. */
 export type Answer =
-  | { readonly kind: 'listening'; readonly port: number }
-  /** Every interaction has been subscribed to; when each is due within a tick. */
-  | { readonly kind: 'subscribed'; readonly phaseUs: Float64Array }
+  | { readonly kind: 'listening'; readonly url: string }
+  /** Every stream is there; see Timetable for `zeroUs`. */
+  | { readonly kind: 'ready'; readonly zeroUs: Float64Array }
   | { readonly kind: 'generated'; readonly report: GeneratorReport }
   | { readonly kind: 'measured'; readonly report: SubjectReport }
   | { readonly kind: 'decoded'; readonly cpuMicrosPerPacket: number }
@@ -41,25 +41,49 @@ export type Answer =
 export interface GeneratorReport {
   /** Packets of the steady window that were written to a socket. */
   readonly packetsSent: number;
-  /** Packets of the steady window that were not, because their client had left a whole second unread. */
+  /** Packets of the steady window that were not: their connection was gone, or had left a whole second unread. */
   readonly packetsWithheld: number;
+  /** Written since the load began. */
+  readonly packetsInAll: number;
   /** How late each write was, encoded; see histogram.ts. */
   readonly lateness: string;
   readonly cpuMicrosPerPacket: number;
+  readonly calls?: CallsReport;
+}
+
+/** Of sessions that the generator itself opened and talked with. Histograms are encoded. */
+export interface CallsReport {
+  /** From `open` to `opened`. */
+  readonly opened: string;
+  /** From when the call was due to `opened`: connection, signature and all. */
+  readonly connected: string;
+  /** From when each ping of the steady window was due to its pong. */
+  readonly pinged: string;
+  /** What went wrong, by name, zeros left out. */
+  readonly errors: Readonly<Record<string, number>>;
 }
 
 export interface SubjectReport {
   readonly backend: string;
   readonly usage: Usage;
-  /** Packets of the steady window that came through. */
-  readonly packetsDelivered: number;
+  /** Packets of the steady window that came through; absent where a subject does not look at its packets. */
+  readonly packetsDelivered?: number;
+  /** Packets that came through since the load began. */
+  readonly packetsInAll: number;
   /** Packets that came through between the two readings of the CPU clock. */
   readonly packetsWhileMeasured: number;
-  /** What became of the others, as far as the subject knows; by name of the counter, zeros left out. */
-  readonly losses: Readonly<Record<string, number>>;
+  readonly losses: Losses;
   /** Beyond the hold, encoded; absent where a subject does not look at its packets. */
   readonly delivered?: string;
   readonly processed?: string;
+}
+
+/** What became of packets that did not come through, as far as a subject knows. */
+export interface Losses {
+  /** How many of them its counters account for, in packets of the load. */
+  readonly known: number;
+  /** Every counter that stands for something gone wrong, as it is; zeros left out. */
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 export function tell(answer: Answer): void {

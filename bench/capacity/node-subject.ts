@@ -1,75 +1,98 @@
-import type { FrameSink } from '../../src/core/events.js';
-import { CaptureNode } from '../../src/node/capture-node.js';
-import type { SubjectSettings } from './messages.js';
-import { interactionIds, OPUS_SAMPLE_RATE } from './plan.js';
+import { systemClock } from '../../src/core/clock.js';
+import type { FrameSink, FrameView, StreamInfo } from '../../src/core/events.js';
+import type { AudioNode } from '../../src/node/audio-node.js';
+import { LatencyMeter } from './latency.js';
+import type { Losses } from './messages.js';
+import { interactionIds, type Load } from './plan.js';
+import type { Subject } from './sources.js';
 
-/** The hold of the jitter buffer, the node's default. */
-export const HOLD_US = 50_000;
-
-/** The node under test, as the benchmark sees it. */
-export interface NodeSubject {
-  addSink(sink: FrameSink): void;
-  /** Resolves when everything has been subscribed to. */
-  start(): Promise<void>;
-  backend(): string;
-  /** Every counter of the node that stands for packets which did not come through, or came through damaged. */
-  losses(): Record<string, number>;
-  stop(): Promise<void>;
+/** How the frames that a node delivers stand to the packets of the load. */
+export interface FramePlaces {
+  /** Tick of the packet that a frame came in, or that its end came in. */
+  tick(index: number, frame: FrameView): number;
+  /** How much of that packet the frame is. */
+  share(frame: FrameView): number;
+  /** Packets of the engine, which knows one channel at a time, to one of the load. */
+  readonly enginePackets: number;
 }
 
-/**
- * A capture node as people run it: events, audit of spans, metrics; recordings when asked for. Somebody listens for
- * mediaChunk and looks at the sound, since an event that nobody listens to is never made.
- */
-export function makeNodeSubject(settings: SubjectSettings): NodeSubject {
-  const { load, apiUrl, mediaUrl, native, record, out } = settings;
-  const node = new CaptureNode({
-    apiUrl,
-    mediaUrl,
-    clientId: 'bench',
-    clientSecret: 'bench',
-    interactions: interactionIds(load.streams),
-    opusSampleRate: OPUS_SAMPLE_RATE,
-    maxStreams: load.streams,
-    out,
-    record,
-    native,
-  });
-  const seen = { chunks: 0, loudest: 0, errors: 0 };
-  node.on('mediaChunk', ({ payload }) => {
-    seen.chunks++;
-    seen.loudest = Math.max(seen.loudest, payload.readInt16LE(0));
-  });
-  node.on('error', () => {
-    seen.errors++;
-  });
-  return {
-    addSink: (sink) => node.engine.addSink(sink),
-    async start() {
-      await node.start();
-    },
-    backend: () => node.engine.backend,
-    losses() {
-      const { packetsLost, packetsLate, packetsDuplicate, packetsDropped } = node.summary();
-      // Frames are what there should be; the decoder's own concealment shows among the lost.
-      const { framesDecoded: _frames, ...engine } = node.engine.counters();
-      const { messages: _messages, ...source } = node.sourceCounters();
-      return {
+/** Watches what the node delivers. What was made up in place of a packet is no delivery. */
+class LatencySink implements FrameSink {
+  readonly #meter: LatencyMeter;
+  readonly #places: FramePlaces;
+  readonly #indexOf: ReadonlyMap<string, number>;
+  readonly #indexOfStream: Int32Array;
+
+  constructor(meter: LatencyMeter, places: FramePlaces, { streams }: Load) {
+    this.#meter = meter;
+    this.#places = places;
+    this.#indexOf = new Map(interactionIds(streams).map((id, index) => [id, index]));
+    this.#indexOfStream = new Int32Array(Math.max(streams, 16));
+  }
+
+  streamOpened(info: StreamInfo): void {
+    this.#indexOfStream[info.stream] = this.#indexOf.get(info.interactionId) ?? 0;
+  }
+
+  frame(frame: FrameView): void {
+    if (frame.concealed) return;
+    const index = this.#indexOfStream[frame.info.stream] as number;
+    const places = this.#places;
+    const tick = places.tick(index, frame);
+    this.#meter.packet(index, tick, places.share(frame), frame.processedUs, systemClock.nowUs());
+  }
+}
+
+/** The node under test. What starts and stops it, and which counters its source has, is the source's. */
+export abstract class NodeSubject<Node extends AudioNode> implements Subject {
+  readonly meter: LatencyMeter;
+  protected readonly node: Node;
+  readonly #places: FramePlaces;
+  #errors = 0;
+
+  constructor(node: Node, load: Load, holdUs: number, places: FramePlaces) {
+    this.node = node;
+    this.meter = new LatencyMeter(holdUs);
+    this.#places = places;
+    node.engine.addSink(new LatencySink(this.meter, places, load));
+    node.on('error', () => {
+      this.#errors++;
+    });
+  }
+
+  abstract start(): Promise<string | undefined>;
+  abstract stop(): Promise<void>;
+  protected abstract sourceLosses(): Readonly<Record<string, number>>;
+
+  get backend(): string {
+    return this.node.engine.backend;
+  }
+
+  packets(): number {
+    return this.meter.packets;
+  }
+
+  losses(): Losses {
+    const { packetsLost, packetsLate, packetsDuplicate, packetsDropped } = this.node.summary();
+    // Frames are what there should be; the decoder's own concealment shows among the lost.
+    const { framesDecoded: _frames, ...engine } = this.node.engine.counters();
+    return {
+      known: (packetsLost + packetsDropped) / this.#places.enginePackets + engine.arenaFull,
+      counters: {
         lost: packetsLost,
         late: packetsLate,
         duplicate: packetsDuplicate,
         ringFull: packetsDropped,
         ...engine,
-        ...source,
-        ...recorderLosses(node),
-        errors: seen.errors,
-      };
-    },
-    stop: () => node.stop(),
-  };
+        ...this.sourceLosses(),
+        ...recorderLosses(this.node),
+        errors: this.#errors,
+      },
+    };
+  }
 }
 
-function recorderLosses(node: CaptureNode): Record<string, number> {
+function recorderLosses(node: AudioNode): Record<string, number> {
   const counters = node.recorderCounters();
   if (counters === undefined) return {};
   const { recordingsOpened, recordingsFinished, framesRecorded, bytesWritten, ...losses } = counters;

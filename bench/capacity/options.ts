@@ -1,10 +1,20 @@
-import type { LoadCodec } from './plan.js';
+import { TrunklineError } from '../../src/core/errors.js';
+import { US_PER_MS, US_PER_SECOND } from '../../src/core/units.js';
+import { BASELINES, type Baseline } from './messages.js';
+import type { Load, LoadCodec, SourceName } from './plan.js';
+import { SOURCES } from './sources.js';
+import { MAX_TICKS } from './subscription/plan.js';
 
 /** What `bench capacity` is asked for. */
 export interface CapacityOptions {
+  readonly source: SourceName;
   /** Numbers of streams to run, one after the other. */
   readonly sweep: readonly number[];
   readonly codec: LoadCodec;
+  /** Length of a packet, where it can be chosen; else the source's. */
+  readonly frameMs?: number | undefined;
+  /** Sessions opened a second, where the load is what connects. */
+  readonly openRate: number;
   readonly record: boolean;
   /** Length of the steady window. */
   readonly seconds: number;
@@ -12,18 +22,22 @@ export interface CapacityOptions {
   readonly warmup: number;
   /** Rounds of node and baselines in turn; their medians are reported. */
   readonly repeat: number;
+  readonly baselines: 'none' | 'bareWs' | 'all';
   readonly native: 'off' | 'auto' | 'require';
   /** Folder for CPU profiles of the node's threads. Profiling costs CPU: the figures are then worth nothing. */
   readonly profile?: string | undefined;
 }
 
 export const CAPACITY_DEFAULTS: CapacityOptions = {
+  source: 'subscription',
   sweep: [1000],
   codec: 'pcmu',
+  openRate: 200,
   record: false,
   seconds: 10,
   warmup: 4,
   repeat: 5,
+  baselines: 'all',
   native: 'auto',
 };
 
@@ -35,3 +49,37 @@ export const SMOKE_OPTIONS: CapacityOptions = {
   warmup: 1,
   repeat: 1,
 };
+
+/** What is to be measured at one number of streams. */
+export interface Undertaking {
+  readonly load: Load;
+  readonly baselines: readonly Baseline[];
+  /** Both in whole ticks. */
+  readonly warmupUs: number;
+  readonly steadyUs: number;
+}
+
+/** @throws TrunklineError CONFIG_INVALID for what the source cannot do. */
+export function undertakingOf(options: CapacityOptions, streams: number): Undertaking {
+  const { source, codec, openRate, frameMs } = options;
+  const { defaultTickMs, baselines } = SOURCES[source];
+  if (source === 'audiohook' && codec !== 'pcmu') throw invalid('AudioHook is measured with PCMU; leave --codec out.');
+  if (source === 'subscription' && frameMs !== undefined && frameMs !== defaultTickMs) {
+    throw invalid(`Media packets have ${defaultTickMs} ms; --frame-ms is for --source audiohook.`);
+  }
+  const tickUs = (frameMs ?? defaultTickMs) * US_PER_MS;
+  const wholeTicks = (seconds: number): number => Math.ceil((seconds * US_PER_SECOND) / tickUs) * tickUs;
+  const [warmupUs, steadyUs] = [wholeTicks(options.warmup), wholeTicks(options.seconds)];
+  if (warmupUs + steadyUs > MAX_TICKS * tickUs) throw invalid('A run lasts at most 3.8 hours.');
+  const wanted = { none: [], bareWs: ['bareWs'], all: BASELINES }[options.baselines] as readonly Baseline[];
+  return {
+    load: { source, streams, codec, tickUs, openRate },
+    baselines: baselines.filter((kind) => wanted.includes(kind)),
+    warmupUs,
+    steadyUs,
+  };
+}
+
+function invalid(message: string): TrunklineError {
+  return new TrunklineError('CONFIG_INVALID', message);
+}

@@ -1,10 +1,18 @@
 import { LoopLibrary } from '../../src/simulator/loops.js';
 import { loadClips } from '../../src/simulator/speech.js';
-import type { Voice } from './frames.js';
-import { codecOf, formatOf, type LoadCodec, TICKS_PER_SECOND } from './plan.js';
+import type { LoadCodec } from './plan.js';
+import { codecOf, formatOf } from './subscription/plan.js';
 
 /** Interactions must not speak in chorus: each begins this many packets behind the one before, which divides no loop. */
 const STAGGER_PACKETS = 37;
+
+/** Speech that is coded, in packets of 20 ms that are played over and over. */
+export interface Speech {
+  /** Base64, one a packet. */
+  readonly payloads: readonly string[];
+  /** Where in `payloads` it begins. */
+  readonly start: number;
+}
 
 /** Coded speech for every interaction: the simulator's clips, encoded once. */
 export class SpeechPayloads {
@@ -15,11 +23,15 @@ export class SpeechPayloads {
     this.#codec = codec;
   }
 
-  voice(index: number): Voice {
-    const { sampleRate, clockRate } = formatOf(this.#codec, index);
+  /** How many different ones there are. */
+  get clips(): number {
+    return this.#library.clipCount;
+  }
+
+  speech(index: number): Speech {
+    const { sampleRate } = formatOf(this.#codec, index);
     const coding = { codec: codecOf(this.#codec, index), sampleRate, dtx: false };
-    const { payloads } = this.#library.loop(index % this.#library.clipCount, coding);
-    const start = (index * STAGGER_PACKETS) % payloads.length;
-    return { index, ticksPerPacket: clockRate / TICKS_PER_SECOND, payloads, start };
+    const { payloads } = this.#library.loop(index % this.clips, coding);
+    return { payloads, start: (index * STAGGER_PACKETS) % payloads.length };
   }
 }

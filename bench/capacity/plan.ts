@@ -1,84 +1,65 @@
 import { createHash } from 'node:crypto';
-import type { Codec, StreamFormat } from '../../src/core/codec.js';
-import { US_PER_SECOND } from '../../src/core/units.js';
+import { US_PER_MS } from '../../src/core/units.js';
 
-/** What is offered and to whom, the same for every process of one run. */
-export interface Load {
-  readonly streams: number;
-  readonly codec: LoadCodec;
-  readonly warmupTicks: number;
-  readonly steadyTicks: number;
-}
+/** How the load comes to the node. */
+export const SOURCE_NAMES = ['subscription', 'audiohook'] as const;
+export type SourceName = (typeof SOURCE_NAMES)[number];
 
-/** `opus` is mono at 16 kHz; `mixed` deals out PCMU and Opus in turn. */
+/** `opus` is mono at 16 kHz; `mixed` deals out PCMU and Opus in turn. AudioHook is stereo PCMU. */
 export const LOAD_CODECS = ['pcmu', 'opus', 'mixed'] as const;
 export type LoadCodec = (typeof LOAD_CODECS)[number];
 
-/** One packet of each interaction a tick. */
-export const TICK_US = 20_000;
-export const TICKS_PER_SECOND = US_PER_SECOND / TICK_US;
+/**
+ * What is offered and to whom, the same for every process of one run. A *packet* here is what the source sends of one
+ * stream at a time: a media packet of a subscription, a binary message of AudioHook with both channels in it.
+ */
+export interface Load {
+  readonly source: SourceName;
+  readonly streams: number;
+  readonly codec: LoadCodec;
+  /** One packet of each stream in every tick. */
+  readonly tickUs: number;
+  /** Sessions opened a second, where the load is what connects. */
+  readonly openRate: number;
+}
+
 /** The load goes on this long after the steady window, so that its end is measured under the same conditions. */
-export const TAIL_TICKS = 25;
-
-export const OPUS_SAMPLE_RATE = 16_000;
-
-// Numbers keep their count of digits for as long as a run can last, so that a frame keeps its length when they are
-// patched: six digits have room for 4.4 hours of ticks above the largest base, ten for 19 hours of Opus timestamps.
-const SEQUENCE_BASE = 100_000;
-export const SEQUENCE_DIGITS = 6;
-const TIMESTAMP_BASE = 1_000_000_000;
-export const TIMESTAMP_DIGITS = 10;
-export const MAX_TICKS = 700_000;
-
-export function codecOf(codec: LoadCodec, index: number): Extract<Codec, 'pcmu' | 'opus'> {
-  if (codec === 'mixed') return index % 2 === 0 ? 'pcmu' : 'opus';
-  return codec;
-}
-
-export function formatOf(codec: LoadCodec, index: number): StreamFormat {
-  return codecOf(codec, index) === 'opus'
-    ? { codec: 'opus', clockRate: 48_000, sampleRate: OPUS_SAMPLE_RATE, channels: 1 }
-    : { codec: 'pcmu', clockRate: 8_000, sampleRate: 8_000, channels: 1 };
-}
+export const TAIL_US = 500 * US_PER_MS;
+/** What is still under way when the load ends has this long to come through: the widest hold, and a stall. */
+export const DRAIN_US = 1_000 * US_PER_MS;
+/** From the moment that everybody is there to the first packet or, where there have been packets before, the warm-up. */
+export const LEAD_US = 1_500 * US_PER_MS;
 
 /** Random-looking, as the platform's are, and the same in every process. */
 export function interactionId(index: number): string {
-  const hex = createHash('sha256').update(`trunkline bench ${index}`).digest('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return uuid(`trunkline bench ${index}`);
 }
 
 export function interactionIds(count: number): string[] {
   return Array.from({ length: count }, (_, index) => interactionId(index));
 }
 
-/** Sequence number of an interaction's packet at tick 0. */
-export function sequenceBase(index: number): number {
-  return SEQUENCE_BASE + (index % 1000) * 100;
-}
-
-/** RTP timestamp of an interaction's packet at tick 0. */
-export function timestampBase(index: number): number {
-  return TIMESTAMP_BASE + (index % 1000) * 100_000;
+/** A UUID that follows from the text. */
+export function uuid(text: string): string {
+  const hex = createHash('sha256').update(text).digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
 /** When everything happens, in microseconds of core/clock, which is one clock for all processes of a machine. */
 export interface Timetable {
-  readonly startUs: number;
-  /** Of each interaction, by index: how much later than `startUs` its packet of tick 0 is due. */
-  readonly phaseUs: Float64Array;
+  /** Of each stream, by index: when its packet of tick 0 is due on the wire. Whole microseconds, as is all of this. */
+  readonly zeroUs: Float64Array;
+  readonly tickUs: number;
+  /** The steady window: packets that are due from then, and before then. */
+  readonly fromUs: number;
+  readonly toUs: number;
 }
 
-/** When an interaction's packet with this sequence number is due on the wire. */
-export function dueUs(timetable: Timetable, index: number, sequence: number): number {
-  return timetable.startUs + (timetable.phaseUs[index] as number) + (sequence - sequenceBase(index)) * TICK_US;
+/** When a stream's packet of that tick is due on the wire. */
+export function dueUs({ zeroUs, tickUs }: Timetable, index: number, tick: number): number {
+  return (zeroUs[index] as number) + tick * tickUs;
 }
 
-/** The steady window on the clock. */
-export function windowUs(load: Load, timetable: Timetable): { readonly fromUs: number; readonly toUs: number } {
-  const fromUs = timetable.startUs + load.warmupTicks * TICK_US;
-  return { fromUs, toUs: fromUs + load.steadyTicks * TICK_US };
-}
-
-export function isInWindow(load: Load, tick: number): boolean {
-  return tick >= load.warmupTicks && tick < load.warmupTicks + load.steadyTicks;
+export function isInWindow({ fromUs, toUs }: Timetable, us: number): boolean {
+  return us >= fromUs && us < toUs;
 }

@@ -1,6 +1,7 @@
 import { dot, plot as drawPlot, line, type PlotOptions, ruleY, text } from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import type { CapacityRun, LatencyCurves } from './capacity.js';
+import type { Baseline } from './messages.js';
+import type { CapacityRun, LatencyCurves } from './summary.js';
 
 /** Colours are the page's, so that one drawing serves its light and its dark form. */
 export const SERIES = {
@@ -82,8 +83,8 @@ interface CostPoint {
 export function costPlot(runs: readonly CapacityRun[]): string {
   const points: CostPoint[] = runs.flatMap((run) => [
     cost(run, run.cpuMicrosPerPacket, SERIES.node, false),
-    cost(run, run.baseline.bareWs, SERIES.bareWs, false),
-    cost(run, run.baseline.tutorial, SERIES.tutorial, run.baselines.tutorial.saturated),
+    ...baselineCost(run, 'bareWs'),
+    ...baselineCost(run, 'tutorial'),
   ]);
   const most = Math.max(...points.map((point) => point.micros));
   const counts = [...new Set(runs.map((run) => run.streams))];
@@ -114,6 +115,11 @@ export function costPlot(runs: readonly CapacityRun[]): string {
 
 function cost({ streams }: CapacityRun, micros: number, colour: string, saturated: boolean): CostPoint {
   return { streams, micros, colour, label: `${micros.toPrecision(3)}${saturated ? '*' : ''}` };
+}
+
+function baselineCost(run: CapacityRun, kind: Baseline): CostPoint[] {
+  const baseline = run.baselines[kind];
+  return baseline === null ? [] : [cost(run, baseline.cpuMicrosPerPacket, SERIES[kind], baseline.saturated)];
 }
 
 function plain(value: number): string {

@@ -1,6 +1,7 @@
-import type { CapacityReport, CapacityRun, LatencyCurves } from './capacity.js';
+import type { Baseline } from './messages.js';
 import { costPlot, latencyPlot } from './plots.js';
 import { LATENESS_BOUNDS_US } from './statistics.js';
+import type { Calls, CapacityReport, CapacityRun, LatencyCurves } from './summary.js';
 
 const MEBIBYTE = 2 ** 20;
 
@@ -8,7 +9,12 @@ const MEBIBYTE = 2 ** 20;
 export function capacityPage(report: CapacityReport, curves: readonly LatencyCurves[]): string {
   const { runs } = report;
   const [first] = runs;
-  const title = `trunkline under load: ${counts(runs)} ${first?.codec ?? ''} streams${first?.record ? ', recording' : ''}`;
+  const what =
+    first?.source === 'audiohook' ? `AudioHook sessions, ${first.packetMillis} ms` : `${first?.codec} streams`;
+  const title = `trunkline under load: ${counts(runs)} ${what}${first?.record ? ', recording' : ''}`;
+  const isHook = first?.source === 'audiohook';
+  const hasBareWs = runs.some(({ baselines }) => baselines.bareWs !== null);
+  const hasTutorial = runs.some(({ baselines }) => baselines.tutorial !== null);
   const invalid = runs.filter((run) => !run.valid);
   return `<!doctype html>
 <html lang="en">
@@ -25,12 +31,12 @@ ${place(report)}
 ${invalid.length === 0 ? '' : warning(invalid)}
 <section>
 <h2>Latency</h2>
-<p>From the moment each packet was due on the wire, the jitter buffer’s hold of 50 ms taken off. A stall of the node
-delays the packets behind it, and each counts with its whole wait.</p>
+<p>From the moment each packet was due on the wire${isHook ? '' : ', the jitter buffer’s hold of 50 ms taken off'}. A stall of the
+node delays the packets behind it, and each counts with its whole wait.${isHook ? ' A packet here is one message of AudioHook, with both sides of a call in it.' : ''}</p>
 ${legend([
   ['node', 'node, due → delivered'],
   ['decoded', 'node, due → decoded'],
-  ['tutorial', 'tutorial, due → handled'],
+  ...(hasTutorial ? [['tutorial', 'tutorial, due → handled'] as const] : []),
 ])}
 <div class="${curves.length > 1 ? 'grid' : 'wide'}">
 ${curves.map((one) => picture(`${one.streams.toLocaleString('en')} streams`, latencyPlot(one, curves.length > 1))).join('\n')}
@@ -38,13 +44,19 @@ ${curves.map((one) => picture(`${one.streams.toLocaleString('en')} streams`, lat
 </section>
 <section>
 <h2>Cost</h2>
-<p>User and system time of all threads of the process, for each packet that came through. <em>bareWs</em> is a
-<code>ws</code> client that receives the same messages and discards them; <em>tutorial</em> does the work of the source
-document on one thread.${runs.some((run) => run.baselines.tutorial.saturated) ? ' * did not keep up with the load.' : ''}</p>
+<p>User and system time of all threads of the process, for each packet that came through.${
+    hasBareWs
+      ? ` <em>bareWs</em> is a <code>ws</code> ${isHook ? 'server' : 'client'} that receives the same messages and discards them.`
+      : ''
+  }${hasTutorial ? ' <em>tutorial</em> does the work of the source document on one thread.' : ''}${
+    runs.some(({ baselines }) => baselines.tutorial?.saturated || baselines.bareWs?.saturated)
+      ? ' * did not keep up with the load.'
+      : ''
+  }</p>
 ${legend([
   ['node', 'node'],
-  ['bare', 'bareWs'],
-  ['tutorial', 'tutorial'],
+  ...(hasBareWs ? [['bare', 'bareWs'] as const] : []),
+  ...(hasTutorial ? [['tutorial', 'tutorial'] as const] : []),
 ])}
 ${picture('CPU a packet', costPlot(runs))}
 </section>
@@ -96,20 +108,49 @@ function picture(caption: string, svg: string): string {
 const millis = (us: number): string => (us / 1e3).toFixed(us < 10_000 ? 2 : 1);
 const mebibytes = (bytes: number): string => (bytes / MEBIBYTE).toFixed(0);
 
-const ROWS: readonly (readonly [name: string, value: (run: CapacityRun) => string])[] = [
+const ofCalls = (value: (calls: Calls) => string) => (run: CapacityRun) =>
+  run.calls === null ? undefined : value(run.calls);
+
+/** A row without a single value is left out. */
+const ROWS: readonly (readonly [name: string, value: (run: CapacityRun) => string | undefined])[] = [
   ['packets sent', (run) => run.packetsSent.toLocaleString('en')],
   ['dropped', (run) => run.dropped.toLocaleString('en')],
   ['CPU, µs a packet', (run) => run.cpuMicrosPerPacket.toFixed(2)],
   ['… on the main thread', (run) => run.cpuThreadsMicrosPerPacket.main.toFixed(2)],
   ['… on the others', (run) => run.cpuThreadsMicrosPerPacket.others.toFixed(2)],
-  ['bareWs, µs a packet', (run) => run.baseline.bareWs.toFixed(2)],
-  ['tutorial, µs a packet', (run) => run.baseline.tutorial.toFixed(2) + (run.baselines.tutorial.saturated ? ' *' : '')],
-  ['× bareWs', (run) => String(run.ratio.bareWs)],
-  ['× tutorial', (run) => String(run.ratio.tutorial)],
+  ['cores in use', (run) => run.coresUsed.toFixed(3)],
+  ['bareWs, µs a packet', baselineCell('bareWs')],
+  ['tutorial, µs a packet', baselineCell('tutorial')],
+  ['× bareWs', (run) => run.ratio.bareWs?.toString()],
+  ['× tutorial', (run) => run.ratio.tutorial?.toString()],
+  ['plain decoder loop, µs a packet', (run) => run.decodeLoop?.cpuMicrosPerPacket.toFixed(2)],
+  ['shards × plain decoder loop', (run) => run.decodeLoop?.ratio.toString()],
   ['latency p50, ms', (run) => millis(run.latencyMicros.p50)],
   ['latency p99, ms', (run) => millis(run.latencyMicros.p99)],
   ['latency p99.9, ms', (run) => millis(run.latencyMicros.p999)],
   ['latency max, ms', (run) => millis(run.latencyMicros.max)],
+  ['due to pong p50, ms', ofCalls(({ pingMicros }) => millis(pingMicros.p50))],
+  ['due to pong p99, ms', ofCalls(({ pingMicros }) => millis(pingMicros.p99))],
+  ['due to pong max, ms', ofCalls(({ pingMicros }) => millis(pingMicros.max))],
+  ['pings', ofCalls(({ pings }) => pings.toLocaleString('en'))],
+  [
+    'due to pong p99 of bareWs, ms',
+    ({ baselines: { bareWs } }) => (bareWs?.calls ? millis(bareWs.calls.pingMicros.p99) : undefined),
+  ],
+  ['open to opened p50, ms', ofCalls(({ openedMicros }) => millis(openedMicros.p50))],
+  ['open to opened p99, ms', ofCalls(({ openedMicros }) => millis(openedMicros.p99))],
+  ['open to opened max, ms', ofCalls(({ openedMicros }) => millis(openedMicros.max))],
+  ['call due to opened p99, ms', ofCalls(({ connectedMicros }) => millis(connectedMicros.p99))],
+  ['sessions opened a second', ofCalls(({ openRate }) => openRate.toLocaleString('en'))],
+  [
+    'errors',
+    ofCalls(
+      ({ errors }) =>
+        Object.entries(errors)
+          .map(([name, n]) => `${n} ${name}`)
+          .join(', ') || 'none',
+    ),
+  ],
   ['event loop delay p99, ms', (run) => run.eventLoopDelayMillis.p99.toFixed(1)],
   ['resident, MiB, start', (run) => mebibytes(run.rssBytes.before)],
   ['resident, MiB, end', (run) => mebibytes(run.rssBytes.after)],
@@ -118,12 +159,21 @@ const ROWS: readonly (readonly [name: string, value: (run: CapacityRun) => strin
   ['rounds valid', (run) => `${run.rounds.valid} of ${run.rounds.valid + run.rounds.invalid}`],
 ];
 
+function baselineCell(kind: Baseline): (run: CapacityRun) => string | undefined {
+  return ({ baselines }) => {
+    const baseline = baselines[kind];
+    return baseline === null ? undefined : baseline.cpuMicrosPerPacket.toFixed(2) + (baseline.saturated ? ' *' : '');
+  };
+}
+
 function table(runs: readonly CapacityRun[]): string {
   const head = runs.map((run) => `<th scope="col">${run.streams.toLocaleString('en')}</th>`).join('');
-  const rows = ROWS.map(
-    ([name, value]) =>
-      `<tr><th scope="row">${escapeHtml(name)}</th>${runs.map((run) => `<td>${escapeHtml(value(run))}</td>`).join('')}</tr>`,
-  );
+  const rows = ROWS.map(([name, value]) => ({ name, values: runs.map(value) }))
+    .filter(({ values }) => values.some((value) => value !== undefined))
+    .map(({ name, values }) => {
+      const cells = values.map((value) => `<td>${escapeHtml(value ?? '–')}</td>`);
+      return `<tr><th scope="row">${escapeHtml(name)}</th>${cells.join('')}</tr>`;
+    });
   return `<div class="scroll"><table><thead><tr><th scope="col">streams</th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
 }
 

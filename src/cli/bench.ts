@@ -9,7 +9,10 @@ interface CapacityFlags {
   readonly streams?: number;
   readonly sweep?: readonly number[];
   readonly codec?: 'pcmu' | 'opus' | 'mixed';
-  readonly source: 'subscription';
+  readonly source: 'subscription' | 'audiohook';
+  readonly frameMs?: '20' | '200';
+  readonly openRate?: number;
+  readonly baselines?: 'none' | 'bareWs' | 'all';
   readonly record?: boolean;
   readonly seconds?: number;
   readonly warmup?: number;
@@ -29,6 +32,7 @@ interface MicroFlags {
 
 const streamCount = numberFrom(1, LIMITS.maxStreams);
 const MAX_SECONDS = 7_200;
+const MAX_OPEN_RATE = 10_000;
 
 export function registerBench(program: Command): Command {
   const bench = program.command('bench').description('measure what trunkline costs on this machine');
@@ -43,11 +47,18 @@ function capacity(bench: Command): Command {
     .option('--streams <n>', 'interactions at one time (default: 1000)', streamCount)
     .addOption(new Option('--sweep <n,n>', 'several numbers of them, one after the other').argParser(sweepFrom))
     .addOption(new Option('--codec <name>', 'what they send (default: pcmu)').choices(['pcmu', 'opus', 'mixed']))
-    .addOption(new Option('--source <name>', 'how it comes in').choices(['subscription']).default('subscription'))
+    .addOption(
+      new Option('--source <name>', 'how it comes in').choices(['subscription', 'audiohook']).default('subscription'),
+    )
+    .addOption(new Option('--frame-ms <n>', 'AudioHook: sound in a message (default: 200)').choices(['20', '200']))
+    .option('--open-rate <n>', 'AudioHook: sessions opened a second (default: 200)', numberFrom(1, MAX_OPEN_RATE))
     .option('--record', 'write recordings as well')
     .option('--seconds <s>', 'length of the steady window (default: 10)', numberFrom(1, MAX_SECONDS))
     .option('--warmup <s>', 'load before it (default: 4)', numberFrom(1, MAX_SECONDS))
     .option('--repeat <n>', 'rounds of node and baselines in turn (default: 5)', numberFrom(1, 100))
+    .addOption(
+      new Option('--baselines <which>', 'what to compare with (default: all)').choices(['none', 'bareWs', 'all']),
+    )
     .addOption(
       new Option('--native <use>', 'use of the native module (default: auto)').choices(['off', 'auto', 'require']),
     )
@@ -60,22 +71,26 @@ function capacity(bench: Command): Command {
       `
 Each packet has the moment at which it is due; latency counts from there, and the jitter buffer's hold is taken off.
 CPU is that of the whole process, user and system, for each packet delivered. A round in which the generator
-lagged is marked and left out; the others' medians are shown.
+lagged is marked and left out; the others' medians are shown. With --source audiohook a packet is one message, both
+sides of a call in it, and nothing is held; there is no tutorial for it, and bareWs is a server.
 
 Examples:
   $ trunkline bench capacity --streams 2000
   $ trunkline bench capacity --sweep 100,500,1000,2000,4000 --report capacity.html
-  $ trunkline bench capacity --codec opus --streams 1000 --repeat 7 --json`,
+  $ trunkline bench capacity --codec opus --streams 1000 --repeat 7 --json
+  $ trunkline bench capacity --source audiohook --frame-ms 20 --streams 1000
+  $ trunkline bench capacity --seconds 600 --repeat 1 --baselines none`,
     )
     .action(async (flags: CapacityFlags) => {
       const { runCapacity } = await benchmarks(() => import('../../bench/capacity/capacity.js'));
       const { CAPACITY_DEFAULTS, SMOKE_OPTIONS } = await import('../../bench/capacity/options.js');
       const { capacityTable } = await import('../../bench/capacity/table.js');
-      const { streams, sweep, json, report: file, smoke, source: _, ...asked } = flags;
+      const { streams, sweep, frameMs, json, report: file, smoke, ...asked } = flags;
       const base = smoke ? SMOKE_OPTIONS : CAPACITY_DEFAULTS;
       const counts = sweep ?? (streams === undefined ? base.sweep : [streams]);
-      const { report, curves } = await runCapacity({ ...base, ...asked, sweep: counts }, (line) =>
-        process.stderr.write(`${line}\n`),
+      const { report, curves } = await runCapacity(
+        { ...base, ...asked, sweep: counts, ...(frameMs && { frameMs: Number(frameMs) }) },
+        (line) => process.stderr.write(`${line}\n`),
       );
       process.stdout.write(`${capacityTable(report)}\n`);
       if (file !== undefined) {

@@ -1,13 +1,23 @@
 import { expect, it } from 'vitest';
-import type { CapacityReport, CapacityRun } from '../../bench/capacity/capacity.js';
 import { capacityPage } from '../../bench/capacity/report.js';
+import type { CapacityReport, CapacityRun } from '../../bench/capacity/summary.js';
+import { capacityTable } from '../../bench/capacity/table.js';
 
-const BASELINE = { packetsSent: 100, packetsDelivered: 100, valid: true, latencyMicros: null };
+const BASELINE = {
+  coresUsed: 0.1,
+  calls: null,
+  packetsSent: 100,
+  packetsDelivered: 100,
+  valid: true,
+  latencyMicros: null,
+};
 
 function run(streams: number, valid: boolean): CapacityRun {
   return {
+    source: 'subscription',
     streams,
     codec: 'pcmu',
+    packetMillis: 20,
     record: false,
     packetsSent: 100,
     packetsDelivered: 99,
@@ -15,6 +25,8 @@ function run(streams: number, valid: boolean): CapacityRun {
     droppedWhere: { lost: 1 },
     cpuMicrosPerPacket: 6,
     cpuThreadsMicrosPerPacket: { main: 4, others: 2 },
+    coresUsed: 0.3,
+    calls: null,
     baseline: { bareWs: 2, tutorial: 20 },
     ratio: { bareWs: 3, tutorial: 0.3 },
     baselines: {
@@ -61,4 +73,36 @@ it('makes one page with the pictures in it that fetches nothing', () => {
   expect(page).toContain('A &lt;fast&gt; one');
   expect(page).not.toContain('NaN');
   expect(page).toContain('Not valid</strong> at 2,000 streams');
+});
+
+it('tells of AudioHook what there is to tell, and nothing of a tutorial that was not run', () => {
+  const percentiles = { p50: 700, p99: 3_210, p999: 5_000, max: 6_543 };
+  const calls = {
+    openRate: 200,
+    openedMicros: percentiles,
+    connectedMicros: percentiles,
+    pingMicros: percentiles,
+    pings: 400,
+    errors: { disconnected: 3 },
+  };
+  const runs = REPORT.runs.map((one) => ({
+    ...one,
+    source: 'audiohook' as const,
+    packetMillis: 200,
+    calls,
+    baseline: { bareWs: 2, tutorial: null },
+    ratio: { bareWs: 3, tutorial: null },
+    baselines: { ...one.baselines, tutorial: null },
+  }));
+  const page = capacityPage({ ...REPORT, runs }, CURVES);
+  expect(page).toContain('AudioHook sessions, 200 ms');
+  expect(page).toContain('3 disconnected');
+  expect(page).not.toContain('tutorial</td>');
+  expect(page).not.toMatch(/due → handled|source document|null|undefined|NaN/);
+  const table = capacityTable({ ...REPORT, runs });
+  expect(table).toMatch(/ping p50 +p99 +max/);
+  expect(table).toContain('3.21');
+  expect(table).toContain('disconnected 3');
+  expect(table).not.toMatch(/tutorial|null|undefined|NaN/);
+  expect(capacityTable(REPORT)).not.toContain('ping');
 });

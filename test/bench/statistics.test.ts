@@ -8,7 +8,8 @@ import {
   recordUs,
 } from '../../bench/capacity/histogram.js';
 import { LatencyMeter } from '../../bench/capacity/latency.js';
-import { dueUs, interactionIds, type Load, sequenceBase, TICK_US, windowUs } from '../../bench/capacity/plan.js';
+import { dueUs, interactionIds, isInWindow, type Timetable } from '../../bench/capacity/plan.js';
+import { evenPhase, Rota } from '../../bench/capacity/rota.js';
 import { isValid, LATENESS_BOUNDS_US, median, medianPercentiles, medians } from '../../bench/capacity/statistics.js';
 
 function encoded(values: readonly number[]): string {
@@ -56,22 +57,34 @@ describe('validity of a run', () => {
 });
 
 describe('latency', () => {
-  const load: Load = { streams: 2, codec: 'pcmu', warmupTicks: 10, steadyTicks: 5 };
-  const timetable = { startUs: 1e9, phaseUs: Float64Array.of(0, 7_000) };
+  const tickUs = 20_000;
+  // Ten ticks of warm-up and five of window; the second stream's packets come 7 ms after the first one's.
+  const timetable: Timetable = {
+    zeroUs: Float64Array.of(1e9, 1e9 + 7_000),
+    tickUs,
+    fromUs: 1e9 + 10 * tickUs,
+    toUs: 1e9 + 15 * tickUs,
+  };
   const hold = 50_000;
 
-  it('counts from the moment each packet was due, and only in the window', () => {
-    const meter = new LatencyMeter(load, hold);
+  function metered(pieces: number): LatencyMeter {
+    const meter = new LatencyMeter(hold);
     meter.begin(timetable);
     for (const index of [0, 1]) {
       for (let tick = 0; tick < 20; tick++) {
-        const sequence = sequenceBase(index) + tick;
-        const releasedUs = dueUs(timetable, index, sequence) + hold;
-        meter.packet(index, sequence, releasedUs + 300, releasedUs + (tick === 12 ? 9_000 : 1_000));
+        const releasedUs = dueUs(timetable, index, tick) + hold;
+        for (let piece = 0; piece < pieces; piece++) {
+          meter.packet(index, tick, 1 / pieces, releasedUs + 300, releasedUs + (tick === 12 ? 9_000 : 1_000));
+        }
       }
     }
-    expect([meter.packets, meter.windowPackets]).toEqual([40, 10]);
-    const { delivered, processed } = meter.encoded();
+    return meter;
+  }
+
+  it.each([1, 2])('counts from the moment each packet was due, and only in the window, in %i pieces', (pieces) => {
+    const meter = metered(pieces);
+    const { delivered, processed, packetsDelivered } = meter.report();
+    expect([meter.packets, packetsDelivered]).toEqual([40, 10]);
     expect(percentilesOf(mergeHistograms([processed]))).toMatchObject({ p50: 300, max: 300 });
     expect(percentilesOf(mergeHistograms([delivered])).p50).toBe(1_000);
     // HDR keeps three digits.
@@ -79,10 +92,24 @@ describe('latency', () => {
     expect(percentilesOf(mergeHistograms([delivered])).max).toBeLessThan(9_010);
   });
 
-  it('has a window that agrees with the due times at its ends', () => {
-    const { fromUs, toUs } = windowUs(load, timetable);
-    expect(fromUs).toBe(dueUs(timetable, 0, sequenceBase(0) + load.warmupTicks));
-    expect(toUs - fromUs).toBe(load.steadyTicks * TICK_US);
+  it('counts before the window is known, and says nothing of latency', () => {
+    const meter = new LatencyMeter(0);
+    meter.packet(0, 3, 1, 5, 6);
+    expect(meter.packets).toBe(1);
+    expect(meter.report().packetsDelivered).toBe(0);
+  });
+
+  it('has as many packets of each stream in the window as it has ticks, whatever the phase', () => {
+    for (const phase of [0, 1, 6_999, 19_999]) {
+      const shifted = {
+        ...timetable,
+        zeroUs: Float64Array.of(1e12 + phase),
+        fromUs: 1e12 + 55_555,
+        toUs: 1e12 + 155_555,
+      };
+      const ticks = Array.from({ length: 40 }, (_, tick) => dueUs(shifted, 0, tick));
+      expect(ticks.filter((us) => isInWindow(shifted, us))).toHaveLength(5);
+    }
   });
 
   it('is reported as the median of each round by itself', () => {
@@ -102,4 +129,27 @@ it('names interactions as the platform does, each once', () => {
   const ids = interactionIds(4_000);
   expect(new Set(ids).size).toBe(4_000);
   for (const id of ids) expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
+describe('a rota', () => {
+  it('gives each its turn once in a period, in the order in which they are due', () => {
+    const rota = new Rota(['a', 'b', 'c'], 1_000, 100, (name) => ({ a: 0.5, b: 0, c: 0.25 })[name] ?? 0);
+    const turns = Array.from({ length: 7 }, () => ({ dueUs: rota.dueUs, who: rota.take() }));
+    expect(turns.map(({ who }) => who).join('')).toBe('bcabcab');
+    expect(turns.map(({ dueUs }) => dueUs)).toEqual([1_000, 1_025, 1_050, 1_100, 1_125, 1_150, 1_200]);
+  });
+
+  it('with nobody on it is never due', () => {
+    const rota = new Rota<string>([], 0, 100, () => 0);
+    expect(rota.dueUs).toBe(Number.POSITIVE_INFINITY);
+    expect(() => rota.take()).toThrow(RangeError);
+  });
+
+  it('spreads any number over the period without a lump or a hole', () => {
+    for (const count of [10, 100, 1_000]) {
+      const phases = Array.from({ length: count }, (_, index) => evenPhase(index)).sort((a, b) => a - b);
+      const gaps = phases.map((phase, i) => (phases[i + 1] ?? 1) - phase);
+      expect(Math.max(...gaps)).toBeLessThan(3 / count);
+    }
+  });
 });

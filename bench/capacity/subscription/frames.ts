@@ -1,29 +1,18 @@
 import { Buffer } from 'node:buffer';
-import { packetMessage, packetPrefix } from '../../src/simulator/wire.js';
-import { interactionId, SEQUENCE_DIGITS, sequenceBase, TIMESTAMP_DIGITS, timestampBase } from './plan.js';
+import { packetMessage, packetPrefix } from '../../../src/simulator/wire.js';
+import type { Speech } from '../payloads.js';
+import { interactionId } from '../plan.js';
+import { textFrame } from '../websocket.js';
+import { SEQUENCE_DIGITS, sequenceBase, TIMESTAMP_DIGITS, timestampBase } from './plan.js';
 
 /** One interaction as the generator sends it. */
-export interface Voice {
+export interface Voice extends Speech {
   readonly index: number;
   /** Timestamp units from packet to packet. */
   readonly ticksPerPacket: number;
-  /** Base64, one a packet, played over and over. */
-  readonly payloads: readonly string[];
-  /** Where in `payloads` this interaction begins. */
-  readonly start: number;
 }
 
-const TEXT_FRAME = 0x81;
-const LENGTH_16 = 126;
 const ZERO = 0x30;
-
-/** A text message as a server's WebSocket frame: whole, unmasked (RFC 6455 5.2). */
-export function textFrame(text: string): Buffer {
-  const length = Buffer.byteLength(text);
-  const header = length < LENGTH_16 ? [TEXT_FRAME, length] : [TEXT_FRAME, LENGTH_16, length >> 8, length & 0xff];
-  if (length > 0xffff) throw new RangeError(`No media message has ${length} bytes.`);
-  return Buffer.concat([Buffer.from(header), Buffer.from(text)]);
-}
 
 /**
  * All that one connection ever sends, laid out beforehand: a buffer for each of `slots` ticks with one frame of each

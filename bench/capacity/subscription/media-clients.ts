@@ -1,18 +1,19 @@
 import { WebSocket } from 'ws';
-import { LIMITS } from '../../src/core/limits.js';
-import { buildSubscription } from '../../src/genesys/wire.js';
-import { interactionIds } from './plan.js';
+import { LIMITS } from '../../../src/core/limits.js';
+import { buildSubscription } from '../../../src/genesys/wire.js';
+import { MEDIA_PATH } from '../../../src/simulator/server.js';
+import { interactionIds } from '../plan.js';
 
 /** Opens the connections that so many interactions need, subscribes, and hands every message on. For the baselines. */
 export async function openMediaClients(
-  mediaUrl: string,
+  peer: string,
   streams: number,
   onMessage: (data: Buffer) => void,
 ): Promise<WebSocket[]> {
   const ids = interactionIds(streams);
   const clients: WebSocket[] = [];
   for (let from = 0; from < ids.length; from += LIMITS.interactionsPerConnection) {
-    const client = new WebSocket(mediaUrl, { perMessageDeflate: false });
+    const client = new WebSocket(`ws://${peer}${MEDIA_PATH}`, { perMessageDeflate: false });
     await new Promise<void>((resolve, reject) => {
       client.once('open', resolve);
       client.once('error', reject);

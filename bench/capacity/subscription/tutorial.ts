@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import { systemClock } from '../../src/core/clock.js';
-import { decodePcmu } from '../../src/media/g711.js';
-import { OpusDecoder } from '../../src/media/opus.js';
+import { systemClock } from '../../../src/core/clock.js';
+import { decodePcmu } from '../../../src/media/g711.js';
+import { OpusDecoder } from '../../../src/media/opus.js';
 import { OPUS_SAMPLE_RATE } from './plan.js';
 
 interface Packet {

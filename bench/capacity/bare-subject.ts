@@ -1,0 +1,27 @@
+import type { Losses } from './messages.js';
+import type { Subject } from './sources.js';
+
+/** What only takes packets off the wire. It counts them, or nobody would know that it kept up. */
+export abstract class BareSubject implements Subject {
+  readonly backend = 'js';
+  #packets = 0;
+
+  abstract start(): Promise<string | undefined>;
+  abstract stop(): Promise<void>;
+
+  protected count(): void {
+    this.#packets++;
+  }
+
+  protected discount(messages: number): void {
+    this.#packets -= messages;
+  }
+
+  packets(): number {
+    return this.#packets;
+  }
+
+  losses(): Losses {
+    return { known: 0, counters: {} };
+  }
+}

@@ -1,0 +1,30 @@
+import process from 'node:process';
+import { serve, tell } from './messages.js';
+import { SOURCES, type Subject } from './sources.js';
+import { measureWindow } from './window.js';
+
+let subject: Subject | undefined;
+
+serve(async (order) => {
+  switch (order.kind) {
+    case 'receive': {
+      const { settings, peer } = order;
+      subject = await SOURCES[settings.load.source].subject(settings, peer);
+      const url = await subject.start();
+      if (url !== undefined) tell({ kind: 'listening', url });
+      return;
+    }
+    case 'begin': {
+      if (subject === undefined) return;
+      const { meter, backend } = subject;
+      meter?.begin(order.timetable);
+      const measured = await measureWindow(order.timetable, subject);
+      const report = { backend, ...measured, ...meter?.report() };
+      tell({ kind: 'measured', report });
+      return;
+    }
+    case 'stop':
+      await subject?.stop();
+      process.disconnect?.();
+  }
+});

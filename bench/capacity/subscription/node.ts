@@ -1,0 +1,57 @@
+import { CaptureNode } from '../../../src/node/capture-node.js';
+import { MEDIA_PATH } from '../../../src/simulator/server.js';
+import type { SubjectSettings } from '../messages.js';
+import { type FramePlaces, NodeSubject } from '../node-subject.js';
+import { interactionIds } from '../plan.js';
+import type { Subject } from '../sources.js';
+import { OPUS_SAMPLE_RATE, sequenceBase } from './plan.js';
+
+/** The hold of the jitter buffer, the node's default. */
+const HOLD_US = 50_000;
+
+/** A packet is a frame, and its number tells its tick. */
+const PLACES: FramePlaces = {
+  tick: (index, frame) => frame.sequenceNumber - sequenceBase(index),
+  share: () => 1,
+  enginePackets: 1,
+};
+
+/**
+ * A capture node as people run it: events, audit of spans, metrics; recordings when asked for. Somebody listens for
+ * mediaChunk and looks at the sound, since an event that nobody listens to is never made.
+ */
+class CaptureSubject extends NodeSubject<CaptureNode> {
+  #loudest = 0;
+
+  async start(): Promise<undefined> {
+    this.node.on('mediaChunk', ({ payload }) => {
+      this.#loudest = Math.max(this.#loudest, payload.readInt16LE(0));
+    });
+    await this.node.start();
+  }
+
+  stop(): Promise<void> {
+    return this.node.stop();
+  }
+
+  protected sourceLosses(): Record<string, number> {
+    const { messages: _messages, ...losses } = this.node.sourceCounters();
+    return losses;
+  }
+}
+
+export function makeCaptureNode({ load, out, record, native }: SubjectSettings, peer: string): Subject {
+  const node = new CaptureNode({
+    apiUrl: `http://${peer}`,
+    mediaUrl: `ws://${peer}${MEDIA_PATH}`,
+    clientId: 'bench',
+    clientSecret: 'bench',
+    interactions: interactionIds(load.streams),
+    opusSampleRate: OPUS_SAMPLE_RATE,
+    maxStreams: load.streams,
+    out,
+    record,
+    native,
+  });
+  return new CaptureSubject(node, load, HOLD_US, PLACES);
+}

@@ -1,0 +1,67 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { WebSocket } from 'ws';
+import { systemClock } from '../../../src/core/clock.js';
+import { LatencyMeter } from '../latency.js';
+import type { Losses, SubjectSettings } from '../messages.js';
+import { interactionIds } from '../plan.js';
+import type { Subject } from '../sources.js';
+import { openMediaClients } from './media-clients.js';
+import { codecOf, sequenceBase } from './plan.js';
+import { Tutorial } from './tutorial.js';
+
+/** The tutorial's way with an audience. */
+class TutorialSubject implements Subject {
+  readonly backend = 'js';
+  /** It holds nothing back. */
+  readonly meter = new LatencyMeter(0);
+  readonly #peer: string;
+  readonly #ids: readonly string[];
+  readonly #tutorial: Tutorial;
+  #clients: WebSocket[] = [];
+  #seen = 0;
+
+  constructor({ load, out }: SubjectSettings, peer: string) {
+    this.#peer = peer;
+    this.#ids = interactionIds(load.streams);
+    mkdirSync(out, { recursive: true });
+    this.#tutorial = new Tutorial(
+      join(out, 'audit.jsonl'),
+      this.#ids.filter((_, index) => codecOf(load.codec, index) === 'opus'),
+    );
+    // Somebody listens, somebody reads the monitor: a process that nobody asks anything of is no comparison.
+    this.#tutorial.on('mediaChunk', () => this.#seen++);
+    this.#tutorial.on('metadataSync', () => this.#seen++);
+    this.#tutorial.monitor.on('data', (line: Buffer) => {
+      this.#seen += line.length;
+    });
+  }
+
+  async start(): Promise<undefined> {
+    const indexOf = new Map(this.#ids.map((id, index) => [id, index]));
+    this.#clients = await openMediaClients(this.#peer, this.#ids.length, (data) => {
+      const packet = this.#tutorial.message(data);
+      if (packet === undefined) return;
+      const nowUs = systemClock.nowUs();
+      const index = indexOf.get(packet.interactionId) as number;
+      this.meter.packet(index, packet.sequenceNumber - sequenceBase(index), 1, nowUs, nowUs);
+    });
+  }
+
+  packets(): number {
+    return this.meter.packets;
+  }
+
+  losses(): Losses {
+    return { known: 0, counters: {} };
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.terminate();
+    await this.#tutorial.close();
+  }
+}
+
+export function makeTutorial(settings: SubjectSettings, peer: string): Subject {
+  return new TutorialSubject(settings, peer);
+}
