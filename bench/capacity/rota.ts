@@ -6,12 +6,21 @@ export class Rota<Item> {
   #place = 0;
   #round = 0;
 
-  /** @param phaseOf when within the period an item's turn is, 0 to below 1. */
-  constructor(items: readonly Item[], startUs: number, periodUs: number, phaseOf: (item: Item) => number) {
+  /**
+   * @param phaseOf when within the period an item's turn is, 0 to below 1.
+   * @param gridUs turns are at multiples of it only: who waits for a turn wakes for all of that moment at once.
+   */
+  constructor(
+    items: readonly Item[],
+    startUs: number,
+    periodUs: number,
+    phaseOf: (item: Item) => number,
+    gridUs: number,
+  ) {
     this.#startUs = startUs;
     this.#periodUs = periodUs;
     this.#items = items
-      .map((item) => ({ item, phaseUs: Math.floor(phaseOf(item) * periodUs) }))
+      .map((item) => ({ item, phaseUs: Math.floor((phaseOf(item) * periodUs) / gridUs) * gridUs }))
       .sort((a, b) => a.phaseUs - b.phaseUs);
   }
 

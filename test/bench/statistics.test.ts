@@ -133,14 +133,26 @@ it('names interactions as the platform does, each once', () => {
 
 describe('a rota', () => {
   it('gives each its turn once in a period, in the order in which they are due', () => {
-    const rota = new Rota(['a', 'b', 'c'], 1_000, 100, (name) => ({ a: 0.5, b: 0, c: 0.25 })[name] ?? 0);
+    const rota = new Rota(['a', 'b', 'c'], 1_000, 100, (name) => ({ a: 0.5, b: 0, c: 0.25 })[name] ?? 0, 1);
     const turns = Array.from({ length: 7 }, () => ({ dueUs: rota.dueUs, who: rota.take() }));
     expect(turns.map(({ who }) => who).join('')).toBe('bcabcab');
     expect(turns.map(({ dueUs }) => dueUs)).toEqual([1_000, 1_025, 1_050, 1_100, 1_125, 1_150, 1_200]);
   });
 
+  it('has turns at the moments of its grid only', () => {
+    const rota = new Rota([0.01, 0.19, 0.21, 0.99], 5, 100, (phase) => phase, 20);
+    const turns = Array.from({ length: 5 }, () => [rota.dueUs, rota.take()]);
+    expect(turns).toEqual([
+      [5, 0.01],
+      [5, 0.19],
+      [25, 0.21],
+      [85, 0.99],
+      [105, 0.01],
+    ]);
+  });
+
   it('with nobody on it is never due', () => {
-    const rota = new Rota<string>([], 0, 100, () => 0);
+    const rota = new Rota<string>([], 0, 100, () => 0, 1);
     expect(rota.dueUs).toBe(Number.POSITIVE_INFINITY);
     expect(() => rota.take()).toThrow(RangeError);
   });

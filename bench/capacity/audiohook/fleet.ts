@@ -13,7 +13,9 @@ import { Conversations } from './frames.js';
 import { PING_US, samplesPerTick } from './plan.js';
 
 /** An answer that comes in a wait is seen only after it, and counts as that much later. */
-const LONGEST_WAIT_US = 250;
+const LONGEST_WAIT_US = 500;
+/** Calls speak and ping at multiples of this: to wake for each by itself would cost more than to send. */
+const GRID_US = 1_000;
 /** What the last `closed` may take. */
 const CLOSE_PATIENCE_US = 10 * US_PER_SECOND;
 
@@ -106,8 +108,8 @@ class Fleet implements Generator, CallEvents {
     const callers = this.#callers;
     const { tickUs, openRate } = this.#load;
     const openings = { dueUs: startUs, next: 0, everyUs: US_PER_SECOND / openRate };
-    const pings = new Rota(callers, startUs, PING_US, ({ index }) => evenPhase(index));
-    const frames = new Rota(callers, startUs, tickUs, ({ index }) => evenPhase(index));
+    const pings = new Rota(callers, startUs, PING_US, ({ index }) => evenPhase(index), GRID_US);
+    const frames = new Rota(callers, startUs, tickUs, ({ index }) => evenPhase(index), GRID_US);
     for (;;) {
       const dueUs = Math.min(openings.dueUs, pings.dueUs, frames.dueUs);
       await this.#pacer.until(dueUs);
