@@ -9,6 +9,7 @@ import {
   type CapacityRun,
   counting,
   cpuOf,
+  decoderOf,
   deliveredOf,
   type LatencyCurves,
   type Rounds,
@@ -47,7 +48,7 @@ async function alternate(undertaking: Undertaking, options: CapacityOptions, pro
         `${load.streams} ${load.codec} streams, round ${round + 1} of ${options.repeat}, ${kind}: ${describeRun(run)}`,
       );
     }
-    if (load.codec === 'opus') rounds.decodeLoops.push(await runDecodeLoop(load));
+    if (load.codec === 'opus') rounds.decodeLoops.push(await runDecodeLoop(load, decoderOf(rounds.node)));
   }
   return rounds;
 }

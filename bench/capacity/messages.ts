@@ -11,6 +11,9 @@ export type Baseline = (typeof BASELINES)[number];
 /** What is measured: the real node, or a baseline. */
 export type SubjectKind = 'node' | Baseline;
 
+/** What decodes Opus: the Rust path's, or the JavaScript path's in WebAssembly. */
+export type OpusImplementation = 'libopus' | 'opusscript';
+
 export interface SubjectSettings {
   readonly kind: SubjectKind;
   readonly load: Load;
@@ -25,7 +28,7 @@ export type Order =
   | { readonly kind: 'generate'; readonly load: Load; readonly peer: string }
   | { readonly kind: 'receive'; readonly settings: SubjectSettings; readonly peer: string }
   | { readonly kind: 'begin'; readonly timetable: Timetable }
-  | { readonly kind: 'decode'; readonly load: Load }
+  | { readonly kind: 'decode'; readonly load: Load; readonly decoder: OpusImplementation }
   | { readonly kind: 'stop' };
 
 /** To the orchestrator. */
@@ -65,6 +68,8 @@ export interface CallsReport {
 
 export interface SubjectReport {
   readonly backend: string;
+  /** Threads that decode. */
+  readonly shards: number;
   readonly usage: Usage;
   /** Packets of the steady window that came through; absent where a subject does not look at its packets. */
   readonly packetsDelivered?: number;

@@ -68,6 +68,10 @@ export abstract class NodeSubject<Node extends AudioNode> implements Subject {
     return this.node.engine.backend;
   }
 
+  get shards(): number {
+    return this.node.engine.shardCount;
+  }
+
   packets(): number {
     return this.meter.packets;
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../src/core/clock.js';
 import { US_PER_MS } from '../../src/core/units.js';
 import { Child } from './child.js';
-import type { GeneratorReport, SubjectKind, SubjectReport } from './messages.js';
+import type { GeneratorReport, OpusImplementation, SubjectKind, SubjectReport } from './messages.js';
 import type { CapacityOptions, Undertaking } from './options.js';
 import { LEAD_US, type Load, type Timetable } from './plan.js';
 import { SOURCES } from './sources.js';
@@ -61,10 +61,10 @@ export async function runSubject(
 }
 
 /** CPU of a plain loop over the Opus decoder, a packet. */
-export async function runDecodeLoop(load: Load): Promise<number> {
+export async function runDecodeLoop(load: Load, decoder: OpusImplementation): Promise<number> {
   const child = new Child('decode-process');
   try {
-    child.tell({ kind: 'decode', load });
+    child.tell({ kind: 'decode', load, decoder });
     return (await child.answer('decoded', START_PATIENCE_MS)).cpuMicrosPerPacket;
   } finally {
     await child.stop();

@@ -16,10 +16,10 @@ serve(async (order) => {
     }
     case 'begin': {
       if (subject === undefined) return;
-      const { meter, backend } = subject;
+      const { meter, backend, shards } = subject;
       meter?.begin(order.timetable);
       const measured = await measureWindow(order.timetable, subject);
-      const report = { backend, ...measured, ...meter?.report() };
+      const report = { backend, shards, ...measured, ...meter?.report() };
       tell({ kind: 'measured', report });
       return;
     }

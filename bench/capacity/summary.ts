@@ -1,7 +1,14 @@
 import { US_PER_MS, US_PER_SECOND } from '../../src/core/units.js';
 import type { Machine } from '../machine.js';
 import { type CurvePoint, mergeHistograms, type Percentiles } from './histogram.js';
-import { BASELINES, type Baseline, type CallsReport, type SubjectKind, type SubjectReport } from './messages.js';
+import {
+  BASELINES,
+  type Baseline,
+  type CallsReport,
+  type OpusImplementation,
+  type SubjectKind,
+  type SubjectReport,
+} from './messages.js';
 import type { Load, LoadCodec, SourceName } from './plan.js';
 import type { RunReport } from './run.js';
 import { isValid, type Lateness, latenessOf, median, medianPercentiles, medians, rounded } from './statistics.js';
@@ -24,20 +31,19 @@ export interface CapacityRun {
   readonly droppedWhere: Readonly<Record<string, number>>;
   /** User and system, all threads of the process. */
   readonly cpuMicrosPerPacket: number;
-  readonly cpuThreadsMicrosPerPacket: { readonly main: number; readonly others: number };
+  /** The same by thread; `others` are those of Node and V8 and, when recording, the recorder. */
+  readonly cpuThreadsMicrosPerPacket: ThreadsCpu;
   /** The same CPU as seconds of it in a second. */
   readonly coresUsed: number;
   /** CPU of the baselines, likewise, and what the node's is of it; null for one that was not run. */
   readonly baseline: Readonly<Record<Baseline, number | null>>;
   readonly ratio: Readonly<Record<Baseline, number | null>>;
   readonly baselines: Readonly<Record<Baseline, BaselineRun | null>>;
-  /**
-   * Opus only: a plain loop over the JavaScript path's decoder (libopus in WebAssembly), and what the threads beside
-   * the main one use of it.
-   */
+  /** Opus only: a plain loop over the decoder that the shards have, on the same packets. */
   readonly decodeLoop: {
-    readonly decoder: 'opusscript';
+    readonly decoder: OpusImplementation;
     readonly cpuMicrosPerPacket: number;
+    /** What the shards, and they alone, use of it. */
     readonly ratio: number;
   } | null;
   /** From due to delivered, the hold taken off. */
@@ -48,12 +54,22 @@ export interface CapacityRun {
   readonly calls: Calls | null;
   readonly eventLoopDelayMillis: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly rssBytes: { readonly before: number; readonly after: number };
-  /** What the main thread's heap has grown by in the steady window, collected at both ends. */
+  /**
+   * What the main thread's heap, and the buffers that hang on it, have grown by in the steady window, collected at both
+   * ends. Some 300 kB are code that was compiled meanwhile; in a long window what matters is how little more it is.
+   */
   readonly heapGrowthBytes: number;
+  readonly externalGrowthBytes: number;
   readonly generator: { readonly latenessMicros: Lateness; readonly cpuMicrosPerPacket: number };
   readonly rounds: { readonly valid: number; readonly invalid: number };
   /** False when the generator lagged in every round; the figures are then those of invalid rounds. */
   readonly valid: boolean;
+}
+
+export interface ThreadsCpu {
+  readonly main: number;
+  readonly shards: number;
+  readonly others: number;
 }
 
 /** Sessions that the generator opened and talked with. */
@@ -108,6 +124,21 @@ export function cpuOf({ usage, packetsWhileMeasured }: SubjectReport): number {
   return usage.cpuUs / packetsWhileMeasured;
 }
 
+/** The decoder that the shards of the node have. */
+export function decoderOf(runs: readonly RunReport[]): OpusImplementation {
+  return runs.every(({ subject }) => subject.backend === 'native') ? 'libopus' : 'opusscript';
+}
+
+/** Threads have no names here, but a shard under load is busier than whatever else is not the main thread. */
+export function threadsOf({ usage, shards, packetsWhileMeasured }: SubjectReport): ThreadsCpu {
+  const { mainCpuUs, otherCpuUs } = usage;
+  return {
+    main: mainCpuUs / packetsWhileMeasured,
+    shards: total(otherCpuUs.slice(0, shards)) / packetsWhileMeasured,
+    others: total(otherCpuUs.slice(shards)) / packetsWhileMeasured,
+  };
+}
+
 /** Packets of the window; of a subject that did not look, all that are missing are taken for the window's. */
 export function deliveredOf({ subject, generator }: RunReport): number {
   return subject.packetsDelivered ?? generator.packetsSent - (generator.packetsInAll - subject.packetsInAll);
@@ -125,8 +156,7 @@ export function summarise(load: Load, record: boolean, rounds: Rounds): Capacity
   const packetsSent = sentIn(runs);
   const packetsDelivered = total(runs.map(deliveredOf));
   const cpu = median(runs.map(({ subject }) => cpuOf(subject)));
-  const main = median(runs.map(({ subject }) => subject.usage.mainCpuUs / subject.packetsWhileMeasured));
-  const others = median(runs.map(({ subject }) => total(subject.usage.otherCpuUs) / subject.packetsWhileMeasured));
+  const threads = medians(runs.map(({ subject }) => ({ ...threadsOf(subject) })));
   const baselines = byBaseline((kind) => summariseBaseline(load, rounds[kind]));
   const decodeLoop = rounds.decodeLoops.length === 0 ? undefined : median(rounds.decodeLoops);
   return {
@@ -140,7 +170,7 @@ export function summarise(load: Load, record: boolean, rounds: Rounds): Capacity
     dropped: packetsSent - packetsDelivered,
     droppedWhere: lossesOf(runs),
     cpuMicrosPerPacket: rounded(cpu),
-    cpuThreadsMicrosPerPacket: { main: rounded(main), others: rounded(others) },
+    cpuThreadsMicrosPerPacket: roundedFields(threads),
     coresUsed: coresOf(runs),
     baseline: byBaseline((kind) => baselines[kind]?.cpuMicrosPerPacket ?? null),
     ratio: byBaseline((kind) => {
@@ -151,7 +181,11 @@ export function summarise(load: Load, record: boolean, rounds: Rounds): Capacity
     decodeLoop:
       decodeLoop === undefined
         ? null
-        : { decoder: 'opusscript', cpuMicrosPerPacket: rounded(decodeLoop), ratio: rounded(others / decodeLoop, 3) },
+        : {
+            decoder: decoderOf(runs),
+            cpuMicrosPerPacket: rounded(decodeLoop),
+            ratio: rounded(threads.shards / decodeLoop, 3),
+          },
     latencyMicros: medianPercentiles(runs.flatMap(({ subject }) => subject.delivered ?? [])),
     latencyProcessedMicros: medianPercentiles(runs.flatMap(({ subject }) => subject.processed ?? [])),
     calls: callsOf(load, runs),
@@ -160,6 +194,7 @@ export function summarise(load: Load, record: boolean, rounds: Rounds): Capacity
     ),
     rssBytes: medians(usages.map(({ rssBytes }) => ({ ...rssBytes }))),
     heapGrowthBytes: median(usages.map(({ heapBytes }) => heapBytes.after - heapBytes.before)),
+    externalGrowthBytes: median(usages.map(({ externalBytes }) => externalBytes.after - externalBytes.before)),
     generator: {
       latenessMicros: latenessOf(runs.map(({ generator }) => generator.lateness)),
       cpuMicrosPerPacket: rounded(median(runs.map(({ generator }) => generator.cpuMicrosPerPacket))),

@@ -15,8 +15,9 @@ export interface Usage {
   readonly otherCpuUs: readonly number[];
   readonly eventLoopDelayMillis: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly rssBytes: { readonly before: number; readonly after: number };
-  /** Main thread's heap after a forced collection at both ends. */
+  /** Main thread's heap, and what hangs on it outside (buffers), after a forced collection at both ends. */
   readonly heapBytes: { readonly before: number; readonly after: number };
+  readonly externalBytes: { readonly before: number; readonly after: number };
 }
 
 // A shorter interval would see more, but each look is a turn of the loop: at 1 ms, a thousand a second.
@@ -25,11 +26,11 @@ const DELAY_RESOLUTION_MS = 10;
 /** Measures the process that it is in. The four calls belong in their order. */
 export class UsageMeter {
   readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
-  #memoryBefore = { rss: 0, heap: 0 };
+  #memoryBefore = { rss: 0, heap: 0, external: 0 };
   #beginUs = 0;
   #cpuBefore = process.cpuUsage();
   #threadsBefore = new Map<number, number>();
-  #running: Omit<Usage, 'rssBytes' | 'heapBytes'> | undefined;
+  #running: Omit<Usage, 'rssBytes' | 'heapBytes' | 'externalBytes'> | undefined;
 
   /** Some time before the window, as collecting the garbage stops the loop. */
   settle(): void {
@@ -75,14 +76,18 @@ export class UsageMeter {
       ...running,
       rssBytes: { before: this.#memoryBefore.rss, after: after.rss },
       heapBytes: { before: this.#memoryBefore.heap, after: after.heap },
+      externalBytes: { before: this.#memoryBefore.external, after: after.external },
     };
   }
 }
 
-function memoryAfterCollection(): { rss: number; heap: number } {
-  // There when the process was started with --expose-gc, as the orchestrator does.
+function memoryAfterCollection(): { rss: number; heap: number; external: number } {
+  // There when the process was started with --expose-gc, as the orchestrator does. Twice, for what the first one only
+  // lets go of: it would pass for growth that differs from run to run.
   globalThis.gc?.();
-  return { rss: process.memoryUsage.rss(), heap: getHeapStatistics().used_heap_size };
+  globalThis.gc?.();
+  const { rss, external } = process.memoryUsage();
+  return { rss, heap: getHeapStatistics().used_heap_size, external };
 }
 
 /** CPU time of each thread, from the scheduler's own books (Linux); the main thread has the process's id. */

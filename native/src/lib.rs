@@ -10,6 +10,7 @@ use napi::sys;
 use napi_derive::napi;
 use trunkline_dsp::layout;
 use trunkline_dsp::memory::Memory;
+use trunkline_dsp::opus::{OpusDecoder, packet_samples};
 use trunkline_dsp::ring::Place;
 use trunkline_dsp::shard::{Config, Shard};
 use trunkline_dsp::silence::Settings;
@@ -124,5 +125,40 @@ impl NativeShard {
     #[napi(catch_unwind)]
     pub fn close(&mut self) {
         self.shard = None;
+    }
+}
+
+/// A plain loop over the shards' Opus decoder, with nothing around it: what a benchmark compares a shard with.
+#[napi]
+pub struct OpusLoop {
+    decoders: Vec<OpusDecoder>,
+    sample_rate: u32,
+    pcm: Vec<i16>,
+}
+
+#[napi]
+impl OpusLoop {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(sample_rate: u32, decoders: u32) -> Result<Self> {
+        let decoders = (0..decoders).map(|_| OpusDecoder::new(sample_rate)).collect::<Option<_>>();
+        let decoders = decoders.ok_or_else(|| Error::from_reason("There is no such Opus decoder."))?;
+        // No packet is longer than 120 ms.
+        Ok(Self { decoders, sample_rate, pcm: vec![0; sample_rate as usize * 120 / 1000] })
+    }
+
+    /// One packet for each decoder in turn, round after round; `packets` has them back to back. How many were decoded.
+    #[napi(catch_unwind)]
+    pub fn run(&mut self, packets: Uint8Array, lengths: Uint32Array) -> u32 {
+        let mut rest: &[u8] = &packets;
+        let mut decoded = 0;
+        for (turn, &length) in lengths.iter().enumerate() {
+            let Some((packet, later)) = rest.split_at_checked(length as usize) else { break };
+            rest = later;
+            let place = turn % self.decoders.len().max(1);
+            let Some(decoder) = self.decoders.get_mut(place) else { break };
+            let Some(samples) = packet_samples(packet, self.sample_rate) else { continue };
+            decoded += u32::from(self.pcm.get_mut(..samples).is_some_and(|pcm| decoder.decode(packet, pcm)));
+        }
+        decoded
     }
 }

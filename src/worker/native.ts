@@ -17,6 +17,7 @@ export interface Addon {
     flowing: Uint8Array,
   ) => AddonRoster;
   readonly NativeMediaReader: new (arena: Uint8Array, packets: object) => AddonMediaReader;
+  readonly OpusLoop: new (sampleRate: number, decoders: number) => AddonOpusLoop;
 }
 
 /** Nothing can be asked of it: it is for read() alone. */
@@ -24,6 +25,12 @@ export type AddonRoster = object;
 
 export interface AddonMediaReader {
   read(bytes: Uint8Array, from: number, to: number, roster: AddonRoster, at: number, most: number): number;
+}
+
+/** A plain loop over the decoder of the Rust path, with nothing around it: what benchmarks compare shards with. */
+export interface AddonOpusLoop {
+  /** One packet for each decoder in turn, round after round; they lie back to back. Returns how many were decoded. */
+  run(packets: Uint8Array, lengths: Uint32Array): number;
 }
 
 type AddonRing = Pick<RingPlace, 'offset' | 'capacity'>;

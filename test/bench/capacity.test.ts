@@ -1,0 +1,71 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { z } from 'zod';
+
+const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+const PATIENCE_MS = 120_000;
+
+const percentiles = z.object({ p50: z.number(), p99: z.number(), p999: z.number(), max: z.number() });
+const compared = z.object({ bareWs: z.number().nullable(), tutorial: z.number().nullable() });
+const calls = z.object({
+  openRate: z.number(),
+  openedMicros: percentiles,
+  pingMicros: percentiles,
+  pings: z.number(),
+  errors: z.record(z.string(), z.number()),
+});
+
+/** What others may rely on in the last line of `--json`. */
+const report = z.object({
+  machine: z.object({ cpu: z.string(), cores: z.number() }),
+  node: z.string().startsWith('v'),
+  backend: z.enum(['js', 'native']),
+  runs: z.array(
+    z.object({
+      streams: z.number(),
+      codec: z.string(),
+      packetsSent: z.number(),
+      packetsDelivered: z.number(),
+      dropped: z.number(),
+      cpuMicrosPerPacket: z.number().positive(),
+      coresUsed: z.number().positive(),
+      baseline: compared,
+      ratio: compared,
+      latencyMicros: percentiles,
+      calls: calls.nullable(),
+      eventLoopDelayMillis: percentiles.omit({ p999: true }),
+      rssBytes: z.object({ before: z.number().positive(), after: z.number().positive() }),
+      heapGrowthBytes: z.number(),
+      valid: z.boolean(),
+    }),
+  ),
+});
+
+async function smokeRun(...args: string[]): Promise<z.infer<typeof report>> {
+  const command = [MAIN, 'bench', 'capacity', '--smoke', '--json', ...args];
+  const { stdout } = await promisify(execFile)(process.execPath, command);
+  return report.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) as string));
+}
+
+it.concurrent('measures AudioHook over real sockets, every frame of every call', { timeout: PATIENCE_MS }, async () => {
+  const { runs } = await smokeRun('--source', 'audiohook', '--streams', '20', '--frame-ms', '20', '--record');
+  expect(runs).toHaveLength(1);
+  // 20 ms frames of twenty calls in a second; both channels must come through for one to count.
+  expect(runs[0]).toMatchObject({ streams: 20, packetsSent: 1000, packetsDelivered: 1000, dropped: 0 });
+  expect(runs[0]?.baseline).toEqual({ bareWs: expect.any(Number), tutorial: null });
+  expect(runs[0]?.calls?.errors).toEqual({});
+  expect(runs[0]?.calls?.pings).toBeGreaterThan(0);
+});
+
+it.concurrent('measures the subscription alone when no baseline is wanted', { timeout: PATIENCE_MS }, async () => {
+  const { runs } = await smokeRun('--sweep', '4,8', '--baselines', 'none');
+  expect(runs.map(({ packetsDelivered }) => packetsDelivered)).toEqual([200, 400]);
+  expect(runs[1]).toMatchObject({ baseline: { bareWs: null, tutorial: null }, calls: null });
+});
+
+it.concurrent('refuses what a source cannot do', { timeout: PATIENCE_MS }, async () => {
+  await expect(smokeRun('--source', 'audiohook', '--codec', 'opus')).rejects.toMatchObject({ code: 2 });
+  await expect(smokeRun('--frame-ms', '200')).rejects.toMatchObject({ code: 2 });
+});
