@@ -3,8 +3,11 @@ import { newHistogram, recordUs } from './histogram.js';
 import type { SubjectReport } from './messages.js';
 import { dueUs, isInWindow, type Timetable } from './plan.js';
 
-/** Time of decoding is recorded of every eighth packet: each record is CPU that the node under test is charged for. */
-const PROCESSED_MASK = 7;
+/**
+ * Time of decoding is recorded of every eleventh packet: each record is CPU that the node under test is charged for. A
+ * number that divides few numbers of streams, or it would be the same streams every time.
+ */
+const PROCESSED_EVERY = 11;
 
 /**
  * Latency of each packet of the steady window, from the moment it was due on the wire. Due times follow from the
@@ -43,7 +46,7 @@ export class LatencyMeter {
     this.#windowPackets += share;
     const freeUs = due + this.#holdUs;
     recordUs(this.#delivered, nowUs - freeUs);
-    if ((this.#pieces++ & PROCESSED_MASK) === 0) recordUs(this.#processed, processedUs - freeUs);
+    if (this.#pieces++ % PROCESSED_EVERY === 0) recordUs(this.#processed, processedUs - freeUs);
   }
 
   report(): Required<Pick<SubjectReport, 'packetsDelivered' | 'delivered' | 'processed'>> {

@@ -1,6 +1,6 @@
-import { dot, plot as drawPlot, line, type PlotOptions, ruleY, text } from '@observablehq/plot';
+import { barX, dot, plot as drawPlot, line, type PlotOptions, ruleX, ruleY, text } from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import type { Baseline } from './messages.js';
+import { BASELINES, type Baseline } from './messages.js';
 import type { CapacityRun, LatencyCurves } from './summary.js';
 
 /** Colours are the page's, so that one drawing serves its light and its dark form. */
@@ -60,7 +60,7 @@ export function latencyPlot({ curves }: LatencyCurves, narrow: boolean): string 
     },
     y: {
       type: 'log',
-      label: '↑ latency beyond the hold, ms',
+      label: '↑ latency, ms',
       grid: true,
       domain: [lowest, highest],
       ticks: DECADES_MS.filter((decade) => decade >= lowest && decade <= highest),
@@ -75,19 +75,26 @@ export function latencyPlot({ curves }: LatencyCurves, narrow: boolean): string 
 interface CostPoint {
   readonly streams: number;
   readonly micros: number;
+  readonly series: 'node' | Baseline;
   readonly colour: string;
   readonly label: string;
 }
 
-/** What a packet costs, for each number of streams, with the baselines. */
-export function costPlot(runs: readonly CapacityRun[]): string {
-  const points: CostPoint[] = runs.flatMap((run) => [
-    cost(run, run.cpuMicrosPerPacket, SERIES.node, false),
-    ...baselineCost(run, 'bareWs'),
-    ...baselineCost(run, 'tutorial'),
+/** What a packet costs, for each number of streams, with the baselines. `unit` is what the streams are called. */
+export function costPlot(runs: readonly CapacityRun[], unit: string): string {
+  const points = runs.flatMap((run) => [
+    cost(run, 'node', run.cpuMicrosPerPacket, false),
+    ...BASELINES.flatMap((kind) => {
+      const baseline = run.baselines[kind];
+      return baseline === null ? [] : [cost(run, kind, baseline.cpuMicrosPerPacket, baseline.saturated)];
+    }),
   ]);
-  const most = Math.max(...points.map((point) => point.micros));
+  const most = Math.max(...points.map((point) => point.micros)) * 1.12;
   const counts = [...new Set(runs.map((run) => run.streams))];
+  return counts.length > 1 ? costCurve(points, counts, most, unit) : costBars(points, most);
+}
+
+function costCurve(points: readonly CostPoint[], counts: readonly number[], most: number, unit: string): string {
   return svg({
     width: WIDTH,
     height: 360,
@@ -95,15 +102,15 @@ export function costPlot(runs: readonly CapacityRun[]): string {
     marginRight: 56,
     marginBottom: 44,
     x: {
-      type: counts.length > 1 ? 'log' : 'point',
-      label: 'streams →',
+      type: 'log',
+      label: `${unit} →`,
       labelAnchor: 'right',
       ticks: counts,
       tickFormat: (count: number) => count.toLocaleString('en'),
       insetLeft: 28,
       insetRight: 28,
     },
-    y: { label: '↑ CPU a packet, µs, all threads', grid: true, zero: true, domain: [0, most * 1.12] },
+    y: { label: '↑ CPU a packet, µs, all threads', grid: true, zero: true, domain: [0, most], ticks: 8 },
     marks: [
       ruleY([0], { stroke: 'currentColor', strokeOpacity: 0.5 }),
       line(points, { x: 'streams', y: 'micros', z: 'colour', stroke: 'colour', strokeWidth: 2.25 }),
@@ -113,13 +120,34 @@ export function costPlot(runs: readonly CapacityRun[]): string {
   });
 }
 
-function cost({ streams }: CapacityRun, micros: number, colour: string, saturated: boolean): CostPoint {
-  return { streams, micros, colour, label: `${micros.toPrecision(3)}${saturated ? '*' : ''}` };
+/** One number of streams makes no curve. */
+function costBars(points: readonly CostPoint[], most: number): string {
+  return svg({
+    width: WIDTH,
+    height: 60 + 40 * points.length,
+    marginLeft: 76,
+    marginRight: 56,
+    marginBottom: 44,
+    x: { label: 'CPU a packet, µs, all threads →', labelAnchor: 'right', grid: true, domain: [0, most] },
+    y: { label: null, domain: points.map((point) => point.series), padding: 0.35, tickSize: 0 },
+    marks: [
+      barX(points, { x: 'micros', y: 'series', fill: 'colour' }),
+      ruleX([0], { stroke: 'currentColor', strokeOpacity: 0.5 }),
+      text(points, {
+        x: 'micros',
+        y: 'series',
+        text: 'label',
+        fill: 'colour',
+        dx: 8,
+        textAnchor: 'start',
+        fontWeight: 600,
+      }),
+    ],
+  });
 }
 
-function baselineCost(run: CapacityRun, kind: Baseline): CostPoint[] {
-  const baseline = run.baselines[kind];
-  return baseline === null ? [] : [cost(run, baseline.cpuMicrosPerPacket, SERIES[kind], baseline.saturated)];
+function cost({ streams }: CapacityRun, series: CostPoint['series'], micros: number, saturated: boolean): CostPoint {
+  return { streams, micros, series, colour: SERIES[series], label: `${micros.toPrecision(3)}${saturated ? '*' : ''}` };
 }
 
 function plain(value: number): string {

@@ -1,18 +1,22 @@
-import type { Baseline } from './messages.js';
+import { figuresTable } from './figures.js';
+import { escapeHtml } from './html.js';
+import type { LoadCodec } from './plan.js';
 import { costPlot, latencyPlot } from './plots.js';
 import { LATENESS_BOUNDS_US } from './statistics.js';
-import type { Calls, CapacityReport, CapacityRun, LatencyCurves } from './summary.js';
+import type { CapacityReport, CapacityRun, LatencyCurves } from './summary.js';
 
-const MEBIBYTE = 2 ** 20;
+const CODEC_NAMES: Readonly<Record<LoadCodec, string>> = { pcmu: 'PCMU', opus: 'Opus', mixed: 'PCMU and Opus' };
 
 /** One page that needs nothing else: figures, pictures, and where they were taken. */
 export function capacityPage(report: CapacityReport, curves: readonly LatencyCurves[]): string {
   const { runs } = report;
   const [first] = runs;
-  const what =
-    first?.source === 'audiohook' ? `AudioHook sessions, ${first.packetMillis} ms` : `${first?.codec} streams`;
-  const title = `trunkline under load: ${counts(runs)} ${what}${first?.record ? ', recording' : ''}`;
   const isHook = first?.source === 'audiohook';
+  const unit = isHook ? 'sessions' : 'streams';
+  const what = isHook
+    ? `AudioHook sessions, ${first.packetMillis} ms`
+    : `${CODEC_NAMES[first?.codec ?? 'mixed']} streams`;
+  const title = `trunkline under load: ${counts(runs)} ${what}${first?.record ? ', recording' : ''}`;
   const hasBareWs = runs.some(({ baselines }) => baselines.bareWs !== null);
   const hasTutorial = runs.some(({ baselines }) => baselines.tutorial !== null);
   const invalid = runs.filter((run) => !run.valid);
@@ -28,7 +32,7 @@ export function capacityPage(report: CapacityReport, curves: readonly LatencyCur
 <main>
 <h1>${escapeHtml(title)}</h1>
 ${place(report)}
-${invalid.length === 0 ? '' : warning(invalid)}
+${invalid.length === 0 ? '' : warning(invalid, unit)}
 <section>
 <h2>Latency</h2>
 <p>From the moment each packet was due on the wire${isHook ? '' : ', the jitter buffer’s hold of 50 ms taken off'}. A stall of the
@@ -39,7 +43,7 @@ ${legend([
   ...(hasTutorial ? [['tutorial', 'tutorial, due → handled'] as const] : []),
 ])}
 <div class="${curves.length > 1 ? 'grid' : 'wide'}">
-${curves.map((one) => picture(`${one.streams.toLocaleString('en')} streams`, latencyPlot(one, curves.length > 1))).join('\n')}
+${curves.map((one) => picture(`${one.streams.toLocaleString('en')} ${unit}`, latencyPlot(one, curves.length > 1))).join('\n')}
 </div>
 </section>
 <section>
@@ -58,12 +62,14 @@ ${legend([
   ...(hasBareWs ? [['bare', 'bareWs'] as const] : []),
   ...(hasTutorial ? [['tutorial', 'tutorial'] as const] : []),
 ])}
-${picture('CPU a packet', costPlot(runs))}
+<div class="wide">
+${picture('CPU a packet', costPlot(runs, unit))}
+</div>
 </section>
 <section>
 <h2>Figures</h2>
-${table(runs)}
-<p class="note">Medians of the valid rounds; packets are counted over all of them. A round is valid when the generator
+${figuresTable(runs, unit)}
+<p class="note">Other threads are Node’s and V8’s and, when recording, the recorder. Medians of the valid rounds; packets are counted over all of them. A round is valid when the generator
 was late by no more than ${LATENESS_BOUNDS_US.p99 / 1e3} ms at p99 and ${LATENESS_BOUNDS_US.max / 1e3} ms at most.</p>
 </section>
 </main>
@@ -88,9 +94,9 @@ function place({ machine, node, backend }: CapacityReport): string {
   return `<dl>${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeHtml(value ?? '')}</dd></div>`).join('')}</dl>`;
 }
 
-function warning(runs: readonly CapacityRun[]): string {
+function warning(runs: readonly CapacityRun[], unit: string): string {
   const which = runs.map((run) => run.streams.toLocaleString('en')).join(', ');
-  return `<p class="warning"><strong>Not valid</strong> at ${which} streams: the generator lagged in every round, so these
+  return `<p class="warning"><strong>Not valid</strong> at ${which} ${unit}: the generator lagged in every round, so these
 figures say more about the machine than about the node. Repeat them when nothing else runs.</p>`;
 }
 
@@ -103,88 +109,6 @@ function legend(entries: readonly (readonly [colour: string, name: string])[]): 
 
 function picture(caption: string, svg: string): string {
   return `<figure><figcaption>${escapeHtml(caption)}</figcaption>${svg}</figure>`;
-}
-
-const millis = (us: number): string => (us / 1e3).toFixed(us < 10_000 ? 2 : 1);
-const mebibytes = (bytes: number): string => (bytes / MEBIBYTE).toFixed(0);
-
-const ofCalls = (value: (calls: Calls) => string) => (run: CapacityRun) =>
-  run.calls === null ? undefined : value(run.calls);
-
-/** A row without a single value is left out. */
-const ROWS: readonly (readonly [name: string, value: (run: CapacityRun) => string | undefined])[] = [
-  ['packets sent', (run) => run.packetsSent.toLocaleString('en')],
-  ['dropped', (run) => run.dropped.toLocaleString('en')],
-  ['CPU, µs a packet', (run) => run.cpuMicrosPerPacket.toFixed(2)],
-  ['… on the main thread', (run) => run.cpuThreadsMicrosPerPacket.main.toFixed(2)],
-  ['… on the shards', (run) => run.cpuThreadsMicrosPerPacket.shards.toFixed(2)],
-  ['… on the others', (run) => run.cpuThreadsMicrosPerPacket.others.toFixed(2)],
-  ['cores in use', (run) => run.coresUsed.toFixed(3)],
-  ['bareWs, µs a packet', baselineCell('bareWs')],
-  ['tutorial, µs a packet', baselineCell('tutorial')],
-  ['× bareWs', (run) => run.ratio.bareWs?.toString()],
-  ['× tutorial', (run) => run.ratio.tutorial?.toString()],
-  [
-    'plain loop over the decoder, µs a packet',
-    ({ decodeLoop }) =>
-      decodeLoop ? `${decodeLoop.cpuMicrosPerPacket.toFixed(2)} (${decodeLoop.decoder})` : undefined,
-  ],
-  ['shards × plain loop', (run) => run.decodeLoop?.ratio.toString()],
-  ['latency p50, ms', (run) => millis(run.latencyMicros.p50)],
-  ['latency p99, ms', (run) => millis(run.latencyMicros.p99)],
-  ['latency p99.9, ms', (run) => millis(run.latencyMicros.p999)],
-  ['latency max, ms', (run) => millis(run.latencyMicros.max)],
-  ['due to pong p50, ms', ofCalls(({ pingMicros }) => millis(pingMicros.p50))],
-  ['due to pong p99, ms', ofCalls(({ pingMicros }) => millis(pingMicros.p99))],
-  ['due to pong max, ms', ofCalls(({ pingMicros }) => millis(pingMicros.max))],
-  ['pings', ofCalls(({ pings }) => pings.toLocaleString('en'))],
-  [
-    'due to pong p99 of bareWs, ms',
-    ({ baselines: { bareWs } }) => (bareWs?.calls ? millis(bareWs.calls.pingMicros.p99) : undefined),
-  ],
-  ['open to opened p50, ms', ofCalls(({ openedMicros }) => millis(openedMicros.p50))],
-  ['open to opened p99, ms', ofCalls(({ openedMicros }) => millis(openedMicros.p99))],
-  ['open to opened max, ms', ofCalls(({ openedMicros }) => millis(openedMicros.max))],
-  ['call due to opened p99, ms', ofCalls(({ connectedMicros }) => millis(connectedMicros.p99))],
-  ['sessions opened a second', ofCalls(({ openRate }) => openRate.toLocaleString('en'))],
-  [
-    'errors',
-    ofCalls(
-      ({ errors }) =>
-        Object.entries(errors)
-          .map(([name, n]) => `${n} ${name}`)
-          .join(', ') || 'none',
-    ),
-  ],
-  ['event loop delay p99, ms', (run) => run.eventLoopDelayMillis.p99.toFixed(1)],
-  ['resident, MiB, start', (run) => mebibytes(run.rssBytes.before)],
-  ['resident, MiB, end', (run) => mebibytes(run.rssBytes.after)],
-  ['heap growth, kB', (run) => (run.heapGrowthBytes / 1024).toFixed(0)],
-  ['buffers’ growth, kB', (run) => (run.externalGrowthBytes / 1024).toFixed(0)],
-  ['generator late p99, ms', (run) => millis(run.generator.latenessMicros.p99)],
-  ['rounds valid', (run) => `${run.rounds.valid} of ${run.rounds.valid + run.rounds.invalid}`],
-];
-
-function baselineCell(kind: Baseline): (run: CapacityRun) => string | undefined {
-  return ({ baselines }) => {
-    const baseline = baselines[kind];
-    return baseline === null ? undefined : baseline.cpuMicrosPerPacket.toFixed(2) + (baseline.saturated ? ' *' : '');
-  };
-}
-
-function table(runs: readonly CapacityRun[]): string {
-  const head = runs.map((run) => `<th scope="col">${run.streams.toLocaleString('en')}</th>`).join('');
-  const rows = ROWS.map(([name, value]) => ({ name, values: runs.map(value) }))
-    .filter(({ values }) => values.some((value) => value !== undefined))
-    .map(({ name, values }) => {
-      const cells = values.map((value) => `<td>${escapeHtml(value ?? '–')}</td>`);
-      return `<tr><th scope="row">${escapeHtml(name)}</th>${cells.join('')}</tr>`;
-    });
-  return `<div class="scroll"><table><thead><tr><th scope="col">streams</th>${head}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
 
 const STYLE = `
@@ -209,11 +133,14 @@ dd { margin: 0; }
 figure { margin: 0; min-width: 0; }
 figure svg { display: block; width: 100%; height: auto; overflow: visible; }
 figcaption { font-weight: 600; margin-bottom: 4px; }
+.wide { overflow-x: auto; }
+.wide svg { min-width: 620px; }
 .wide figcaption { position: absolute; clip-path: inset(50%); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.95rem; }
 th, td { padding: 5px 14px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child { text-align: left; padding-left: 0; font-weight: 400; color: var(--soft); }
 thead th { font-weight: 600; }
+th[scope=rowgroup] { font-weight: 600; color: var(--ink); padding-top: 20px; }
 .note { font-size: 0.88rem; margin-top: 12px; }
 `;

@@ -97,8 +97,8 @@ it('tells of AudioHook what there is to tell, and nothing of a tutorial that was
   }));
   const page = capacityPage({ ...REPORT, runs }, CURVES);
   expect(page).toContain('AudioHook sessions, 200 ms');
-  expect(page).toContain('3 disconnected');
-  expect(page).not.toContain('tutorial</td>');
+  expect(page).toContain('disconnected 3');
+  expect(page).not.toContain('tutorial</th>');
   expect(page).not.toMatch(/due → handled|source document|null|undefined|NaN/);
   const table = capacityTable({ ...REPORT, runs });
   expect(table).toMatch(/ping p50 +p99 +max/);
