@@ -1,5 +1,5 @@
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
-import { newHistogram, recordUs } from './histogram.js';
+import { LatencyHistogram } from '../../src/metrics/latency.js';
 import type { SubjectReport } from './messages.js';
 import { dueUs, isInWindow, type Timetable } from './plan.js';
 
@@ -15,8 +15,9 @@ const PROCESSED_EVERY = 11;
  */
 export class LatencyMeter {
   readonly #holdUs: number;
-  readonly #delivered = newHistogram();
-  readonly #processed = newHistogram();
+  // Not the library's own record, which would cost the subject a tenth of what it is measured for.
+  readonly #delivered = new LatencyHistogram();
+  readonly #processed = new LatencyHistogram();
   #timetable: Timetable | undefined;
   #pieces = 0;
   #windowPackets = 0;
@@ -45,15 +46,15 @@ export class LatencyMeter {
     if (!isInWindow(this.#timetable, due)) return;
     this.#windowPackets += share;
     const freeUs = due + this.#holdUs;
-    recordUs(this.#delivered, nowUs - freeUs);
-    if (this.#pieces++ % PROCESSED_EVERY === 0) recordUs(this.#processed, processedUs - freeUs);
+    this.#delivered.record(nowUs - freeUs);
+    if (this.#pieces++ % PROCESSED_EVERY === 0) this.#processed.record(processedUs - freeUs);
   }
 
   report(): Required<Pick<SubjectReport, 'packetsDelivered' | 'delivered' | 'processed'>> {
     return {
       packetsDelivered: Math.round(this.#windowPackets),
-      delivered: encodeIntoCompressedBase64(this.#delivered),
-      processed: encodeIntoCompressedBase64(this.#processed),
+      delivered: encodeIntoCompressedBase64(this.#delivered.histogram()),
+      processed: encodeIntoCompressedBase64(this.#processed.histogram()),
     };
   }
 }

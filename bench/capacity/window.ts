@@ -6,7 +6,7 @@ import type { Subject } from './sources.js';
 import { UsageMeter } from './usage.js';
 
 /** Garbage is collected this long before the window begins. */
-const SETTLE_US = 500_000;
+const SETTLE_US = 1_500_000;
 
 /** Waits through one run and measures over its steady window. */
 export async function measureWindow(

@@ -43,7 +43,8 @@ export class LatencyHistogram {
     if (value > this.#max) this.#max = value;
   }
 
-  read(): Latency {
+  /** All that has been recorded, as the library has it; its largest value is the lower edge of that one's bucket. */
+  histogram(): Histogram {
     const h = this.#histogram;
     for (let bucket = 0; bucket < this.#counts.length; bucket++) {
       const count = this.#counts[bucket] as number;
@@ -51,6 +52,11 @@ export class LatencyHistogram {
       h.recordValueWithCount(lowestOf(bucket), count);
       this.#counts[bucket] = 0;
     }
+    return h;
+  }
+
+  read(): Latency {
+    const h = this.histogram();
     if (h.totalCount === 0) return { p50: 0, p99: 0, p999: 0, max: 0, mean: 0, count: 0 };
     // A percentile is the upper edge of its bucket, which the largest value need not reach.
     const percentile = (share: number): number => Math.min(h.getValueAtPercentile(share), this.#max);
