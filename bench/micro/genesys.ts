@@ -6,11 +6,14 @@ import { PacketBatch } from '../../src/engine/packet-batch.js';
 import { PayloadArena } from '../../src/engine/payload-arena.js';
 import { zeroCounters } from '../../src/genesys/counters.js';
 import { PacketIntake } from '../../src/genesys/intake.js';
+import type { MediaReader } from '../../src/genesys/media-reader.js';
 import { PacketReader } from '../../src/genesys/packet-reader.js';
 import { Roster } from '../../src/genesys/roster.js';
 import { parseMessage } from '../../src/genesys/wire.js';
+import { nativeMediaReader } from '../../src/node/native-media-reader.js';
 import { packetMessage, packetPrefix } from '../../src/simulator/wire.js';
 import { interactionIds } from '../capacity/plan.js';
+import { textFrame } from '../capacity/websocket.js';
 import type { MicroCase } from './micro.js';
 
 const INTERACTIONS = 50;
@@ -38,7 +41,25 @@ export function genesysCases(): MicroCase[] {
     roster.codec[slot] = CODEC_ID.PCMU;
     roster.flowing[slot] = 1;
   }
-  return [exact(messages), scan(messages, roster), intake(messages, roster)];
+  const frames = Buffer.concat(texts.map((text) => textFrame(text)));
+  return [
+    exact(messages),
+    scan(messages, roster),
+    intake('genesys take in what ws hands on: parse, base64, batch', roster, (taken) => {
+      for (const message of messages) taken.message(message, roster);
+    }),
+    ...socketReads(frames, roster),
+  ];
+}
+
+/** The same packets as they come from the socket, past ws. */
+function socketReads(frames: Buffer, roster: Roster): MicroCase[] {
+  const readAll = (taken: PacketIntake): void => {
+    if (taken.read(frames, 0, frames.length, roster) !== frames.length) throw new Error('A frame was not recognised.');
+  };
+  const js = intake('genesys take in a socket read: frames, parse, base64, batch', roster, readAll);
+  if (nativeMediaReader(new SharedArrayBuffer(8)) === undefined) return [js];
+  return [js, intake('genesys take in a socket read, native', roster, readAll, nativeMediaReader)];
 }
 
 function exact(messages: readonly Buffer[]): MicroCase {
@@ -66,8 +87,14 @@ function scan(messages: readonly Buffer[], roster: Roster): MicroCase {
   };
 }
 
-function intake(messages: readonly Buffer[], roster: Roster): MicroCase {
-  const arena = new PayloadArena(new SharedArrayBuffer(ARENA_BYTES), 0, ARENA_BYTES);
+function intake(
+  name: string,
+  roster: Roster,
+  takeAll: (taken: PacketIntake) => void,
+  makeReader?: (arena: ArrayBufferLike) => MediaReader | undefined,
+): MicroCase {
+  const memory = new SharedArrayBuffer(ARENA_BYTES);
+  const arena = new PayloadArena(memory, 0, ARENA_BYTES);
   const batch = new PacketBatch(arena, () => {
     batch.count = 0;
   });
@@ -84,13 +111,13 @@ function intake(messages: readonly Buffer[], roster: Roster): MicroCase {
     },
   };
   const host = { firstPacket: () => true, control() {} };
-  const taken = new PacketIntake(ingest, systemClock, zeroCounters(), host);
+  const taken = new PacketIntake(ingest, systemClock, zeroCounters(), host, makeReader?.(memory));
   return {
-    name: 'genesys take a packet in: parse, base64, batch',
+    name,
     unit: 'packet',
-    steps: messages.length,
+    steps: roster.size,
     run() {
-      for (const message of messages) taken.message(message, roster);
+      takeAll(taken);
       taken.flush();
       arena.releaseTo(-1);
     },
