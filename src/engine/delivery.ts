@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import type { FrameSink, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../core/events.js';
+import type { FrameSink, FrameView, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../core/events.js';
 import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../ring/ring.js';
 import { RingFrameView } from './frame-view.js';
@@ -20,6 +20,8 @@ export class Delivery {
   readonly #laneEnd: Float64Array;
   // Replaced, never changed: a sink may take itself away in the middle of a round.
   #sinks: readonly FrameSink[] = [];
+  // Bound beforehand: to look the method up at every sink for every frame costs as much as some of them do with it.
+  #frameTakers: readonly ((frame: FrameView) => void)[] = [];
   readonly #onEnded: (info: StreamInfo, summary: StreamSummary) => void;
   readonly #onSinkError: (thrown: unknown) => void;
   /** Frames that came twice because a worker died between publishing and releasing. */
@@ -46,11 +48,16 @@ export class Delivery {
   }
 
   addSink(sink: FrameSink): void {
-    this.#sinks = [...this.#sinks, sink];
+    this.#setSinks([...this.#sinks, sink]);
   }
 
   removeSink(sink: FrameSink): void {
-    this.#sinks = this.#sinks.filter((one) => one !== sink);
+    this.#setSinks(this.#sinks.filter((one) => one !== sink));
+  }
+
+  #setSinks(sinks: readonly FrameSink[]): void {
+    this.#sinks = sinks;
+    this.#frameTakers = sinks.flatMap((sink) => (sink.frame === undefined ? [] : [sink.frame.bind(sink)]));
   }
 
   get sinks(): readonly FrameSink[] {
@@ -125,9 +132,9 @@ export class Delivery {
     this.#laneEnd[lane] = end;
     const frame = this.#frame.show(at, info, ring.readableEnd());
     // Written out, for it is done for each frame: what one sink throws must not cost the others their frame.
-    for (const sink of this.#sinks) {
+    for (const take of this.#frameTakers) {
       try {
-        sink.frame?.(frame);
+        take(frame);
       } catch (thrown) {
         this.#onSinkError(thrown);
       }
