@@ -1,7 +1,7 @@
 import type { EndReason } from '../core/events.js';
-import { durationSamples, durationSeconds, formatDuration } from './duration.js';
-import { type SelectedMedia, selectMedia } from './media.js';
-import { entityText, Outbox } from './outbox.js';
+import { durationSamples, durationSeconds } from './duration.js';
+import { entityText } from './outbox.js';
+import { SessionAudio, type Stretch } from './session-audio.js';
 import {
   type AcceptOptions,
   type OpenRequest,
@@ -13,24 +13,17 @@ import {
 } from './session-contract.js';
 import { newSessionCounts, type SessionCounts } from './session-counts.js';
 import { type Arrival, SESSION_TABLE, type SessionState } from './session-table.js';
-import { TimeLine, type TimeLineVerdict } from './time-line.js';
+import { SessionVoice } from './session-voice.js';
+import type { TimeLineVerdict } from './time-line.js';
 import {
   type ClientMessage,
   type CloseReason,
   type DisconnectReason,
   type EventEntity,
-  formatServerMessage,
   NULL_UUID,
   type OpenParameters,
   parseClientMessage,
-  type ServerMessageType,
-  type ServerParameters,
 } from './wire.js';
-
-interface Stretch {
-  readonly start: string;
-  readonly discarded: string;
-}
 
 const END_REASON: Readonly<Record<CloseReason, EndReason>> = {
   end: 'ended',
@@ -48,38 +41,28 @@ export class AudioHookSession {
   readonly #identity: SessionIdentity;
   readonly #output: SessionOutput;
   readonly #timing: SessionTiming;
-  readonly #outbox: Outbox;
-  readonly #timeLine: TimeLine;
-  #id: string;
+  readonly #audio: SessionAudio;
+  readonly #voice: SessionVoice;
   #state: SessionState = 'CONNECTED';
   /** When the state began, for the states that may only last so long. */
   #sinceUs: number;
-  #seq = 0;
-  #clientseq = 0;
-  #media: SelectedMedia | undefined;
   #request: OpenRequest | undefined;
   #wantsLanguages = false;
   #language: string | undefined;
 
   #lastPingUs = 0;
   #rttSeconds = -1;
-  #ponged = false;
-  #clientPaused = false;
-  #ownPause = false;
-  #unansweredControls = 0;
 
-  #farewell: ServerParameters['disconnect'] | undefined;
   #closeReason: CloseReason | undefined;
   #endReason: EndReason | undefined;
 
   constructor(identity: SessionIdentity, output: SessionOutput, nowUs: number, timing: SessionTiming = SESSION_TIMING) {
     this.#identity = identity;
-    this.#id = identity.sessionId;
     this.#output = output;
     this.#timing = timing;
     this.#sinceUs = nowUs;
-    this.#outbox = new Outbox(timing.messagesPerSecond, timing.messageBurst, nowUs);
-    this.#timeLine = new TimeLine(output, this.counts);
+    this.#audio = new SessionAudio(output, this.counts);
+    this.#voice = new SessionVoice(identity.sessionId, output, this.counts, this.#audio.pauses, timing, nowUs);
   }
 
   get state(): SessionState {
@@ -88,7 +71,7 @@ export class AudioHookSession {
 
   /** Samples of one channel from the start of the stream, thrown away ones included. */
   get positionSamples(): number {
-    return this.#timeLine.positionSamples;
+    return this.#audio.positionSamples;
   }
 
   get request(): OpenRequest | undefined {
@@ -110,7 +93,7 @@ export class AudioHookSession {
 
   /** Audio is not being kept, whoever asked for that. */
   get paused(): boolean {
-    return this.#clientPaused || this.#ownPause;
+    return this.#audio.pauses.on;
   }
 
   /** Why the stream ended, or would if it ended now. */
@@ -124,7 +107,7 @@ export class AudioHookSession {
     this.counts.messagesReceived += 1;
     const message = parseClientMessage(bytes);
     if (message.type === 'fault') {
-      if (message.seq !== undefined) this.#clientseq = message.seq;
+      if (message.seq !== undefined) this.#voice.clientseq = message.seq;
       this.#fault('protocol', message.info, nowUs);
       return;
     }
@@ -142,10 +125,10 @@ export class AudioHookSession {
     const action = SESSION_TABLE[this.#state].binary;
     if (action === 'fault') {
       this.#fault('protocol', 'Audio before the session was opened', nowUs);
-    } else if (action === 'late' || this.#media === undefined || this.#request?.probe === true) {
+    } else if (action === 'late') {
       this.counts.framesIgnored += 1;
     } else {
-      this.#judge(this.#timeLine.audio(bytes, !this.paused, nowUs), nowUs);
+      this.#judge(this.#audio.frame(bytes, nowUs), nowUs);
     }
   }
 
@@ -153,7 +136,7 @@ export class AudioHookSession {
   transportClosed(): void {
     if (this.#state !== 'CLOSED') this.#output.flush();
     this.#state = 'CLOSED';
-    this.#dropPending();
+    this.#voice.dropPending();
   }
 
   /** Time passes. Call it every few hundred milliseconds. */
@@ -188,20 +171,12 @@ export class AudioHookSession {
   /** Answers `open` with `opened`. Only from within openRequested(). */
   accept(options: AcceptOptions, nowUs: number): void {
     if (this.#state !== 'OPENING') return;
-    const media = this.#media;
-    if (options.startPaused === true) this.#ownPause = true;
-    this.#timeLine.begin(media, options.baseSamples ?? 0, this.#request?.positionSamples ?? 0, nowUs);
+    if (options.startPaused === true) this.#audio.pauses.own = true;
     this.#lastPingUs = nowUs;
-    const parameters: ServerParameters['opened'] = { media: media === undefined ? '[]' : `[${media.json}]` };
-    if (this.#ownPause) {
-      parameters.startPaused = true;
-      this.#unansweredControls += 1;
-    }
-    const discardTo = options.discardToSamples ?? 0;
-    if (discardTo > 0 && media !== undefined) parameters.discardTo = formatDuration(discardTo, media.rate);
+    const parameters = this.#audio.begin(this.#request, options.baseSamples ?? 0, options.discardToSamples ?? 0, nowUs);
     if (this.#wantsLanguages) parameters.supportedLanguages = options.supportedLanguages ?? [];
     this.#enter('ACTIVE', nowUs);
-    this.#send('opened', parameters);
+    this.#voice.say('opened', parameters);
   }
 
   /** Answers `open` with `disconnect`. Only from within openRequested(). */
@@ -214,7 +189,7 @@ export class AudioHookSession {
   finished(nowUs: number): void {
     if (this.#state !== 'CLOSING') return;
     this.#enter('CLOSED', nowUs);
-    this.#send('closed', {});
+    this.#voice.say('closed', {});
   }
 
   /**
@@ -222,13 +197,13 @@ export class AudioHookSession {
    * been told yet. Every call asks the client again, as far as the rate limit lets it.
    */
   pause(nowUs: number): void {
-    this.#ownPause = true;
+    this.#audio.pauses.own = true;
     this.#control('pause', nowUs);
   }
 
   /** Ends our own pause. Audio flows when the client's is over as well. */
   resume(nowUs: number): void {
-    this.#ownPause = false;
+    this.#audio.pauses.own = false;
     this.#control('resume', nowUs);
   }
 
@@ -239,7 +214,7 @@ export class AudioHookSession {
    */
   sendEvent(entities: readonly EventEntity[], nowUs: number): boolean {
     const texts = entities.map(entityText);
-    if (!this.#isOpen() || !this.#outbox.addEntities(texts)) {
+    if (!this.#isOpen() || !this.#voice.outbox.addEntities(texts)) {
       this.counts.entitiesRefused += texts.length;
       return false;
     }
@@ -249,7 +224,7 @@ export class AudioHookSession {
 
   /** Asks the client to connect again elsewhere. */
   requestReconnect(info: string | undefined, nowUs: number): void {
-    this.#outbox.reconnect(info);
+    this.#voice.outbox.reconnect(info);
     this.#flushUnsolicited(nowUs);
   }
 
@@ -259,18 +234,18 @@ export class AudioHookSession {
       this.#fault('refused', info ?? 'Disconnected', nowUs, reason);
       return;
     }
-    this.#farewell = info === undefined ? { reason } : { reason, info };
+    this.#voice.farewell = info === undefined ? { reason } : { reason, info };
     this.#flushUnsolicited(nowUs);
   }
 
   // ---- Messages --------------------------------------------------------------------------------------------------
 
   #inStep(message: ClientMessage, nowUs: number): boolean {
-    const expected = this.#clientseq + 1;
-    this.#clientseq = message.seq;
+    const expected = this.#voice.clientseq + 1;
+    this.#voice.clientseq = message.seq;
     if (this.#state === 'FAULTED') return true;
     if (message.seq !== expected) return this.#fault('protocol', 'Sequence number out of step', nowUs);
-    if (message.serverseq > this.#seq) return this.#fault('protocol', 'serverseq of a message never sent', nowUs);
+    if (message.serverseq > this.#voice.seq) return this.#fault('protocol', 'serverseq of a message never sent', nowUs);
     if (message.id.toLowerCase() !== this.#identity.sessionId.toLowerCase()) {
       return this.#fault('protocol', 'Session id does not match', nowUs);
     }
@@ -289,22 +264,19 @@ export class AudioHookSession {
         if (message.type === 'ping') this.#ping(message.parameters.rtt, nowUs);
         return;
       case 'pause':
-        this.#paused();
+        if (this.#audio.paused() && this.#state === 'ACTIVE') this.#state = 'PAUSED';
         return;
       case 'resume':
         if (message.type === 'resumed') this.#resumed(message.parameters, nowUs);
         return;
       case 'discard':
-        if (message.type === 'discarded') {
-          counts.discards += 1;
-          this.#stretch('discarded', message.parameters, nowUs);
-        }
+        if (message.type === 'discarded') this.#judge(this.#audio.discarded(message.parameters, nowUs), nowUs);
         return;
       case 'update':
         if (message.type === 'update') {
           counts.updates += 1;
           this.#language = message.parameters.language;
-          this.#send('updated', {});
+          this.#voice.say('updated', {});
         }
         return;
       case 'note':
@@ -326,13 +298,12 @@ export class AudioHookSession {
 
   #open(parameters: OpenParameters, message: ClientMessage, nowUs: number): void {
     this.#enter('OPENING', nowUs);
-    this.#id = message.id;
+    this.#voice.id = message.id;
     if (parameters.organizationId.toLowerCase() !== this.#identity.organizationId.toLowerCase()) {
       this.#fault('unauthorized', 'Organization id does not match', nowUs, 'unauthorized');
       return;
     }
-    const media = selectMedia(parameters.media);
-    this.#media = media;
+    const media = this.#audio.choose(parameters.media);
     this.#wantsLanguages = parameters.supportedLanguages ?? false;
     this.#language = parameters.language;
     this.#request = {
@@ -352,53 +323,29 @@ export class AudioHookSession {
     this.counts.pings += 1;
     this.#lastPingUs = nowUs;
     if (rtt !== undefined) this.#rttSeconds = durationSeconds(rtt);
-    this.#send('pong', {});
-    if (this.#state === 'ACTIVE' || this.#state === 'PAUSED') this.#ponged = true;
+    this.#voice.say('pong', {});
+    if (this.#state === 'ACTIVE' || this.#state === 'PAUSED') this.#voice.ponged = true;
     this.#flushUnsolicited(nowUs);
   }
 
-  #paused(): void {
-    const asked = this.#unansweredControls > 0;
-    if (asked) this.#unansweredControls -= 1;
-    if (this.#clientPaused) {
-      if (!asked) this.counts.duplicatePaused += 1;
-      return;
-    }
-    this.counts.pauses += 1;
-    this.#clientPaused = true;
-    if (this.#state === 'ACTIVE') this.#state = 'PAUSED';
-    this.#timeLine.breakOff();
-    this.#output.pauseChanged(true);
-  }
-
-  #resumed(parameters: Stretch, nowUs: number): void {
-    if (this.#unansweredControls > 0) this.#unansweredControls -= 1;
-    if (!this.#stretch('paused', parameters, nowUs) || !this.#clientPaused) return;
-    this.counts.resumes += 1;
-    this.#clientPaused = false;
-    if (this.#state === 'PAUSED') this.#state = 'ACTIVE';
-    this.#output.pauseChanged(false);
+  #resumed(stretch: Stretch, nowUs: number): void {
+    const wasPaused = this.#state === 'PAUSED';
+    if (this.#judge(this.#audio.resumed(stretch, nowUs), nowUs) && wasPaused) this.#state = 'ACTIVE';
   }
 
   #clientError(parameters: { code: number; retryAfter?: string | undefined }, nowUs: number): void {
     this.counts.clientErrors += 1;
     if (parameters.code !== 429 || parameters.retryAfter === undefined) return;
-    this.#outbox.holdOff(durationSeconds(parameters.retryAfter), nowUs);
+    this.#voice.outbox.holdOff(durationSeconds(parameters.retryAfter), nowUs);
   }
 
   #close(reason: CloseReason, nowUs: number): void {
     this.#closeReason = reason;
     this.#endReason ??= END_REASON[reason];
     this.#output.flush();
-    this.#dropPending();
+    this.#voice.dropPending();
     this.#enter('CLOSING', nowUs);
     this.#output.finishRequested();
-  }
-
-  // ---- The time line ---------------------------------------------------------------------------------------------
-
-  #stretch(state: 'paused' | 'discarded', { start, discarded }: Stretch, nowUs: number): boolean {
-    return this.#judge(this.#timeLine.stretch(state, start, discarded, nowUs), nowUs);
   }
 
   #judge(verdict: TimeLineVerdict, nowUs: number): boolean {
@@ -411,31 +358,22 @@ export class AudioHookSession {
 
   #control(control: 'pause' | 'resume', nowUs: number): void {
     if (!this.#isOpen()) return;
-    this.#outbox.control(control);
+    this.#voice.outbox.control(control);
     this.#flushUnsolicited(nowUs);
   }
 
   #flushUnsolicited(nowUs: number): void {
-    if (!this.#isOpen() || !this.#ponged) return;
-    const farewell = this.#farewell;
+    if (!this.#isOpen() || !this.#voice.ponged) return;
+    const { farewell } = this.#voice;
     if (farewell === undefined) {
-      this.#outbox.flush(nowUs, this.#sendUnsolicited);
+      this.#voice.flush(nowUs);
       return;
     }
     this.#endReason ??= farewell.reason === 'error' ? 'error' : 'stopped';
     this.#enter('ENDING', nowUs);
-    this.#send('disconnect', farewell);
-    this.#dropPending();
+    this.#voice.say('disconnect', farewell);
+    this.#voice.dropPending();
   }
-
-  readonly #sendUnsolicited = <T extends ServerMessageType>(type: T, parameters: ServerParameters[T]): void => {
-    if (type === 'pause' || type === 'resume') this.#unansweredControls += 1;
-    if ('entities' in parameters) {
-      this.counts.eventsSent += 1;
-      this.counts.entitiesSent += parameters.entities.length;
-    }
-    this.#send(type, parameters);
-  };
 
   // Always false, so that a check can end with it.
   #fault(kind: SessionFault, info: string, nowUs: number, reason: DisconnectReason = 'error'): false {
@@ -450,18 +388,13 @@ export class AudioHookSession {
         break;
       default:
         this.#enter('FAULTED', nowUs);
-        this.#send('disconnect', { reason, info });
+        this.#voice.say('disconnect', { reason, info });
     }
     this.#endReason = kind === 'timeout' ? 'lost' : reason === 'completed' ? 'stopped' : 'error';
     this.#output.flush();
-    this.#dropPending();
+    this.#voice.dropPending();
     this.#output.faulted(kind, info);
     return false;
-  }
-
-  #dropPending(): void {
-    this.#farewell = undefined;
-    this.counts.entitiesRefused += this.#outbox.clear();
   }
 
   #isOpen(): boolean {
@@ -471,11 +404,5 @@ export class AudioHookSession {
   #enter(state: SessionState, nowUs: number): void {
     this.#state = state;
     this.#sinceUs = nowUs;
-  }
-
-  #send<T extends ServerMessageType>(type: T, parameters: ServerParameters[T]): void {
-    this.#seq += 1;
-    this.counts.messagesSent += 1;
-    this.#output.send(formatServerMessage(type, this.#id, this.#seq, this.#clientseq, parameters));
   }
 }
