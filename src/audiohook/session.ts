@@ -91,11 +91,6 @@ export class AudioHookSession {
     return this.#rttSeconds;
   }
 
-  /** Audio is not being kept, whoever asked for that. */
-  get paused(): boolean {
-    return this.#audio.pauses.on;
-  }
-
   /** Why the stream ended, or would if it ended now. */
   get endReason(): EndReason {
     return this.#endReason ?? 'lost';

@@ -1,8 +1,9 @@
 import process from 'node:process';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TrunklineError } from '../core/errors.js';
-import type { HookMedia, HookScriptStretch } from '../simulator/audiohook-call.js';
+import type { AudioHookCallBooks, AudioHookClientBooks } from '../simulator/audiohook-books.js';
 import { AUTH_MISCHIEF, type Mischief, SESSION_MISCHIEF } from '../simulator/audiohook-mischief.js';
+import type { HookMedia, HookScriptStretch } from '../simulator/audiohook-script.js';
 import { numberFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { writeWhole } from './write-whole.js';
@@ -32,6 +33,8 @@ interface Flags {
 }
 
 const MAX_SESSIONS = 16_384;
+/** Kinds of trouble that the summary names. */
+const MAX_REASONS = 10;
 const seconds = numberFrom(0.02, 86_400, 'any');
 
 export function registerSimulateAudioHook(simulate: Command): Command {
@@ -71,7 +74,8 @@ export function registerSimulateAudioHook(simulate: Command): Command {
     .addHelpText(
       'after',
       `
-It ends when all calls are over, or at Ctrl-C, each call closed properly.
+It ends when all calls are over, or at Ctrl-C, each call closed properly. Exit code 1: the server broke the protocol, or
+a call that did nothing wrong was refused, failed or lost. Of replays, the first is let in.
 
 Examples:
   $ trunkline simulate audiohook --url ws://127.0.0.1:8080/audiohook/ws --api-key K --sessions 100 --seconds 30
@@ -103,16 +107,30 @@ async function run(flags: Flags): Promise<void> {
   });
   if (file !== undefined) writeWhole(file, `${JSON.stringify(books, null, 2)}\n`);
   const { calls, ...totals } = books;
-  if (json) {
-    process.stdout.write(`${JSON.stringify(totals)}\n`);
-  } else {
-    const { outcomes, framesSent, violations, roundTrip, opened } = totals;
-    const ends = Object.entries(outcomes).flatMap(([name, count]) => (count > 0 ? [`${count} ${name}`] : []));
-    process.stdout.write(
-      `${calls.length} calls: ${ends.join(', ')}; ${framesSent} frames sent, ${violations} violations by the server\n` +
-        `pong p50 ${roundTrip.p50.toFixed(2)} ms, p99 ${roundTrip.p99.toFixed(2)} ms; opened p50 ${opened.p50.toFixed(2)} ms, max ${opened.max.toFixed(2)} ms\n`,
-    );
-  }
+  process.stdout.write(json ? `${JSON.stringify(totals)}\n` : summaryOf(books));
+  const { refused, failed, lost } = books.outcomes;
+  const unwanted = same.mischief === undefined ? refused + failed + (lossAt === undefined ? lost : 0) : 0;
+  if (books.violations + unwanted > 0) process.exitCode = 1;
+}
+
+function summaryOf({ calls, outcomes, framesSent, violations, roundTrip, opened }: AudioHookClientBooks): string {
+  const ends = Object.entries(outcomes).flatMap(([name, count]) => (count > 0 ? [`${count} ${name}`] : []));
+  const lines = [
+    `${calls.length} calls: ${ends.join(', ')}; ${framesSent} frames sent, ${violations} violations by the server`,
+  ];
+  const { p50, p99, count } = roundTrip;
+  if (count > 0) lines.push(`pong p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
+  if (opened.count > 0) lines.push(`opened p50 ${opened.p50.toFixed(2)} ms, max ${opened.max.toFixed(2)} ms`);
+  const told = new Map<string, number>();
+  for (const reason of calls.flatMap(troubleOf)) told.set(reason, (told.get(reason) ?? 0) + 1);
+  for (const [reason, times] of [...told].slice(0, MAX_REASONS)) lines.push(`${times} × ${reason}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function troubleOf({ status, error, disconnect, violations }: AudioHookCallBooks): string[] {
+  const told = disconnect === undefined ? [] : [`told to disconnect, ${disconnect.reason}: ${disconnect.info ?? ''}`];
+  const answered = status === undefined ? [] : [`answered ${status}`];
+  return [...answered, ...(error === undefined ? [] : [`no connection: ${error}`]), ...told, ...violations];
 }
 
 const CHANNELS = { e: 'external', i: 'internal' } as const;

@@ -17,6 +17,8 @@ export interface AudioHookCallBooks {
   outcome: 'closed' | 'lost' | 'refused' | 'failed';
   /** HTTP status when it was refused. */
   status?: number;
+  /** Why there was no connection, when it failed. */
+  error?: string;
   media?: { readonly format: HookFormat; readonly channels: readonly HookChannel[] };
   framesSent: number;
   bytesSent: number;

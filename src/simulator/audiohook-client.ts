@@ -3,14 +3,9 @@ import { type Clock, systemClock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
 import { US_PER_MS, US_PER_SECOND } from '../core/units.js';
 import type { AudioHookClientBooks, LatencyMs } from './audiohook-books.js';
-import {
-  AudioHookCall,
-  type HookMedia,
-  type HookRun,
-  type HookScript,
-  type HookScriptStretch,
-} from './audiohook-call.js';
+import { AudioHookCall, type HookRun } from './audiohook-call.js';
 import type { Mischief } from './audiohook-mischief.js';
+import type { HookMedia, HookScript, HookScriptStretch } from './audiohook-script.js';
 import { AudioHookSound } from './audiohook-sound.js';
 import { SeededRandom } from './random.js';
 

@@ -40,7 +40,12 @@ export const SESSION_MISCHIEF = [
   'error',
 ] as const;
 
-export type Mischief = (typeof AUTH_MISCHIEF)[number] | (typeof SESSION_MISCHIEF)[number];
+export type SessionMischief = (typeof SESSION_MISCHIEF)[number];
+export type Mischief = (typeof AUTH_MISCHIEF)[number] | SessionMischief;
+
+export function isSessionMischief(mischief: Mischief): mischief is SessionMischief {
+  return (SESSION_MISCHIEF as readonly string[]).includes(mischief);
+}
 
 export interface RequestIdentity {
   readonly url: URL;
