@@ -110,7 +110,8 @@ export class Recording {
 
   /**
    * Takes a free slot for a new stream. Undefined when `infoJson` is longer than a slot holds. Folder and file are
-   * made by the first flush: they take a millisecond, and no ring is to wait while a thousand streams open at once.
+   * made by the first flush: they take a millisecond, and no ring is to wait while a thousand streams open at once. Of
+   * a stream that brings nothing there are none: 44 bytes of header would only look like a call.
    */
   static open(
     context: RecordingContext,
@@ -196,10 +197,10 @@ export class Recording {
     return true;
   }
 
-  /** Whether a piece has waited for long enough, or there is no file yet. */
+  /** Whether a piece has waited for long enough, or there is no file yet for what is there. */
   isDue(nowUs: number): boolean {
     if (nowUs < this.#retryAtUs) return false;
-    return !this.#file.isOpen || this.#pieces.isOlderThan(nowUs - this.#context.flushUs);
+    return (!this.#file.isOpen && !this.#isEmpty) || this.#pieces.isOlderThan(nowUs - this.#context.flushUs);
   }
 
   /** Writes what the pieces hold. With `mustEmpty` they are empty afterwards, written or given up. */
@@ -217,7 +218,9 @@ export class Recording {
     if ((end.recorderRefused ?? 0) > 0) this.#slab.setInt(this.#slot, SLOT.INCOMPLETE, 1);
     this.#lookedAtUs = Number.NEGATIVE_INFINITY;
     this.#retryAtUs = 0;
-    if (!this.#attempt(nowUs, () => this.#writePieces(nowUs))) this.#giveUp(this.#pieces.drop(), nowUs);
+    if (!this.#isEmpty && !this.#attempt(nowUs, () => this.#writePieces(nowUs))) {
+      this.#giveUp(this.#pieces.drop(), nowUs);
+    }
     this.#retryAtUs = 0;
     return this.retryFinish(nowUs);
   }
@@ -232,6 +235,7 @@ export class Recording {
     const end = this.#end;
     if (end === undefined || !this.isRetryDue(nowUs)) return false;
     const finished = this.#attempt(nowUs, () => {
+      if (this.#isEmpty) return;
       if (!this.#sealed) {
         this.#ensureFile(nowUs);
         this.#file.seal(this.lengthSamples);
@@ -271,6 +275,11 @@ export class Recording {
 
   #trackOf(channel: number, position: number, count: number): SpanTrack | undefined {
     return Number.isInteger(position) && position >= 0 && count >= 0 ? this.#tracks[channel] : undefined;
+  }
+
+  /** Nothing has come, and nothing that came has been given up. */
+  get #isEmpty(): boolean {
+    return this.lengthSamples === 0 && this.#folder === '' && this.#int(SLOT.INCOMPLETE) === 0;
   }
 
   #writePieces(nowUs: number): void {
