@@ -1,68 +1,10 @@
-import { connect, type Socket } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
-import type { AudioHookSessionSummary } from '../../src/audiohook/connection.js';
-import { AudioHookServer } from '../../src/audiohook/server.js';
-import type { AudioHookRejection } from '../../src/audiohook/server-events.js';
-import type { AudioHookServerOptions } from '../../src/audiohook/server-options.js';
+import { describe, expect, it } from 'vitest';
 import type { AudioHookCallBooks } from '../../src/simulator/audiohook-books.js';
 import { expectedPcm } from '../../src/simulator/audiohook-books.js';
-import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook-client.js';
 import { AUTH_MISCHIEF } from '../../src/simulator/audiohook-mischief.js';
-import { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
-import { RecordingIngest } from './recording-ingest.js';
-
-const SECRET = 'dHJ1bmtsaW5lIHRlc3Qgc2VjcmV0';
-const SOUND = AudioHookSound.generated(5);
-
-interface Rig {
-  server: AudioHookServer;
-  ingest: RecordingIngest;
-  url: string;
-  port: number;
-  ended: AudioHookSessionSummary[];
-  rejected: AudioHookRejection[];
-  errors: string[];
-  call: (options: Partial<AudioHookClientOptions>) => ReturnType<typeof runAudioHookClient>;
-}
-
-const open: AudioHookServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
-
-async function rig(options: Partial<AudioHookServerOptions> = {}): Promise<Rig> {
-  const ingest = new RecordingIngest();
-  const keys = [{ apiKey: 'key', clientSecret: SECRET }];
-  const server = new AudioHookServer(ingest, {
-    port: 0,
-    host: '127.0.0.1',
-    keys,
-    refusalDelayMs: 50,
-    lossWindowMs: 300,
-    ...options,
-  });
-  open.push(server);
-  const { port } = await server.listen();
-  const url = `ws://127.0.0.1:${port}/audiohook/ws`;
-  const ended: AudioHookSessionSummary[] = [];
-  const rejected: AudioHookRejection[] = [];
-  const errors: string[] = [];
-  server.on('sessionEnded', (summary) => ended.push(summary));
-  server.on('rejected', (rejection) => rejected.push(rejection));
-  server.on('internalError', (message) => errors.push(message));
-  const call: Rig['call'] = (more) =>
-    runAudioHookClient({
-      url,
-      apiKey: 'key',
-      clientSecret: SECRET,
-      sessions: 1,
-      seconds: 1,
-      speed: 10,
-      sound: SOUND,
-      ...more,
-    });
-  return { server, ingest, url, port, ended, rejected, errors, call };
-}
+import { until } from '../support/audiohook-rig.js';
+import type { RecordingIngest } from './recording-ingest.js';
+import { exchange, rig, SECRET, SOUND } from './server-rig.js';
 
 function expectRecorded(ingest: RecordingIngest, books: AudioHookCallBooks): void {
   const stream = ingest.streams.find(({ interactionId }) => interactionId === books.conversationId);
@@ -81,14 +23,6 @@ function expectRecorded(ingest: RecordingIngest, books: AudioHookCallBooks): voi
 }
 
 const bytes = (pcm: Int16Array): Buffer => Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 500; i++) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`never came: ${what}`);
-}
 
 describe('calls over real sockets', () => {
   it('recordings equal the books bit for bit: frames, bursts, discards and pauses', async () => {
@@ -437,16 +371,3 @@ it('a port that is taken is said so', async () => {
   const { port } = await rig();
   await expect(rig({ port })).rejects.toMatchObject({ code: 'CONNECTION_FAILED' });
 });
-
-// One request over a bare socket; everything that comes back until the server closes.
-function exchange(port: number, request: string): Promise<string> {
-  return new Promise((resolve) => {
-    let text = '';
-    const socket: Socket = connect(port, '127.0.0.1', () => socket.write(request));
-    socket.on('data', (chunk) => {
-      text += chunk.toString();
-    });
-    socket.on('error', () => {});
-    socket.on('close', () => resolve(text));
-  });
-}

@@ -14,12 +14,12 @@ import {
   CLIENT_SECRET,
   expectRecorded,
   KEYS,
-  RawCall,
   recordedPcm,
   recordingsIn,
   sessionOf,
   until,
 } from '../support/audiohook-rig.js';
+import { RawCall } from '../support/raw-call.js';
 
 // The full run of 100 calls is for CI; the same test, smaller, is for everyone.
 const FULL = process.env['TRUNKLINE_E2E'] === 'full';
@@ -315,7 +315,7 @@ describe('pauses', () => {
     node.pause(first.conversationId);
     first.abort();
     await until(() => node.status().counters.streamsHeld === 1, 'the loss');
-    const second = new RawCall(node.url, first);
+    const second = new RawCall(node.url, { earlier: first });
     await second.open();
     expect(second.received[0]).toMatchObject({ type: 'opened', parameters: { startPaused: true } });
     await frames(second, MARKER.code);
@@ -323,7 +323,7 @@ describe('pauses', () => {
     second.abort();
     await until(() => node.status().counters.streamsHeld === 1, 'the second loss');
     node.pause(first.conversationId);
-    const third = new RawCall(node.url, second);
+    const third = new RawCall(node.url, { earlier: second });
     await third.open();
     await frames(third, MARKER.code);
     node.resume(first.conversationId);

@@ -1,10 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { WebSocket } from 'ws';
 import { sessionSchema } from '../../src/record/session.js';
 import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook-books.js';
-import { requestHeaders } from '../../src/simulator/audiohook-mischief.js';
 import type { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
 
 export const API_KEY = 'e2e-key';
@@ -62,116 +60,6 @@ function markedIn(books: AudioHookCallBooks, channel: 0 | 1) {
       startMs: startSamples / 8,
       endMs: (startSamples + lengthSamples) / 8,
     }));
-}
-
-let calls = 0;
-function uuid(): string {
-  calls += 1;
-  return `00000000-0000-4000-8000-${calls.toString(16).padStart(12, '0')}`;
-}
-
-export interface RawMessage {
-  readonly type: string;
-  readonly seq: number;
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into what came over the wire
-  readonly parameters: any;
-}
-
-/** A call that is played by hand, message for message, for what no proper client would do. */
-export class RawCall {
-  readonly conversationId: string;
-  readonly received: RawMessage[] = [];
-  readonly #socket: WebSocket;
-  readonly #sessionId = uuid();
-  readonly #organizationId: string;
-  readonly #earlier: RawCall | undefined;
-  #seq = 0;
-
-  /** With `earlier` the same conversation goes on. */
-  constructor(url: string, earlier?: RawCall) {
-    this.#earlier = earlier;
-    this.conversationId = earlier?.conversationId ?? uuid();
-    this.#organizationId = earlier === undefined ? uuid() : earlier.#organizationId;
-    const identity = {
-      url: new URL(url),
-      organizationId: this.#organizationId,
-      sessionId: this.#sessionId,
-      correlationId: uuid(),
-      apiKey: API_KEY,
-      clientSecret: CLIENT_SECRET,
-    };
-    this.#socket = new WebSocket(url, { headers: requestHeaders(identity, Date.now()) as Record<string, string> });
-    this.#socket.on('message', (data) => this.received.push(JSON.parse(String(data)) as RawMessage));
-    this.#socket.on('error', () => {});
-  }
-
-  /** Opens as a stereo PCMU call and exchanges the first ping. */
-  async open(): Promise<void> {
-    await new Promise((resolve) => this.#socket.once('open', resolve));
-    const earlier = this.#earlier;
-    await this.ask('opened', 'open', {
-      organizationId: this.#organizationId,
-      conversationId: this.conversationId,
-      participant: { id: uuid(), ani: '+15550100', aniName: 'Caller', dnis: '+15550199' },
-      media: [{ type: 'audio', format: 'PCMU', channels: ['external', 'internal'], rate: 8000 }],
-      ...(earlier === undefined
-        ? {}
-        : {
-            continuedSessions: [
-              { id: earlier.#sessionId, serverseq: earlier.received.length, clientseq: earlier.#seq },
-            ],
-          }),
-    });
-    await this.ask('pong', 'ping', {});
-  }
-
-  say(type: string, parameters: object): void {
-    this.#seq += 1;
-    const serverseq = this.received.at(-1)?.seq ?? 0;
-    const message = {
-      version: '2',
-      id: this.#sessionId,
-      type,
-      seq: this.#seq,
-      serverseq,
-      position: 'PT0S',
-      parameters,
-    };
-    this.#socket.send(JSON.stringify(message));
-  }
-
-  async ask(answer: string, type: string, parameters: object): Promise<RawMessage> {
-    this.say(type, parameters);
-    return this.next(answer);
-  }
-
-  /** The next message of that type from now on. */
-  next(type: string): Promise<RawMessage> {
-    return new Promise((resolve) => {
-      const look = (data: unknown): void => {
-        const message = JSON.parse(String(data)) as RawMessage;
-        if (message.type !== type) return;
-        this.#socket.off('message', look);
-        resolve(message);
-      };
-      this.#socket.on('message', look);
-    });
-  }
-
-  /** 200 ms of one code on both sides. */
-  frame(code: number): void {
-    this.#socket.send(Buffer.alloc(3200, code));
-  }
-
-  /** The connection is gone without a word. */
-  abort(): void {
-    this.#socket.terminate();
-  }
-
-  async close(): Promise<void> {
-    await this.ask('closed', 'close', { reason: 'end' });
-    this.#socket.close(1000);
-  }
 }
 
 export async function until(condition: () => boolean, what: string): Promise<void> {
