@@ -68,7 +68,9 @@ export function addStretch(
   sourceSamples: number,
 ): void {
   const last = books.stretches.at(-1);
-  const goesOn = last?.kind === kind && last.sourceSamples + last.lengthSamples === sourceSamples;
+  const isNext = last !== undefined && last.sourceSamples + last.lengthSamples === sourceSamples;
+  // What was not sent has no place in the sound that could matter.
+  const goesOn = last?.kind === kind && (isNext || kind !== 'audio');
   if (last !== undefined && goesOn) last.lengthSamples += lengthSamples;
   else books.stretches.push({ kind, startSamples: books.positionSamples, lengthSamples, sourceSamples });
   books.positionSamples += lengthSamples;

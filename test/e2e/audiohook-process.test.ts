@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook-books.js';
@@ -18,14 +16,19 @@ import {
   recordingsIn,
   sessionOf,
 } from '../support/audiohook-rig.js';
+import { MAIN, type ServeProcess, serveProcess } from '../support/serve-process.js';
 
-const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const PACKAGE = fileURLToPath(new URL('../../package.json', import.meta.url));
 const SOUND = AudioHookSound.generated(6);
 const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
 let out: string;
-let server: Serve | undefined;
+let server: ServeProcess | undefined;
+
+async function serve(args: readonly string[] = [], keys: readonly string[] = []): Promise<ServeProcess> {
+  server = await serveProcess(join(out, 'capture'), args, keys);
+  return server;
+}
 
 beforeEach(() => {
   out = mkdtempSync(join(tmpdir(), 'trunkline-serve-'));
@@ -37,38 +40,7 @@ afterEach(() => {
   rmSync(out, { recursive: true, force: true });
 });
 
-interface Serve {
-  readonly child: ChildProcess;
-  readonly url: string;
-  readonly healthUrl: string;
-  /** All that it has said on stderr, and on stdout after the first line. */
-  readonly said: { log: string; last: string };
-  readonly exited: Promise<number | string>;
-}
-
-async function serve(args: readonly string[] = [], keys: readonly string[] = []): Promise<Serve> {
-  const credentials = { TRUNKLINE_AUDIOHOOK_API_KEY: API_KEY, TRUNKLINE_AUDIOHOOK_CLIENT_SECRET: CLIENT_SECRET };
-  const child = spawn(
-    process.execPath,
-    [MAIN, 'serve', '--port', '0', '--out', join(out, 'capture'), '--log-level', 'trace', '--json', ...keys, ...args],
-    { env: { ...process.env, ...(keys.length > 0 ? {} : credentials) }, stdio: ['ignore', 'pipe', 'pipe'] },
-  );
-  const said = { log: '', last: '' };
-  child.stderr.on('data', (chunk) => {
-    said.log += String(chunk);
-  });
-  const lines = createInterface({ input: child.stdout });
-  lines.on('line', (line) => {
-    said.last = line;
-  });
-  const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);
-  await Promise.race([once(lines, 'line'), exited]);
-  if (said.last === '') throw new Error(said.log);
-  server = { child, ...(JSON.parse(said.last) as { url: string; healthUrl: string }), said, exited };
-  return server;
-}
-
-function call({ url }: Serve, options: Partial<AudioHookClientOptions> = {}) {
+function call({ url }: ServeProcess, options: Partial<AudioHookClientOptions> = {}) {
   return runAudioHookClient({
     url,
     apiKey: API_KEY,

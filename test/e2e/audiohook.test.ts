@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AudioHookSessionSummary } from '../../src/audiohook/connection.js';
 import { AudioHookNode, type AudioHookNodeSettings } from '../../src/node/audiohook-node.js';
 import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook-books.js';
 import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook-client.js';
 import { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
 import {
   API_KEY,
+  auditOf,
   CLIENT_SECRET,
   expectRecorded,
   KEYS,
@@ -21,10 +21,6 @@ import {
 } from '../support/audiohook-rig.js';
 import { RawCall } from '../support/raw-call.js';
 
-// The full run of 100 calls is for CI; the same test, smaller, is for everyone.
-const FULL = process.env['TRUNKLINE_E2E'] === 'full';
-const CALLS = FULL ? 100 : 12;
-const SECONDS = FULL ? 20 : 4;
 const SOUND = AudioHookSound.generated(5);
 
 let out: string;
@@ -67,80 +63,7 @@ function call(node: AudioHookNode, options: Partial<AudioHookClientOptions> = {}
   });
 }
 
-/** Every byte that lies in the folder. */
-function everythingIn(folder: string): Buffer {
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return Buffer.concat(files.map(({ parentPath, name }) => readFileSync(join(parentPath, name))));
-}
-
-function auditOf(folder: string): Record<string, unknown>[] {
-  const lines = readFileSync(join(folder, 'audit.jsonl'), 'utf8').trimEnd().split('\n');
-  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-}
-
 describe('recordings', () => {
-  it.each(['off', 'auto'] as const)(
-    'equal the books bit for bit, in length and place, with native %s',
-    async (native) => {
-      const node = await started({ native });
-      const ended: AudioHookSessionSummary[] = [];
-      node.on('sessionEnded', (summary) => ended.push(summary));
-      const orders = [['external', 'internal'], ['internal', 'external'], ['internal']] as const;
-      const books = await call(node, {
-        sessions: CALLS,
-        seconds: SECONDS,
-        pingSeconds: 0.3,
-        vary: (i) => ({
-          frameMs: i % 2 === 0 ? 20 : 200,
-          media: [
-            {
-              format: i % 4 < 2 ? 'PCMU' : 'L16',
-              channels: orders[i % 7 === 6 ? 2 : i % 2] as (typeof orders)[number],
-            },
-          ],
-          burstSeconds: i % 3 === 0 ? 1.5 : 0,
-          pauses: i % 3 === 1 ? [{ atSeconds: 0.7, lastsSeconds: 0.51 }] : [],
-          discards:
-            i % 2 === 1
-              ? [
-                  { atSeconds: 1.5001, lastsSeconds: 0.30025 },
-                  { atSeconds: 2.5, lastsSeconds: 1 },
-                ]
-              : [],
-        }),
-      });
-      expect(books.outcomes).toEqual({ closed: CALLS, lost: 0, refused: 0, failed: 0 });
-      expect(books.calls.flatMap((one) => one.violations)).toEqual([]);
-      // Closed is said when the files are finished, so nothing has to be waited for.
-      for (const one of books.calls) {
-        expectRecorded(out, one, SOUND);
-        expect(sessionOf(out, one.conversationId).endReason).toBe('ended');
-      }
-      await until(() => ended.length === CALLS, 'the summaries');
-      await node.stop();
-      expect(node.summary()).toMatchObject({ streams: CALLS, packetsDropped: 0, decodeErrors: 0, packetsLost: 0 });
-      expect(node.recorderCounters()).toMatchObject({ recordingsFinished: CALLS, samplesDropped: 0, writeErrors: 0 });
-      const audited = auditOf(out).filter(({ action }) => action === 'audiohook_ended');
-      expect(audited).toHaveLength(CALLS);
-      for (const one of books.calls) {
-        const entry = audited.find(({ interactionId }) => interactionId === one.conversationId);
-        const total = (kind: string) =>
-          one.stretches.reduce((sum, stretch) => sum + (stretch.kind === kind ? stretch.lengthSamples / 8 : 0), 0);
-        expect(entry).toMatchObject({
-          reason: 'ended',
-          keptMs: Math.round(total('audio')),
-          pausedMs: Math.round(total('paused')),
-          discardedMs: Math.round(total('discarded')),
-          framesReceived: one.framesSent,
-          faults: 0,
-        });
-      }
-      // Numbers of callers and called, as every `open` has them.
-      expect(everythingIn(out).toString('latin1')).not.toMatch(/15550100|15550199|Caller/);
-    },
-    (SECONDS + 60) * 1000,
-  );
-
   it('of a call that is asked to reconnect is one, bit for bit', async () => {
     const node = await started();
     const continued: boolean[] = [];

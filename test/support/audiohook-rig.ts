@@ -14,6 +14,12 @@ export function recordingsIn(out: string): string[] {
   return readdirSync(out).filter((name) => name !== 'audit.jsonl');
 }
 
+/** The entries of a capture's audit. */
+export function auditOf(out: string): Record<string, unknown>[] {
+  const lines = readFileSync(join(out, 'audit.jsonl'), 'utf8').trimEnd().split('\n');
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
 export function sessionOf(out: string, interactionId: string) {
   return sessionSchema.parse(JSON.parse(readFileSync(join(out, interactionId, 'session.json'), 'utf8')));
 }
@@ -25,6 +31,13 @@ export function recordedPcm(out: string, interactionId: string, channel: 0 | 1):
   const channels = wav.readUInt16LE(22);
   const length = (wav.length - 44) / 2 / channels;
   return Int16Array.from({ length }, (_, i) => wav.readInt16LE(44 + (i * channels + channel) * 2));
+}
+
+/** Where a recording marks one channel as paused, in samples. */
+export function pausedIn(session: ReturnType<typeof sessionOf>, channel: 0 | 1): { from: number; to: number }[] {
+  return session.spans
+    .filter((span) => span.channel === channel && span.state === 'paused')
+    .map(({ startMs, endMs }) => ({ from: Math.round(startMs * 8), to: Math.round(endMs * 8) }));
 }
 
 /** Sound, length and marked spans of a recording, all as the client's books have them. */
