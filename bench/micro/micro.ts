@@ -1,5 +1,6 @@
 import { Bench } from 'tinybench';
 import { describeMachine, type Machine } from '../machine.js';
+import { audioHookCases } from './audiohook.js';
 import { genesysCases } from './genesys.js';
 import { mediaCases } from './media.js';
 import { ringCases } from './ring.js';
@@ -14,6 +15,8 @@ export interface MicroCase {
   readonly unit: string;
   /** Steps that one call of `run` makes. */
   readonly steps: number;
+  /** Name of the case that it is to be compared with. */
+  readonly beside?: string;
   run(): void;
 }
 
@@ -23,6 +26,8 @@ export interface MicroResult {
   /** Of one step, over the samples. */
   readonly nanoseconds: { readonly p50: number; readonly mean: number; readonly p99: number };
   readonly samples: number;
+  /** Its fastest sample as a multiple of that of the case that it is compared with: what a busy machine bends least. */
+  readonly ratio?: number;
 }
 
 export interface MicroReport {
@@ -51,20 +56,32 @@ export async function runMicro(options: MicroOptions): Promise<MicroReport> {
     retainSamples: true,
     throws: true,
   });
-  const all = [...rtpCases(), ...genesysCases(), ...ringCases(), ...mediaCases(), ...workerCases()];
+  const all = [
+    ...rtpCases(),
+    ...genesysCases(),
+    ...audioHookCases(),
+    ...ringCases(),
+    ...mediaCases(),
+    ...workerCases(),
+  ];
   const cases = all.filter(({ name }) => name.includes(options.only));
   for (const one of cases) bench.add(one.name, () => one.run(), { async: false });
   await bench.run();
-  const results = cases.map(({ name, unit, steps }) => {
+  const latencyOf = (name: string) => {
     const result = bench.getTask(name)?.result;
     if (result?.state !== 'completed') throw new Error(`The benchmark "${name}" did not complete.`);
-    const { latency } = result;
+    return result.latency;
+  };
+  const results = cases.map(({ name, unit, steps, beside }) => {
+    const { min, p50, mean, p99, samplesCount: samples } = latencyOf(name);
     const nanoseconds = (ms: number): number => Number(((ms * 1e6) / steps).toPrecision(4));
+    const isThere = cases.some((other) => other.name === beside);
     return {
       name,
       unit,
-      nanoseconds: { p50: nanoseconds(latency.p50), mean: nanoseconds(latency.mean), p99: nanoseconds(latency.p99) },
-      samples: latency.samplesCount,
+      nanoseconds: { p50: nanoseconds(p50), mean: nanoseconds(mean), p99: nanoseconds(p99) },
+      samples,
+      ...(beside !== undefined && isThere ? { ratio: Number((min / latencyOf(beside).min).toPrecision(3)) } : {}),
     };
   });
   return { machine: describeMachine(), node: process.version, results };
@@ -73,7 +90,10 @@ export async function runMicro(options: MicroOptions): Promise<MicroReport> {
 export function microTable({ machine, node, results }: MicroReport): string {
   const rows = [
     ['step', 'p50 ns', 'mean ns', 'p99 ns', 'of one'],
-    ...results.map(({ name, unit, nanoseconds: { p50, mean, p99 } }) => [name, `${p50}`, `${mean}`, `${p99}`, unit]),
+    ...results.map(({ name, unit, ratio, nanoseconds: { p50, mean, p99 } }) => [
+      ...[name, `${p50}`, `${mean}`, `${p99}`],
+      ratio === undefined ? unit : `${unit}, ${ratio} × the first`,
+    ]),
   ];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => (row[column] as string).length)));
   const lines = rows.map((row) =>

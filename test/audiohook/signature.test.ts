@@ -1,4 +1,6 @@
-import { createHmac } from 'node:crypto';
+import crypto, { createHmac } from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NonceCache } from '../../src/audiohook/nonce-cache.js';
 import { Authenticator, type AuthFailure, type SignedRequest } from '../../src/audiohook/signature.js';
@@ -167,10 +169,28 @@ describe('refused', () => {
     expect(authenticator().verify(request(headers), NOW_MS)).toEqual(failure(reason));
   });
 
-  it.each([0, 1, 16, 31, 33, 64, 4096])('a signature of %i bytes', (length) => {
-    expect(authenticator().verify(request(withSignature(Buffer.alloc(length))), NOW_MS)).toEqual(
-      failure('signatureLength'),
+  it('a signature of any bytes of any length but the right ones', () => {
+    const right = Buffer.from(sign()['signature']?.slice(6, -1) ?? '', 'base64');
+    const one = authenticator();
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.uint8Array({ minLength: 32, maxLength: 32 }),
+      // The right one cut, or gone on with.
+      fc.nat({ max: 31 }).map((at) => right.subarray(0, at)),
+      fc.uint8Array({ minLength: 1, maxLength: 168 }).map((more) => Buffer.concat([right, more])),
     );
+    fc.assert(
+      fc.property(bytes, (some) => {
+        fc.pre(!right.equals(some));
+        const reason = some.length === 32 ? 'signatureMismatch' : 'signatureLength';
+        expect(one.verify(request(withSignature(Buffer.from(some))), NOW_MS)).toEqual(failure(reason));
+      }),
+      { numRuns: 1000 },
+    );
+    for (const length of [...Array(201).keys(), 4096]) {
+      const reason = length === 32 ? 'signatureMismatch' : 'signatureLength';
+      expect(one.verify(request(withSignature(Buffer.alloc(length))), NOW_MS)).toEqual(failure(reason));
+    }
   });
 
   it.each(COMPONENTS)('a signature that leaves out %s', (name) => {
@@ -190,6 +210,50 @@ describe('refused', () => {
 
   it('a signed request for another target', () => {
     expect(authenticator().verify(request(sign(), `${TARGET}?x`), NOW_MS)).toEqual(failure('signatureMismatch'));
+  });
+});
+
+describe('the work of a refusal', () => {
+  /** Every step of cryptography that a verification takes, and on how much. The real ones run; they are only noted. */
+  function workOf(headers: Record<string, string>): string[] {
+    const { createHmac: hmac, timingSafeEqual } = crypto;
+    const steps: string[] = [];
+    crypto.createHmac = (algorithm, key) => {
+      steps.push(`hmac ${algorithm} with ${(key as Buffer).length} bytes`);
+      const mac = hmac(algorithm, key);
+      const update = mac.update.bind(mac);
+      mac.update = (data: string | NodeJS.ArrayBufferView) => {
+        steps.push(`of ${Buffer.byteLength(data as string)} bytes`);
+        return update(data as string);
+      };
+      return mac;
+    };
+    crypto.timingSafeEqual = (a, b) => {
+      steps.push(`compare ${a.byteLength} with ${b.byteLength} bytes`);
+      return timingSafeEqual(a, b);
+    };
+    syncBuiltinESMExports();
+    try {
+      expect(authenticator().verify(request(headers), NOW_MS).ok).toBe(false);
+    } finally {
+      Object.assign(crypto, { createHmac: hmac, timingSafeEqual });
+      syncBuiltinESMExports();
+    }
+    return steps;
+  }
+
+  it('is the same for a known and an unknown key, for a signature of the right length and of a wrong one', () => {
+    const unknown = `${API_KEY.slice(0, -1)}x`;
+    const known = workOf(sign({ secret: 'd3Jvbmc=' }));
+    expect(known).toEqual([
+      'hmac sha256 with 32 bytes',
+      expect.stringMatching(/^of \d+ bytes$/),
+      'compare 32 with 32 bytes',
+    ]);
+    const keyid = fields({ keyid: unknown });
+    expect(workOf(sign({ apiKey: unknown, parameters: keyid }))).toEqual(known);
+    expect(workOf({ ...sign(), signature: 'sig1=:AAAA:' })).toEqual(known);
+    expect(workOf({ ...sign({ apiKey: unknown, parameters: keyid }), signature: 'sig1=:AAAA:' })).toEqual(known);
   });
 });
 
