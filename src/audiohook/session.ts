@@ -238,7 +238,8 @@ export class AudioHookSession {
   #inStep(message: ClientMessage, nowUs: number): boolean {
     const expected = this.#voice.clientseq + 1;
     this.#voice.clientseq = message.seq;
-    if (this.#state === 'FAULTED') return true;
+    // Its session is over already; all that is left is to let it go in good order.
+    if (this.#state === 'FAULTED' || this.#state === 'CLOSING') return true;
     if (message.seq !== expected) return this.#fault('protocol', 'Sequence number out of step', nowUs);
     if (message.serverseq > this.#voice.seq) return this.#fault('protocol', 'serverseq of a message never sent', nowUs);
     if (message.id.toLowerCase() !== this.#identity.sessionId.toLowerCase()) {
