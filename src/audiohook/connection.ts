@@ -105,8 +105,7 @@ export class AudioHookConnection implements SessionOutput {
     this.session = new AudioHookSession(identity, this, nowUs, host.timing);
     socket.on('message', this.#onMessage);
     socket.on('close', this.#onClose);
-    // ws closes the connection by itself after an error; what is left to do happens on close.
-    socket.on('error', ignoreError);
+    socket.on('error', this.#onBroken);
   }
 
   get interactionId(): string | undefined {
@@ -280,6 +279,12 @@ export class AudioHookConnection implements SessionOutput {
     }
   };
 
+  // No WebSocket any more, or a message beyond all limits. ws closes it by itself; the rest happens on close.
+  readonly #onBroken = ({ message }: Error): void => {
+    this.session.counts.faults += 1;
+    this.#fault ??= { kind: 'protocol', info: message };
+  };
+
   readonly #onClose = (): void => {
     const { session } = this;
     const broken = session.state === 'ACTIVE' || session.state === 'PAUSED';
@@ -348,5 +353,3 @@ export class AudioHookConnection implements SessionOutput {
     this.#socket.terminate();
   }
 }
-
-function ignoreError(): void {}
