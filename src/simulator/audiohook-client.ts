@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { build, type Histogram } from 'hdr-histogram-js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
@@ -7,7 +8,6 @@ import { AudioHookCall, type HookRun } from './audiohook-call.js';
 import type { Mischief } from './audiohook-mischief.js';
 import type { HookMedia, HookScript, HookScriptStretch } from './audiohook-script.js';
 import { AudioHookSound } from './audiohook-sound.js';
-import { SeededRandom } from './random.js';
 
 export interface AudioHookClientOptions {
   /** `ws://` or `wss://`, with path. */
@@ -65,8 +65,6 @@ export function runAudioHookClient(options: AudioHookClientOptions): Promise<Aud
   const sound =
     options.sound ??
     (options.wav === undefined ? AudioHookSound.generated(options.seed ?? 1) : AudioHookSound.fromWav(options.wav));
-  // Ids must differ between runs against the same server; only the sound is seeded.
-  const random = new SeededRandom(options.seed ?? 1, Math.floor(clock.wallMs() % 2 ** 31), process.pid);
   const pings = latencyHistogram();
   const roundTrips = latencyHistogram();
   const openings = latencyHistogram();
@@ -76,12 +74,13 @@ export function runAudioHookClient(options: AudioHookClientOptions): Promise<Aud
     const run: HookRun = {
       clock,
       url: urlOf(options.url),
-      organizationId: options.organizationId ?? random.uuid(),
+      organizationId: options.organizationId ?? randomUUID(),
       apiKey: options.apiKey,
       clientSecret: options.clientSecret,
       sound,
       rejectUnauthorized: options.insecure !== true,
-      newId: () => random.uuid(),
+      // Ids must differ between runs against the same server; only the sound is seeded.
+      newId: randomUUID,
       pong: (latencyUs, roundTripUs) => {
         pings.recordValue(Math.max(1, Math.round(latencyUs)));
         roundTrips.recordValue(Math.max(1, Math.round(roundTripUs)));
