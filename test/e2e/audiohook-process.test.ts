@@ -1,4 +1,5 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +52,13 @@ function call({ url }: ServeProcess, options: Partial<AudioHookClientOptions> = 
     pingSeconds: 0.2,
     ...options,
   });
+}
+
+/** The most that a process has had in memory; undefined where the system does not tell. */
+function peakMemoryBytes({ pid }: ChildProcess): number | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const match = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return match === null ? undefined : Number(match[1]) * 1024;
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -128,6 +136,42 @@ describe('serve as a process', () => {
       }
     }
   }, 30_000);
+
+  it('bounds and counts floods and silence from hostile processes, and the calls beside them are recorded to the bit', async () => {
+    const one = await serve(['--drain-seconds', '0']);
+    const before = peakMemoryBytes(one.child);
+    const hostile = ['tinyFrames', 'tinyFrames', 'neverRead', 'neverRead', 'neverOpen'].map((mischief) => {
+      const child = spawn(process.execPath, [
+        ...[MAIN, 'simulate', 'audiohook', '--url', one.url, '--api-key', API_KEY, '--client-secret', CLIENT_SECRET],
+        ...['--mischief', mischief, '--media', 'l16:ei', '--seconds', '600'],
+      ]);
+      const said = { text: '' };
+      child.stdout.on('data', (chunk) => {
+        said.text += String(chunk);
+      });
+      return { child, said, closed: once(child, 'close') };
+    });
+    const good = await call(one, { sessions: 4, seconds: 12, frameMs: 20 });
+    expect(good.calls.map(({ outcome, disconnect }) => [outcome, disconnect?.info])).toEqual(
+      Array(4).fill(['closed', undefined]),
+    );
+    for (const each of good.calls) {
+      expect(each.violations).toEqual([]);
+      expectRecorded(join(out, 'capture'), each, SOUND);
+    }
+    const silent = hostile.at(-1);
+    await silent?.closed;
+    expect(silent?.said.text).toContain("told to disconnect, error: No 'open' in time");
+    const after = peakMemoryBytes(one.child);
+    if (before !== undefined && after !== undefined) expect(after - before).toBeLessThan(128 << 20);
+    for (const { child } of hostile) child.kill('SIGKILL');
+    await Promise.all(hostile.map(({ closed }) => closed));
+    one.child.kill('SIGTERM');
+    expect(await one.exited).toBe(0);
+    const summary = JSON.parse(one.said.last) as { packetsDropped: number; sessions: Record<string, number> };
+    expect(summary).toMatchObject({ packetsDropped: 0, sessions: { sessionsLive: 0, internalErrors: 0 } });
+    expect(summary.sessions['throttled']).toBeGreaterThanOrEqual(4);
+  }, 60_000);
 
   it('takes its keys from a file, and both a caller and it from the command line', async () => {
     const keys = join(out, 'keys.json');
