@@ -1,5 +1,5 @@
 /** The public API of trunkline. */
-export type { AudioHookSessionInfo, AudioHookSessionSummary } from './audiohook/connection.js';
+export type { AudioHookSessionInfo, AudioHookSessionSummary } from './audiohook/connection-contract.js';
 export type { AudioHookCounters, AudioHookRejection, RejectionReason } from './audiohook/server-events.js';
 export type { AudioHookLimits, AudioHookServerOptions } from './audiohook/server-options.js';
 export type { OpenRequest, SessionTiming } from './audiohook/session-contract.js';

@@ -1,98 +1,33 @@
 import type { WebSocket } from 'ws';
-import type { Clock } from '../core/clock.js';
 import { messageOf } from '../core/errors.js';
-import type { EndReason } from '../core/events.js';
 import { US_PER_SECOND } from '../core/units.js';
-import type { MediaChannel } from './media.js';
+import type {
+  AudioHookSessionInfo,
+  AudioHookSessionSummary,
+  ConnectionHost,
+  ConnectionIdentity,
+} from './connection-contract.js';
+import { Inflow } from './inflow.js';
 import { AudioHookSession } from './session.js';
-import type { OpenRequest, SessionFault, SessionOutput, SessionTiming } from './session-contract.js';
-import type { SessionCounts } from './session-counts.js';
-import { type AudioHookSource, type AudioHookStream, openFailure } from './source.js';
-import { TokenBucket } from './token-bucket.js';
-import type { CloseReason, EventEntity } from './wire.js';
-
-/** Who connected, from the headers of the request that was authenticated. */
-export interface ConnectionIdentity {
-  /** In lower case. */
-  readonly sessionId: string;
-  readonly organizationId: string;
-  readonly correlationId: string;
-}
-
-/** An open session, for events, logs and audit. Nothing in it names a person or a telephone number. */
-export interface AudioHookSessionInfo extends ConnectionIdentity {
-  readonly conversationId: string;
-  readonly participantId: string;
-  /** What the engine calls the stream; absent when there is none: a probe, or no medium that we take. */
-  readonly interactionId?: string;
-  readonly media?: { readonly format: string; readonly rate: number; readonly channels: readonly MediaChannel[] };
-  readonly probe: boolean;
-  /** The stream was begun by an earlier session. */
-  readonly continued: boolean;
-  /** Wall clock, milliseconds since 1970. */
-  readonly openedAtMs: number;
-}
-
-export interface AudioHookSessionSummary
-  extends Partial<Omit<AudioHookSessionInfo, keyof ConnectionIdentity>>,
-    ConnectionIdentity {
-  readonly connectedAtMs: number;
-  readonly endedAtMs: number;
-  readonly endReason: EndReason;
-  /** What the client's `close` said, if there was one. */
-  readonly closeReason?: CloseReason;
-  /** Why we ended it. */
-  readonly fault?: { readonly kind: SessionFault | 'slowReader' | 'internal'; readonly info: string };
-  /** Length of the time line at its end, samples of one channel. */
-  readonly positionSamples: number;
-  /** Samples, of all channels, that the engine had no room for. */
-  readonly droppedSamples: number;
-  /** Times that reading was held up because the client sent too much too fast. */
-  readonly throttled: number;
-  /** As the client measured it last. */
-  readonly rttSeconds?: number;
-  readonly language?: string;
-  readonly counts: Readonly<SessionCounts>;
-}
-
-/** What a connection needs of its server. */
-export interface ConnectionHost {
-  readonly clock: Clock;
-  readonly source: AudioHookSource;
-  readonly timing: SessionTiming;
-  readonly inbound: { readonly messagesPerSecond: number; readonly burst: number };
-  readonly outboundBytes: number;
-  readonly lossWindowUs: number;
-  readonly reconnectWindowUs: number;
-  readonly supportedLanguages: readonly string[];
-  readonly draining: boolean;
-  startPaused(request: OpenRequest): boolean;
-  /** Resolves when the stream's files are finished; undefined when there is nothing to wait for. */
-  finishStream: ((interactionId: string) => Promise<void>) | undefined;
-  opened(connection: AudioHookConnection, info: AudioHookSessionInfo): void;
-  ended(connection: AudioHookConnection, summary: AudioHookSessionSummary): void;
-  internalError(message: string): void;
-}
-
-/** Bytes that weigh as much as one message when a client sends faster than anybody speaks. */
-const BYTES_PER_TOKEN = 2048;
+import type { OpenRequest, SessionFault, SessionOutput } from './session-contract.js';
+import { openFailure } from './source.js';
+import type { AudioHookStream, StreamFeeder } from './stream.js';
+import type { EventEntity } from './wire.js';
 
 /** From our own close frame to the end of patience with its answer. */
 const HANG_UP_WAIT_US = 2 * US_PER_SECOND;
 
 /** A session on its socket: carries bytes in, texts out, and audio on to the stream. */
-export class AudioHookConnection implements SessionOutput {
+export class AudioHookConnection implements SessionOutput, StreamFeeder {
   readonly identity: ConnectionIdentity;
   readonly session: AudioHookSession;
   readonly #host: ConnectionHost;
   readonly #socket: WebSocket;
-  readonly #inbound: TokenBucket;
+  readonly #inflow: Inflow;
   readonly #connectedAtMs: number;
   #stream: AudioHookStream | undefined;
   #info: AudioHookSessionInfo | undefined;
   #fault: AudioHookSessionSummary['fault'];
-  #stoppedUntilUs = 0;
-  #throttled = 0;
   #hungUpUs = -1;
 
   constructor(socket: WebSocket, identity: ConnectionIdentity, host: ConnectionHost) {
@@ -101,7 +36,7 @@ export class AudioHookConnection implements SessionOutput {
     this.#host = host;
     this.#socket = socket;
     this.#connectedAtMs = host.clock.wallMs();
-    this.#inbound = new TokenBucket(host.inbound.messagesPerSecond, host.inbound.burst, nowUs);
+    this.#inflow = new Inflow(socket, host.inbound, nowUs);
     this.session = new AudioHookSession(identity, this, nowUs, host.timing);
     socket.on('message', this.#onMessage);
     socket.on('close', this.#onClose);
@@ -117,18 +52,24 @@ export class AudioHookConnection implements SessionOutput {
   }
 
   get throttled(): number {
-    return this.#throttled;
+    return this.#inflow.throttled;
+  }
+
+  get stalls(): number {
+    return this.#inflow.stalls;
   }
 
   // ---- What the embedder may do ----------------------------------------------------------------------------------
 
   pause(): void {
-    if (this.#stream?.ownerSessionId === this.identity.sessionId) this.#stream.paused = true;
+    const stream = this.#ownStream;
+    if (stream !== undefined) stream.paused = true;
     this.session.pause(this.#host.clock.nowUs());
   }
 
   resume(): void {
-    if (this.#stream?.ownerSessionId === this.identity.sessionId) this.#stream.paused = false;
+    const stream = this.#ownStream;
+    if (stream !== undefined) stream.paused = false;
     this.session.resume(this.#host.clock.nowUs());
   }
 
@@ -151,16 +92,33 @@ export class AudioHookConnection implements SessionOutput {
   }
 
   tick(nowUs: number): void {
-    if (this.#stoppedUntilUs > 0 && nowUs >= this.#stoppedUntilUs) {
-      this.#stoppedUntilUs = 0;
-      this.#socket.resume();
-    }
-    if (this.#stream?.ownerSessionId === this.identity.sessionId) this.#stream.release(nowUs);
+    this.#inflow.tick(nowUs);
+    // What the client sends while it is made to wait cannot be read, its pings included.
+    if (this.#inflow.isStalled) this.session.excuse(nowUs);
+    this.#ownStream?.release(nowUs);
     try {
       this.session.tick(nowUs);
     } catch (thrown) {
       this.#internalError(thrown);
     }
+  }
+
+  // ---- StreamFeeder ----------------------------------------------------------------------------------------------
+
+  get sessionId(): string {
+    return this.identity.sessionId;
+  }
+
+  get positionSamples(): number {
+    return this.session.positionSamples;
+  }
+
+  stalled(): void {
+    this.#inflow.stall();
+  }
+
+  resumed(): void {
+    this.#inflow.endStall();
   }
 
   // ---- SessionOutput ---------------------------------------------------------------------------------------------
@@ -187,9 +145,8 @@ export class AudioHookConnection implements SessionOutput {
     let continued = false;
     if (request.media !== undefined && !request.probe) {
       try {
-        const opened = host.source.open(this.identity.sessionId, request, request.media, nowUs);
+        const opened = host.source.open(this, request, request.media, nowUs);
         this.#stream = opened.stream;
-        opened.stream.positionOf = () => this.session.positionSamples;
         baseSamples = opened.baseSamples;
         continued = opened.stream.sessionIds.length > 1;
       } catch (thrown) {
@@ -219,19 +176,15 @@ export class AudioHookConnection implements SessionOutput {
   }
 
   audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void {
-    const stream = this.#stream;
-    if (stream?.ownerSessionId === this.identity.sessionId) stream.audio(bytes, positionSamples, nowUs);
+    this.#ownStream?.audio(bytes, positionSamples, nowUs);
   }
 
   flush(): void {
-    const stream = this.#stream;
-    if (stream?.ownerSessionId === this.identity.sessionId) stream.flush(this.#host.clock.nowUs());
+    this.#ownStream?.flush(this.#host.clock.nowUs());
   }
 
   mark(state: 'paused' | 'discarded', startSamples: number, lengthSamples: number): void {
-    const stream = this.#stream;
-    if (stream?.ownerSessionId !== this.identity.sessionId) return;
-    stream.mark(state, startSamples, lengthSamples, this.#host.clock.nowUs());
+    this.#ownStream?.mark(state, startSamples, lengthSamples, this.#host.clock.nowUs());
   }
 
   pauseChanged(): void {
@@ -269,8 +222,7 @@ export class AudioHookConnection implements SessionOutput {
   readonly #onMessage = (data: unknown, isBinary: boolean): void => {
     if (!(data instanceof Uint8Array)) return;
     const nowUs = this.#host.clock.nowUs();
-    const overdrawnUs = this.#inbound.spend(1 + data.length / BYTES_PER_TOKEN, nowUs);
-    if (overdrawnUs > 0) this.#stopReading(nowUs + overdrawnUs);
+    this.#inflow.took(data.length, nowUs);
     try {
       if (isBinary) this.session.binary(data, nowUs);
       else this.session.text(data, nowUs);
@@ -305,7 +257,8 @@ export class AudioHookConnection implements SessionOutput {
       endReason,
       positionSamples,
       droppedSamples: stream?.droppedSamples ?? 0,
-      throttled: this.#throttled,
+      throttled: this.throttled,
+      stalls: this.stalls,
       counts,
       ...(closeReason === undefined ? {} : { closeReason }),
       ...(this.#fault === undefined ? {} : { fault: this.#fault }),
@@ -313,6 +266,11 @@ export class AudioHookConnection implements SessionOutput {
       ...(language === undefined ? {} : { language }),
     });
   };
+
+  // The stream, unless another session has taken it over.
+  get #ownStream(): AudioHookStream | undefined {
+    return this.#stream?.feeder === this ? this.#stream : undefined;
+  }
 
   // Whatever goes wrong here, the session is over and has to be counted as such.
   #letGoAtLast(): void {
@@ -336,15 +294,6 @@ export class AudioHookConnection implements SessionOutput {
     }
     source.end(stream, this.identity.sessionId, this.session.endReason, nowUs);
     return stream.interactionId;
-  }
-
-  // Not a drop: TCP makes the client wait. Everything it sent is taken in the end.
-  #stopReading(untilUs: number): void {
-    if (this.#stoppedUntilUs === 0) {
-      this.#throttled += 1;
-      this.#socket.pause();
-    }
-    this.#stoppedUntilUs = untilUs;
   }
 
   #internalError(thrown: unknown): void {

@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
-import type { PacketBatch } from '../engine/packet-batch.js';
+import { CLAIM, type OrderedIngest } from '../engine/ingest.js';
+import { copy, split8, split16 } from './deinterleave.js';
 import { channelMap, type SelectedMedia, sampleBytes } from './media.js';
 
 /** Longest packet handed to the engine. */
@@ -9,11 +10,12 @@ const MIN_PACKET_SECONDS = 0.02;
 
 /**
  * Takes interleaved frames of any size apart into packets of one channel each, straight from the socket's buffer into
- * the batch's arena. Only what is shorter than 20 ms, or half a sample pair, is held over to the next frame. Nothing is
- * allocated after construction.
+ * the ring of the stream's shard. Only what is shorter than 20 ms, or half a sample pair, is held over to the next
+ * frame. What finds no room stays with the caller, who comes again with the same. Nothing is allocated a packet but a
+ * view of the frame.
  */
 export class Packetiser {
-  readonly #batch: PacketBatch;
+  readonly #ordered: OrderedIngest;
   readonly #stream: number;
   readonly #channels: readonly number[];
   readonly #sampleBytes: number;
@@ -21,14 +23,16 @@ export class Packetiser {
   readonly #maxPairs: number;
   readonly #held: Buffer;
   #heldBytes = 0;
+  /** Bytes of the frame at hand that were taken before room ran out. */
+  #taken = 0;
   /** Place of the first held, or next, pair on the stream's time line. */
   #positionSamples = 0;
   #sequence: number;
-  /** Samples, of all channels, that found no room in the arena: a hole on the time line. */
+  /** Samples, of all channels, of a stream that the engine had already ended. */
   droppedSamples = 0;
 
-  constructor(batch: PacketBatch, stream: number, media: SelectedMedia, firstSequence: number) {
-    this.#batch = batch;
+  constructor(ordered: OrderedIngest, stream: number, media: SelectedMedia, firstSequence: number) {
+    this.#ordered = ordered;
     this.#stream = stream;
     this.#channels = channelMap(media);
     this.#sampleBytes = sampleBytes(media);
@@ -43,98 +47,81 @@ export class Packetiser {
     return this.#sequence;
   }
 
-  /** One frame; `positionSamples` is that of the first pair that ends in it. */
-  write(bytes: Uint8Array, positionSamples: number, arrivalUs: number): void {
-    let at = 0;
+  /**
+   * One frame; `positionSamples` is that of the first pair that ends in it. False when room has run out: call again
+   * with the same before anything else, and it goes on where it stopped.
+   */
+  write(bytes: Uint8Array, positionSamples: number, arrivalUs: number): boolean {
+    if (this.#taken === 0 && this.#heldBytes < this.#pairBytes) this.#positionSamples = positionSamples;
     if (this.#heldBytes > 0) {
-      if (this.#heldBytes < this.#pairBytes) this.#positionSamples = positionSamples;
-      at = this.#hold(bytes, 0);
-      if (this.#heldBytes < this.#held.length) return;
-      this.#emit(this.#held, 0, this.#held.length / this.#pairBytes, arrivalUs);
-      this.#heldBytes = 0;
-    } else {
-      this.#positionSamples = positionSamples;
+      this.#taken += this.#hold(bytes, this.#taken);
+      if (this.#heldBytes === this.#held.length) {
+        if (!this.#emit(this.#held, 0, this.#held.length / this.#pairBytes, arrivalUs)) return false;
+        this.#heldBytes = 0;
+      }
     }
-    const left = bytes.length - at;
-    if (left >= this.#held.length) {
-      const pairs = Math.floor(left / this.#pairBytes);
-      this.#emit(bytes, at, pairs, arrivalUs);
-      at += pairs * this.#pairBytes;
+    if (bytes.length - this.#taken >= this.#held.length) {
+      for (let pairs = this.#pairsLeft(bytes); pairs > 0; pairs = this.#pairsLeft(bytes)) {
+        const count = Math.min(pairs, this.#maxPairs);
+        if (!this.#emit(bytes, this.#taken, count, arrivalUs)) return false;
+        this.#taken += count * this.#pairBytes;
+      }
     }
-    this.#hold(bytes, at);
+    this.#hold(bytes, this.#taken);
+    this.#taken = 0;
+    return true;
   }
 
-  /** Lets go of the whole pairs that are held, if any; half a pair goes on waiting for its other half. */
+  /**
+   * Lets go of the whole pairs that are held; half a pair goes on waiting for its other half. True when there were any,
+   * and room for them.
+   */
   release(arrivalUs: number): boolean {
     if (this.#heldBytes < this.#pairBytes) return false;
     const pairs = Math.floor(this.#heldBytes / this.#pairBytes);
-    this.#emit(this.#held, 0, pairs, arrivalUs);
+    if (!this.#emit(this.#held, 0, pairs, arrivalUs)) return false;
     this.#held.copyWithin(0, pairs * this.#pairBytes, this.#heldBytes);
     this.#heldBytes -= pairs * this.#pairBytes;
     return true;
   }
 
-  /** Lets go of everything that is held. Half a pair has lost its other half and is dropped. */
-  flush(arrivalUs: number): void {
-    this.release(arrivalUs);
+  /** Lets go of everything that is held; half a pair has lost its other half and is dropped. False: no room, as above. */
+  flush(arrivalUs: number): boolean {
+    if (this.#heldBytes >= this.#pairBytes && !this.release(arrivalUs)) return false;
     this.#heldBytes = 0;
+    return true;
+  }
+
+  #pairsLeft(bytes: Uint8Array): number {
+    return Math.floor((bytes.length - this.#taken) / this.#pairBytes);
   }
 
   #hold(bytes: Uint8Array, from: number): number {
-    const end = Math.min(bytes.length, from + this.#held.length - this.#heldBytes);
-    for (let i = from; i < end; i++) this.#held[this.#heldBytes++] = bytes[i] as number;
-    return end;
+    const length = Math.min(bytes.length - from, this.#held.length - this.#heldBytes);
+    for (let i = 0; i < length; i++) this.#held[this.#heldBytes++] = bytes[from + i] as number;
+    return length;
   }
 
-  #emit(bytes: Uint8Array, from: number, pairs: number, arrivalUs: number): void {
-    let at = from;
-    for (let left = pairs; left > 0; ) {
-      const count = Math.min(left, this.#maxPairs);
-      this.#packet(bytes, at, count, arrivalUs);
-      at += count * this.#pairBytes;
-      left -= count;
-      this.#positionSamples += count;
-      this.#sequence += 1;
+  /** A packet of `pairs` on every channel; false when there is no room for it. */
+  #emit(bytes: Uint8Array, from: number, pairs: number, arrivalUs: number): boolean {
+    const ordered = this.#ordered;
+    const channels = this.#channels;
+    const claim = ordered.claim(this.#stream, pairs * this.#sampleBytes);
+    if (claim === CLAIM.FULL) return false;
+    if (claim === CLAIM.GIVEN) {
+      const first = ordered.at[channels[0] as number] as number;
+      if (channels.length === 1) copy(bytes, from, pairs * this.#sampleBytes, ordered.bytes, first);
+      else {
+        const second = ordered.at[channels[1] as number] as number;
+        const split = this.#sampleBytes === 1 ? split8 : split16;
+        split(bytes, from, pairs, ordered, first, second);
+      }
+      ordered.commit(this.#sequence, this.#positionSamples, arrivalUs);
+    } else {
+      this.droppedSamples += pairs * channels.length;
     }
-  }
-
-  #packet(bytes: Uint8Array, from: number, pairs: number, arrivalUs: number): void {
-    const batch = this.#batch;
-    const length = pairs * this.#sampleBytes;
-    const to = batch.claim(length * this.#channels.length);
-    if (to < 0) {
-      this.droppedSamples += pairs * this.#channels.length;
-      return;
-    }
-    if (this.#channels.length === 1) copy(bytes, from, batch.bytes, to, length);
-    else if (this.#sampleBytes === 1) split8(bytes, from, batch.bytes, to, length);
-    else split16(bytes, from, batch.bytes, to, length);
-    for (let place = 0; place < this.#channels.length; place++) {
-      const channel = this.#channels[place] as number;
-      const at = to + place * length;
-      batch.push(this.#stream, channel, this.#sequence, this.#positionSamples, arrivalUs, 0, at, length);
-    }
-  }
-}
-
-// One pass each: these loops are most of what a frame costs here.
-
-function copy(bytes: Uint8Array, from: number, out: Uint8Array, to: number, length: number): void {
-  for (let i = 0; i < length; i++) out[to + i] = bytes[from + i] as number;
-}
-
-function split8(bytes: Uint8Array, from: number, out: Uint8Array, to: number, length: number): void {
-  for (let first = to, second = to + length, read = from; first < to + length; read += 2) {
-    out[first++] = bytes[read] as number;
-    out[second++] = bytes[read + 1] as number;
-  }
-}
-
-function split16(bytes: Uint8Array, from: number, out: Uint8Array, to: number, length: number): void {
-  for (let first = to, second = to + length, read = from; first < to + length; read += 4) {
-    out[first++] = bytes[read] as number;
-    out[first++] = bytes[read + 1] as number;
-    out[second++] = bytes[read + 2] as number;
-    out[second++] = bytes[read + 3] as number;
+    this.#positionSamples += pairs;
+    this.#sequence += 1;
+    return true;
   }
 }

@@ -1,4 +1,4 @@
-import type { AudioHookSessionInfo, AudioHookSessionSummary } from './connection.js';
+import type { AudioHookSessionInfo, AudioHookSessionSummary } from './connection-contract.js';
 import type { SessionCounts } from './session-counts.js';
 import type { AuthFailure } from './signature.js';
 
@@ -42,7 +42,10 @@ export interface AudioHookCounters {
   /** Sessions that continued the stream of an earlier one. */
   readonly continued: number;
   readonly slowReaders: number;
+  /** Times that a client was made to wait because it sent too much too fast. */
   readonly throttled: number;
+  /** Times that one was made to wait because there was no room for its audio. */
+  readonly stalls: number;
   readonly internalErrors: number;
   readonly rejected: Readonly<Partial<Record<RejectionReason, number>>>;
   /** Of all sessions, ended and live. */

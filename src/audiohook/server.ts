@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -7,30 +7,22 @@ import { WebSocketServer } from 'ws';
 import { type Clock, systemClock } from '../core/clock.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { US_PER_MS } from '../core/units.js';
-import type { StreamIngest } from '../engine/ingest.js';
-import {
-  AudioHookConnection,
-  type AudioHookSessionInfo,
-  type AudioHookSessionSummary,
-  type ConnectionHost,
-  type ConnectionIdentity,
-} from './connection.js';
-import type { AudioHookCounters, AudioHookServerEvents, RejectionReason } from './server-events.js';
+import type { OrderedStreamIngest } from '../engine/ingest.js';
+import { Admission, pathOf } from './admission.js';
+import { AudioHookConnection } from './connection.js';
+import type { AudioHookSessionInfo, AudioHookSessionSummary, ConnectionHost } from './connection-contract.js';
+import type { AudioHookCounters, AudioHookRejection, AudioHookServerEvents } from './server-events.js';
 import { AUDIOHOOK_LIMITS, type AudioHookLimits, type AudioHookServerOptions } from './server-options.js';
 import { type OpenRequest, SESSION_TIMING, type SessionTiming } from './session-contract.js';
 import { newSessionCounts, type SessionCounts } from './session-counts.js';
-import { Authenticator } from './signature.js';
 import { AudioHookSource } from './source.js';
-import { TokenBucket } from './token-bucket.js';
-import { isUuid } from './wire.js';
 
 const DEFAULT_PATH = '/audiohook/ws';
-const DEFAULT_REFUSAL_DELAY_MS = 500;
 const DEFAULT_LOSS_WINDOW_MS = 5_000;
 const DEFAULT_RECONNECT_WINDOW_MS = 15_000;
 const TICK_MS = 100;
-/** Refused requests that wait for their answer; beyond them connections are cut without one. */
-const MAX_DELAYED_REFUSALS = 1_024;
+/** What close() allows for audio that waits for room in the engine. */
+const CLOSE_FLOWING_MS = 5_000;
 
 /**
  * The server that Genesys Cloud's AudioHook integration connects to. Takes sessions in, hands their audio to the engine
@@ -43,13 +35,10 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   readonly #path: string;
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
-  readonly #authenticator: Authenticator;
+  readonly #admission: Admission;
   readonly #source: AudioHookSource;
   readonly #host: ConnectionHost & { draining: boolean };
-  readonly #handshakes: TokenBucket;
   readonly #live = new Map<string, AudioHookConnection>();
-  readonly #liveByOrganization = new Map<string, number>();
-  readonly #rejected: Partial<Record<RejectionReason, number>> = {};
   readonly #totals = newSessionCounts();
   readonly #events = {
     connected: 0,
@@ -59,24 +48,24 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     continued: 0,
     slowReaders: 0,
     throttled: 0,
+    stalls: 0,
     internalErrors: 0,
   };
-  #delayedRefusals = 0;
   #ticker: NodeJS.Timeout | undefined;
   #drained: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
   /** @throws TrunklineError CONFIG_INVALID for keys that could let nobody in, or anybody. */
-  constructor(ingest: StreamIngest, options: AudioHookServerOptions) {
+  constructor(ingest: OrderedStreamIngest, options: AudioHookServerOptions) {
     super();
     this.#options = options;
     this.#limits = { ...AUDIOHOOK_LIMITS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
     this.#path = options.path ?? DEFAULT_PATH;
     this.#source = new AudioHookSource(ingest);
-    this.#authenticator = new Authenticator(options);
-    const { handshakesPerSecond, headerMs, messageBytes } = this.#limits;
-    this.#handshakes = new TokenBucket(handshakesPerSecond, 2 * handshakesPerSecond, this.#clock.nowUs());
+    this.#host = this.#makeHost({ ...SESSION_TIMING, ...options.timing });
+    this.#admission = this.#makeAdmission();
+    const { headerMs, messageBytes } = this.#limits;
     const http = {
       headersTimeout: headerMs,
       requestTimeout: headerMs,
@@ -97,7 +86,6 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
       // The session checks it, and answers with a message instead of a cut connection.
       skipUTF8Validation: true,
     });
-    this.#host = this.#makeHost({ ...SESSION_TIMING, ...options.timing });
   }
 
   /**
@@ -164,10 +152,11 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
 
   counters(): AudioHookCounters {
     const totals = { ...this.#totals };
-    let { throttled } = this.#events;
+    let { throttled, stalls } = this.#events;
     for (const connection of this.#live.values()) {
       addCounts(totals, connection.session.counts);
       throttled += connection.throttled;
+      stalls += connection.stalls;
     }
     const { connected, opened, ended, probes, continued, slowReaders, internalErrors } = this.#events;
     return {
@@ -180,8 +169,9 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
       continued,
       slowReaders,
       throttled,
+      stalls,
       internalErrors,
-      rejected: { ...this.#rejected },
+      rejected: this.#admission.rejected,
       totals,
     };
   }
@@ -205,6 +195,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     this.#http.closeAllConnections();
     await this.#idle();
     await closed;
+    await settledWithin(this.#source.flowing(), CLOSE_FLOWING_MS);
   }
 
   async #drain(deadlineMs: number): Promise<void> {
@@ -259,6 +250,22 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     };
   }
 
+  #makeAdmission(): Admission {
+    const server = this;
+    const host = {
+      path: this.#path,
+      get draining() {
+        return server.draining;
+      },
+      get sessionsLive() {
+        return server.#live.size;
+      },
+      isLive: (sessionId: string) => this.#live.has(sessionId),
+      rejected: (rejection: AudioHookRejection) => this.#notify('rejected', rejection),
+    };
+    return new Admission(host, this.#options, this.#limits, this.#clock);
+  }
+
   readonly #tick = (): void => {
     const nowUs = this.#clock.nowUs();
     for (const connection of this.#live.values()) connection.tick(nowUs);
@@ -293,72 +300,26 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   };
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const verdict = this.#admit(request);
+    const verdict = this.#admission.admit(request);
     if ('status' in verdict) {
-      if (verdict.status === 401) this.#refuseLater(request, socket, verdict);
-      else this.#reject(request, socket, verdict);
+      this.#admission.refuse(request, socket, verdict);
       return;
     }
     // Calls back within this turn, or answers 400 itself when it is no proper WebSocket request.
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
       this.#events.connected += 1;
-      this.#countOrganization(verdict.organizationId, 1);
+      this.#admission.connected(verdict);
       this.#live.set(verdict.sessionId, new AudioHookConnection(webSocket, verdict, this.#host));
     });
   }
 
-  // What a stranger can learn comes after the signature; what costs us work, before it.
-  #admit(request: IncomingMessage): ConnectionIdentity | Refusal {
-    const { clock, draining } = this.#host;
-    if (pathOf(request.url) !== this.#path) return { status: 404, reason: 'path' };
-    if (draining) return { status: 503, reason: 'draining' };
-    if (!this.#handshakes.tryTake(1, clock.nowUs())) return { status: 429, reason: 'handshakeRate' };
-    const signed = { method: request.method ?? 'GET', target: request.url ?? '/', headers: request.headersDistinct };
-    const auth = this.#authenticator.verify(signed, clock.wallMs());
-    if (!auth.ok) return { status: 401, reason: auth.reason };
-    const identity = identityOf(request);
-    if (identity === undefined) return { status: 400, reason: 'identity' };
-    const { sessions, sessionsPerOrganization } = this.#limits;
-    if (this.#live.size >= sessions) return { status: 503, reason: 'sessionLimit' };
-    const ofOrganization = this.#liveByOrganization.get(identity.organizationId) ?? 0;
-    if (ofOrganization >= sessionsPerOrganization) return { status: 429, reason: 'organizationLimit' };
-    if (this.#live.has(identity.sessionId)) return { status: 409, reason: 'sessionLive' };
-    return identity;
-  }
-
-  #refuseLater(request: IncomingMessage, socket: Duplex, refusal: Refusal): void {
-    if (this.#delayedRefusals >= MAX_DELAYED_REFUSALS) {
-      this.#note(request, refusal);
-      socket.destroy();
-      return;
-    }
-    this.#delayedRefusals += 1;
-    setTimeout(() => {
-      this.#delayedRefusals -= 1;
-      this.#reject(request, socket, refusal);
-    }, this.#options.refusalDelayMs ?? DEFAULT_REFUSAL_DELAY_MS).unref();
-  }
-
-  #reject(request: IncomingMessage, socket: Duplex, refusal: Refusal): void {
-    this.#note(request, refusal);
-    const line = `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}`;
-    socket.end(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
-  }
-
-  #note(request: IncomingMessage, { status, reason }: Refusal): void {
-    this.#rejected[reason] = (this.#rejected[reason] ?? 0) + 1;
-    const { remoteAddress } = request.socket;
-    const from = remoteAddress === undefined ? {} : { remoteAddress };
-    this.#notify('rejected', { reason, status, ...identityOf(request), ...from });
-  }
-
   readonly #onEnded = (connection: AudioHookConnection, summary: AudioHookSessionSummary): void => {
-    const { sessionId, organizationId } = connection.identity;
-    this.#live.delete(sessionId);
-    this.#countOrganization(organizationId, -1);
+    this.#live.delete(connection.sessionId);
+    this.#admission.left(connection.identity);
     addCounts(this.#totals, summary.counts);
     this.#events.ended += 1;
     this.#events.throttled += summary.throttled;
+    this.#events.stalls += summary.stalls;
     if (summary.fault?.kind === 'slowReader') this.#events.slowReaders += 1;
     this.#notify('sessionEnded', summary);
     if (this.#live.size > 0) return;
@@ -366,12 +327,6 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     this.#onIdle = undefined;
     onIdle?.();
   };
-
-  #countOrganization(organizationId: string, change: number): void {
-    const count = (this.#liveByOrganization.get(organizationId) ?? 0) + change;
-    if (count > 0) this.#liveByOrganization.set(organizationId, count);
-    else this.#liveByOrganization.delete(organizationId);
-  }
 
   #internalError(message: string): void {
     this.#events.internalErrors += 1;
@@ -388,28 +343,15 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   }
 }
 
-interface Refusal {
-  readonly status: number;
-  readonly reason: RejectionReason;
-}
-
 function ignoreError(): void {}
 
-function pathOf(url: string | undefined): string {
-  return url?.split('?', 1)[0] ?? '';
-}
-
-function identityOf(request: IncomingMessage): ConnectionIdentity | undefined {
-  const sessionId = request.headers['audiohook-session-id'];
-  const organizationId = request.headers['audiohook-organization-id'];
-  const correlationId = request.headers['audiohook-correlation-id'];
-  if (typeof sessionId !== 'string' || !isUuid(sessionId)) return undefined;
-  if (typeof organizationId !== 'string' || !isUuid(organizationId)) return undefined;
-  return {
-    sessionId: sessionId.toLowerCase(),
-    organizationId: organizationId.toLowerCase(),
-    correlationId: typeof correlationId === 'string' && isUuid(correlationId) ? correlationId.toLowerCase() : '',
-  };
+async function settledWithin(promise: Promise<void>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
 }
 
 function addCounts(sum: SessionCounts, counts: Readonly<SessionCounts>): void {

@@ -127,6 +127,11 @@ export class AudioHookSession {
     }
   }
 
+  /** The client is being made to wait and cannot be heard: it is not silent. */
+  excuse(nowUs: number): void {
+    this.#lastPingUs = nowUs;
+  }
+
   /** The connection is gone, whoever closed it. */
   transportClosed(): void {
     if (this.#state !== 'CLOSED') this.#output.flush();

@@ -1,101 +1,12 @@
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { EndReason } from '../core/events.js';
-import type { StreamIngest } from '../engine/ingest.js';
-import { channelMap, type SelectedMedia, streamFormat } from './media.js';
-import { Packetiser } from './packetiser.js';
+import type { OrderedStreamIngest } from '../engine/ingest.js';
+import { type SelectedMedia, streamFormat } from './media.js';
 import type { OpenRequest } from './session-contract.js';
+import { AudioHookStream, type StreamFeeder } from './stream.js';
 
 /** Frames are 200 ms long where it matters, so a few more are nothing to them. */
-const SUBMIT_MS = 4;
-
-/** One interaction's stream in the engine, fed by one session at a time. */
-export class AudioHookStream {
-  readonly interactionId: string;
-  /** Index in the engine. */
-  readonly index: number;
-  readonly conversationId: string;
-  readonly organizationId: string;
-  /** The session that feeds it; what any other one sends is not taken. */
-  ownerSessionId: string;
-  /** Every session that fed it. */
-  readonly sessionIds: string[];
-  /** Where its owner's time line stands, in samples. */
-  positionOf: () => number = () => 0;
-  readonly #source: AudioHookSource;
-  #media: SelectedMedia;
-  #packetiser: Packetiser;
-  /** When a stream without an owner ends; 0 while it has one. */
-  heldUntilUs = 0;
-  heldReason: EndReason = 'lost';
-  ended = false;
-  /** Our own pause; it outlasts the session that it was asked of. */
-  paused = false;
-
-  constructor(
-    source: AudioHookSource,
-    index: number,
-    interactionId: string,
-    sessionId: string,
-    request: OpenRequest,
-    media: SelectedMedia,
-  ) {
-    this.#source = source;
-    this.index = index;
-    this.interactionId = interactionId;
-    this.ownerSessionId = sessionId;
-    this.sessionIds = [sessionId];
-    this.conversationId = request.conversationId;
-    this.organizationId = request.organizationId;
-    this.#media = media;
-    this.#packetiser = new Packetiser(source.ingest.batch, index, media, 0);
-  }
-
-  get droppedSamples(): number {
-    return this.#packetiser.droppedSamples;
-  }
-
-  audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void {
-    this.#packetiser.write(bytes, positionSamples, nowUs);
-    this.#source.pushed();
-  }
-
-  /** Lets go of audio that waits for more to fill a packet. */
-  release(nowUs: number): void {
-    if (this.#packetiser.release(nowUs)) this.#source.pushed();
-  }
-
-  flush(nowUs: number): void {
-    this.#packetiser.flush(nowUs);
-    this.#source.pushed();
-  }
-
-  mark(state: 'paused' | 'discarded', startSamples: number, lengthSamples: number, nowUs: number): void {
-    this.#packetiser.flush(nowUs);
-    // The audio before the stretch has to be on the time line before the stretch is.
-    this.#source.submit();
-    this.#source.ingest.markSpan(this.index, -1, state, startSamples, lengthSamples);
-  }
-
-  /** True when `media` decodes to the same thing, so that a later session may carry this stream on. */
-  fits(media: SelectedMedia): boolean {
-    const mine = this.#media;
-    return mine.format === media.format && mine.rate === media.rate && mine.channels.length === media.channels.length;
-  }
-
-  /** Another session takes over; the order of its channels may be another. */
-  adopt(sessionId: string, media: SelectedMedia, nowUs: number): void {
-    this.flush(nowUs);
-    this.ownerSessionId = sessionId;
-    this.sessionIds.push(sessionId);
-    this.heldUntilUs = 0;
-    if (String(channelMap(media)) !== String(channelMap(this.#media))) {
-      const dropped = this.#packetiser.droppedSamples;
-      this.#packetiser = new Packetiser(this.#source.ingest.batch, this.index, media, this.#packetiser.sequence);
-      this.#packetiser.droppedSamples = dropped;
-    }
-    this.#media = media;
-  }
-}
+const PUBLISH_MS = 4;
 
 export interface OpenedStream {
   readonly stream: AudioHookStream;
@@ -108,13 +19,16 @@ export interface OpenedStream {
  * asked to reconnect for a while, and joins the session that continues it to the same stream.
  */
 export class AudioHookSource {
-  readonly ingest: StreamIngest;
+  readonly ingest: OrderedStreamIngest;
   readonly #bySession = new Map<string, AudioHookStream>();
   readonly #byInteraction = new Map<string, AudioHookStream>();
   readonly #held = new Set<AudioHookStream>();
+  /** Streams with something that found no room, in the order in which that happened. */
+  readonly #stalled = new Set<AudioHookStream>();
+  readonly #whenFlowing: (() => void)[] = [];
   #pending = false;
 
-  constructor(ingest: StreamIngest) {
+  constructor(ingest: OrderedStreamIngest) {
     this.ingest = ingest;
   }
 
@@ -133,9 +47,10 @@ export class AudioHookSource {
    * session of the same conversation at the same time gets its own id added.
    * @throws TrunklineError as openStream does.
    */
-  open(sessionId: string, request: OpenRequest, media: SelectedMedia, nowUs: number): OpenedStream {
+  open(feeder: StreamFeeder, request: OpenRequest, media: SelectedMedia, nowUs: number): OpenedStream {
+    const { sessionId } = feeder;
     for (const { id } of request.continuedSessions) {
-      const joined = this.#join(id.toLowerCase(), sessionId, request, media, nowUs);
+      const joined = this.#join(id.toLowerCase(), feeder, request, media, nowUs);
       if (joined !== undefined) return joined;
     }
     const conversation = request.conversationId.toLowerCase();
@@ -145,7 +60,7 @@ export class AudioHookSource {
       `${conversation}.${sessionId}`,
       media,
     );
-    const stream = new AudioHookStream(this, index, interactionId, sessionId, request, media);
+    const stream = new AudioHookStream(this, index, interactionId, feeder, request, media);
     this.#byInteraction.set(interactionId, stream);
     this.#bySession.set(sessionId, stream);
     return { stream, baseSamples: 0 };
@@ -161,10 +76,7 @@ export class AudioHookSource {
 
   end(stream: AudioHookStream, sessionId: string, reason: EndReason, nowUs: number): void {
     if (stream.ended || stream.ownerSessionId !== sessionId) return;
-    stream.ended = true;
-    stream.flush(nowUs);
-    this.submit();
-    this.ingest.endStream(stream.index, reason);
+    stream.end(reason, nowUs);
     this.#held.delete(stream);
     this.#byInteraction.delete(stream.interactionId);
     for (const id of stream.sessionIds) this.#bySession.delete(id);
@@ -177,20 +89,33 @@ export class AudioHookSource {
     }
   }
 
-  /** Packets wait in the batch, and go to the engine with those of other sessions: waking a shard costs more than a frame. */
+  /** Packets wait to be shown to their shards with those of other sessions: waking one costs more than a frame. */
   pushed(): void {
     if (this.#pending) return;
     this.#pending = true;
-    setTimeout(this.#submitPending, SUBMIT_MS);
+    setTimeout(this.#onTimer, PUBLISH_MS);
   }
 
-  submit(): void {
+  /** A stream has something that found no room: it tries again until it does. */
+  stalled(stream: AudioHookStream): void {
+    this.#stalled.add(stream);
+    // Shards make room only by what they have been shown.
+    this.ingest.ordered.publish();
+    this.pushed();
+  }
+
+  /** Resolves when no stream waits for room any more. */
+  flowing(): Promise<void> {
+    if (this.#stalled.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenFlowing.push(resolve));
+  }
+
+  readonly #onTimer = (): void => {
     this.#pending = false;
-    this.ingest.submit();
-  }
-
-  readonly #submitPending = (): void => {
-    if (this.#pending) this.submit();
+    for (const stream of this.#stalled) if (stream.retry()) this.#stalled.delete(stream);
+    this.ingest.ordered.publish();
+    if (this.#stalled.size > 0) this.pushed();
+    else for (const resolve of this.#whenFlowing.splice(0)) resolve();
   };
 
   #openFirstFree(
@@ -211,17 +136,17 @@ export class AudioHookSource {
 
   #join(
     continuedId: string,
-    sessionId: string,
+    feeder: StreamFeeder,
     request: OpenRequest,
     media: SelectedMedia,
     nowUs: number,
   ): OpenedStream | undefined {
     const stream = this.#bySession.get(continuedId);
     if (stream === undefined || !stream.fits(media) || !sameCall(stream, request)) return undefined;
-    const end = stream.positionOf();
-    stream.adopt(sessionId, media, nowUs);
+    const end = stream.feeder.positionSamples;
+    stream.adopt(feeder, media, nowUs);
     this.#held.delete(stream);
-    this.#bySession.set(sessionId, stream);
+    this.#bySession.set(feeder.sessionId, stream);
     // A client that carries its own time line on says so by its position; what lies between came to nobody.
     const base = Math.max(end, request.positionSamples);
     if (base > end) stream.mark('discarded', end, base - end, nowUs);

@@ -20,9 +20,10 @@ import { Timeline } from '../rtp/timeline.js';
 import { SHARD_COUNTERS } from '../worker/shard-data.js';
 import { agentTasks, sumCounter } from './agents.js';
 import { Delivery } from './delivery.js';
-import type { StreamIngest, StreamOptions } from './ingest.js';
+import type { OrderedStreamIngest, StreamOptions } from './ingest.js';
 import { type EngineMemory, layOutMemory } from './memory.js';
 import { type EngineOptions, resolveOptions } from './options.js';
+import { OrderedInput } from './ordered-input.js';
 import { PacketBatch } from './packet-batch.js';
 import { PayloadArena } from './payload-arena.js';
 import { AgentPool } from './pool.js';
@@ -61,10 +62,11 @@ const PUMP_EVERY_US = 500;
 /**
  * The engine: packets in through StreamIngest, frames out to sinks. The main thread's part of the way is here in the
  * order in which a packet takes it: submit() → jitter buffer → pump() → release to the shard's input ring → (the shard
- * decodes, see worker/shard-loop.ts) → delivery from the output ring to the sinks.
+ * decodes, see worker/shard-loop.ts) → delivery from the output ring to the sinks. Ordered streams begin at the ring.
  */
-export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
+export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamIngest {
   readonly batch: PacketBatch;
+  readonly ordered: OrderedInput;
   readonly #isRecording: boolean;
   readonly #clock: Clock;
   readonly #memory: EngineMemory;
@@ -77,10 +79,6 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   readonly #delivery: Delivery;
   readonly #waiter: AsyncWaiter;
   readonly #pool: AgentPool;
-  readonly #orderedStreams: Uint8Array;
-  // Of each lane of an ordered stream, what the jitter buffer counts of the others.
-  readonly #orderedPackets: Float64Array;
-  readonly #orderedBytes: Float64Array;
   #timer: NodeJS.Timeout | undefined;
   #timerDueUs = Number.POSITIVE_INFINITY;
   #pumpedUs = 0;
@@ -101,9 +99,6 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     const { memory, arena, streamTable } = this.#memory;
     this.#table = new StreamTable(memory, streamTable.offset, streamTable.capacity);
     this.#streams = new Streams(maxStreams, settings.memory.shards);
-    this.#orderedStreams = new Uint8Array(maxStreams);
-    this.#orderedPackets = new Float64Array(maxStreams * 2);
-    this.#orderedBytes = new Float64Array(maxStreams * 2);
     this.#arena = new PayloadArena(memory, arena.offset, arena.capacity);
     this.batch = new PacketBatch(this.#arena, () => this.#takeIn());
     this.#jitter = new JitterBuffer(settings.jitter);
@@ -111,6 +106,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.#release = new Release(this.#memory.shards, maxStreams, this.#streams, this.#timeline, (shard) =>
       this.#pool.handle(shard).wake(),
     );
+    this.ordered = new OrderedInput(memory, maxStreams, this.#release, () => this.#schedule());
     this.#delivery = new Delivery(
       this.#memory.shards.map((shard) => shard.output),
       memory,
@@ -145,9 +141,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.#takeIn();
     const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs());
     const index = stream.info.stream;
-    this.#orderedStreams[index] = stream.ordered ? 1 : 0;
-    this.#orderedPackets.fill(0, index * 2, index * 2 + 2);
-    this.#orderedBytes.fill(0, index * 2, index * 2 + 2);
+    this.ordered.open(index, stream.ordered ? format.channels : 0);
     this.#table.assign(index, {
       shard: stream.shard,
       codec: stream.codec,
@@ -176,6 +170,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       this.#jitter.flushLane(lane, nowUs, this.#release);
       this.#release.pauses.closeLane(lane);
     }
+    this.ordered.close(index);
     const packetsPaused = this.#pausedPackets(stream);
     const counts = this.#countsOf(stream);
     const summary: StreamSummary = {
@@ -212,7 +207,6 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
   ): void {
     const stream = this.#streams.at(index);
     if (stream === undefined || stream.ending || !stream.ordered) return;
-    this.#takeIn();
     for (const lane of lanesOf(stream)) {
       if (channel === -1 || channel === (lane & 1)) this.#release.mark(lane, state, startSamples, lengthSamples);
     }
@@ -241,7 +235,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     this.#schedule();
   }
 
-  /** From the batch into the jitter buffer, or straight to the shards' rings. */
+  /** From the batch into the jitter buffer. */
   #takeIn(): void {
     const { batch } = this;
     const count = batch.count;
@@ -250,24 +244,19 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       const index = batch.stream[i] as number;
       const stream = this.#streams.at(index);
       const channel = batch.channel[i] as number;
-      if (stream === undefined || stream.ending || channel >= stream.info.channels) {
+      if (stream === undefined || stream.ending || stream.ordered || channel >= stream.info.channels) {
         this.#unknownStream++;
         continue;
       }
-      const lane = index * 2 + channel;
-      const sequence = batch.sequence[i] as number;
-      const timestamp = batch.timestamp[i] as number;
-      const arrivalUs = batch.arrivalUs[i] as number;
-      const flags = batch.flags[i] as number;
-      const offset = batch.payloadOffset[i] as number;
-      const length = batch.payloadLength[i] as number;
-      if (this.#orderedStreams[index] === 1) {
-        this.#orderedPackets[lane] = (this.#orderedPackets[lane] as number) + 1;
-        this.#orderedBytes[lane] = (this.#orderedBytes[lane] as number) + length;
-        this.#release.placed(lane, sequence, timestamp, timestamp, arrivalUs, flags, offset, length);
-      } else {
-        this.#jitter.insert(lane, sequence, timestamp, arrivalUs, flags, offset, length);
-      }
+      this.#jitter.insert(
+        index * 2 + channel,
+        batch.sequence[i] as number,
+        batch.timestamp[i] as number,
+        batch.arrivalUs[i] as number,
+        batch.flags[i] as number,
+        batch.payloadOffset[i] as number,
+        batch.payloadLength[i] as number,
+      );
     }
   }
 
@@ -319,7 +308,7 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
       shardRestarts: this.#restarts,
       framesRepeated: this.#delivery.repeated,
       arenaFull: this.#arena.refused,
-      unknownStream: this.#unknownStream,
+      unknownStream: this.#unknownStream + this.ordered.unknownStream,
       packetsPaused: [...this.#streams]
         .filter((stream) => !stream.ending)
         .reduce((sum, stream) => sum + this.#pausedPackets(stream), this.#packetsPaused),
@@ -448,10 +437,10 @@ export class Engine extends EventEmitter<EngineEvents> implements StreamIngest {
     const sum = zeroCounts();
     for (const lane of lanesOf(stream)) {
       addCounts(sum, this.#jitter.counts(lane));
-      sum.packetsReceived += this.#orderedPackets[lane] as number;
-      sum.bytesReceived += this.#orderedBytes[lane] as number;
       sum.packetsDropped += this.#release.dropped[lane] as number;
     }
+    sum.packetsReceived += this.ordered.packetsOf(stream.info.stream);
+    sum.bytesReceived += this.ordered.payloadBytesOf(stream.info.stream);
     return sum;
   }
 

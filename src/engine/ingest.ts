@@ -4,10 +4,43 @@ import type { PacketBatch } from './packet-batch.js';
 
 export interface StreamOptions {
   /**
-   * The source's packets come in order and without loss, as over TCP. They pass by the jitter buffer, and their
-   * `timestamp` is their position on the stream's time line: samples from its start.
+   * The source's packets come in order and without loss, as over TCP. They go in by `ordered` instead of the batch, and
+   * pass by the jitter buffer.
    */
   readonly ordered?: boolean;
+}
+
+/** What comes of OrderedIngest.claim(). */
+export const CLAIM = {
+  GIVEN: 1,
+  /** No room for now: hold what you have, let the peer wait, and try again in a few milliseconds. */
+  FULL: 0,
+  /** The stream is not open, or no longer; nobody will ever take this. */
+  GONE: -1,
+} as const;
+export type Claim = (typeof CLAIM)[keyof typeof CLAIM];
+
+/**
+ * The way in for packets of ordered streams. A peer behind TCP can wait, so nothing is dropped here: a claim is refused
+ * while there is no room. All channels of a stream get their packets together, each of the same length:
+ *
+ *     if (ordered.claim(stream, lengthBytes) === CLAIM.GIVEN) {
+ *       // Write lengthBytes at ordered.at[0], and for a second channel at ordered.at[1]; then
+ *       ordered.commit(sequence, positionSamples, arrivalUs);
+ *     }
+ */
+export interface OrderedIngest {
+  /** The memory that payloads are written to, from its start. */
+  readonly bytes: Uint8Array;
+  /** The same in words. */
+  readonly words: Int32Array;
+  /** Where each channel's payload belongs, by the last claim: byte offsets, multiples of 8. */
+  readonly at: Int32Array;
+  claim(stream: number, lengthBytes: number): Claim;
+  /** Hands over the packets of the last claim. `positionSamples` is their place on the stream's time line. */
+  commit(sequence: number, positionSamples: number, arrivalUs: number): void;
+  /** Shows the decoders what has been committed. Waking one costs more than a packet: once for several, then. */
+  publish(): void;
 }
 
 /**
@@ -50,4 +83,9 @@ export interface StreamIngest {
    * a full batch is taken in by itself.
    */
   submit(): void;
+}
+
+/** What a source of ordered streams sees. */
+export interface OrderedStreamIngest extends StreamIngest {
+  readonly ordered: OrderedIngest;
 }

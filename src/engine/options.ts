@@ -26,6 +26,8 @@ export interface EngineOptions {
   readonly recorder?: RecorderAgent;
   /** For tests that need a worker with a weakness. */
   readonly shardEntry?: string;
+  /** For tests that need a ring which fills: a power of two; default 8 MiB. */
+  readonly inputRingBytes?: number;
 }
 
 /** What the engine must know to run a recorder: it has the thread and the rings, the sink the rest. */
@@ -73,7 +75,7 @@ export function resolveOptions(options: EngineOptions): EngineSettings {
       shards,
       maxStreams,
       arenaBytes: Math.min(Math.max(held * ARENA_BYTES_PER_STREAM, ARENA_BYTES_LEAST), ARENA_BYTES_MOST),
-      inputRingBytes: INPUT_RING_BYTES,
+      inputRingBytes: options.inputRingBytes ?? INPUT_RING_BYTES,
       outputRingBytes: OUTPUT_RING_BYTES,
       recorderRingBytes: options.recorder === undefined ? 0 : RECORDER_RING_BYTES,
     },

@@ -1,7 +1,8 @@
 import type { CodecId } from '../core/codec.js';
 import type { MarkedState } from '../core/events.js';
-import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
+import { alignRecord, FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingLink } from '../ring/link.js';
+import type { RingProducer } from '../ring/ring.js';
 import type { JitterOutput } from '../rtp/jitter-buffer.js';
 import { packetTicks } from '../rtp/packet-ticks.js';
 import type { Timeline } from '../rtp/timeline.js';
@@ -12,10 +13,16 @@ import type { Stream, Streams } from './streams.js';
 
 const textEncoder = new TextEncoder();
 
+/** From the payload of one record to that of the next, where records of `payloadLength` bytes follow one another. */
+export function packetStride(payloadLength: number): number {
+  return alignRecord(RECORD.INPUT_HEADER_BYTES + payloadLength);
+}
+
 /**
  * What leaves the jitter buffer goes into the input ring of its stream's shard, with its place on the time line. While
  * a ring has no room, what is due waits in the jitter buffer. What must go all the same (the stream ends, or one shard
- * has held up the others for too long) is refused by a full ring: dropped, and counted for its lane.
+ * has held up the others for too long) is refused by a full ring: dropped, and counted for its lane. The packets of
+ * ordered streams never are: their source is told, and holds them (ordered-input.ts).
  */
 export class Release implements JitterOutput {
   readonly #links: readonly RingLink[];
@@ -86,29 +93,27 @@ export class Release implements JitterOutput {
     const position = this.#timeline.place(lane, timestamp, arrivalUs, flags, durationTicks);
     if (this.pauses.isPaused(lane) && this.pauses.withholds(lane, position, arrivalUs)) return;
     const placedFlags = this.#timeline.rebased ? flags | FLAG.DISCONTINUITY : flags;
-    this.placed(lane, sequence, timestamp, position, arrivalUs, placedFlags, payloadOffset, payloadLength);
-  }
-
-  /** As packet(), with the position known already. */
-  placed(
-    lane: number,
-    sequence: number,
-    timestamp: number,
-    position: number,
-    arrivalUs: number,
-    flags: number,
-    payloadOffset: number,
-    payloadLength: number,
-  ): void {
     const ring = this.#claim(lane, RECORD.INPUT_HEADER_BYTES + payloadLength);
     if (ring === undefined) return;
-    const at = this.#at;
-    const { view } = ring;
-    this.#header(view, KIND.PACKET, lane, sequence, timestamp, position, arrivalUs, flags);
-    view.setInt32(at + RECORD.PAYLOAD_LENGTH, payloadLength, true);
-    view.setInt32(at + RECORD.DURATION, 0, true);
-    ring.bytes.copyWithin(at + RECORD.INPUT_HEADER_BYTES, payloadOffset, payloadOffset + payloadLength);
-    ring.commit(RECORD.INPUT_HEADER_BYTES + payloadLength);
+    ring.bytes.copyWithin(this.#at + RECORD.INPUT_HEADER_BYTES, payloadOffset, payloadOffset + payloadLength);
+    this.#packet(ring, lane, sequence, timestamp, position, arrivalUs, placedFlags, payloadLength);
+  }
+
+  /**
+   * Room for a packet of `payloadLength` bytes on each of `channels` channels of a stream whose packets pass by the
+   * jitter buffer: where the first payload belongs, the next ones packetStride() behind one another. −1 while the ring
+   * has no room, and nothing is counted: the packets are not lost.
+   */
+  claimPackets(stream: number, channels: number, payloadLength: number): number {
+    const at = this.#linkOf(stream).tryClaim(channels * packetStride(payloadLength));
+    return at < 0 ? -1 : at + RECORD.INPUT_HEADER_BYTES;
+  }
+
+  /** Ends the packet of the next channel in the room that claimPackets() gave; its position is known already. */
+  commitPacket(lane: number, sequence: number, position: number, arrivalUs: number, payloadLength: number): void {
+    const { ring } = this.#linkOf(lane >> 1);
+    this.#at = ring.tryClaim(packetStride(payloadLength));
+    this.#packet(ring, lane, sequence, position, position, arrivalUs, 0, payloadLength);
   }
 
   lost(lane: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void {
@@ -137,7 +142,7 @@ export class Release implements JitterOutput {
     view.setInt32(RECORD.STREAM, lane >> 1, true);
     view.setFloat64(RECORD.POSITION, startTicks, true);
     view.setInt32(RECORD.DURATION, durationTicks, true);
-    (this.#links[this.#shardOf[lane >> 1] as number] as RingLink).control(record);
+    this.#linkOf(lane >> 1).control(record);
   }
 
   /** Shows the shards what has come since the last call. */
@@ -158,19 +163,42 @@ export class Release implements JitterOutput {
 
   #durationTicks(stream: number, payloadOffset: number, payloadLength: number): number {
     // Every ring lies in the one memory that the payloads lie in.
-    const { bytes } = (this.#links[this.#shardOf[stream] as number] as RingLink).ring;
+    const { bytes } = this.#linkOf(stream).ring;
     const codec = this.#codecOf[stream] as CodecId;
     const rate = this.#clockRateOf[stream] as number;
     return packetTicks(codec, rate, this.#ticksPerSample[stream] as number, bytes, payloadOffset, payloadLength);
   }
 
-  #claim(lane: number, length: number): RingLink['ring'] | undefined {
-    const link = this.#links[this.#shardOf[lane >> 1] as number] as RingLink;
+  #linkOf(stream: number): RingLink {
+    return this.#links[this.#shardOf[stream] as number] as RingLink;
+  }
+
+  #claim(lane: number, length: number): RingProducer | undefined {
+    const link = this.#linkOf(lane >> 1);
     this.#at = link.tryClaim(length);
     this.room.take(length);
     if (this.#at >= 0) return link.ring;
     this.dropped[lane] = (this.dropped[lane] as number) + 1;
     return undefined;
+  }
+
+  /** The payload lies there already. */
+  #packet(
+    ring: RingProducer,
+    lane: number,
+    sequence: number,
+    timestamp: number,
+    position: number,
+    arrivalUs: number,
+    flags: number,
+    payloadLength: number,
+  ): void {
+    const at = this.#at;
+    const { view } = ring;
+    this.#header(view, KIND.PACKET, lane, sequence, timestamp, position, arrivalUs, flags);
+    view.setInt32(at + RECORD.PAYLOAD_LENGTH, payloadLength, true);
+    view.setInt32(at + RECORD.DURATION, 0, true);
+    ring.commit(RECORD.INPUT_HEADER_BYTES + payloadLength);
   }
 
   #header(

@@ -1,4 +1,4 @@
-import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../audiohook/connection.js';
+import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../audiohook/connection-contract.js';
 import { formatDuration } from '../audiohook/duration.js';
 import { AudioHookServer } from '../audiohook/server.js';
 import type { AudioHookCounters, AudioHookRejection } from '../audiohook/server-events.js';
@@ -258,5 +258,6 @@ function summaryExtra(summary: AudioHookSessionSummary): AuditExtra {
     messagesReceived: counts.messagesReceived,
     messagesSent: counts.messagesSent,
     faults: counts.faults,
+    ...(summary.stalls === 0 ? {} : { stalls: summary.stalls }),
   };
 }

@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import type { EventEmitter } from 'node:events';
-import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../audiohook/connection.js';
+import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../audiohook/connection-contract.js';
 import type { AudioHookRejection } from '../audiohook/server-events.js';
 import type { TrunklineError } from '../core/errors.js';
 import type {

@@ -4,38 +4,22 @@ import { durationSamples, formatDuration } from '../../src/audiohook/duration.js
 import { type SelectedMedia, selectMedia } from '../../src/audiohook/media.js';
 import { Packetiser } from '../../src/audiohook/packetiser.js';
 import { TokenBucket } from '../../src/audiohook/token-bucket.js';
-import { PacketBatch } from '../../src/engine/packet-batch.js';
-import { PayloadArena } from '../../src/engine/payload-arena.js';
+import { OrderedRoom } from './recording-ingest.js';
 
 interface Packet {
   channel: number;
   sequence: number;
-  timestamp: number;
+  position: number;
   bytes: number[];
 }
 
-function bench(media: SelectedMedia, arenaBytes = 1 << 20): { packetiser: Packetiser; packets: () => Packet[] } {
-  const taken: Packet[] = [];
-  const arena = new PayloadArena(new SharedArrayBuffer(arenaBytes), 0, arenaBytes);
-  const take = (): void => {
-    for (let i = 0; i < batch.count; i++) {
-      const from = batch.payloadOffset[i] as number;
-      taken.push({
-        channel: batch.channel[i] as number,
-        sequence: batch.sequence[i] as number,
-        timestamp: batch.timestamp[i] as number,
-        bytes: [...batch.bytes.subarray(from, from + (batch.payloadLength[i] as number))],
-      });
-    }
-    batch.count = 0;
-    arena.releaseTo(-1);
-  };
-  const batch: PacketBatch = new PacketBatch(arena, take);
-  const packets = (): Packet[] => {
-    take();
-    return taken;
-  };
-  return { packetiser: new Packetiser(batch, 7, media, 0), packets };
+function bench(media: SelectedMedia): { packetiser: Packetiser; packets: Packet[]; room: OrderedRoom } {
+  const packets: Packet[] = [];
+  const room = new OrderedRoom(
+    (stream) => (stream === 7 ? media.channels.length : 0),
+    ({ channel, sequence, position, bytes }) => packets.push({ channel, sequence, position, bytes: [...bytes] }),
+  );
+  return { packetiser: new Packetiser(room, 7, media, 0), packets, room };
 }
 
 function media(format: string, channels: string[]): SelectedMedia {
@@ -64,10 +48,19 @@ describe('packetiser', () => {
           { maxLength: 30 },
         ),
         fc.array(fc.boolean(), { minLength: 30, maxLength: 30 }),
-        (m, sizes, releases) => {
+        fc.infiniteStream(fc.integer({ min: 0, max: 4 })),
+        (m, sizes, releases, rooms) => {
           const sampleBytes = m.format === 'PCMU' ? 1 : 2;
           const pairBytes = sampleBytes * m.channels.length;
-          const { packetiser, packets } = bench(m);
+          const { packetiser, packets, room } = bench(m);
+          // Room runs out anywhere, also within a frame, and the same comes again.
+          const until = (step: () => boolean): void => {
+            for (;;) {
+              room.room = rooms.next().value ?? 1;
+              if (step()) return;
+              expect(room.room).toBe(0);
+            }
+          };
           const expected: number[][] = [[], []];
           let sent = 0;
           sizes.forEach((size, i) => {
@@ -80,19 +73,19 @@ describe('packetiser', () => {
               const channel = m.channels.length === 1 ? 0 : m.channels[place] === 'external' ? 0 : 1;
               expected[channel]?.push(frame[k] as number);
             }
-            packetiser.write(frame, Math.floor(sent / pairBytes), 1);
+            until(() => packetiser.write(frame, Math.floor(sent / pairBytes), 1));
             sent += frame.length;
             if (releases[i] === true) packetiser.release(1);
           });
-          packetiser.flush(1);
+          until(() => packetiser.flush(1));
           const whole = Math.floor(sent / pairBytes) * sampleBytes;
           for (let channel = 0; channel < m.channels.length; channel++) {
-            const mine = packets().filter((packet) => packet.channel === channel);
+            const mine = packets.filter((packet) => packet.channel === channel);
             expect(mine.flatMap((packet) => packet.bytes)).toEqual(expected[channel]?.slice(0, whole));
             expect(mine.map((packet) => packet.sequence)).toEqual(mine.map((_, i) => i));
             let at = 0;
             for (const packet of mine) {
-              expect(packet.timestamp).toBe(at);
+              expect(packet.position).toBe(at);
               at += packet.bytes.length / sampleBytes;
               expect(packet.bytes.length / sampleBytes).toBeLessThanOrEqual(1600);
             }
@@ -107,11 +100,11 @@ describe('packetiser', () => {
     const stereo = media('PCMU', ['external', 'internal']);
     const tiny = bench(stereo);
     for (let i = 0; i < 640; i++) tiny.packetiser.write(new Uint8Array(1), i >> 1, 1);
-    expect(tiny.packets().map((packet) => packet.bytes.length)).toEqual([160, 160, 160, 160]);
+    expect(tiny.packets.map((packet) => packet.bytes.length)).toEqual([160, 160, 160, 160]);
     for (const pairs of [160, 1600]) {
       const usual = bench(stereo);
       usual.packetiser.write(new Uint8Array(pairs * 2), 0, 1);
-      expect(usual.packets().map((packet) => packet.bytes.length)).toEqual([pairs, pairs]);
+      expect(usual.packets.map((packet) => packet.bytes.length)).toEqual([pairs, pairs]);
     }
   });
 
@@ -121,21 +114,19 @@ describe('packetiser', () => {
     packetiser.flush(1);
     packetiser.write(Uint8Array.of(4, 5), 9000, 1);
     packetiser.flush(1);
-    expect(packets()).toEqual([
-      { channel: 1, sequence: 0, timestamp: 0, bytes: [1] },
-      { channel: 0, sequence: 0, timestamp: 0, bytes: [2] },
-      { channel: 1, sequence: 1, timestamp: 9000, bytes: [4] },
-      { channel: 0, sequence: 1, timestamp: 9000, bytes: [5] },
+    expect(packets).toEqual([
+      { channel: 0, sequence: 0, position: 0, bytes: [2] },
+      { channel: 1, sequence: 0, position: 0, bytes: [1] },
+      { channel: 0, sequence: 1, position: 9000, bytes: [5] },
+      { channel: 1, sequence: 1, position: 9000, bytes: [4] },
     ]);
   });
 
-  it('counts what finds no room, and the time line goes on', () => {
-    const { packetiser, packets } = bench(media('PCMU', ['external']), 4096);
-    packetiser.write(new Uint8Array(8000), 0, 1);
-    expect(packetiser.droppedSamples).toBe(8000 - 3200);
-    packets();
-    packetiser.write(new Uint8Array(160), 8000, 1);
-    expect(packets().at(-1)).toMatchObject({ timestamp: 8000, sequence: 5 });
+  it('goes on after a stream that the engine has ended, and counts what is lost with it', () => {
+    const gone = media('PCMU', ['external', 'internal']);
+    const packetiser = new Packetiser(bench(gone).room, 8, gone, 0);
+    expect(packetiser.write(new Uint8Array(640), 0, 1)).toBe(true);
+    expect(packetiser.droppedSamples).toBe(640);
   });
 });
 

@@ -1,7 +1,13 @@
 import type { StreamFormat } from '../../src/core/codec.js';
 import { TrunklineError } from '../../src/core/errors.js';
 import type { EndReason } from '../../src/core/events.js';
-import type { StreamIngest, StreamOptions } from '../../src/engine/ingest.js';
+import {
+  CLAIM,
+  type Claim,
+  type OrderedIngest,
+  type OrderedStreamIngest,
+  type StreamOptions,
+} from '../../src/engine/ingest.js';
 import { PacketBatch } from '../../src/engine/packet-batch.js';
 import { PayloadArena } from '../../src/engine/payload-arena.js';
 import { decodePcmu } from '../../src/media/g711.js';
@@ -35,19 +41,72 @@ export class RecordedStream {
   }
 }
 
-const ARENA_BYTES = 8 << 20;
+export interface OrderedPacket {
+  readonly stream: number;
+  readonly channel: number;
+  readonly sequence: number;
+  readonly position: number;
+  readonly bytes: Buffer;
+}
+
+const ROOM_BYTES = 1 << 17;
+/** As a ring's: a payload begins at a multiple of 8, and not where the one before ends. */
+const GAP_BYTES = 56;
+
+/** An ordered way in that hands each packet on as it is committed, while it has room. */
+export class OrderedRoom implements OrderedIngest {
+  readonly bytes = Buffer.from(new SharedArrayBuffer(ROOM_BYTES));
+  readonly words = new Int32Array(this.bytes.buffer);
+  readonly at = new Int32Array(2);
+  /** Claims that are still granted. */
+  room = Number.POSITIVE_INFINITY;
+  /** Streams that get no room at all. */
+  readonly full = new Set<number>();
+  published = 0;
+  readonly #channelsOf: (stream: number) => number;
+  readonly #take: (packet: OrderedPacket) => void;
+  #stream = 0;
+  #length = 0;
+
+  constructor(channelsOf: (stream: number) => number, take: (packet: OrderedPacket) => void) {
+    this.#channelsOf = channelsOf;
+    this.#take = take;
+  }
+
+  claim(stream: number, length: number): Claim {
+    if (this.#channelsOf(stream) === 0) return CLAIM.GONE;
+    if (this.room === 0 || this.full.has(stream)) return CLAIM.FULL;
+    this.at[0] = GAP_BYTES;
+    this.at[1] = GAP_BYTES + ((length + GAP_BYTES + 7) & ~7);
+    this.#stream = stream;
+    this.#length = length;
+    return CLAIM.GIVEN;
+  }
+
+  commit(sequence: number, position: number): void {
+    this.room -= 1;
+    const stream = this.#stream;
+    for (let channel = 0; channel < this.#channelsOf(stream); channel++) {
+      const at = this.at[channel] as number;
+      const bytes = Buffer.from(this.bytes.subarray(at, at + this.#length));
+      this.#take({ stream, channel, sequence, position, bytes });
+    }
+  }
+
+  publish(): void {
+    this.published += 1;
+  }
+}
 
 /** Stands in for the engine: decodes at once and lays every channel out on its time line, without the rings. */
-export class RecordingIngest implements StreamIngest {
+export class RecordingIngest implements OrderedStreamIngest {
   readonly streams: RecordedStream[] = [];
-  readonly batch: PacketBatch;
-  readonly #arena = new PayloadArena(new SharedArrayBuffer(ARENA_BYTES), 0, ARENA_BYTES);
-  submits = 0;
+  readonly batch = new PacketBatch(new PayloadArena(new SharedArrayBuffer(0), 0, 0), () => {});
+  readonly ordered = new OrderedRoom(
+    (index) => this.streams[index]?.format.channels ?? 0,
+    (packet) => this.#take(packet),
+  );
   maxStreams = Number.POSITIVE_INFINITY;
-
-  constructor() {
-    this.batch = new PacketBatch(this.#arena, () => this.submit());
-  }
 
   openStream(interactionId: string, format: StreamFormat, options?: StreamOptions): number {
     const live = this.streams.filter((stream) => stream.endReason === undefined);
@@ -59,7 +118,7 @@ export class RecordingIngest implements StreamIngest {
 
   endStream(index: number, reason: EndReason): void {
     const stream = this.streams[index];
-    if (stream === undefined || this.batch.count > 0) throw new Error('ended before its packets were submitted');
+    if (stream === undefined) throw new Error('ended without having been opened');
     if (stream.endReason !== undefined) stream.problems.push('ended twice');
     stream.endReason = reason;
   }
@@ -72,7 +131,7 @@ export class RecordingIngest implements StreamIngest {
 
   markSpan(index: number, channel: number, state: string, start: number, length: number): void {
     const stream = this.streams[index];
-    if (stream === undefined || channel !== -1 || this.batch.count > 0) throw new Error('marked out of order');
+    if (stream === undefined || channel !== -1) throw new Error('no such marks are made');
     for (const pcm of stream.channels.slice(0, stream.format.channels)) {
       if (pcm.length !== start) stream.problems.push(`mark at ${start}, channel at ${pcm.length}`);
       for (let i = 0; i < length; i++) pcm.push(0);
@@ -82,31 +141,20 @@ export class RecordingIngest implements StreamIngest {
     else stream.marks.push({ state, start, length });
   }
 
-  submit(): void {
-    this.submits += 1;
-    const { batch } = this;
-    for (let i = 0; i < batch.count; i++) this.#take(i);
-    batch.count = 0;
-    this.#arena.releaseTo(-1);
-  }
+  submit(): void {}
 
-  #take(i: number): void {
-    const { batch } = this;
-    const stream = this.streams[batch.stream[i] as number];
-    const channel = batch.channel[i] as number;
+  #take({ stream: index, channel, sequence, position, bytes }: OrderedPacket): void {
+    const stream = this.streams[index];
     const pcm = stream?.channels[channel];
     if (stream === undefined || pcm === undefined) throw new Error('packet of no stream');
     if (stream.endReason !== undefined) stream.problems.push('packet after the end');
-    if (batch.timestamp[i] !== pcm.length)
-      stream.problems.push(`packet at ${batch.timestamp[i]}, channel at ${pcm.length}`);
-    if (batch.sequence[i] !== stream.nextSequence[channel]) stream.problems.push(`sequence ${batch.sequence[i]}`);
-    stream.nextSequence[channel] = (batch.sequence[i] as number) + 1;
-    const length = batch.payloadLength[i] as number;
-    const from = batch.payloadOffset[i] as number;
-    const samples = stream.format.codec === 'pcmu' ? length : length / 2;
+    if (position !== pcm.length) stream.problems.push(`packet at ${position}, channel at ${pcm.length}`);
+    if (sequence !== stream.nextSequence[channel]) stream.problems.push(`sequence ${sequence}`);
+    stream.nextSequence[channel] = sequence + 1;
+    const samples = stream.format.codec === 'pcmu' ? bytes.length : bytes.length / 2;
     const out = new Int16Array(samples);
-    if (stream.format.codec === 'pcmu') decodePcmu(batch.bytes, from, length, out, 0);
-    else decodeL16Le(batch.bytes, from, length, out, 0);
+    if (stream.format.codec === 'pcmu') decodePcmu(bytes, 0, bytes.length, out, 0);
+    else decodeL16Le(bytes, 0, bytes.length, out, 0);
     for (const sample of out) pcm.push(sample);
   }
 }

@@ -1,0 +1,83 @@
+import { Buffer } from 'node:buffer';
+import { CLAIM, type Claim, type OrderedIngest } from './ingest.js';
+import { packetStride, type Release } from './release.js';
+
+/**
+ * The way in for ordered streams: from the source's hands into the ring of the stream's shard, without a batch or a
+ * jitter buffer between. A ring without room drops nothing here. It says so, and the source lets its peer wait.
+ */
+export class OrderedInput implements OrderedIngest {
+  readonly bytes: Buffer;
+  readonly words: Int32Array;
+  readonly at = new Int32Array(2);
+  readonly #release: Release;
+  readonly #published: () => void;
+  /** Of each stream; 0 when it is not open, or not ordered. */
+  readonly #channels: Uint8Array;
+  readonly #packets: Float64Array;
+  readonly #payloadBytes: Float64Array;
+  #stream = 0;
+  #lengthBytes = 0;
+  /** Claims for streams that are not open, or no longer. */
+  unknownStream = 0;
+
+  constructor(memory: SharedArrayBuffer, maxStreams: number, release: Release, published: () => void) {
+    this.bytes = Buffer.from(memory);
+    this.words = new Int32Array(memory);
+    this.#release = release;
+    this.#published = published;
+    this.#channels = new Uint8Array(maxStreams);
+    this.#packets = new Float64Array(maxStreams);
+    this.#payloadBytes = new Float64Array(maxStreams);
+  }
+
+  open(stream: number, channels: number): void {
+    this.#channels[stream] = channels;
+    this.#packets[stream] = 0;
+    this.#payloadBytes[stream] = 0;
+  }
+
+  close(stream: number): void {
+    this.#channels[stream] = 0;
+  }
+
+  /** Packets of a stream, of all channels, since it was opened. */
+  packetsOf(stream: number): number {
+    return this.#packets[stream] as number;
+  }
+
+  payloadBytesOf(stream: number): number {
+    return this.#payloadBytes[stream] as number;
+  }
+
+  claim(stream: number, lengthBytes: number): Claim {
+    const channels = this.#channels[stream] ?? 0;
+    if (channels === 0) {
+      this.unknownStream++;
+      return CLAIM.GONE;
+    }
+    const at = this.#release.claimPackets(stream, channels, lengthBytes);
+    if (at < 0) return CLAIM.FULL;
+    this.at[0] = at;
+    this.at[1] = at + packetStride(lengthBytes);
+    this.#stream = stream;
+    this.#lengthBytes = lengthBytes;
+    return CLAIM.GIVEN;
+  }
+
+  commit(sequence: number, positionSamples: number, arrivalUs: number): void {
+    const stream = this.#stream;
+    const length = this.#lengthBytes;
+    const channels = this.#channels[stream] as number;
+    for (let channel = 0; channel < channels; channel++) {
+      this.#release.commitPacket(stream * 2 + channel, sequence, positionSamples, arrivalUs, length);
+    }
+    this.#packets[stream] = (this.#packets[stream] as number) + channels;
+    this.#payloadBytes[stream] = (this.#payloadBytes[stream] as number) + channels * length;
+  }
+
+  publish(): void {
+    this.#release.publish();
+    this.#published();
+  }
+}
