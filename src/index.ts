@@ -38,3 +38,4 @@ export { AudioNode, type NodeSettings, type NodeSummary } from './node/audio-nod
 export { AudioHookNode, type AudioHookNodeSettings, type AudioHookStatus } from './node/audiohook-node.js';
 export { CaptureNode, type CaptureStatus } from './node/capture-node.js';
 export type { CaptureNodeEvents, MediaChunk, MediaMetadata, MetadataSync } from './node/event-sink.js';
+export { tuneHeap } from './node/heap.js';

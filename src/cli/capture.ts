@@ -37,6 +37,8 @@ Examples:
       }
       // From before the start on: whatever is slow or stuck then must be possible to stop, too.
       const interrupted = untilInterrupted();
+      const { tuneHeap } = await import('../node/heap.js');
+      tuneHeap();
       const { CaptureNode } = await import('../node/capture-node.js');
       await runCapture(new CaptureNode(config), interrupted);
     });

@@ -61,6 +61,8 @@ Examples:
       const { streams = DEFAULTS.streams, seconds = DEFAULTS.seconds, codec = DEFAULTS.codec } = flags;
       const config = loadConfig({ ...settingsFrom(command), env: process.env });
       const interrupted = untilInterrupted();
+      const { tuneHeap } = await import('../node/heap.js');
+      tuneHeap();
       const { CaptureNode } = await import('../node/capture-node.js');
       const simulator = startSimulator([
         ...['--port', '0', '--interactions', String(streams), '--seconds', String(seconds)],

@@ -93,6 +93,8 @@ Examples:
       const config = loadConfig({ ...settingsFrom(command), env: process.env });
       const { host, path, tlsCert, tlsKey } = flags;
       const tls = tlsFrom(tlsCert, tlsKey);
+      const { tuneHeap } = await import('../node/heap.js');
+      tuneHeap();
       const { AudioHookNode } = await import('../node/audiohook-node.js');
       const node = new AudioHookNode({
         ...config,
