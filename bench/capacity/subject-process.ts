@@ -1,10 +1,13 @@
 import process from 'node:process';
+import { tuneHeap } from '../../src/node/heap.js';
 import { serve, tell } from './messages.js';
 import { SOURCES, type Subject } from './sources.js';
 import { measureWindow } from './window.js';
 
 let subject: Subject | undefined;
 
+// As the commands that run a node do; the baselines get it as well.
+tuneHeap();
 serve(async (order) => {
   switch (order.kind) {
     case 'receive': {

@@ -1,0 +1,64 @@
+import { afterEach, expect, it } from 'vitest';
+import { Engine } from '../../src/engine/engine.js';
+import { CLAIM } from '../../src/engine/ingest.js';
+
+const STEREO = { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 2 } as const;
+const SAMPLES = 200;
+
+let engine: Engine | undefined;
+afterEach(() => engine?.close());
+
+function commit({ ordered }: Engine, sequence: number): void {
+  for (const channel of [0, 1]) {
+    const at = ordered.at[channel] as number;
+    ordered.bytes.fill(sequence + channel, at, at + SAMPLES);
+  }
+  ordered.commit(sequence, sequence * SAMPLES, 0);
+}
+
+it('an ordered stream is refused room while its shard is not at work, and everything that had room comes through', async () => {
+  engine = new Engine({ shards: 1, maxStreams: 4, holdMs: 0, inputRingBytes: 1 << 14 });
+  const { ordered } = engine;
+  const index = engine.openStream('call', STEREO, { ordered: true });
+  const ends: string[] = [];
+  const frames: string[] = [];
+  engine.addSink({
+    wantsPcm: () => 'all',
+    frame: (frame) =>
+      frames.push(`${frame.channel} ${frame.sequenceNumber} ${frame.positionSamples} ${frame.sampleCount}`),
+    streamEnded: (_, { packetsReceived, packetsDropped, bytesReceived, packetsLost }) =>
+      ends.push(`${packetsReceived} ${packetsDropped} ${bytesReceived} ${packetsLost}`),
+  });
+  let sequence = 0;
+  for (; ordered.claim(index, SAMPLES) === CLAIM.GIVEN; sequence++) commit(engine, sequence);
+  ordered.publish();
+  // Two records of 256 bytes at a time, and the stream's OPEN before them.
+  expect(sequence).toBeGreaterThan(25);
+  expect(sequence).toBeLessThan(32);
+  expect(ordered.claim(index, SAMPLES)).toBe(CLAIM.FULL);
+
+  await engine.start();
+  for (const total = 4 * sequence; sequence < total; ) {
+    if (ordered.claim(index, SAMPLES) === CLAIM.GIVEN) commit(engine, sequence++);
+    else {
+      ordered.publish();
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+  engine.endStream(index, 'ended');
+  await engine.close();
+  const due = Array.from({ length: sequence }, (_, n) =>
+    [0, 1].map((side) => `${side} ${n} ${n * SAMPLES} ${SAMPLES}`),
+  );
+  expect(frames).toEqual(due.flat());
+  expect(ends).toEqual([`${2 * sequence} 0 ${2 * sequence * SAMPLES} 0`]);
+});
+
+it('there is no room for a stream that is not ordered, not open or no longer', () => {
+  engine = new Engine({ shards: 1, maxStreams: 4 });
+  const { ordered } = engine;
+  const [ended, plain] = [engine.openStream('ended', STEREO, { ordered: true }), engine.openStream('plain', STEREO)];
+  engine.endStream(ended, 'ended');
+  for (const stream of [ended, plain, 3, 4, -1]) expect(ordered.claim(stream, SAMPLES)).toBe(CLAIM.GONE);
+  expect(engine.counters()).toMatchObject({ unknownStream: 5, arenaFull: 0 });
+});
