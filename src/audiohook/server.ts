@@ -1,17 +1,12 @@
 import { EventEmitter } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
 import { type Clock, systemClock } from '../core/clock.js';
-import { messageOf, TrunklineError } from '../core/errors.js';
 import { US_PER_MS } from '../core/units.js';
 import type { OrderedStreamIngest } from '../engine/ingest.js';
-import { Admission, pathOf } from './admission.js';
+import { Admission, type AdmissionHost } from './admission.js';
 import { AudioHookConnection } from './connection.js';
 import type { AudioHookSessionInfo, AudioHookSessionSummary, ConnectionHost } from './connection-contract.js';
-import type { AudioHookCounters, AudioHookRejection, AudioHookServerEvents } from './server-events.js';
+import { Listener, type ListenerHost } from './listener.js';
+import type { AudioHookCounters, AudioHookServerEvents } from './server-events.js';
 import { AUDIOHOOK_LIMITS, type AudioHookLimits, type AudioHookServerOptions } from './server-options.js';
 import { type OpenRequest, SESSION_TIMING, type SessionTiming } from './session-contract.js';
 import { newSessionCounts, type SessionCounts } from './session-counts.js';
@@ -32,10 +27,8 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   readonly #options: AudioHookServerOptions;
   readonly #limits: AudioHookLimits;
   readonly #clock: Clock;
-  readonly #path: string;
-  readonly #http: Server;
-  readonly #sockets: WebSocketServer;
   readonly #admission: Admission;
+  readonly #listener: Listener;
   readonly #source: AudioHookSource;
   readonly #host: ConnectionHost & { draining: boolean };
   readonly #live = new Map<string, AudioHookConnection>();
@@ -61,31 +54,11 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     this.#options = options;
     this.#limits = { ...AUDIOHOOK_LIMITS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
-    this.#path = options.path ?? DEFAULT_PATH;
     this.#source = new AudioHookSource(ingest);
     this.#host = this.#makeHost({ ...SESSION_TIMING, ...options.timing });
-    this.#admission = this.#makeAdmission();
-    const { headerMs, messageBytes } = this.#limits;
-    const http = {
-      headersTimeout: headerMs,
-      requestTimeout: headerMs,
-      keepAliveTimeout: headerMs,
-      // Node looks for late headers only every 30 s unless told otherwise.
-      connectionsCheckingInterval: Math.max(100, headerMs / 4),
-    };
-    const { tls } = options;
-    this.#http =
-      tls === undefined ? createServer(http) : createTlsServer({ ...http, ...tls, handshakeTimeout: headerMs });
-    this.#http.on('request', this.#onRequest);
-    this.#http.on('upgrade', this.#onUpgrade);
-    this.#sockets = new WebSocketServer({
-      noServer: true,
-      clientTracking: false,
-      perMessageDeflate: false,
-      maxPayload: messageBytes,
-      // The session checks it, and answers with a message instead of a cut connection.
-      skipUTF8Validation: true,
-    });
+    const door = this.#makeDoor();
+    this.#admission = new Admission(door, options, this.#limits, this.#clock);
+    this.#listener = new Listener(door, this.#admission, options, this.#limits);
   }
 
   /**
@@ -93,27 +66,9 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
    * @throws TrunklineError CONNECTION_FAILED when the port cannot be had.
    */
   async listen(): Promise<{ readonly host: string; readonly port: number }> {
-    await new Promise<void>((resolve, reject) => {
-      const onError = (error: Error): void => {
-        const { port } = this.#options;
-        reject(
-          new TrunklineError(
-            'CONNECTION_FAILED',
-            `Cannot listen on port ${port}: ${messageOf(error)}. Choose another port.`,
-            { cause: error },
-          ),
-        );
-      };
-      this.#http.once('error', onError);
-      this.#http.listen({ port: this.#options.port, host: this.#options.host, backlog: 1024 }, () => {
-        this.#http.off('error', onError);
-        this.#http.on('error', (error) => this.#internalError(messageOf(error)));
-        resolve();
-      });
-    });
+    const address = await this.#listener.listen();
     this.#ticker = setInterval(this.#tick, TICK_MS);
-    const { address, port } = this.#http.address() as AddressInfo;
-    return { host: address, port };
+    return address;
   }
 
   get draining(): boolean {
@@ -191,8 +146,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     clearInterval(this.#ticker);
     for (const connection of this.#live.values()) connection.terminate();
     this.#source.sweep(this.#clock.nowUs(), Number.POSITIVE_INFINITY);
-    const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
-    this.#http.closeAllConnections();
+    const closed = this.#listener.close();
     await this.#idle();
     await closed;
     await settledWithin(this.#source.flowing(), CLOSE_FLOWING_MS);
@@ -250,20 +204,25 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     };
   }
 
-  #makeAdmission(): Admission {
+  #makeDoor(): AdmissionHost & ListenerHost {
     const server = this;
-    const host = {
-      path: this.#path,
+    return {
+      path: this.#options.path ?? DEFAULT_PATH,
       get draining() {
         return server.draining;
       },
       get sessionsLive() {
         return server.#live.size;
       },
-      isLive: (sessionId: string) => this.#live.has(sessionId),
-      rejected: (rejection: AudioHookRejection) => this.#notify('rejected', rejection),
+      isLive: (sessionId) => this.#live.has(sessionId),
+      rejected: (rejection) => this.#notify('rejected', rejection),
+      connected: (socket, identity) => {
+        this.#events.connected += 1;
+        this.#admission.connected(identity);
+        this.#live.set(identity.sessionId, new AudioHookConnection(socket, identity, this.#host));
+      },
+      internalError: (message) => this.#internalError(message),
     };
-    return new Admission(host, this.#options, this.#limits, this.#clock);
   }
 
   readonly #tick = (): void => {
@@ -271,47 +230,6 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     for (const connection of this.#live.values()) connection.tick(nowUs);
     this.#source.sweep(nowUs);
   };
-
-  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const path = pathOf(request.url);
-    if (path === '/health') {
-      const status = this.draining ? 'draining' : 'ok';
-      response.writeHead(this.draining ? 503 : 200, {
-        'content-type': 'application/json',
-        'cache-control': 'no-store',
-      });
-      response.end(`{"status":"${status}","sessions":${this.#live.size}}\n`);
-      return;
-    }
-    const expectsUpgrade = path === this.#path;
-    response.writeHead(expectsUpgrade ? 426 : 404, expectsUpgrade ? { upgrade: 'websocket' } : {});
-    response.end();
-  };
-
-  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    // The peer may vanish at any time before ws takes over.
-    socket.on('error', ignoreError);
-    try {
-      this.#upgrade(request, socket, head);
-    } catch (thrown) {
-      this.#internalError(messageOf(thrown));
-      socket.destroy();
-    }
-  };
-
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const verdict = this.#admission.admit(request);
-    if ('status' in verdict) {
-      this.#admission.refuse(request, socket, verdict);
-      return;
-    }
-    // Calls back within this turn, or answers 400 itself when it is no proper WebSocket request.
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#events.connected += 1;
-      this.#admission.connected(verdict);
-      this.#live.set(verdict.sessionId, new AudioHookConnection(webSocket, verdict, this.#host));
-    });
-  }
 
   readonly #onEnded = (connection: AudioHookConnection, summary: AudioHookSessionSummary): void => {
     this.#live.delete(connection.sessionId);
@@ -342,8 +260,6 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     }
   }
 }
-
-function ignoreError(): void {}
 
 async function settledWithin(promise: Promise<void>, timeoutMs: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach } from 'vitest';
-import type { AudioHookSessionSummary } from '../../src/audiohook/connection.js';
+import type { AudioHookSessionSummary } from '../../src/audiohook/connection-contract.js';
 import { AudioHookServer } from '../../src/audiohook/server.js';
 import type { AudioHookRejection } from '../../src/audiohook/server-events.js';
 import type { AudioHookServerOptions } from '../../src/audiohook/server-options.js';
