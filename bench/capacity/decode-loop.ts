@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { OpusDecoder } from '../../src/media/opus.js';
+import { SoundMemory } from '../../src/media/sound-memory.js';
 import { loadAddon } from '../../src/worker/native.js';
 import type { OpusImplementation } from './messages.js';
 import { SpeechPayloads } from './payloads.js';
@@ -36,14 +37,15 @@ export const DECODERS: Readonly<Record<OpusImplementation, (streams: number) => 
   },
   opusscript: (streams) => {
     const decoders = Array.from({ length: streams }, () => new OpusDecoder(OPUS_SAMPLE_RATE));
-    const out = new Int16Array(MAX_PACKET_SAMPLES);
+    const out = new SoundMemory(new ArrayBuffer(2 * MAX_PACKET_SAMPLES));
     return ({ bytes, lengths }) => {
-      let at = 0;
+      const input = new SoundMemory(bytes.buffer);
+      let at = bytes.byteOffset;
       let decoded = 0;
       for (let turn = 0; turn < lengths.length; turn++) {
         const length = lengths[turn] as number;
         const decoder = decoders[turn % streams] as OpusDecoder;
-        if (decoder.decode(bytes, at, length, out, 0) > 0) decoded++;
+        if (decoder.decode(input, at, length, out, 0) > 0) decoded++;
         at += length;
       }
       return decoded;

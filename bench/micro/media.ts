@@ -3,6 +3,7 @@ import { decodePcma, decodePcmu } from '../../src/media/g711.js';
 import { measureLevel } from '../../src/media/level.js';
 import { OpusDecoder } from '../../src/media/opus.js';
 import { feedSilence, initSilence, SILENCE_EDGE_SLOTS, SILENCE_STATE_SLOTS } from '../../src/media/silence.js';
+import { SoundMemory } from '../../src/media/sound-memory.js';
 import { LoopLibrary } from '../../src/simulator/loops.js';
 import { loadClips } from '../../src/simulator/speech.js';
 import type { MicroCase } from './micro.js';
@@ -12,16 +13,22 @@ const LONGEST_FRAME = 5_760;
 /** A second of real speech, a frame a step: its pauses and its loud parts take different ways through the code. */
 const FRAMES = 50;
 
+interface Packet {
+  readonly memory: SoundMemory;
+  readonly length: number;
+}
+
 type Coding = Parameters<LoopLibrary['loop']>[1];
 
 /** On speech, not on noise or zeros. */
 export function mediaCases(): MicroCase[] {
   const library = new LoopLibrary(loadClips());
-  const packets = (coding: Coding): Buffer[] =>
+  const packets = (coding: Coding): Packet[] =>
     library
       .loop(0, coding)
       .payloads.slice(0, FRAMES)
-      .map((text) => Buffer.from(text, 'base64'));
+      .map((text) => Buffer.from(text, 'base64'))
+      .map((payload) => ({ memory: SoundMemory.copyOf(payload), length: payload.length }));
   const pcmu = packets({ codec: 'pcmu', sampleRate: 8_000, dtx: false });
   return [
     g711('media decode PCMU', pcmu, decodePcmu),
@@ -34,41 +41,41 @@ export function mediaCases(): MicroCase[] {
   ];
 }
 
-function g711(name: string, packets: readonly Buffer[], decode: typeof decodePcmu): MicroCase {
-  const out = new Int16Array(LONGEST_FRAME);
+function g711(name: string, packets: readonly Packet[], decode: typeof decodePcmu): MicroCase {
+  const out = new SoundMemory(new ArrayBuffer(2 * LONGEST_FRAME));
   return {
     name,
     unit: 'frame of 160 samples',
     steps: packets.length,
     run() {
-      for (const packet of packets) decode(packet, 0, packet.length, out, 0);
+      for (const { memory, length } of packets) decode(memory, 0, length, out, 0);
     },
   };
 }
 
-function opus(sampleRate: number, packets: readonly Buffer[]): MicroCase {
+function opus(sampleRate: number, packets: readonly Packet[]): MicroCase {
   const decoder = new OpusDecoder(sampleRate);
-  const out = new Int16Array(LONGEST_FRAME);
+  const out = new SoundMemory(new ArrayBuffer(2 * LONGEST_FRAME));
   return {
     name: `media decode Opus at ${sampleRate / 1_000} kHz, WebAssembly`,
     unit: 'frame of 20 ms',
     steps: packets.length,
     run() {
-      for (const packet of packets) {
-        if (decoder.decode(packet, 0, packet.length, out, 0) < 0) throw new Error('The packet was not decoded.');
+      for (const { memory, length } of packets) {
+        if (decoder.decode(memory, 0, length, out, 0) < 0) throw new Error('The packet was not decoded.');
       }
     },
   };
 }
 
-function decoded(pcmu: readonly Buffer[]): { readonly pcm: Int16Array; readonly frame: number } {
+function decoded(pcmu: readonly Packet[]): { readonly pcm: SoundMemory; readonly frame: number } {
   const frame = pcmu[0]?.length ?? 0;
-  const pcm = new Int16Array(frame * pcmu.length);
-  for (const [i, packet] of pcmu.entries()) decodePcmu(packet, 0, frame, pcm, i * frame);
+  const pcm = new SoundMemory(new ArrayBuffer(2 * frame * pcmu.length));
+  for (const [i, { memory }] of pcmu.entries()) decodePcmu(memory, 0, frame, pcm, i * frame);
   return { pcm, frame };
 }
 
-function level(pcmu: readonly Buffer[]): MicroCase {
+function level(pcmu: readonly Packet[]): MicroCase {
   const { pcm, frame } = decoded(pcmu);
   const into = { meanSquare: 0, peak: 0 };
   return {
@@ -76,12 +83,12 @@ function level(pcmu: readonly Buffer[]): MicroCase {
     unit: 'frame of 160 samples',
     steps: pcmu.length,
     run() {
-      for (let at = 0; at < pcm.length; at += frame) measureLevel(pcm, at, frame, into);
+      for (let at = 0; at < pcm.samples.length; at += frame) measureLevel(pcm, at, frame, into);
     },
   };
 }
 
-function silence(pcmu: readonly Buffer[]): MicroCase {
+function silence(pcmu: readonly Packet[]): MicroCase {
   const { pcm, frame } = decoded(pcmu);
   const state = new Float64Array(SILENCE_STATE_SLOTS);
   const edges = new Float64Array(SILENCE_EDGE_SLOTS);
@@ -92,7 +99,7 @@ function silence(pcmu: readonly Buffer[]): MicroCase {
     unit: 'frame of 160 samples',
     steps: pcmu.length,
     run() {
-      for (let at = 0; at < pcm.length; at += frame) {
+      for (let at = 0; at < pcm.samples.length; at += frame) {
         feedSilence(state, 0, pcm, at, frame, position, edges);
         position += frame;
       }

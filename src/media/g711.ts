@@ -1,3 +1,5 @@
+import type { SoundMemory } from './sound-memory.js';
+
 /**
  * ITU-T G.711: 8-bit logarithmic PCM, µ-law (PCMU) and A-law (PCMA), to and from 16-bit linear PCM. Codes decode to
  * the values of the ITU software tool library (G.191, ulaw_expand and alaw_expand): 14-bit µ-law values stand in the
@@ -26,17 +28,59 @@ function expandAlaw(code: number): number {
   return bits & 0x80 ? magnitude * 8 : -magnitude * 8;
 }
 
-const ULAW_TO_LINEAR = Int16Array.from({ length: 256 }, (_, code) => expandUlaw(code));
-const ALAW_TO_LINEAR = Int16Array.from({ length: 256 }, (_, code) => expandAlaw(code));
-
-/** Decodes `length` bytes from `input[at]` on to as many samples from `out[outAt]` on. */
-export function decodePcmu(input: Uint8Array, at: number, length: number, out: Int16Array, outAt: number): void {
-  for (let i = 0; i < length; i++) out[outAt + i] = ULAW_TO_LINEAR[input[at + i] as number] as number;
+/** Samples by code; and each of them shifted to be the second of a word. */
+interface Table {
+  readonly samples: Int16Array;
+  readonly lowHalves: Int32Array;
+  readonly highHalves: Int32Array;
 }
 
-/** Decodes `length` bytes from `input[at]` on to as many samples from `out[outAt]` on. */
-export function decodePcma(input: Uint8Array, at: number, length: number, out: Int16Array, outAt: number): void {
-  for (let i = 0; i < length; i++) out[outAt + i] = ALAW_TO_LINEAR[input[at + i] as number] as number;
+function tableOf(expand: (code: number) => number): Table {
+  const samples = Int16Array.from({ length: 256 }, (_, code) => expand(code));
+  return {
+    samples,
+    lowHalves: Int32Array.from(samples, (sample) => sample & 0xffff),
+    highHalves: Int32Array.from(samples, (sample) => sample << 16),
+  };
+}
+
+const ULAW = tableOf(expandUlaw);
+const ALAW = tableOf(expandAlaw);
+
+/** Decodes `length` bytes from `input.bytes[at]` on to as many samples from `out.samples[outAt]` on. */
+export function decodePcmu(input: SoundMemory, at: number, length: number, out: SoundMemory, outAt: number): void {
+  lookUp(ULAW, input, at, length, out, outAt);
+}
+
+/** Decodes `length` bytes from `input.bytes[at]` on to as many samples from `out.samples[outAt]` on. */
+export function decodePcma(input: SoundMemory, at: number, length: number, out: SoundMemory, outAt: number): void {
+  lookUp(ALAW, input, at, length, out, outAt);
+}
+
+function lookUp(
+  { samples, lowHalves, highHalves }: Table,
+  input: SoundMemory,
+  at: number,
+  length: number,
+  out: SoundMemory,
+  outAt: number,
+): void {
+  let done = 0;
+  if ((at & 3) === 0 && (outAt & 1) === 0) {
+    const from = input.words;
+    const to = out.words;
+    let target = outAt >> 1;
+    for (const end = length - 7; done < end; done += 8, target += 4) {
+      const source = (at + done) >> 2;
+      const a = from[source] as number;
+      const b = from[source + 1] as number;
+      to[target] = (lowHalves[a & 255] as number) | (highHalves[(a >> 8) & 255] as number);
+      to[target + 1] = (lowHalves[(a >> 16) & 255] as number) | (highHalves[a >>> 24] as number);
+      to[target + 2] = (lowHalves[b & 255] as number) | (highHalves[(b >> 8) & 255] as number);
+      to[target + 3] = (lowHalves[(b >> 16) & 255] as number) | (highHalves[b >>> 24] as number);
+    }
+  }
+  for (; done < length; done++) out.samples[outAt + done] = samples[input.bytes[at + done] as number] as number;
 }
 
 // Negative samples are mirrored by one's complement in both laws, as G.191 does it, so that -1 falls where 0 does.

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { TrunklineError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
+import { copySamples, SoundMemory } from './sound-memory.js';
 
 /**
  * libopus 1.4 as opusscript ships it, without opusscript's own wrapper: that keeps views into the WebAssembly memory,
@@ -19,7 +20,6 @@ import { LIMITS } from '../core/limits.js';
 interface OpusModule {
   // Replaced by emscripten when the memory grows: read them anew after every call that may allocate.
   readonly HEAPU8: Uint8Array;
-  readonly HEAP16: Int16Array;
   readonly HEAPU32: Uint32Array;
   readonly OpusScriptHandler: new (sampleRate: number, channels: number, application: number) => Handler;
   _malloc(bytes: number): number;
@@ -37,9 +37,8 @@ type StateKind = 'encoder' | 'decoder';
 const CHANNELS = 1;
 const APPLICATION_VOIP = 2048;
 const WORD = { CHANNELS: 0, encoder: 1, decoder: 2, PCM: 3 } as const;
-// 120 ms at 48 kHz. The handler writes each byte of its output into 16 bits of its own, hence four bytes a sample.
+// 120 ms at 48 kHz.
 const MAX_SAMPLES = 5760;
-const OUTPUT_BYTES = MAX_SAMPLES * 4;
 /** Largest Opus packet that is given to libopus, and room for the largest that its encoder may write (3 × 1276). */
 export const OPUS_PACKET_BYTES = LIMITS.maxPayloadBytes;
 
@@ -53,9 +52,9 @@ export class OpusRate {
   readonly #stateBytes: Record<StateKind, number>;
   readonly #packet: number;
   readonly #pcm: number;
-  readonly #output: number;
+  #heap: SoundMemory;
 
-  constructor(module: OpusModule, sampleRate: number, packet: number, output: number) {
+  constructor(module: OpusModule, sampleRate: number, packet: number) {
     this.#module = module;
     this.#handler = new module.OpusScriptHandler(sampleRate, CHANNELS, APPLICATION_VOIP);
     this.#words = addressOf(module, this.#handler) >> 2;
@@ -70,7 +69,9 @@ export class OpusRate {
     };
     this.#pcm = words[this.#words + WORD.PCM] as number;
     this.#packet = packet;
-    this.#output = output;
+    // What the handler does after libopus is to take its samples apart into bytes, as many as it has channels.
+    words[this.#words + WORD.CHANNELS] = 0;
+    this.#heap = new SoundMemory(words.buffer);
   }
 
   /** A fresh state; its address. @throws TrunklineError LIMIT_EXCEEDED when the memory of WebAssembly (2 GB) is full. */
@@ -99,10 +100,10 @@ export class OpusRate {
    * Decodes a packet of 1 to OPUS_PACKET_BYTES bytes whose framing has been checked. The number of samples, or an
    * error of libopus; they are read by takeSamples().
    */
-  decode(state: number, input: Uint8Array, at: number, length: number): number {
+  decode(state: number, input: SoundMemory, at: number, length: number): number {
     const heap = this.#module.HEAPU8;
     const packet = this.#packet;
-    for (let i = 0; i < length; i++) heap[packet + i] = input[at + i] as number;
+    for (let i = 0; i < length; i++) heap[packet + i] = input.bytes[at + i] as number;
     return this.#decodePacket(state, length);
   }
 
@@ -114,14 +115,18 @@ export class OpusRate {
 
   #decodePacket(state: number, length: number): number {
     this.#module.HEAPU32[this.#words + WORD.decoder] = state;
-    return this.#handler._decode(this.#packet, length, this.#output);
+    return this.#handler._decode(this.#packet, length, 0);
   }
 
   /** The first `samples` of what was decoded last. */
-  takeSamples(samples: number, out: Int16Array, outAt: number): void {
-    const heap = this.#module.HEAP16;
-    const from = this.#pcm >> 1;
-    for (let i = 0; i < samples; i++) out[outAt + i] = heap[from + i] as number;
+  takeSamples(samples: number, out: SoundMemory, outAt: number): void {
+    copySamples(this.#samples(), this.#pcm >> 1, out, outAt, samples);
+  }
+
+  /** The memory grows, and its views are made anew, when a state is opened, of whatever rate. */
+  #samples(): SoundMemory {
+    if (this.#heap.bytes.length === 0) this.#heap = new SoundMemory(this.#module.HEAPU8.buffer);
+    return this.#heap;
   }
 
   control(state: number, request: number, value: number): number {
@@ -132,14 +137,14 @@ export class OpusRate {
   /** Encodes one packet, at most MAX_SAMPLES long; a copy of it, or an error of libopus. */
   encode(state: number, pcm: Int16Array): Uint8Array | number {
     this.#module.HEAPU32[this.#words + WORD.encoder] = state;
-    this.#module.HEAP16.set(pcm, this.#output >> 1);
+    this.#samples().samples.set(pcm, this.#pcm >> 1);
     // No bytes to convert: the samples stand ready as 16-bit numbers.
-    const length = this.#handler._encode(this.#output, 0, this.#packet, pcm.length);
+    const length = this.#handler._encode(this.#pcm, 0, this.#packet, pcm.length);
     return length < 0 ? length : this.#module.HEAPU8.slice(this.#packet, this.#packet + length);
   }
 }
 
-let loaded: { module: OpusModule; packet: number; output: number } | undefined;
+let loaded: { module: OpusModule; packet: number } | undefined;
 const rates = new Map<number, OpusRate>();
 
 /** libopus for `sampleRate` in this thread; the module is compiled by the first call (about 20 ms). */
@@ -147,7 +152,7 @@ export function opusRate(sampleRate: number): OpusRate {
   let rate = rates.get(sampleRate);
   if (rate === undefined) {
     loaded ??= load();
-    rate = new OpusRate(loaded.module, sampleRate, loaded.packet, loaded.output);
+    rate = new OpusRate(loaded.module, sampleRate, loaded.packet);
     rates.set(sampleRate, rate);
   }
   return rate;
@@ -162,7 +167,7 @@ function load() {
   const require = createRequire(import.meta.url);
   const create: () => OpusModule = require('opusscript/build/opusscript_native_wasm.js');
   const module = create();
-  return { module, packet: module._malloc(OPUS_PACKET_BYTES), output: module._malloc(OUTPUT_BYTES) };
+  return { module, packet: module._malloc(OPUS_PACKET_BYTES) };
 }
 
 /** The C++ object behind embind's handle: the one number in the handle's record, under a name that a minifier chose. */

@@ -2,6 +2,7 @@ import { SAMPLE_RATES } from '../core/codec.js';
 import { TrunklineError } from '../core/errors.js';
 import { OPUS_ERROR, opusPacketSamples } from './opus-packet.js';
 import { OPUS_PACKET_BYTES, type OpusRate, opusRate } from './opus-wasm.js';
+import type { SoundMemory } from './sound-memory.js';
 
 export { OPUS_ERROR, opusPacketSamples } from './opus-packet.js';
 export { opusMemoryBytes } from './opus-wasm.js';
@@ -42,18 +43,18 @@ export class OpusDecoder {
   }
 
   /**
-   * Decodes the packet of `length` bytes at `input[at]` into `out` from `outAt` on. Returns the number of samples,
+   * Decodes the packet of `length` bytes at `input.bytes[at]` into `out.samples` from `outAt` on. Returns the number of samples,
    * 2.5 to 120 ms, or a negative OPUS_ERROR; then nothing was written, and conceal() stands in for the packet.
    */
-  decode(input: Uint8Array, at: number, length: number, out: Int16Array, outAt: number): number {
+  decode(input: SoundMemory, at: number, length: number, out: SoundMemory, outAt: number): number {
     if (this.#state === 0) return OPUS_ERROR.FREED;
-    const due = opusPacketSamples(input, at, length, this.#sampleRate);
+    const due = opusPacketSamples(input.bytes, at, length, this.#sampleRate);
     if (due < 0 || length > OPUS_PACKET_BYTES) return OPUS_ERROR.BAD_PACKET;
-    if (outAt + due > out.length) return OPUS_ERROR.NO_ROOM;
+    if (outAt + due > out.samples.length) return OPUS_ERROR.NO_ROOM;
     const samples = this.#rate.decode(this.#state, input, at, length);
     if (samples !== due) return OPUS_ERROR.BAD_FRAME;
     this.#rate.takeSamples(samples, out, outAt);
-    this.#stereo = (input[at] as number) & STEREO_BIT;
+    this.#stereo = (input.bytes[at] as number) & STEREO_BIT;
     return samples;
   }
 
@@ -62,12 +63,12 @@ export class OpusDecoder {
    * the first packet. Any length goes: what is left below 20, 10, 5 or 2.5 ms is concealed in the next shorter of
    * these, and a rest below 2.5 ms is the beginning of 2.5 ms. Returns `samples`, or a negative OPUS_ERROR.
    */
-  conceal(samples: number, out: Int16Array, outAt: number): number {
+  conceal(samples: number, out: SoundMemory, outAt: number): number {
     if (this.#state === 0) return OPUS_ERROR.FREED;
-    if (outAt + samples > out.length) return OPUS_ERROR.NO_ROOM;
+    if (outAt + samples > out.samples.length) return OPUS_ERROR.NO_ROOM;
     const end = outAt + samples;
     if (this.#stereo < 0) {
-      out.fill(0, outAt, end);
+      out.samples.fill(0, outAt, end);
       return samples;
     }
     let step = 0;

@@ -1,5 +1,6 @@
 import { TrunklineError } from '../core/errors.js';
-import { type Level, setLevel } from './level.js';
+import { addSquares, type Level, SQUARES, setLevel } from './level.js';
+import type { SoundMemory } from './sound-memory.js';
 
 /**
  * Silence detection by true RMS (the root of the mean square, of full scale) over a sliding window.
@@ -83,6 +84,8 @@ export const SILENCE_EDGE_SLOTS = 2 * SILENCE_MAX_EDGES;
 
 export const SILENCE_DEFAULTS = { threshold: 0.01, windowMs: 20, minSilenceMs: 500, minSpeechMs: 0 } as const;
 
+const squares = new Float64Array(SQUARES.SLOTS);
+
 export interface SilenceOptions {
   readonly sampleRate: number;
   /** RMS of full scale, above 0 and at most 1; default 0.01 (−40 dBFS). */
@@ -141,7 +144,7 @@ export function initSilence(state: Float64Array, base: number, options: SilenceO
 }
 
 /**
- * Takes in `count` samples from `pcm[at]` on, whose first lies at `position` on the stream's time line (a jump is
+ * Takes in `count` samples from `pcm.samples[at]` on, whose first lies at `position` on the stream's time line (a jump is
  * skipped over as by skipSilence()). Returns how many edges were found and leaves them in `edges`
  * (SILENCE_EDGE_SLOTS long), in order: position and state of one after another. As it looks at every sample anyway, it
  * fills in their `level` as well, the same as measureLevel() would.
@@ -149,7 +152,7 @@ export function initSilence(state: Float64Array, base: number, options: SilenceO
 export function feedSilence(
   state: Float64Array,
   base: number,
-  pcm: Int16Array,
+  pcm: SoundMemory,
   at: number,
   count: number,
   position: number,
@@ -158,7 +161,7 @@ export function feedSilence(
 ): number {
   let found = 0;
   let energy = 0;
-  let peak = 0;
+  squares[SQUARES.LARGEST] = 0;
   if (position !== state[base + SILENCE_STATE.POSITION]) skipSilence(state, base, position);
   const hop = state[base + SILENCE_STATE.HOP] as number;
   let fill = state[base + SILENCE_STATE.HOP_FILL] as number;
@@ -167,14 +170,10 @@ export function feedSilence(
   for (let next = at; next < end; ) {
     const stop = Math.min(end, next + hop - fill);
     fill += stop - next;
-    const before = sum;
-    for (; next < stop; next++) {
-      const sample = pcm[next] as number;
-      sum += sample * sample;
-      const magnitude = sample < 0 ? -sample : sample;
-      if (magnitude > peak) peak = magnitude;
-    }
-    energy += sum - before;
+    addSquares(pcm, next, stop, squares);
+    next = stop;
+    sum += squares[SQUARES.ENERGY] as number;
+    energy += squares[SQUARES.ENERGY] as number;
     if (fill === hop) {
       if (closeHop(state, base, sum, position + next - at) && found < SILENCE_MAX_EDGES) {
         edges[2 * found] = state[base + SILENCE_STATE.SINCE] as number;
@@ -185,7 +184,7 @@ export function feedSilence(
       sum = 0;
     }
   }
-  if (level !== undefined) setLevel(level, energy, peak, count);
+  if (level !== undefined) setLevel(level, energy, squares[SQUARES.LARGEST] as number, count);
   state[base + SILENCE_STATE.HOP_FILL] = fill;
   state[base + SILENCE_STATE.HOP_SUM] = sum;
   state[base + SILENCE_STATE.POSITION] = position + count;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { decodePcmu, encodePcmu } from '../media/g711.js';
 import { encodeL16Le } from '../media/l16.js';
+import { SoundMemory } from '../media/sound-memory.js';
 import { parseWav } from '../media/wav.js';
 import { SeededRandom } from './random.js';
 
@@ -86,8 +87,8 @@ export class AudioHookSound {
   decoded(format: HookFormat, channel: HookChannel): Int16Array {
     const pcm = this.pcm[channel === 'external' ? 0 : 1].subarray(0, this.lengthSamples);
     if (format === 'L16') return pcm;
-    const out = new Int16Array(pcm.length);
-    decodePcmu(encodePcmu(pcm), 0, pcm.length, out, 0);
-    return out;
+    const out = new SoundMemory(new ArrayBuffer(pcm.byteLength));
+    decodePcmu(SoundMemory.copyOf(encodePcmu(pcm)), 0, pcm.length, out, 0);
+    return out.samples;
   }
 }

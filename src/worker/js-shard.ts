@@ -2,12 +2,13 @@ import { systemClock } from '../core/clock.js';
 import { CODEC_ID } from '../core/codec.js';
 import { type Level, measureLevel } from '../media/level.js';
 import { feedSilence, initSilence, isFrameSilent, SILENCE_EDGE_SLOTS, skipSilence } from '../media/silence.js';
+import { SoundMemory } from '../media/sound-memory.js';
 import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
 import { alignRecord, FLAG, KIND, RECORD } from '../ring/layout.js';
 import { RingLink } from '../ring/link.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
-import { LaneDecoders } from './lane-decoders.js';
+import { type Lane, LaneDecoders } from './lane-decoders.js';
 import type { ShardBackend } from './shard-backend.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
 
@@ -29,10 +30,12 @@ export class JsShard implements ShardBackend {
   readonly #recorder: RingLink | undefined;
   readonly #streams: StreamTable;
   readonly #decoders: LaneDecoders;
+  /** The whole shared memory, which #words and #doubles are views of as well. */
+  readonly #memory: SoundMemory;
   readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
   readonly #control: number;
   readonly #counters: number;
-  readonly #pcm: Int16Array;
   readonly #silence: SilenceSettings;
   readonly #level: Level = { meanSquare: 0, peak: 0 };
   readonly #edges = new Float64Array(SILENCE_EDGE_SLOTS);
@@ -43,13 +46,14 @@ export class JsShard implements ShardBackend {
     this.#silence = data.silence;
     this.#input = new RingConsumer(data.input);
     this.#output = new RingProducer(data.output);
-    this.#words = new Int32Array(data.memory);
-    this.#pcm = new Int16Array(data.memory);
+    this.#memory = new SoundMemory(data.memory);
+    this.#words = this.#memory.words;
+    this.#doubles = new Float64Array(data.memory);
     this.#control = data.control.offset >> 2;
     this.#counters = data.counters.offset >> 2;
     this.#recorder = data.recorder && new RingLink(data.recorder);
     this.#streams = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
-    this.#decoders = new LaneDecoders(this.#streams);
+    this.#decoders = new LaneDecoders(this.#memory, this.#streams);
   }
 
   reopen(stream: number): void {
@@ -97,23 +101,24 @@ export class JsShard implements ShardBackend {
 
   /** False when the output ring is full: the record stays where it is. A poisonous packet is not decoded. */
   #take(at: number, nowUs: number, isPoison: boolean): boolean {
-    const view = this.#input.view;
-    const stream = view.getInt32(at + RECORD.STREAM, true);
-    switch (view.getUint8(at + RECORD.KIND)) {
+    const traits = this.#words[(at + RECORD.KIND) >> 2] as number;
+    const stream = this.#words[(at + RECORD.STREAM) >> 2] as number;
+    const kind = traits & 0xff;
+    if (kind === KIND.OPEN || kind === KIND.CLOSE) {
+      if (!this.#pass(at, stream)) return false;
+      if (kind === KIND.OPEN) this.#open(stream);
+      else this.#decoders.closeStream(stream);
+      return true;
+    }
+    const lane = this.#decoders.lane(stream, (traits >> 8) & 0xff);
+    if (lane === undefined) return true;
+    switch (kind) {
       case KIND.PACKET:
-        return this.#packet(at, stream, nowUs, isPoison);
+        return this.#packet(lane, at, traits, nowUs, isPoison);
       case KIND.LOST:
-        return this.#lost(at, stream, nowUs);
-      case KIND.OPEN:
-        if (!this.#pass(at, stream)) return false;
-        this.#open(stream);
-        return true;
+        return this.#lost(lane, at, traits, nowUs);
       case KIND.MARK:
-        return this.#mark(at, stream);
-      case KIND.CLOSE:
-        if (!this.#pass(at, stream)) return false;
-        this.#decoders.closeStream(stream);
-        return true;
+        return this.#mark(lane, at, stream);
       default:
         return true;
     }
@@ -128,58 +133,46 @@ export class JsShard implements ShardBackend {
     this.#streams.set(stream, STREAM.STATE, STREAM_STATE.OPEN);
   }
 
-  #packet(at: number, stream: number, nowUs: number, isPoison: boolean): boolean {
-    const view = this.#input.view;
-    const channel = view.getUint8(at + RECORD.CHANNEL);
-    if (!this.#decoders.isOpen(stream, channel)) return true;
-    const length = view.getInt32(at + RECORD.PAYLOAD_LENGTH, true);
+  #packet(lane: Lane, at: number, traits: number, nowUs: number, isPoison: boolean): boolean {
+    const length = this.#words[(at + RECORD.PAYLOAD_LENGTH) >> 2] as number;
     const payload = at + RECORD.INPUT_HEADER_BYTES;
-    const expected = this.#decoders.packetSamples(stream, channel, this.#input.bytes, payload, length);
+    const expected = lane.packetSamples(payload, length);
     const out = this.#claimFrame(expected);
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
-    let flags = view.getUint8(at + RECORD.FLAGS);
-    let samples = isPoison
-      ? -1
-      : this.#decoders.decode(stream, channel, this.#input.bytes, payload, length, this.#pcm, pcmAt);
+    let flags = traits >>> 24;
+    let samples = isPoison ? -1 : lane.decode(payload, length, pcmAt);
     if (samples < 0) {
       samples = expected;
-      this.#decoders.conceal(stream, channel, samples, this.#pcm, pcmAt);
+      lane.conceal(samples, pcmAt);
       flags |= FLAG.CONCEALED | FLAG.DECODE_ERROR;
       this.#count(SHARD_COUNTERS.DECODE_ERRORS);
-      this.#streams.add(stream, STREAM.DECODE_ERRORS, 1);
+      this.#streams.add(this.#words[(at + RECORD.STREAM) >> 2] as number, STREAM.DECODE_ERRORS, 1);
     }
-    this.#finishFrame(at, out, stream, channel, samples, flags, nowUs);
+    this.#finishFrame(lane, at, out, traits, samples, flags, nowUs);
     return true;
   }
 
-  #lost(at: number, stream: number, nowUs: number): boolean {
-    const view = this.#input.view;
-    const channel = view.getUint8(at + RECORD.CHANNEL);
-    if (!this.#decoders.isOpen(stream, channel)) return true;
-    const samples = this.#decoders.ticksToSamples(stream, view.getInt32(at + RECORD.DURATION, true));
+  #lost(lane: Lane, at: number, traits: number, nowUs: number): boolean {
+    const samples = lane.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
     if (samples <= 0) return true;
     const out = this.#claimFrame(samples);
     if (out < 0) return false;
-    this.#decoders.conceal(stream, channel, samples, this.#pcm, (out + RECORD.OUTPUT_HEADER_BYTES) >> 1);
-    const flags = view.getUint8(at + RECORD.FLAGS) | FLAG.CONCEALED | FLAG.LOST;
+    lane.conceal(samples, (out + RECORD.OUTPUT_HEADER_BYTES) >> 1);
     this.#count(SHARD_COUNTERS.CONCEALED);
-    this.#finishFrame(at, out, stream, channel, samples, flags, nowUs);
+    this.#finishFrame(lane, at, out, traits, samples, (traits >>> 24) | FLAG.CONCEALED | FLAG.LOST, nowUs);
     return true;
   }
 
-  #mark(at: number, stream: number): boolean {
-    const view = this.#input.view;
-    const channel = view.getUint8(at + RECORD.CHANNEL);
-    if (!this.#decoders.isOpen(stream, channel)) return true;
+  #mark(lane: Lane, at: number, stream: number): boolean {
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
     if (out < 0) return false;
-    const position = this.#decoders.ticksToSamples(stream, view.getFloat64(at + RECORD.POSITION, true));
-    const duration = this.#decoders.ticksToSamples(stream, view.getInt32(at + RECORD.DURATION, true));
-    this.#output.bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
-    view.setFloat64(out + RECORD.POSITION, position, true);
-    view.setInt32(out + RECORD.DURATION, duration, true);
-    skipSilence(this.#streams.doubles, this.#streams.silenceBase(stream, channel), position + duration);
+    const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    const duration = lane.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
+    this.#memory.bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
+    this.#doubles[(out + RECORD.POSITION) >> 3] = position;
+    this.#words[(out + RECORD.DURATION) >> 2] = duration;
+    skipSilence(this.#doubles, lane.silenceBase, position + duration);
     if ((this.#streams.get(stream, STREAM.WANTS) & WANT.RECORDING) !== 0) {
       this.#controlToRecorder(out, RECORD.OUTPUT_HEADER_BYTES);
     }
@@ -198,57 +191,53 @@ export class JsShard implements ShardBackend {
 
   /** Level, silence, header, and on its way: the samples lie at `out` already. */
   #finishFrame(
+    lane: Lane,
     at: number,
     out: number,
-    stream: number,
-    channel: number,
+    traits: number,
     samples: number,
     inputFlags: number,
     nowUs: number,
   ): void {
-    const view = this.#input.view;
+    const words = this.#words;
+    const doubles = this.#doubles;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
-    const position = this.#decoders.ticksToSamples(stream, view.getFloat64(at + RECORD.POSITION, true));
-    const base = this.#streams.silenceBase(stream, channel);
-    const state = this.#streams.doubles;
-    let flags = inputFlags;
+    const position = lane.ticksToSamples(doubles[(at + RECORD.POSITION) >> 3] as number);
+    const base = lane.silenceBase;
     let edges = 0;
-    if ((flags & FLAG.LOST) !== 0) {
-      measureLevel(this.#pcm, pcmAt, samples, this.#level);
-      skipSilence(state, base, position + samples);
-      if (isFrameSilent(state, base)) flags |= FLAG.SILENT;
+    if ((inputFlags & FLAG.LOST) !== 0) {
+      measureLevel(this.#memory, pcmAt, samples, this.#level);
+      skipSilence(doubles, base, position + samples);
     } else {
-      edges = feedSilence(state, base, this.#pcm, pcmAt, samples, position, this.#edges, this.#level);
-      if (isFrameSilent(state, base)) flags |= FLAG.SILENT;
+      edges = feedSilence(doubles, base, this.#memory, pcmAt, samples, position, this.#edges, this.#level);
     }
+    const flags = isFrameSilent(doubles, base) ? inputFlags | FLAG.SILENT : inputFlags;
+    const stream = words[(at + RECORD.STREAM) >> 2] as number;
     const wants = this.#streams.get(stream, STREAM.WANTS);
     const passPcm = (wants & ((flags & FLAG.SILENT) !== 0 ? WANT.SILENT_PCM : WANT.SPEECH_PCM)) !== 0;
     const pcmBytes = samples * 2;
-
-    view.setUint8(out + RECORD.KIND, KIND.FRAME);
-    view.setUint8(out + RECORD.CHANNEL, channel);
-    const codec = view.getUint8(at + RECORD.CODEC);
+    const codec = (traits >> 16) & 0xff;
     if (codec === CODEC_ID.OPUS || this.#sinceClock++ % CLOCK_SHARE === 0) this.#nowUs = systemClock.nowUs();
-    view.setUint8(out + RECORD.CODEC, codec);
-    view.setInt32(out + RECORD.STREAM, stream, true);
-    view.setFloat64(out + RECORD.SEQUENCE, view.getFloat64(at + RECORD.SEQUENCE, true), true);
-    view.setFloat64(out + RECORD.TIMESTAMP, view.getFloat64(at + RECORD.TIMESTAMP, true), true);
-    view.setFloat64(out + RECORD.POSITION, position, true);
-    view.setFloat64(out + RECORD.ARRIVAL_US, view.getFloat64(at + RECORD.ARRIVAL_US, true), true);
-    view.setInt32(out + RECORD.SAMPLE_COUNT, samples, true);
-    view.setInt32(out + RECORD.PEAK, this.#level.peak, true);
-    view.setFloat64(out + RECORD.MEAN_SQUARE, this.#level.meanSquare, true);
-    view.setFloat64(out + RECORD.PROCESSED_US, this.#nowUs, true);
-    view.setUint8(out + RECORD.FLAGS, flags);
-    view.setInt32(out + RECORD.PAYLOAD_LENGTH, pcmBytes, true);
+
+    words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags);
+    words[(out + RECORD.STREAM) >> 2] = stream;
+    words[(out + RECORD.PAYLOAD_LENGTH) >> 2] = pcmBytes;
+    doubles[(out + RECORD.SEQUENCE) >> 3] = doubles[(at + RECORD.SEQUENCE) >> 3] as number;
+    doubles[(out + RECORD.TIMESTAMP) >> 3] = doubles[(at + RECORD.TIMESTAMP) >> 3] as number;
+    doubles[(out + RECORD.POSITION) >> 3] = position;
+    doubles[(out + RECORD.ARRIVAL_US) >> 3] = doubles[(at + RECORD.ARRIVAL_US) >> 3] as number;
+    words[(out + RECORD.SAMPLE_COUNT) >> 2] = samples;
+    words[(out + RECORD.PEAK) >> 2] = this.#level.peak;
+    doubles[(out + RECORD.MEAN_SQUARE) >> 3] = this.#level.meanSquare;
+    doubles[(out + RECORD.PROCESSED_US) >> 3] = this.#nowUs;
     // The recorder takes its copy first: the record as it stands has the samples, whoever else wants them or not.
     if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES + pcmBytes);
     if (!passPcm) {
-      view.setUint8(out + RECORD.FLAGS, flags | FLAG.NO_PCM);
-      view.setInt32(out + RECORD.PAYLOAD_LENGTH, 0, true);
+      words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags | FLAG.NO_PCM);
+      words[(out + RECORD.PAYLOAD_LENGTH) >> 2] = 0;
     }
     this.#output.commit(RECORD.OUTPUT_HEADER_BYTES + (passPcm ? pcmBytes : 0));
-    for (let i = 0; i < edges; i++) this.#edge(i, stream, channel, nowUs, wants);
+    for (let i = 0; i < edges; i++) this.#edge(i, stream, (traits >> 8) & 0xff, nowUs, wants);
     this.#output.publish();
     this.#count(SHARD_COUNTERS.FRAMES);
   }
@@ -323,8 +312,14 @@ export class JsShard implements ShardBackend {
     this.#recorder.ring.publish();
   }
 
-  #count(counter: number, by = 1): void {
-    // Only this thread writes its counters; a plain add would do, but readers deserve a whole value.
-    Atomics.add(this.#words, this.#counters + (counter >> 2), by);
+  /** Only this thread writes its counters, and whoever reads one gets a whole word. */
+  #count(counter: number): void {
+    const word = this.#counters + (counter >> 2);
+    this.#words[word] = (this.#words[word] as number) + 1;
   }
+}
+
+/** The word of a record that has its kind, channel, codec and flags, with another kind and flags. */
+function withKind(traits: number, kind: number, flags: number): number {
+  return kind | (traits & 0x00ffff00) | (flags << 24);
 }

@@ -12,6 +12,7 @@ import { PacketBatch } from '../../src/engine/packet-batch.js';
 import { PayloadArena } from '../../src/engine/payload-arena.js';
 import { decodePcmu } from '../../src/media/g711.js';
 import { decodeL16Le } from '../../src/media/l16.js';
+import { SoundMemory } from '../../src/media/sound-memory.js';
 
 export interface Mark {
   state: string;
@@ -151,10 +152,10 @@ export class RecordingIngest implements OrderedStreamIngest {
     if (position !== pcm.length) stream.problems.push(`packet at ${position}, channel at ${pcm.length}`);
     if (sequence !== stream.nextSequence[channel]) stream.problems.push(`sequence ${sequence}`);
     stream.nextSequence[channel] = sequence + 1;
-    const samples = stream.format.codec === 'pcmu' ? bytes.length : bytes.length / 2;
-    const out = new Int16Array(samples);
-    if (stream.format.codec === 'pcmu') decodePcmu(bytes, 0, bytes.length, out, 0);
-    else decodeL16Le(bytes, 0, bytes.length, out, 0);
-    for (const sample of out) pcm.push(sample);
+    const payload = SoundMemory.copyOf(bytes);
+    const out = new SoundMemory(new ArrayBuffer(stream.format.codec === 'pcmu' ? 2 * bytes.length : bytes.length));
+    if (stream.format.codec === 'pcmu') decodePcmu(payload, 0, bytes.length, out, 0);
+    else decodeL16Le(payload, 0, bytes.length, out, 0);
+    for (const sample of out.samples) pcm.push(sample);
   }
 }

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AudioHookServerOptions } from '../../src/audiohook/server-options.js';
 import { decodePcmu } from '../../src/media/g711.js';
+import { SoundMemory } from '../../src/media/sound-memory.js';
 import { until } from '../support/audiohook-rig.js';
 import { RawCall, type RawOptions, STEREO, uuid } from '../support/raw-call.js';
 import { type Rig, rig, SECRET } from './server-rig.js';
@@ -30,9 +31,9 @@ function decoded(format: string, bytes: Uint8Array, place: number, places: numbe
   if (format === 'L16')
     return Int16Array.from({ length: count }, (_, i) => view.getInt16((i * places + place) * 2, true));
   const codes = Uint8Array.from({ length: count }, (_, i) => bytes[i * places + place] ?? 0);
-  const out = new Int16Array(count);
-  decodePcmu(codes, 0, count, out, 0);
-  return out;
+  const out = new SoundMemory(new ArrayBuffer(2 * count));
+  decodePcmu(SoundMemory.copyOf(codes), 0, count, out, 0);
+  return out.samples;
 }
 
 describe('media', () => {

@@ -5,6 +5,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { Conversations } from '../../bench/capacity/audiohook/frames.js';
 import { maskedFrame, textFrame } from '../../bench/capacity/websocket.js';
 import { decodePcmu } from '../../src/media/g711.js';
+import { SoundMemory } from '../../src/media/sound-memory.js';
 
 type Side = 'client' | 'server';
 
@@ -66,9 +67,9 @@ it.each([20, 200])('makes stereo conversations in frames of %i ms that a real se
   expect(new Set(got.map(({ length }) => length))).toEqual(new Set([samples * 2]));
   const energies = [0, 1].map((side) => {
     const codes = Buffer.concat(got).filter((_, i) => i % 2 === side);
-    const pcm = new Int16Array(codes.length);
-    decodePcmu(codes, 0, codes.length, pcm, 0);
-    return pcm.reduce((sum, sample) => sum + sample ** 2, 0) / pcm.length;
+    const pcm = new SoundMemory(new ArrayBuffer(2 * codes.length));
+    decodePcmu(SoundMemory.copyOf(codes), 0, codes.length, pcm, 0);
+    return pcm.samples.reduce((sum, sample) => sum + sample ** 2, 0) / codes.length;
   });
   // Both sides speak, and not the same.
   expect(Math.min(...energies)).toBeGreaterThan(10_000);

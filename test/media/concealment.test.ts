@@ -2,21 +2,24 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SAMPLE_RATES } from '../../src/core/codec.js';
 import { concealLost, concealmentSlots, initConcealment, rememberHeard } from '../../src/media/concealment.js';
+import { SoundMemory } from '../../src/media/sound-memory.js';
 
-function channel(sampleRate: number, heard: Int16Array = new Int16Array(0)) {
-  const base = 5;
-  const state = new Int16Array(base + concealmentSlots(sampleRate) + 5).fill(77);
+function channel(sampleRate: number, heard: Int16Array = new Int16Array(0), base = 5) {
+  const state = SoundMemory.copyOf(new Int16Array(base + concealmentSlots(sampleRate) + 5).fill(77));
   initConcealment(state, base, sampleRate);
-  rememberHeard(state, base, heard, 0, heard.length);
+  const hear = (pcm: Int16Array, at = 0, count = pcm.length) =>
+    rememberHeard(state, base, SoundMemory.copyOf(pcm), at, count);
+  hear(heard);
   const conceal = (count: number): number[] => {
-    const out = new Int16Array(count + 2).fill(99);
+    const out = SoundMemory.copyOf(new Int16Array(count + 2).fill(99));
     concealLost(state, base, out, 1, count);
-    expect([out[0], out[count + 1]]).toEqual([99, 99]);
-    return [...out.subarray(1, count + 1)];
+    expect([out.samples[0], out.samples[count + 1]]).toEqual([99, 99]);
+    return [...out.samples.subarray(1, count + 1)];
   };
+  const end = base + concealmentSlots(sampleRate);
   const intact = () =>
-    [...state.subarray(0, base), ...state.subarray(base + concealmentSlots(sampleRate))].every((slot) => slot === 77);
-  return { state, base, conceal, intact };
+    [...state.samples.subarray(0, base), ...state.samples.subarray(end, end + 5)].every((slot) => slot === 77);
+  return { hear, conceal, intact };
 }
 
 /** The definition at the head of concealment.ts, sample by sample. */
@@ -39,9 +42,10 @@ describe('concealment', () => {
         fc.constantFrom(...SAMPLE_RATES),
         fc.array(fc.int16Array({ maxLength: 1200 }), { maxLength: 4 }),
         fc.array(fc.nat(1500), { minLength: 1, maxLength: 6 }),
-        (sampleRate, packets, losses) => {
-          const { state, base, conceal, intact } = channel(sampleRate);
-          for (const packet of packets) rememberHeard(state, base, packet, 0, packet.length);
+        fc.nat(5),
+        (sampleRate, packets, losses, base) => {
+          const { hear, conceal, intact } = channel(sampleRate, undefined, base);
+          for (const packet of packets) hear(packet);
           const heard = packets.flatMap((packet) => [...packet]);
           const total = losses.reduce((sum, count) => sum + count, 0);
           const expected = byDefinition(heard, sampleRate, total);
@@ -63,9 +67,9 @@ describe('concealment', () => {
   });
 
   it('begins anew after a packet was heard', () => {
-    const { state, base, conceal } = channel(8000, new Int16Array(160).fill(1000));
+    const { hear, conceal } = channel(8000, new Int16Array(160).fill(1000));
     conceal(2000);
-    rememberHeard(state, base, Int16Array.of(9, 9, 2000, 9), 2, 1);
+    hear(Int16Array.of(9, 9, 2000, 9), 2, 1);
     expect(conceal(3)).toEqual([2000, 1000, 1000]);
   });
 

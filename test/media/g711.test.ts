@@ -1,16 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodePcma, decodePcmu, encodePcma, encodePcmu } from '../../src/media/g711.js';
+import { SoundMemory } from '../../src/media/sound-memory.js';
 
 const ALL_CODES = Uint8Array.from({ length: 256 }, (_, code) => code);
 const CORPUS = new URL('../../../shared/corpora/g711/', import.meta.url);
 
-type Decode = (input: Uint8Array, at: number, length: number, out: Int16Array, outAt: number) => void;
+type Decode = typeof decodePcmu;
 
 function decoded(decode: Decode, codes: Uint8Array): number[] {
-  const out = new Int16Array(codes.length);
-  decode(codes, 0, codes.length, out, 0);
-  return [...out];
+  const out = new SoundMemory(new ArrayBuffer(2 * codes.length));
+  decode(SoundMemory.copyOf(codes), 0, codes.length, out, 0);
+  return [...out.samples];
 }
 
 /**
@@ -63,12 +65,23 @@ describe('G.711', () => {
     expect(decoded(decode, encode(Int16Array.from(values)))).toEqual(values);
   });
 
-  it('writes only its own samples, at the offsets given', () => {
-    const out = new Int16Array(6).fill(7);
-    decodePcmu(Uint8Array.of(0x00, 0x80, 0x00), 1, 1, out, 3);
-    expect([...out]).toEqual([7, 7, 7, 32124, 7, 7]);
-    decodePcma(Uint8Array.of(0x55, 0x55, 0xaa, 0x2a), 2, 2, out, 0);
-    expect([...out]).toEqual([32256, -32256, 7, 32124, 7, 7]);
+  it.each([
+    ['µ-law', decodePcmu],
+    ['A-law', decodePcma],
+  ] as const)('decodes alike wherever codes and samples lie, and writes only its own samples, %s', (_, decode) => {
+    const values = decoded(decode, ALL_CODES);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 50 }), fc.nat(9), fc.nat(5), fc.nat(50), (codes, at, outAt, length) => {
+        const taken = codes.slice(at, at + length);
+        const out = SoundMemory.copyOf(new Int16Array(60).fill(7));
+        decode(SoundMemory.copyOf(codes), at, taken.length, out, outAt);
+        const expected = new Int16Array(60).fill(7);
+        taken.forEach((code, i) => {
+          expected[outAt + i] = values[code] as number;
+        });
+        expect(out.samples).toEqual(expected);
+      }),
+    );
   });
 });
 

@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Level, measureLevel } from '../../src/media/level.js';
+import { SoundMemory } from '../../src/media/sound-memory.js';
 
 const level: Level = { meanSquare: 0, peak: 0 };
 
 function measured(pcm: Int16Array, at = 0, count = pcm.length): Level {
-  measureLevel(pcm, at, count, level);
+  measureLevel(SoundMemory.copyOf(pcm), at, count, level);
   return { ...level };
 }
 

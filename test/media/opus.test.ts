@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { SAMPLE_RATES } from '../../src/core/codec.js';
 import { OPUS_ERROR, OpusDecoder, OpusEncoder, opusMemoryBytes, opusPacketSamples } from '../../src/media/opus.js';
+import { SoundMemory } from '../../src/media/sound-memory.js';
 import { below, mulberry32, type Random } from './random.js';
 
 type SampleRate = (typeof SAMPLE_RATES)[number];
@@ -14,7 +15,8 @@ interface StockOpus {
 }
 const StockOpus = createRequire(import.meta.url)('opusscript') as new (rate: number, channels: number) => StockOpus;
 
-const out = new Int16Array(5760);
+const sound = new SoundMemory(new ArrayBuffer(2 * 5760));
+const out = sound.samples;
 const opened: { free(): void }[] = [];
 afterAll(() => {
   for (const one of opened) one.free();
@@ -74,7 +76,7 @@ function joined(singles: readonly Uint8Array[], padding = 0): Uint8Array {
 function decodeAll(from: OpusDecoder, all: readonly Uint8Array[]): number[] {
   const pcm: number[] = [];
   for (const packet of all) {
-    const samples = from.decode(packet, 0, packet.length, out, 0);
+    const samples = from.decode(SoundMemory.copyOf(packet), 0, packet.length, sound, 0);
     expect(samples).toBeGreaterThan(0);
     pcm.push(...out.subarray(0, samples));
   }
@@ -117,10 +119,15 @@ describe('OpusDecoder', () => {
 
   it('writes nothing beyond the samples it returns', () => {
     const [packet] = packets(16000, 20, 1) as [Uint8Array];
-    const framed = Uint8Array.of(9, 9, 9, ...packet, 9);
-    const around = new Int16Array(400).fill(77);
-    expect(decoder(16000).decode(framed, 3, packet.length, around, 40)).toBe(320);
-    expect(new Set([...around.subarray(0, 40), ...around.subarray(360)])).toEqual(new Set([77]));
+    const framed = SoundMemory.copyOf(Uint8Array.of(9, 9, 9, ...packet, 9));
+    const around = SoundMemory.copyOf(new Int16Array(400).fill(77));
+    for (const at of [40, 41]) {
+      around.samples.fill(77);
+      expect(decoder(16000).decode(framed, 3, packet.length, around, at)).toBe(320);
+      expect([...around.samples.subarray(at, at + 320)]).toEqual(decodeAll(decoder(16000), [packet]));
+      const outside = [...around.samples.subarray(0, at), ...around.samples.subarray(at + 320)];
+      expect(new Set(outside)).toEqual(new Set([77]));
+    }
     expect(decoder(16000).decode(framed, 3, packet.length, around, 81)).toBe(OPUS_ERROR.NO_ROOM);
   });
 
@@ -154,8 +161,8 @@ describe('OpusDecoder', () => {
     const one = new OpusDecoder(16000);
     one.free();
     one.free();
-    expect(one.decode(packet, 0, packet.length, out, 0)).toBe(OPUS_ERROR.FREED);
-    expect(one.conceal(10, out, 0)).toBe(OPUS_ERROR.FREED);
+    expect(one.decode(SoundMemory.copyOf(packet), 0, packet.length, sound, 0)).toBe(OPUS_ERROR.FREED);
+    expect(one.conceal(10, sound, 0)).toBe(OPUS_ERROR.FREED);
   });
 
   it('is as new after reset()', () => {
@@ -163,7 +170,7 @@ describe('OpusDecoder', () => {
     const one = decoder(16000);
     const first = decodeAll(one, all);
     one.reset();
-    expect(one.conceal(320, out, 0)).toBe(320);
+    expect(one.conceal(320, sound, 0)).toBe(320);
     expect(out.subarray(0, 320).every((value) => value === 0)).toBe(true);
     expect(decodeAll(one, all)).toEqual(first);
   });
@@ -180,7 +187,7 @@ describe('concealment', () => {
     const expected = stockDecode(sampleRate, [...all, new Uint8Array(0)]).slice(-2880);
     const one = decoder(sampleRate);
     decodeAll(one, all);
-    expect(one.conceal(5760, out, 0)).toBe(5760);
+    expect(one.conceal(5760, sound, 0)).toBe(5760);
     expect([...out.subarray(0, 2880)]).toEqual(expected);
     expect(out.subarray(0, 100).some((value) => value !== 0)).toBe(true);
   });
@@ -198,10 +205,11 @@ describe('concealment', () => {
       sampleRate / 100 + 3,
       ...Array.from({ length: 20 }, () => below(random, 3000)),
     ]) {
-      const around = new Int16Array(samples + 20).fill(77);
-      expect(one.conceal(samples, around, 10), `${samples} samples`).toBe(samples);
+      const memory = new SoundMemory(new ArrayBuffer(2 * (samples + 20)));
+      const around = memory.samples.fill(77);
+      expect(one.conceal(samples, memory, 10), `${samples} samples`).toBe(samples);
       expect([...around.subarray(0, 10), ...around.subarray(samples + 10)]).toEqual(Array(20).fill(77));
-      expect(one.conceal(samples, around, 21)).toBe(OPUS_ERROR.NO_ROOM);
+      expect(one.conceal(samples, memory, 21)).toBe(OPUS_ERROR.NO_ROOM);
     }
   });
 
@@ -209,7 +217,7 @@ describe('concealment', () => {
     const all = packets(16000, 20, 5);
     const one = decoder(16000);
     out.fill(99);
-    expect(one.conceal(333, out, 0)).toBe(333);
+    expect(one.conceal(333, sound, 0)).toBe(333);
     expect(out.subarray(0, 333).every((value) => value === 0)).toBe(true);
     expect(decodeAll(one, all)).toEqual(decodeAll(decoder(16000), all));
   });
@@ -218,7 +226,7 @@ describe('concealment', () => {
     const all = packets(16000, 20, 40);
     const one = decoder(16000);
     decodeAll(one, all.slice(0, 20));
-    for (let i = 0; i < 50; i++) one.conceal(320, out, 0);
+    for (let i = 0; i < 50; i++) one.conceal(320, sound, 0);
     expect(Math.max(...out.subarray(0, 320))).toBeLessThan(300);
     expect(Math.max(...decodeAll(one, all.slice(20)))).toBeGreaterThan(1000);
   });
@@ -233,7 +241,7 @@ describe('thousands of decoders in one thread', () => {
     const heard: number[] = [];
     const hear = (i: number, turn: number) => {
       const packet = all[turn] as Uint8Array;
-      const samples = (many[i] as OpusDecoder).decode(packet, 0, packet.length, out, 0);
+      const samples = (many[i] as OpusDecoder).decode(SoundMemory.copyOf(packet), 0, packet.length, sound, 0);
       if (samples !== 320 || out.subarray(0, 320).some((value, k) => value !== expected[turn * 320 + k])) heard.push(i);
     };
     for (let i = 0; i < 2000; i++) {
@@ -251,7 +259,7 @@ describe('thousands of decoders in one thread', () => {
     const before = opusMemoryBytes();
     for (let i = 0; i < 20_000; i++) {
       const one = new OpusDecoder(RATES[i % 5] as SampleRate);
-      if (i % 100 === 0) one.decode(packet, 0, packet.length, out, 0);
+      if (i % 100 === 0) one.decode(SoundMemory.copyOf(packet), 0, packet.length, sound, 0);
       one.free();
     }
     expect(opusMemoryBytes()).toBe(before);
@@ -266,7 +274,8 @@ describe('bad packets', () => {
       [8000, 32000, 96000].flatMap((bitrate) => [5, 10, 20, 40].flatMap((ms) => packets(rate, ms, 5, { bitrate }))),
     );
     const decoders = RATES.map((rate) => decoder(rate));
-    const guarded = new Int16Array(5760 + 8);
+    const memory = new SoundMemory(new ArrayBuffer(2 * (5760 + 8)));
+    const guarded = memory.samples;
     const results = { decoded: 0, refused: 0 };
     for (let i = 0; i < 20_000; i++) {
       const packet = hostile(random, good);
@@ -274,7 +283,7 @@ describe('bad packets', () => {
       guarded.fill(77, 5760);
       const context = `seed ${seed}, packet ${i}: ${Buffer.from(packet).toString('hex')}`;
       const due = opusPacketSamples(packet, 0, packet.length, RATES[which] as number);
-      const samples = (decoders[which] as OpusDecoder).decode(packet, 0, packet.length, guarded, 0);
+      const samples = (decoders[which] as OpusDecoder).decode(SoundMemory.copyOf(packet), 0, packet.length, memory, 0);
       if (due < 0) expect(samples, context).toBe(OPUS_ERROR.BAD_PACKET);
       else if (samples >= 0) expect(samples, context).toBe(due);
       else expect(samples, context).toBe(OPUS_ERROR.BAD_FRAME);
@@ -282,7 +291,7 @@ describe('bad packets', () => {
       results[samples > 0 ? 'decoded' : 'refused']++;
       if (i % 10 === 0)
         expect(
-          (decoders[which] as OpusDecoder).conceal(below(random, 2000), guarded, 0),
+          (decoders[which] as OpusDecoder).conceal(below(random, 2000), memory, 0),
           context,
         ).toBeGreaterThanOrEqual(0);
     }

@@ -2,8 +2,10 @@ import { EventEmitter } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { systemClock } from '../../../src/core/clock.js';
+import { LIMITS } from '../../../src/core/limits.js';
 import { decodePcmu } from '../../../src/media/g711.js';
 import { OpusDecoder } from '../../../src/media/opus.js';
+import { SoundMemory } from '../../../src/media/sound-memory.js';
 import { OPUS_SAMPLE_RATE } from './plan.js';
 
 interface Packet {
@@ -15,6 +17,7 @@ interface Packet {
 
 const SILENCE_THRESHOLD = 0.01;
 const FULL_SCALE = 32_768;
+const LONGEST_FRAME = 5_760;
 
 /**
  * The work that the source document does for each packet, in its own form and order, on one thread: JSON.parse,
@@ -28,7 +31,9 @@ export class Tutorial extends EventEmitter<{ mediaChunk: [chunk: unknown]; metad
   readonly #audit: WriteStream;
   readonly #decoders: ReadonlyMap<string, OpusDecoder>;
   readonly #lastSequence = new Map<string, number>();
-  readonly #pcm = new Int16Array(5_760);
+  /** One packet, and one frame. */
+  readonly #encoded = new SoundMemory(new ArrayBuffer(LIMITS.maxPayloadBytes));
+  readonly #pcm = new SoundMemory(new ArrayBuffer(2 * LONGEST_FRAME));
   packetsReceived = 0;
   bytesReceived = 0;
   packetLossCount = 0;
@@ -83,15 +88,16 @@ export class Tutorial extends EventEmitter<{ mediaChunk: [chunk: unknown]; metad
   }
 
   #decode(interactionId: string, encoded: Buffer): number {
+    this.#encoded.bytes.set(encoded);
     const decoder = this.#decoders.get(interactionId);
-    if (decoder !== undefined) return Math.max(0, decoder.decode(encoded, 0, encoded.length, this.#pcm, 0));
-    decodePcmu(encoded, 0, encoded.length, this.#pcm, 0);
+    if (decoder !== undefined) return Math.max(0, decoder.decode(this.#encoded, 0, encoded.length, this.#pcm, 0));
+    decodePcmu(this.#encoded, 0, encoded.length, this.#pcm, 0);
     return encoded.length;
   }
 
   #rms(samples: number): number {
     let sum = 0;
-    for (let i = 0; i < samples; i++) sum += (this.#pcm[i] as number) ** 2;
+    for (let i = 0; i < samples; i++) sum += (this.#pcm.samples[i] as number) ** 2;
     return Math.sqrt(sum / Math.max(1, samples)) / FULL_SCALE;
   }
 }
