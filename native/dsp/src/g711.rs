@@ -1,11 +1,13 @@
 //! ITU-T G.711: `src/media/g711.ts`.
 
+#[inline(always)]
 const fn expand_ulaw(code: u8) -> i16 {
     let bits = !code;
     let magnitude = ((((bits as i16 & 15) << 1) + 33) << ((bits >> 4) & 7)) - 33;
     if bits & 0x80 != 0 { -magnitude * 4 } else { magnitude * 4 }
 }
 
+#[inline(always)]
 const fn expand_alaw(code: u8) -> i16 {
     let bits = code ^ 0x55;
     let interval = ((bits as i16 & 15) << 1) + 1;
@@ -30,11 +32,30 @@ const fn table(is_ulaw: bool) -> [i16; 256] {
 }
 
 pub fn decode_pcmu(codes: &[u8], pcm: &mut [i16]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: this processor has the instructions.
+        return unsafe { expand_avx2::<true>(codes, pcm) };
+    }
     look_up(&ULAW, codes, pcm);
 }
 
 pub fn decode_pcma(codes: &[u8], pcm: &mut [i16]) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: this processor has the instructions.
+        return unsafe { expand_avx2::<false>(codes, pcm) };
+    }
     look_up(&ALAW, codes, pcm);
+}
+
+/// With shifts of each lane by its own count, the compiler makes vectors of the formula, which beat the table.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn expand_avx2<const IS_ULAW: bool>(codes: &[u8], pcm: &mut [i16]) {
+    for (sample, &code) in pcm.iter_mut().zip(codes) {
+        *sample = if IS_ULAW { expand_ulaw(code) } else { expand_alaw(code) };
+    }
 }
 
 fn look_up(table: &[i16; 256], codes: &[u8], pcm: &mut [i16]) {

@@ -2,12 +2,12 @@
 
 const FULL_SCALE_SQUARED: f64 = 32768.0 * 32768.0;
 
-/// Mean of the squared samples of full scale; 0 for no samples.
-pub fn mean_square(pcm: &[i16]) -> f64 {
-    if pcm.is_empty() {
+/// Mean of the squared samples of full scale, of so many samples whose squares add up to `energy`; 0 for no samples.
+pub fn mean_square(energy: u64, samples: usize) -> f64 {
+    if samples == 0 {
         return 0.0;
     }
-    energy(pcm) as f64 / (pcm.len() as f64 * FULL_SCALE_SQUARED)
+    energy as f64 / (samples as f64 * FULL_SCALE_SQUARED)
 }
 
 /// Largest magnitude, 0 to 32768.

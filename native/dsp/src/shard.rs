@@ -59,6 +59,7 @@ impl Shard {
     /// When the input ring is in disorder. A panic over one record is caught here: the record is concealed and
     /// counted as poisoned, and if that panics as well its stream gets no more frames.
     pub fn drain(&mut self, most: u32, now_us: impl Fn() -> f64) -> i32 {
+        self.desk.begin_batch();
         let mut blocked = self.desk.retry_recorder();
         let mut done = 0;
         while done < most && self.input.peek() {

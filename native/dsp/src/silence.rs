@@ -98,19 +98,23 @@ pub fn init(state: &mut State, settings: Settings, sample_rate: u32) {
     state[SILENT] = 1.0;
 }
 
-/// Takes in a frame whose first sample lies at `position`. Edges found are appended to `edges`.
-pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) {
+/// Takes in a frame whose first sample lies at `position`. Edges found are appended to `edges`. Returns the frame's
+/// energy, as it has to look at every sample anyway.
+pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) -> u64 {
     if position != state[POSITION] {
         skip(state, position);
     }
     let hop = state[HOP] as usize;
     let mut fill = state[HOP_FILL] as usize;
     let mut sum = state[HOP_SUM];
+    let mut total = 0;
     let mut next = 0;
     while next < pcm.len() {
         let stop = pcm.len().min(next + hop.saturating_sub(fill).max(1));
         fill += stop - next;
-        sum += energy(&pcm[next..stop]) as f64;
+        let stretch = energy(&pcm[next..stop]);
+        total += stretch;
+        sum += stretch as f64;
         next = stop;
         if fill == hop {
             if close_hop(state, sum, position + next as f64) {
@@ -126,6 +130,7 @@ pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) {
     state[HEARD_TO] = state[POSITION];
     let silent = state[SILENT] == 1.0 && state[LOUD_HOPS] == 0.0 && state[SINCE] <= position;
     state[FRAME_SILENT] = f64::from(silent);
+    total
 }
 
 /// Whether the frame fed last is silence as a whole; after skip(), whether the channel is silent.

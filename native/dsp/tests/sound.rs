@@ -93,7 +93,7 @@ fn level_is_exact_at_every_length_and_for_the_largest_samples() {
             let sum: i128 = pcm.iter().map(|&sample| i128::from(sample).pow(2)).sum();
             assert_eq!(i128::from(energy(&pcm)), sum);
             let expected = if length == 0 { 0.0 } else { sum as f64 / (length as f64 * 1_073_741_824.0) };
-            assert_eq!(mean_square(&pcm), expected);
+            assert_eq!(mean_square(energy(&pcm), length), expected);
             assert_eq!(peak(&pcm), pcm.iter().map(|&sample| i32::from(sample).abs()).max().unwrap_or(0));
         }
     }
