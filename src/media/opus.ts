@@ -43,8 +43,8 @@ export class OpusDecoder {
   }
 
   /**
-   * Decodes the packet of `length` bytes at `input.bytes[at]` into `out.samples` from `outAt` on. Returns the number of samples,
-   * 2.5 to 120 ms, or a negative OPUS_ERROR; then nothing was written, and conceal() stands in for the packet.
+   * Decodes the packet of `length` bytes at `input.bytes[at]` into `out.samples` from `outAt` on. Returns the number of
+   * samples, 2.5 to 120 ms, or a negative OPUS_ERROR; then nothing was written, and conceal() stands in for the packet.
    */
   decode(input: SoundMemory, at: number, length: number, out: SoundMemory, outAt: number): number {
     if (this.#state === 0) return OPUS_ERROR.FREED;

@@ -50,14 +50,16 @@ abstract class RingSide {
 }
 
 export class RingProducer extends RingSide {
-  // The producer's own cursor. It runs ahead of the shared tail until publish().
+  // The producer's own cursor. It runs ahead of the shared tail, which only it writes, until publish().
   #tail: number;
+  #published: number;
   // Last known head; read again only when the ring looks full.
   #head: number;
 
   constructor(place: RingPlace) {
     super(place);
     this.#tail = Atomics.load(this.words, this.tailWord);
+    this.#published = this.#tail;
     this.#head = Atomics.load(this.words, this.headWord);
   }
 
@@ -98,7 +100,7 @@ export class RingProducer extends RingSide {
   }
 
   get isUnpublished(): boolean {
-    return Atomics.load(this.words, this.tailWord) !== this.#tail;
+    return this.#published !== this.#tail;
   }
 
   /** Bytes that can still be committed, as of now. */
@@ -109,8 +111,9 @@ export class RingProducer extends RingSide {
 
   /** Makes every committed record visible to the consumer. True when there was something new. */
   publish(): boolean {
-    if (Atomics.load(this.words, this.tailWord) === this.#tail) return false;
+    if (this.#published === this.#tail) return false;
     Atomics.store(this.words, this.tailWord, this.#tail);
+    this.#published = this.#tail;
     return true;
   }
 }
