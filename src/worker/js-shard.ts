@@ -217,7 +217,11 @@ export class JsShard implements ShardBackend {
     const passPcm = (wants & ((flags & FLAG.SILENT) !== 0 ? WANT.SILENT_PCM : WANT.SPEECH_PCM)) !== 0;
     const pcmBytes = samples * 2;
     const codec = (traits >> 16) & 0xff;
-    if (codec === CODEC_ID.OPUS || this.#sinceClock++ % CLOCK_SHARE === 0) this.#nowUs = systemClock.nowUs();
+    const arrivalUs = doubles[(at + RECORD.ARRIVAL_US) >> 3] as number;
+    // What comes while a batch is at work must not be done before it came.
+    if (codec === CODEC_ID.OPUS || this.#sinceClock++ % CLOCK_SHARE === 0 || arrivalUs >= this.#nowUs) {
+      this.#nowUs = systemClock.nowUs();
+    }
 
     words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags);
     words[(out + RECORD.STREAM) >> 2] = stream;
@@ -225,7 +229,7 @@ export class JsShard implements ShardBackend {
     doubles[(out + RECORD.SEQUENCE) >> 3] = doubles[(at + RECORD.SEQUENCE) >> 3] as number;
     doubles[(out + RECORD.TIMESTAMP) >> 3] = doubles[(at + RECORD.TIMESTAMP) >> 3] as number;
     doubles[(out + RECORD.POSITION) >> 3] = position;
-    doubles[(out + RECORD.ARRIVAL_US) >> 3] = doubles[(at + RECORD.ARRIVAL_US) >> 3] as number;
+    doubles[(out + RECORD.ARRIVAL_US) >> 3] = arrivalUs;
     words[(out + RECORD.SAMPLE_COUNT) >> 2] = samples;
     words[(out + RECORD.PEAK) >> 2] = this.#level.peak;
     doubles[(out + RECORD.MEAN_SQUARE) >> 3] = this.#level.meanSquare;

@@ -44,8 +44,10 @@ struct Clock {
 }
 
 impl Clock {
-    fn read(&mut self, codec: u8, now_us: &dyn Fn() -> f64) -> f64 {
-        if i32::from(codec) == codec::OPUS || self.frames.is_multiple_of(CLOCK_SHARE) {
+    /// For a frame of that packet: what comes while a batch is at work must not be done before it came.
+    fn read(&mut self, packet: &Header, now_us: &dyn Fn() -> f64) -> f64 {
+        let is_slow = i32::from(packet.codec) == codec::OPUS;
+        if is_slow || self.frames.is_multiple_of(CLOCK_SHARE) || packet.arrival_us >= self.now_us {
             self.now_us = now_us();
         }
         self.frames += 1;
@@ -92,7 +94,7 @@ impl Desk {
         }
     }
 
-    /// What is taken from now on was not there before: the clock must be read anew.
+    /// Time has passed since the last one: the clock must be read anew.
     pub fn begin_batch(&mut self) {
         self.clock.frames = 0;
     }
@@ -201,7 +203,7 @@ impl Desk {
         }
         let wants = self.table.get(stream, stream::WANTS);
         let wish = if flags & flag::SILENT != 0 { want::SILENT_PCM } else { want::SPEECH_PCM };
-        let processed_us = self.clock.read(from.codec, now_us);
+        let processed_us = self.clock.read(from, now_us);
         *header = OutputHeader {
             common: Header {
                 kind: kind::FRAME,

@@ -1,6 +1,7 @@
 //! A whole shard on memory of its own: what a panic leaves, and what redundancy brings back. That its output is
 //! otherwise that of the JavaScript path is tested against it, in `test/conformance`.
 
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -70,15 +71,11 @@ impl Rig {
     }
 
     fn put(&mut self, kind: u8, stream: i32, sequence: f64, duration: i32, payload: &[u8]) {
-        let header = Header {
-            kind,
-            stream,
-            sequence,
-            duration,
-            position: sequence * 320.0,
-            payload_length: payload.len() as i32,
-            ..Header::default()
-        };
+        self.put_record(Header { kind, stream, sequence, duration, ..Header::default() }, payload);
+    }
+
+    fn put_record(&mut self, header: Header, payload: &[u8]) {
+        let header = Header { position: header.sequence * 320.0, payload_length: payload.len() as i32, ..header };
         let room = self.input.claim(HEADER_BYTES + payload.len()).expect("room in the input ring");
         // SAFETY: a header has no padding, so all of it is bytes.
         let bytes = unsafe { std::slice::from_raw_parts((&raw const header).cast::<u8>(), HEADER_BYTES) };
@@ -134,6 +131,32 @@ fn a_panic_costs_one_packet_and_nothing_else() {
     assert_eq!(rig.counter(shard_counters::POISONED), 1);
     assert_eq!(rig.counter(shard_counters::DECODE_ERRORS), 1);
     assert_eq!(rig.drain(), 0);
+}
+
+#[test]
+fn frames_share_a_time_but_none_is_done_before_it_came() {
+    let mut rig = Rig::new();
+    rig.open(0, codec::PCMU, 16_000);
+    for (k, arrival_us) in [0.0, 1.0, 50.0, 60.0].into_iter().enumerate() {
+        let header = Header { kind: kind::PACKET, sequence: k as f64, arrival_us, ..Header::default() };
+        rig.put_record(header, &[0x12; 320]);
+    }
+    let readings = Cell::new(0);
+    let clock = || {
+        readings.set(readings.get() + 1);
+        f64::from(readings.get() * 100 - 95)
+    };
+    assert_eq!(rig.shard.drain(256, clock), 5);
+    let mut processed_us = Vec::new();
+    while rig.output.peek() {
+        let record = rig.output.record();
+        if record.header.kind == kind::FRAME {
+            // In output rings the mean square and this come before the samples.
+            processed_us.extend(record.payload.as_chunks().0.get(1).copied().map(f64::from_le_bytes));
+        }
+        rig.output.release();
+    }
+    assert_eq!(processed_us, [5.0, 5.0, 105.0, 105.0]);
 }
 
 #[test]
