@@ -49,18 +49,27 @@ abstract class RingSide {
   }
 }
 
+/**
+ * With this share of the capacity before the batch at hand, all of it taken by the consumer, the ring begins again at
+ * its start: most of a capacity that is meant for the worst stall then costs neither memory nor cache. Until the consumer
+ * has gone over the padding, a moment later, that share is all the room there is, which is why it is not less.
+ */
+const EARLY_SHARE = 1 / 4;
+
 export class RingProducer extends RingSide {
   // The producer's own cursor. It runs ahead of the shared tail, which only it writes, until publish().
   #tail: number;
   #published: number;
   // Last known head; read again only when the ring looks full.
   #head: number;
+  readonly #early: number;
 
   constructor(place: RingPlace) {
     super(place);
     this.#tail = Atomics.load(this.words, this.tailWord);
     this.#published = this.#tail;
     this.#head = Atomics.load(this.words, this.headWord);
+    this.#early = place.capacity * EARLY_SHARE;
   }
 
   /** The largest record (header and payload) that a claim can ever get. */
@@ -83,13 +92,19 @@ export class RingProducer extends RingSide {
       if (this.capacity - ((this.#tail - this.#head) >>> 0) < total) return -1;
     }
     if (needed > toEnd) {
-      const at = this.dataStart + index;
-      this.view.setInt32(at + RECORD.LENGTH, toEnd, true);
-      this.view.setUint8(at + RECORD.KIND, KIND.PAD);
-      this.#tail = (this.#tail + toEnd) | 0;
+      this.#pad(index);
       return this.dataStart;
     }
     return this.dataStart + index;
+  }
+
+  /** Fills the ring from `index`, where the next record would begin, to its end. */
+  #pad(index: number): void {
+    const at = this.dataStart + index;
+    const toEnd = this.capacity - index;
+    this.view.setInt32(at + RECORD.LENGTH, toEnd, true);
+    this.view.setUint8(at + RECORD.KIND, KIND.PAD);
+    this.#tail = (this.#tail + toEnd) | 0;
   }
 
   /** Ends the record that the last claim gave, `length` bytes long; it may be shorter than claimed. Not yet visible. */
@@ -112,6 +127,11 @@ export class RingProducer extends RingSide {
   /** Makes every committed record visible to the consumer. True when there was something new. */
   publish(): boolean {
     if (this.#published === this.#tail) return false;
+    const before = (this.#tail & this.mask) - ((this.#tail - this.#published) >>> 0);
+    if (before >= this.#early) {
+      this.#head = Atomics.load(this.words, this.headWord);
+      if (this.#head === this.#published) this.#pad(this.#tail & this.mask);
+    }
     Atomics.store(this.words, this.tailWord, this.#tail);
     this.#published = this.#tail;
     return true;
@@ -157,6 +177,7 @@ export class RingConsumer extends RingSide {
       const at = this.dataStart + (this.#head & this.mask);
       if (this.view.getUint8(at + RECORD.KIND) !== KIND.PAD) return at;
       this.#head = (this.#head + this.view.getInt32(at + RECORD.LENGTH, true)) | 0;
+      Atomics.store(this.words, this.headWord, this.#head);
     }
   }
 

@@ -5,8 +5,8 @@ import { alignRecord, KIND, RECORD, ringBytes } from '../../src/ring/layout.js';
 import { RingLink } from '../../src/ring/link.js';
 import { RingConsumer, type RingPlace, RingProducer } from '../../src/ring/ring.js';
 
-/** A pad record that the consumer has not yet stepped over counts as used, too. */
-const MAX_PAD = 512;
+/** A pad record that the consumer has not yet stepped over counts as used, too: what lies before an early one is free. */
+const MAX_PAD = 768;
 
 function makeRing(capacity: number, startCursor = 0): RingPlace {
   const place = { memory: new SharedArrayBuffer(128 + ringBytes(capacity)), offset: 128, capacity };
@@ -110,6 +110,25 @@ describe('ring', () => {
     consumer.peek();
     consumer.release();
     expect(producer.tryClaim(100)).toBeGreaterThan(0);
+  });
+
+  it('uses only its first quarter and two batches while the consumer keeps up, and all of it when the consumer does not', () => {
+    const place = makeRing(8192);
+    const producer = new RingProducer(place);
+    const consumer = new RingConsumer(place);
+    let highest = 0;
+    for (let mark = 0; mark < 1000; mark++) {
+      highest = Math.max(highest, producer.tryClaim(64) - place.offset);
+      write(producer, 64, mark);
+      if (mark % 5 < 4) continue;
+      producer.publish();
+      while (read(consumer) !== undefined);
+    }
+    expect(highest).toBeLessThanOrEqual(8192 / 4 + 2 * 5 * 64 + 256);
+    expect(consumer.usedBytes()).toBe(0);
+    let held = 0;
+    while (write(producer, 64, held)) held++;
+    expect(held).toBe(8192 / 64);
   });
 
   it('refuses a record that could never fit, without a change', () => {

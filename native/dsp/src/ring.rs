@@ -93,6 +93,7 @@ impl Consumer {
                 return true;
             }
             self.head = self.head.wrapping_add(length);
+            self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, SeqCst);
         }
     }
 
@@ -147,11 +148,15 @@ impl Consumer {
     }
 }
 
+/// With this part of the capacity before the batch at hand, all of it consumed, the ring begins again; see `ring.ts`.
+const EARLY_PART: usize = 4;
+
 #[derive(Debug)]
 pub struct Producer {
     side: Side,
     /// The producer's own cursor. It runs ahead of the shared tail until publish().
     tail: u32,
+    published: u32,
     /// Last known head; read again only when the ring looks full.
     head: u32,
 }
@@ -160,7 +165,7 @@ impl Producer {
     pub fn new(memory: Memory, place: Place) -> Self {
         let side = Side::new(memory, place);
         let (tail, head) = (side.tail(), side.head());
-        Self { side, tail, head }
+        Self { side, tail, published: tail, head }
     }
 
     /// Room for one record of at most `length` bytes, or None when the ring is full (or could never hold it).
@@ -181,17 +186,23 @@ impl Producer {
             }
         }
         if needed > to_end {
-            let pad = self.side.data(index, 8);
-            // SAFETY: aligned, and free: between tail and head only this producer touches the ring.
-            unsafe {
-                pad.cast::<u32>().write(to_end as u32);
-                pad.add(4).write(kind::PAD);
-            }
-            self.tail = self.tail.wrapping_add(to_end as u32);
+            self.pad(index);
         }
         let at = self.side.data(self.side.index(self.tail), needed);
         // SAFETY: as above, and the slice borrows the producer, so there is no other one over this room.
         Some(unsafe { std::slice::from_raw_parts_mut(at, needed) })
+    }
+
+    /// Fills the ring from `index`, where the next record would begin, to its end.
+    fn pad(&mut self, index: usize) {
+        let to_end = self.side.place.capacity - index;
+        let pad = self.side.data(index, 8);
+        // SAFETY: aligned, and free: between tail and head only this producer touches the ring.
+        unsafe {
+            pad.cast::<u32>().write(to_end as u32);
+            pad.add(4).write(kind::PAD);
+        }
+        self.tail = self.tail.wrapping_add(to_end as u32);
     }
 
     fn free(&self) -> usize {
@@ -208,7 +219,16 @@ impl Producer {
 
     /// Makes every committed record visible to the consumer.
     pub fn publish(&mut self) {
+        let index = self.side.index(self.tail);
+        let batch = self.tail.wrapping_sub(self.published) as usize;
+        if batch > 0 && index >= batch + self.side.place.capacity / EARLY_PART {
+            self.head = self.side.head();
+            if self.head == self.published {
+                self.pad(index);
+            }
+        }
         self.side.memory.word(self.side.place.offset + ring::TAIL).store(self.tail as i32, SeqCst);
+        self.published = self.tail;
     }
 }
 
