@@ -81,11 +81,12 @@ impl Desk {
         }
     }
 
-    /// False when the output ring is full. A poisonous packet is not decoded but concealed.
+    /// False when the output ring is full. A poisonous packet is not decoded but concealed; a hole or mark is passed over.
     pub fn take(&mut self, record: &Record, input: &Consumer, is_poison: bool, now_us: &dyn Fn() -> f64) -> bool {
         let header = &record.header;
         match header.kind {
             kind::PACKET => self.packet(record, is_poison, now_us),
+            kind::LOST | kind::MARK if is_poison => true,
             kind::LOST => self.lost(header, input, now_us),
             kind::MARK => self.mark(header),
             kind::OPEN => self.pass(record) && self.open(header.stream as usize),
