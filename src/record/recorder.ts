@@ -23,7 +23,7 @@ export interface RecorderOptions {
   readonly flushMs?: number;
   /** How often the sizes in a WAV header follow the file. */
   readonly headerMs?: number;
-  /** How often the spans so far are written to session.json, so that a killed process leaves them. */
+  /** How often the spans so far are written beside session.json, so that a killed process leaves them. */
   readonly checkpointMs?: number;
 }
 

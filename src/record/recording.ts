@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Channel, StreamInfo } from '../core/events.js';
 import { WAV_MAX_DATA_BYTES } from '../media/wav.js';
@@ -9,11 +8,10 @@ import { folderName } from './folder.js';
 import { Pieces } from './pieces.js';
 import {
   fromSessionSpans,
-  overwriteSession,
-  parseSession,
-  SESSION_FILE,
+  readCheckpoint,
   type Session,
   toSessionSpans,
+  writeCheckpoint,
   writeSession,
 } from './session.js';
 import { JOURNAL_NOTES, type RecorderSlab, SLOT, SLOT_STATE } from './slab.js';
@@ -260,10 +258,14 @@ export class Recording {
 
   /** Frees the slot as it is. What could not be finished is left for a repair, which need not wait for this process. */
   abandon(): void {
-    const session = this.#folder === '' ? undefined : this.#readSession();
-    if (session?.endReason === null) {
+    const session = this.#folder === '' ? undefined : readCheckpoint(this.#path);
+    if (session !== undefined) {
       const { writer: _, ...rest } = session;
-      overwriteSession(this.#path, { ...rest, ...this.#incompleteness() });
+      try {
+        writeCheckpoint(this.#path, { ...rest, ...this.#incompleteness() });
+      } catch {
+        // Then the repair waits until this process has ended.
+      }
     }
     this.#free();
   }
@@ -315,7 +317,7 @@ export class Recording {
     this.#reportFault(faultReport('ENOENT', this.#context.outDir));
   }
 
-  /** Brings header and session.json up to date, when it is time to. */
+  /** Brings header and checkpoint up to date, when it is time to. */
   #keepUp(nowUs: number): void {
     this.#ensureFile(nowUs);
     if (nowUs - this.#headerAtUs >= this.#context.headerUs) {
@@ -329,7 +331,7 @@ export class Recording {
   }
 
   #checkpoint(nowUs: number): void {
-    writeSession(this.#path, this.#session(undefined));
+    writeCheckpoint(this.#path, this.#session(undefined));
     this.#slab.setInt(this.#slot, SLOT.NOTES, 0);
     // An edge may lie ahead of the frames, where no span is yet.
     for (const track of this.#tracks) track.repeatLastEdge();
@@ -377,7 +379,7 @@ export class Recording {
     const notes: [note: number, channel: Channel, start: number, length: number][] = [];
     this.#slab.eachNote(this.#slot, (...note) => notes.push(note));
     this.#resuming = true;
-    const session = this.#folder === '' ? undefined : this.#readSession();
+    const session = this.#folder === '' ? undefined : readCheckpoint(this.#path);
     for (const track of this.#tracks) {
       if (session !== undefined) track.load(fromSessionSpans(session.spans, track.channel, this.info.sampleRate));
       for (const [note, channel, ...at] of notes) if (channel === track.channel) track.note(note, ...at);
@@ -385,14 +387,6 @@ export class Recording {
     }
     this.#resuming = false;
     this.#slab.count('recordingsResumed');
-  }
-
-  #readSession(): Session | undefined {
-    try {
-      return parseSession(readFileSync(join(this.#path, SESSION_FILE), 'utf8'));
-    } catch {
-      return undefined;
-    }
   }
 
   /** Runs `work` unless a failure is too recent. False when it was not run or failed. */

@@ -9,6 +9,7 @@ import {
   fromSessionSpans,
   PARTIAL_FILE,
   parseSession,
+  readCheckpoint,
   SESSION_FILE,
   type Session,
   toSessionSpans,
@@ -96,18 +97,18 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
   const size = await sizeOf(audio);
   if (size === undefined) return undefined;
   const text = await readFile(join(folder, SESSION_FILE), 'utf8').catch(() => undefined);
-  // A kill may come between the writing of the very first one and its renaming.
-  const partial = text === undefined ? await readFile(join(folder, PARTIAL_FILE), 'utf8').catch(() => '') : '';
-  const session = parseSession(text ?? partial);
-  if (session === undefined && text !== undefined) {
+  const written = text === undefined ? undefined : parseSession(text);
+  if (text !== undefined && written === undefined) {
     // Not ours to write over: the recorder never leaves half a session.json.
     throw new TrunklineError(
       'FILE_INVALID',
       'session.json is not what a recorder writes; move it away to have the sound mended.',
     );
   }
+  if (written !== undefined && written.endReason !== null) return 'finished';
+  const session = readCheckpoint(folder) ?? written;
   if (session !== undefined && session.endReason !== null) {
-    if (text !== undefined) return 'finished';
+    // The kill came between the writing of its end and the renaming.
     writeSession(folder, session);
     return 'repaired';
   }
@@ -124,8 +125,10 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
     );
   }
   const mended = await mendHeader(audio, size, format ?? ASSUMED);
-  await rm(join(folder, PARTIAL_FILE), { force: true });
-  if (session === undefined && format !== undefined) return mended.changed ? 'repaired' : 'finished';
+  if (session === undefined && format !== undefined) {
+    await rm(join(folder, PARTIAL_FILE), { force: true });
+    return mended.changed ? 'repaired' : 'finished';
+  }
   const known = session ?? assumedSession(basename(folder), mtimeMs - (mended.samples * 1000) / ASSUMED.sampleRate);
   writeSession(folder, await completed(known, audio, mended.samples));
   return 'repaired';

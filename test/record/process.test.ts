@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repairRecordings } from '../../src/record/repair.js';
-import { parseSession } from '../../src/record/session.js';
+import { parseSession, readCheckpoint } from '../../src/record/session.js';
 import { FLAG } from '../../src/ring/layout.js';
 import { RecorderRig, readWav, streamInfo, tone } from './recorder-rig.js';
 
@@ -176,17 +176,17 @@ describe('a disk that is full to the end', () => {
       }
       // What a kill would leave now.
       for (const stream of streams)
-        expect(session(join(full, `call-${stream}`))?.incomplete, `call-${stream}`).toBe(true);
+        expect(readCheckpoint(join(full, `call-${stream}`))?.incomplete, `call-${stream}`).toBe(true);
       r.closeStream(0);
       r.closeStream(1);
       for (let second = 0; second < 10; second++) r.work(1_000_001);
       r.recorder.close();
       for (const stream of streams) {
         const folder = join(full, `call-${stream}`);
-        expect(session(folder)?.incomplete, folder).toBe(true);
-        expect(session(folder)?.writer, folder).toBeUndefined();
+        expect(readCheckpoint(folder)?.incomplete, folder).toBe(true);
+        expect(readCheckpoint(folder)?.writer, folder).toBeUndefined();
         expect(wav(folder).samples.length, folder).toBe(80_000);
-        expect(readdirSync(folder).sort()).toEqual(['audio.wav', 'session.json']);
+        expect(readdirSync(folder).sort()).toEqual(['audio.wav', 'session.json.partial']);
       }
     } finally {
       r.recorder.close();

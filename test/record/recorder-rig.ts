@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ManualClock } from '../../src/core/clock.js';
 import type { StreamInfo } from '../../src/core/events.js';
 import { Recorder, type RecorderOptions } from '../../src/record/recorder.js';
-import { type Session, sessionSchema } from '../../src/record/session.js';
+import { readCheckpoint, type Session, sessionSchema } from '../../src/record/session.js';
 import { RecorderStatus, slabBytes } from '../../src/record/slab.js';
 import { KIND, RECORD, ringBytes } from '../../src/ring/layout.js';
 import { RingProducer } from '../../src/ring/ring.js';
@@ -83,6 +83,11 @@ export class RecorderRig {
 
   session(folder: string): Session {
     return sessionSchema.parse(JSON.parse(readFileSync(join(this.outDir, folder, 'session.json'), 'utf8')));
+  }
+
+  /** What is said of a recording that is not finished. */
+  checkpoint(folder: string): Session | undefined {
+    return readCheckpoint(join(this.outDir, folder));
   }
 
   wav(folder: string): Wav {

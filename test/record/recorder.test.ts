@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -113,14 +113,39 @@ describe('one recording', () => {
   });
 
   it('may be read while it is written: header and file agree within the header interval', () => {
-    const r = rig({ options: { headerMs: 0 } });
+    const r = rig({ options: { headerMs: 0, flushMs: 500 } });
     r.open(streamInfo());
     for (let at = 0; at < 8000; at += 160) r.frame(0, 0, at, tone(at, 160));
     r.work();
     r.work(600_000);
     expect(r.wav(ID).samples).toEqual(tone(0, 8000));
-    const session = r.session(ID);
-    expect([session.endedAt, session.endReason, session.writer?.pid]).toEqual([null, null, process.pid]);
+    expect(r.checkpoint(ID)).toMatchObject({ endedAt: null, endReason: null, writer: { pid: process.pid } });
+    r.closeStream(0);
+    r.work();
+    expect(r.checkpoint(ID)).toBeUndefined();
+    expect(r.session(ID)).toMatchObject({ endReason: 'ended' });
+  });
+
+  it('has its checkpoints in one file, which has what was known, longer or shorter', () => {
+    const r = rig({ options: { checkpointMs: 0 } });
+    const file = join(r.outDir, ID, 'session.json.partial');
+    r.open(streamInfo());
+    const files = new Set<number>();
+    const spans: (number | undefined)[] = [];
+    for (let at = 0; at < 40_000; at += 160) {
+      r.frame(0, 0, at, tone(at, 160), at % 8000 < 4000 ? FLAG.SILENT : 0);
+      r.work(20_000);
+      if (at % 8000 !== 0 || at === 0) continue;
+      files.add(statSync(file).ino);
+      spans.push(r.checkpoint(ID)?.spans.length);
+      // As long as another program's, or an older version's, might be.
+      writeFileSync(file, `${readFileSync(file, 'utf8')}${' '.repeat(3000)}`);
+    }
+    expect(files.size).toBe(1);
+    expect(spans).toEqual([...spans].sort((a, b) => Number(a) - Number(b)));
+    expect(spans.at(-1)).toBeGreaterThan(4);
+    expect(statSync(file).size).toBeLessThan(6000);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ interactionId: ID });
   });
 
   it('has its sound in the file at latest flushMs and one turn after it came', () => {
@@ -162,13 +187,13 @@ describe('one recording', () => {
     expect(r.session('call-1').incomplete).toBe(true);
   });
 
-  it('has its header and its session.json before any sound', () => {
+  it('has its header and its first checkpoint before any sound', () => {
     const r = rig();
     const folder = join(r.outDir, ID);
     const found: unknown[] = [];
     // Looked at below: what is thrown in here the recorder takes for trouble with the disk.
     const write = vi.spyOn(AudioFile.prototype, 'write').mockImplementation(() => {
-      found.push([readWav(readFileSync(join(folder, 'audio.wav'))).sampleRate, r.session(ID).writer?.pid]);
+      found.push([readWav(readFileSync(join(folder, 'audio.wav'))).sampleRate, r.checkpoint(ID)?.writer?.pid]);
       return 0;
     });
     r.open(streamInfo());
@@ -379,8 +404,8 @@ describe('a recorder that is told to stop', () => {
     expect(seconds).toBeGreaterThan(1);
     expect(seconds).toBeLessThan(10);
     // A repair may see to it at once: this process no longer does.
-    expect(r.session(ID)).toMatchObject({ endReason: null });
-    expect(r.session(ID).writer).toBeUndefined();
+    expect(r.checkpoint(ID)).toMatchObject({ endReason: null });
+    expect(r.checkpoint(ID)?.writer).toBeUndefined();
   });
 });
 

@@ -3,7 +3,6 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   truncateSync,
   utimesSync,
@@ -14,7 +13,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { wavHeader } from '../../src/media/wav.js';
 import { repairRecordings } from '../../src/record/repair.js';
-import { parseSession, type Session, writeSession } from '../../src/record/session.js';
+import { parseSession, type Session, writeCheckpoint, writeSession } from '../../src/record/session.js';
 import { thisWriter } from '../../src/record/writer.js';
 import { readWav, tone } from './recorder-rig.js';
 
@@ -56,7 +55,9 @@ function leave(folder: string, session: Session | undefined, pcm: Int16Array, ta
   const header = wavHeader({ sampleRate: 8000, channels: session?.channels ?? 1 }, 0);
   const data = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
   writeFileSync(join(dir, folder, 'audio.wav'), Buffer.concat([header, data, Buffer.from(tail)]));
-  if (session !== undefined) writeSession(join(dir, folder), session);
+  if (session === undefined) return;
+  if (session.endReason === null) writeCheckpoint(join(dir, folder), session);
+  else writeSession(join(dir, folder), session);
 }
 
 const wav = (folder: string) => readWav(readFileSync(join(dir, folder, 'audio.wav')));
@@ -167,23 +168,21 @@ describe('a recording whose writer was killed', () => {
     expect(session('call')?.formatAssumed).toBeUndefined();
   });
 
-  it.each([null, 'ended'])(
-    'takes a first session.json that was written but not yet renamed, end %s',
-    async (endReason) => {
-      const ended = { endReason, endedAt: endReason && '2024-01-01T00:00:01.000Z' };
-      leave('call', unfinished(ended), tone(0, 8000));
-      renameSync(join(dir, 'call', 'session.json'), join(dir, 'call', 'session.json.partial'));
-      expect((await repairRecordings(dir)).repaired).toEqual(['call']);
-      expect(readdirSync(join(dir, 'call')).sort()).toEqual(['audio.wav', 'session.json']);
-      expect(session('call')).toMatchObject({
-        endReason: endReason ?? 'interrupted',
-        endedAt: '2024-01-01T00:00:01.000Z',
-      });
-    },
-  );
+  it.each([null, 'ended'])('takes what was written but not yet renamed, end %s', async (endReason) => {
+    const ended = { endReason, endedAt: endReason && '2024-01-01T00:00:01.000Z' };
+    leave('call', undefined, tone(0, 8000));
+    writeCheckpoint(join(dir, 'call'), unfinished(ended));
+    expect((await repairRecordings(dir)).repaired).toEqual(['call']);
+    expect(readdirSync(join(dir, 'call')).sort()).toEqual(['audio.wav', 'session.json']);
+    expect(session('call')).toMatchObject({
+      endReason: endReason ?? 'interrupted',
+      endedAt: '2024-01-01T00:00:01.000Z',
+    });
+  });
 
-  it('is mended once: a second time changes nothing', async () => {
-    leave('call', unfinished(), tone(0, 16_000), [1]);
+  it('is mended once, be its session.json of an older version: a second time changes nothing', async () => {
+    leave('call', undefined, tone(0, 16_000), [1]);
+    writeSession(join(dir, 'call'), unfinished());
     writeFileSync(join(dir, 'call', 'session.json.partial'), '{"interac');
     await repairRecordings(dir);
     const once = everything();
