@@ -2,6 +2,12 @@ import type { Channel } from '../core/events.js';
 import type { AudioFile } from './audio-file.js';
 import { PIECE, type RecorderSlab, SLOT } from './slab.js';
 
+/** Memory with samples in it, also as words of two samples each. */
+export interface SampleSource {
+  readonly samples: Int16Array;
+  readonly words: Int32Array;
+}
+
 /**
  * The samples of one recording that are not yet in its file: for each channel one stretch without holes, in the slab
  * (slab.ts), where it outlives the thread.
@@ -50,14 +56,14 @@ export class Pieces {
   }
 
   /**
-   * Takes up to `count` samples that lie at `position`, of which `source` holds the first `available` at byte `at` and
+   * Takes up to `count` samples that lie at `position`, of which `source` holds the first `available` from `at` on and
    * the rest are zeros. Returns how many; when that is less than `count`, the pieces must be emptied first.
    */
   take(
     channel: Channel,
     position: number,
     count: number,
-    source: Uint8Array,
+    source: SampleSource,
     at: number,
     available: number,
     nowUs: number,
@@ -74,11 +80,11 @@ export class Pieces {
     if (!joins || offset >= this.#capacity) return 0;
     const samples = Math.min(this.#capacity - offset, count);
     const copied = Math.max(0, Math.min(samples, available));
-    const piece = this.#slab.piece(this.#index, channel);
-    const { bytes } = this.#slab;
-    if (offset > held) bytes.fill(0, piece + 2 * held, piece + 2 * offset);
-    if (copied > 0) bytes.set(source.subarray(at, at + 2 * copied), piece + 2 * offset);
-    if (copied < samples) bytes.fill(0, piece + 2 * (offset + copied), piece + 2 * (offset + samples));
+    const piece = this.#slab.piece(this.#index, channel) >> 1;
+    const slab = this.#slab.samples;
+    if (offset > held) slab.fill(0, piece + held, piece + offset);
+    copySamples(source, at, this.#slab, piece + offset, copied);
+    if (copied < samples) slab.fill(0, piece + offset + copied, piece + offset + samples);
     this.#setHeld(channel, Math.max(held, offset + samples));
     return samples;
   }
@@ -142,5 +148,16 @@ export class Pieces {
 
   #setDouble(channel: Channel, field: number, value: number): void {
     this.#slab.doubles[(this.#base + channel * PIECE.BYTES + field) >> 3] = value;
+  }
+}
+
+/** Two samples at a time where that can be: half of what set() takes for a frame, which needs a view made for it. */
+function copySamples(from: SampleSource, at: number, to: SampleSource, target: number, count: number): void {
+  if (((at | target | count) & 1) === 0) {
+    const end = (at + count) >> 1;
+    const ahead = (target - at) >> 1;
+    for (let i = at >> 1; i < end; i++) to.words[i + ahead] = from.words[i] as number;
+  } else {
+    for (let i = 0; i < count; i++) to.samples[target + i] = from.samples[at + i] as number;
   }
 }

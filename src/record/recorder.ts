@@ -7,6 +7,7 @@ import { US_PER_MS } from '../core/units.js';
 import { type Agent, BLOCKED } from '../ring/agent.js';
 import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../ring/ring.js';
+import type { SampleSource } from './pieces.js';
 import { Recording, type RecordingContext, type RecordingEnd } from './recording.js';
 import { DEFAULT_PIECE_BYTES, RecorderSlab, SLOT, SLOT_STATE } from './slab.js';
 import { thisWriter } from './writer.js';
@@ -19,7 +20,7 @@ export interface RecorderOptions {
   /** slabBytes() of zeros at first; the same memory again when a new recorder takes over from a dead one. */
   readonly slab: SharedArrayBuffer;
   readonly pieceBytes?: number;
-  /** How long a sample may wait to be written. 500 by default: with the sleep between rounds less than 1 s. */
+  /** How long a sample may wait to be written. 600 by default: with the time between rounds less than 1 s. */
   readonly flushMs?: number;
   /** How often the sizes in a WAV header follow the file. */
   readonly headerMs?: number;
@@ -27,11 +28,11 @@ export interface RecorderOptions {
   readonly checkpointMs?: number;
 }
 
-/** Records of one ring in one turn, so that no ring waits for long. */
-const RING_SHARE = 256;
+/** Records of one ring in one turn: more than come in while the flushes of one turn meet a disk that is slow. */
+const RING_SHARE = 16_384;
 /** And no longer than this, where the disk is slow: the thread's heartbeat stands still during a turn. */
 const TURN_US = 20_000;
-/** Flushes in one turn: a tenth of a millisecond, or some milliseconds when files are made. */
+/** Flushes in one turn, likewise: a tenth of a millisecond, or some milliseconds when files are made. */
 const FLUSH_SHARE = 8;
 const SLOT_SHARE = 1024;
 const FINISH_SHARE = 64;
@@ -70,6 +71,8 @@ const endSchema = z.object({
 export class Recorder implements Agent {
   readonly #clock: Clock;
   readonly #rings: readonly RingConsumer[];
+  /** What each ring's records lie in. */
+  readonly #samples: readonly SampleSource[];
   readonly #context: RecordingContext;
   readonly #slab: RecorderSlab;
   readonly #scanEveryUs: number;
@@ -78,6 +81,8 @@ export class Recorder implements Agent {
   readonly #bySlot: (Recording | undefined)[] = [];
   // Taken from the end, so low slots are used again and high ones cost no memory.
   readonly #freeSlots: number[] = [];
+  /** Not yet counted in the slab. */
+  #frames = 0;
   #scanAt = 0;
   #nextScanUs = 0;
   #finishAt = 0;
@@ -86,9 +91,13 @@ export class Recorder implements Agent {
 
   constructor(options: RecorderOptions, clock: Clock = systemClock) {
     const pieceBytes = options.pieceBytes ?? DEFAULT_PIECE_BYTES;
-    const flushUs = (options.flushMs ?? 500) * US_PER_MS;
+    const flushUs = (options.flushMs ?? 600) * US_PER_MS;
     this.#clock = clock;
     this.#rings = options.rings.map((place) => new RingConsumer(place));
+    this.#samples = options.rings.map(({ memory }) => ({
+      samples: new Int16Array(memory, 0, memory.byteLength >> 1),
+      words: new Int32Array(memory, 0, memory.byteLength >> 2),
+    }));
     this.#byStream = options.rings.map(() => new Map<number, Recording>());
     this.#slab = new RecorderSlab(options.slab, pieceBytes);
     this.#scanEveryUs = flushUs / 8;
@@ -97,7 +106,7 @@ export class Recorder implements Agent {
       outDir: options.outDir,
       flushUs,
       headerUs: (options.headerMs ?? 2_000) * US_PER_MS,
-      checkpointUs: (options.checkpointMs ?? 10_000) * US_PER_MS,
+      checkpointUs: (options.checkpointMs ?? 20_000) * US_PER_MS,
       writer: thisWriter(),
       scratch: new Int16Array(2 * pieceBytes),
     };
@@ -172,6 +181,8 @@ export class Recorder implements Agent {
       ring.release();
       records++;
     }
+    if (this.#frames > 0) this.#slab.count('framesRecorded', this.#frames);
+    this.#frames = 0;
     return records;
   }
 
@@ -198,9 +209,18 @@ export class Recorder implements Agent {
         );
         const available = (flags & FLAG.NO_PCM) !== 0 ? 0 : payload >> 1;
         const samples = view.getInt32(at + RECORD.SAMPLE_COUNT, true);
-        this.#slab.count('framesRecorded');
-        const pcmAt = at + RECORD.OUTPUT_HEADER_BYTES;
-        return recording.frame(channel, position, samples, flags, ring.bytes, pcmAt, available, nowUs);
+        this.#frames++;
+        const pcmAt = (at + RECORD.OUTPUT_HEADER_BYTES) >> 1;
+        return recording.frame(
+          channel,
+          position,
+          samples,
+          flags,
+          this.#samples[ringIndex] as SampleSource,
+          pcmAt,
+          available,
+          nowUs,
+        );
       }
       case KIND.EDGE:
         return recording.edge(channel, position, (flags & FLAG.SILENT) !== 0);
@@ -290,7 +310,8 @@ export class Recorder implements Agent {
     if (nowUs < this.#nextScanUs) return 0;
     let flushed = 0;
     const stop = Math.min(this.#bySlot.length, this.#scanAt + SLOT_SHARE);
-    while (this.#scanAt < stop && flushed < FLUSH_SHARE) {
+    const stopUs = this.#clock.nowUs() + TURN_US;
+    while (this.#scanAt < stop && flushed < FLUSH_SHARE && (flushed === 0 || this.#clock.nowUs() < stopUs)) {
       const recording = this.#bySlot[this.#scanAt++];
       if (recording?.isDue(nowUs) === true) {
         recording.flush(nowUs, false);

@@ -5,7 +5,7 @@ import { FLAG } from '../ring/layout.js';
 import { AudioFile } from './audio-file.js';
 import { errnoOf, faultReport } from './fault.js';
 import { folderName } from './folder.js';
-import { Pieces } from './pieces.js';
+import { Pieces, type SampleSource } from './pieces.js';
 import {
   fromSessionSpans,
   readCheckpoint,
@@ -140,7 +140,7 @@ export class Recording {
   }
 
   /**
-   * Takes in one frame. `source` holds `available` samples of it at byte `at`; what is missing of `count` is zeros.
+   * Takes in one frame. `source` holds `available` samples of it from `at` on; what is missing of `count` is zeros.
    * False when the frame says nonsense. A frame that a restarted shard sends again is passed over.
    */
   frame(
@@ -148,7 +148,7 @@ export class Recording {
     position: number,
     count: number,
     flags: number,
-    source: Uint8Array,
+    source: SampleSource,
     at: number,
     available: number,
     nowUs: number,
@@ -168,7 +168,7 @@ export class Recording {
     if ((flags & FLAG.DECODE_ERROR) !== 0) this.#slab.addInt(this.#slot, SLOT.DECODE_ERRORS, 1);
     for (let done = 0; ; ) {
       const from = position + done;
-      done += this.#pieces.take(track.channel, from, count - done, source, at + 2 * done, available - done, nowUs);
+      done += this.#pieces.take(track.channel, from, count - done, source, at + done, available - done, nowUs);
       this.#pieces.extendTo(track.channel, position + done);
       if (done === count) break;
       this.flush(nowUs, true);
