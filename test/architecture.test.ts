@@ -39,7 +39,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** Files that alone may do what the rest must ask them for. */
 const ONLY = {
   readTime: ['src/core/clock.ts'],
-  makeThreads: ['src/engine/pool.ts', 'src/engine/shards.ts', 'src/worker/entry.ts', 'src/record/entry.ts'],
+  makeThreads: [
+    'src/engine/pool.ts',
+    'src/engine/shards.ts',
+    'src/worker/entry.ts',
+    'src/record/entry.ts',
+    'src/engine/frame-view.ts',
+  ],
   loadAddon: ['src/worker/native.ts'],
 };
 

@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+import { markAsUntransferable } from 'node:worker_threads';
 import type { Channel, FrameView, StreamInfo } from '../core/events.js';
 import { FLAG, RECORD } from '../ring/layout.js';
 
@@ -125,6 +127,8 @@ export class RingFrameView implements FrameView {
   #copySlab(from: number, length: number): void {
     const to = Math.max(from + length, Math.min(from + SLAB_BYTES, this.#readableEnd));
     const slab = Buffer.allocUnsafeSlow(to - from);
+    // As Node's pool is: to transfer one frame's samples to a thread would take the others' from whoever holds them.
+    markAsUntransferable(slab.buffer);
     this.#bytes.copy(slab, 0, from, to);
     this.#slab = slab.buffer;
     this.#slabFrom = from;
