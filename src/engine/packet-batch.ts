@@ -42,6 +42,11 @@ export class PacketBatch {
     return this.#arena.claim(maxBytes);
   }
 
+  /** The same, for packets that can still find room one by one: nothing is counted as refused. */
+  room(maxBytes: number): number {
+    return this.#arena.room(maxBytes);
+  }
+
   /** Adds the packet whose payload lies where the last claim said. */
   push(
     stream: number,

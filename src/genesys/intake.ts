@@ -67,7 +67,7 @@ export class PacketIntake {
     const { packets } = this.#media;
     for (let at = from; ; ) {
       // Payloads are three quarters of their text. Without room for all, each must find its own, by message().
-      const room = to - at < SHORTEST_FRAME ? -1 : batch.claim(base64Room(to - at));
+      const room = to - at < SHORTEST_FRAME ? -1 : batch.room(base64Room(to - at));
       if (room < 0) return at;
       // A full batch is taken in by itself, and may run the embedder's code: only behind the last packet of a reading.
       const most = Math.min(READ_MOST, PacketBatch.CAPACITY - batch.count);

@@ -71,6 +71,11 @@ export class FakeIngest implements StreamIngest {
     this.#arena.releaseTo(-1);
   }
 
+  /** Claims that found no room. */
+  get refused(): number {
+    return this.#arena.refused;
+  }
+
   idOf(stream: number): string {
     return this.opened[stream]?.id ?? `no stream ${stream}`;
   }

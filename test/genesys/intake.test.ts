@@ -263,6 +263,7 @@ describe('PacketIntake', () => {
     const frames = Buffer.concat(Array.from({ length: 8 }, () => textFrame(text(packet()))));
     expect(intake.read(frames, 0, frames.length, roster)).toBe(0);
     expect(intake.read(frames, 0, frames.length / 2, roster)).toBe(frames.length / 2);
+    expect(ingest.refused, 'what is lost for want of room').toBe(0);
   });
 
   // Values of the right kind and of others, in any order, with white space of any kind.
