@@ -114,7 +114,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       maxStreams,
       this.#clock,
       (info) => this.#ended(info),
-      (thrown) => this.emit('sinkError', thrown),
+      (thrown) => this.#sinkError(thrown),
     );
     this.#waiter = new AsyncWaiter(this.#memory.outputWaiter);
     this.#pool = new AgentPool(agentTasks(this.#memory, settings.silence, options), this.#clock);
@@ -421,6 +421,17 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     if (stream === undefined) return;
     this.#table.set(info.stream, STREAM.STATE, STREAM_STATE.FREE);
     this.#streams.free(stream);
+  }
+
+  /** A listener may throw as well. That is for the process to judge, but not amid the work of all other streams. */
+  #sinkError(thrown: unknown): void {
+    try {
+      this.emit('sinkError', thrown);
+    } catch (fromListener) {
+      setImmediate(() => {
+        throw fromListener;
+      });
+    }
   }
 
   #wantsOf(info: StreamInfo): number {

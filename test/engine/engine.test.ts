@@ -170,6 +170,40 @@ describe('sinks', () => {
     expect(log).toEqual(['opened', 'frame', 'leaving saw the end', 'ended']);
     expect(thrown).toHaveLength(3);
   });
+
+  it('go on when whoever is told of their errors throws, too', async () => {
+    const engine = new Engine({ shards: 1, maxStreams: 4, holdMs: 0 });
+    engine.on('sinkError', (error) => {
+      throw error;
+    });
+    let told = 0;
+    let ended = 0;
+    const uncaught: unknown[] = [];
+    const catchIt = (thrown: unknown): number => uncaught.push(thrown);
+    engine.addSink({
+      streamOpened: () => {
+        told++;
+        throw new Error('a fault');
+      },
+      streamEnded: () => ended++,
+    });
+    await engine.start();
+    for (const id of ['one', 'two']) {
+      const index = engine.openStream(id, { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 });
+      engine.endStream(index, 'ended');
+    }
+    const listeners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException').on('uncaughtException', catchIt);
+    try {
+      await until(() => ended === 2 && uncaught.length === 2, 'both ends');
+    } finally {
+      process.off('uncaughtException', catchIt);
+      for (const listener of listeners) process.on('uncaughtException', listener);
+      await engine.close();
+    }
+    expect(told).toBe(2);
+    expect(uncaught.map(String)).toEqual(['Error: a fault', 'Error: a fault']);
+  });
 });
 
 describe('close()', () => {
