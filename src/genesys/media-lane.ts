@@ -154,7 +154,8 @@ export class MediaLane {
     const opcode = head & OPCODE;
     const isLast = (head & FIN) !== 0;
     const isData = opcode <= BINARY && (opcode === CONTINUATION) === this.#isFragmented;
-    const isSignal = (opcode === PING || opcode === PONG) && isLast;
+    // RFC 6455 section 5.5: whole, and of 125 bytes at most.
+    const isSignal = (opcode === PING || opcode === PONG) && isLast && (second & LENGTH) < LENGTH_16;
     // Behind a close, or what ws will end the connection for, nothing counts any more.
     if ((head & RESERVED) !== 0 || (second & MASK) !== 0 || !(isData || isSignal)) this.#isOpen = false;
     else if (isData) this.#isFragmented = !isLast;

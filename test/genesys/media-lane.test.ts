@@ -164,6 +164,7 @@ test.each<[string, Buffer]>([
   ['an unknown opcode', frame(packet(2), { opcode: 3 })],
   ['a continuation of nothing', frame(packet(2), { opcode: OPCODE.CONTINUATION })],
   ['a fragmented ping', frame(Buffer.alloc(0), { opcode: OPCODE.PING, fin: false })],
+  ['a ping longer than any may be', frame(Buffer.alloc(126), { opcode: OPCODE.PING })],
   ['a message beyond the limit', frame(Buffer.alloc(LIMITS.maxMessageBytes + 1, 0x20), { opcode: OPCODE.TEXT })],
   ['a length that no memory has', Buffer.from([0x81, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])],
   [
