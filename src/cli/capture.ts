@@ -7,6 +7,7 @@ import { loadConfig } from '../node/load-config.js';
 import { addSettingOptions, settingsFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { NodeConsole } from './node-run.js';
+import { reportOutcome } from './outcome.js';
 
 export function registerCapture(program: Command): Command {
   const command = program
@@ -81,35 +82,18 @@ export async function runCapture(node: CaptureNode, interrupted: Promise<unknown
   } finally {
     view.close();
   }
-  report(node);
+  reportOutcome(node);
   if (hasFailed) process.exitCode = 1;
   if (hasFailed || wasInterrupted) return;
   if (opened.size === 0 && config.interactions.length > 0) {
     process.stderr.write(
-      `trunkline: nothing was captured: no media came of ${config.interactions.length} interactions\n`,
+      `trunkline: nothing was captured: no media came from the interactions that were named (${config.interactions.length})\n`,
     );
     process.exitCode = 1;
   } else if ([...opened].every((id) => givenUp.has(id)) && opened.size > 0) {
     process.stderr.write('trunkline: every interaction was lost before its end; the log says why\n');
     process.exitCode = 1;
   }
-}
-
-function report(node: CaptureNode): void {
-  const { config } = node;
-  const summary = node.summary();
-  if (config.json) {
-    process.stdout.write(`${JSON.stringify(summary)}\n`);
-    return;
-  }
-  const { streams, packetsReceived, packetsLost, packetsLate, packetsDropped, decodeErrors, latencyMicros } = summary;
-  const ms = (us: number): string => `${(us / 1000).toFixed(1)} ms`;
-  process.stdout.write(
-    `${streams} streams: ${packetsReceived} packets received, ${packetsLost} lost, ${packetsLate} late, ` +
-      `${packetsDropped} dropped, ${decodeErrors} decode errors; latency p50 ${ms(latencyMicros.p50)}, ` +
-      `p99 ${ms(latencyMicros.p99)} (${summary.backend})\n` +
-      (config.record ? `Recordings and audit are in ${config.out}\n` : ''),
-  );
 }
 
 function delay(ms: number): { readonly done: Promise<void>; cancel(): void } {

@@ -9,6 +9,7 @@ import { loadConfig } from '../node/load-config.js';
 import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { NodeConsole } from './node-run.js';
+import { reportOutcome } from './outcome.js';
 
 /** Settings that mean something to a server of ordered streams. */
 const SETTING_NAMES = [
@@ -144,9 +145,7 @@ async function runServe(node: AudioHookNode): Promise<void> {
   } finally {
     view.close();
   }
-  const { counters } = node.status();
-  if (config.json) process.stdout.write(`${JSON.stringify({ ...node.summary(), sessions: counters })}\n`);
-  else process.stdout.write(`${node.metricsLine()}\nRecordings and audit are in ${config.out}\n`);
+  reportOutcome(node, { sessions: node.status().counters });
   if (failed) process.exitCode = 1;
 }
 

@@ -37,6 +37,8 @@ export interface NodeSummary {
   readonly decodeErrors: number;
   /** From arrival to delivery, the jitter buffer's hold included. */
   readonly latencyMicros: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number };
+  /** Recordings of which a part could not be written; their session.json says so. Counted at their end. */
+  readonly recordingsIncomplete: number;
   readonly backend: 'js' | 'native';
   readonly out: string;
 }
@@ -151,6 +153,7 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
       framesSilent,
       decodeErrors,
       latencyMicros: { p50, p99, p999, max },
+      recordingsIncomplete: this.recorderCounters()?.recordingsIncomplete ?? 0,
       backend: this.engine.backend,
       out: this.config.out,
     };

@@ -271,6 +271,7 @@ export class Recording {
   }
 
   #free(): void {
+    if (this.#int(SLOT.INCOMPLETE) === 1) this.#slab.count('recordingsIncomplete');
     this.#file.close();
     this.#slab.clearSlot(this.index);
   }

@@ -94,6 +94,8 @@ export const RECORDER_COUNTERS = [
   'recordsInvalid',
   /** Recordings that a new recorder thread took over from a dead one. */
   'recordingsResumed',
+  /** Recordings that are over, and whose session.json says that a part of their sound is missing. */
+  'recordingsIncomplete',
 ] as const;
 
 export type RecorderCounter = (typeof RECORDER_COUNTERS)[number];

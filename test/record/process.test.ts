@@ -153,6 +153,7 @@ describe('a folder that cannot be written', () => {
       expect(samples.length).toBe(88_000);
       expect(samples.subarray(86_000)).toEqual(tone(86_000, 2000));
       expect(session(join(r.outDir, 'full'))?.incomplete).toBe(true);
+      expect(r.status.counters().recordingsIncomplete).toBe(1);
     } finally {
       r.recorder.close();
       r.remove();
@@ -181,6 +182,7 @@ describe('a disk that is full to the end', () => {
       r.closeStream(1);
       for (let second = 0; second < 10; second++) r.work(1_000_001);
       r.recorder.close();
+      expect(r.status.counters().recordingsIncomplete).toBe(streams.length);
       for (const stream of streams) {
         const folder = join(full, `call-${stream}`);
         expect(readCheckpoint(folder)?.incomplete, folder).toBe(true);

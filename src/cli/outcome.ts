@@ -1,0 +1,35 @@
+import process from 'node:process';
+import type { AudioNode, NodeSummary } from '../node/audio-node.js';
+
+/**
+ * Prints what came of a node that has stopped: a sentence or, with `--json`, one object, to which `extra` is added.
+ * Sound that could not be written makes the exit code 1.
+ */
+export function reportOutcome(node: AudioNode, extra: Readonly<Record<string, unknown>> = {}): void {
+  const { json, record, audit, out } = node.config;
+  const summary = node.summary();
+  if (json) process.stdout.write(`${JSON.stringify({ ...summary, ...extra })}\n`);
+  else process.stdout.write(`${sentence(summary)}\n${whereabouts(record, audit !== 'off', out)}`);
+  if (summary.recordingsIncomplete === 0) return;
+  process.stderr.write(
+    `trunkline: ${summary.recordingsIncomplete} recordings are incomplete, for a part of their sound could not be ` +
+      'written; their session.json says so\n',
+  );
+  process.exitCode = 1;
+}
+
+function sentence(summary: NodeSummary): string {
+  const { streams, packetsReceived, packetsLost, packetsLate, packetsDropped, decodeErrors, latencyMicros } = summary;
+  const ms = (us: number): string => `${(us / 1000).toFixed(1)} ms`;
+  return (
+    `${streams} streams: ${packetsReceived} packets received, ${packetsLost} lost, ${packetsLate} late, ` +
+    `${packetsDropped} dropped, ${decodeErrors} decode errors; latency p50 ${ms(latencyMicros.p50)}, ` +
+    `p99 ${ms(latencyMicros.p99)} (${summary.backend})`
+  );
+}
+
+function whereabouts(hasRecordings: boolean, hasAudit: boolean, out: string): string {
+  const things = [...(hasRecordings ? ['recordings'] : []), ...(hasAudit ? ['audit'] : [])].join(' and ');
+  if (things === '') return '';
+  return `${things[0]?.toUpperCase()}${things.slice(1)} ${hasRecordings ? 'are' : 'is'} in ${out}\n`;
+}
