@@ -1,4 +1,5 @@
 import { Bench } from 'tinybench';
+import { TrunklineError } from '../../src/core/errors.js';
 import { describeMachine, type Machine } from '../machine.js';
 import { audioHookCases } from './audiohook.js';
 import { genesysCases } from './genesys.js';
@@ -65,6 +66,10 @@ export async function runMicro(options: MicroOptions): Promise<MicroReport> {
     ...workerCases(),
   ];
   const cases = all.filter(({ name }) => name.includes(options.only));
+  if (cases.length === 0) {
+    const names = all.map(({ name }) => name).join('\n');
+    throw new TrunklineError('CONFIG_INVALID', `No step has "${options.only}" in its name. They are:\n${names}`);
+  }
   for (const one of cases) bench.add(one.name, () => one.run(), { async: false });
   await bench.run();
   const latencyOf = (name: string) => {

@@ -112,5 +112,9 @@ export function parseFault(text: string): Fault {
     });
   const parsed = FAULT.safeParse({ ...Object.fromEntries(fields), fault: name });
   if (parsed.success) return parsed.data;
+  const names = FAULT.options.map(({ shape }) => shape.fault.value);
+  if (!names.some((known) => known === name)) {
+    throw new TrunklineError('CONFIG_INVALID', `There is no fault "${name}"; there are ${names.join(', ')}.`);
+  }
   throw new TrunklineError('CONFIG_INVALID', `The fault ${text} cannot be: ${z.prettifyError(parsed.error)}`);
 }

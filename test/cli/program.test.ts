@@ -81,6 +81,8 @@ describe('the command line', () => {
     [['simulate', '--port', '99999'], /whole number from 0 to 65535/],
     [['simulate', '--loss', 'some'], /number from 0 to 0.9/],
     [['capture', '--hold-ms', 'x'], /--hold-ms must be a whole number from 0 to 2000, not "x"/],
+    [['simulate', '--fault', 'bogus'], /There is no fault "bogus"; there are tokenLife, /],
+    [['bench', 'micro', '--only', 'bogus'], /No step has "bogus" in its name[\s\S]*^trunkline: media decode PCMU$/m],
     [['repair'], /missing required argument 'dir'/],
   ])('%j is a usage error that says what to do', async (args, says) => {
     const { code, stdout, stderr } = await trunkline(args);
