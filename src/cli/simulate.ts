@@ -91,8 +91,9 @@ export function registerSimulate(program: Command): Command {
     .addHelpText(
       'after',
       `
-When ready it prints one line of JSON: apiUrl, mediaUrl and interactionIds. It ends when all calls are over
-and the clients have left, or at Ctrl-C. While it runs, GET <apiUrl>/books gives the accounts,
+When ready it prints one line of JSON: apiUrl, mediaUrl and interactionIds. A call begins with its first
+subscription and is over when its client unsubscribes or leaves, so each can be captured once. It ends when all calls
+are over and the clients have left, or at Ctrl-C. While it runs, GET <apiUrl>/books gives the accounts,
 GET <apiUrl>/requests every request so far, and POST <apiUrl>/faults takes {"fault": …} as --fault does:
 ${FAULT_HELP}
 
