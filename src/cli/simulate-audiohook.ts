@@ -59,7 +59,7 @@ export function registerSimulateAudioHook(simulate: Command): Command {
     .addOption(
       new Option('--discard <at+length>', 'audio thrown away, in seconds; may be repeated').argParser(stretchFrom),
     )
-    .option('--burst <s>', 'so much of it is sent at once after opened, as history', seconds)
+    .option('--burst <s>', 'so much of the call is sent at once after opened, as history', seconds)
     .option('--loss-at <s>', 'break the connection there without a word', seconds)
     .option('--rejoin', 'go on in a new session after a loss or when asked to reconnect')
     .option('--probe', 'connection probes instead of calls')
