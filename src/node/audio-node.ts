@@ -166,6 +166,7 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
 
   /** Makes the output folder, mends what an earlier process left there, and waits for the threads. */
   protected async startSinks(): Promise<RepairReport | undefined> {
+    if (this.engine.isClosed) throw new TrunklineError('ENGINE_CLOSED', 'This node has been stopped; make another.');
     const { out, record, audit } = this.config;
     let repaired: RepairReport | undefined;
     if (record || audit !== 'off') {

@@ -75,7 +75,7 @@ export class AudioHookNode extends AudioNode {
    * Starts the threads and listens. What repair did to recordings of an earlier process is returned.
    *
    * @throws TrunklineError CONNECTION_FAILED when the port cannot be had, FILE_FAILED, ENGINE_FAILED; the node is
-   *   stopped then.
+   *   stopped then. ENGINE_CLOSED when it has been stopped before.
    */
   async start(): Promise<RepairReport | undefined> {
     try {

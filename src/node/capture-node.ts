@@ -70,7 +70,7 @@ export class CaptureNode extends AudioNode {
    * `streamOpened` tells that media can flow. What repair did to recordings of an earlier process is returned.
    *
    * @throws TrunklineError AUTH_FAILED, CONNECTION_FAILED, RATE_LIMITED, FILE_FAILED, ENGINE_FAILED; the node is
-   *   stopped then.
+   *   stopped then. ENGINE_CLOSED when it has been stopped before.
    */
   async start(): Promise<RepairReport | undefined> {
     try {
