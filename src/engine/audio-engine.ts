@@ -97,7 +97,7 @@ export class PushStream {
     const nowUs = this.#clock.nowUs();
     const arrivalUs = Math.min(packet.arrivalUs ?? nowUs, nowUs) || nowUs;
     batch.push(this.#index, channel, sequenceNumber, timestamp, arrivalUs, 0, at, payload.length);
-    this.#engine.submit();
+    this.#engine.submitLater();
     return true;
   }
 

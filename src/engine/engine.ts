@@ -235,6 +235,12 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     this.#schedule();
   }
 
+  /** As submit(), for embedders who push packet by packet: their listeners are not called from within push(). */
+  submitLater(): void {
+    this.#takeIn();
+    this.#schedule();
+  }
+
   /** From the batch into the jitter buffer. */
   #takeIn(): void {
     const { batch } = this;
