@@ -39,7 +39,7 @@ export async function runCapacity(
 /** Node and baselines in turn, so that whatever else the machine does meets them alike. */
 async function alternate(undertaking: Undertaking, options: CapacityOptions, progress: Progress): Promise<Rounds> {
   const { load, baselines } = undertaking;
-  const rounds: Rounds = { node: [], bareWs: [], tutorial: [], decodeLoops: [] };
+  const rounds: Rounds = { node: [], bareWs: [], tutorial: [], plain: [], decodeLoops: [] };
   for (let round = 0; round < options.repeat; round++) {
     for (const kind of ['node', ...baselines] as const) {
       const run = await runSubject(kind, undertaking, options);

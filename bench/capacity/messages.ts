@@ -4,7 +4,8 @@ import type { Usage } from './usage.js';
 
 /** What the processes of one run tell each other over Node's IPC channel. */
 
-export const BASELINES = ['bareWs', 'tutorial'] as const;
+/** `plain` is the node itself, on the native path and not recording: what either of the two costs or saves. */
+export const BASELINES = ['bareWs', 'tutorial', 'plain'] as const;
 /** Something to compare the node with. */
 export type Baseline = (typeof BASELINES)[number];
 

@@ -5,6 +5,9 @@ import type { Load, LoadCodec, SourceName } from './plan.js';
 import { SOURCES } from './sources.js';
 import { MAX_TICKS } from './subscription/plan.js';
 
+/** By the word of the command line. */
+const WANTED = { none: [], bareWs: ['bareWs'], plain: ['plain'], all: BASELINES } as const;
+
 /** What `bench capacity` is asked for. */
 export interface CapacityOptions {
   readonly source: SourceName;
@@ -22,7 +25,8 @@ export interface CapacityOptions {
   readonly warmup: number;
   /** Rounds of node and baselines in turn; their medians are reported. */
   readonly repeat: number;
-  readonly baselines: 'none' | 'bareWs' | 'all';
+  /** Where the node under test is the plain one itself, there is no `plain` to compare it with. */
+  readonly baselines: keyof typeof WANTED;
   readonly native: 'off' | 'auto' | 'require';
   /** Folder for CPU profiles of the node's threads. Profiling costs CPU: the figures are then worth nothing. */
   readonly profile?: string | undefined;
@@ -71,10 +75,11 @@ export function undertakingOf(options: CapacityOptions, streams: number): Undert
   const wholeTicks = (seconds: number): number => Math.ceil((seconds * US_PER_SECOND) / tickUs) * tickUs;
   const [warmupUs, steadyUs] = [wholeTicks(options.warmup), wholeTicks(options.seconds)];
   if (warmupUs + steadyUs > MAX_TICKS * tickUs) throw invalid('A run lasts at most 3.8 hours.');
-  const wanted = { none: [], bareWs: ['bareWs'], all: BASELINES }[options.baselines] as readonly Baseline[];
+  const wanted: readonly Baseline[] = WANTED[options.baselines];
+  const isPlain = !options.record && options.native !== 'off';
   return {
     load: { source, streams, codec, tickUs, openRate },
-    baselines: baselines.filter((kind) => wanted.includes(kind)),
+    baselines: baselines.filter((kind) => wanted.includes(kind) && !(kind === 'plain' && isPlain)),
     warmupUs,
     steadyUs,
   };

@@ -9,6 +9,7 @@ export const SERIES = {
   decoded: 'var(--decoded)',
   bareWs: 'var(--bare)',
   tutorial: 'var(--tutorial)',
+  plain: 'var(--plain)',
 } as const;
 
 const WIDTH = 992;

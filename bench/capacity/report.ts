@@ -1,7 +1,9 @@
 import { figuresTable } from './figures.js';
 import { escapeHtml } from './html.js';
+import { BASELINES } from './messages.js';
 import type { LoadCodec } from './plan.js';
 import { costPlot, latencyPlot } from './plots.js';
+
 import { LATENESS_BOUNDS_US } from './statistics.js';
 import type { CapacityReport, CapacityRun, LatencyCurves } from './summary.js';
 
@@ -19,6 +21,7 @@ export function capacityPage(report: CapacityReport, curves: readonly LatencyCur
   const title = `trunkline under load: ${counts(runs)} ${what}${first?.record ? ', recording' : ''}`;
   const hasBareWs = runs.some(({ baselines }) => baselines.bareWs !== null);
   const hasTutorial = runs.some(({ baselines }) => baselines.tutorial !== null);
+  const hasPlain = runs.some(({ baselines }) => baselines.plain !== null);
   const invalid = runs.filter((run) => !run.valid);
   return `<!doctype html>
 <html lang="en">
@@ -53,7 +56,9 @@ ${curves.map((one) => picture(`${one.streams.toLocaleString('en')} ${unit}`, lat
       ? ` <em>bareWs</em> is a <code>ws</code> ${isHook ? 'server' : 'client'} that receives the same messages and discards them.`
       : ''
   }${hasTutorial ? ' <em>tutorial</em> does the work of the source document on one thread.' : ''}${
-    runs.some(({ baselines }) => baselines.tutorial?.saturated || baselines.bareWs?.saturated)
+    hasPlain ? ' <em>plain</em> is the node itself on the native path, without recording.' : ''
+  }${
+    runs.some(({ baselines }) => BASELINES.some((kind) => baselines[kind]?.saturated))
       ? ' * did not keep up with the load.'
       : ''
   }</p>
@@ -61,6 +66,7 @@ ${legend([
   ['node', 'node'],
   ...(hasBareWs ? [['bare', 'bareWs'] as const] : []),
   ...(hasTutorial ? [['tutorial', 'tutorial'] as const] : []),
+  ...(hasPlain ? [['plain', 'plain'] as const] : []),
 ])}
 <div class="wide">
 ${picture('CPU a packet', costPlot(runs, unit))}
@@ -113,9 +119,9 @@ function picture(caption: string, svg: string): string {
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5d6878; --ground: #ffffff; --line: #dde2e9;
-  --node: #1f6feb; --decoded: #14a098; --bare: #7b8494; --tutorial: #d1541f; }
+  --node: #1f6feb; --decoded: #14a098; --bare: #7b8494; --tutorial: #d1541f; --plain: #8250df; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa5b5; --ground: #12161c; --line: #2c343f;
-  --node: #58a6ff; --decoded: #3fc9bd; --bare: #99a3b3; --tutorial: #f0883e; } }
+  --node: #58a6ff; --decoded: #3fc9bd; --bare: #99a3b3; --tutorial: #f0883e; --plain: #bc8cff; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 1040px; margin: 0 auto; padding: 40px 24px 64px; }

@@ -24,8 +24,10 @@ const END_PATIENCE_MS = 60_000;
 export async function runSubject(
   kind: SubjectKind,
   { load, warmupUs, steadyUs }: Undertaking,
-  { record, native, profile }: CapacityOptions,
+  options: CapacityOptions,
 ): Promise<RunReport> {
+  const { profile } = options;
+  const { record, native } = kind === 'plain' ? ({ record: false, native: 'auto' } as const) : options;
   const out = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
   const profiling = kind === 'node' && profile !== undefined;
   const generator = new Child('generator-process');

@@ -69,9 +69,11 @@ export const SOURCES: Readonly<Record<SourceName, Source>> = {
     node: async () => (await import('./subscription/node.js')).makeCaptureNode,
     bareWs: async () => (await import('./subscription/bare-ws.js')).makeBareClients,
     tutorial: async () => (await import('./subscription/tutorial-subject.js')).makeTutorial,
+    plain: async () => (await import('./subscription/node.js')).makeCaptureNode,
   }),
   audiohook: source('subject', 200, async () => (await import('./audiohook/fleet.js')).makeFleet, {
     node: async () => (await import('./audiohook/node.js')).makeAudioHookNode,
     bareWs: async () => (await import('./audiohook/bare-ws.js')).makeBareServer,
+    plain: async () => (await import('./audiohook/node.js')).makeAudioHookNode,
   }),
 };

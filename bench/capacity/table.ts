@@ -16,6 +16,7 @@ const COLUMNS: readonly Column[] = [
   ['cores', (run) => run.coresUsed.toFixed(3)],
   ['bareWs', (run) => compared(run, 'bareWs')],
   ['tutorial', (run) => compared(run, 'tutorial')],
+  ['plain', (run) => compared(run, 'plain')],
   ['dropped', (run) => `${run.dropped} of ${run.packetsSent}`],
   ['p50', (run) => millis(run.latencyMicros.p50)],
   ['p99', (run) => millis(run.latencyMicros.p99)],

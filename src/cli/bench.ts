@@ -12,7 +12,7 @@ interface CapacityFlags {
   readonly source: 'subscription' | 'audiohook';
   readonly frameMs?: '20' | '200';
   readonly openRate?: number;
-  readonly baselines?: 'none' | 'bareWs' | 'all';
+  readonly baselines?: 'none' | 'bareWs' | 'plain' | 'all';
   readonly record?: boolean;
   readonly seconds?: number;
   readonly warmup?: number;
@@ -57,7 +57,12 @@ function capacity(bench: Command): Command {
     .option('--warmup <s>', 'load before it (default: 4)', numberFrom(1, MAX_SECONDS))
     .option('--repeat <n>', 'rounds of node and baselines in turn (default: 5)', numberFrom(1, 100))
     .addOption(
-      new Option('--baselines <which>', 'what to compare with (default: all)').choices(['none', 'bareWs', 'all']),
+      new Option('--baselines <which>', 'what to compare with (default: all)').choices([
+        'none',
+        'bareWs',
+        'plain',
+        'all',
+      ]),
     )
     .addOption(
       new Option('--native <use>', 'use of the native module (default: auto)').choices(['off', 'auto', 'require']),
@@ -73,11 +78,13 @@ Each packet has the moment at which it is due; latency counts from there, and th
 CPU is that of the whole process, user and system, for each packet delivered. A round in which the generator
 lagged is marked and left out; the others' medians are shown. With --source audiohook a packet is one message, both
 sides of a call in it, and nothing is held; there is no tutorial for it, and bareWs is a server.
+With --record or --native off, plain is the same node without recording, on the native path where there is one.
 Behind a baseline's µs a packet stands, in brackets, the node's divided by it: below ×1 the node is the cheaper.
 
 Examples:
   $ trunkline bench capacity --streams 2000
   $ trunkline bench capacity --sweep 100,500,1000,2000,4000 --report capacity.html
+  $ trunkline bench capacity --record --baselines plain
   $ trunkline bench capacity --codec opus --streams 1000 --repeat 7 --json
   $ trunkline bench capacity --source audiohook --frame-ms 20 --streams 1000
   $ trunkline bench capacity --seconds 600 --repeat 1 --baselines none`,

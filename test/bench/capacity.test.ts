@@ -8,7 +8,11 @@ const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url
 const PATIENCE_MS = 120_000;
 
 const percentiles = z.object({ p50: z.number(), p99: z.number(), p999: z.number(), max: z.number() });
-const compared = z.object({ bareWs: z.number().nullable(), tutorial: z.number().nullable() });
+const compared = z.object({
+  bareWs: z.number().nullable(),
+  tutorial: z.number().nullable(),
+  plain: z.number().nullable(),
+});
 const calls = z.object({
   openRate: z.number(),
   openedMicros: percentiles,
@@ -54,7 +58,7 @@ it.concurrent('measures AudioHook over real sockets, every frame of every call',
   expect(runs).toHaveLength(1);
   // 20 ms frames of twenty calls in a second; both channels must come through for one to count.
   expect(runs[0]).toMatchObject({ streams: 20, packetsSent: 1000, packetsDelivered: 1000, dropped: 0 });
-  expect(runs[0]?.baseline).toEqual({ bareWs: expect.any(Number), tutorial: null });
+  expect(runs[0]?.baseline).toEqual({ bareWs: expect.any(Number), tutorial: null, plain: expect.any(Number) });
   expect(runs[0]?.calls?.errors).toEqual({});
   expect(runs[0]?.calls?.pings).toBeGreaterThan(0);
 });
@@ -62,7 +66,7 @@ it.concurrent('measures AudioHook over real sockets, every frame of every call',
 it.concurrent('measures the subscription alone when no baseline is wanted', { timeout: PATIENCE_MS }, async () => {
   const { runs } = await smokeRun('--sweep', '4,8', '--baselines', 'none');
   expect(runs.map(({ packetsDelivered }) => packetsDelivered)).toEqual([200, 400]);
-  expect(runs[1]).toMatchObject({ baseline: { bareWs: null, tutorial: null }, calls: null });
+  expect(runs[1]).toMatchObject({ baseline: { bareWs: null, tutorial: null, plain: null }, calls: null });
 });
 
 it.concurrent('refuses what a source cannot do', { timeout: PATIENCE_MS }, async () => {

@@ -27,11 +27,12 @@ function run(streams: number, valid: boolean): CapacityRun {
     cpuThreadsMicrosPerPacket: { main: 4, shards: 1.5, others: 0.5 },
     coresUsed: 0.3,
     calls: null,
-    baseline: { bareWs: 2, tutorial: 20 },
-    ratio: { bareWs: 3, tutorial: 0.3 },
+    baseline: { bareWs: 2, tutorial: 20, plain: null },
+    ratio: { bareWs: 3, tutorial: 0.3, plain: null },
     baselines: {
       bareWs: { ...BASELINE, cpuMicrosPerPacket: 2, saturated: false },
       tutorial: { ...BASELINE, cpuMicrosPerPacket: 20, saturated: streams > 1000 },
+      plain: null,
     },
     decodeLoop: null,
     latencyMicros: { p50: 900, p99: 4_000, p999: 9_000, max: 12_000 },
@@ -74,6 +75,7 @@ it('makes one page with the pictures in it that fetches nothing', () => {
   expect(page).toContain('A &lt;fast&gt; one');
   expect(page).not.toContain('NaN');
   expect(page).toContain('Not valid</strong> at 2,000 streams');
+  expect(page).not.toMatch(/plain<|null|undefined/);
 });
 
 it('tells of AudioHook what there is to tell, and nothing of a tutorial that was not run', () => {
@@ -91,19 +93,22 @@ it('tells of AudioHook what there is to tell, and nothing of a tutorial that was
     source: 'audiohook' as const,
     packetMillis: 200,
     calls,
-    baseline: { bareWs: 2, tutorial: null },
-    ratio: { bareWs: 3, tutorial: null },
-    baselines: { ...one.baselines, tutorial: null },
+    baseline: { bareWs: 2, tutorial: null, plain: 5 },
+    ratio: { bareWs: 3, tutorial: null, plain: 1.2 },
+    record: true,
+    baselines: { ...one.baselines, tutorial: null, plain: { ...BASELINE, cpuMicrosPerPacket: 5, saturated: false } },
   }));
   const page = capacityPage({ ...REPORT, runs }, CURVES);
   expect(page).toContain('AudioHook sessions, 200 ms');
   expect(page).toContain('disconnected 3');
   expect(page).not.toContain('tutorial</th>');
+  expect(page).toMatch(/node ÷ plain node<\/th><td>1\.20/);
   expect(page).not.toMatch(/due → handled|source document|null|undefined|NaN/);
   const table = capacityTable({ ...REPORT, runs });
   expect(table).toMatch(/ping p50 +p99 +max/);
   expect(table).toContain('3.21');
   expect(table).toContain('disconnected 3');
+  expect(table).toContain('5.00 (×1.2)');
   expect(table).not.toMatch(/tutorial|null|undefined|NaN/);
   expect(capacityTable(REPORT)).not.toContain('ping');
 });
