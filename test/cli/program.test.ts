@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { SETTINGS } from '../../src/node/config.js';
+import { NODE_FLAGS } from '../../src/node/heap.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'trunkline-cli-'));
@@ -73,6 +74,14 @@ describe('the command line', () => {
       version: string;
     };
     expect(await trunkline(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  test.skipIf(process.platform === 'win32')('starts by itself, with what Node is to be started with', () => {
+    const scripts = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    const flags = NODE_FLAGS.join(' ');
+    expect(readFileSync(MAIN, 'utf8')).toMatch(new RegExp(`^#!/usr/bin/env -S node ${flags}\n`));
+    expect(scripts).toContain(`node ${flags} dist/src/cli/main.js demo`);
+    expect(spawnSync(MAIN, ['settings']).status).toBe(0);
   });
 
   test.each([
