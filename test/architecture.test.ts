@@ -29,7 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['record', 'monitor', 'audit', 'metrics'],
   ],
   // Both ends of a wire format are written against one description of it.
-  simulator: ['media', 'audiohook/wire', 'audiohook/media', 'audiohook/signature'],
+  simulator: ['media', 'audiohook/wire', 'audiohook/media', 'audiohook/duration', 'audiohook/signature'],
   index: ['engine', 'node', 'type:*'],
   // Two tools work on files alone, without a node.
   cli: ['index', 'node', 'simulator', 'bench', 'record/repair', 'media/calibrate', 'media/wav'],

@@ -65,6 +65,7 @@ export interface ConnectionHost {
   readonly supportedLanguages: readonly string[];
   readonly draining: boolean;
   startPaused(request: OpenRequest): boolean;
+  discardToSeconds(request: OpenRequest): number;
   /** Resolves when the stream's files are finished; undefined when there is nothing to wait for. */
   finishStream: ((interactionId: string) => Promise<void>) | undefined;
   opened(connection: AudioHookConnection, info: AudioHookSessionInfo): void;

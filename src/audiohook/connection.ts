@@ -160,7 +160,8 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
     // A call that comes back is paused if it was when it broke off; only a new one is asked about.
     const startPaused = continued ? this.#stream?.paused === true : host.startPaused(request);
     if (this.#stream !== undefined) this.#stream.paused = startPaused;
-    this.session.accept({ startPaused, supportedLanguages, baseSamples }, nowUs);
+    const discardToSamples = Math.round(host.discardToSeconds(request) * (request.media?.rate ?? 0));
+    this.session.accept({ startPaused, supportedLanguages, baseSamples, discardToSamples }, nowUs);
     const { media, conversationId, participantId, probe } = request;
     this.#info = {
       ...this.identity,

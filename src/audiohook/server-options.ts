@@ -53,6 +53,8 @@ export interface AudioHookServerOptions {
   readonly supportedLanguages?: readonly string[];
   /** Begin with our own pause on: always, or as the function says of a call. */
   readonly startPaused?: boolean | ((request: OpenRequest) => boolean);
+  /** Ask clients to throw away what they hold of a call from before this position of it, in seconds. */
+  readonly discardToSeconds?: number | ((request: OpenRequest) => number);
   /** Waited for between the end of a stream and `closed`, for at most 4 s: lets recordings be finished first. */
   readonly finishStream?: (interactionId: string) => Promise<void>;
   readonly clock?: Clock;

@@ -179,7 +179,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
 
   #makeHost(timing: SessionTiming): ConnectionHost & { draining: boolean } {
     const { options, limits } = { options: this.#options, limits: this.#limits };
-    const { startPaused } = options;
+    const { startPaused, discardToSeconds = 0 } = options;
     return {
       clock: this.#clock,
       source: this.#source,
@@ -192,6 +192,8 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
       draining: false,
       startPaused: (request: OpenRequest) =>
         typeof startPaused === 'function' ? startPaused(request) : startPaused === true,
+      discardToSeconds: (request: OpenRequest) =>
+        typeof discardToSeconds === 'function' ? discardToSeconds(request) : discardToSeconds,
       finishStream: options.finishStream,
       opened: (_connection, info) => {
         this.#events.opened += 1;

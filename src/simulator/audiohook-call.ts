@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws';
+import { durationSamples } from '../audiohook/duration.js';
 import type { Clock } from '../core/clock.js';
 import { US_PER_MS, US_PER_SECOND } from '../core/units.js';
 import type { AudioHookCallBooks } from './audiohook-books.js';
@@ -242,6 +243,7 @@ export class AudioHookCall {
     // Quick to ask once, as the real client is: what the server has to say waits for it.
     this.#pingDueUs = nowUs + Math.min(this.#script.pingSeconds, 0.2) * US_PER_SECOND;
     this.#pingSentUs = -1;
+    this.#playback.serverDiscards(durationSamples(String(parameters['discardTo']), HOOK_RATE));
     if (parameters['startPaused'] === true) this.#playback.serverPaused();
     if (this.#script.probe) this.#close('end');
   }

@@ -73,6 +73,12 @@ export class HookPlayback {
     }
   }
 
+  /** The server has no use for anything before `samples`. */
+  serverDiscards(samples: number): void {
+    const { positionSamples } = this.#books;
+    if (samples > positionSamples) this.#discard(positionSamples, samples - positionSamples);
+  }
+
   /** The server's own pause begins. */
   serverPaused(): void {
     this.#serverPause = true;
@@ -117,10 +123,7 @@ export class HookPlayback {
     const discard = this.#script.discards[this.#discardsDone];
     if (discard !== undefined && positionSamples >= discard.atSeconds * HOOK_RATE) {
       this.#discardsDone += 1;
-      const length = Math.round(discard.lastsSeconds * HOOK_RATE);
-      const start = secondsText(positionSamples);
-      addStretch(this.#books, 'discarded', length, this.#sourceAt(positionSamples));
-      this.#output.say('discarded', { start, discarded: secondsText(length) });
+      this.#discard(positionSamples, Math.round(discard.lastsSeconds * HOOK_RATE));
       return true;
     }
     const pause = this.#script.pauses[this.#pausesDone];
@@ -131,6 +134,11 @@ export class HookPlayback {
       return true;
     }
     return false;
+  }
+
+  #discard(positionSamples: number, length: number): void {
+    addStretch(this.#books, 'discarded', length, this.#sourceAt(positionSamples));
+    this.#output.say('discarded', { start: secondsText(positionSamples), discarded: secondsText(length) });
   }
 
   #untilNextStretch(positionSamples: number): number {

@@ -80,6 +80,15 @@ describe('recordings', () => {
     await until(() => node.status().sessions.length === 0, 'the client to hang up');
   });
 
+  it('begin where the server has said by discardTo, with the time before marked', async () => {
+    const node = await started({}, { discardToSeconds: ({ media }) => (media?.channels.length === 2 ? 1.5 : 0) });
+    const books = await call(node, { seconds: 3, burstSeconds: 2 });
+    const [one] = books.calls as [AudioHookCallBooks];
+    expect(one).toMatchObject({ outcome: 'closed', violations: [] });
+    expect(one.stretches[0]).toMatchObject({ kind: 'discarded', startSamples: 0, lengthSamples: 12_000 });
+    expectRecorded(out, one, SOUND);
+  });
+
   it('of a call that broke off and came back is one, and keeps the time of the call', async () => {
     const node = await started();
     const books = await call(node, { seconds: 3, lossAtSeconds: 1, rejoin: true });
