@@ -14,7 +14,6 @@ import type {
 } from '../core/events.js';
 import { US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
-import { AsyncWaiter } from '../ring/waiting.js';
 import { JitterBuffer } from '../rtp/jitter-buffer.js';
 import { Timeline } from '../rtp/timeline.js';
 import { SHARD_COUNTERS } from '../worker/shard-data.js';
@@ -28,6 +27,7 @@ import { PacketBatch } from './packet-batch.js';
 import { PayloadArena } from './payload-arena.js';
 import { AgentPool } from './pool.js';
 import { Release } from './release.js';
+import { Schedule } from './schedule.js';
 import { type Stream, Streams } from './streams.js';
 
 export interface EngineCounters {
@@ -53,9 +53,6 @@ export interface EngineEvents {
 
 const CLOSE_GRACE_MS = 5_000;
 const CLOSE_DRAIN_MS = 5;
-const LONGEST_TIMER_MS = 1_000;
-/** A timer that is due within this fetches the shards' output as well. */
-const SOON_US = 2 * US_PER_MS;
 /** Sources that submit packet by packet have them shown to the shards no more often than this, but for the timer. */
 const PUMP_EVERY_US = 500;
 
@@ -77,10 +74,8 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
   readonly #timeline: Timeline;
   readonly #release: Release;
   readonly #delivery: Delivery;
-  readonly #waiter: AsyncWaiter;
+  readonly #schedule: Schedule;
   readonly #pool: AgentPool;
-  #timer: NodeJS.Timeout | undefined;
-  #timerDueUs = Number.POSITIVE_INFINITY;
   #pumpedUs = 0;
   #restarts = 0;
   #unknownStream = 0;
@@ -106,7 +101,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     this.#release = new Release(this.#memory.shards, maxStreams, this.#streams, this.#timeline, (shard) =>
       this.#pool.handle(shard).wake(),
     );
-    this.ordered = new OrderedInput(memory, maxStreams, this.#release, () => this.#schedule());
+    this.ordered = new OrderedInput(memory, maxStreams, this.#release, () => this.#schedule.update());
     this.#delivery = new Delivery(
       this.#memory.shards.map((shard) => shard.output),
       memory,
@@ -116,14 +111,17 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       (info) => this.#ended(info),
       (thrown) => this.#sinkError(thrown),
     );
-    this.#waiter = new AsyncWaiter(this.#memory.outputWaiter);
+    this.#schedule = new Schedule(this.#memory.outputWaiter, this.#clock, this.#delivery, {
+      pump: () => this.#pump(),
+      dueUs: () => this.#dueUs(),
+    });
     this.#pool = new AgentPool(agentTasks(this.#memory, settings.silence, options), this.#clock);
     this.#pool.on('restarted', (name, cause) => {
       this.#restarts++;
       this.emit('restarted', name, cause);
     });
     this.#pool.on('failed', (error) => this.emit('failed', error));
-    this.#schedule();
+    this.#schedule.update();
   }
 
   /**
@@ -157,7 +155,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     }
     this.#release.open(index);
     this.#release.publish();
-    this.#schedule();
+    this.#schedule.update();
     return index;
   }
 
@@ -188,7 +186,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     this.#streams.end(stream, counts);
     this.#release.close(stream, summary);
     this.#release.publish();
-    this.#schedule();
+    this.#schedule.update();
   }
 
   streamInterrupted(index: number): void {
@@ -210,7 +208,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     for (const lane of lanesOf(stream)) {
       if (channel === -1 || channel === (lane & 1)) this.#release.mark(lane, state, startSamples, lengthSamples);
     }
-    this.#schedule();
+    this.#schedule.update();
   }
 
   pauseStream(index: number): void {
@@ -232,13 +230,13 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     const nowUs = this.#clock.nowUs();
     if (nowUs >= this.#pumpedUs + PUMP_EVERY_US && nowUs >= this.#dueUs()) this.#pump();
     else this.#delivery.drain();
-    this.#schedule();
+    this.#schedule.update();
   }
 
   /** As submit(), for embedders who push packet by packet: their listeners are not called from within push(). */
   submitLater(): void {
     this.#takeIn();
-    this.#schedule();
+    this.#schedule.update();
   }
 
   /** From the batch into the jitter buffer. */
@@ -351,18 +349,17 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
   async #close(): Promise<void> {
     for (const stream of [...this.#streams]) this.endStream(stream.info.stream, 'stopped');
     this.#closed = true;
+    this.#schedule.stop();
     const deadlineUs = this.#clock.nowUs() + CLOSE_GRACE_MS * US_PER_MS;
     while (this.#pool.isStarted && this.#streams.size > 0 && this.#clock.nowUs() < deadlineUs) {
       this.#pump();
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
-    clearTimeout(this.#timer);
     // A shard that finds no room for its output is alive, and would be waited for.
     const drainer = setInterval(() => this.#delivery.drain(), CLOSE_DRAIN_MS);
     await this.#pool.close(CLOSE_GRACE_MS);
     clearInterval(drainer);
     this.#delivery.drain();
-    this.#waiter.release();
   }
 
   // ---- the pump
@@ -380,47 +377,10 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     this.#delivery.drain();
   }
 
-  /**
-   * Decides how the engine learns of what comes next: by the timer, when packets are held, and by being woken, when
-   * shards may have output before that. While the timer ticks every millisecond anyway, as it does under load, waking
-   * would only double the turns of the event loop: each tick takes what the shards made of the one before.
-   */
-  #schedule(): void {
-    const dueUs = this.#dueUs();
-    if (dueUs < this.#timerDueUs) {
-      clearTimeout(this.#timer);
-      this.#timerDueUs = dueUs;
-      this.#timer = setTimeout(
-        this.#onTimer,
-        Math.min(LONGEST_TIMER_MS, Math.max(1, Math.ceil((dueUs - this.#clock.nowUs()) / US_PER_MS))),
-      );
-    }
-    // Whoever called from within a sink: the drain that called the sink looks again when it is through.
-    if (this.#delivery.isDraining) return;
-    if (this.#timerDueUs > this.#clock.nowUs() + SOON_US) this.#waitForOutput();
-  }
-
   /** When something is to leave the jitter buffer, or to be shown to a shard. */
   #dueUs(): number {
     return this.#release.isUnpublished ? 0 : this.#jitter.nextDueUs();
   }
-
-  readonly #onTimer = (): void => {
-    this.#timerDueUs = Number.POSITIVE_INFINITY;
-    this.#pump();
-    this.#schedule();
-  };
-
-  #waitForOutput(): void {
-    while (!this.#closed && !this.#waiter.arm(this.#isOutputEmpty, this.#onOutput)) this.#delivery.drain();
-  }
-
-  readonly #isOutputEmpty = (): boolean => this.#delivery.isEmpty();
-
-  readonly #onOutput = (): void => {
-    this.#delivery.drain();
-    this.#schedule();
-  };
 
   #ended(info: StreamInfo): void {
     const stream = this.#streams.at(info.stream);
