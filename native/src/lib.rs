@@ -76,6 +76,7 @@ impl FromNapiValue for SharedBytes {
 pub struct NativeShard {
     // Declared, and so dropped, before the memory that it works on.
     shard: Option<Shard>,
+    clock: EngineClock,
     _memory: Uint8Array,
 }
 
@@ -101,7 +102,13 @@ impl NativeShard {
                 silence: Settings { threshold: places.silence_threshold, window_ms: places.silence_window_ms },
             },
         );
-        Ok(Self { shard: Some(shard), _memory: memory.array })
+        Ok(Self { shard: Some(shard), clock: EngineClock::new(), _memory: memory.array })
+    }
+
+    /// What the engine's clock has just shown, in microseconds. More than once, as time may pass on the way here.
+    #[napi(catch_unwind)]
+    pub fn tell_time(&mut self, now_us: f64) {
+        self.clock.set(now_us);
     }
 
     /// Decoders anew for a stream that the last life of this shard had open.
@@ -112,19 +119,42 @@ impl NativeShard {
         }
     }
 
-    /// Takes up to `most` records; `now_us` is the engine's clock. How many it took, 0 for none, −1 when blocked.
+    /// Takes up to `most` records. How many it took, 0 for none, −1 when blocked.
     #[napi(catch_unwind)]
-    pub fn drain(&mut self, most: u32, now_us: f64) -> i32 {
-        // The engine's clock is monotonic as this one is, and so goes on from where JavaScript has read it.
-        let began = Instant::now();
-        let clock = || now_us + began.elapsed().as_nanos() as f64 / 1e3;
-        self.shard.as_mut().map_or(0, |shard| shard.drain(most, clock))
+    pub fn drain(&mut self, most: u32) -> i32 {
+        let clock = &self.clock;
+        self.shard.as_mut().map_or(0, |shard| shard.drain(most, || clock.now_us()))
     }
 
     /// Frees the decoders at once, rather than when the garbage collector finds the time.
     #[napi(catch_unwind)]
     pub fn close(&mut self) {
         self.shard = None;
+    }
+}
+
+/// The engine's clock, read here: both are the machine's monotonic one, and differ in their zero only.
+struct EngineClock {
+    began: Instant,
+    began_us: f64,
+}
+
+impl EngineClock {
+    fn new() -> Self {
+        Self { began: Instant::now(), began_us: f64::NEG_INFINITY }
+    }
+
+    /// A delay since `now_us` was read makes the zero seem earlier than it is, never later.
+    fn set(&mut self, now_us: f64) {
+        self.began_us = self.began_us.max(now_us - self.elapsed_us());
+    }
+
+    fn now_us(&self) -> f64 {
+        self.began_us + self.elapsed_us()
+    }
+
+    fn elapsed_us(&self) -> f64 {
+        self.began.elapsed().as_nanos() as f64 / 1e3
     }
 }
 

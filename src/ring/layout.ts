@@ -34,7 +34,7 @@
  * All numbers are little-endian, as is every machine that trunkline runs on; times and unwrapped numbers are f64
  * because a double holds them exactly (below 2^53) and JavaScript reads it without a BigInt.
  */
-export const LAYOUT_VERSION = 3;
+export const LAYOUT_VERSION = 4;
 
 export const RING = {
   TAIL: 0,

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '../core/clock.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { LAYOUT_VERSION } from '../ring/layout.js';
 import type { RingPlace } from '../ring/ring.js';
@@ -49,9 +50,13 @@ interface AddonPlaces {
 
 interface AddonShard {
   reopen(stream: number): void;
-  drain(most: number, nowUs: number): number;
+  tellTime(nowUs: number): void;
+  drain(most: number): number;
   close(): void;
 }
+
+/** How often it is told the time, for once at least to be told without delay. */
+const TIME_TOLD = 50;
 
 /** The Rust path: the adapter is thin, since everything lies in the shared memory. */
 class NativeShard implements ShardBackend {
@@ -70,14 +75,15 @@ class NativeShard implements ShardBackend {
       silenceThreshold: data.silence.threshold,
       silenceWindowMs: data.silence.windowMs,
     });
+    for (let i = 0; i < TIME_TOLD; i++) this.#shard.tellTime(systemClock.nowUs());
   }
 
   reopen(stream: number): void {
     this.#shard.reopen(stream);
   }
 
-  drain(most: number, nowUs: number): number {
-    return this.#shard.drain(most, nowUs);
+  drain(most: number): number {
+    return this.#shard.drain(most);
   }
 
   close(): void {

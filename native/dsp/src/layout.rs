@@ -4,7 +4,7 @@
 use std::mem::offset_of;
 
 /// Compared with JavaScript's when a shard begins; a binary of another layout is refused.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 
 const _: () = assert!(cfg!(target_endian = "little"), "ring records are little-endian");
 
