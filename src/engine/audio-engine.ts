@@ -1,7 +1,6 @@
-import { EventEmitter } from 'node:events';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Codec, StreamFormat } from '../core/codec.js';
-import { messageOf, TrunklineError } from '../core/errors.js';
+import { TrunklineError } from '../core/errors.js';
 import type {
   Channel,
   EndReason,
@@ -12,6 +11,7 @@ import type {
   StreamInfo,
   StreamSummary,
 } from '../core/events.js';
+import { GuardedEmitter } from '../core/guarded-emitter.js';
 import { LIMITS } from '../core/limits.js';
 import { Engine, type EngineCounters } from './engine.js';
 import type { EngineOptions } from './options.js';
@@ -114,7 +114,7 @@ export class PushStream {
 }
 
 /** The engine as an embedder sees it: push packets, get frames. Made by createEngine(). */
-export class AudioEngine extends EventEmitter<AudioEngineEvents> {
+export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
   readonly #engine: Engine;
   readonly #clock: Clock;
 
@@ -131,8 +131,8 @@ export class AudioEngine extends EventEmitter<AudioEngineEvents> {
       streamOpened: (info) => this.emit('opened', info),
       streamEnded: (info, summary) => this.emit('ended', info, summary),
     });
-    this.#engine.on('failed', (error) => this.#report(error));
-    this.#engine.on('sinkError', (thrown) => this.#report(thrown));
+    this.#engine.on('failed', (error) => this.report(error));
+    this.#engine.on('sinkError', (thrown) => this.report(thrown));
   }
 
   /** @throws TrunklineError NATIVE_UNAVAILABLE, ENGINE_FAILED. */
@@ -151,12 +151,6 @@ export class AudioEngine extends EventEmitter<AudioEngineEvents> {
       { codec, clockRate, sampleRate, channels, l16Order },
       this.#clock,
     );
-  }
-
-  /** Without a listener an error event would end the process, and every call with it. */
-  #report(thrown: unknown): void {
-    if (this.listenerCount('error') === 0) return;
-    this.emit('error', thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
   }
 
   counters(): EngineCounters {

@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -6,6 +6,7 @@ import { type AuditExtra, AuditLog } from '../audit/audit-log.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { FrameSink, ReceptionCounts } from '../core/events.js';
+import { GuardedEmitter } from '../core/guarded-emitter.js';
 import { Engine } from '../engine/engine.js';
 import { Metrics, type MetricsContext, type MetricsSnapshot, type Throughput } from '../metrics/metrics.js';
 import { ListenStream } from '../monitor/listen-stream.js';
@@ -49,7 +50,7 @@ const REPORT_MS = 500;
  * An engine with everything that takes its output: events, recordings, audit, metrics, live streams. What brings the
  * packets is a subclass's: CaptureNode subscribes at Genesys Cloud.
  */
-export class AudioNode extends EventEmitter<CaptureNodeEvents> {
+export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
   readonly config: Config;
   readonly engine: Engine;
   readonly clock: Clock;
@@ -208,12 +209,6 @@ export class AudioNode extends EventEmitter<CaptureNodeEvents> {
   /** Resolves when what has been delivered by now lies in the recordings as well. */
   protected async recorded(): Promise<void> {
     await this.#recorder?.caughtUp();
-  }
-
-  /** To whoever listens for errors; without a listener an error event would end the process and every call with it. */
-  protected report(thrown: unknown): void {
-    const error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
-    if (this.listenerCount('error') > 0) this.emit('error', error);
   }
 
   readonly #listenersChanged = (): void => {
