@@ -45,7 +45,11 @@ function capacity(bench: Command): Command {
     .command('capacity')
     .description('the whole node under load over real sockets, and the same load on what it is to be compared with')
     .option('--streams <n>', 'interactions at one time (default: 1000)', streamCount)
-    .addOption(new Option('--sweep <n,n>', 'several numbers of them, one after the other').argParser(sweepFrom))
+    .addOption(
+      new Option('--sweep <n,n>', 'several numbers of them, one after the other')
+        .argParser(sweepFrom)
+        .conflicts('streams'),
+    )
     .addOption(new Option('--codec <name>', 'what they send (default: pcmu)').choices(['pcmu', 'opus', 'mixed']))
     .addOption(
       new Option('--source <name>', 'how it comes in').choices(['subscription', 'audiohook']).default('subscription'),
@@ -94,6 +98,8 @@ Examples:
       const { CAPACITY_DEFAULTS, SMOKE_OPTIONS } = await import('../../bench/capacity/options.js');
       const { capacityTable } = await import('../../bench/capacity/table.js');
       const { streams, sweep, frameMs, json, report: file, smoke, ...asked } = flags;
+      // Found out now rather than when the page is all there is left of a run.
+      if (file !== undefined) write(file, '');
       const base = smoke ? SMOKE_OPTIONS : CAPACITY_DEFAULTS;
       const counts = sweep ?? (streams === undefined ? base.sweep : [streams]);
       const { report, curves } = await runCapacity(

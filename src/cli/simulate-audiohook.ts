@@ -96,6 +96,8 @@ async function run(flags: Flags): Promise<void> {
   const { runAudioHookClient } = await import('../simulator/audiohook-client.js');
   const stop = new AbortController();
   void untilInterrupted().then(() => stop.abort());
+  // Found out now rather than when the books are all there is left of a run.
+  if (file !== undefined) writeWhole(file, '{"calls":[]}\n');
   const books = await runAudioHookClient({
     ...same,
     apiKey,

@@ -92,6 +92,7 @@ describe('the command line', () => {
     [['capture', '--hold-ms', 'x'], /--hold-ms must be a whole number from 0 to 2000, not "x"/],
     [['simulate', '--fault', 'bogus'], /There is no fault "bogus"; there are tokenLife, /],
     [['bench', 'micro', '--only', 'bogus'], /No step has "bogus" in its name[\s\S]*^trunkline: media decode PCMU$/m],
+    [['bench', 'capacity', '--streams', '1', '--sweep', '1,2'], /--sweep <n,n>' cannot be used with option '--streams/],
     [['repair'], /missing required argument 'dir'/],
   ])('%j is a usage error that says what to do', async (args, says) => {
     const { code, stdout, stderr } = await trunkline(args);
@@ -112,6 +113,15 @@ describe('the command line', () => {
     const { code, stderr } = await trunkline(['repair', join(folder, 'nowhere')]);
     expect(stderr).toMatch(/^trunkline: There is no folder .*nowhere; .*\n$/);
     expect(code).toBe(1);
+  });
+
+  test.each([
+    [['bench', 'capacity', '--smoke', '--report', join(folder, 'nowhere', 'page.html')]],
+    [['simulate', 'audiohook', '--url', 'ws://x', '--api-key', 'k', '--books', join(folder, 'nowhere', 'books.json')]],
+  ])('%j says that it cannot write before it begins, not when all is done', async (args) => {
+    const { code, stdout, stderr } = await trunkline(args);
+    expect(stderr).toMatch(/^trunkline: Cannot write .*nowhere.*\n$/);
+    expect([code, stdout]).toEqual([1, '']);
   });
 });
 
