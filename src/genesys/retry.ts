@@ -49,6 +49,8 @@ export async function withRetry<T>(
     readonly random?: Random;
     readonly sleep?: Sleep;
     readonly signal?: AbortSignal | undefined;
+    /** Told of each failure that another attempt follows. */
+    readonly onRetry?: (error: unknown, waitUs: number) => void;
   } = {},
 ): Promise<T> {
   const policy = options.policy ?? RETRY;
@@ -59,6 +61,7 @@ export async function withRetry<T>(
       const { again, retryAfterUs = 0 } = judge(error);
       if (!again || failures + 1 >= policy.maxAttempts) throw error;
       const waitUs = Math.max(retryAfterUs, backoffUs(policy, failures, options.random ?? Math.random));
+      options.onRetry?.(error, waitUs);
       await (options.sleep ?? sleep)(waitUs, options.signal);
     }
   }

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
-import { MS_PER_SECOND } from '../core/units.js';
+import { MS_PER_SECOND, US_PER_SECOND } from '../core/units.js';
 import { isTransient, loadPlatform, type Platform, readFailure, requestError } from './platform.js';
 import type { TokenBucket } from './rate-limit.js';
 import type { Endpoints } from './region.js';
@@ -45,8 +45,8 @@ export class SignIn {
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
 
-  /** Called with what a renewal in the background failed with, after its attempts. */
-  onRenewalFailed: (error: TrunklineError) => void = () => {};
+  /** Called with each failure that is not the end: of an attempt that is made again, and of a renewal in the background. */
+  onFailure: (error: TrunklineError) => void = () => {};
 
   constructor(settings: SignInSettings, environment: SignInEnvironment) {
     this.#settings = settings;
@@ -112,7 +112,7 @@ export class SignIn {
         const failure = readFailure(error);
         return { again: isTransient(failure), retryAfterUs: parseRetryAfterUs(failure.retryAfter, clock.wallMs()) };
       },
-      this.#environment,
+      { ...this.#environment, onRetry: (error, waitUs) => this.onFailure(triedAgain(error, waitUs)) },
     ).catch((error: unknown) => {
       if (signal?.aborted === true) throw new TrunklineError('CONNECTION_FAILED', 'Sign-in stopped with its source.');
       const failure = readFailure(error);
@@ -145,10 +145,15 @@ export class SignIn {
       await this.renew();
     } catch (error) {
       if (this.#closed) return;
-      if (error instanceof TrunklineError) this.onRenewalFailed(error);
+      if (error instanceof TrunklineError) this.onFailure(error);
       this.#renewIn(RENEWAL_RETRY_MS);
     }
   }
+}
+
+function triedAgain(error: unknown, waitUs: number): TrunklineError {
+  const { code, message } = requestError('Sign-in', readFailure(error));
+  return new TrunklineError(code, `${message} It is tried again in ${(waitUs / US_PER_SECOND).toFixed(1)} s.`);
 }
 
 function credentialsError(what: string): TrunklineError {

@@ -89,7 +89,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       { clientId: options.clientId, clientSecret: options.clientSecret, endpoints, transport },
       environment,
     );
-    this.#signIn.onRenewalFailed = (error) => this.#fail(error);
+    this.#signIn.onFailure = (error) => this.#fail(error);
     const rest = new Rest(this.#signIn, environment);
     this.#conversations = new Conversations(rest, clock);
     const { queues = [], users = [], reconcileUs } = options;

@@ -91,7 +91,9 @@ describe('SignIn, with the real SDK', () => {
     expect(platform.requests).toEqual(['POST /oauth/token']);
   });
 
-  test('a failing server is tried five times, with growing waits', async () => {
+  test('a failing server is tried five times, with growing waits, and each of them is told', async () => {
+    const told: string[] = [];
+    signIn.onFailure = ({ message }) => told.push(message);
     platform.onToken = (_request, response) => {
       json(response, 503, {});
       return true;
@@ -99,6 +101,11 @@ describe('SignIn, with the real SDK', () => {
     expect((await failure(signIn.getToken())).code).toBe('CONNECTION_FAILED');
     expect(platform.requests).toHaveLength(5);
     expect(waitsUs).toEqual([1e6, 2e6, 4e6, 8e6]);
+    expect(told).toEqual(
+      ['1.0', '2.0', '4.0', '8.0'].map((seconds) =>
+        expect.stringMatching(`^Sign-in: the platform answers with status 503.* tried again in ${seconds} s\\.$`),
+      ),
+    );
   });
 
   test('Retry-After is honoured', async () => {
