@@ -31,6 +31,8 @@ export interface AuditExtra {
   readonly reason?: string;
   readonly code?: string | number;
   readonly attempt?: number;
+  /** A media connection, numbered from 0. */
+  readonly connection?: number;
   readonly positionMs?: number;
   readonly packetsReceived?: number;
   readonly packetsLost?: number;
@@ -49,7 +51,17 @@ export interface AuditExtra {
 }
 
 const EXTRA_FIELDS = [
-  ...['channel', 'reason', 'code', 'attempt', 'positionMs', 'packetsReceived', 'packetsLost', 'organizationId'],
+  ...[
+    'channel',
+    'reason',
+    'code',
+    'connection',
+    'attempt',
+    'positionMs',
+    'packetsReceived',
+    'packetsLost',
+    'organizationId',
+  ],
   ...[
     'durationMs',
     'keptMs',

@@ -113,17 +113,22 @@ export class NodeConsole {
     node.on('error', ({ message }) => log.error(message));
     node.on('failed', ({ message }) => log.fatal(message));
     node.on('workerRestarted', (event) => log.warn(event, 'a worker thread died and was replaced'));
-    node.on('connected', () => log.info('media connection open'));
+    node.on('connected', ({ connection, again }) => {
+      log.info({ connection }, again ? 'media connection open again' : 'media connection open');
+    });
     node.on('disconnected', (event) => {
+      const { connection, code } = event;
       // 1000 is a close that both sides wanted.
-      if (event.code === 1000) log.info('media connection closed');
+      if (code === 1000) log.info({ connection }, 'media connection closed');
       else log.warn(event, 'media connection lost');
     });
     node.on('notifications', ({ listening, reason }) => {
       if (listening) log.info('notification channel open');
       else log.warn({ reason }, 'notification channel lost; calls are compared once it is back');
     });
-    node.on('maxReconnectReached', () => log.error('a media connection could not be had again; its streams are lost'));
+    node.on('maxReconnectReached', (event) => {
+      log.error(event, 'a media connection could not be had again; its streams are lost');
+    });
     node.on('paused', ({ interactionId, paused }) => {
       log.info({ interactionId }, paused ? 'secure pause: audio is withheld' : 'secure pause is over');
     });

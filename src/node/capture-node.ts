@@ -133,19 +133,20 @@ export class CaptureNode extends AudioNode {
     source.on('idle', () => {
       this.#idle = true;
     });
-    source.on('connected', ({ again }) => {
-      this.auditEvent(again ? 'reconnected' : 'connected', {});
-      this.emit('connected');
+    source.on('connected', ({ connection, again }) => {
+      this.auditEvent(again ? 'reconnected' : 'connected', { connection });
+      this.emit('connected', { connection, again });
     });
-    source.on('disconnected', ({ code, reason }) => {
-      this.auditEvent('disconnected', { code, reason });
-      this.emit('disconnected', { code, reason });
+    source.on('disconnected', (event) => {
+      this.auditEvent('disconnected', event);
+      this.emit('disconnected', event);
     });
     source.on('notifications', (event) => this.emit('notifications', event));
-    source.on('heartbeat', () => this.emit('heartbeat'));
-    source.on('maxReconnectReached', ({ attempts }) => {
-      this.auditEvent('max_reconnect_reached', { attempt: attempts });
-      this.emit('maxReconnectReached');
+    source.on('heartbeat', (event) => this.emit('heartbeat', event));
+    source.on('maxReconnectReached', (event) => {
+      const { connection, attempts } = event;
+      this.auditEvent('max_reconnect_reached', { connection, attempt: attempts });
+      this.emit('maxReconnectReached', event);
     });
     source.on('paused', ({ interactionId, paused }) => {
       this.auditEvent(paused ? 'paused' : 'resumed', {}, interactionId);

@@ -47,15 +47,16 @@ export interface CaptureNodeEvents {
   mediaChunk: [chunk: MediaChunk];
   /** Each frame, silent or not. */
   metadataSync: [sync: MetadataSync];
-  connected: [];
+  /** A media connection is open, for the first time or again after it was lost; they are numbered from 0. */
+  connected: [event: { readonly connection: number; readonly again: boolean }];
   /** A media connection was lost or closed; reconnecting goes on by itself. */
-  disconnected: [event: { readonly code: number; readonly reason: string }];
+  disconnected: [event: { readonly connection: number; readonly code: number; readonly reason: string }];
   /** A channel by which calls of queues and users are found delivers from now on, or no longer; it comes back. */
   notifications: [event: { readonly listening: boolean; readonly reason: string }];
   /** A media connection answered a ping. */
-  heartbeat: [];
+  heartbeat: [event: { readonly connection: number }];
   /** A media connection is given up; its streams end with reason `lost`. */
-  maxReconnectReached: [];
+  maxReconnectReached: [event: { readonly connection: number; readonly attempts: number }];
   /** Something failed that somebody should know of; capture goes on where it can. */
   error: [error: Error];
   streamOpened: [info: StreamInfo];

@@ -53,7 +53,9 @@ describe('events', () => {
     node.on('metadataSync', (sync) => syncs.push(sync));
     node.on('streamOpened', (info) => lifeCycle.push(`opened ${info.interactionId}`));
     node.on('streamEnded', (info, { endReason }) => lifeCycle.push(`${endReason} ${info.interactionId}`));
-    node.on('disconnected', ({ code }) => lifeCycle.push(`closed ${code}`));
+    const connections: string[] = [];
+    node.on('connected', ({ connection, again }) => connections.push(`${connection} ${again ? 'again' : 'open'}`));
+    node.on('disconnected', ({ connection, code }) => connections.push(`${connection} closed ${code}`));
     await run();
     expect(syncs).toHaveLength(3 * 200);
     const { framesSilent } = node.summary();
@@ -72,7 +74,7 @@ describe('events', () => {
       expect(lifeCycle).toContain(`opened ${id}`);
       expect(lifeCycle).toContain(`ended ${id}`);
     }
-    expect(lifeCycle).toContain('closed 1000');
+    expect(connections.sort()).toEqual(['0', '1', '2'].flatMap((n) => [`${n} closed 1000`, `${n} open`]));
     expect(node.getThroughputStats()).toMatchObject({ packetLossRate: 0 });
     expect(node.getThroughputStats().packetsPerSecond).toBeGreaterThan(0);
     expect(node.getThroughputStats().bytesPerSecond).toBeGreaterThan(0);
@@ -157,6 +159,8 @@ describe('the audit', () => {
     expect(entries.filter(({ action, signalDetected }) => action === 'media_capture' && signalDetected)).not.toEqual(
       [],
     );
+    const connected = entries.filter(({ action }) => action === 'connected');
+    expect(connected.map(({ connection }) => connection).sort()).toEqual([0, 1]);
     for (const id of simulator.interactionIds) expect(text).not.toContain(id);
     expect(text).not.toContain('very-secret-value');
   });
