@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.js';
+import type { CertifiedKey } from './certificate.js';
 import type { OpenRequest, SessionTiming } from './session-contract.js';
 import type { AudioHookKey } from './signature.js';
 
@@ -40,8 +41,8 @@ export interface AudioHookServerOptions {
   readonly allowUnsigned?: boolean;
   /** What clients sign as `@authority` when a proxy in between rewrites Host. */
   readonly authority?: string;
-  /** PEM. Without it the server speaks plain HTTP, for loopback or behind a TLS terminator. */
-  readonly tls?: { readonly cert: string | Buffer; readonly key: string | Buffer };
+  /** Without it the server speaks plain HTTP, for loopback or behind a TLS terminator. */
+  readonly tls?: CertifiedKey;
   readonly limits?: Partial<AudioHookLimits>;
   readonly timing?: Partial<SessionTiming>;
   /** Failed authentications are answered this long after the request. */

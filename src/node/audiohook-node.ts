@@ -1,3 +1,4 @@
+import { checkCertifiedKey } from '../audiohook/certificate.js';
 import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../audiohook/connection-contract.js';
 import { formatDuration } from '../audiohook/duration.js';
 import { AudioHookServer } from '../audiohook/server.js';
@@ -52,10 +53,11 @@ export class AudioHookNode extends AudioNode {
   #address: { readonly host: string; readonly port: number } | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** @throws TrunklineError CONFIG_INVALID for settings or keys that cannot be right. */
+  /** @throws TrunklineError CONFIG_INVALID for settings, keys or a certificate that cannot be right. */
   constructor({ server, silenceEvents, drainMs, ...settings }: AudioHookNodeSettings, clock: Clock = systemClock) {
     // Before there are threads, which a node that was never made could not stop.
     new Authenticator(server);
+    if (server.tls !== undefined) checkCertifiedKey(server.tls, clock.wallMs());
     super(settings, clock);
     this.#drainMs = drainMs ?? DEFAULT_DRAIN_MS;
     this.#isTls = server.tls !== undefined;

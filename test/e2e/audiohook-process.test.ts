@@ -17,11 +17,11 @@ import {
   recordingsIn,
   sessionOf,
 } from '../support/audiohook-rig.js';
+import { hasOpenssl, makeCertificate } from '../support/certificate.js';
 import { MAIN, type ServeProcess, serveProcess } from '../support/serve-process.js';
 
 const PACKAGE = fileURLToPath(new URL('../../package.json', import.meta.url));
 const SOUND = AudioHookSound.generated(6);
-const hasOpenssl = spawnSync('openssl', ['version']).status === 0;
 
 let out: string;
 let server: ServeProcess | undefined;
@@ -200,13 +200,8 @@ describe('serve as a process', () => {
   }, 30_000);
 
   it.skipIf(!hasOpenssl)('speaks TLS with a certificate (skipped without openssl)', async () => {
-    const [cert, key] = [join(out, 'cert.pem'), join(out, 'key.pem')];
-    const made = spawnSync('openssl', [
-      ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-      ...['-subj', '/CN=localhost', '-keyout', key, '-out', cert],
-    ]);
-    expect(made.status).toBe(0);
-    const one = await serve(['--tls-cert', cert, '--tls-key', key, '--host', '127.0.0.1']);
+    const { certFile, keyFile } = makeCertificate(out);
+    const one = await serve(['--tls-cert', certFile, '--tls-key', keyFile, '--host', '127.0.0.1']);
     expect(one.url).toMatch(/^wss:/);
     const books = await call(one, { sessions: 1, seconds: 1, insecure: true });
     expect(books.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
@@ -222,6 +217,16 @@ describe('serve as a process', () => {
     [['serve', '--port', '0', '--keys', MAIN], /is not JSON/],
     [['serve', '--port', '0', '--keys', PACKAGE], /must be a JSON list/],
     [['serve', '--port', '0', '--tls-cert', MAIN], /--tls-cert and --tls-key belong together/],
+    [
+      [
+        ...['serve', '--port', '0', '--api-key', 'k', '--client-secret', 'c2VjcmV0'],
+        '--tls-cert',
+        MAIN,
+        '--tls-key',
+        MAIN,
+      ],
+      /^trunkline: The TLS certificate cannot be read; give a chain in PEM\.\n$/,
+    ],
     [['serve', '--port', '70000'], /whole number from 0 to 65535/],
     [['serve'], /required option '--port <n>'/],
     [['simulate', 'audiohook', '--url', 'http://x', '--api-key', 'k'], /is no WebSocket address/],

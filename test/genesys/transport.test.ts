@@ -1,6 +1,5 @@
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, connect, type Socket } from 'node:net';
@@ -17,22 +16,12 @@ import { Rest } from '../../src/genesys/rest.js';
 import { SignIn } from '../../src/genesys/sign-in.js';
 import { SubscriptionSource } from '../../src/genesys/source.js';
 import { Transport } from '../../src/genesys/transport.js';
+import { hasOpenssl, makeCertificate } from '../support/certificate.js';
 import { FakeIngest } from './fake-ingest.js';
 import { FakePlatform } from './fake-platform.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'trunkline-tls-'));
-const certificate = join(folder, 'cert.pem');
-const key = join(folder, 'key.pem');
-let hasOpenssl = true;
-try {
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  const files = ['-keyout', key, '-out', certificate];
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject, ...files], {
-    stdio: 'ignore',
-  });
-} catch {
-  hasOpenssl = false;
-}
+const { certFile: certificate, ...pair } = hasOpenssl ? makeCertificate(folder) : { certFile: '', cert: '', key: '' };
 
 const closers: (() => void)[] = [];
 const before = { ...process.env };
@@ -119,7 +108,7 @@ describe('each failure has a message of its own', () => {
   });
 
   test.skipIf(!hasOpenssl)('a certificate that nobody vouches for', async () => {
-    const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) });
+    const server = createTlsServer(pair);
     const sentence = await complaint(`wss://localhost:${await listening(server)}/x`);
     expect(sentence).toMatch(/certificate is not accepted \(DEPTH_ZERO_SELF_SIGNED_CERT\).*--ca-file/);
   });
@@ -127,7 +116,7 @@ describe('each failure has a message of its own', () => {
 
 describe.skipIf(!hasOpenssl)('over TLS', () => {
   async function mediaServer(): Promise<{ url: string; clients: WebSocket[] }> {
-    const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) });
+    const server = createTlsServer(pair);
     const clients: WebSocket[] = [];
     const sockets = new WebSocketServer({ server });
     sockets.on('connection', (client) => clients.push(client));
@@ -169,17 +158,14 @@ describe.skipIf(!hasOpenssl)('over TLS', () => {
 
   test('REST goes through HTTPS_PROXY, its certificate checked behind it, and NO_PROXY leaves it out', async () => {
     // TLS in front of the platform.
-    const server = createTlsServer(
-      { key: readFileSync(key), cert: readFileSync(certificate) },
-      (incoming, outgoing) => {
-        const { method, url, headers } = incoming;
-        const onward = request(`${platform.apiUrl}${url ?? ''}`, { method, headers }, (answer) => {
-          outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-          answer.pipe(outgoing);
-        });
-        incoming.pipe(onward);
-      },
-    );
+    const server = createTlsServer(pair, (incoming, outgoing) => {
+      const { method, url, headers } = incoming;
+      const onward = request(`${platform.apiUrl}${url ?? ''}`, { method, headers }, (answer) => {
+        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(outgoing);
+      });
+      incoming.pipe(onward);
+    });
     const host = `localhost:${await listening(server)}`;
     const tunnels = await proxied();
     // Signs in and asks for a conversation, as a client of its own.
