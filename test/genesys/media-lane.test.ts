@@ -1,11 +1,15 @@
 import { Buffer } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ManualClock } from '../../src/core/clock.js';
 import { LIMITS } from '../../src/core/limits.js';
@@ -13,6 +17,7 @@ import { zeroCounters } from '../../src/genesys/counters.js';
 import { PacketIntake } from '../../src/genesys/intake.js';
 import { MediaLane } from '../../src/genesys/media-lane.js';
 import { Roster } from '../../src/genesys/roster.js';
+import { hasOpenssl, makeCertificate } from '../support/certificate.js';
 import { FakeIngest } from './fake-ingest.js';
 import { frame, OPCODE, textFrame } from './frames.js';
 
@@ -21,28 +26,43 @@ const IDS = ['3f2b8c1e-9d4a-4c55-8e2f-0123456789ab', 'call-7'];
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 const TURNS = 3;
 
-const server = createServer();
-let port = 0;
+interface Script {
+  readonly bytes: Buffer;
+  readonly cuts: readonly number[];
+  /** The connection ends with them, without a word. */
+  readonly isBroken?: boolean;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'trunkline-lane-'));
+const pair = hasOpenssl ? makeCertificate(folder) : undefined;
+/** The secure one is left alone without openssl. */
+const servers = { ws: createServer(), wss: createTlsServer(pair ?? {}) };
+/** How the next client connects. */
+let scheme: keyof typeof servers = 'ws';
 /** What the next client is sent behind the handshake, and how it is cut up. */
-let script: { readonly bytes: Buffer; readonly cuts: readonly number[] };
+let script: Script;
 
 beforeAll(async () => {
-  server.on('upgrade', (request, socket) => void serve(request, socket));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  port = (server.address() as AddressInfo).port;
+  for (const server of [servers.ws, servers.wss]) {
+    server.on('upgrade', (request, socket) => void serve(request, socket));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  }
 });
 
 afterAll(() => {
-  server.closeAllConnections();
-  server.close();
+  for (const server of [servers.ws, servers.wss]) {
+    server.closeAllConnections();
+    server.close();
+  }
+  rmSync(folder, { recursive: true });
 });
 
 async function serve(request: IncomingMessage, socket: Duplex): Promise<void> {
   const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}${GUID}`).digest('base64');
   socket.on('error', () => {});
   socket.resume();
-  const { bytes, cuts } = script;
+  const { bytes, cuts, isBroken = false } = script;
   const [first = 0, ...others] = cuts;
   const answer = `HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`;
   let at = 0;
@@ -54,7 +74,8 @@ async function serve(request: IncomingMessage, socket: Duplex): Promise<void> {
     // Client and server share one event loop: a few turns later this has been read.
     for (let turn = 0; turn < TURNS; turn++) await new Promise(setImmediate);
   }
-  socket.end();
+  if (isBroken) socket.destroy();
+  else socket.end();
 }
 
 /** What a client makes of the script, by way of the lane or of ws alone. */
@@ -74,11 +95,13 @@ async function outcome(hasLane: boolean): Promise<object> {
   });
   for (const id of IDS) roster.add(id);
   const lane = new MediaLane(intake, roster);
-  const socket = new WebSocket(`ws://127.0.0.1:${port}`, {
+  const { port } = servers[scheme].address() as AddressInfo;
+  const socket = new WebSocket(`${scheme}://127.0.0.1:${port}`, {
+    ...(pair && { ca: pair.cert }),
     perMessageDeflate: false,
     skipUTF8Validation: true,
     maxPayload: LIMITS.maxMessageBytes,
-    ...(hasLane && { createConnection: lane.connector(false) }),
+    ...(hasLane && { createConnection: lane.connector(scheme === 'wss') }),
   });
   let byWs = 0;
   socket.on('open', () => lane.open());
@@ -103,8 +126,8 @@ async function outcome(hasLane: boolean): Promise<object> {
 /** Whether the last client with a lane got packets by it. */
 let shortened = false;
 
-async function expectSame(bytes: Buffer, cuts: readonly number[]): Promise<object> {
-  script = { bytes, cuts: cuts.filter((cut) => cut <= bytes.length).toSorted((a, b) => a - b) };
+async function expectSame(bytes: Buffer, cuts: readonly number[], isBroken = false): Promise<object> {
+  script = { isBroken, bytes, cuts: cuts.filter((cut) => cut <= bytes.length).toSorted((a, b) => a - b) };
   const byWs = await outcome(false);
   expect(await outcome(true)).toEqual(byWs);
   return byWs;
@@ -231,4 +254,60 @@ test('property: so it does of damaged ones', async () => {
     ),
     { numRuns: 150, seed: 12 },
   );
+});
+
+test('property: and of connections that end amid a frame', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(part, { minLength: 1, maxLength: 6 }),
+      fc.nat(3_000),
+      fc.nat(3_000),
+      async (parts, end, cut) => {
+        const bytes = Buffer.concat(parts);
+        await expectSame(bytes.subarray(0, end % bytes.length), [0, cut], true);
+      },
+    ),
+    { numRuns: 60, seed: 13 },
+  );
+});
+
+describe.skipIf(pair === undefined)('over TLS', () => {
+  beforeAll(() => {
+    scheme = 'wss';
+  });
+  afterAll(() => {
+    scheme = 'ws';
+  });
+
+  test('takes packets past ws as well', async () => {
+    const bytes = packets(8);
+    for (const cuts of [[0], [0, 1], [0, 3], [0, 100, 101, 102, 700]]) {
+      const { packets: taken } = (await expectSame(bytes, cuts)) as { packets: unknown[] };
+      expect(taken).toHaveLength(8);
+      expect(shortened, `cut at ${cuts}`).toBe(true);
+    }
+  });
+
+  test('leaves to ws what comes in one record with the answer to the handshake', async () => {
+    for (const first of [1, 50, packets(4).length]) {
+      const { packets: taken } = (await expectSame(packets(4), [first])) as { packets: unknown[] };
+      expect(taken).toHaveLength(4);
+      expect(shortened).toBe(false);
+    }
+  });
+
+  test('takes frames that fill records and reads to the brim', async () => {
+    const bytes = packets(600);
+    expect(((await expectSame(bytes, [0])) as { packets: unknown[] }).packets).toHaveLength(600);
+  });
+
+  test('property: the same comes of any frames, in records that begin and end anywhere', async () => {
+    const cuts = fc.array(fc.nat(4_000), { maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(part, { maxLength: 12 }), cuts, fc.boolean(), async (parts, at, isBroken) => {
+        await expectSame(Buffer.concat(parts), [0, ...at], isBroken);
+      }),
+      { numRuns: 60, seed: 14 },
+    );
+  });
 });
