@@ -95,6 +95,7 @@ export class AuditLog implements FrameSink {
   readonly #region: string;
   readonly #perPacket: boolean;
   #file: LineFile | undefined;
+  #closed = false;
   readonly #clock: Clock;
   /** By stream index: small numbers that are used again. */
   readonly #streams: (AuditIdentity | undefined)[] = [];
@@ -119,7 +120,7 @@ export class AuditLog implements FrameSink {
     this.#file ??= await LineFile.open(this.#options.file, this.#options.onFault ?? (() => {}));
   }
 
-  /** Entries that found no room, because the disk is slow or full. */
+  /** Entries that found no room, because the disk is slow or full; after close(), all that are not in the file. */
   get dropped(): number {
     return this.#file?.dropped ?? 0;
   }
@@ -175,9 +176,8 @@ export class AuditLog implements FrameSink {
 
   /** Writes what waits and closes the file. */
   async close(): Promise<void> {
-    const file = this.#file;
-    this.#file = undefined;
-    await file?.close();
+    this.#closed = true;
+    await this.#file?.close();
   }
 
   #writePacket(frame: FrameView): void {
@@ -210,7 +210,7 @@ export class AuditLog implements FrameSink {
     signalDetected: boolean | null,
     extra: AuditExtra,
   ): void {
-    if (this.#file === undefined) return;
+    if (this.#file === undefined || this.#closed) return;
     let line = `{"timestamp":"${this.#now()}","action":${JSON.stringify(action)},"interactionId":${identity.json}`;
     line += `,"sequenceNumber":${sequenceNumber},"signalDetected":${signalDetected}`;
     line += `,"privacyCompliant":${identity.privacyCompliant},"region":${this.#region}`;

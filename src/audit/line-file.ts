@@ -16,11 +16,13 @@ const BATCH_MS = 250;
  * first failed write.
  */
 export class LineFile {
-  /** Lines that found no room, because the disk is slow or full. */
+  /** Lines that found no room, because the disk is slow or full; after close(), those that could not be written as well. */
   dropped = 0;
   writeErrors = 0;
   readonly #destination: ReturnType<typeof pino.destination>;
   #closing = false;
+  /** Handed on and not known to be written: the text, and how many bytes of its end. */
+  readonly #underWay: { readonly text: string; bytes: number }[] = [];
   #batch = '';
   #batchLines = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -52,8 +54,10 @@ export class LineFile {
       maxLength: LIMITS.auditBufferBytes,
     });
     this.#destination.on('drop', () => {
+      this.#underWay.pop();
       this.dropped += this.#batchLines;
     });
+    this.#destination.on('write', (bytes: number) => this.#written(bytes));
     this.#destination.on('error', (error: unknown) => {
       this.writeErrors++;
       if (this.writeErrors === 1) {
@@ -71,23 +75,44 @@ export class LineFile {
     else this.#timer ??= setTimeout(this.#handOn, BATCH_MS).unref();
   }
 
-  /** Writes what waits and closes the file. What cannot be written is given up. */
-  close(): Promise<void> {
+  /** Writes what waits and closes the file. What cannot be written is given up, and counted. */
+  async close(): Promise<void> {
     this.#closing = true;
     this.#handOn();
-    return new Promise((resolve) => {
+    await new Promise<void>((resolve) => {
       this.#destination.once('close', resolve);
       this.#destination.end();
     });
+    for (const { text, bytes } of this.#underWay.splice(0)) this.dropped += linesIn(Buffer.from(text).subarray(-bytes));
+  }
+
+  #written(bytes: number): void {
+    for (let left = bytes; left > 0; ) {
+      const first = this.#underWay[0];
+      if (first === undefined) return;
+      const done = Math.min(left, first.bytes);
+      left -= done;
+      first.bytes -= done;
+      if (first.bytes === 0) this.#underWay.shift();
+    }
   }
 
   readonly #handOn = (): void => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#batch !== '') this.#destination.write(this.#batch);
+    if (this.#batch !== '') {
+      this.#underWay.push({ text: this.#batch, bytes: Buffer.byteLength(this.#batch) });
+      this.#destination.write(this.#batch);
+    }
     this.#batch = '';
     this.#batchLines = 0;
   };
+}
+
+const NEWLINE = 0x0a;
+
+function linesIn(bytes: Uint8Array): number {
+  return bytes.reduce((lines, byte) => lines + (byte === NEWLINE ? 1 : 0), 0);
 }
 
 /** Whether the file ends in the middle of a line, as a kill may leave it. */
@@ -96,5 +121,5 @@ async function isTorn(handle: FileHandle): Promise<boolean> {
   if (size === 0) return false;
   const last = Buffer.alloc(1);
   const { bytesRead } = await handle.read(last, 0, 1, size - 1);
-  return bytesRead === 1 && last[0] !== 0x0a;
+  return bytesRead === 1 && last[0] !== NEWLINE;
 }

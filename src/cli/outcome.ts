@@ -3,18 +3,24 @@ import type { AudioNode, NodeSummary } from '../node/audio-node.js';
 
 /**
  * Prints what came of a node that has stopped: a sentence or, with `--json`, one object, to which `extra` is added.
- * Sound that could not be written makes the exit code 1.
+ * Sound or audit that could not be written makes the exit code 1.
  */
 export function reportOutcome(node: AudioNode, extra: Readonly<Record<string, unknown>> = {}): void {
   const { json, record, audit, out } = node.config;
   const summary = node.summary();
   if (json) process.stdout.write(`${JSON.stringify({ ...summary, ...extra })}\n`);
   else process.stdout.write(`${sentence(summary)}\n${whereabouts(record, audit !== 'off', out)}`);
-  if (summary.recordingsIncomplete === 0) return;
-  process.stderr.write(
-    `trunkline: ${summary.recordingsIncomplete} recordings are incomplete, for a part of their sound could not be ` +
-      'written; their session.json says so\n',
-  );
+  const { recordingsIncomplete: incomplete, auditEntriesLost: lost } = summary;
+  if (incomplete > 0) {
+    fail(
+      `${incomplete} recordings are incomplete, for a part of their sound could not be written; their session.json says so`,
+    );
+  }
+  if (lost > 0) fail(`${lost} entries of the audit could not be written`);
+}
+
+function fail(sentence: string): void {
+  process.stderr.write(`trunkline: ${sentence}\n`);
   process.exitCode = 1;
 }
 

@@ -40,6 +40,8 @@ export interface NodeSummary {
   readonly latencyMicros: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number };
   /** Recordings of which a part could not be written; their session.json says so. Counted at their end. */
   readonly recordingsIncomplete: number;
+  /** Entries of the audit that could not be written; all of them are known once the node has stopped. */
+  readonly auditEntriesLost: number;
   readonly backend: 'js' | 'native';
   readonly out: string;
 }
@@ -155,6 +157,7 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
       decodeErrors,
       latencyMicros: { p50, p99, p999, max },
       recordingsIncomplete: this.recorderCounters()?.recordingsIncomplete ?? 0,
+      auditEntriesLost: this.#audit?.dropped ?? 0,
       backend: this.engine.backend,
       out: this.config.out,
     };

@@ -8,6 +8,7 @@ import { ManualClock } from '../../src/core/clock.js';
 import type { StreamSummary } from '../../src/core/events.js';
 import { LIMITS } from '../../src/core/limits.js';
 import { frameView, streamInfo } from '../monitor/frames.js';
+import { mountTiny, unmount } from '../support/tiny-disk.js';
 
 const PHONE = '+15551234567';
 const TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc';
@@ -176,6 +177,28 @@ describe('a disk that fails', () => {
     expect(log.dropped).toBeGreaterThan(0);
     await log.close();
     expect(faults).toEqual([expect.stringContaining('ENOSPC')]);
+    // None of them has been written.
+    expect(log.dropped).toBe(entries);
+  });
+
+  it('that becomes full amid a line: every entry is in the file or counted', async (context) => {
+    const disk = mountTiny(64);
+    if (disk === undefined) return context.skip('a tmpfs may not be mounted here; it takes root');
+    try {
+      const log = new AuditLog({ file: join(disk, 'audit.jsonl'), region: 'us-east-1' });
+      await log.open();
+      const entries = 3_000;
+      for (let i = 0; i < entries; i++) {
+        log.event('connected', undefined, { reason: 'é'.repeat(i % 7), attempt: i });
+        if (i % 100 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+      await log.close();
+      const written = readFileSync(join(disk, 'audit.jsonl'), 'utf8').split('\n').length - 1;
+      expect(written).toBeGreaterThan(100);
+      expect(log.dropped).toBe(entries - written);
+    } finally {
+      unmount(disk);
+    }
   });
 
   it('is an error at the start, which says what to do', async () => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repairRecordings } from '../../src/record/repair.js';
 import { parseSession, readCheckpoint } from '../../src/record/session.js';
 import { FLAG } from '../../src/ring/layout.js';
+import { mountTiny, unmount } from '../support/tiny-disk.js';
 import { RecorderRig, readWav, streamInfo, tone } from './recorder-rig.js';
 
 // Real processes and real faults: what a kill and a full disk do cannot be shown by a stand-in.
@@ -157,8 +158,7 @@ describe('a folder that cannot be written', () => {
     } finally {
       r.recorder.close();
       r.remove();
-      execFileSync('umount', [full]);
-      rmSync(full, { recursive: true });
+      unmount(full);
     }
   });
 });
@@ -193,20 +193,7 @@ describe('a disk that is full to the end', () => {
     } finally {
       r.recorder.close();
       r.remove();
-      execFileSync('umount', [full]);
-      rmSync(full, { recursive: true, force: true });
+      unmount(full);
     }
   });
 });
-
-/** 128 kB of file system, or undefined where that may not be made. */
-function mountTiny(): string | undefined {
-  const at = mkdtempSync(join(tmpdir(), 'trunkline-tiny-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'none', at], { stdio: 'ignore' });
-    return at;
-  } catch {
-    rmSync(at, { recursive: true });
-    return undefined;
-  }
-}
