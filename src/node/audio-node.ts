@@ -62,6 +62,7 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
   readonly #events: EventSink;
   readonly #recorder: NodeRecorder | undefined;
   #monitoring: MonitorStream | undefined;
+  readonly #monitors = new Set<MonitorStream>();
   #reports: NodeJS.Timeout | undefined;
 
   /** @throws TrunklineError CONFIG_INVALID. */
@@ -117,9 +118,12 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
     return this.#monitoring;
   }
 
-  /** Another such stream, for a reader of its own. Destroy it to detach. */
+  /** Another such stream, for a reader of its own. Ends with the node; destroy it to detach. */
   monitor(options: MonitorOptions = {}): MonitorStream {
-    return this.#attach(new MonitorStream(options));
+    const monitor = this.#attach(new MonitorStream(options));
+    this.#monitors.add(monitor);
+    monitor.once('close', () => this.#monitors.delete(monitor));
+    return monitor;
   }
 
   /**
@@ -200,7 +204,7 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
     clearInterval(this.#reports);
     this.#lookForReports();
     this.#checkRecordings();
-    this.#monitoring?.push(null);
+    for (const monitor of this.#monitors) monitor.push(null);
     await this.#audit?.close();
   }
 
