@@ -1,4 +1,5 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.js';
 import type { ConnectionIdentity } from './connection-contract.js';
@@ -105,11 +106,19 @@ export class Admission {
     socket.end(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
   }
 
+  /** Nobody got as far as a request. */
+  tlsFailed(code: string, socket: Socket): void {
+    this.#count({ reason: 'tls', code }, socket);
+  }
+
   #note(request: IncomingMessage, { status, reason }: Refusal): void {
+    this.#count({ reason, status, ...identityOf(request) }, request.socket);
+  }
+
+  #count(rejection: AudioHookRejection, { remoteAddress }: Socket): void {
+    const { reason } = rejection;
     this.#rejected[reason] = (this.#rejected[reason] ?? 0) + 1;
-    const { remoteAddress } = request.socket;
-    const from = remoteAddress === undefined ? {} : { remoteAddress };
-    this.#host.rejected({ reason, status, ...identityOf(request), ...from });
+    this.#host.rejected({ ...rejection, ...(remoteAddress === undefined ? {} : { remoteAddress }) });
   }
 }
 

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { type Admission, pathOf } from './admission.js';
@@ -46,6 +47,7 @@ export class Listener {
       tls === undefined ? createServer(http) : createTlsServer({ ...http, ...tls, handshakeTimeout: headerMs });
     this.#http.on('request', this.#onRequest);
     this.#http.on('upgrade', this.#onUpgrade);
+    this.#http.on('tlsClientError', this.#onTlsFailure);
     this.#sockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -98,6 +100,11 @@ export class Listener {
     const expectsUpgrade = path === this.#host.path;
     response.writeHead(expectsUpgrade ? 426 : 404, expectsUpgrade ? { upgrade: 'websocket' } : {});
     response.end();
+  };
+
+  readonly #onTlsFailure = ({ code = '' }: NodeJS.ErrnoException, socket: TLSSocket): void => {
+    // Whoever only looks whether the port is open, as load balancers do every few seconds, is none of our business.
+    if (code !== 'ECONNRESET') this.#admission.tlsFailed(code, socket);
   };
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {

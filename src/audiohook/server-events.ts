@@ -4,6 +4,8 @@ import type { AuthFailure } from './signature.js';
 
 export type RejectionReason =
   | AuthFailure
+  /** The TLS handshake failed: plain HTTP, say, or a client that does not trust our certificate. */
+  | 'tls'
   | 'path'
   | 'draining'
   | 'handshakeRate'
@@ -14,8 +16,10 @@ export type RejectionReason =
 
 export interface AudioHookRejection {
   readonly reason: RejectionReason;
-  /** As answered. */
-  readonly status: number;
+  /** As answered; absent where TLS came to no answer. */
+  readonly status?: number;
+  /** OpenSSL's or Node's, such as ERR_SSL_HTTP_REQUEST, of a TLS handshake. */
+  readonly code?: string;
   /** When the request named them properly. */
   readonly sessionId?: string;
   readonly organizationId?: string;

@@ -201,10 +201,10 @@ export class AudioHookNode extends AudioNode {
 
   #onRejected(rejection: AudioHookRejection): void {
     if (!this.#refusals.tryTake(1, this.clock.nowUs())) return;
-    const { reason, status: code, sessionId, organizationId } = rejection;
+    const { reason, status, sessionId, organizationId, code = status } = rejection;
     this.auditEvent('audiohook_rejected', {
       reason,
-      code,
+      ...(code === undefined ? {} : { code }),
       ...(sessionId === undefined ? {} : { sessionId }),
       ...(organizationId === undefined ? {} : { organizationId }),
     });

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
@@ -13,7 +14,7 @@ import { uuid } from '../support/raw-call.js';
 import { type Rig, rig, SECRET } from './server-rig.js';
 
 const DAY_MS = 86_400_000;
-const HEADER_MS = 400;
+const HEADER_MS = 1_000;
 const folder = mkdtempSync(join(tmpdir(), 'trunkline-tls-'));
 const sockets: Socket[] = [];
 
@@ -123,6 +124,9 @@ describe.skipIf(!hasOpenssl)('with a certificate, the server', () => {
     expect(at).toBeLessThan(hello.length);
     expect(ended[0]?.toString('latin1')).not.toContain('HTTP');
     await good;
+    expect(one.rejected.map(({ reason, code }) => `${reason} ${code}`).sort()).toEqual(
+      ['ERR_SSL_HTTP_REQUEST', ...Array(4).fill('ERR_TLS_HANDSHAKE_TIMEOUT')].map((code) => `tls ${code}`),
+    );
   });
 
   it('ends what has shaken hands and then says nothing, or says it too slowly', async () => {
@@ -175,6 +179,24 @@ describe.skipIf(!hasOpenssl)('with a certificate, the server', () => {
     raw.resetAndDestroy();
     await expect.poll(() => one.server.counters().sessionsLive).toBe(0);
     await expectUndisturbed(one);
+  });
+
+  it('tells of a client that does not trust the certificate, and of nobody who only looks whether the port is open', async () => {
+    const one = await secure();
+    const looked = dial(one.port);
+    await once(looked.socket, 'connect');
+    looked.socket.end();
+    await looked.closed;
+    // Node's own client says nothing of it and leaves.
+    const wary = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${one.port}`, '-verify_return_error'], {
+      stdio: 'ignore',
+    });
+    await once(wary, 'close');
+    await expect.poll(() => one.server.counters().rejected).toEqual({ tls: 1 });
+    expect(one.rejected).toMatchObject([
+      { reason: 'tls', code: expect.stringMatching(/ALERT/), remoteAddress: '127.0.0.1' },
+    ]);
+    expect(one.rejected[0]).not.toHaveProperty('status');
   });
 
   it('goes on under hundreds of handshakes that lead to nothing', async () => {
