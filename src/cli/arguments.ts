@@ -17,14 +17,13 @@ export function numberFrom(min: number, max: number, kind: 'whole' | 'any' = 'wh
 const taken = new WeakMap<Command, readonly Setting[]>();
 
 /**
- * Adds `--config` and the options of the settings named, or of all. What they mean is read by `settingsFrom`. Where the
- * command has an option of that name already, that one stands, and the setting is not taken from the command line.
+ * Adds `--config` and the options of the settings named, in that order. What they mean is read by `settingsFrom`. Where the command has an option of that name already, that one stands, and the setting is not taken from the command line.
  */
-export function addSettingOptions(command: Command, names?: readonly SettingName[]): Command {
+export function addSettingOptions(command: Command, names: readonly SettingName[]): Command {
   const own = new Set(command.options.map((option) => option.attributeName()));
-  const settings = SETTINGS.filter(
-    (setting) => (names === undefined || names.includes(setting.name)) && !own.has(attributeOf(setting)),
-  );
+  const settings = names
+    .flatMap((name) => SETTINGS.filter((setting) => setting.name === name))
+    .filter((setting) => !own.has(attributeOf(setting)));
   command.option('--config <file>', 'read settings from this JSON file');
   for (const option of settings.flatMap(optionsOf)) command.addOption(option);
   taken.set(command, settings);
@@ -32,7 +31,7 @@ export function addSettingOptions(command: Command, names?: readonly SettingName
 }
 
 function optionsOf(setting: Setting): Option[] {
-  if (setting.flag === undefined) return [secretRefusal(setting)];
+  if (setting.secret) return [secretRefusal(setting)];
   const about = `${setting.description} (${[setting.env, setting.defaultText].filter((word) => word !== '').join('; ')})`;
   if (setting.kind === 'switch') {
     const on = new Option(setting.flag, about);
@@ -46,19 +45,15 @@ function optionsOf(setting: Setting): Option[] {
 }
 
 /** The option's name as commander has it. */
-function attributeOf({ flag, name }: Setting): string {
-  return flag === undefined ? name : new Option(flag).attributeName();
+function attributeOf({ flag }: Setting): string {
+  return new Option(flag).attributeName();
 }
 
 /** Arguments can be read by every user of the machine, and shells write them into their history. */
-function secretRefusal(setting: Setting): Option {
-  const flag = `--${setting.name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}`;
+function secretRefusal({ flag, env }: Setting): Option {
   return new Option(`${flag} [value]`).hideHelp().argParser((): never => {
     // Not an InvalidArgumentError: its message would repeat the secret.
-    throw new TrunklineError(
-      'CONFIG_INVALID',
-      `${flag} is not taken, for command lines are no secret: set ${setting.env}.`,
-    );
+    throw new TrunklineError('CONFIG_INVALID', `${flag} is not taken, for command lines are no secret: set ${env}.`);
   });
 }
 

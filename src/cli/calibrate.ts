@@ -9,7 +9,7 @@ import { loadConfig } from '../node/load-config.js';
 import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 
-/** Of a capture node's settings, those that decide what is heard. */
+/** Of a capture node's settings, those that decide what is heard, and whether anything is. */
 const LISTEN_SETTINGS: readonly SettingName[] = [
   'clientId',
   'clientSecret',
@@ -19,6 +19,8 @@ const LISTEN_SETTINGS: readonly SettingName[] = [
   'interactions',
   'codecs',
   'opusSampleRate',
+  'caFile',
+  'insecureTls',
 ];
 
 const LISTEN_SECONDS = 20;

@@ -2,7 +2,7 @@ import process from 'node:process';
 import type { Command } from 'commander';
 import { TrunklineError } from '../core/errors.js';
 import type { CaptureNode } from '../node/capture-node.js';
-import { printableConfig } from '../node/config.js';
+import { printableConfig, SERVER_SETTING_NAMES, SETTINGS } from '../node/config.js';
 import { loadConfig } from '../node/load-config.js';
 import { addSettingOptions, settingsFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
@@ -13,7 +13,8 @@ export function registerCapture(program: Command): Command {
   const command = program
     .command('capture')
     .description('capture interactions from Genesys Cloud into recordings, events and audit');
-  return addSettingOptions(command)
+  const names = SETTINGS.map(({ name }) => name).filter((name) => !SERVER_SETTING_NAMES.some((one) => one === name));
+  return addSettingOptions(command, names)
     .addHelpText(
       'after',
       `

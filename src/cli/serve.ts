@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { z } from 'zod';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import type { AudioHookNode } from '../node/audiohook-node.js';
-import { printableConfig } from '../node/config.js';
+import type { AudioHookNode, AudioHookNodeSettings } from '../node/audiohook-node.js';
+import { type Config, printableConfig, SERVER_SETTING_NAMES } from '../node/config.js';
 import { loadConfig } from '../node/load-config.js';
-import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
+import { addSettingOptions, settingsFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { NodeConsole } from './node-run.js';
 import { reportOutcome } from './outcome.js';
 
-/** Settings that mean something to a server of ordered streams. */
+/** Of the other settings, those that mean something to a server of ordered streams. */
 const SETTING_NAMES = [
   'out',
   'record',
@@ -31,23 +31,6 @@ const SETTING_NAMES = [
   'json',
 ] as const;
 
-const DEFAULT_DRAIN_SECONDS = 10;
-
-interface ServeFlags {
-  readonly port: number;
-  readonly host?: string;
-  readonly path?: string;
-  readonly keys?: string;
-  readonly apiKey?: string;
-  readonly clientSecret?: string;
-  readonly allowUnsigned?: boolean;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly drainSeconds: number;
-  readonly startPaused?: boolean;
-  readonly silenceEvents?: boolean;
-}
-
 const keysSchema = z
   .array(z.strictObject({ apiKey: z.string().min(1), clientSecret: z.string().min(1).exactOptional() }))
   .min(1);
@@ -56,29 +39,8 @@ type Keys = z.infer<typeof keysSchema>;
 export function registerServe(program: Command): Command {
   const command = program
     .command('serve')
-    .description('be the server that Genesys Cloud’s AudioHook integration connects to')
-    .requiredOption('--port <n>', 'port to listen on; 0 for any free one', numberFrom(0, 65_535))
-    .option('--host <address>', 'address to listen on (default: all with a certificate, 127.0.0.1 without)')
-    .option('--path <path>', 'path of the WebSocket (default: /audiohook/ws)')
-    .option('--keys <file>', 'API keys: a JSON list of {"apiKey": …, "clientSecret": …}')
-    .addOption(new Option('--api-key <key>', 'one API key').env('TRUNKLINE_AUDIOHOOK_API_KEY'))
-    .addOption(
-      new Option(
-        '--client-secret <base64>',
-        'its client secret; others on this machine can read it here, not in the environment',
-      ).env('TRUNKLINE_AUDIOHOOK_CLIENT_SECRET'),
-    )
-    .option('--allow-unsigned', 'take keys without a client secret, whose requests are not signed')
-    .option('--tls-cert <file>', 'certificate chain, PEM; without it, have TLS ended by a proxy in front')
-    .option('--tls-key <file>', 'its private key, PEM')
-    .addOption(
-      new Option('--drain-seconds <s>', 'what clients are given to leave by themselves at the end')
-        .default(DEFAULT_DRAIN_SECONDS)
-        .argParser(numberFrom(0, 3_600, 'any')),
-    )
-    .option('--start-paused', 'begin each session with our own pause on')
-    .option('--silence-events', 'tell clients where their channels fall silent and speak up');
-  return addSettingOptions(command, SETTING_NAMES)
+    .description('be the server that Genesys Cloud’s AudioHook integration connects to');
+  return addSettingOptions(command, [...SERVER_SETTING_NAMES, ...SETTING_NAMES])
     .addHelpText(
       'after',
       `
@@ -90,29 +52,31 @@ Examples:
   $ TRUNKLINE_AUDIOHOOK_API_KEY=… TRUNKLINE_AUDIOHOOK_CLIENT_SECRET=… trunkline serve --port 8080 --out capture
   $ trunkline serve --port 443 --keys keys.json --tls-cert chain.pem --tls-key key.pem --out capture`,
     )
-    .action(async (flags: ServeFlags) => {
+    .action(async () => {
       const config = loadConfig({ ...settingsFrom(command), env: process.env });
-      const { host, path, tlsCert, tlsKey } = flags;
-      const tls = tlsFrom(tlsCert, tlsKey);
+      const server = serverFrom(config);
       const { tuneHeap } = await import('../node/heap.js');
       tuneHeap();
       const { AudioHookNode } = await import('../node/audiohook-node.js');
-      const node = new AudioHookNode({
-        ...config,
-        server: {
-          port: flags.port,
-          keys: keysFrom(flags),
-          allowUnsigned: flags.allowUnsigned ?? false,
-          startPaused: flags.startPaused ?? false,
-          ...(host === undefined ? (tls === undefined ? { host: '127.0.0.1' } : {}) : { host }),
-          ...(path === undefined ? {} : { path: pathFrom(path) }),
-          ...(tls === undefined ? {} : { tls }),
-        },
-        silenceEvents: flags.silenceEvents ?? false,
-        drainMs: flags.drainSeconds * 1000,
-      });
-      await runServe(node);
+      const { audiohookSilenceEvents: silenceEvents, audiohookDrainSeconds: drainSeconds } = config;
+      await runServe(new AudioHookNode({ ...config, server, silenceEvents, drainMs: drainSeconds * 1000 }));
     });
+}
+
+function serverFrom(config: Config): AudioHookNodeSettings['server'] {
+  const { audiohookPort: port } = config;
+  if (port === undefined) throw usage('Say where to listen: --port, or TRUNKLINE_AUDIOHOOK_PORT in the environment.');
+  const tls = tlsFrom(config.audiohookTlsCert, config.audiohookTlsKey);
+  const host = config.audiohookHost ?? (tls === undefined ? '127.0.0.1' : undefined);
+  return {
+    port,
+    path: config.audiohookPath,
+    keys: keysFrom(config),
+    allowUnsigned: config.audiohookAllowUnsigned,
+    startPaused: config.audiohookStartPaused,
+    ...(host === undefined ? {} : { host }),
+    ...(tls === undefined ? {} : { tls }),
+  };
 }
 
 async function runServe(node: AudioHookNode): Promise<void> {
@@ -162,13 +126,18 @@ function logSessions(node: AudioHookNode, { logger: log }: NodeConsole): void {
   node.on('rejected', (rejection) => log.warn(rejection, 'request refused'));
 }
 
-function keysFrom({ keys: file, apiKey, clientSecret }: ServeFlags): Keys {
-  // A key on the command line and a file do no harm to each other; secrets for nobody do.
+function keysFrom({ audiohookKeys: file, audiohookApiKey: apiKey, audiohookClientSecret: clientSecret }: Config): Keys {
+  // A key in the environment and a file do no harm to each other; secrets for nobody do.
   const keys = file === undefined ? [] : keysOf(file);
   if (apiKey !== undefined) keys.push(clientSecret === undefined ? { apiKey } : { apiKey, clientSecret });
-  else if (clientSecret !== undefined) throw usage('--client-secret belongs to a key: give --api-key as well.');
-  if (keys.length === 0) throw usage('Say who may connect: --keys with a file, or --api-key with --client-secret.');
-  return keys;
+  else if (clientSecret !== undefined) {
+    throw usage('TRUNKLINE_AUDIOHOOK_CLIENT_SECRET belongs to a key: set TRUNKLINE_AUDIOHOOK_API_KEY as well.');
+  }
+  if (keys.length > 0) return keys;
+  throw usage(
+    'Say who may connect: TRUNKLINE_AUDIOHOOK_API_KEY and TRUNKLINE_AUDIOHOOK_CLIENT_SECRET in the environment or ' +
+      '.env, or --keys with a file of them.',
+  );
 }
 
 function keysOf(file: string): Keys {
@@ -201,11 +170,6 @@ function textOf(file: string, what: string): string {
   } catch (error) {
     throw new TrunklineError('CONFIG_INVALID', `Cannot read ${what}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-function pathFrom(path: string): string {
-  if (/^\/[^?#\s]*$/.test(path) && path !== '/health') return path;
-  throw usage(`--path must begin with / and hold no query, and /health is taken: ${path}`);
 }
 
 function usage(message: string): TrunklineError {

@@ -13,13 +13,13 @@ import { ListenStream } from '../monitor/listen-stream.js';
 import { type MonitorOptions, MonitorStream } from '../monitor/monitor-stream.js';
 import { type RepairReport, repairRecordings } from '../record/repair.js';
 import type { RecorderCounters } from '../record/slab.js';
-import { type Config, configSchema } from './config.js';
+import { type Config, configSchema, type ServerSettingName } from './config.js';
 import { type CaptureNodeEvents, EventSink } from './event-sink.js';
 import { NodeRecorder } from './recorder-agent.js';
 import { Tally } from './tally.js';
 
-/** Settings of a node: those of config.ts, each with its default. */
-export type NodeSettings = Partial<Config>;
+/** Settings of a node: those of config.ts, each with its default, but for a server's, which AudioHookNode takes apart. */
+export type NodeSettings = Partial<Omit<Config, ServerSettingName>>;
 
 /** What a node has done; the last line that `--json` prints. */
 export interface NodeSummary {

@@ -2,35 +2,13 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { SAMPLE_RATES } from '../core/codec.js';
 import { LIMITS } from '../core/limits.js';
+import { serverSettings } from './server-settings.js';
+import { describe, milliseconds, type Setting as SettingOf, setting, text } from './setting.js';
 
 /**
- * The capture node's settings, each said once: the schema feeds the command line, the environment, `.env`, the
- * configuration file, `--help` and the README's table. A setting's names come from its key: `holdMs` is
- * `--hold-ms`, `TRUNKLINE_HOLD_MS` and `"holdMs"`, unless it says otherwise.
+ * All settings, each said once: the schema feeds the command line, the environment, `.env`, the configuration file,
+ * `--help` and the README's table.
  */
-interface About {
-  readonly description: string;
-  /** Name in the environment when it is not the derived one. */
-  readonly env?: string;
-  /** Name on the command line when it is not the derived one. */
-  readonly flag?: string;
-  /** Never printed, and not taken from the command line, where every user of the machine can read it. */
-  readonly secret?: boolean;
-  /** What stands for the value in help, such as `ms`. */
-  readonly value?: string;
-  /** What is allowed, where the type and its bounds do not say it. */
-  readonly allowed?: string;
-  /** The default in words, where it depends on the machine or is worked out later. */
-  readonly defaultText?: string;
-}
-
-function setting<Schema extends z.ZodType>(schema: Schema, about: About): Schema {
-  return schema.meta({ ...about });
-}
-
-const text = () => z.string().trim().min(1).max(4096);
-const milliseconds = (max: number) => z.int().min(0).max(max);
-
 export const configSchema = z
   .strictObject({
     clientId: setting(text().optional(), {
@@ -183,6 +161,7 @@ export const configSchema = z
     json: setting(z.boolean().default(false), {
       description: 'End with one JSON object as the last line of stdout.',
     }),
+    ...serverSettings,
   })
   // A wider hold that is narrower would be none.
   .overwrite((config) => ({ ...config, holdWideMs: Math.max(config.holdMs, config.holdWideMs) }));
@@ -190,71 +169,17 @@ export const configSchema = z
 export type Config = z.output<typeof configSchema>;
 export type SettingName = keyof Config;
 
-/** One setting, as its schema describes it. */
-export interface Setting {
-  readonly name: SettingName;
-  readonly kind: 'text' | 'number' | 'switch' | 'list';
-  readonly description: string;
-  /** Such as `--jitter-ms`; absent for secrets. A switch that is on by default has `--no-…` as well. */
-  readonly flag: string | undefined;
-  readonly env: string;
-  readonly value: string;
-  /** As a sentence goes on after "must be". */
-  readonly allowed: string;
-  readonly default: unknown;
-  readonly defaultText: string;
-  readonly secret: boolean;
-}
+/** Those that only the server of `serve` has. */
+export type ServerSettingName = keyof typeof serverSettings;
+export const SERVER_SETTING_NAMES = Object.keys(serverSettings) as readonly ServerSettingName[];
+
+export type Setting = SettingOf<SettingName>;
 
 export const SETTINGS: readonly Setting[] = Object.entries(
   z.toJSONSchema(configSchema, { io: 'input' }).properties ?? {},
 )
   .filter((entry): entry is [SettingName, z.core.JSONSchema.BaseSchema] => typeof entry[1] === 'object')
   .map(([name, schema]) => describe(name, schema));
-
-function describe(name: SettingName, schema: z.core.JSONSchema.BaseSchema): Setting {
-  const about = schema as unknown as About;
-  const words = name.replace(/[A-Z]/g, (capital) => `_${capital}`);
-  return {
-    name,
-    kind: kindOf(schema),
-    description: about.description,
-    flag: about.secret ? undefined : (about.flag ?? `--${words.replaceAll('_', '-').toLowerCase()}`),
-    env: about.env ?? `TRUNKLINE_${words.toUpperCase()}`,
-    value: about.value ?? 'text',
-    allowed: about.allowed ?? allowedBy(schema),
-    default: schema.default,
-    defaultText: about.defaultText ?? defaultText(schema.default),
-    secret: about.secret ?? false,
-  };
-}
-
-function kindOf(schema: z.core.JSONSchema.BaseSchema): Setting['kind'] {
-  if (schema.type === 'array') return 'list';
-  if (schema.type === 'boolean') return 'switch';
-  return schema.type === 'number' || schema.type === 'integer' ? 'number' : 'text';
-}
-
-function allowedBy(schema: z.core.JSONSchema.BaseSchema): string {
-  if (schema.enum) return `one of ${schema.enum.join(', ')}`;
-  if (schema.type === 'boolean') return 'true or false';
-  if (schema.type === 'array') {
-    const items = schema.items as z.core.JSONSchema.BaseSchema;
-    return items.enum ? `a list of ${items.enum.join(', ')}` : `a list of ids of 1 to ${items.maxLength} characters`;
-  }
-  if (schema.type === 'string') return `a text of ${schema.minLength} to ${schema.maxLength} characters`;
-  const number = schema.type === 'integer' ? 'a whole number' : 'a number';
-  if (schema.exclusiveMinimum !== undefined) {
-    return `${number} above ${schema.exclusiveMinimum} and up to ${schema.maximum}`;
-  }
-  const step = schema.multipleOf === undefined ? '' : `, a multiple of ${schema.multipleOf}`;
-  return `${number} from ${schema.minimum} to ${schema.maximum}${step}`;
-}
-
-function defaultText(value: unknown): string {
-  if (typeof value === 'boolean') return value ? 'on' : 'off';
-  return Array.isArray(value) ? value.join(',') : String(value ?? '');
-}
 
 /** For the log and for support: every setting, secrets only as "set". */
 export function printableConfig(config: Config): Record<string, unknown> {
@@ -270,9 +195,9 @@ export function printableConfig(config: Config): Record<string, unknown> {
 export function configTable(): string {
   const rows = SETTINGS.map((one) => {
     const value = one.kind === 'switch' ? '' : ` <${one.value}>`;
-    const flag = one.kind === 'switch' && one.default === true ? one.flag?.replace('--', '--no-') : one.flag;
+    const flag = one.kind === 'switch' && one.default === true ? one.flag.replace('--', '--no-') : one.flag;
     const cells = [
-      flag === undefined ? '(not on the command line)' : `\`${flag}${value}\``,
+      one.secret ? '(not on the command line)' : `\`${flag}${value}\``,
       `\`${one.env}\``,
       `\`${one.name}\``,
       one.defaultText,

@@ -46,8 +46,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   takeEnvironment(sources.env ?? {}, ' in the environment', given, problems);
   for (const setting of SETTINGS) {
     const value = sources.flags?.[setting.name];
-    if (value !== undefined)
-      given.set(setting.name, { value: fromText(setting, value), where: setting.flag ?? setting.name });
+    if (value !== undefined) given.set(setting.name, { value: fromText(setting, value), where: setting.flag });
   }
 
   const parsed = configSchema.safeParse(Object.fromEntries([...given].map(([name, { value }]) => [name, value])));

@@ -173,10 +173,13 @@ describe('serve as a process', () => {
     expect(summary.sessions['throttled']).toBeGreaterThanOrEqual(4);
   }, 60_000);
 
-  it('takes its keys from a file, and both a caller and it from the command line', async () => {
+  it('takes a path and a file of keys from its configuration file, and a caller a key from the command line', async () => {
     const keys = join(out, 'keys.json');
     writeFileSync(keys, JSON.stringify([...KEYS, { apiKey: 'another', clientSecret: 'YW5vdGhlcg==' }]));
-    const one = await serve([], ['--keys', keys]);
+    const settings = join(out, 'settings.json');
+    writeFileSync(settings, JSON.stringify({ audiohookKeys: keys, audiohookPath: '/hook' }));
+    const one = await serve([], ['--config', settings]);
+    expect(new URL(one.url).pathname).toBe('/hook');
     const file = join(out, 'books.json');
     const result = await new Promise<string>((resolve) => {
       const caller = spawn(process.execPath, [
@@ -208,11 +211,12 @@ describe('serve as a process', () => {
     expectRecorded(join(out, 'capture'), books.calls[0] as AudioHookCallBooks, SOUND);
   });
 
-  it.each([
-    [['serve', '--port', '0'], /Say who may connect: --keys with a file/],
-    [['serve', '--port', '0', '--client-secret', 'c2VjcmV0'], /--client-secret belongs to a key/],
-    [['serve', '--port', '0', '--api-key', 'k'], /key without a client secret/],
-    [['serve', '--port', '0', '--api-key', 'k', '--client-secret', 'not base64!'], /must be base64/],
+  it.each<[args: string[], expected: RegExp, audiohook?: Record<string, string>]>([
+    [['serve', '--port', '0'], /Say who may connect: .* or --keys with a file/],
+    [['serve', '--port', '0', '--client-secret', 'c2VjcmV0'], /is not taken, .* set TRUNKLINE_AUDIOHOOK_CLIENT_SECRET/],
+    [['serve', '--port', '0'], /_SECRET belongs to a key: set/, { CLIENT_SECRET: 'c2VjcmV0' }],
+    [['serve', '--port', '0'], /key without a client secret/, { API_KEY: 'k' }],
+    [['serve', '--port', '0'], /must be base64/, { API_KEY: 'k', CLIENT_SECRET: 'not base64!' }],
     [['serve', '--port', '0', '--keys', '/nonexistent.json'], /Cannot read keys: .*nonexistent/],
     [['serve', '--port', '0', '--keys', MAIN], /is not JSON/],
     [['serve', '--port', '0', '--keys', PACKAGE], /must be a JSON list/],
@@ -227,15 +231,19 @@ describe('serve as a process', () => {
       ],
       /^trunkline: The TLS certificate cannot be read; give a chain in PEM\.\n$/,
     ],
-    [['serve', '--port', '70000'], /whole number from 0 to 65535/],
-    [['serve'], /required option '--port <n>'/],
+    [['serve', '--port', '0', '--path', '/health'], /--path must be a path that .* is not \/health/],
+    [['serve', '--port', '70000'], /--port must be a whole number from 0 to 65535/],
+    [['serve'], /TRUNKLINE_AUDIOHOOK_PORT in the environment must be a whole number/, { PORT: 'eighty' }],
+    [['serve'], /Say where to listen: --port, or TRUNKLINE_AUDIOHOOK_PORT/],
     [['simulate', 'audiohook', '--url', 'http://x', '--api-key', 'k'], /is no WebSocket address/],
     [['simulate', 'audiohook', '--url', 'ws://x'], /Give --api-key/],
     [['simulate', 'audiohook', '--url', 'ws://x', '--pause', '3'], /Two numbers of seconds/],
     [['simulate', 'audiohook', '--url', 'ws://x', '--mischief', 'kindness'], /Allowed choices are badSignature/],
-  ])('%j is a usage error that says what to do', (args, expected) => {
+  ])('%j is a usage error that says what to do', (args, expected, audiohook = {}) => {
+    const own = Object.entries(audiohook).map(([name, value]) => [`TRUNKLINE_AUDIOHOOK_${name}`, value]);
     const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
       encoding: 'utf8',
+      env: { ...process.env, ...Object.fromEntries(own) },
       cwd: out,
       timeout: 10_000,
     });
