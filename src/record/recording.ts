@@ -30,7 +30,7 @@ export interface RecordingContext {
   readonly scratch: Int16Array;
 }
 
-/** How the stream ended; counts that are absent are worked out from the frames. */
+/** How the stream ended; of the counts that are absent, those that follow from the frames are worked out from them. */
 export interface RecordingEnd {
   readonly endReason: string;
   readonly endedAtMs: number;
@@ -358,11 +358,11 @@ export class Recording {
       endedAt: end === undefined ? null : new Date(end.endedAtMs).toISOString(),
       endReason: end === undefined ? null : end.endReason,
       packetsReceived: end?.packetsReceived ?? this.#int(SLOT.FRAMES) - lost,
-      bytesReceived: end?.bytesReceived ?? 0,
+      bytesReceived: end?.bytesReceived ?? null,
       packetsLost: end?.packetsLost ?? lost,
-      packetsLate: end?.packetsLate ?? 0,
-      packetsDuplicate: end?.packetsDuplicate ?? 0,
-      packetsReordered: end?.packetsReordered ?? 0,
+      packetsLate: end?.packetsLate ?? null,
+      packetsDuplicate: end?.packetsDuplicate ?? null,
+      packetsReordered: end?.packetsReordered ?? null,
       decodeErrors: this.#int(SLOT.DECODE_ERRORS),
       spans: this.#tracks.flatMap((track) => toSessionSpans(track.compose(length), track.channel, info.sampleRate)),
       ...this.#incompleteness(),

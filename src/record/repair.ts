@@ -7,6 +7,7 @@ import { errnoOf } from './fault.js';
 import {
   AUDIO_FILE,
   fromSessionSpans,
+  NOT_COUNTED,
   PARTIAL_FILE,
   parseSession,
   readCheckpoint,
@@ -144,13 +145,7 @@ function assumedSession(interactionId: string, startedAtMs: number): Session {
     startedAt: new Date(startedAtMs).toISOString(),
     endedAt: null,
     endReason: null,
-    packetsReceived: 0,
-    bytesReceived: 0,
-    packetsLost: 0,
-    packetsLate: 0,
-    packetsDuplicate: 0,
-    packetsReordered: 0,
-    decodeErrors: 0,
+    ...NOT_COUNTED,
     spans: [],
     formatAssumed: true,
   };
@@ -231,6 +226,7 @@ async function completed(session: Session, audio: string, samples: number): Prom
   await appendHeardSpans(spans, audio, session, samples);
   return {
     ...rest,
+    ...NOT_COUNTED,
     endedAt: new Date(Date.parse(session.startedAt) + (samples * 1000) / session.sampleRate).toISOString(),
     endReason: 'interrupted',
     spans: spans.flatMap((list, channel) => toSessionSpans(list, channel === 0 ? 0 : 1, session.sampleRate)),

@@ -21,6 +21,9 @@ const spanSchema = z.object({
   endMs: z.number(),
 });
 
+/** Null where nobody knows any more, after a kill. */
+const count = z.number().nullable();
+
 /** What stands in session.json. In a checkpoint `endedAt` and `endReason` are null. */
 export const sessionSchema = z.object({
   interactionId: z.string(),
@@ -31,13 +34,13 @@ export const sessionSchema = z.object({
   startedAt: z.string(),
   endedAt: z.string().nullable(),
   endReason: z.string().nullable(),
-  packetsReceived: z.number(),
-  bytesReceived: z.number(),
-  packetsLost: z.number(),
-  packetsLate: z.number(),
-  packetsDuplicate: z.number(),
-  packetsReordered: z.number(),
-  decodeErrors: z.number(),
+  packetsReceived: count,
+  bytesReceived: count,
+  packetsLost: count,
+  packetsLate: count,
+  packetsDuplicate: count,
+  packetsReordered: count,
+  decodeErrors: count,
   spans: z.array(spanSchema),
   /** True when a part of the sound could not be written; absent otherwise. */
   incomplete: z.boolean().optional(),
@@ -47,6 +50,17 @@ export const sessionSchema = z.object({
   writer: writerSchema.optional(),
 });
 export type Session = z.infer<typeof sessionSchema>;
+
+/** The counts of a recording that was killed: what the last checkpoint said of them may be many seconds old. */
+export const NOT_COUNTED = {
+  packetsReceived: null,
+  bytesReceived: null,
+  packetsLost: null,
+  packetsLate: null,
+  packetsDuplicate: null,
+  packetsReordered: null,
+  decodeErrors: null,
+} as const satisfies Partial<Session>;
 export type SessionSpan = z.infer<typeof spanSchema>;
 
 /**
