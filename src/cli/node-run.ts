@@ -113,14 +113,11 @@ export class NodeConsole {
     node.on('error', ({ message }) => log.error(message));
     node.on('failed', ({ message }) => log.fatal(message));
     node.on('workerRestarted', (event) => log.warn(event, 'a worker thread died and was replaced'));
-    node.on('connected', ({ connection, again }) => {
-      log.info({ connection }, again ? 'media connection open again' : 'media connection open');
-    });
-    node.on('disconnected', (event) => {
-      const { connection, code } = event;
+    node.on('connected', ({ again, ...which }) => log.info(which, `media connection open${again ? ' again' : ''}`));
+    node.on('disconnected', ({ connection, ...why }) => {
       // 1000 is a close that both sides wanted.
-      if (code === 1000) log.info({ connection }, 'media connection closed');
-      else log.warn(event, 'media connection lost');
+      if (why.code === 1000) log.info({ connection }, 'media connection closed');
+      else log.warn({ connection, ...why }, 'media connection lost');
     });
     node.on('notifications', ({ listening, reason }) => {
       if (listening) log.info('notification channel open');

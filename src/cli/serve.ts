@@ -120,8 +120,9 @@ function logSessions(node: AudioHookNode, { logger: log }: NodeConsole): void {
   });
   node.on('sessionEnded', ({ sessionId, interactionId, endReason, fault, counts }) => {
     const fields = { sessionId, interactionId, endReason, framesReceived: counts.framesReceived };
-    if (fault === undefined) log.debug(fields, 'session ended');
-    else log.warn({ ...fields, fault: fault.kind, info: fault.info }, 'session ended by us');
+    if (fault !== undefined) log.warn({ ...fields, fault: fault.kind, info: fault.info }, 'session ended by us');
+    else if (endReason === 'lost') log.warn(fields, 'session lost: its client went without closing it');
+    else log.debug(fields, 'session ended');
   });
   node.on('rejected', (rejection) => log.warn(rejection, 'request refused'));
 }

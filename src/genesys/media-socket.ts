@@ -139,6 +139,7 @@ export class MediaSocket {
 
   #open(token: string): void {
     const { mediaUrl, intake, counters, clock, transport } = this.#surroundings;
+    const { host } = new URL(mediaUrl);
     const lane = new MediaLane(intake, this.roster);
     const socket = new WebSocket(mediaUrl, {
       ...transport.webSocketOptions(mediaUrl),
@@ -167,7 +168,7 @@ export class MediaSocket {
       failure = {
         status,
         retryAfterUs: parseRetryAfterUs(response.headers['retry-after'], clock.wallMs()),
-        message: handshakeRefused(status, response.headers['content-type'] ?? ''),
+        message: handshakeRefused(host, status, response.headers['content-type'] ?? ''),
       };
       response.resume();
       request.destroy();
@@ -178,7 +179,7 @@ export class MediaSocket {
       lane.close();
       const { code = '' } = error as NodeJS.ErrnoException;
       if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.oversize++;
-      failure ??= { message: `Connecting to the media server: ${dialAdvice(code, error.message)}` };
+      failure ??= { message: `Connecting to the media server ${host}: ${dialAdvice(code, error.message)}` };
       // A peer that broke the protocol may also never answer the close; ws would wait for it for half a minute.
       if (socket.readyState === WebSocket.CLOSING) socket.terminate();
     });
@@ -191,7 +192,7 @@ export class MediaSocket {
   }
 }
 
-function handshakeRefused(status: number, contentType: string): string {
+function handshakeRefused(host: string, status: number, contentType: string): string {
   const page = contentType.includes('html') ? ' and a web page' : '';
   const advice =
     status === 401
@@ -201,7 +202,7 @@ function handshakeRefused(status: number, contentType: string): string {
         : status === 429 || status >= 500
           ? 'the server is busy or failing.'
           : 'check the media URL, and any proxy on the way.';
-  return `The media server answered with HTTP ${status}${page} instead of a WebSocket: ${advice}`;
+  return `The media server ${host} answered with HTTP ${status}${page} instead of a WebSocket: ${advice}`;
 }
 
 function dialAdvice(code: string, message: string): string {

@@ -178,7 +178,7 @@ export function networkAdvice(code: string): string {
     case 'EAI_AGAIN':
       return `the host name cannot be resolved (${code}); check GENESYS_REGION or the configured address, and DNS.`;
     case 'ECONNREFUSED':
-      return 'the connection was refused (ECONNREFUSED); check that the server runs at the configured address.';
+      return 'the connection was refused (ECONNREFUSED); check that the server runs there.';
     case 'ECONNRESET':
     case 'EPIPE':
       return `the connection was reset (${code}).`;

@@ -50,6 +50,12 @@ export interface EndpointSettings {
   readonly mediaUrl?: string | undefined;
 }
 
+/** The host that sign-ins go to, with its port where it is not the protocol's own; for messages. */
+export function signInHost({ gateway, domain }: Endpoints): string {
+  if (gateway === undefined) return `login.${domain}`;
+  return gateway.port < 0 ? gateway.host : `${gateway.host}:${gateway.port}`;
+}
+
 /** @throws TrunklineError CONFIG_INVALID for a region or an address that cannot be one. */
 export function resolveEndpoints(settings: EndpointSettings): Endpoints {
   const region = (settings.region ?? DEFAULT_REGION).trim().toLowerCase();

@@ -3,7 +3,7 @@ import { TrunklineError } from '../core/errors.js';
 import { MS_PER_SECOND, US_PER_SECOND } from '../core/units.js';
 import { isTransient, loadPlatform, type Platform, readFailure, requestError } from './platform.js';
 import type { TokenBucket } from './rate-limit.js';
-import type { Endpoints } from './region.js';
+import { type Endpoints, signInHost } from './region.js';
 import { parseRetryAfterUs, type Random, type Sleep, withRetry } from './retry.js';
 import type { Transport } from './transport.js';
 
@@ -100,7 +100,7 @@ export class SignIn {
 
   async #signIn(): Promise<string> {
     const { clock, bucket, signal } = this.#environment;
-    const { clientId, clientSecret } = this.#settings;
+    const { clientId, clientSecret, endpoints } = this.#settings;
     if (clientId === '' || clientSecret === '') throw credentialsError('are missing');
     const { client } = await this.platform();
     const auth = await withRetry(
@@ -119,7 +119,7 @@ export class SignIn {
       const { status } = failure;
       // OAuth answers wrong credentials with 400 invalid_client as well as with 401 (RFC 6749 section 5.2).
       if (status === 400 || status === 401 || status === 403) throw credentialsError(`were refused (${status})`);
-      throw requestError('Sign-in', failure);
+      throw requestError(`Sign-in at ${signInHost(endpoints)}`, failure);
     });
     const nowMs = clock.wallMs();
     if (typeof auth.accessToken !== 'string' || !Number.isFinite(auth.tokenExpiryTime)) {

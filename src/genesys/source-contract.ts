@@ -43,7 +43,9 @@ export interface SourceOptions extends EndpointSettings, TransportSettings {
 
 export interface SourceEvents {
   connected: [{ readonly connection: number; readonly interactions: number; readonly again: boolean }];
-  disconnected: [{ readonly connection: number; readonly code: number; readonly reason: string }];
+  disconnected: [
+    { readonly connection: number; readonly interactions: number; readonly code: number; readonly reason: string },
+  ];
   /** A pong has come. */
   heartbeat: [{ readonly connection: number }];
   /** A connection has used up its attempts; its streams have ended with `lost`. */

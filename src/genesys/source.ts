@@ -318,7 +318,12 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
         this.#connected(socket, event.again);
         return;
       case 'disconnected':
-        this.emit('disconnected', { connection, code: event.code, reason: event.reason });
+        this.emit('disconnected', {
+          connection,
+          interactions: socket.roster.size,
+          code: event.code,
+          reason: event.reason,
+        });
         return;
       case 'heartbeat':
         this.emit('heartbeat', { connection });

@@ -133,12 +133,14 @@ export class CaptureNode extends AudioNode {
     source.on('idle', () => {
       this.#idle = true;
     });
-    source.on('connected', ({ connection, again }) => {
+    source.on('connected', (event) => {
+      const { connection, again } = event;
       this.auditEvent(again ? 'reconnected' : 'connected', { connection });
-      this.emit('connected', { connection, again });
+      this.emit('connected', event);
     });
     source.on('disconnected', (event) => {
-      this.auditEvent('disconnected', event);
+      const { connection, code, reason } = event;
+      this.auditEvent('disconnected', { connection, code, reason });
       this.emit('disconnected', event);
     });
     source.on('notifications', (event) => this.emit('notifications', event));

@@ -47,10 +47,17 @@ export interface CaptureNodeEvents {
   mediaChunk: [chunk: MediaChunk];
   /** Each frame, silent or not. */
   metadataSync: [sync: MetadataSync];
-  /** A media connection is open, for the first time or again after it was lost; they are numbered from 0. */
-  connected: [event: { readonly connection: number; readonly again: boolean }];
-  /** A media connection was lost or closed; reconnecting goes on by itself. */
-  disconnected: [event: { readonly connection: number; readonly code: number; readonly reason: string }];
+  /** A media connection is open, for the first time or again; connections are numbered from 0. */
+  connected: [event: { readonly connection: number; readonly interactions: number; readonly again: boolean }];
+  /** A media connection was lost or closed; reconnecting goes on by itself, and takes its interactions along. */
+  disconnected: [
+    event: {
+      readonly code: number;
+      readonly reason: string;
+      readonly connection: number;
+      readonly interactions: number;
+    },
+  ];
   /** A channel by which calls of queues and users are found delivers from now on, or no longer; it comes back. */
   notifications: [event: { readonly listening: boolean; readonly reason: string }];
   /** A media connection answered a ping. */

@@ -137,7 +137,7 @@ describe('SubscriptionSource', () => {
     expect(ingest.opened).toHaveLength(2);
     expect(ingest.ended).toEqual([]);
     expect(ingest.interrupted.toSorted()).toEqual(['a', 'b']);
-    expect(named('disconnected')).toEqual([{ connection: 0, code: 1006, reason: '' }]);
+    expect(named('disconnected')).toEqual([{ connection: 0, interactions: 2, code: 1006, reason: '' }]);
     expect(named('connected')).toMatchObject([{ again: false }, { again: true }]);
     expect(source.counters().reconnects).toBe(1);
     expect(source.status().connections).toMatchObject([{ state: 'open', interactions: 2, attempts: 0 }]);
