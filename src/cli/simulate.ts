@@ -59,7 +59,7 @@ export function addSimulatorOptions(command: Command, defaultCodec: string): Com
     .option('--duplicate <share>', 'share of packets sent twice, 0 to 1', share)
     .option('--jitter-ms <ms>', 'largest random delay of a packet', numberFrom(0, 10_000, 'any'))
     .option('--fault <fault>', 'something that goes wrong, such as cut:code=1012,everySeconds=10; repeatable', collect)
-    .option('--seed <n>', 'decides ids, speech and trouble', numberFrom(0, Number.MAX_SAFE_INTEGER))
+    .option('--seed <n>', 'decides ids, speech and trouble (default: 1)', numberFrom(0, Number.MAX_SAFE_INTEGER))
     .option('--trace <file>', 'replay this trace of packets, with its own timing, instead of speech');
 }
 
@@ -77,9 +77,9 @@ export function registerSimulate(program: Command): Command {
   const command = program
     .command('simulate')
     .description('run a Genesys-shaped server on this machine, with speech in place of callers')
-    .option('--port <n>', 'port to listen on; 0 for any free one', numberFrom(0, 65_535))
+    .option('--port <n>', 'port to listen on (default: any free one)', numberFrom(0, 65_535))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
-    .option('--interactions <n>', 'number of calls', numberFrom(1, LIMITS.maxStreams))
+    .option('--interactions <n>', 'number of calls (default: 1)', numberFrom(1, LIMITS.maxStreams))
     .option('--seconds <s>', 'length of each call; endless when left out', numberFrom(0.02, 86_400, 'any'))
     .option('--queue <id>', 'let the calls arrive at this queue; repeatable', collect)
     .option('--user <id>', 'let the calls arrive at this user; repeatable', collect)
@@ -92,9 +92,10 @@ export function registerSimulate(program: Command): Command {
       'after',
       `
 When ready it prints one line of JSON: apiUrl, mediaUrl and interactionIds. A call begins with its first
-subscription and is over when its client unsubscribes or leaves, so each can be captured once. It ends when all calls
-are over and the clients have left, or at Ctrl-C. While it runs, GET <apiUrl>/books gives the accounts,
-GET <apiUrl>/requests every request so far, and POST <apiUrl>/faults takes {"fault": …} as --fault does:
+subscription and is over when its client unsubscribes or leaves, so each can be captured once. It ends at Ctrl-C and,
+when calls have a length, a second after all that were begun are over and the clients have left, or half a minute after
+all could have been when nobody comes. While it runs, GET <apiUrl>/books gives the accounts, GET <apiUrl>/requests every
+request so far, and POST <apiUrl>/faults takes {"fault": …} as --fault does:
 ${FAULT_HELP}
 
 Examples:

@@ -103,6 +103,7 @@ export class SignIn {
     const { clientId, clientSecret, endpoints } = this.#settings;
     if (clientId === '' || clientSecret === '') throw credentialsError('are missing');
     const { client } = await this.platform();
+    const what = `Sign-in at ${signInHost(endpoints)}`;
     const auth = await withRetry(
       async () => {
         await bucket.take(signal);
@@ -112,14 +113,14 @@ export class SignIn {
         const failure = readFailure(error);
         return { again: isTransient(failure), retryAfterUs: parseRetryAfterUs(failure.retryAfter, clock.wallMs()) };
       },
-      { ...this.#environment, onRetry: (error, waitUs) => this.onFailure(triedAgain(error, waitUs)) },
+      { ...this.#environment, onRetry: (error, waitUs) => this.onFailure(triedAgain(what, error, waitUs)) },
     ).catch((error: unknown) => {
       if (signal?.aborted === true) throw new TrunklineError('CONNECTION_FAILED', 'Sign-in stopped with its source.');
       const failure = readFailure(error);
       const { status } = failure;
       // OAuth answers wrong credentials with 400 invalid_client as well as with 401 (RFC 6749 section 5.2).
       if (status === 400 || status === 401 || status === 403) throw credentialsError(`were refused (${status})`);
-      throw requestError(`Sign-in at ${signInHost(endpoints)}`, failure);
+      throw requestError(what, failure);
     });
     const nowMs = clock.wallMs();
     if (typeof auth.accessToken !== 'string' || !Number.isFinite(auth.tokenExpiryTime)) {
@@ -151,8 +152,8 @@ export class SignIn {
   }
 }
 
-function triedAgain(error: unknown, waitUs: number): TrunklineError {
-  const { code, message } = requestError('Sign-in', readFailure(error));
+function triedAgain(what: string, error: unknown, waitUs: number): TrunklineError {
+  const { code, message } = requestError(what, readFailure(error));
   return new TrunklineError(code, `${message} It is tried again in ${(waitUs / US_PER_SECOND).toFixed(1)} s.`);
 }
 
