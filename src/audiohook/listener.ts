@@ -66,7 +66,7 @@ export class Listener {
         reject(
           new TrunklineError(
             'CONNECTION_FAILED',
-            `Cannot listen on port ${port}: ${messageOf(error)}. Choose another port.`,
+            `Cannot listen on port ${port}: ${messageOf(error)}. Choose another port or host.`,
             { cause: error },
           ),
         );

@@ -60,6 +60,9 @@ Examples:
     .action(async (flags: DemoFlags) => {
       const { streams = DEFAULTS.streams, seconds = DEFAULTS.seconds, codec = DEFAULTS.codec } = flags;
       const config = loadConfig({ ...settingsFrom(command), env: process.env });
+      // Found out here rather than by the simulator, whose end would be a failure.
+      const { parseFault } = await import('../simulator/fault-commands.js');
+      flags.fault?.forEach(parseFault);
       const interrupted = untilInterrupted();
       const { tuneHeap } = await import('../node/heap.js');
       tuneHeap();

@@ -13,7 +13,7 @@ import { ListenStream } from '../monitor/listen-stream.js';
 import { type MonitorOptions, MonitorStream } from '../monitor/monitor-stream.js';
 import { type RepairReport, repairRecordings } from '../record/repair.js';
 import type { RecorderCounters } from '../record/slab.js';
-import { type Config, configSchema, type ServerSettingName } from './config.js';
+import { type Config, configSchema, SETTINGS, type ServerSettingName } from './config.js';
 import { type CaptureNodeEvents, EventSink } from './event-sink.js';
 import { NodeRecorder } from './recorder-agent.js';
 import { Tally } from './tally.js';
@@ -276,8 +276,11 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
 function checked(settings: NodeSettings): Config {
   const parsed = configSchema.safeParse(settings);
   if (parsed.success) return parsed.data;
-  const sentences = parsed.error.issues.map(({ path, message }) => `Setting ${path.join('.') || '?'}: ${message}.`);
-  throw new TrunklineError('CONFIG_INVALID', sentences.join(' '));
+  const sentences = parsed.error.issues.map(({ path, message }) => {
+    const setting = SETTINGS.find(({ name }) => name === path[0]);
+    return setting === undefined ? `${message}.` : `The setting "${setting.name}" must be ${setting.allowed}.`;
+  });
+  throw new TrunklineError('CONFIG_INVALID', [...new Set(sentences)].join(' '));
 }
 
 /** As mkdir with `recursive`, which never comes back where a file system lets nobody make folders, such as /proc. */

@@ -43,6 +43,12 @@ async function run(): Promise<void> {
   await node.stop();
 }
 
+it('says of a setting that cannot be right what it must be', () => {
+  expect(() => new CaptureNode({ holdMs: -1, codecs: [] })).toThrow(
+    'The setting "codecs" must be a list of opus, pcmu, pcma, l16. The setting "holdMs" must be a whole number from 0 to 2000.',
+  );
+});
+
 describe('events', () => {
   it('have the names and fields of the tutorial; silent frames stay out of mediaChunk', async () => {
     await makeNode({ interactions: 3, seconds: 4 });
