@@ -112,9 +112,14 @@ export function parseFault(text: string): Fault {
     });
   const parsed = FAULT.safeParse({ ...Object.fromEntries(fields), fault: name });
   if (parsed.success) return parsed.data;
-  const names = FAULT.options.map(({ shape }) => shape.fault.value);
-  if (!names.some((known) => known === name)) {
+  const kind = FAULT.options.find(({ shape }) => shape.fault.value === name);
+  if (kind === undefined) {
+    const names = FAULT.options.map(({ shape }) => shape.fault.value);
     throw new TrunklineError('CONFIG_INVALID', `There is no fault "${name}"; there are ${names.join(', ')}.`);
   }
-  throw new TrunklineError('CONFIG_INVALID', `The fault ${text} cannot be: ${z.prettifyError(parsed.error)}`);
+  const takes = Object.keys(kind.shape).filter((key) => key !== 'fault');
+  throw new TrunklineError(
+    'CONFIG_INVALID',
+    `The fault ${text} cannot be: ${z.prettifyError(parsed.error)}\n${name} takes ${takes.join(', ') || 'nothing'}.`,
+  );
 }

@@ -90,6 +90,7 @@ describe('the command line', () => {
     [['simulate', '--loss', 'some'], /number from 0 to 0.9/],
     [['capture', '--hold-ms', 'x'], /--hold-ms must be a whole number from 0 to 2000, not "x"/],
     [['simulate', '--fault', 'bogus'], /There is no fault "bogus"; there are tokenLife, /],
+    [['simulate', '--fault', 'cut:path=1'], /cut takes code, count, afterSeconds, everySeconds\.$/m],
     [['demo', '--fault', 'bogus'], /^trunkline: There is no fault "bogus"; there are tokenLife, .*\n$/],
     [['bench', 'micro', '--only', 'bogus'], /No step has "bogus" in its name[\s\S]*^trunkline: media decode PCMU$/m],
     [['bench', 'capacity', '--streams', '1', '--sweep', '1,2'], /--sweep <n,n>' cannot be used with option '--streams/],
