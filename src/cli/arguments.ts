@@ -31,7 +31,7 @@ export function addSettingOptions(command: Command, names: readonly SettingName[
 }
 
 function optionsOf(setting: Setting): Option[] {
-  if (setting.secret) return [secretRefusal(setting)];
+  if (setting.secret === 'refused') return [secretRefusal(setting)];
   const about = `${setting.description} (${[setting.env, setting.defaultText].filter((word) => word !== '').join('; ')})`;
   if (setting.kind === 'switch') {
     const on = new Option(setting.flag, about);

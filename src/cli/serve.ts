@@ -132,12 +132,12 @@ function keysFrom({ audiohookKeys: file, audiohookApiKey: apiKey, audiohookClien
   const keys = file === undefined ? [] : keysOf(file);
   if (apiKey !== undefined) keys.push(clientSecret === undefined ? { apiKey } : { apiKey, clientSecret });
   else if (clientSecret !== undefined) {
-    throw usage('TRUNKLINE_AUDIOHOOK_CLIENT_SECRET belongs to a key: set TRUNKLINE_AUDIOHOOK_API_KEY as well.');
+    throw usage('A client secret belongs to a key: give --api-key, or TRUNKLINE_AUDIOHOOK_API_KEY, as well.');
   }
   if (keys.length > 0) return keys;
   throw usage(
-    'Say who may connect: TRUNKLINE_AUDIOHOOK_API_KEY and TRUNKLINE_AUDIOHOOK_CLIENT_SECRET in the environment or ' +
-      '.env, or --keys with a file of them.',
+    'Say who may connect: --keys with a file, or --api-key with --client-secret, best by ' +
+      'TRUNKLINE_AUDIOHOOK_API_KEY and TRUNKLINE_AUDIOHOOK_CLIENT_SECRET in the environment.',
   );
 }
 

@@ -19,7 +19,7 @@ export const configSchema = z
     clientSecret: setting(text().optional(), {
       description: 'OAuth client secret.',
       env: 'GENESYS_CLIENT_SECRET',
-      secret: true,
+      secret: 'refused',
     }),
     region: setting(text().default('us-east-1'), {
       description: 'Genesys Cloud region, such as eu-central-1, or its domain, such as mypurecloud.de.',
@@ -140,7 +140,7 @@ export const configSchema = z
     }),
     auditKey: setting(text().min(16).optional(), {
       description: 'Key under which interaction ids are replaced by their HMAC in the audit.',
-      secret: true,
+      secret: 'refused',
     }),
     native: setting(z.enum(['off', 'auto', 'require']).default('auto'), {
       description: 'Use of the native module: never, when it loads, or not without it.',
@@ -186,7 +186,7 @@ export function printableConfig(config: Config): Record<string, unknown> {
   return Object.fromEntries(
     SETTINGS.filter(({ name }) => config[name] !== undefined).map(({ name, secret }) => [
       name,
-      secret ? 'set' : config[name],
+      secret !== undefined ? 'set' : config[name],
     ]),
   );
 }
@@ -197,7 +197,7 @@ export function configTable(): string {
     const value = one.kind === 'switch' ? '' : ` <${one.value}>`;
     const flag = one.kind === 'switch' && one.default === true ? one.flag.replace('--', '--no-') : one.flag;
     const cells = [
-      one.secret ? '(not on the command line)' : `\`${flag}${value}\``,
+      one.secret === 'refused' ? '(not on the command line)' : `\`${flag}${value}\``,
       `\`${one.env}\``,
       `\`${one.name}\``,
       one.defaultText,

@@ -134,7 +134,7 @@ function fromText(setting: Setting, value: unknown): unknown {
 
 function problemOf(setting: Setting, given: Given | undefined): string {
   const where = given?.where ?? `The default of "${setting.name}"`;
-  return `${where} must be ${setting.allowed}${setting.secret ? '' : `, not ${shown(given?.value ?? setting.default)}`}.`;
+  return `${where} must be ${setting.allowed}${setting.secret !== undefined ? '' : `, not ${shown(given?.value ?? setting.default)}`}.`;
 }
 
 function shown(value: unknown): string {

@@ -35,12 +35,16 @@ export const serverSettings = {
   audiohookApiKey: setting(text().optional(), {
     description: 'One API key.',
     flag: '--api-key',
-    secret: true,
+    value: 'key',
+    defaultText: 'none',
+    secret: 'taken',
   }),
   audiohookClientSecret: setting(text().optional(), {
-    description: 'Its client secret, base64.',
+    description: 'Its client secret; in the environment, others on this machine cannot read it.',
     flag: '--client-secret',
-    secret: true,
+    value: 'base64',
+    defaultText: 'none',
+    secret: 'taken',
   }),
   audiohookAllowUnsigned: setting(z.boolean().default(false), {
     description: 'Take keys without a client secret, whose requests are not signed.',

@@ -10,8 +10,8 @@ interface About {
   readonly env?: string;
   /** Name on the command line when it is not the derived one. */
   readonly flag?: string;
-  /** Never printed, and refused on the command line, where every user of the machine can read it. */
-  readonly secret?: boolean;
+  /** Never printed. On the command line, where every user of the machine can read it, taken all the same or refused. */
+  readonly secret?: 'taken' | 'refused';
   /** What stands for the value in help, such as `ms`. */
   readonly value?: string;
   /** What is allowed, where the type and its bounds do not say it. */
@@ -34,7 +34,7 @@ export interface Setting<Name extends string = string> {
   readonly name: Name;
   readonly kind: 'text' | 'number' | 'switch' | 'list';
   readonly description: string;
-  /** Such as `--hold-ms`; for a secret, the one that is refused. A switch that is on by default has `--no-…` as well. */
+  /** Such as `--hold-ms`; it may be one that is refused. A switch that is on by default has `--no-…` as well. */
   readonly flag: string;
   readonly env: string;
   readonly value: string;
@@ -42,7 +42,7 @@ export interface Setting<Name extends string = string> {
   readonly allowed: string;
   readonly default: unknown;
   readonly defaultText: string;
-  readonly secret: boolean;
+  readonly secret: About['secret'];
 }
 
 /** What the JSON schema of a setting says of it. */
@@ -59,7 +59,7 @@ export function describe<Name extends string>(name: Name, schema: z.core.JSONSch
     allowed: about.allowed ?? allowedBy(schema),
     default: schema.default,
     defaultText: about.defaultText ?? defaultText(schema.default),
-    secret: about.secret ?? false,
+    secret: about.secret,
   };
 }
 

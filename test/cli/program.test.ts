@@ -105,8 +105,6 @@ describe('the command line', () => {
   test.each([
     ['capture', '--client-secret', 'GENESYS_CLIENT_SECRET'],
     ['capture', '--audit-key', 'TRUNKLINE_AUDIT_KEY'],
-    ['serve', '--api-key', 'TRUNKLINE_AUDIOHOOK_API_KEY'],
-    ['serve', '--client-secret', 'TRUNKLINE_AUDIOHOOK_CLIENT_SECRET'],
   ])('%s refuses the secret %s on the command line, and does not repeat it', async (command, flag, env) => {
     const { code, stderr } = await trunkline([command, flag, 's3cret']);
     expect(stderr).toBe(`trunkline: ${flag} is not taken, for command lines are no secret: set ${env}.\n`);

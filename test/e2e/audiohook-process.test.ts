@@ -212,9 +212,10 @@ describe('serve as a process', () => {
   });
 
   it.each<[args: string[], expected: RegExp, audiohook?: Record<string, string>]>([
-    [['serve', '--port', '0'], /Say who may connect: .* or --keys with a file/],
-    [['serve', '--port', '0', '--client-secret', 'c2VjcmV0'], /is not taken, .* set TRUNKLINE_AUDIOHOOK_CLIENT_SECRET/],
-    [['serve', '--port', '0'], /_SECRET belongs to a key: set/, { CLIENT_SECRET: 'c2VjcmV0' }],
+    [['serve', '--port', '0'], /Say who may connect: --keys with a file, or --api-key with --client-secret/],
+    [['serve', '--port', '0', '--client-secret', 'c2VjcmV0'], /A client secret belongs to a key: give --api-key/],
+    [['serve', '--port', '0'], /A client secret belongs to a key: give/, { CLIENT_SECRET: 'c2VjcmV0' }],
+    [['serve', '--port', '0', '--api-key', 'k', '--client-secret', 'not base64!'], /must be base64/],
     [['serve', '--port', '0'], /key without a client secret/, { API_KEY: 'k' }],
     [['serve', '--port', '0'], /must be base64/, { API_KEY: 'k', CLIENT_SECRET: 'not base64!' }],
     [['serve', '--port', '0', '--keys', '/nonexistent.json'], /Cannot read keys: .*nonexistent/],

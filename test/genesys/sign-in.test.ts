@@ -103,7 +103,9 @@ describe('SignIn, with the real SDK', () => {
     expect(waitsUs).toEqual([1e6, 2e6, 4e6, 8e6]);
     expect(told).toEqual(
       ['1.0', '2.0', '4.0', '8.0'].map((seconds) =>
-        expect.stringMatching(`^Sign-in at 127.0.0.1:\\d+: the platform answers with status 503.* tried again in ${seconds} s\\.$`),
+        expect.stringMatching(
+          `^Sign-in at 127.0.0.1:\\d+: the platform answers with status 503.* tried again in ${seconds} s\\.$`,
+        ),
       ),
     );
   });
