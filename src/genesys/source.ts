@@ -1,7 +1,6 @@
 import type { Buffer } from 'node:buffer';
 import { EventEmitter } from 'node:events';
 import { systemClock } from '../core/clock.js';
-import { codecId, type StreamFormat } from '../core/codec.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { EndReason } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
@@ -11,7 +10,7 @@ import type { ConnectionSettings } from './connection.js';
 import { type Availability, Conversations } from './conversations.js';
 import { type SourceCounters, zeroCounters } from './counters.js';
 import { Discovery } from './discovery.js';
-import { announcedFormat, type FormatPreferences, guessFormat, sameFormat } from './formats.js';
+import type { FormatPreferences } from './formats.js';
 import { type IntakeHost, PacketIntake } from './intake.js';
 import { WHY_NOT } from './interests.js';
 import { MediaSocket, type MediaSocketEvent, type SocketSurroundings } from './media-socket.js';
@@ -19,6 +18,7 @@ import { TokenBucket } from './rate-limit.js';
 import { resolveEndpoints } from './region.js';
 import { Rest } from './rest.js';
 import { checkInteractionId, type Roster } from './roster.js';
+import { RosterStreams } from './roster-streams.js';
 import { SignIn, type SignInEnvironment } from './sign-in.js';
 import type { SourceEvents, SourceOptions, SourceStatus, SubscriptionResult } from './source-contract.js';
 import { Transport } from './transport.js';
@@ -28,8 +28,6 @@ import { type ControlMessage, DEFAULT_CODEC_PREFERENCES } from './wire.js';
 const BUDGET_RESERVE = 10;
 // Notifications and media come over connections of their own: the end of a pause may overtake the last of its packets.
 const RESUME_GUARD_US = 500 * US_PER_MS;
-// Each change ends a stream and begins another, with a recording of its own: a server must not make them without end.
-const MAX_FORMAT_CHANGES = 3;
 
 export type * from './source-contract.js';
 
@@ -38,14 +36,13 @@ export type * from './source-contract.js';
  * interactions need and feeds the engine with their packets.
  */
 export class SubscriptionSource extends EventEmitter<SourceEvents> {
-  readonly #ingest: StreamIngest;
   readonly #options: SourceOptions;
-  readonly #formats: FormatPreferences;
   readonly #signIn: SignIn;
   readonly #bucket: TokenBucket;
   readonly #conversations: Conversations;
   readonly #surroundings: SocketSurroundings;
   readonly #intake: PacketIntake;
+  readonly #streams: RosterStreams;
   readonly #counters = zeroCounters();
   readonly #sockets = new Set<MediaSocket>();
   readonly #socketOf = new WeakMap<Roster, MediaSocket>();
@@ -53,12 +50,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
   readonly #interactions = new Map<string, MediaSocket | undefined>();
   /** Subscribed to again while the server had yet to confirm the unsubscription. */
   readonly #returning = new Set<string>();
-  /** Whose audio is withheld, whether or not a stream is open. */
-  readonly #paused = new Set<string>();
   readonly #discovery: Discovery | undefined;
-  readonly #openFormats = new Map<string, StreamFormat>();
-  /** Of an interaction, when there has been one. */
-  readonly #formatChanges = new Map<string, number>();
   readonly #closing = new Map<MediaSocket, () => void>();
   readonly #abort = new AbortController();
   #connectionsMade = 0;
@@ -72,12 +64,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     const transport = new Transport(options);
     // A proxy that cannot be one is told now rather than at the first call.
     transport.webSocketOptions(endpoints.mediaUrl);
-    this.#ingest = ingest;
     this.#options = options;
-    this.#formats = {
-      codecPreferences: options.codecPreferences ?? DEFAULT_CODEC_PREFERENCES,
-      opusSampleRate: options.opusSampleRate ?? 48_000,
-    };
     this.#bucket = new TokenBucket(clock);
     const environment: SignInEnvironment = {
       clock,
@@ -112,6 +99,15 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       firstPacket: (roster, slot, codec, channel, payload) => this.#firstPacket(roster, slot, codec, channel, payload),
       control: (roster, message) => this.#control(roster, message),
     };
+    const formats: FormatPreferences = {
+      codecPreferences: options.codecPreferences ?? DEFAULT_CODEC_PREFERENCES,
+      opusSampleRate: options.opusSampleRate ?? 48_000,
+    };
+    this.#streams = new RosterStreams(ingest, formats, {
+      flush: () => this.#intake.flush(),
+      isLeaving: (roster, id) => this.#socketOf.get(roster)?.connection.isLeaving(id) === true,
+      giveUp: (roster, id, why) => this.#giveUp(roster, id, why),
+    });
     this.#intake = new PacketIntake(ingest, clock, this.#counters, host, options.mediaReader);
     this.#surroundings = {
       mediaUrl: endpoints.mediaUrl,
@@ -133,18 +129,15 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
 
   /** Withholds an interaction's audio from now on: it is counted and its time marked, but nobody hears it. */
   pause(interactionId: string): void {
-    this.#paused.add(interactionId);
+    this.#streams.pause(interactionId, this.#interactions.get(interactionId)?.roster);
     this.emit('paused', { interactionId, paused: true });
-    const stream = this.#streamOf(interactionId);
-    if (stream >= 0) this.#ingest.pauseStream(stream);
   }
 
   /** Lets an interaction's audio out again, after half a second of grace for what is still under way. */
   resume(interactionId: string): void {
-    if (!this.#paused.delete(interactionId)) return;
-    this.emit('paused', { interactionId, paused: false });
-    const stream = this.#streamOf(interactionId);
-    if (stream >= 0) this.#ingest.resumeStream(stream, this.#surroundings.clock.nowUs() + RESUME_GUARD_US);
+    const roster = this.#interactions.get(interactionId)?.roster;
+    const fromUs = this.#surroundings.clock.nowUs() + RESUME_GUARD_US;
+    if (this.#streams.resume(interactionId, roster, fromUs)) this.emit('paused', { interactionId, paused: false });
   }
 
   /**
@@ -221,7 +214,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     return {
       connections,
       interactions: this.#interactions.size,
-      paused: this.#paused.size,
+      paused: this.#streams.pausedCount,
       tokenAgeMs: this.#signIn.tokenAgeMs(),
       ...(discovery === undefined ? {} : { discovery }),
     };
@@ -250,12 +243,6 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       this.#discovery?.left(interactionId, false);
       this.#fail(error instanceof TrunklineError ? error : new TrunklineError('CONNECTION_FAILED', messageOf(error)));
     });
-  }
-
-  #streamOf(interactionId: string): number {
-    const roster = this.#interactions.get(interactionId)?.roster;
-    const slot = roster?.slotOf(interactionId) ?? -1;
-    return roster === undefined || slot < 0 ? -1 : (roster.stream[slot] as number);
   }
 
   #isLeaving(id: string): boolean {
@@ -348,8 +335,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     roster.flowing.fill(0);
     if (again) {
       this.#counters.reconnects++;
-      this.#intake.flush();
-      for (const stream of roster.stream) if (stream >= 0) this.#ingest.streamInterrupted(stream);
+      this.#streams.interrupted(roster);
     }
     this.emit('connected', { connection: socket.number, interactions: roster.size, again });
   }
@@ -357,7 +343,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
   #left(socket: MediaSocket, interactionId: string, reason: EndReason, detail: string): void {
     const slot = socket.roster.slotOf(interactionId);
     if (slot >= 0) {
-      this.#endStream(socket.roster, slot, reason);
+      this.#streams.end(socket.roster, slot, reason);
       socket.roster.remove(slot);
     }
     this.#ended(interactionId, reason, detail);
@@ -365,9 +351,9 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
 
   #ended(interactionId: string, reason: EndReason, detail: string): void {
     this.#interactions.delete(interactionId);
-    this.#formatChanges.delete(interactionId);
-    if (!this.#returning.has(interactionId)) {
-      this.#paused.delete(interactionId);
+    const comesBack = this.#returning.has(interactionId);
+    this.#streams.ended(interactionId, comesBack);
+    if (!comesBack) {
       this.#discovery?.left(interactionId, reason !== 'lost' && reason !== 'mediaNotAvailable');
     }
     this.emit('interactionEnded', { interactionId, reason, detail });
@@ -385,9 +371,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       for (const announced of message.interactions) {
         if (seen.has(announced.interactionId)) continue;
         seen.add(announced.interactionId);
-        const slot = roster.slotOf(announced.interactionId);
-        const format = announcedFormat(announced, this.#formats);
-        if (slot >= 0 && format !== undefined) this.#openStream(socket, slot, format);
+        this.#streams.announced(roster, announced);
       }
     } else if (message.kind === 'error') {
       this.#counters.controlErrors++;
@@ -400,16 +384,9 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
   #firstPacket(roster: Roster, slot: number, codec: number, channel: number, payload: Buffer): boolean {
     const socket = this.#socketOf.get(roster);
     if (socket === undefined) return false;
-    const isOpen = (roster.stream[slot] as number) >= 0;
-    // A stream goes on over a reconnect, unless the server now sends something else. A packet that names its channel is
-    // taken for one of two.
-    if (!isOpen || (codec >= 0 && codec !== roster.codec[slot])) {
-      const isOneOfTwo = isOpen ? roster.channels[slot] === 2 : channel >= 0;
-      const format = guessFormat(payload, codec, isOneOfTwo ? 2 : 1, this.#formats);
-      if (!this.#openStream(socket, slot, format)) {
-        this.#counters.unknownInteraction++;
-        return false;
-      }
+    if (!this.#streams.heard(roster, slot, codec, channel, payload)) {
+      this.#counters.unknownInteraction++;
+      return false;
     }
     roster.flowing[slot] = 1;
     const interactionId = roster.id(slot);
@@ -417,52 +394,9 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     return roster.flowing[slot] === 1;
   }
 
-  /** False when the engine refused or the format changed too often, and the interaction is, or was before, leaving. */
-  #openStream(socket: MediaSocket, slot: number, format: StreamFormat): boolean {
-    const { roster } = socket;
-    const interactionId = roster.id(slot);
-    const before = this.#openFormats.get(interactionId);
-    const isOpen = (roster.stream[slot] as number) >= 0;
-    if (isOpen && before !== undefined && sameFormat(before, format)) return true;
-    if (socket.connection.isLeaving(interactionId)) return false;
-    if (isOpen) {
-      const changes = (this.#formatChanges.get(interactionId) ?? 0) + 1;
-      this.#formatChanges.set(interactionId, changes);
-      if (changes > MAX_FORMAT_CHANGES) {
-        const sentence = `The media server changed the format of ${interactionId} ${changes} times; it is given up.`;
-        this.#endStream(roster, slot, 'error');
-        this.#giveUp(socket, interactionId, new TrunklineError('PROTOCOL_ERROR', sentence));
-        return false;
-      }
-      this.#endStream(roster, slot, 'interrupted');
-    }
-    try {
-      roster.stream[slot] = this.#ingest.openStream(interactionId, format);
-    } catch (error) {
-      const failure = error instanceof TrunklineError ? error : new TrunklineError('ENGINE_FAILED', messageOf(error));
-      this.#giveUp(socket, interactionId, failure);
-      return false;
-    }
-    if (this.#paused.has(interactionId)) this.#ingest.pauseStream(roster.stream[slot] as number);
-    this.#openFormats.set(interactionId, format);
-    roster.codec[slot] = codecId(format.codec);
-    roster.channels[slot] = format.channels;
-    return true;
-  }
-
-  #giveUp(socket: MediaSocket, interactionId: string, why: TrunklineError): void {
+  #giveUp(roster: Roster, interactionId: string, why: TrunklineError): void {
     this.#fail(why);
-    socket.act((connection, nowUs) => connection.unsubscribe([interactionId], nowUs, 'error'));
-  }
-
-  #endStream(roster: Roster, slot: number, reason: EndReason): void {
-    const stream = roster.stream[slot] as number;
-    if (stream < 0) return;
-    roster.stream[slot] = -1;
-    roster.flowing[slot] = 0;
-    this.#openFormats.delete(roster.id(slot));
-    this.#intake.flush();
-    this.#ingest.endStream(stream, reason);
+    this.#socketOf.get(roster)?.act((connection, nowUs) => connection.unsubscribe([interactionId], nowUs, 'error'));
   }
 
   /** `error` without a listener would end the process. */
