@@ -1,6 +1,6 @@
 import type { Channel } from '../core/events.js';
 import type { AudioFile } from './audio-file.js';
-import { PIECE, type RecorderSlab, SLOT } from './slab.js';
+import { PIECE, type RecorderSlab } from './slab.js';
 
 /** Memory with samples in it, also as words of two samples each. */
 export interface SampleSource {
@@ -17,24 +17,38 @@ export class Pieces {
   readonly #index: number;
   readonly #channels: 1 | 2;
   readonly #capacity: number;
-  /** Where channel 0 has its fields. */
-  readonly #base: number;
+  /** What the file can hold of one channel. */
+  readonly #maxSamples: number;
 
-  constructor(slab: RecorderSlab, index: number, channels: 1 | 2) {
+  constructor(slab: RecorderSlab, index: number, channels: 1 | 2, maxSamples: number) {
     this.#slab = slab;
     this.#index = index;
     this.#channels = channels;
     this.#capacity = slab.pieceBytes >> 1;
-    this.#base = slab.slot(index) + SLOT.PIECES;
+    this.#maxSamples = maxSamples;
   }
 
   /** End of a channel so far, written or not. */
   end(channel: Channel): number {
-    return this.#double(channel, PIECE.END);
+    return this.#int(channel, PIECE.END);
   }
 
   extendTo(channel: Channel, endSamples: number): void {
-    if (endSamples > this.end(channel)) this.#setDouble(channel, PIECE.END, endSamples);
+    if (endSamples > this.end(channel)) this.#setInt(channel, PIECE.END, endSamples);
+  }
+
+  /** Frames of both channels. */
+  get frames(): number {
+    return this.#int(0, PIECE.FRAMES) + this.#int(1, PIECE.FRAMES);
+  }
+
+  countFrame(channel: Channel): void {
+    this.#slab.addInt(this.#slab.line(this.#index, channel), PIECE.FRAMES, 1);
+  }
+
+  /** Says which frames of a channel tell nothing but their sound; see PIECE.PLAIN. */
+  setPlain(channel: Channel, plain: number): void {
+    this.#setInt(channel, PIECE.PLAIN, plain);
   }
 
   /** End of the channel that is ahead. */
@@ -50,8 +64,8 @@ export class Pieces {
   /** Whether a piece has had its first sample since `sinceUs` or longer. */
   isOlderThan(sinceUs: number): boolean {
     return (
-      (this.#held(0) > 0 && this.#double(0, PIECE.SINCE_US) <= sinceUs) ||
-      (this.#held(1) > 0 && this.#double(1, PIECE.SINCE_US) <= sinceUs)
+      (this.#held(0) > 0 && (this.#slab.doubles[this.#since(0)] as number) <= sinceUs) ||
+      (this.#held(1) > 0 && (this.#slab.doubles[this.#since(1)] as number) <= sinceUs)
     );
   }
 
@@ -70,10 +84,11 @@ export class Pieces {
   ): number {
     const held = this.#held(channel);
     if (held === 0) {
-      this.#setDouble(channel, PIECE.START, position);
-      this.#setDouble(channel, PIECE.SINCE_US, nowUs);
+      this.#setInt(channel, PIECE.START, position);
+      this.#setInt(channel, PIECE.LIMIT, Math.min(position + this.#capacity, this.#maxSamples));
+      this.#slab.doubles[this.#since(channel)] = nowUs;
     }
-    const start = this.#double(channel, PIECE.START);
+    const start = this.#int(channel, PIECE.START);
     const offset = position - start;
     // A hole may be filled with zeros only where nothing has been written before.
     const joins = offset >= 0 && (offset <= held || start + held >= this.end(channel));
@@ -93,8 +108,8 @@ export class Pieces {
   writeTo(file: AudioFile, scratch: Int16Array): number {
     const held0 = this.#held(0);
     const held1 = this.#held(1);
-    const start0 = this.#double(0, PIECE.START);
-    const start1 = this.#double(1, PIECE.START);
+    const start0 = this.#int(0, PIECE.START);
+    const start1 = this.#int(1, PIECE.START);
     let bytes = 0;
     if (this.#channels === 1) {
       if (held0 > 0) bytes = file.write(this.#slab.bytes, this.#slab.piece(this.#index, 0), held0, start0);
@@ -124,7 +139,7 @@ export class Pieces {
     file.read(scratch, start, end);
     const { samples } = this.#slab;
     for (const channel of [0, 1] as const) {
-      const pieceStart = this.#double(channel, PIECE.START);
+      const pieceStart = this.#int(channel, PIECE.START);
       const from = Math.max(start, pieceStart);
       const to = Math.min(end, pieceStart + this.#held(channel));
       const piece = (this.#slab.piece(this.#index, channel) >> 1) + from - pieceStart;
@@ -135,29 +150,50 @@ export class Pieces {
   }
 
   #held(channel: Channel): number {
-    return this.#slab.words[(this.#base + channel * PIECE.BYTES + PIECE.COUNT) >> 2] as number;
+    return this.#int(channel, PIECE.COUNT);
   }
 
   #setHeld(channel: Channel, samples: number): void {
-    this.#slab.words[(this.#base + channel * PIECE.BYTES + PIECE.COUNT) >> 2] = samples;
+    if (samples === 0) this.#setInt(channel, PIECE.LIMIT, 0);
+    this.#setInt(channel, PIECE.COUNT, samples);
   }
 
-  #double(channel: Channel, field: number): number {
-    return this.#slab.doubles[(this.#base + channel * PIECE.BYTES + field) >> 3] as number;
+  #int(channel: Channel, field: number): number {
+    return this.#slab.int(this.#slab.line(this.#index, channel), field);
   }
 
-  #setDouble(channel: Channel, field: number, value: number): void {
-    this.#slab.doubles[(this.#base + channel * PIECE.BYTES + field) >> 3] = value;
+  #setInt(channel: Channel, field: number, value: number): void {
+    this.#slab.setInt(this.#slab.line(this.#index, channel), field, value);
+  }
+
+  #since(channel: Channel): number {
+    return (this.#slab.line(this.#index, channel) + PIECE.SINCE_US) >> 3;
   }
 }
 
-/** Two samples at a time where that can be: half of what set() takes for a frame, which needs a view made for it. */
-function copySamples(from: SampleSource, at: number, to: SampleSource, target: number, count: number): void {
-  if (((at | target | count) & 1) === 0) {
-    const end = (at + count) >> 1;
-    const ahead = (target - at) >> 1;
-    for (let i = at >> 1; i < end; i++) to.words[i + ahead] = from.words[i] as number;
-  } else {
+/**
+ * Several words of two samples each at a time, where that can be: a third of what set() takes for a frame, which needs
+ * a view made for it.
+ */
+export function copySamples(from: SampleSource, at: number, to: SampleSource, target: number, count: number): void {
+  if (((at | target | count) & 1) !== 0) {
     for (let i = 0; i < count; i++) to.samples[target + i] = from.samples[at + i] as number;
+    return;
   }
+  const source = from.words;
+  const into = to.words;
+  const end = (at + count) >> 1;
+  let i = at >> 1;
+  let o = target >> 1;
+  for (; i + 8 <= end; i += 8, o += 8) {
+    into[o] = source[i] as number;
+    into[o + 1] = source[i + 1] as number;
+    into[o + 2] = source[i + 2] as number;
+    into[o + 3] = source[i + 3] as number;
+    into[o + 4] = source[i + 4] as number;
+    into[o + 5] = source[i + 5] as number;
+    into[o + 6] = source[i + 6] as number;
+    into[o + 7] = source[i + 7] as number;
+  }
+  for (; i < end; i++, o++) into[o] = source[i] as number;
 }

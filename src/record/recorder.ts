@@ -7,7 +7,7 @@ import { US_PER_MS } from '../core/units.js';
 import { type Agent, BLOCKED } from '../ring/agent.js';
 import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../ring/ring.js';
-import type { SampleSource } from './pieces.js';
+import { PlainFrames } from './plain-frames.js';
 import { Recording, type RecordingContext, type RecordingEnd } from './recording.js';
 import { DEFAULT_PIECE_BYTES, RecorderSlab, SLOT, SLOT_STATE } from './slab.js';
 import { thisWriter } from './writer.js';
@@ -30,6 +30,8 @@ export interface RecorderOptions {
 
 /** Records of one ring in one turn: more than come in while the flushes of one turn meet a disk that is slow. */
 const RING_SHARE = 16_384;
+/** Plain frames between two readings of the clock. */
+const PLAIN_SHARE = 256;
 /** And no longer than this, where the disk is slow: the thread's heartbeat stands still during a turn. */
 const TURN_US = 20_000;
 /** Flushes in one turn, likewise: a tenth of a millisecond, or some milliseconds when files are made. */
@@ -71,18 +73,15 @@ const endSchema = z.object({
 export class Recorder implements Agent {
   readonly #clock: Clock;
   readonly #rings: readonly RingConsumer[];
-  /** What each ring's records lie in. */
-  readonly #samples: readonly SampleSource[];
+  readonly #plain: readonly PlainFrames[];
   readonly #context: RecordingContext;
   readonly #slab: RecorderSlab;
   readonly #scanEveryUs: number;
-  /** By ring and stream: the same stream index may live on in one ring while another has closed it. */
-  readonly #byStream: Map<number, Recording>[];
+  /** Slots by ring and stream, or −1: the same stream index may live on in one ring while another has closed it. */
+  readonly #slots: readonly Int32Array[];
   readonly #bySlot: (Recording | undefined)[] = [];
   // Taken from the end, so low slots are used again and high ones cost no memory.
   readonly #freeSlots: number[] = [];
-  /** Not yet counted in the slab. */
-  #frames = 0;
   #scanAt = 0;
   #nextScanUs = 0;
   #finishAt = 0;
@@ -94,12 +93,9 @@ export class Recorder implements Agent {
     const flushUs = (options.flushMs ?? 600) * US_PER_MS;
     this.#clock = clock;
     this.#rings = options.rings.map((place) => new RingConsumer(place));
-    this.#samples = options.rings.map(({ memory }) => ({
-      samples: new Int16Array(memory, 0, memory.byteLength >> 1),
-      words: new Int32Array(memory, 0, memory.byteLength >> 2),
-    }));
-    this.#byStream = options.rings.map(() => new Map<number, Recording>());
     this.#slab = new RecorderSlab(options.slab, pieceBytes);
+    this.#plain = options.rings.map((place, i) => new PlainFrames(this.#rings[i] as RingConsumer, place, this.#slab));
+    this.#slots = options.rings.map(() => new Int32Array(LIMITS.maxStreams).fill(-1));
     this.#scanEveryUs = flushUs / 8;
     this.#context = {
       slab: this.#slab,
@@ -149,8 +145,8 @@ export class Recorder implements Agent {
       const state = this.#slab.int(slot, SLOT.STATE);
       const info =
         state === SLOT_STATE.FREE ? undefined : parseInfo(this.#slab.text(slot, SLOT.INFO_LENGTH, SLOT.INFO));
-      const streams = this.#byStream[this.#slab.int(slot, SLOT.RING)];
-      if (info === undefined || streams === undefined) {
+      const slots = this.#slots[this.#slab.int(slot, SLOT.RING)];
+      if (info === undefined || slots === undefined) {
         this.#freeSlots.push(index);
         continue;
       }
@@ -161,17 +157,24 @@ export class Recorder implements Agent {
         continue;
       }
       this.#bySlot[index] = recording;
-      streams.set(recording.stream, recording);
+      slots[recording.stream] = index;
     }
   }
 
   #drain(ringIndex: number, nowUs: number): number {
     const ring = this.#rings[ringIndex] as RingConsumer;
     const stopUs = this.#clock.nowUs() + TURN_US;
+    const plain = this.#plain[ringIndex] as PlainFrames;
+    const slots = this.#slots[ringIndex] as Int32Array;
     let records = 0;
-    while (records < RING_SHARE && (records % 16 > 0 || this.#clock.nowUs() < stopUs)) {
+    let frames = 0;
+    while (records < RING_SHARE && this.#clock.nowUs() < stopUs) {
+      const taken = plain.take(slots, PLAIN_SHARE);
+      records += taken;
+      frames += taken;
       const at = ring.peek();
       if (at < 0) break;
+      if (taken === PLAIN_SHARE) continue;
       try {
         if (!this.#handle(ringIndex, ring, at, nowUs)) this.#slab.count('recordsInvalid');
       } catch {
@@ -181,8 +184,7 @@ export class Recorder implements Agent {
       ring.release();
       records++;
     }
-    if (this.#frames > 0) this.#slab.count('framesRecorded', this.#frames);
-    this.#frames = 0;
+    if (frames > 0) this.#slab.count('framesRecorded', frames);
     return records;
   }
 
@@ -190,8 +192,7 @@ export class Recorder implements Agent {
   #handle(ringIndex: number, ring: RingConsumer, at: number, nowUs: number): boolean {
     const { view } = ring;
     const stream = view.getInt32(at + RECORD.STREAM, true);
-    const streams = this.#byStream[ringIndex] as Map<number, Recording>;
-    const recording = streams.get(stream);
+    const recording = this.#bySlot[this.#slots[ringIndex]?.[stream] ?? -1];
     const kind = view.getUint8(at + RECORD.KIND);
     if (kind === KIND.OPEN) return this.#open(ringIndex, stream, recording, payloadText(ring, at), nowUs);
     if (recording === undefined) {
@@ -209,14 +210,14 @@ export class Recorder implements Agent {
         );
         const available = (flags & FLAG.NO_PCM) !== 0 ? 0 : payload >> 1;
         const samples = view.getInt32(at + RECORD.SAMPLE_COUNT, true);
-        this.#frames++;
+        this.#slab.count('framesRecorded');
         const pcmAt = (at + RECORD.OUTPUT_HEADER_BYTES) >> 1;
         return recording.frame(
           channel,
           position,
           samples,
           flags,
-          this.#samples[ringIndex] as SampleSource,
+          (this.#plain[ringIndex] as PlainFrames).source,
           pcmAt,
           available,
           nowUs,
@@ -242,7 +243,7 @@ export class Recorder implements Agent {
 
   #open(ring: number, stream: number, open: Recording | undefined, infoJson: string, nowUs: number): boolean {
     const info = parseInfo(infoJson);
-    if (info === undefined || stream < 0) {
+    if (info === undefined || stream < 0 || stream >= LIMITS.maxStreams) {
       this.#slab.count('recordingsRefused');
       return false;
     }
@@ -267,7 +268,7 @@ export class Recorder implements Agent {
     }
     this.#slab.count('recordingsOpened');
     this.#bySlot[index] = recording;
-    this.#byStream[ring]?.set(stream, recording);
+    (this.#slots[ring] as Int32Array)[stream] = index;
     return true;
   }
 
@@ -285,8 +286,9 @@ export class Recorder implements Agent {
   }
 
   #finish(recording: Recording, end: RecordingEnd, nowUs: number): void {
-    const streams = this.#byStream[recording.ring];
-    if (streams?.get(recording.stream) === recording) streams.delete(recording.stream);
+    const slots = this.#slots[recording.ring];
+    // A recording of an earlier life may end after another has taken over its stream's index.
+    if (slots?.[recording.stream] === recording.index) slots[recording.stream] = -1;
     this.#bySlot[recording.index] = undefined;
     if (recording.finish(end, nowUs)) this.#freeSlots.push(recording.index);
     else this.#ending.push(recording);

@@ -6,6 +6,7 @@ import { AudioFile } from './audio-file.js';
 import { errnoOf, faultReport } from './fault.js';
 import { folderName } from './folder.js';
 import { Pieces, type SampleSource } from './pieces.js';
+import { plainWord } from './plain-frames.js';
 import {
   fromSessionSpans,
   readCheckpoint,
@@ -97,9 +98,9 @@ export class Recording {
     this.index = index;
     this.ring = this.#int(SLOT.RING);
     this.stream = this.#int(SLOT.STREAM);
-    this.#pieces = new Pieces(context.slab, index, info.channels);
-    this.#file = new AudioFile(info);
     this.#maxSamples = Math.min(Math.floor(WAV_MAX_DATA_BYTES / (2 * info.channels)), MAX_POSITION);
+    this.#pieces = new Pieces(context.slab, index, info.channels, this.#maxSamples);
+    this.#file = new AudioFile(info);
     const keep = (note: number, channel: Channel, start: number, length: number) => {
       if (!this.#resuming) this.#slab.addNote(this.#slot, note, channel, start, length);
     };
@@ -163,7 +164,8 @@ export class Recording {
     }
     const lost = (flags & FLAG.LOST) !== 0;
     track.frame(position, count, (flags & FLAG.SILENT) !== 0, lost);
-    this.#slab.addInt(this.#slot, SLOT.FRAMES, 1);
+    this.#pieces.setPlain(track.channel, plainWord(track.steadySilent));
+    this.#pieces.countFrame(track.channel);
     if (lost) this.#slab.addInt(this.#slot, SLOT.FRAMES_LOST, 1);
     if ((flags & FLAG.DECODE_ERROR) !== 0) this.#slab.addInt(this.#slot, SLOT.DECODE_ERRORS, 1);
     for (let done = 0; ; ) {
@@ -181,6 +183,7 @@ export class Recording {
     const track = this.#trackOf(channel, Math.floor(position), 0);
     if (track === undefined || position > this.#maxSamples) return false;
     track.edge(Math.floor(position), silent);
+    this.#pieces.setPlain(track.channel, plainWord(track.steadySilent));
     return true;
   }
 
@@ -277,7 +280,14 @@ export class Recording {
   }
 
   #trackOf(channel: number, position: number, count: number): SpanTrack | undefined {
-    return Number.isInteger(position) && position >= 0 && count >= 0 ? this.#tracks[channel] : undefined;
+    const track = Number.isInteger(position) && position >= 0 && count >= 0 ? this.#tracks[channel] : undefined;
+    this.#catchUp(track);
+    return track;
+  }
+
+  /** Plain frames have gone past the track, which they tell nothing but where they end. */
+  #catchUp(track: SpanTrack | undefined): void {
+    track?.extendTo(this.#pieces.end(track.channel));
   }
 
   /** Nothing has come, and nothing that came has been given up. */
@@ -348,6 +358,7 @@ export class Recording {
     const { info } = this;
     const lost = this.#int(SLOT.FRAMES_LOST);
     const length = this.lengthSamples;
+    for (const track of this.#tracks) this.#catchUp(track);
     return {
       interactionId: info.interactionId,
       codec: info.codec,
@@ -357,7 +368,7 @@ export class Recording {
       startedAt: new Date(info.startedAtMs).toISOString(),
       endedAt: end === undefined ? null : new Date(end.endedAtMs).toISOString(),
       endReason: end === undefined ? null : end.endReason,
-      packetsReceived: end?.packetsReceived ?? this.#int(SLOT.FRAMES) - lost,
+      packetsReceived: end?.packetsReceived ?? this.#pieces.frames - lost,
       bytesReceived: end?.bytesReceived ?? null,
       packetsLost: end?.packetsLost ?? lost,
       packetsLate: end?.packetsLate ?? null,
@@ -384,7 +395,8 @@ export class Recording {
     for (const track of this.#tracks) {
       if (session !== undefined) track.load(fromSessionSpans(session.spans, track.channel, this.info.sampleRate));
       for (const [note, channel, ...at] of notes) if (channel === track.channel) track.note(note, ...at);
-      track.extendTo(this.#pieces.end(track.channel));
+      this.#catchUp(track);
+      this.#pieces.setPlain(track.channel, plainWord(track.steadySilent));
     }
     this.#resuming = false;
     this.#slab.count('recordingsResumed');

@@ -7,14 +7,14 @@ import type { Channel } from '../core/events.js';
  *     0       version, recordings, piece size   i32
  *     128     counters                          f64 each, see RECORDER_COUNTERS
  *     512     report: sequence i32, length i32, UTF-8 text
- *     4096    one slot of 4096 bytes a recording
+ *     4096    one line of 64 bytes a recording: what each frame needs, in half a line a channel, see PIECE
+ *     ...     one slot of 4096 bytes a recording
  *     ...     two pieces a recording, one a channel
  *
- * One slot:
+ * The lines lie close together, apart from their slots, for what is 4096 bytes apart shares the same few places of a
+ * processor's cache. One slot:
  *
  *     +0      state, ring, stream, lengths and counts, i32 each
- *     +64     channel 0: see PIECE
- *     +96     channel 1
  *     +128    folder name, UTF-8; its length is 0 until the folder has been made
  *     +384    StreamInfo as it came, JSON
  *     +1408   journal: notes of 12 bytes {note u8, channel u8, start u32 at +4, length u32 at +8}
@@ -23,7 +23,7 @@ import type { Channel } from '../core/events.js';
  * alone, which starts at PIECE.START on the stream's time line. The fixed place by slot means that no list of pieces
  * has to be kept whole across a crash; a slot that was never used costs address space only.
  */
-export const SLAB_VERSION = 1;
+export const SLAB_VERSION = 2;
 
 const HEADER = { VERSION: 0, RECORDINGS: 4, PIECE_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
 const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
@@ -35,14 +35,12 @@ export const SLOT = {
   FOLDER_LENGTH: 12,
   INFO_LENGTH: 16,
   NOTES: 20,
-  FRAMES: 24,
   FRAMES_LOST: 28,
   DECODE_ERRORS: 32,
   /** 1 once a write has failed. */
   FAULTED: 36,
   /** 1 once samples were given up. */
   INCOMPLETE: 40,
-  PIECES: 64,
   FOLDER: 128,
   FOLDER_BYTES: 256,
   INFO: 384,
@@ -58,18 +56,26 @@ export const SLOT_STATE = {
   ENDING: 2,
 } as const;
 
-/** Of one channel, 32 bytes each. */
+/** Of one channel, 32 bytes each; positions are samples, i32. */
 export const PIECE = {
-  /** f64: position of the piece's first sample. */
+  /** Position of the piece's first sample. */
   START: 0,
-  /** f64: end of the channel so far, in samples. */
-  END: 8,
+  /** End of the channel so far. */
+  END: 4,
+  /** Samples in the piece. */
+  COUNT: 8,
+  /** Where the piece must end, for want of room in itself or in the file; 0 while it is empty. */
+  LIMIT: 12,
+  /** PLAIN with those of PLAIN_FLAGS that a frame has which tells nothing but its sound; 0 when every frame may. */
+  PLAIN: 16,
+  /** Frames so far. */
+  FRAMES: 20,
   /** f64: when the piece got its first sample, microseconds of core/clock. */
-  SINCE_US: 16,
-  /** i32: samples in the piece. */
-  COUNT: 24,
+  SINCE_US: 24,
   BYTES: 32,
 } as const;
+export const PLAIN = 0x100;
+const LINE_BYTES = 2 * PIECE.BYTES;
 
 const NOTE_BYTES = 12;
 export const JOURNAL_NOTES = (SLOT.BYTES - SLOT.JOURNAL) / NOTE_BYTES;
@@ -110,7 +116,7 @@ export const DEFAULT_PIECE_BYTES = 16_384;
 
 /** Size of the slab for so many recordings at a time. Pages that are never touched cost no memory. */
 export function slabBytes(maxRecordings: number, pieceBytes: number = DEFAULT_PIECE_BYTES): number {
-  return HEADER.BYTES + maxRecordings * (SLOT.BYTES + 2 * pieceBytes);
+  return HEADER.BYTES + maxRecordings * (LINE_BYTES + SLOT.BYTES + 2 * pieceBytes);
 }
 
 /** The recorder's side of the slab. Fields are read and written at byte offsets, through aligned typed arrays. */
@@ -130,7 +136,7 @@ export class RecorderSlab {
     this.words = new Int32Array(memory);
     this.doubles = new Float64Array(memory);
     this.pieceBytes = pieceBytes;
-    this.recordings = Math.floor((memory.byteLength - HEADER.BYTES) / (SLOT.BYTES + 2 * pieceBytes));
+    this.recordings = Math.floor((memory.byteLength - HEADER.BYTES) / (LINE_BYTES + SLOT.BYTES + 2 * pieceBytes));
     if (this.recordings < 1 || pieceBytes % 4096 !== 0 || pieceBytes === 0) {
       throw new TrunklineError(
         'CONFIG_INVALID',
@@ -148,13 +154,18 @@ export class RecorderSlab {
     }
   }
 
+  /** Absolute offset of the PIECE fields of `channel`. */
+  line(index: number, channel: Channel): number {
+    return HEADER.BYTES + index * LINE_BYTES + channel * PIECE.BYTES;
+  }
+
   slot(index: number): number {
-    return HEADER.BYTES + index * SLOT.BYTES;
+    return HEADER.BYTES + this.recordings * LINE_BYTES + index * SLOT.BYTES;
   }
 
   /** Absolute offset of the piece of `channel`. */
   piece(index: number, channel: Channel): number {
-    return HEADER.BYTES + this.recordings * SLOT.BYTES + (2 * index + channel) * this.pieceBytes;
+    return this.slot(this.recordings) + (2 * index + channel) * this.pieceBytes;
   }
 
   count(name: RecorderCounter, by = 1): void {
@@ -200,6 +211,7 @@ export class RecorderSlab {
   clearSlot(index: number): void {
     const slot = this.slot(index);
     this.bytes.fill(0, slot, slot + SLOT.FOLDER);
+    this.bytes.fill(0, this.line(index, 0), this.line(index + 1, 0));
   }
 
   /** Adds a note to the slot's journal, or lengthens the last one. False when the journal is full. */

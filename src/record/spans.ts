@@ -55,6 +55,11 @@ export class SpanTrack {
     return size;
   }
 
+  /** Whether a frame that follows on the last one is silent when it tells nothing new; undefined while any tells it. */
+  get steadySilent(): boolean | undefined {
+    return this.#assumedSpeechAt >= 0 ? undefined : this.#silent();
+  }
+
   frame(position: number, count: number, silent: boolean, lost: boolean): void {
     if (position > this.#end) this.note(NOTE.GAP, this.#end, position - this.#end);
     this.#assumedSpeechAt = -1;
