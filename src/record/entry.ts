@@ -10,8 +10,11 @@ export interface RecorderData extends RecorderOptions {
   readonly control: ControlPlace;
 }
 
-/** Longest sleep of the recorder. It is not woken for each frame; its rings hold more than that much sound. */
-const IDLE_MS = 100;
+/**
+ * The recorder is not woken for frames, and its rings hold far more than come meanwhile. To look for each of them would
+ * cost more than to take it.
+ */
+const SLEEP = { idleMs: 100, naps: 0 };
 
 /** What Piscina runs: the recorder, for as long as the engine lives. */
 export default function record(data: RecorderData): void {
@@ -21,5 +24,5 @@ export default function record(data: RecorderData): void {
       `The recorder was built for ring layout ${LAYOUT_VERSION} and the engine for ${data.layoutVersion}; build both anew.`,
     );
   }
-  runAgent(new Recorder(data), data.control, IDLE_MS);
+  runAgent(new Recorder(data), data.control, SLEEP);
 }

@@ -87,11 +87,18 @@ export const BLOCKED = -1;
 const BLOCKED_MS = 1;
 
 /**
- * After work an agent sleeps this long, and this often, without announcing it. To wake a sleeper costs the waker 30 µs,
+ * After work an agent may sleep this long without announcing it. To wake a sleeper costs the waker 30 µs,
  * on the main thread's account; under load there is something to do again by then, and nobody has to be woken at all.
  */
 const NAP_MS = 1;
-const NAPS = 2;
+
+/** How an agent sleeps. */
+export interface Sleep {
+  /** At most for so long at a time, so that time-driven work goes on. */
+  readonly idleMs: number;
+  /** Unannounced naps before it: for an agent that others wake as soon as they have work for it. */
+  readonly naps: number;
+}
 
 export interface Agent {
   /**
@@ -108,8 +115,8 @@ export interface Agent {
   close(): void;
 }
 
-/** Runs an agent until it is told to stop. Sleeps at most `idleMs` at a time, so that time-driven work goes on. */
-export function runAgent(agent: Agent, place: ControlPlace, idleMs: number): void {
+/** Runs an agent until it is told to stop. */
+export function runAgent(agent: Agent, place: ControlPlace, sleep: Sleep): void {
   const words = new Int32Array(place.memory);
   const base = place.offset >> 2;
   const stop = base + (AGENT_CONTROL.STOP >> 2);
@@ -125,7 +132,7 @@ export function runAgent(agent: Agent, place: ControlPlace, idleMs: number): voi
       if (done === 0) break;
     }
     if (done > 0) {
-      naps = NAPS;
+      naps = sleep.naps;
       continue;
     }
     if (done === BLOCKED) {
@@ -145,7 +152,7 @@ export function runAgent(agent: Agent, place: ControlPlace, idleMs: number): voi
       Atomics.store(words, sleeping, 0);
       continue;
     }
-    Atomics.wait(words, sleeping, 1, idleMs);
+    Atomics.wait(words, sleeping, 1, sleep.idleMs);
     Atomics.store(words, sleeping, 0);
   }
   agent.close();

@@ -7,8 +7,8 @@ import type { ShardBackend } from './shard-backend.js';
 import type { ShardData } from './shard-data.js';
 import { ShardLoop } from './shard-loop.js';
 
-/** Longest sleep of an idle shard. Wake-ups come by notify; this bounds only the heartbeat's silence. */
-const IDLE_MS = 100;
+/** Wake-ups come by notify; the longest sleep bounds only the heartbeat's silence. */
+const SLEEP = { idleMs: 100, naps: 2 };
 
 /** What Piscina runs: one shard, for as long as the engine lives. */
 export default function shard(data: ShardData): Refusal | undefined {
@@ -20,7 +20,7 @@ export default function shard(data: ShardData): Refusal | undefined {
     if (thrown instanceof TrunklineError) return { code: thrown.code, message: thrown.message };
     throw thrown;
   }
-  runAgent(new ShardLoop(data, backend), data.control, IDLE_MS);
+  runAgent(new ShardLoop(data, backend), data.control, SLEEP);
   return undefined;
 }
 

@@ -15,7 +15,7 @@ it('an agent that is told to stop ends in shares, and its heart beats between th
     },
     close: () => beats.push(-1),
   };
-  runAgent(agent, place, 1);
+  runAgent(agent, place, { idleMs: 1, naps: 0 });
   expect(beats).toEqual([1, 2, 3, 4, 5, 6, -1]);
 });
 
@@ -23,6 +23,6 @@ it('an abandoned one is closed although its end is blocked', () => {
   const place = { memory: new SharedArrayBuffer(AGENT_CONTROL.BYTES), offset: 0 };
   let closed = 0;
   new AgentHandle(place).stop(true);
-  runAgent({ doWork: () => 0, finish: () => BLOCKED, close: () => closed++ }, place, 1);
+  runAgent({ doWork: () => 0, finish: () => BLOCKED, close: () => closed++ }, place, { idleMs: 1, naps: 0 });
   expect(closed).toBe(1);
 });
