@@ -61,7 +61,7 @@ export class Pieces {
     return this.end(0) + this.end(1) - this.#held(0) - this.#held(1);
   }
 
-  /** Whether a piece has had its first sample since `sinceUs` or longer. */
+  /** Whether a piece holds samples, and may have had them since `sinceUs` or longer. */
   isOlderThan(sinceUs: number): boolean {
     return (
       (this.#held(0) > 0 && (this.#slab.doubles[this.#since(0)] as number) <= sinceUs) ||
@@ -83,11 +83,7 @@ export class Pieces {
     nowUs: number,
   ): number {
     const held = this.#held(channel);
-    if (held === 0) {
-      this.#setInt(channel, PIECE.START, position);
-      this.#setInt(channel, PIECE.LIMIT, Math.min(position + this.#capacity, this.#maxSamples));
-      this.#slab.doubles[this.#since(channel)] = nowUs;
-    }
+    if (held === 0) this.#begin(channel, position, nowUs);
     const start = this.#int(channel, PIECE.START);
     const offset = position - start;
     // A hole may be filled with zeros only where nothing has been written before.
@@ -105,7 +101,7 @@ export class Pieces {
   }
 
   /** Writes everything to the file, with `scratch` (four pieces long) to interleave in. Returns the bytes written. */
-  writeTo(file: AudioFile, scratch: Int16Array): number {
+  writeTo(file: AudioFile, scratch: Int16Array, nowUs: number): number {
     const held0 = this.#held(0);
     const held1 = this.#held(1);
     const start0 = this.#int(0, PIECE.START);
@@ -120,16 +116,16 @@ export class Pieces {
       if (held0 > 0) bytes = this.#writeMerged(file, scratch, start0, start0 + held0);
       if (held1 > 0) bytes += this.#writeMerged(file, scratch, start1, start1 + held1);
     }
-    this.#setHeld(0, 0);
-    this.#setHeld(1, 0);
+    this.#empty(0, nowUs);
+    this.#empty(1, nowUs);
     return bytes;
   }
 
   /** Gives up what has not been written; returns how many samples that were. */
-  drop(): number {
+  drop(nowUs: number): number {
     const samples = this.#held(0) + this.#held(1);
-    this.#setHeld(0, 0);
-    this.#setHeld(1, 0);
+    this.#empty(0, nowUs);
+    this.#empty(1, nowUs);
     return samples;
   }
 
@@ -154,8 +150,19 @@ export class Pieces {
   }
 
   #setHeld(channel: Channel, samples: number): void {
-    if (samples === 0) this.#setInt(channel, PIECE.LIMIT, 0);
     this.#setInt(channel, PIECE.COUNT, samples);
+  }
+
+  /** Most probably the next frame goes on where the last one ended. */
+  #empty(channel: Channel, nowUs: number): void {
+    this.#setHeld(channel, 0);
+    this.#begin(channel, this.end(channel), nowUs);
+  }
+
+  #begin(channel: Channel, position: number, nowUs: number): void {
+    this.#setInt(channel, PIECE.START, position);
+    this.#setInt(channel, PIECE.LIMIT, Math.min(position + this.#capacity, this.#maxSamples));
+    this.#slab.doubles[this.#since(channel)] = nowUs;
   }
 
   #int(channel: Channel, field: number): number {

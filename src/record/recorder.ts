@@ -20,7 +20,7 @@ export interface RecorderOptions {
   /** slabBytes() of zeros at first; the same memory again when a new recorder takes over from a dead one. */
   readonly slab: SharedArrayBuffer;
   readonly pieceBytes?: number;
-  /** How long a sample may wait to be written. 700 by default: with the time between rounds and looks less than 1 s. */
+  /** How long a sample may wait to be written. 750 by default: with the time between rounds and looks less than 1 s. */
   readonly flushMs?: number;
   /** How often the sizes in a WAV header follow the file. */
   readonly headerMs?: number;
@@ -90,7 +90,7 @@ export class Recorder implements Agent {
 
   constructor(options: RecorderOptions, clock: Clock = systemClock) {
     const pieceBytes = options.pieceBytes ?? DEFAULT_PIECE_BYTES;
-    const flushUs = (options.flushMs ?? 700) * US_PER_MS;
+    const flushUs = (options.flushMs ?? 750) * US_PER_MS;
     this.#clock = clock;
     this.#rings = options.rings.map((place) => new RingConsumer(place));
     this.#slab = new RecorderSlab(options.slab, pieceBytes);

@@ -210,7 +210,7 @@ export class Recording {
       this.#writePieces(nowUs);
       this.#keepUp(nowUs);
     });
-    if (!written && mustEmpty) this.#giveUp(this.#pieces.drop(), nowUs);
+    if (!written && mustEmpty) this.#giveUp(this.#pieces.drop(nowUs), nowUs);
   }
 
   /** Ends the recording and frees its slot. False when the disk refuses; then retryFinish() is to be called. */
@@ -220,7 +220,7 @@ export class Recording {
     this.#lookedAtUs = Number.NEGATIVE_INFINITY;
     this.#retryAtUs = 0;
     if (!this.#isEmpty && !this.#attempt(nowUs, () => this.#writePieces(nowUs))) {
-      this.#giveUp(this.#pieces.drop(), nowUs);
+      this.#giveUp(this.#pieces.drop(nowUs), nowUs);
     }
     this.#retryAtUs = 0;
     return this.retryFinish(nowUs);
@@ -297,7 +297,7 @@ export class Recording {
 
   #writePieces(nowUs: number): void {
     this.#ensureFile(nowUs);
-    this.#slab.count('bytesWritten', this.#pieces.writeTo(this.#file, this.#context.scratch));
+    this.#slab.count('bytesWritten', this.#pieces.writeTo(this.#file, this.#context.scratch, nowUs));
   }
 
   #ensureFile(nowUs: number): void {

@@ -64,17 +64,18 @@ export const PIECE = {
   END: 4,
   /** Samples in the piece. */
   COUNT: 8,
-  /** Where the piece must end, for want of room in itself or in the file; 0 while it is empty. */
+  /** Where the piece must end, for want of room in itself or in the file. */
   LIMIT: 12,
   /** PLAIN with those of PLAIN_FLAGS that a frame has which tells nothing but its sound; 0 when every frame may. */
   PLAIN: 16,
   /** Frames so far. */
   FRAMES: 20,
-  /** f64: when the piece got its first sample, microseconds of core/clock. */
+  /** f64: from when on the piece may have got its first sample, microseconds of core/clock. */
   SINCE_US: 24,
   BYTES: 32,
 } as const;
-export const PLAIN = 0x100;
+/** More than any flag of a record. */
+export const PLAIN = 256;
 const LINE_BYTES = 2 * PIECE.BYTES;
 
 const NOTE_BYTES = 12;
