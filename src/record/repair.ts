@@ -13,6 +13,7 @@ import {
   readCheckpoint,
   SESSION_FILE,
   type Session,
+  SPARE_FILE,
   toSessionSpans,
   writeSession,
 } from './session.js';
@@ -127,7 +128,7 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
   }
   const mended = await mendHeader(audio, size, format ?? ASSUMED);
   if (session === undefined && format !== undefined) {
-    await rm(join(folder, PARTIAL_FILE), { force: true });
+    for (const file of [PARTIAL_FILE, SPARE_FILE]) await rm(join(folder, file), { force: true });
     return mended.changed ? 'repaired' : 'finished';
   }
   const known = session ?? assumedSession(basename(folder), mtimeMs - (mended.samples * 1000) / ASSUMED.sampleRate);

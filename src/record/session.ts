@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { SpanState } from '../core/events.js';
@@ -10,6 +20,10 @@ export const AUDIO_FILE = 'audio.wav';
 export const SESSION_FILE = 'session.json';
 /** What session.json will be, while the recording is being written. */
 export const PARTIAL_FILE = 'session.json.partial';
+/** The same as in PARTIAL_FILE, once that is too long to be written at one stroke. */
+export const SPARE_FILE = 'session.json.partial.spare';
+/** A kill interrupts a write at most between two pages, which are this long or longer. */
+const PAGE_BYTES = 4096;
 /** Of the `blocks` that stat(2) counts. */
 const STAT_BLOCK_BYTES = 512;
 
@@ -69,19 +83,22 @@ export type SessionSpan = z.infer<typeof spanSchema>;
  */
 export function writeSession(folder: string, session: Session): void {
   writeCheckpoint(folder, session);
+  rmSync(join(folder, SPARE_FILE), { force: true });
   renameSync(join(folder, PARTIAL_FILE), join(folder, SESSION_FILE));
 }
 
 /**
  * Writes how things stand beside session.json, for whoever goes on after a kill. It is the same file each time: to make
- * one costs a file system up to a millisecond, to write over it 20 µs. That is JSON at every moment but within the write
- * itself, which a kill interrupts at most between two pages. Throws what node:fs throws, and then all is as before.
+ * one costs a file system up to a millisecond, to write over it 20 µs. What is longer than a page goes to a spare file
+ * first, for a kill may leave half of it, and then the other file has this checkpoint or the one before. Throws what
+ * node:fs throws, and then all is as before.
  */
 export function writeCheckpoint(folder: string, session: Session): void {
-  const file = openSync(join(folder, PARTIAL_FILE), constants.O_RDWR | constants.O_CREAT, 0o666);
+  const file = openOver(join(folder, PARTIAL_FILE));
   try {
     const before = readFileSync(file);
     const text = textWithRoom(file, before.length, session);
+    if (Math.max(text.length, before.length) > PAGE_BYTES) writeSpare(folder, text);
     try {
       // Blanks over the rest of a longer old one.
       writeAll(file, Buffer.concat([text], Math.max(text.length, before.length)).fill(' ', text.length), 0);
@@ -94,6 +111,25 @@ export function writeCheckpoint(folder: string, session: Session): void {
   } finally {
     closeSync(file);
   }
+}
+
+function writeSpare(folder: string, text: Buffer): void {
+  try {
+    const file = openOver(join(folder, SPARE_FILE));
+    try {
+      writeAll(file, text, 0);
+      ftruncateSync(file, text.length);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // A disk that is full: the checkpoint itself has its room, and better there without a spare than not at all.
+  }
+}
+
+/** To write over what there is. */
+function openOver(path: string): number {
+  return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o666);
 }
 
 /** The session as text, for which there is room in the file: on a disk that is full only as much as it has already. */
@@ -121,8 +157,12 @@ function writeAll(file: number, bytes: Uint8Array, position: number): void {
 
 /** What the last checkpoint said; undefined when there is none that is whole. */
 export function readCheckpoint(folder: string): Session | undefined {
+  return readSession(join(folder, PARTIAL_FILE)) ?? readSession(join(folder, SPARE_FILE));
+}
+
+function readSession(path: string): Session | undefined {
   try {
-    return parseSession(readFileSync(join(folder, PARTIAL_FILE), 'utf8'));
+    return parseSession(readFileSync(path, 'utf8'));
   } catch {
     return undefined;
   }

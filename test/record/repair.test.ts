@@ -182,6 +182,43 @@ describe('a recording whose writer was killed', () => {
     });
   });
 
+  it('has one of its last two checkpoints, wherever between two pages the kill has cut the writing of the last', async () => {
+    const spans = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({
+        state: i % 2 === 0 ? ('speech' as const) : ('silence' as const),
+        channel: 0 as const,
+        startMs: i * 10,
+        endMs: (i + 1) * 10,
+      }));
+    leave('call', unfinished({ spans: spans(150) }), tone(0, 16_000));
+    const files = ['session.json.partial.spare', 'session.json.partial'].map((name) => join(dir, 'call', name));
+    const before = files.map((file) => readFileSync(file));
+    writeCheckpoint(join(dir, 'call'), unfinished({ spans: spans(190), packetsReceived: 123_456 }));
+    const after = files.map((file) => readFileSync(file));
+    const pages = Math.ceil((after[0]?.length ?? 0) / 4096);
+    expect(pages).toBeGreaterThan(3);
+    const torn = (index: number, page: number) =>
+      Buffer.concat(
+        [after[index]?.subarray(0, page * 4096) ?? '', before[index]?.subarray(page * 4096) ?? ''].map(Buffer.from),
+      );
+    for (const [writing] of files.entries()) {
+      for (let page = 1; page < pages; page++) {
+        for (const [index, file] of files.entries()) {
+          writeFileSync(
+            file,
+            index === writing ? torn(index, page) : ((index < writing ? after : before)[index] ?? ''),
+          );
+        }
+        rmSync(join(dir, 'call', 'session.json'), { force: true });
+        expect((await repairRecordings(dir)).repaired).toEqual(['call']);
+        expect(readdirSync(join(dir, 'call')).sort()).toEqual(['audio.wav', 'session.json']);
+        const known = writing === 0 ? 150 : 190;
+        expect(session('call')?.spans.slice(0, known)).toEqual(spans(known));
+        expect(session('call')?.spans[known]).toMatchObject({ startMs: known * 10, endMs: 2000 });
+      }
+    }
+  });
+
   it('is mended once, be its session.json of an older version: a second time changes nothing', async () => {
     leave('call', undefined, tone(0, 16_000), [1]);
     writeSession(join(dir, 'call'), unfinished());
