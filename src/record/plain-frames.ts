@@ -1,6 +1,6 @@
 import { FLAG, KIND, RECORD } from '../ring/layout.js';
 import type { RingConsumer, RingPlace } from '../ring/ring.js';
-import { copySamples, type SampleSource } from './pieces.js';
+import { copySamples, type SampleSource, sampleSource } from './pieces.js';
 import { PIECE, PLAIN, type RecorderSlab } from './slab.js';
 
 /** What a frame may tell beside its sound. */
@@ -21,15 +21,14 @@ export class PlainFrames {
   readonly #ring: RingConsumer;
   readonly #slab: RecorderSlab;
   readonly #source: SampleSource;
+  readonly #words: Int32Array;
   readonly #doubles: Float64Array;
 
   constructor(ring: RingConsumer, { memory }: RingPlace, slab: RecorderSlab) {
     this.#ring = ring;
     this.#slab = slab;
-    this.#source = {
-      samples: new Int16Array(memory, 0, memory.byteLength >> 1),
-      words: new Int32Array(memory, 0, memory.byteLength >> 2),
-    };
+    this.#source = sampleSource(memory);
+    this.#words = new Int32Array(memory, 0, memory.byteLength >> 2);
     this.#doubles = new Float64Array(memory, 0, memory.byteLength >> 3);
   }
 
@@ -56,7 +55,7 @@ export class PlainFrames {
   }
 
   #takeOne(slots: Int32Array, at: number): boolean {
-    const { words } = this.#source;
+    const words = this.#words;
     const traits = words[(at + RECORD.KIND) >> 2] as number;
     const channel = (traits >> 8) & 0xff;
     const slot = slots[words[(at + RECORD.STREAM) >> 2] as number] ?? -1;

@@ -126,6 +126,7 @@ export class RecorderSlab {
   readonly pieceBytes: number;
   readonly bytes: Buffer;
   readonly samples: Int16Array;
+  readonly quads: BigInt64Array;
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly #encoder = new TextEncoder();
@@ -134,6 +135,7 @@ export class RecorderSlab {
   constructor(memory: SharedArrayBuffer, pieceBytes: number = DEFAULT_PIECE_BYTES) {
     this.bytes = Buffer.from(memory);
     this.samples = new Int16Array(memory);
+    this.quads = new BigInt64Array(memory);
     this.words = new Int32Array(memory);
     this.doubles = new Float64Array(memory);
     this.pieceBytes = pieceBytes;
