@@ -6,8 +6,8 @@ import type { StreamInfo } from '../../src/core/events.js';
 import { Recorder, type RecorderOptions } from '../../src/record/recorder.js';
 import { readCheckpoint, type Session, sessionSchema } from '../../src/record/session.js';
 import { RecorderStatus, slabBytes } from '../../src/record/slab.js';
-import { KIND, RECORD, ringBytes } from '../../src/ring/layout.js';
-import { RingProducer } from '../../src/ring/ring.js';
+import { KIND, RECORD, RING, ringBytes } from '../../src/ring/layout.js';
+import { type RingPlace, RingProducer } from '../../src/ring/ring.js';
 
 export const PIECE_BYTES = 4096;
 
@@ -32,6 +32,7 @@ export class RecorderRig {
   readonly status: RecorderStatus;
   readonly producers: RingProducer[];
   readonly #options: RecorderOptions;
+  readonly #head: Int32Array;
   recorder: Recorder;
 
   constructor(setup: { rings?: number; recordings?: number; options?: Partial<RecorderOptions> } = {}) {
@@ -41,6 +42,7 @@ export class RecorderRig {
       offset: 0,
       capacity,
     }));
+    this.#head = new Int32Array((rings[0] as RingPlace).memory, RING.HEAD, 1);
     this.slab = new SharedArrayBuffer(slabBytes(setup.recordings ?? 4, PIECE_BYTES));
     this.status = new RecorderStatus(this.slab);
     this.producers = rings.map((place) => new RingProducer(place));
@@ -48,8 +50,14 @@ export class RecorderRig {
     this.recorder = new Recorder(this.#options, this.clock);
   }
 
-  /** The recorder's thread dies where it stands; a new one takes over the same memory. */
-  crash(): void {
+  /** How far the recorder has given the first ring back. */
+  get head(): number {
+    return this.#head[0] as number;
+  }
+
+  /** The recorder's thread dies where it stands, or had given back no more than `head`; a new one takes over. */
+  crash(head = this.head): void {
+    this.#head[0] = head;
     this.recorder = new Recorder(this.#options, this.clock);
   }
 

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { AudioFile } from '../../src/record/audio-file.js';
+import { toSessionSpans } from '../../src/record/session.js';
+import { SpanTrack } from '../../src/record/spans.js';
 import { BLOCKED } from '../../src/ring/agent.js';
 import { FLAG, MARK } from '../../src/ring/layout.js';
 import { RecorderRig, readWav, streamInfo, tone } from './recorder-rig.js';
@@ -309,9 +311,74 @@ describe('any frames', () => {
     });
     fc.assert(check, { numRuns: 80 });
   });
+
+  it('make the spans of a track that is told each of them, though most tell nothing but their sound', () => {
+    const frame = fc.record({
+      flags: fc.oneof(
+        { weight: 8, arbitrary: fc.constant(undefined) },
+        fc.constantFrom(0, FLAG.SILENT, FLAG.LOST, FLAG.SILENT | FLAG.LOST, FLAG.DECODE_ERROR),
+      ),
+      edge: fc.oneof({ weight: 8, arbitrary: fc.constant(undefined) }, fc.integer({ min: 0, max: 900 })),
+      paused: fc.integer({ min: 0, max: 20 }).map((n) => n === 0),
+      gap: fc.integer({ min: 0, max: 20 }).map((n) => n === 0),
+      workUs: fc.constantFrom(0, 20_000, 800_000),
+    });
+    const check = fc.property(fc.array(frame, { minLength: 1, maxLength: 80 }), (frames) => {
+      const r = new RecorderRig();
+      try {
+        const track = new SpanTrack(0);
+        r.open(streamInfo());
+        let at = 0;
+        let flags = 0;
+        for (const frame of frames) {
+          if (frame.gap) at += 320;
+          if (frame.paused) {
+            r.mark(0, 0, at, 480, MARK.PAUSED);
+            track.stretch('paused', at, 480);
+            at += 480;
+          }
+          flags = frame.flags ?? flags;
+          r.frame(0, 0, at, tone(at, 160), flags);
+          track.frame(at, 160, (flags & FLAG.SILENT) !== 0, (flags & FLAG.LOST) !== 0);
+          at += 160;
+          if (frame.edge !== undefined) {
+            flags = (flags ^ FLAG.SILENT) & FLAG.SILENT;
+            r.edge(0, 0, Math.max(0, at - frame.edge), flags);
+            track.edge(Math.max(0, at - frame.edge), flags !== 0);
+          }
+          if (frame.workUs > 0) r.work(frame.workUs);
+        }
+        r.closeStream(0);
+        r.work();
+        expect(r.session(ID).spans).toEqual(toSessionSpans(track.compose(at), 0, 8000));
+        expect(r.status.counters().framesRecorded).toBe(frames.length);
+      } finally {
+        r.recorder.close();
+        r.remove();
+      }
+    });
+    fc.assert(check, { numRuns: 80 });
+  });
 });
 
 describe('a recorder thread that dies', () => {
+  it('before it has given back what it has taken lets the next one pass over that', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.frame(0, 0, 160, tone(160, 160));
+    r.work();
+    for (let at = 320; at < 4800; at += 160) r.frame(0, 0, at, tone(at, 160));
+    const { head } = r;
+    r.work();
+    r.crash(head);
+    for (let at = 4800; at < 8000; at += 160) r.frame(0, 0, at, tone(at, 160));
+    r.closeStream(0);
+    r.work();
+    expect(r.wav(ID).samples).toEqual(tone(0, 8000));
+    expect(r.session(ID)).toMatchObject({ packetsReceived: 50, spans: [{ state: 'speech', startMs: 0, endMs: 1000 }] });
+  });
+
   it('loses neither sound nor spans nor counts', () => {
     const r = rig();
     r.open(streamInfo({ channels: 2 }));
