@@ -114,6 +114,19 @@ describe('one recording', () => {
     expect(r.session(ID)).toMatchObject({ decodeErrors: 3, packetsReceived: 3 });
   });
 
+  it('keeps no frame of a stretch that is paused, be it sent again', () => {
+    const r = rig();
+    r.open(streamInfo());
+    for (let at = 0; at < 800; at += 160) r.frame(0, 0, at, tone(at, 160));
+    r.mark(0, 0, 800, 800, MARK.PAUSED);
+    for (let at = 800; at < 2400; at += 160) r.frame(0, 0, at, tone(at, 160));
+    r.closeStream(0);
+    r.work();
+    const expected = tone(0, 2400).fill(0, 800, 1600);
+    expect(r.wav(ID).samples).toEqual(expected);
+    expect(r.session(ID).spans.map(({ state }) => state)).toEqual(['speech', 'paused', 'speech']);
+  });
+
   it('may be read while it is written: header and file agree within the header interval', () => {
     const r = rig({ options: { headerMs: 0, flushMs: 500 } });
     r.open(streamInfo());
