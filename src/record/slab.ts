@@ -66,7 +66,7 @@ export const PIECE = {
   COUNT: 8,
   /** Where the piece must end, for want of room in itself or in the file. */
   LIMIT: 12,
-  /** PLAIN with those of PLAIN_FLAGS that a frame has which tells nothing but its sound; 0 when every frame may. */
+  /** PLAIN with the flags of a frame that tells nothing but its sound (plain-frames.ts); 0 when every frame may tell more. */
   PLAIN: 16,
   /** Frames so far. */
   FRAMES: 20,
