@@ -1,8 +1,9 @@
 import { Buffer } from 'node:buffer';
+import { FrameEnergy, measureFrame } from '../../src/media/frame-energy.js';
 import { decodePcma, decodePcmu } from '../../src/media/g711.js';
 import { measureLevel } from '../../src/media/level.js';
 import { OpusDecoder } from '../../src/media/opus.js';
-import { feedSilence, initSilence, SILENCE_EDGE_SLOTS, SILENCE_STATE_SLOTS } from '../../src/media/silence.js';
+import { cutFrame, feedHops, initSilence, SILENCE_EDGE_SLOTS, SILENCE_STATE_SLOTS } from '../../src/media/silence.js';
 import { SoundMemory } from '../../src/media/sound-memory.js';
 import { LoopLibrary } from '../../src/simulator/loops.js';
 import { loadClips } from '../../src/simulator/speech.js';
@@ -92,6 +93,7 @@ function silence(pcmu: readonly Packet[]): MicroCase {
   const { pcm, frame } = decoded(pcmu);
   const state = new Float64Array(SILENCE_STATE_SLOTS);
   const edges = new Float64Array(SILENCE_EDGE_SLOTS);
+  const energy = new FrameEnergy();
   initSilence(state, 0, { sampleRate: 8_000 });
   let position = 0;
   return {
@@ -100,7 +102,9 @@ function silence(pcmu: readonly Packet[]): MicroCase {
     steps: pcmu.length,
     run() {
       for (let at = 0; at < pcm.samples.length; at += frame) {
-        feedSilence(state, 0, pcm, at, frame, position, edges);
+        cutFrame(state, 0, position, energy);
+        measureFrame(pcm, at, frame, energy);
+        feedHops(state, 0, energy, frame, edges);
         position += frame;
       }
     },

@@ -1,3 +1,4 @@
+import { FrameEnergy } from './frame-energy.js';
 import type { SoundMemory } from './sound-memory.js';
 
 /**
@@ -28,59 +29,116 @@ function expandAlaw(code: number): number {
   return bits & 0x80 ? magnitude * 8 : -magnitude * 8;
 }
 
-/** Samples by code; and each of them shifted to be the second of a word. */
-interface Table {
-  readonly samples: Int16Array;
-  readonly lowHalves: Int32Array;
-  readonly highHalves: Int32Array;
-}
+const ULAW = 0;
+const ALAW = 256;
+const CODES = [expandUlaw, expandAlaw].flatMap((expand) => Array.from({ length: 256 }, (_, code) => expand(code)));
 
-function tableOf(expand: (code: number) => number): Table {
-  const samples = Int16Array.from({ length: 256 }, (_, code) => expand(code));
-  return {
-    samples,
-    lowHalves: Int32Array.from(samples, (sample) => sample & 0xffff),
-    highHalves: Int32Array.from(samples, (sample) => sample << 16),
-  };
-}
+// By law and code. Tables of both laws in one are constants to the compiler, whichever law is asked for.
+const SAMPLES = new Int16Array(CODES);
+/** The sample as the low half of a word. */
+const HALVES = new Int32Array(CODES).map((sample) => sample & 0xffff);
+/** Samples of both laws are multiples of four, and squares of their quarters add up by eights without overflow. */
+const QUARTERS_SQUARED = 16;
+const SQUARES = new Int32Array(CODES).map((sample) => (sample * sample) / QUARTERS_SQUARED);
 
-const ULAW = tableOf(expandUlaw);
-const ALAW = tableOf(expandAlaw);
+const nobodyAsked = new FrameEnergy();
 
-/** Decodes `length` bytes from `input.bytes[at]` on to as many samples from `out.samples[outAt]` on. */
-export function decodePcmu(input: SoundMemory, at: number, length: number, out: SoundMemory, outAt: number): void {
-  lookUp(ULAW, input, at, length, out, outAt);
-}
-
-/** Decodes `length` bytes from `input.bytes[at]` on to as many samples from `out.samples[outAt]` on. */
-export function decodePcma(input: SoundMemory, at: number, length: number, out: SoundMemory, outAt: number): void {
-  lookUp(ALAW, input, at, length, out, outAt);
-}
-
-function lookUp(
-  { samples, lowHalves, highHalves }: Table,
+/**
+ * Decodes `length` bytes from `input.bytes[at]` on to as many samples from `out.samples[outAt]` on; returns how many.
+ * `energy` gets what measureFrame() would find in them, which costs little while they are at hand.
+ */
+export function decodePcmu(
   input: SoundMemory,
   at: number,
   length: number,
   out: SoundMemory,
   outAt: number,
-): void {
+  energy = nobodyAsked,
+): number {
+  return lookUp(ULAW, input, at, length, out, outAt, energy);
+}
+
+/** As decodePcmu(). */
+export function decodePcma(
+  input: SoundMemory,
+  at: number,
+  length: number,
+  out: SoundMemory,
+  outAt: number,
+  energy = nobodyAsked,
+): number {
+  return lookUp(ALAW, input, at, length, out, outAt, energy);
+}
+
+function lookUp(
+  given: number,
+  input: SoundMemory,
+  at: number,
+  length: number,
+  out: SoundMemory,
+  outAt: number,
+  energy: FrameEnergy,
+): number {
+  energy.reserve(length);
+  const law = given & ALAW;
+  // Read within the loops, they would be no constants to the compiler.
+  const samples = SAMPLES;
+  const halves = HALVES;
+  const squares = SQUARES;
+  const from = input.words;
+  const to = out.words;
+  const { pieces, hop } = energy;
+  let piece = 0;
+  let largest = 0;
   let done = 0;
-  if ((at & 3) === 0 && (outAt & 1) === 0) {
-    const from = input.words;
-    const to = out.words;
-    let target = outAt >> 1;
-    for (const end = length - 7; done < end; done += 8, target += 4) {
-      const source = (at + done) >> 2;
-      const a = from[source] as number;
-      const b = from[source + 1] as number;
-      to[target] = (lowHalves[a & 255] as number) | (highHalves[(a >> 8) & 255] as number);
-      to[target + 1] = (lowHalves[(a >> 16) & 255] as number) | (highHalves[a >>> 24] as number);
-      to[target + 2] = (lowHalves[b & 255] as number) | (highHalves[(b >> 8) & 255] as number);
-      to[target + 3] = (lowHalves[(b >> 16) & 255] as number) | (highHalves[b >>> 24] as number);
+  for (let cut = energy.toCut; done < length; cut += hop) {
+    const end = Math.min(cut, length);
+    let sum = 0;
+    if (((at + done) & 3) === 0 && ((outAt + done) & 1) === 0) {
+      for (; done + 8 <= end; done += 8) {
+        const source = (at + done) >> 2;
+        const target = (outAt + done) >> 1;
+        const first = from[source] as number;
+        const second = from[source + 1] as number;
+        const a = (first & 255) | law;
+        const b = ((first >> 8) & 255) | law;
+        const c = ((first >> 16) & 255) | law;
+        const d = (first >>> 24) | law;
+        const e = (second & 255) | law;
+        const f = ((second >> 8) & 255) | law;
+        const g = ((second >> 16) & 255) | law;
+        const h = (second >>> 24) | law;
+        to[target] = (halves[a] as number) | ((halves[b] as number) << 16);
+        to[target + 1] = (halves[c] as number) | ((halves[d] as number) << 16);
+        to[target + 2] = (halves[e] as number) | ((halves[f] as number) << 16);
+        to[target + 3] = (halves[g] as number) | ((halves[h] as number) << 16);
+        const aa = squares[a] as number;
+        const bb = squares[b] as number;
+        const cc = squares[c] as number;
+        const dd = squares[d] as number;
+        const ee = squares[e] as number;
+        const ff = squares[f] as number;
+        const gg = squares[g] as number;
+        const hh = squares[h] as number;
+        sum += (aa + bb + cc + dd + ee + ff + gg + hh) | 0;
+        // As in addSquares(): one branch for eight samples, seldom taken.
+        if ((aa | bb | cc | dd | ee | ff | gg | hh) > largest) {
+          largest = Math.max(largest, aa, bb, cc, dd, ee, ff, gg, hh);
+        }
+      }
     }
+    for (; done < end; done++) {
+      const code = (input.bytes[at + done] as number) | law;
+      const square = squares[code] as number;
+      out.samples[outAt + done] = samples[code] as number;
+      sum += square;
+      largest = Math.max(largest, square);
+    }
+    pieces[piece++] = sum * QUARTERS_SQUARED;
   }
-  for (; done < length; done++) out.samples[outAt + done] = samples[input.bytes[at + done] as number] as number;
+  energy.count = piece;
+  energy.largest = largest * QUARTERS_SQUARED;
+  return length;
 }
 
 // Negative samples are mirrored by one's complement in both laws, as G.191 does it, so that -1 falls where 0 does.

@@ -1,6 +1,5 @@
 import { TrunklineError } from '../core/errors.js';
-import { addSquares, type Level, SQUARES, setLevel } from './level.js';
-import type { SoundMemory } from './sound-memory.js';
+import type { FrameEnergy } from './frame-energy.js';
 
 /**
  * Silence detection by true RMS (the root of the mean square, of full scale) over a sliding window.
@@ -75,7 +74,7 @@ const MIN_SILENCE_MS = 50;
 const RELEASE = 0.5;
 
 /**
- * Edges that one call of feedSilence() can find: two every 55 ms with the shortest silence allowed, so enough for 3 s.
+ * Edges that one call of feedHops() can find: two every 55 ms with the shortest silence allowed, so enough for 3 s.
  * A frame is at most 2 s (LIMITS.maxPayloadBytes of G.711).
  */
 export const SILENCE_MAX_EDGES = 128;
@@ -83,8 +82,6 @@ export const SILENCE_MAX_EDGES = 128;
 export const SILENCE_EDGE_SLOTS = 2 * SILENCE_MAX_EDGES;
 
 export const SILENCE_DEFAULTS = { threshold: 0.01, windowMs: 20, minSilenceMs: 500, minSpeechMs: 0 } as const;
-
-const squares = new Float64Array(SQUARES.SLOTS);
 
 export interface SilenceOptions {
   readonly sampleRate: number;
@@ -144,47 +141,45 @@ export function initSilence(state: Float64Array, base: number, options: SilenceO
 }
 
 /**
- * Takes in `count` samples from `pcm.samples[at]` on, whose first lies at `position` on the stream's time line (a jump is
- * skipped over as by skipSilence()). Returns how many edges were found and leaves them in `edges`
- * (SILENCE_EDGE_SLOTS long), in order: position and state of one after another. As it looks at every sample anyway, it
- * fills in their `level` as well, the same as measureLevel() would.
+ * Says how the next frame, which begins at `position` of the stream's time line, is to be cut for feedHops(). A jump is
+ * skipped over as by skipSilence().
  */
-export function feedSilence(
+export function cutFrame(state: Float64Array, base: number, position: number, energy: FrameEnergy): void {
+  if (position !== state[base + SILENCE_STATE.POSITION]) skipSilence(state, base, position);
+  // As integers, since offsets are reckoned with them.
+  energy.hop = (state[base + SILENCE_STATE.HOP] as number) | 0;
+  energy.toCut = energy.hop - ((state[base + SILENCE_STATE.HOP_FILL] as number) | 0);
+}
+
+/**
+ * Takes in the frame of `count` samples that cutFrame() was called for, whose energy has been measured since. Returns
+ * how many edges were found and leaves them in `edges` (SILENCE_EDGE_SLOTS long), in order: position and state of one
+ * after another.
+ */
+export function feedHops(
   state: Float64Array,
   base: number,
-  pcm: SoundMemory,
-  at: number,
+  energy: FrameEnergy,
   count: number,
-  position: number,
   edges: Float64Array,
-  level?: Level,
 ): number {
-  let found = 0;
-  let energy = 0;
-  squares[SQUARES.LARGEST] = 0;
-  if (position !== state[base + SILENCE_STATE.POSITION]) skipSilence(state, base, position);
-  const hop = state[base + SILENCE_STATE.HOP] as number;
-  let fill = state[base + SILENCE_STATE.HOP_FILL] as number;
+  const { hop, pieces } = energy;
+  const position = state[base + SILENCE_STATE.POSITION] as number;
   let sum = state[base + SILENCE_STATE.HOP_SUM] as number;
-  const end = at + count;
-  for (let next = at; next < end; ) {
-    const stop = Math.min(end, next + hop - fill);
-    fill += stop - next;
-    addSquares(pcm, next, stop, squares);
-    next = stop;
-    sum += squares[SQUARES.ENERGY] as number;
-    energy += squares[SQUARES.ENERGY] as number;
-    if (fill === hop) {
-      if (closeHop(state, base, sum, position + next - at) && found < SILENCE_MAX_EDGES) {
-        edges[2 * found] = state[base + SILENCE_STATE.SINCE] as number;
-        edges[2 * found + 1] = state[base + SILENCE_STATE.SILENT] as number;
-        found++;
-      }
-      fill = 0;
-      sum = 0;
+  let found = 0;
+  let piece = 0;
+  let cut = energy.toCut;
+  for (; cut <= count; cut += hop) {
+    sum += pieces[piece++] as number;
+    if (closeHop(state, base, sum, position + cut) && found < SILENCE_MAX_EDGES) {
+      edges[2 * found] = state[base + SILENCE_STATE.SINCE] as number;
+      edges[2 * found + 1] = state[base + SILENCE_STATE.SILENT] as number;
+      found++;
     }
+    sum = 0;
   }
-  if (level !== undefined) setLevel(level, energy, squares[SQUARES.LARGEST] as number, count);
+  const fill = count - (cut - hop);
+  if (piece < energy.count) sum += pieces[piece] as number;
   state[base + SILENCE_STATE.HOP_FILL] = fill;
   state[base + SILENCE_STATE.HOP_SUM] = sum;
   state[base + SILENCE_STATE.POSITION] = position + count;

@@ -1,7 +1,8 @@
 import { systemClock } from '../core/clock.js';
 import { CODEC_ID } from '../core/codec.js';
+import { FrameEnergy, measureFrame } from '../media/frame-energy.js';
 import { type Level, measureLevel } from '../media/level.js';
-import { feedSilence, initSilence, isFrameSilent, SILENCE_EDGE_SLOTS, skipSilence } from '../media/silence.js';
+import { cutFrame, feedHops, initSilence, isFrameSilent, SILENCE_EDGE_SLOTS, skipSilence } from '../media/silence.js';
 import { SoundMemory } from '../media/sound-memory.js';
 import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
 import { alignRecord, FLAG, KIND, RECORD } from '../ring/layout.js';
@@ -37,6 +38,7 @@ export class JsShard implements ShardBackend {
   readonly #control: number;
   readonly #counters: number;
   readonly #silence: SilenceSettings;
+  readonly #energy = new FrameEnergy();
   readonly #level: Level = { meanSquare: 0, peak: 0 };
   readonly #edges = new Float64Array(SILENCE_EDGE_SLOTS);
   #nowUs = 0;
@@ -140,16 +142,21 @@ export class JsShard implements ShardBackend {
     const out = this.#claimFrame(expected);
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
+    const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    cutFrame(this.#doubles, lane.silenceBase, position, this.#energy);
     let flags = traits >>> 24;
-    let samples = isPoison ? -1 : lane.decode(payload, length, pcmAt);
+    let samples = isPoison ? -1 : lane.decode(payload, length, pcmAt, this.#energy);
     if (samples < 0) {
       samples = expected;
       lane.conceal(samples, pcmAt);
+      measureFrame(this.#memory, pcmAt, samples, this.#energy);
       flags |= FLAG.CONCEALED | FLAG.DECODE_ERROR;
       this.#count(SHARD_COUNTERS.DECODE_ERRORS);
       this.#streams.add(this.#words[(at + RECORD.STREAM) >> 2] as number, STREAM.DECODE_ERRORS, 1);
     }
-    this.#finishFrame(lane, at, out, traits, samples, flags, nowUs);
+    const edges = feedHops(this.#doubles, lane.silenceBase, this.#energy, samples, this.#edges);
+    this.#energy.level(samples, this.#level);
+    this.#finishFrame(lane, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
   }
 
@@ -158,9 +165,14 @@ export class JsShard implements ShardBackend {
     if (samples <= 0) return true;
     const out = this.#claimFrame(samples);
     if (out < 0) return false;
-    lane.conceal(samples, (out + RECORD.OUTPUT_HEADER_BYTES) >> 1);
+    const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
+    const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    lane.conceal(samples, pcmAt);
     this.#count(SHARD_COUNTERS.CONCEALED);
-    this.#finishFrame(lane, at, out, traits, samples, (traits >>> 24) | FLAG.CONCEALED | FLAG.LOST, nowUs);
+    measureLevel(this.#memory, pcmAt, samples, this.#level);
+    skipSilence(this.#doubles, lane.silenceBase, position + samples);
+    const flags = (traits >>> 24) | FLAG.CONCEALED | FLAG.LOST;
+    this.#finishFrame(lane, at, out, traits, position, samples, flags, 0, nowUs);
     return true;
   }
 
@@ -189,29 +201,21 @@ export class JsShard implements ShardBackend {
     );
   }
 
-  /** Level, silence, header, and on its way: the samples lie at `out` already. */
+  /** Header, and on its way: the samples lie at `out` already, and `edges` of silence in #edges. */
   #finishFrame(
     lane: Lane,
     at: number,
     out: number,
     traits: number,
+    position: number,
     samples: number,
     inputFlags: number,
+    edges: number,
     nowUs: number,
   ): void {
     const words = this.#words;
     const doubles = this.#doubles;
-    const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
-    const position = lane.ticksToSamples(doubles[(at + RECORD.POSITION) >> 3] as number);
-    const base = lane.silenceBase;
-    let edges = 0;
-    if ((inputFlags & FLAG.LOST) !== 0) {
-      measureLevel(this.#memory, pcmAt, samples, this.#level);
-      skipSilence(doubles, base, position + samples);
-    } else {
-      edges = feedSilence(doubles, base, this.#memory, pcmAt, samples, position, this.#edges, this.#level);
-    }
-    const flags = isFrameSilent(doubles, base) ? inputFlags | FLAG.SILENT : inputFlags;
+    const flags = isFrameSilent(doubles, lane.silenceBase) ? inputFlags | FLAG.SILENT : inputFlags;
     const stream = words[(at + RECORD.STREAM) >> 2] as number;
     const wants = this.#streams.get(stream, STREAM.WANTS);
     const passPcm = (wants & ((flags & FLAG.SILENT) !== 0 ? WANT.SILENT_PCM : WANT.SPEECH_PCM)) !== 0;

@@ -1,5 +1,6 @@
 import { CODEC_ID } from '../core/codec.js';
 import { concealLost, concealmentSlots, initConcealment, rememberHeard } from '../media/concealment.js';
+import { type FrameEnergy, measureFrame } from '../media/frame-energy.js';
 import { decodePcma, decodePcmu } from '../media/g711.js';
 import { decodeL16, decodeL16Le } from '../media/l16.js';
 import { OpusDecoder, opusPacketSamples } from '../media/opus.js';
@@ -59,32 +60,33 @@ export class Lane {
     }
   }
 
-  /** Decodes to sample `pcmAt` on, packetSamples() long. Negative when the packet is corrupt; nothing is thrown. */
-  decode(at: number, length: number, pcmAt: number): number {
+  /**
+   * Decodes to sample `pcmAt` on, packetSamples() long, and measures what that gives. Negative when the packet is
+   * corrupt; nothing is thrown.
+   */
+  decode(at: number, length: number, pcmAt: number, energy: FrameEnergy): number {
     if (length === 0) return -1;
-    const samples = this.#decode(at, length, pcmAt);
+    const samples = this.#decode(at, length, pcmAt, energy);
     if (samples < 0) return samples;
     if (this.#heard !== undefined) rememberHeard(this.#heard, 0, this.#memory, pcmAt, samples);
     this.#lastSamples = samples;
     return samples;
   }
 
-  #decode(at: number, length: number, pcmAt: number): number {
+  #decode(at: number, length: number, pcmAt: number, energy: FrameEnergy): number {
     const memory = this.#memory;
-    switch (this.#codec) {
-      case CODEC_ID.PCMU:
-        decodePcmu(memory, at, length, memory, pcmAt);
-        return length;
-      case CODEC_ID.PCMA:
-        decodePcma(memory, at, length, memory, pcmAt);
-        return length;
-      case CODEC_ID.L16:
-        return decodeL16(memory, at, length, memory, pcmAt);
-      case CODEC_ID.L16_LE:
-        return decodeL16Le(memory, at, length, memory, pcmAt);
-      default:
-        return this.#opus?.decode(memory, at, length, memory, pcmAt) ?? -1;
-    }
+    if (this.#codec === CODEC_ID.PCMU) return decodePcmu(memory, at, length, memory, pcmAt, energy);
+    if (this.#codec === CODEC_ID.PCMA) return decodePcma(memory, at, length, memory, pcmAt, energy);
+    const samples = this.#decodePlain(at, length, pcmAt);
+    if (samples >= 0) measureFrame(memory, pcmAt, samples, energy);
+    return samples;
+  }
+
+  #decodePlain(at: number, length: number, pcmAt: number): number {
+    const memory = this.#memory;
+    if (this.#codec === CODEC_ID.L16) return decodeL16(memory, at, length, memory, pcmAt);
+    if (this.#codec === CODEC_ID.L16_LE) return decodeL16Le(memory, at, length, memory, pcmAt);
+    return this.#opus?.decode(memory, at, length, memory, pcmAt) ?? -1;
   }
 
   /** Writes `samples` in place of what is not there. */

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { FrameEnergy, measureFrame } from '../../src/media/frame-energy.js';
 import { decodePcma, decodePcmu, encodePcma, encodePcmu } from '../../src/media/g711.js';
 import { SoundMemory } from '../../src/media/sound-memory.js';
 
@@ -81,6 +82,33 @@ describe('G.711', () => {
         });
         expect(out.samples).toEqual(expected);
       }),
+    );
+  });
+
+  it.each([
+    ['µ-law', decodePcmu],
+    ['A-law', decodePcma],
+  ] as const)('measures what it decodes as measureFrame() does, %s', (_, decode) => {
+    const energyOf = (hop: number, toCut: number) => Object.assign(new FrameEnergy(), { hop, toCut });
+    const found = ({ pieces, count, largest }: FrameEnergy) => [...pieces.subarray(0, count), largest];
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ maxLength: 400 }),
+        fc.nat(5),
+        fc.nat(5),
+        fc.integer({ min: 1, max: 90 }),
+        fc.nat(90),
+        (codes, at, outAt, hop, cut) => {
+          const toCut = 1 + (cut % hop);
+          const length = Math.max(0, codes.length - at);
+          const out = SoundMemory.copyOf(new Int16Array(outAt + length));
+          const inPassing = energyOf(hop, toCut);
+          decode(SoundMemory.copyOf(codes), at, length, out, outAt, inPassing);
+          const afterwards = energyOf(hop, toCut);
+          measureFrame(out, outAt, length, afterwards);
+          expect(found(inPassing)).toEqual(found(afterwards));
+        },
+      ),
     );
   });
 });
