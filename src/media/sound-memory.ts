@@ -26,19 +26,27 @@ export class SoundMemory {
 
 /** Copies `count` samples; the places must not overlap. */
 export function copySamples(from: SoundMemory, at: number, to: SoundMemory, toAt: number, count: number): void {
+  copyBytes(from, at * 2, to, toAt * 2, count * 2);
+}
+
+/** Copies `count` bytes; the places must not overlap. */
+export function copyBytes(from: SoundMemory, at: number, to: SoundMemory, toAt: number, count: number): void {
   let done = 0;
-  if (((at | toAt) & 1) === 0) {
-    const words = count >> 1;
-    const source = at >> 1;
-    const target = toAt >> 1;
-    let i = 0;
-    for (; i + 4 <= words; i += 4) {
-      to.words[target + i] = from.words[source + i] as number;
-      to.words[target + i + 1] = from.words[source + i + 1] as number;
-      to.words[target + i + 2] = from.words[source + i + 2] as number;
-      to.words[target + i + 3] = from.words[source + i + 3] as number;
+  if (((at | toAt) & 3) === 0) {
+    const source = from.words;
+    const target = to.words;
+    let read = at >> 2;
+    let write = toAt >> 2;
+    for (; done + 32 <= count; done += 32, read += 8, write += 8) {
+      target[write] = source[read] as number;
+      target[write + 1] = source[read + 1] as number;
+      target[write + 2] = source[read + 2] as number;
+      target[write + 3] = source[read + 3] as number;
+      target[write + 4] = source[read + 4] as number;
+      target[write + 5] = source[read + 5] as number;
+      target[write + 6] = source[read + 6] as number;
+      target[write + 7] = source[read + 7] as number;
     }
-    done = i * 2;
   }
-  for (; done < count; done++) to.samples[toAt + done] = from.samples[at + done] as number;
+  for (; done < count; done++) to.bytes[toAt + done] = from.bytes[at + done] as number;
 }

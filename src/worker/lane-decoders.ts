@@ -1,10 +1,10 @@
 import { CODEC_ID } from '../core/codec.js';
-import { concealLost, concealmentSlots, initConcealment, rememberHeard } from '../media/concealment.js';
 import { type FrameEnergy, measureFrame } from '../media/frame-energy.js';
 import { decodePcma, decodePcmu } from '../media/g711.js';
+import { type Decode, Heard } from '../media/heard.js';
 import { decodeL16, decodeL16Le } from '../media/l16.js';
 import { OpusDecoder, opusPacketSamples } from '../media/opus.js';
-import { SoundMemory } from '../media/sound-memory.js';
+import type { SoundMemory } from '../media/sound-memory.js';
 import { STREAM, type StreamTable } from '../ring/stream-table.js';
 
 /** Packets a second when nothing better is known of one that cannot be decoded. */
@@ -20,8 +20,8 @@ export class Lane {
   readonly #sampleRate: number;
   readonly #samplesPerTick: number;
   readonly #opus: OpusDecoder | undefined;
-  /** State of media/concealment.ts; Opus conceals by itself. */
-  readonly #heard: SoundMemory | undefined;
+  /** Opus conceals by itself. */
+  readonly #heard: Heard | undefined;
   /** Samples of the last good packet, which one that cannot be decoded is taken to have had as well. */
   #lastSamples: number;
 
@@ -38,7 +38,7 @@ export class Lane {
     this.#lastSamples = this.#sampleRate / USUAL_RATE;
     const isOpus = this.#codec === CODEC_ID.OPUS;
     this.#opus = isOpus ? new OpusDecoder(this.#sampleRate) : undefined;
-    this.#heard = isOpus ? undefined : heardNothing(this.#sampleRate);
+    this.#heard = isOpus ? undefined : heardNothing(this.#codec, this.#sampleRate);
   }
 
   ticksToSamples(ticks: number): number {
@@ -68,7 +68,7 @@ export class Lane {
     if (length === 0) return -1;
     const samples = this.#decode(at, length, pcmAt, energy);
     if (samples < 0) return samples;
-    if (this.#heard !== undefined) rememberHeard(this.#heard, 0, this.#memory, pcmAt, samples);
+    this.#heard?.keep(this.#memory, at, length);
     this.#lastSamples = samples;
     return samples;
   }
@@ -77,22 +77,18 @@ export class Lane {
     const memory = this.#memory;
     if (this.#codec === CODEC_ID.PCMU) return decodePcmu(memory, at, length, memory, pcmAt, energy);
     if (this.#codec === CODEC_ID.PCMA) return decodePcma(memory, at, length, memory, pcmAt, energy);
-    const samples = this.#decodePlain(at, length, pcmAt);
+    const samples =
+      this.#opus === undefined
+        ? plainDecoder(this.#codec)(memory, at, length, memory, pcmAt)
+        : this.#opus.decode(memory, at, length, memory, pcmAt);
     if (samples >= 0) measureFrame(memory, pcmAt, samples, energy);
     return samples;
-  }
-
-  #decodePlain(at: number, length: number, pcmAt: number): number {
-    const memory = this.#memory;
-    if (this.#codec === CODEC_ID.L16) return decodeL16(memory, at, length, memory, pcmAt);
-    if (this.#codec === CODEC_ID.L16_LE) return decodeL16Le(memory, at, length, memory, pcmAt);
-    return this.#opus?.decode(memory, at, length, memory, pcmAt) ?? -1;
   }
 
   /** Writes `samples` in place of what is not there. */
   conceal(samples: number, pcmAt: number): void {
     if (this.#heard !== undefined) {
-      concealLost(this.#heard, 0, this.#memory, pcmAt, samples);
+      this.#heard.conceal(this.#memory, pcmAt, samples);
     } else if ((this.#opus?.conceal(samples, this.#memory, pcmAt) ?? -1) < 0) {
       this.#memory.samples.fill(0, pcmAt, pcmAt + samples);
     }
@@ -103,10 +99,23 @@ export class Lane {
   }
 }
 
-function heardNothing(sampleRate: number): SoundMemory {
-  const state = new SoundMemory(new ArrayBuffer(concealmentSlots(sampleRate) * Int16Array.BYTES_PER_ELEMENT));
-  initConcealment(state, 0, sampleRate);
-  return state;
+function heardNothing(codec: number, sampleRate: number): Heard {
+  const isG711 = codec === CODEC_ID.PCMU || codec === CODEC_ID.PCMA;
+  return new Heard(sampleRate, isG711 ? 1 : 2, plainDecoder(codec));
+}
+
+/** Of the codecs whose samples stand each for themselves. */
+function plainDecoder(codec: number): Decode {
+  switch (codec) {
+    case CODEC_ID.PCMU:
+      return decodePcmu;
+    case CODEC_ID.PCMA:
+      return decodePcma;
+    case CODEC_ID.L16:
+      return decodeL16;
+    default:
+      return decodeL16Le;
+  }
 }
 
 /** The decoders of a shard's streams. */
