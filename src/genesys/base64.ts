@@ -1,19 +1,20 @@
-// One table for each place in a group of four, its six bits already shifted to where they belong, so that a group is
-// four loads and three ORs. A byte outside the alphabet sets BAD, which no legal group can.
-const BAD = 1 << 24;
 const PAD = 0x3d;
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
-function placeTable(shift: number): Int32Array {
-  const table = new Int32Array(256).fill(BAD);
-  for (let value = 0; value < 64; value++) table[ALPHABET.charCodeAt(value)] = value << shift;
-  return table;
-}
+/**
+ * The twelve bits that two characters stand for, by both of them as they lie in a word; −1, all bits set, when one is
+ * outside the alphabet. Half as many look-ups as by single characters are worth its size, of which text uses 13 kB.
+ */
+const PAIRS = new Int16Array(1 << 16).fill(-1);
+/** The six bits of a character alone. */
+const SINGLES = new Int8Array(256).fill(-1);
 
-const FIRST = placeTable(18);
-const SECOND = placeTable(12);
-const THIRD = placeTable(6);
-const FOURTH = placeTable(0);
+for (let first = 0; first < 64; first++) {
+  SINGLES[ALPHABET.charCodeAt(first)] = first;
+  for (let second = 0; second < 64; second++) {
+    PAIRS[ALPHABET.charCodeAt(first) | (ALPHABET.charCodeAt(second) << 8)] = (first << 6) | second;
+  }
+}
 
 /** Bytes that `length` characters of padded base64 decode to at most. */
 export function base64Room(length: number): number {
@@ -25,38 +26,52 @@ export function base64Room(length: number): number {
  * must have `base64Room(length)` bytes there. Returns the bytes written, or −1 when the text is not base64: Node's own
  * decoder would skip what it does not know and shift all samples behind it. Room beyond the result is clobbered.
  *
- * Words instead of bytes halve the time: 160 bytes of PCMU take 0.2 µs, Buffer.base64Write with a check 0.4 µs.
+ * Sixteen characters at a time, which are three words: 160 bytes of PCMU take 0.1 µs, Buffer.base64Write with a check
+ * 0.4 µs.
  */
 export function decodeBase64(source: DataView, start: number, length: number, target: DataView, at: number): number {
   if (length === 0) return 0;
   if ((length & 3) !== 0) return -1;
+  // Read within the loop, it would be no constant to the compiler.
+  const pairs = PAIRS;
+  // Negative once a character was outside the alphabet.
   let bits = 0;
   let to = at;
+  let from = start;
   const last = start + length - 4;
-  for (let from = start; from < last; from += 4) {
+  for (; from + 16 <= last; from += 16, to += 12) {
+    const a = source.getInt32(from, true);
+    const b = source.getInt32(from + 4, true);
+    const c = source.getInt32(from + 8, true);
+    const d = source.getInt32(from + 12, true);
+    const first = ((pairs[a & 0xffff] as number) << 12) | (pairs[a >>> 16] as number);
+    const second = ((pairs[b & 0xffff] as number) << 12) | (pairs[b >>> 16] as number);
+    const third = ((pairs[c & 0xffff] as number) << 12) | (pairs[c >>> 16] as number);
+    const fourth = ((pairs[d & 0xffff] as number) << 12) | (pairs[d >>> 16] as number);
+    bits |= first | second | third | fourth;
+    target.setInt32(to, (first << 8) | (second >>> 16));
+    target.setInt32(to + 4, (second << 16) | (third >>> 8));
+    target.setInt32(to + 8, (third << 24) | fourth);
+  }
+  for (; from < last; from += 4, to += 3) {
     const word = source.getInt32(from, true);
-    const group =
-      (FIRST[word & 0xff] as number) |
-      (SECOND[(word >> 8) & 0xff] as number) |
-      (THIRD[(word >> 16) & 0xff] as number) |
-      (FOURTH[word >>> 24] as number);
+    const group = ((pairs[word & 0xffff] as number) << 12) | (pairs[word >>> 16] as number);
     bits |= group;
     // Four bytes for three: the next group, or the last one, overwrites the fourth.
     target.setInt32(to, group << 8);
-    to += 3;
   }
   const third = source.getUint8(last + 2);
   const fourth = source.getUint8(last + 3);
-  let group = (FIRST[source.getUint8(last)] as number) | (SECOND[source.getUint8(last + 1)] as number);
+  let group = (pairs[source.getUint16(last, true)] as number) << 12;
   let lastBytes = 1;
   if (fourth !== PAD) {
-    group |= (THIRD[third] as number) | (FOURTH[fourth] as number);
+    group |= pairs[third | (fourth << 8)] as number;
     lastBytes = 3;
   } else if (third !== PAD) {
-    group |= THIRD[third] as number;
+    group |= (SINGLES[third] as number) << 6;
     lastBytes = 2;
   }
-  if (((bits | group) & BAD) !== 0) return -1;
+  if ((bits | group) < 0) return -1;
   target.setUint8(to, group >> 16);
   if (lastBytes > 1) target.setUint8(to + 1, (group >> 8) & 0xff);
   if (lastBytes > 2) target.setUint8(to + 2, group & 0xff);
