@@ -54,6 +54,13 @@ const SHORTEST = 64;
 // Fifteen digits are an exact integer however they are added up.
 const MAX_DIGITS = 15;
 
+// Of the four bytes of a word.
+const FOUR_ZEROS = 0x30303030;
+const HIGH_BITS = 0x80808080 | 0;
+/** Added to a byte, sets its high bit if that is above 9. */
+const ABOVE_NINE = 0x76767676;
+const ALTERNATE = 0x00ff00ff;
+
 /**
  * Reads packets from the bytes of a message, without making a string or an object. What it found stands in its fields
  * until the next call.
@@ -182,6 +189,13 @@ export class PacketReader {
   #digits(view: DataView, from: number, end: number): number {
     let at = from;
     let value = 0;
+    // Four at a time as long as there are four, each digit in a byte of its own.
+    for (; at + 4 <= end; at += 4) {
+      const digits = view.getInt32(at) ^ FOUR_ZEROS;
+      if (((digits | (digits + ABOVE_NINE)) & HIGH_BITS) !== 0) break;
+      const pairs = ((digits >> 8) & ALTERNATE) * 10 + (digits & ALTERNATE);
+      value = value * 10_000 + (pairs >> 16) * 100 + (pairs & 0xff);
+    }
     for (; at < end; at++) {
       const digit = view.getUint8(at) - ZERO;
       if (digit < 0 || digit > 9) break;

@@ -55,6 +55,25 @@ describe('PacketReader.scan', () => {
     expect(reader.scan(message(16), 0, message(16).length, roster)).toBe(false);
   });
 
+  test('takes digits for a number, and nothing else, in every place of it', () => {
+    const { reader, roster } = readers();
+    for (const digits of ['7', '70', '7001', '70012', '70012345', '7001234567', '700123456789012']) {
+      const message = Buffer.from(`{${fields.join(',').replace('70000', digits)}}`);
+      const start = message.indexOf(digits);
+      for (let place = 0; place < digits.length; place++) {
+        const right = message[start + place] as number;
+        for (let byte = 0; byte < 256; byte++) {
+          message[start + place] = byte;
+          const text = message.toString('latin1', start, start + digits.length);
+          const isNumber = /^(0|[1-9][0-9]*)$/.test(text);
+          expect(reader.scan(message, 0, message.length, roster), text).toBe(isNumber);
+          if (isNumber) expect(reader.sequenceNumber).toBe(Number(text));
+        }
+        message[start + place] = right;
+      }
+    }
+  });
+
   test.each(['pcmu', 'pcma', 'opus', 'l16'] as const)('knows the codec %s', (name) => {
     const { reader, roster } = readers();
     const message = Buffer.from(`{"codec":"${name}",${fields.join(',')}}`);
