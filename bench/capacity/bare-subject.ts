@@ -4,7 +4,7 @@ import type { Subject } from './sources.js';
 /** What only takes packets off the wire. It counts them, or nobody would know that it kept up. */
 export abstract class BareSubject implements Subject {
   readonly backend = 'js';
-  readonly shards = 0;
+  readonly workers = 0;
   #packets = 0;
 
   abstract start(): Promise<string | undefined>;

@@ -22,7 +22,7 @@ const GROUPS: readonly (readonly [heading: string, rows: readonly Row[]])[] = [
     [
       ['node', (run) => run.cpuMicrosPerPacket.toFixed(2)],
       ['… its main thread', (run) => run.cpuThreadsMicrosPerPacket.main.toFixed(2)],
-      ['… its shards', (run) => run.cpuThreadsMicrosPerPacket.shards.toFixed(2)],
+      ['… its workers', (run) => run.cpuThreadsMicrosPerPacket.workers.toFixed(2)],
       ['… its other threads', (run) => run.cpuThreadsMicrosPerPacket.others.toFixed(2)],
       ['bareWs', ofBaseline('bareWs')],
       ['tutorial', ofBaseline('tutorial')],
@@ -31,7 +31,7 @@ const GROUPS: readonly (readonly [heading: string, rows: readonly Row[]])[] = [
       ['node ÷ bareWs', (run) => run.ratio.bareWs?.toFixed(2)],
       ['node ÷ tutorial', (run) => run.ratio.tutorial?.toFixed(2)],
       ['node ÷ plain node', (run) => run.ratio.plain?.toFixed(2)],
-      ['shards ÷ plain loop', (run) => run.decodeLoop?.ratio.toFixed(2)],
+      ['workers ÷ plain loop', (run) => run.decodeLoop?.ratio.toFixed(2)],
       ['cores that the node keeps busy', (run) => run.coresUsed.toFixed(3)],
     ],
   ],

@@ -69,8 +69,8 @@ export interface CallsReport {
 
 export interface SubjectReport {
   readonly backend: string;
-  /** Threads that decode. */
-  readonly shards: number;
+  /** Threads that decode, and the recorder where there is one. */
+  readonly workers: number;
   readonly usage: Usage;
   /** Packets of the steady window that came through; absent where a subject does not look at its packets. */
   readonly packetsDelivered?: number;

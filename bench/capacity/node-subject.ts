@@ -68,8 +68,8 @@ export abstract class NodeSubject<Node extends AudioNode> implements Subject {
     return this.node.engine.backend;
   }
 
-  get shards(): number {
-    return this.node.engine.shardCount;
+  get workers(): number {
+    return this.node.engine.shardCount + (this.node.recorderCounters() === undefined ? 0 : 1);
   }
 
   packets(): number {

@@ -75,7 +75,7 @@ ${picture('CPU a packet', costPlot(runs, unit))}
 <section>
 <h2>Figures</h2>
 ${figuresTable(runs, unit)}
-<p class="note">Other threads are Node’s and V8’s and, when recording, the recorder. Medians of the valid rounds; packets are counted over all of them. A round is valid when the generator
+<p class="note">Workers are the shards and, when recording, the recorder; other threads are Node’s and V8’s. Medians of the valid rounds; packets are counted over all of them. A round is valid when the generator
 was late by no more than ${LATENESS_BOUNDS_US.p99 / 1e3} ms at p99 and ${LATENESS_BOUNDS_US.max / 1e3} ms at most.</p>
 </section>
 </main>

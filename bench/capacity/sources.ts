@@ -20,8 +20,8 @@ export interface Generator extends Side {
 /** What takes the load. */
 export interface Subject extends Side {
   readonly backend: string;
-  /** Threads that decode. */
-  readonly shards: number;
+  /** Threads that decode, and the recorder where there is one. */
+  readonly workers: number;
   /** Absent where nobody looks at the packets. */
   readonly meter?: LatencyMeter;
   /** Packets that have come through. Only grows, as do the losses. */

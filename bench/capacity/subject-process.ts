@@ -19,10 +19,10 @@ serve(async (order) => {
     }
     case 'begin': {
       if (subject === undefined) return;
-      const { meter, backend, shards } = subject;
+      const { meter, backend, workers } = subject;
       meter?.begin(order.timetable);
       const measured = await measureWindow(order.timetable, subject);
-      const report = { backend, shards, ...measured, ...meter?.report() };
+      const report = { backend, workers, ...measured, ...meter?.report() };
       tell({ kind: 'measured', report });
       return;
     }

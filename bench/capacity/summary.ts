@@ -43,7 +43,7 @@ export interface CapacityRun {
   readonly decodeLoop: {
     readonly decoder: OpusImplementation;
     readonly cpuMicrosPerPacket: number;
-    /** What the shards, and they alone, use of it. */
+    /** What the workers use of it: the shards alone, unless it is recorded as well. */
     readonly ratio: number;
   } | null;
   /** From due to delivered, the hold taken off. */
@@ -68,7 +68,8 @@ export interface CapacityRun {
 
 export interface ThreadsCpu {
   readonly main: number;
-  readonly shards: number;
+  /** Shards and, when recording, the recorder. */
+  readonly workers: number;
   readonly others: number;
 }
 
@@ -129,13 +130,13 @@ export function decoderOf(runs: readonly RunReport[]): OpusImplementation {
   return runs.every(({ subject }) => subject.backend === 'native') ? 'libopus' : 'opusscript';
 }
 
-/** Threads have no names here, but a shard under load is busier than whatever else is not the main thread. */
-export function threadsOf({ usage, shards, packetsWhileMeasured }: SubjectReport): ThreadsCpu {
+/** Threads have no names here, but a worker under load is busier than whatever else is not the main thread. */
+export function threadsOf({ usage, workers, packetsWhileMeasured }: SubjectReport): ThreadsCpu {
   const { mainCpuUs, otherCpuUs } = usage;
   return {
     main: mainCpuUs / packetsWhileMeasured,
-    shards: total(otherCpuUs.slice(0, shards)) / packetsWhileMeasured,
-    others: total(otherCpuUs.slice(shards)) / packetsWhileMeasured,
+    workers: total(otherCpuUs.slice(0, workers)) / packetsWhileMeasured,
+    others: total(otherCpuUs.slice(workers)) / packetsWhileMeasured,
   };
 }
 
@@ -184,7 +185,7 @@ export function summarise(load: Load, record: boolean, rounds: Rounds): Capacity
         : {
             decoder: decoderOf(runs),
             cpuMicrosPerPacket: rounded(decodeLoop),
-            ratio: rounded(threads.shards / decodeLoop, 3),
+            ratio: rounded(threads.workers / decodeLoop, 3),
           },
     latencyMicros: medianPercentiles(runs.flatMap(({ subject }) => subject.delivered ?? [])),
     latencyProcessedMicros: medianPercentiles(runs.flatMap(({ subject }) => subject.processed ?? [])),

@@ -12,7 +12,7 @@ const COLUMNS: readonly Column[] = [
   ['packet ms', (run) => (run.source === 'audiohook' ? `${run.packetMillis}` : undefined)],
   ['µs/packet', (run) => run.cpuMicrosPerPacket.toFixed(2)],
   ['main', (run) => run.cpuThreadsMicrosPerPacket.main.toFixed(2)],
-  ['shards', (run) => run.cpuThreadsMicrosPerPacket.shards.toFixed(2)],
+  ['workers', (run) => run.cpuThreadsMicrosPerPacket.workers.toFixed(2)],
   ['cores', (run) => run.coresUsed.toFixed(3)],
   ['bareWs', (run) => compared(run, 'bareWs')],
   ['tutorial', (run) => compared(run, 'tutorial')],
@@ -54,7 +54,7 @@ export function capacityTable({ machine, node, backend, runs }: CapacityReport):
     decodeLoop === null
       ? []
       : [
-          `${streams} streams: ${decodeLoop.cpuMicrosPerPacket} µs a packet in a plain ${decodeLoop.decoder} loop; the shards take ×${decodeLoop.ratio} of it`,
+          `${streams} streams: ${decodeLoop.cpuMicrosPerPacket} µs a packet in a plain ${decodeLoop.decoder} loop; the workers take ×${decodeLoop.ratio} of it`,
         ],
   );
   const calls = runs.filter((run) => run.calls !== null);

@@ -24,7 +24,7 @@ function run(streams: number, valid: boolean): CapacityRun {
     dropped: 1,
     droppedWhere: { lost: 1 },
     cpuMicrosPerPacket: 6,
-    cpuThreadsMicrosPerPacket: { main: 4, shards: 1.5, others: 0.5 },
+    cpuThreadsMicrosPerPacket: { main: 4, workers: 1.5, others: 0.5 },
     coresUsed: 0.3,
     calls: null,
     baseline: { bareWs: 2, tutorial: 20, plain: null },

@@ -13,7 +13,7 @@ import { Tutorial } from './tutorial.js';
 /** The tutorial's way with an audience. */
 class TutorialSubject implements Subject {
   readonly backend = 'js';
-  readonly shards = 0;
+  readonly workers = 0;
   /** It holds nothing back. */
   readonly meter = new LatencyMeter(0);
   readonly #peer: string;
