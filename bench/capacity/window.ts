@@ -8,6 +8,9 @@ import { UsageMeter } from './usage.js';
 /** Garbage is collected this long before the window begins. */
 const SETTLE_US = 1_500_000;
 
+/** Losses are looked at this long before the window begins. */
+const LOOK_US = 500_000;
+
 /** Waits through one run and measures over its steady window. */
 export async function measureWindow(
   { fromUs, toUs }: Timetable,
@@ -16,9 +19,10 @@ export async function measureWindow(
   const meter = new UsageMeter();
   await until(fromUs - SETTLE_US);
   meter.settle();
-  await until(fromUs);
-  // What went wrong while the load came up is not the window's.
+  // What went wrong while the load came up is not the window's. To look at every stream takes its time as well.
+  await until(fromUs - LOOK_US);
   const lossesBefore = subject.losses();
+  await until(fromUs);
   meter.begin();
   const before = subject.packets();
   await until(toUs);

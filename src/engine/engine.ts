@@ -295,13 +295,18 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     return stream && (stream.finalCounts ?? this.#countsOf(stream));
   }
 
-  /** The same of every stream whose end has not been delivered yet. */
-  *openCounts(): Iterable<ReceptionCounts> {
-    for (const stream of this.#streams) yield stream.finalCounts ?? this.#countsOf(stream);
+  /** Adds up the same of every stream whose end has not been delivered yet. */
+  addOpenCounts(sum: ReceptionCounts): void {
+    for (const stream of this.#streams) {
+      if (stream.finalCounts === undefined) this.#addCounts(stream, sum);
+      else addCounts(sum, stream.finalCounts);
+    }
   }
 
   counters(): EngineCounters {
     const sum = (field: number): number => sumCounter(this.#memory, field);
+    let packetsPaused = this.#packetsPaused;
+    for (const stream of this.#streams) if (!stream.ending) packetsPaused += this.#pausedPackets(stream);
     return {
       framesDecoded: sum(SHARD_COUNTERS.FRAMES),
       decodeErrors: sum(SHARD_COUNTERS.DECODE_ERRORS),
@@ -313,9 +318,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       framesRepeated: this.#delivery.repeated,
       arenaFull: this.#arena.refused,
       unknownStream: this.#unknownStream + this.ordered.unknownStream,
-      packetsPaused: [...this.#streams]
-        .filter((stream) => !stream.ending)
-        .reduce((sum, stream) => sum + this.#pausedPackets(stream), this.#packetsPaused),
+      packetsPaused,
     };
   }
 
@@ -412,13 +415,17 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
 
   #countsOf(stream: Stream): ReceptionCounts {
     const sum = zeroCounts();
+    this.#addCounts(stream, sum);
+    return sum;
+  }
+
+  #addCounts(stream: Stream, sum: ReceptionCounts): void {
     for (const lane of lanesOf(stream)) {
-      addCounts(sum, this.#jitter.counts(lane));
+      this.#jitter.addCounts(lane, sum);
       sum.packetsDropped += this.#release.dropped[lane] as number;
     }
     sum.packetsReceived += this.ordered.packetsOf(stream.info.stream);
     sum.bytesReceived += this.ordered.payloadBytesOf(stream.info.stream);
-    return sum;
   }
 
   #pausedPackets(stream: Stream): number {

@@ -244,7 +244,7 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
   }
 
   #counts(): ReceptionCounts {
-    return this.#tally.total(this.engine.openCounts());
+    return this.#tally.total((sum) => this.engine.addOpenCounts(sum));
   }
 
   #metricsContext(): MetricsContext {

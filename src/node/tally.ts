@@ -9,10 +9,10 @@ export class Tally implements FrameSink {
     addCounts(this.#ended, summary);
   }
 
-  /** The total, with the counts of the streams still open. */
-  total(open: Iterable<ReceptionCounts>): ReceptionCounts {
+  /** The total, to which `addOpen` adds the counts of the streams still open. */
+  total(addOpen: (sum: ReceptionCounts) => void): ReceptionCounts {
     const sum = { ...this.#ended };
-    for (const counts of open) addCounts(sum, counts);
+    addOpen(sum);
     return sum;
   }
 }

@@ -1,3 +1,4 @@
+import { zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
 import { HoldControl } from './hold.js';
@@ -212,7 +213,14 @@ export class JitterBuffer {
 
   /** A fresh object, as of now. */
   counts(lane: number): ReceptionCounts {
-    return this.#reception.counts(lane);
+    const counts = zeroCounts();
+    this.addCounts(lane, counts);
+    return counts;
+  }
+
+  /** The same, added to `sum`. */
+  addCounts(lane: number, sum: ReceptionCounts): void {
+    this.#reception.addCounts(lane, sum);
   }
 
   /** The hold that the lane's next packet will have. */
