@@ -1,4 +1,3 @@
-import { systemClock } from '../../src/core/clock.js';
 import type { FrameSink, FrameView, StreamInfo } from '../../src/core/events.js';
 import type { AudioNode } from '../../src/node/audio-node.js';
 import { LatencyMeter } from './latency.js';
@@ -39,7 +38,8 @@ class LatencySink implements FrameSink {
     const index = this.#indexOfStream[frame.info.stream] as number;
     const places = this.#places;
     const tick = places.tick(index, frame);
-    this.#meter.packet(index, tick, places.share(frame), frame.processedUs, systemClock.nowUs());
+    // The node's own stamp, some microseconds old at most: a reading of the clock would be charged to the node as well.
+    this.#meter.packet(index, tick, places.share(frame), frame.processedUs, frame.deliveredUs);
   }
 }
 

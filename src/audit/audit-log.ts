@@ -184,7 +184,14 @@ export class AuditLog implements FrameSink {
     const identity = this.#streams[frame.info.stream];
     if (identity === undefined) return;
     const { channel, sequenceNumber, lost } = frame;
-    this.#write(lost ? 'media_lost' : 'media_capture', identity, sequenceNumber, !lost && !frame.isSilent, { channel });
+    const signalDetected = !lost && !frame.isSilent;
+    this.#append(
+      lost ? 'media_lost' : 'media_capture',
+      identity,
+      sequenceNumber,
+      signalDetected,
+      `,"channel":${channel}`,
+    );
   }
 
   #writeSpan(
@@ -199,10 +206,9 @@ export class AuditLog implements FrameSink {
     const sequenceNumber = this.#sequenceNumbers[info.stream * 2 + channel] as number;
     const positionMs = Math.round((positionSamples * 1e3) / info.sampleRate);
     const known = sequenceNumber < 0 ? null : sequenceNumber;
-    this.#write(action, identity, known, signalDetected, { channel, positionMs });
+    this.#append(action, identity, known, signalDetected, `,"channel":${channel},"positionMs":${positionMs}`);
   }
 
-  // Put together by hand: an object and JSON.stringify cost three times as much, and with perPacket that is each packet.
   #write(
     action: string,
     identity: AuditIdentity,
@@ -211,16 +217,30 @@ export class AuditLog implements FrameSink {
     extra: AuditExtra,
   ): void {
     if (this.#file === undefined || this.#closed) return;
-    let line = `{"timestamp":"${this.#now()}","action":${JSON.stringify(action)},"interactionId":${identity.json}`;
-    line += `,"sequenceNumber":${sequenceNumber},"signalDetected":${signalDetected}`;
-    line += `,"privacyCompliant":${identity.privacyCompliant},"region":${this.#region}`;
+    let line = '';
     if (extra.sessionId !== undefined) line += `,"sessionId":${this.#identities.of(extra.sessionId).json}`;
     for (const field of EXTRA_FIELDS) {
       const value: unknown = extra[field];
       if (typeof value === 'string') line += `,"${field}":${JSON.stringify(redact(value))}`;
       else if (typeof value === 'number' && Number.isFinite(value)) line += `,"${field}":${value}`;
     }
-    this.#file.append(`${line}}\n`);
+    this.#append(action, identity, sequenceNumber, signalDetected, line);
+  }
+
+  // Put together by hand: an object and JSON.stringify cost three times as much, and with perPacket that is each packet.
+  #append(
+    action: string,
+    identity: AuditIdentity,
+    sequenceNumber: number | null,
+    signalDetected: boolean | null,
+    rest: string,
+  ): void {
+    if (this.#file === undefined || this.#closed) return;
+    this.#file.append(
+      `{"timestamp":"${this.#now()}","action":${JSON.stringify(action)},"interactionId":${identity.json}` +
+        `,"sequenceNumber":${sequenceNumber},"signalDetected":${signalDetected}` +
+        `,"privacyCompliant":${identity.privacyCompliant},"region":${this.#region}${rest}}\n`,
+    );
   }
 
   #now(): string {

@@ -98,7 +98,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     this.batch = new PacketBatch(this.#arena, () => this.#takeIn());
     this.#jitter = new JitterBuffer(settings.jitter);
     this.#timeline = new Timeline(maxStreams * 2);
-    this.#release = new Release(this.#memory.shards, maxStreams, this.#streams, this.#timeline, (shard) =>
+    this.#release = new Release(this.#memory, maxStreams, this.#streams, this.#timeline, (shard) =>
       this.#pool.handle(shard).wake(),
     );
     this.ordered = new OrderedInput(memory, maxStreams, this.#release, () => this.#schedule.update());
