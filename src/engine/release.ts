@@ -1,4 +1,5 @@
 import type { CodecId } from '../core/codec.js';
+import { copyQuads } from '../core/copy.js';
 import type { MarkedState } from '../core/events.js';
 import { alignRecord, FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingLink } from '../ring/link.js';
@@ -186,12 +187,8 @@ export class Release implements JitterOutput {
   }
 
   #copy(from: number, to: number, length: number): void {
-    if (((from | to | length) & 7) === 0) {
-      // For a packet of G.711 half of what the call of copyWithin() takes.
-      const quads = this.#quads;
-      const end = (from + length) >> 3;
-      for (let i = from >> 3, o = to >> 3; i < end; i++, o++) quads[o] = quads[i] as bigint;
-    } else this.#bytes.copyWithin(to, from, from + length);
+    if (((from | to | length) & 7) !== 0) this.#bytes.copyWithin(to, from, from + length);
+    else copyQuads(this.#quads, from >> 3, this.#quads, to >> 3, length >> 3);
   }
 
   /** The payload lies there already. */

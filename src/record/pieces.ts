@@ -1,3 +1,4 @@
+import { copyQuads } from '../core/copy.js';
 import type { Channel } from '../core/events.js';
 import type { AudioFile } from './audio-file.js';
 import { PIECE, type RecorderSlab } from './slab.js';
@@ -185,30 +186,8 @@ export class Pieces {
   }
 }
 
-/**
- * Four samples at a time, where that can be, and several times a turn, so that the processor waits for several lines of
- * memory at once. Compiled code makes no BigInt of what only goes from one array to another. set() would take three times
- * as long for a frame, which needs a view made for it.
- */
+/** Four samples at a time, where that can be. */
 export function copySamples(from: SampleSource, at: number, to: SampleSource, target: number, count: number): void {
-  if (((at | target | count) & 3) !== 0) {
-    for (let i = 0; i < count; i++) to.samples[target + i] = from.samples[at + i] as number;
-    return;
-  }
-  const source = from.quads;
-  const into = to.quads;
-  const end = (at + count) >> 2;
-  let i = at >> 2;
-  let o = target >> 2;
-  for (; i + 8 <= end; i += 8, o += 8) {
-    into[o] = source[i] as bigint;
-    into[o + 1] = source[i + 1] as bigint;
-    into[o + 2] = source[i + 2] as bigint;
-    into[o + 3] = source[i + 3] as bigint;
-    into[o + 4] = source[i + 4] as bigint;
-    into[o + 5] = source[i + 5] as bigint;
-    into[o + 6] = source[i + 6] as bigint;
-    into[o + 7] = source[i + 7] as bigint;
-  }
-  for (; i < end; i++, o++) into[o] = source[i] as bigint;
+  if (((at | target | count) & 3) === 0) copyQuads(from.quads, at >> 2, to.quads, target >> 2, count >> 2);
+  else for (let i = 0; i < count; i++) to.samples[target + i] = from.samples[at + i] as number;
 }
