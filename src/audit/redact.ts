@@ -17,7 +17,7 @@ const RULES: readonly { readonly pattern: RegExp; readonly instead: string }[] =
     instead: '[secret]',
   },
   { pattern: /\b(?:sips?|tel|callto):[^\s,;"'<>]+/gi, instead: '[address]' },
-  { pattern: /[^\s@<>"',;:]+@[^\s@<>"',;:]+/g, instead: '[address]' },
+  { pattern: /[^\s@<>"',;:]+(?:@[^\s@<>"',;:]+)+/g, instead: '[address]' },
   { pattern: /[\w+/=-]{40,}/g, instead: '[token]' },
   { pattern: /\+?\(?\d(?:[\s()./-]{0,3}\d){6,}/g, instead: '[number]' },
 ];
