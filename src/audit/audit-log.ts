@@ -216,7 +216,6 @@ export class AuditLog implements FrameSink {
     signalDetected: boolean | null,
     extra: AuditExtra,
   ): void {
-    if (this.#file === undefined || this.#closed) return;
     let line = '';
     if (extra.sessionId !== undefined) line += `,"sessionId":${this.#identities.of(extra.sessionId).json}`;
     for (const field of EXTRA_FIELDS) {

@@ -17,7 +17,8 @@ export function numberFrom(min: number, max: number, kind: 'whole' | 'any' = 'wh
 const taken = new WeakMap<Command, readonly Setting[]>();
 
 /**
- * Adds `--config` and the options of the settings named, in that order. What they mean is read by `settingsFrom`. Where the command has an option of that name already, that one stands, and the setting is not taken from the command line.
+ * Adds `--config` and the options of the settings named, in that order. What they mean is read by `settingsFrom`. Where
+ * the command has an option of that name already, that one stands, and the setting is not taken from the command line.
  */
 export function addSettingOptions(command: Command, names: readonly SettingName[]): Command {
   const own = new Set(command.options.map((option) => option.attributeName()));
