@@ -12,27 +12,43 @@ const root = fileURLToPath(new URL('..', import.meta.url));
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
-  media: [],
+  config: [],
+  audio: [],
   rtp: [],
   ring: [],
-  worker: ['ring', 'media'],
+  native: [
+    'ring',
+    'sources/genesys/protocol/media-reader',
+    'sources/genesys/interaction-table',
+    'shard/shard-data',
+    'shard/backend',
+  ],
+  shard: ['ring', 'audio', 'native'],
   // What a shard is told when it starts, and where its file is; never its loop.
-  engine: ['rtp', 'ring', 'worker/shard-data', 'worker/location'],
-  genesys: ['engine/ingest', 'engine/packet-batch'],
-  audiohook: ['engine/ingest', 'engine/packet-batch', 'media'],
-  record: ['ring', 'media'],
-  monitor: ['ring', 'media'],
-  audit: ['ring', 'media'],
-  metrics: ['ring', 'media'],
+  engine: ['rtp', 'ring', 'shard/shard-data', 'shard/location'],
+  'sources/genesys': ['engine/input/ingest', 'engine/input/packet-batch'],
+  'sources/audiohook': ['engine/input/ingest', 'engine/input/packet-batch', 'audio'],
+  'sinks/recorder': ['ring', 'audio', 'engine/options', 'shard/location'],
+  'sinks/monitor': ['ring', 'audio'],
+  'sinks/audit': ['ring', 'audio'],
+  'sinks/metrics': ['ring', 'audio'],
+  'sinks/events': ['type:*'],
   node: [
-    ...['media', 'rtp', 'ring', 'worker', 'engine', 'genesys', 'audiohook'],
-    ...['record', 'monitor', 'audit', 'metrics'],
+    'config',
+    'engine',
+    'sources/genesys',
+    'sources/audiohook',
+    'native/media-reader',
+    ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
   // Both ends of a wire format are written against one description of it.
-  simulator: ['media', 'audiohook/wire', 'audiohook/media', 'audiohook/duration', 'audiohook/signature'],
+  simulator: [
+    'audio',
+    ...['wire', 'media', 'duration', 'signature'].map((file) => `sources/audiohook/protocol/${file}`),
+  ],
   index: ['engine', 'node', 'type:*'],
   // Two tools work on files alone, without a node.
-  cli: ['index', 'node', 'simulator', 'bench', 'record/repair', 'media/calibrate', 'media/wav'],
+  cli: ['index', 'node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'audio/calibrate', 'audio/wav'],
   bench: ['*'],
 };
 
@@ -40,13 +56,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const ONLY = {
   readTime: ['src/core/clock.ts'],
   makeThreads: [
-    'src/engine/pool.ts',
+    'src/engine/threads/pool.ts',
     'src/engine/shards.ts',
-    'src/worker/entry.ts',
-    'src/record/entry.ts',
-    'src/engine/frame-view.ts',
+    'src/shard/entry.ts',
+    'src/sinks/recorder/entry.ts',
+    'src/engine/output/frame-view.ts',
   ],
-  loadAddon: ['src/worker/native.ts'],
+  loadAddon: ['src/native/addon.ts'],
 };
 
 const TOP_LEVEL = [
@@ -99,10 +115,14 @@ function importsOf(code: string): Import[] {
   ];
 }
 
-/** `src/engine/pool.ts` is in `engine`, `src/index.ts` in `index`, `bench/micro/x.ts` in `bench`. */
+/** `src/engine/threads/pool.ts` is in `engine`, `src/index.ts` in `index`, `bench/micro/x.ts` in `bench`. */
 function roomOf(path: string): string {
-  const [top = '', first = ''] = path.split('/');
-  return top === 'src' ? first.replace(/\.ts$/, '') : top;
+  const [top = '', first = '', second = ''] = path.split('/');
+  if (top !== 'src') return top;
+  // Two sources, or two sinks, know nothing of each other.
+  return (first === 'sources' || first === 'sinks') && !second.endsWith('.ts')
+    ? `${first}/${second}`
+    : first.replace(/\.ts$/, '');
 }
 
 function isAllowed(source: Source, { of, typeOnly }: Import): boolean {
@@ -205,13 +225,13 @@ describe('the reading of sources behind these rules', () => {
   });
 
   test.each([
-    ['src/media/x.ts', '../ring/ring.js', false],
-    ['src/engine/x.ts', '../worker/shard-loop.js', false],
-    ['src/engine/x.ts', '../worker/location.js', true],
-    ['src/genesys/x.ts', '../engine/engine.js', false],
+    ['src/audio/x.ts', '../ring/ring.js', false],
+    ['src/engine/x.ts', '../shard/shard-loop.js', false],
+    ['src/engine/x.ts', '../shard/location.js', true],
+    ['src/sources/genesys/x.ts', '../../engine/engine.js', false],
     ['src/cli/x.ts', '../index.js', true],
-    ['src/index.ts', './record/repair.js', false],
-    ['src/media/x.ts', '../core/clock.js', true],
+    ['src/index.ts', './sinks/recorder/repair.js', false],
+    ['src/audio/x.ts', '../core/clock.js', true],
   ])('%s importing %s: allowed is %s', (path, of, allowed) => {
     expect(isAllowed({ path, code: '' }, { of, typeOnly: false })).toBe(allowed);
   });

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
-import { OpusDecoder } from '../../src/media/opus.js';
-import { SoundMemory } from '../../src/media/sound-memory.js';
-import { loadAddon } from '../../src/worker/native.js';
+import { OpusDecoder } from '../../src/audio/codecs/opus.js';
+import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { loadAddon } from '../../src/native/addon.js';
 import type { OpusImplementation } from './messages.js';
 import { SpeechPayloads } from './payloads.js';
 import type { Load } from './plan.js';

@@ -1,5 +1,5 @@
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
-import { LatencyHistogram } from '../../src/metrics/latency.js';
+import { LatencyHistogram } from '../../src/sinks/metrics/latency.js';
 import type { SubjectReport } from './messages.js';
 import { dueUs, isInWindow, type Timetable } from './plan.js';
 

@@ -1,5 +1,5 @@
-import { LoopLibrary } from '../../src/simulator/loops.js';
-import { loadClips } from '../../src/simulator/speech.js';
+import { LoopLibrary } from '../../src/simulator/sound/loops.js';
+import { loadClips } from '../../src/simulator/sound/speech.js';
 import type { LoadCodec } from './plan.js';
 import { codecOf, formatOf } from './subscription/plan.js';
 

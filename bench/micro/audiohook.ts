@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { Authenticator, type SignedRequest } from '../../src/audiohook/signature.js';
+import { Authenticator, type SignedRequest } from '../../src/sources/audiohook/protocol/signature.js';
 import type { MicroCase } from './micro.js';
 
 const API_KEY = 'benchmark-key';

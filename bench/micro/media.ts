@@ -1,12 +1,12 @@
 import { Buffer } from 'node:buffer';
-import { FrameEnergy, measureFrame } from '../../src/media/frame-energy.js';
-import { decodePcma, decodePcmu } from '../../src/media/g711.js';
-import { measureLevel } from '../../src/media/level.js';
-import { OpusDecoder } from '../../src/media/opus.js';
-import { cutFrame, feedHops, initSilence, SILENCE_EDGE_SLOTS, SILENCE_STATE_SLOTS } from '../../src/media/silence.js';
-import { SoundMemory } from '../../src/media/sound-memory.js';
-import { LoopLibrary } from '../../src/simulator/loops.js';
-import { loadClips } from '../../src/simulator/speech.js';
+import { decodePcma, decodePcmu } from '../../src/audio/codecs/g711.js';
+import { OpusDecoder } from '../../src/audio/codecs/opus.js';
+import { FrameEnergy, measureFrame } from '../../src/audio/frame-energy.js';
+import { measureLevel } from '../../src/audio/level.js';
+import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { cutFrame, feedHops, initSilence, SILENCE_EDGE_SLOTS, SILENCE_STATE_SLOTS } from '../../src/audio/silence.js';
+import { LoopLibrary } from '../../src/simulator/sound/loops.js';
+import { loadClips } from '../../src/simulator/sound/speech.js';
 import type { MicroCase } from './micro.js';
 
 const LONGEST_FRAME = 5_760;

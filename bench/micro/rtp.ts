@@ -1,5 +1,5 @@
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
-import { MODULUS_16, Unwrapper } from '../../src/rtp/sequence.js';
+import { MODULUS_16, Unwrapper } from '../../src/rtp/unwrapper.js';
 import type { MicroCase } from './micro.js';
 
 const LANES = 1_000;

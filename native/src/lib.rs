@@ -1,4 +1,4 @@
-//! trunkline-dsp for Node: `src/worker/native.ts` loads this, and has the types of what is exported.
+//! trunkline-dsp for Node: `src/native/addon.ts` loads this, and has the types of what is exported.
 
 mod media;
 

@@ -1,4 +1,4 @@
-//! The reader of media frames for `src/worker/native-media.ts`, which has the types of what is exported.
+//! The reader of media frames for `src/native/media-reader.ts`, which has the types of what is exported.
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
@@ -6,7 +6,7 @@ use trunkline_dsp::media;
 
 use crate::SharedBytes;
 
-/// A connection's table of ids, as `src/genesys/roster.ts` keeps it. Read only while JavaScript waits in read().
+/// A connection's table of ids, as `src/sources/genesys/interaction-table.ts` keeps it. Read only while JavaScript waits in read().
 #[napi]
 pub struct NativeRoster {
     ids: Uint8Array,
@@ -26,7 +26,7 @@ impl NativeRoster {
     }
 }
 
-/// MediaPackets of `src/genesys/media-reader.ts`.
+/// MediaPackets of `src/sources/genesys/protocol/media-reader.ts`.
 #[napi(object, object_to_js = false)]
 pub struct MediaPackets {
     pub end: Int32Array,

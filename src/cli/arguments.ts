@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { SETTINGS, type Setting, type SettingName } from '../config/schema.js';
 import { TrunklineError } from '../core/errors.js';
-import { SETTINGS, type Setting, type SettingName } from '../node/config.js';
 
 /** A parser for an option's value that is a number within bounds. */
 export function numberFrom(min: number, max: number, kind: 'whole' | 'any' = 'whole'): (text: string) => number {

@@ -2,10 +2,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
+import type { Calibration } from '../audio/calibrate.js';
+import { loadConfig } from '../config/load.js';
+import type { Config, SettingName } from '../config/schema.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import type { Calibration } from '../media/calibrate.js';
-import type { Config, SettingName } from '../node/config.js';
-import { loadConfig } from '../node/load-config.js';
 import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 
@@ -64,7 +64,7 @@ async function calibrateLive(config: Config, seconds: number): Promise<Calibrati
     );
   }
   const { CaptureNode } = await import('../node/capture-node.js');
-  const { Calibrator } = await import('../media/calibrate.js');
+  const { Calibrator } = await import('../audio/calibrate.js');
   const node = new CaptureNode({ ...config, record: false, audit: 'off' });
   const heard = new Map<string, InstanceType<typeof Calibrator>>();
   const whyEnded: string[] = [];
@@ -107,8 +107,8 @@ export async function calibrateFile(file: string): Promise<Calibration[]> {
 const PIECE_BYTES = 1 << 16;
 
 async function calibrateHandle(file: string, handle: FileHandle): Promise<Calibration[]> {
-  const { Calibrator } = await import('../media/calibrate.js');
-  const { parseWav } = await import('../media/wav.js');
+  const { Calibrator } = await import('../audio/calibrate.js');
+  const { parseWav } = await import('../audio/wav.js');
   const piece = Buffer.alloc(PIECE_BYTES);
   const head = await handle.read(piece, 0, PIECE_BYTES, 0);
   const wav = parseWav(piece.subarray(0, head.bytesRead), (await handle.stat()).size);

@@ -1,9 +1,9 @@
 import process from 'node:process';
 import type { Command } from 'commander';
+import { loadConfig } from '../config/load.js';
+import { printableConfig, SERVER_SETTING_NAMES, SETTINGS } from '../config/schema.js';
 import { TrunklineError } from '../core/errors.js';
 import type { CaptureNode } from '../node/capture-node.js';
-import { printableConfig, SERVER_SETTING_NAMES, SETTINGS } from '../node/config.js';
-import { loadConfig } from '../node/load-config.js';
 import { addSettingOptions, settingsFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { NodeConsole } from './node-run.js';

@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { loadConfig } from '../config/load.js';
 import { TrunklineError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
-import { loadConfig } from '../node/load-config.js';
 import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
 import { runCapture } from './capture.js';
 import { untilInterrupted } from './interrupt.js';
@@ -61,7 +61,7 @@ Examples:
       const { streams = DEFAULTS.streams, seconds = DEFAULTS.seconds, codec = DEFAULTS.codec } = flags;
       const config = loadConfig({ ...settingsFrom(command), env: process.env });
       // Found out here rather than by the simulator, whose end would be a failure.
-      const { parseFault } = await import('../simulator/fault-commands.js');
+      const { parseFault } = await import('../simulator/genesys/fault-commands.js');
       flags.fault?.forEach(parseFault);
       const interrupted = untilInterrupted();
       const { tuneHeap } = await import('../node/heap.js');

@@ -21,7 +21,7 @@ Example:
       if (!existsSync(dir)) {
         throw new TrunklineError('FILE_FAILED', `There is no folder ${dir}; name the one given to capture as --out.`);
       }
-      const { repairRecordings } = await import('../record/repair.js');
+      const { repairRecordings } = await import('../sinks/recorder/repair.js');
       const report = await repairRecordings(dir);
       const { recordings, repaired, live, failed } = report;
       if (json) {

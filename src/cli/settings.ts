@@ -1,6 +1,6 @@
 import process from 'node:process';
 import type { Command } from 'commander';
-import { configTable } from '../node/config.js';
+import { configTable } from '../config/schema.js';
 
 export function registerSettings(program: Command): Command {
   return program

@@ -1,9 +1,9 @@
 import process from 'node:process';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TrunklineError } from '../core/errors.js';
-import type { AudioHookCallBooks, AudioHookClientBooks } from '../simulator/audiohook-books.js';
-import { AUTH_MISCHIEF, type Mischief, SESSION_MISCHIEF } from '../simulator/audiohook-mischief.js';
-import type { HookMedia, HookScriptStretch } from '../simulator/audiohook-script.js';
+import type { AudioHookCallBooks, AudioHookClientBooks } from '../simulator/audiohook/ledger.js';
+import { AUTH_MISCHIEF, type Mischief, SESSION_MISCHIEF } from '../simulator/audiohook/protocol-faults.js';
+import type { HookMedia, HookScriptStretch } from '../simulator/audiohook/script.js';
 import { numberFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { writeWhole } from './write-whole.js';
@@ -93,7 +93,7 @@ async function run(flags: Flags): Promise<void> {
   if (apiKey === undefined) {
     throw new TrunklineError('CONFIG_INVALID', 'Give --api-key, or TRUNKLINE_AUDIOHOOK_API_KEY in the environment.');
   }
-  const { runAudioHookClient } = await import('../simulator/audiohook-client.js');
+  const { runAudioHookClient } = await import('../simulator/audiohook/client.js');
   const stop = new AbortController();
   void untilInterrupted().then(() => stop.abort());
   // Found out now rather than when the books are all there is left of a run.

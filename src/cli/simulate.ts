@@ -108,8 +108,8 @@ Examples:
       const { books, fault = [], queue, user, ...options } = flags;
       // Found out now rather than when the books are all there is left of a run.
       if (books !== undefined) writeWhole(books, '{"interactions":{}}\n');
-      const { startSimulator } = await import('../simulator/simulator.js');
-      const { parseFault } = await import('../simulator/fault-commands.js');
+      const { startSimulator } = await import('../simulator/genesys/simulator.js');
+      const { parseFault } = await import('../simulator/genesys/fault-commands.js');
       const faultList = fault.map(parseFault);
       const interrupted = untilInterrupted();
       const simulator = await startSimulator({

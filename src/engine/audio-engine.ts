@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Codec, StreamFormat } from '../core/codec.js';
+import { GuardedEmitter } from '../core/emitter.js';
 import { TrunklineError } from '../core/errors.js';
 import type {
   Channel,
@@ -11,7 +12,6 @@ import type {
   StreamInfo,
   StreamSummary,
 } from '../core/events.js';
-import { GuardedEmitter } from '../core/guarded-emitter.js';
 import { LIMITS } from '../core/limits.js';
 import { Engine, type EngineCounters } from './engine.js';
 import type { EngineOptions } from './options.js';

@@ -16,19 +16,19 @@ import { US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { JitterBuffer } from '../rtp/jitter-buffer.js';
 import { Timeline } from '../rtp/timeline.js';
-import { SHARD_COUNTERS } from '../worker/shard-data.js';
-import { agentTasks, sumCounter } from './agents.js';
-import { Delivery } from './delivery.js';
-import type { OrderedStreamIngest, StreamOptions } from './ingest.js';
-import { type EngineMemory, layOutMemory } from './memory.js';
+import { SHARD_COUNTERS } from '../shard/shard-data.js';
+import type { OrderedStreamIngest, StreamOptions } from './input/ingest.js';
+import { OrderedInput } from './input/ordered-input.js';
+import { PacketBatch } from './input/packet-batch.js';
+import { PayloadArena } from './input/payload-arena.js';
+import { Release } from './input/release.js';
 import { type EngineOptions, resolveOptions } from './options.js';
-import { OrderedInput } from './ordered-input.js';
-import { PacketBatch } from './packet-batch.js';
-import { PayloadArena } from './payload-arena.js';
-import { AgentPool } from './pool.js';
-import { Release } from './release.js';
-import { Schedule } from './schedule.js';
+import { Delivery } from './output/delivery.js';
 import { type Stream, Streams } from './streams.js';
+import { agentTasks, sumCounter } from './threads/agents.js';
+import { type EngineMemory, layOutMemory } from './threads/memory.js';
+import { AgentPool } from './threads/pool.js';
+import { Schedule } from './threads/schedule.js';
 
 export interface EngineCounters {
   readonly framesDecoded: number;
@@ -59,7 +59,7 @@ const PUMP_EVERY_US = 500;
 /**
  * The engine: packets in through StreamIngest, frames out to sinks. The main thread's part of the way is here in the
  * order in which a packet takes it: submit() → jitter buffer → pump() → release to the shard's input ring → (the shard
- * decodes, see worker/shard-loop.ts) → delivery from the output ring to the sinks. Ordered streams begin at the ring.
+ * decodes, see shard/shard-loop.ts) → delivery from the output ring to the sinks. Ordered streams begin at the ring.
  */
 export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamIngest {
   readonly batch: PacketBatch;

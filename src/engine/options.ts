@@ -4,8 +4,8 @@ import { TrunklineError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
 import { US_PER_MS } from '../core/units.js';
 import type { JitterOptions } from '../rtp/jitter-buffer.js';
-import type { SilenceSettings } from '../worker/shard-data.js';
-import type { EngineMemory, MemorySizes } from './memory.js';
+import type { SilenceSettings } from '../shard/shard-data.js';
+import type { EngineMemory, MemorySizes } from './threads/memory.js';
 
 export interface EngineOptions {
   /** Decoding threads; default one less than the cores, at least one. */
@@ -64,7 +64,7 @@ export function resolveOptions(options: EngineOptions): EngineSettings {
   checkRange('maxStreams', maxStreams, 1, LIMITS.maxStreams);
   checkRange('holdMs', holdMs, 0, LIMITS.maxHoldMs);
   checkRange('holdWideMs', holdWideMs, 0, LIMITS.maxHoldMs);
-  // What media/silence.ts takes; a shard could only die of anything else.
+  // What audio/silence.ts takes; a shard could only die of anything else.
   checkRange('silenceThreshold', silenceThreshold, Number.MIN_VALUE, 1);
   checkRange('silenceWindowMs', silenceWindowMs, 5, 200);
   checkRange('silenceWindowMs modulo 5', silenceWindowMs % 5, 0, 0);

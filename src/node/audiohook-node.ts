@@ -1,17 +1,17 @@
-import { checkCertifiedKey } from '../audiohook/certificate.js';
-import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../audiohook/connection-contract.js';
-import { formatDuration } from '../audiohook/duration.js';
-import { AudioHookServer } from '../audiohook/server.js';
-import type { AudioHookCounters, AudioHookRejection } from '../audiohook/server-events.js';
-import type { AudioHookServerOptions } from '../audiohook/server-options.js';
-import { Authenticator } from '../audiohook/signature.js';
-import { TokenBucket } from '../audiohook/token-bucket.js';
-import type { EventEntity } from '../audiohook/wire.js';
-import type { AuditExtra } from '../audit/audit-log.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
 import type { FrameSink, SilenceEdge, StreamInfo } from '../core/events.js';
-import type { RepairReport } from '../record/repair.js';
+import { TokenBucket } from '../core/token-bucket.js';
+import type { AuditExtra } from '../sinks/audit/audit-log.js';
+import type { RepairReport } from '../sinks/recorder/repair.js';
+import { formatDuration } from '../sources/audiohook/protocol/duration.js';
+import { Authenticator } from '../sources/audiohook/protocol/signature.js';
+import type { EventEntity } from '../sources/audiohook/protocol/wire.js';
+import { checkCertifiedKey } from '../sources/audiohook/server/certificate.js';
+import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../sources/audiohook/server/connection-contract.js';
+import { AudioHookServer } from '../sources/audiohook/server/server.js';
+import type { AudioHookCounters, AudioHookRejection } from '../sources/audiohook/server/server-events.js';
+import type { AudioHookServerOptions } from '../sources/audiohook/server/server-options.js';
 import { AudioNode, type NodeSettings } from './audio-node.js';
 
 export interface AudioHookNodeSettings extends NodeSettings {

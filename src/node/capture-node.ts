@@ -1,13 +1,13 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
 import { US_PER_SECOND } from '../core/units.js';
-import type { SourceCounters } from '../genesys/counters.js';
-import { RETRY } from '../genesys/retry.js';
-import { type SourceStatus, type SubscriptionResult, SubscriptionSource } from '../genesys/source.js';
-import type { RepairReport } from '../record/repair.js';
+import { nativeMediaReader } from '../native/media-reader.js';
+import type { RepairReport } from '../sinks/recorder/repair.js';
+import type { SourceCounters } from '../sources/genesys/counters.js';
+import { WishFile } from '../sources/genesys/discovery/interactions-file.js';
+import { RETRY } from '../sources/genesys/rest/retry.js';
+import { type SourceStatus, type SubscriptionResult, SubscriptionSource } from '../sources/genesys/source.js';
 import { AudioNode, type NodeSettings } from './audio-node.js';
-import { nativeMediaReader } from './native-media-reader.js';
-import { WishFile } from './wish-file.js';
 
 /** Connections with their state, streams, attempts and last error, the age of the token, and what is followed. */
 export type CaptureStatus = SourceStatus;

@@ -1,13 +1,13 @@
 import { zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
-import { HoldControl } from './hold.js';
-import { HoleSplitter } from './hole.js';
-import { LaneOrder } from './lane-order.js';
+import { LaneOrder } from './channel-order.js';
+import { HoleSplitter } from './gap-estimator.js';
 import { type HoldKind, KIND, PacketRing } from './packet-ring.js';
-import { ON_TRIAL, PROBATION_US, Probation, TRIAL } from './probation.js';
+import { HoldControl } from './playout-delay.js';
 import { Reception, VERDICT } from './reception.js';
-import { MODULUS_16, MODULUS_32, Unwrapper } from './sequence.js';
+import { ON_TRIAL, PROBATION_US, Probation, TRIAL } from './restart-detector.js';
+import { MODULUS_16, MODULUS_32, Unwrapper } from './unwrapper.js';
 
 /** What becomes of a packet at insert(). Only an ACCEPTED or PROBATION one keeps its payload. */
 export const INSERTED = {

@@ -1,7 +1,7 @@
 import { US_PER_SECOND } from '../core/units.js';
 import { DISCONTINUITY } from './jitter-buffer.js';
-import { Lead } from './lead.js';
-import { MODULUS_32 } from './sequence.js';
+import { Lead } from './timestamp-limiter.js';
+import { MODULUS_32 } from './unwrapper.js';
 
 /** Two differences of time, by timestamps and by arrival, that are this close are the same: jitter is between them. */
 export const SAME_CLOCK_SECONDS = 0.5;

@@ -6,7 +6,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { interactionId } from '../../bench/capacity/plan.js';
 import { ConnectionFrames, type Voice } from '../../bench/capacity/subscription/frames.js';
 import { MAX_TICKS, sequenceBase, timestampBase } from '../../bench/capacity/subscription/plan.js';
-import { parseMessage } from '../../src/genesys/wire.js';
+import { parseMessage } from '../../src/sources/genesys/protocol/wire.js';
 
 /** Payloads of different lengths, as Opus has them. */
 const VOICES: readonly Voice[] = [

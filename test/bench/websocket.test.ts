@@ -4,8 +4,8 @@ import { expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Conversations } from '../../bench/capacity/audiohook/frames.js';
 import { maskedFrame, textFrame } from '../../bench/capacity/websocket.js';
-import { decodePcmu } from '../../src/media/g711.js';
-import { SoundMemory } from '../../src/media/sound-memory.js';
+import { decodePcmu } from '../../src/audio/codecs/g711.js';
+import { SoundMemory } from '../../src/audio/sample-memory.js';
 
 type Side = 'client' | 'server';
 

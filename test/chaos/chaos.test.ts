@@ -7,10 +7,10 @@ import { expect, test } from 'vitest';
 import { systemClock } from '../../src/core/clock.js';
 import type { StreamSummary } from '../../src/core/events.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
-import { folderName } from '../../src/record/folder.js';
-import { repairRecordings } from '../../src/record/repair.js';
-import { busiest } from '../../src/simulator/request-log.js';
-import { startSimulator } from '../../src/simulator/simulator.js';
+import { busiest } from '../../src/simulator/genesys/request-log.js';
+import { startSimulator } from '../../src/simulator/genesys/simulator.js';
+import { folderName } from '../../src/sinks/recorder/folder.js';
+import { repairRecordings } from '../../src/sinks/recorder/repair.js';
 import { planChaos } from './plan.js';
 
 const isFull = process.env['TRUNKLINE_E2E'] === 'full';

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { OpusEncoder } from '../../src/audio/codecs/opus.js';
 import { CODEC_ID } from '../../src/core/codec.js';
-import { OpusEncoder } from '../../src/media/opus.js';
 import { FLAG, KIND } from '../../src/ring/layout.js';
 import { WANT } from '../../src/ring/stream-table.js';
-import { below, mulberry32 } from '../media/random.js';
-import { stretches } from '../media/speech.js';
+import { below, mulberry32 } from '../support/random.js';
+import { stretches } from '../support/speech.js';
 import { bothPaths, nativeMissing, type RigOptions, type TakenRecord } from './shard-rig.js';
 
 const missing = nativeMissing();

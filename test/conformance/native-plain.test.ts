@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { encodePcma, encodePcmu } from '../../src/audio/codecs/g711.js';
+import { encodeL16, encodeL16Le } from '../../src/audio/codecs/l16.js';
 import { CODEC_ID, type CodecId } from '../../src/core/codec.js';
-import { encodePcma, encodePcmu } from '../../src/media/g711.js';
-import { encodeL16, encodeL16Le } from '../../src/media/l16.js';
 import { KIND, MARK } from '../../src/ring/layout.js';
 import { WANT } from '../../src/ring/stream-table.js';
-import { SHARD_COUNTERS } from '../../src/worker/shard-data.js';
-import { below, mulberry32, type Random } from '../media/random.js';
-import { stretches } from '../media/speech.js';
+import { SHARD_COUNTERS } from '../../src/shard/shard-data.js';
+import { below, mulberry32, type Random } from '../support/random.js';
+import { stretches } from '../support/speech.js';
 import { bothPaths, nativeMissing, type RigOptions, type ShardRig } from './shard-rig.js';
 
 const missing = nativeMissing();

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook-books.js';
-import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook-client.js';
-import { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
+import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook/client.js';
+import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
+import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import {
   API_KEY,
   CLIENT_SECRET,
@@ -16,9 +16,9 @@ import {
   recordedPcm,
   recordingsIn,
   sessionOf,
-} from '../support/audiohook-rig.js';
+} from '../support/audiohook/node-rig.js';
+import { MAIN, type ServeProcess, serveProcess } from '../support/audiohook/serve-process.js';
 import { hasOpenssl, makeCertificate } from '../support/certificate.js';
-import { MAIN, type ServeProcess, serveProcess } from '../support/serve-process.js';
 
 const PACKAGE = fileURLToPath(new URL('../../package.json', import.meta.url));
 const SOUND = AudioHookSound.generated(6);

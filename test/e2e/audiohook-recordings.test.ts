@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
-import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook-books.js';
-import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook-client.js';
-import type { HookScript } from '../../src/simulator/audiohook-script.js';
-import { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
+import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook/client.js';
+import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
+import type { HookScript } from '../../src/simulator/audiohook/script.js';
+import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import {
   API_KEY,
   auditOf,
@@ -17,8 +17,8 @@ import {
   pausedIn,
   recordedPcm,
   sessionOf,
-} from '../support/audiohook-rig.js';
-import { type ServeProcess, serveProcess } from '../support/serve-process.js';
+} from '../support/audiohook/node-rig.js';
+import { type ServeProcess, serveProcess } from '../support/audiohook/serve-process.js';
 
 // The full run of 100 calls is for CI; the same test, smaller, is for everyone.
 const FULL = process.env['TRUNKLINE_E2E'] === 'full';

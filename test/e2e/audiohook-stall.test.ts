@@ -1,15 +1,15 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { AudioHookSessionSummary } from '../../src/audiohook/connection-contract.js';
-import { AudioHookServer } from '../../src/audiohook/server.js';
-import type { AudioHookServerOptions } from '../../src/audiohook/server-options.js';
 import type { FrameSink, FrameView } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
-import type { OrderedStreamIngest } from '../../src/engine/ingest.js';
-import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook-books.js';
-import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook-client.js';
-import { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
-import { RecordingIngest } from '../audiohook/recording-ingest.js';
-import { API_KEY, CLIENT_SECRET, KEYS, until } from '../support/audiohook-rig.js';
+import type { OrderedStreamIngest } from '../../src/engine/input/ingest.js';
+import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook/client.js';
+import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
+import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
+import type { AudioHookSessionSummary } from '../../src/sources/audiohook/server/connection-contract.js';
+import { AudioHookServer } from '../../src/sources/audiohook/server/server.js';
+import type { AudioHookServerOptions } from '../../src/sources/audiohook/server/server-options.js';
+import { API_KEY, CLIENT_SECRET, KEYS, until } from '../support/audiohook/node-rig.js';
+import { RecordingIngest } from '../support/audiohook/recording-ingest.js';
 
 const SOUND = AudioHookSound.generated(11);
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AudioHookNode, type AudioHookNodeSettings } from '../../src/node/audiohook-node.js';
-import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook-books.js';
-import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook-client.js';
-import { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
+import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook/client.js';
+import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
+import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import {
   API_KEY,
   auditOf,
@@ -16,8 +16,8 @@ import {
   recordingsIn,
   sessionOf,
   until,
-} from '../support/audiohook-rig.js';
-import { RawCall } from '../support/raw-call.js';
+} from '../support/audiohook/node-rig.js';
+import { RawCall } from '../support/audiohook/raw-call.js';
 
 const SOUND = AudioHookSound.generated(5);
 

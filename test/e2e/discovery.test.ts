@@ -6,8 +6,8 @@ import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CaptureNode } from '../../src/node/capture-node.js';
-import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
-import { LEVEL, marked } from '../support/secure-pause.js';
+import { type Simulator, startSimulator } from '../../src/simulator/genesys/simulator.js';
+import { LEVEL, marked } from '../support/genesys/secure-pause.js';
 
 const isFull = process.env['TRUNKLINE_E2E'] === 'full';
 // Calls arrive over this time; each is as long as given, and a tenth has a secure pause.

@@ -4,10 +4,10 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describe, expect, it } from 'vitest';
-import { startSimulator } from '../../src/simulator/simulator.js';
-import { sessionOf } from '../support/audiohook-rig.js';
-import { MAIN } from '../support/serve-process.js';
-import { mountTiny, unmount } from '../support/tiny-disk.js';
+import { startSimulator } from '../../src/simulator/genesys/simulator.js';
+import { sessionOf } from '../support/audiohook/node-rig.js';
+import { MAIN } from '../support/audiohook/serve-process.js';
+import { mountTiny, unmount } from '../support/recorder/tiny-disk.js';
 
 const SECONDS = 2;
 const CALLS = 4;

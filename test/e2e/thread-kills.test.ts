@@ -5,10 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AudioNode } from '../../src/node/audio-node.js';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
-import { runAudioHookClient } from '../../src/simulator/audiohook-client.js';
-import { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
-import { startSimulator } from '../../src/simulator/simulator.js';
-import { API_KEY, CLIENT_SECRET, expectRecorded, KEYS, sessionOf, until } from '../support/audiohook-rig.js';
+import { runAudioHookClient } from '../../src/simulator/audiohook/client.js';
+import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
+import { startSimulator } from '../../src/simulator/genesys/simulator.js';
+import { API_KEY, CLIENT_SECRET, expectRecorded, KEYS, sessionOf, until } from '../support/audiohook/node-rig.js';
 
 const SHARDS = 2;
 const CALLS = 60;

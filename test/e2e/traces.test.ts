@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CaptureNode } from '../../src/node/capture-node.js';
-import { sessionSchema } from '../../src/record/session.js';
-import { startSimulator } from '../../src/simulator/simulator.js';
+import { startSimulator } from '../../src/simulator/genesys/simulator.js';
+import { sessionSchema } from '../../src/sinks/recorder/manifest.js';
 
 const TRACES = fileURLToPath(new URL('../../../shared/corpora/rtp/', import.meta.url));
 const SHORT = ['pcmu-milliwatt.jsonl', 'pcma-30ms.jsonl'];

@@ -106,7 +106,7 @@ describe('streams', () => {
   it('of which one ended just as its shard died do not end another at the same index', async () => {
     const ends: { id: string; summary: StreamSummary }[] = [];
     const opened: string[] = [];
-    const shardEntry = new URL('../support/dies-after-close.mjs', import.meta.url).href;
+    const shardEntry = new URL('../support/engine/dies-after-close.mjs', import.meta.url).href;
     const engine = await started({ shardEntry, maxStreams: 2, holdMs: 2, holdWideMs: 2 });
     // Its packets keep the engine's timer going, so that the end is delivered before the shard's next life begins.
     const ticker = engine.open('ticker', { codec: 'pcmu' });

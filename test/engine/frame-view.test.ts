@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { StreamInfo } from '../../src/core/events.js';
-import { RingFrameView } from '../../src/engine/frame-view.js';
+import { RingFrameView } from '../../src/engine/output/frame-view.js';
 import { KIND, RECORD, ringBytes } from '../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
 

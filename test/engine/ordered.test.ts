@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import { Engine } from '../../src/engine/engine.js';
-import { CLAIM } from '../../src/engine/ingest.js';
+import { CLAIM } from '../../src/engine/input/ingest.js';
 
 const STEREO = { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 2 } as const;
 const SAMPLES = 200;

@@ -1,8 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
+import { encodePcmu } from '../../src/audio/codecs/g711.js';
 import { ManualClock } from '../../src/core/clock.js';
 import type { FrameSink, MarkedSpan, StreamSummary } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
-import { encodePcmu } from '../../src/media/g711.js';
 
 const RATE = 8000;
 const SAMPLES = 160;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PayloadArena } from '../../src/engine/payload-arena.js';
+import { PayloadArena } from '../../src/engine/input/payload-arena.js';
 
 const OFFSET = 4096;
 

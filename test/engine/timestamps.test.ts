@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { encodePcmu } from '../../src/audio/codecs/g711.js';
 import type { FrameSink, StreamSummary } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
-import { encodePcmu } from '../../src/media/g711.js';
 
 const RATE = 8000;
 const SAMPLES = 160;

@@ -6,8 +6,8 @@ import { TrunklineError } from '../../src/core/errors.js';
 import type { NodeSettings } from '../../src/node/audio-node.js';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
-import type { MediaChunk, MetadataSync } from '../../src/node/event-sink.js';
-import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/simulator.js';
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/genesys/simulator.js';
+import type { MediaChunk, MetadataSync } from '../../src/sinks/events/event-sink.js';
 
 let out: string;
 let simulator: Simulator;

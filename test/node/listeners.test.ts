@@ -6,13 +6,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AudioNode, NodeSettings } from '../../src/node/audio-node.js';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
-import type { CaptureNodeEvents } from '../../src/node/event-sink.js';
-import { sessionSchema } from '../../src/record/session.js';
-import { runAudioHookClient } from '../../src/simulator/audiohook-client.js';
-import { AudioHookSound } from '../../src/simulator/audiohook-sound.js';
-import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
-import { FakePlatform } from '../genesys/fake-platform.js';
-import { API_KEY, CLIENT_SECRET, expectRecorded, KEYS } from '../support/audiohook-rig.js';
+import { runAudioHookClient } from '../../src/simulator/audiohook/client.js';
+import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
+import { type Simulator, startSimulator } from '../../src/simulator/genesys/simulator.js';
+import type { CaptureNodeEvents } from '../../src/sinks/events/event-sink.js';
+import { sessionSchema } from '../../src/sinks/recorder/manifest.js';
+import { API_KEY, CLIENT_SECRET, expectRecorded, KEYS } from '../support/audiohook/node-rig.js';
+import { FakePlatform } from '../support/genesys/fake-platform.js';
 
 // What an embedder's listeners may do to a node: every event of the way of a frame, and each of connections.
 const EVENTS = ['streamOpened', 'mediaChunk', 'metadataSync', 'silence', 'streamEnded'] as const;

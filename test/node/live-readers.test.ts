@@ -7,7 +7,7 @@ import { pipeline, type Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../src/core/limits.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
-import { type Simulator, startSimulator } from '../../src/simulator/simulator.js';
+import { type Simulator, startSimulator } from '../../src/simulator/genesys/simulator.js';
 
 const CALLS = 50;
 const SECONDS = 4;

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { OpusEncoder } from '../../src/audio/codecs/opus.js';
 import { systemClock } from '../../src/core/clock.js';
 import { type AudioEngine, createEngine } from '../../src/engine/audio-engine.js';
-import { OpusEncoder } from '../../src/media/opus.js';
 import { nativeMissing } from '../conformance/shard-rig.js';
-import { stretches } from '../media/speech.js';
+import { stretches } from '../support/speech.js';
 
 const missing = nativeMissing();
 if (missing !== undefined) console.warn(`skipped: ${missing}`);
@@ -96,7 +96,7 @@ describe.skipIf(missing !== undefined)('native shards in threads', () => {
 
 describe('an engine that requires what it cannot have', () => {
   it('says so at once, with a code', async () => {
-    const shardEntry = new URL('../support/shard-without-native.mjs', import.meta.url).href;
+    const shardEntry = new URL('../support/engine/shard-without-native.mjs', import.meta.url).href;
     const beganUs = systemClock.nowUs();
     await expect(createEngine({ native: 'require', shards: 2, shardEntry })).rejects.toMatchObject({
       name: 'TrunklineError',
@@ -108,7 +108,7 @@ describe('an engine that requires what it cannot have', () => {
   });
 
   it('runs on the other path when it merely would like to', async () => {
-    const shardEntry = new URL('../support/shard-without-native.mjs', import.meta.url).href;
+    const shardEntry = new URL('../support/engine/shard-without-native.mjs', import.meta.url).href;
     engine = await createEngine({ native: 'auto', shards: 1, shardEntry });
     expect(engine.backend).toBe('js');
   });

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/core/clock.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
-import { busiest, type LoggedRequest } from '../../src/simulator/request-log.js';
+import { busiest, type LoggedRequest } from '../../src/simulator/genesys/request-log.js';
 
 const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const isFull = process.env['TRUNKLINE_E2E'] === 'full';

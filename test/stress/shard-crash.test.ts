@@ -3,7 +3,7 @@ import { systemClock } from '../../src/core/clock.js';
 import type { StreamSummary } from '../../src/core/events.js';
 import { AudioEngine, type AudioEngineOptions, type PushStream } from '../../src/engine/audio-engine.js';
 
-const FRAGILE = new URL('../support/fragile-shard.mjs', import.meta.url).href;
+const FRAGILE = new URL('../support/engine/fragile-shard.mjs', import.meta.url).href;
 const POISON = { throws: 0, exits: 1, hangs: 2 } as const;
 
 let engine: AudioEngine | undefined;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { formatServerMessage, parseClientMessage } from '../../../src/audiohook/wire.js';
+import { formatServerMessage, parseClientMessage } from '../../../src/sources/audiohook/protocol/wire.js';
 import { BareSubject } from '../bare-subject.js';
 import type { Subject } from '../sources.js';
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { systemClock } from '../../../src/core/clock.js';
-import { requestHeaders } from '../../../src/simulator/audiohook-mischief.js';
+import { requestHeaders } from '../../../src/simulator/audiohook/protocol-faults.js';
 import { interactionId, uuid } from '../plan.js';
 import type { Conversation } from './frames.js';
 import { HOOK_KEY, ORGANIZATION_ID, SAMPLE_RATE } from './plan.js';

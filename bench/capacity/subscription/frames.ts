@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { packetMessage, packetPrefix } from '../../../src/simulator/wire.js';
+import { packetMessage, packetPrefix } from '../../../src/simulator/genesys/wire.js';
 import type { Speech } from '../payloads.js';
 import { interactionId } from '../plan.js';
 import { textFrame } from '../websocket.js';

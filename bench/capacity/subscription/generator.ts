@@ -7,7 +7,7 @@ import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../../../src/core/clock.js';
 import { US_PER_SECOND } from '../../../src/core/units.js';
-import { endedMessage, parseRequest, subscribedMessage } from '../../../src/simulator/wire.js';
+import { endedMessage, parseRequest, subscribedMessage } from '../../../src/simulator/genesys/wire.js';
 import { newHistogram, recordUs } from '../histogram.js';
 import type { GeneratorReport } from '../messages.js';
 import { Pacer } from '../pacer.js';

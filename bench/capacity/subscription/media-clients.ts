@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws';
 import { LIMITS } from '../../../src/core/limits.js';
-import { buildSubscription } from '../../../src/genesys/wire.js';
-import { MEDIA_PATH } from '../../../src/simulator/server.js';
+import { MEDIA_PATH } from '../../../src/simulator/genesys/server.js';
+import { buildSubscription } from '../../../src/sources/genesys/protocol/wire.js';
 import { interactionIds } from '../plan.js';
 
 /** Opens the connections that so many interactions need, subscribes, and hands every message on. For the baselines. */

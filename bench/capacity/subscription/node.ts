@@ -1,5 +1,5 @@
 import { CaptureNode } from '../../../src/node/capture-node.js';
-import { MEDIA_PATH } from '../../../src/simulator/server.js';
+import { MEDIA_PATH } from '../../../src/simulator/genesys/server.js';
 import type { SubjectSettings } from '../messages.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
 import { interactionIds } from '../plan.js';

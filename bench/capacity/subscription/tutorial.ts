@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
+import { decodePcmu } from '../../../src/audio/codecs/g711.js';
+import { OpusDecoder } from '../../../src/audio/codecs/opus.js';
+import { SoundMemory } from '../../../src/audio/sample-memory.js';
 import { systemClock } from '../../../src/core/clock.js';
 import { LIMITS } from '../../../src/core/limits.js';
-import { decodePcmu } from '../../../src/media/g711.js';
-import { OpusDecoder } from '../../../src/media/opus.js';
-import { SoundMemory } from '../../../src/media/sound-memory.js';
 import { OPUS_SAMPLE_RATE } from './plan.js';
 
 interface Packet {

@@ -1,4 +1,4 @@
-//! What stands in for lost G.711 and L16: the rule, with its formula, is in `src/media/concealment.ts`.
+//! What stands in for lost G.711 and L16: the rule, with its formula, is in `src/audio/concealment.ts`.
 
 #[derive(Debug)]
 pub struct Concealment {

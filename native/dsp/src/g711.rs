@@ -1,4 +1,4 @@
-//! ITU-T G.711: `src/media/g711.ts`.
+//! ITU-T G.711: `src/audio/codecs/g711.ts`.
 
 #[inline(always)]
 const fn expand_ulaw(code: u8) -> i16 {

@@ -1,4 +1,4 @@
-//! The decoders of a shard's streams: `src/worker/lane-decoders.ts`.
+//! The decoders of a shard's streams: `src/shard/channel-decoders.ts`.
 
 use crate::concealment::Concealment;
 use crate::g711::{decode_pcma, decode_pcmu};

@@ -1,5 +1,5 @@
 //! Where everything lies in the shared memory: the same offsets as `src/ring/layout.ts`, `stream-table.ts`, `agent.ts`,
-//! `src/worker/shard-data.ts` and `src/core/codec.ts`, which say what each means. `tests/layout.rs` compares the two.
+//! `src/shard/shard-data.ts` and `src/core/codec.ts`, which say what each means. `tests/layout.rs` compares the two.
 
 use std::mem::offset_of;
 

@@ -1,4 +1,4 @@
-//! Level of a frame: `src/media/level.ts`. Sums are whole numbers below 2^53, so both paths have the same bits.
+//! Level of a frame: `src/audio/level.ts`. Sums are whole numbers below 2^53, so both paths have the same bits.
 
 const FULL_SCALE_SQUARED: f64 = 32768.0 * 32768.0;
 

@@ -1,5 +1,5 @@
-//! Reads the media frames in what a socket has read: `src/genesys/media-reader.ts`, and the form of a message as
-//! `src/genesys/packet-reader.ts` has it. Whatever is taken here has the same meaning there; what is not is left to
+//! Reads the media frames in what a socket has read: `src/sources/genesys/protocol/media-reader.ts`, and the form of a message as
+//! `src/sources/genesys/protocol/packet-reader.ts` has it. Whatever is taken here has the same meaning there; what is not is left to
 //! the exact reading, in JavaScript.
 
 use base64_simd::{Out, STANDARD};
@@ -17,7 +17,7 @@ const MAX_DIGITS: usize = 15;
 /// Not said by the packet.
 const UNSAID: i8 = -1;
 
-/// The table of `src/genesys/roster.ts`, where the ids of a connection are found by their bytes.
+/// The table of `src/sources/genesys/interaction-table.ts`, where the ids of a connection are found by their bytes.
 #[derive(Clone, Copy)]
 pub struct Roster<'a> {
     /// The id of each slot, MAX_NAME_BYTES apart.
@@ -46,7 +46,7 @@ impl Roster<'_> {
     }
 }
 
-/// hash() of `src/genesys/roster.ts`: the upper seven bits.
+/// hash() of `src/sources/genesys/interaction-table.ts`: the upper seven bits.
 fn hash(id: &[u8]) -> u32 {
     let length = id.len() as u32;
     let mixed = match (id.first_chunk(), id.last_chunk()) {

@@ -58,7 +58,7 @@ impl OpusDecoder {
         decoded
     }
 
-    /// Fills `pcm` with libopus's loss concealment, as src/media/opus.ts does; silence before the first packet.
+    /// Fills `pcm` with libopus's loss concealment, as src/audio/codecs/opus.ts does; silence before the first packet.
     pub fn conceal(&mut self, pcm: &mut [i16]) {
         let unit = self.unit();
         let mut rest = pcm;

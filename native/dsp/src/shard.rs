@@ -1,4 +1,4 @@
-//! The work of a shard on a batch of records: `src/worker/js-shard.ts`.
+//! The work of a shard on a batch of records: `src/shard/js-backend.ts`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};

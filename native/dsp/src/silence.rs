@@ -1,4 +1,4 @@
-//! Silence detection: what it does and why is in `src/media/silence.ts`. It works on the same state in shared memory,
+//! Silence detection: what it does and why is in `src/audio/silence.ts`. It works on the same state in shared memory,
 //! with the same operations in the same order on the same f64s, so it can go on where the other path has stopped.
 
 use crate::layout::stream::SILENCE_SLOTS;
@@ -7,7 +7,7 @@ use crate::level::energy;
 /// State of one channel.
 pub type State = [f64; SILENCE_SLOTS];
 
-/// Indices into a State: SILENCE_STATE of `src/media/silence.ts`.
+/// Indices into a State: SILENCE_STATE of `src/audio/silence.ts`.
 pub mod slot {
     pub const HOP: usize = 0;
     pub const WINDOW_HOPS: usize = 1;

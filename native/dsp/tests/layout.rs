@@ -75,13 +75,13 @@ fn the_layout_is_that_of_typescript() {
     same("ring/stream-table.ts", "WANT", named!(want: SPEECH_PCM, SILENT_PCM, RECORDING));
     same("ring/agent.ts", "AGENT_CONTROL", named!(agent_control: AT_CURSOR, AT_DEATHS, BYTES));
     same(
-        "worker/shard-data.ts",
+        "shard/shard-data.ts",
         "SHARD_COUNTERS",
         named!(shard_counters: FRAMES, DECODE_ERRORS, CONCEALED, POISONED, RECORDER_REFUSED, BYTES),
     );
     same("core/codec.ts", "CODEC_ID", named!(codec: PCMU, PCMA, L16, OPUS, L16_LE));
     same(
-        "media/silence.ts",
+        "audio/silence.ts",
         "SILENCE_STATE",
         named!(slot: HOP, WINDOW_HOPS, ON_ENERGY, OFF_ENERGY, MIN_SILENCE, MIN_SPEECH_HOPS, POSITION, HOP_FILL, HOP_SUM,
             WINDOW_SUM, RING_NEXT, RING_FILLED, SILENT, SINCE, QUIET_FROM, LOUD_HOPS, ONSET, HEARD_TO, FRAME_SILENT, RING),

@@ -99,7 +99,7 @@ fn level_is_exact_at_every_length_and_for_the_largest_samples() {
     }
 }
 
-/// The formula in src/media/concealment.ts, sample by sample.
+/// The formula in src/audio/concealment.ts, sample by sample.
 #[test]
 fn concealment_follows_its_formula_over_any_cut() {
     for rate in [8000, 16_000, 48_000_u32] {

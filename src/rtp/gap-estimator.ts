@@ -1,0 +1,145 @@
+import { LIMITS } from '../core/limits.js';
+import type { PacketRing } from './packet-ring.js';
+import { MAX_PACKET_SECONDS } from './reception.js';
+import { Lead } from './timestamp-limiter.js';
+
+/** A hole of more packets than this is a jump: the longest hole, in packets of 10 ms. */
+export const MAX_HOLE_PACKETS = LIMITS.maxHoleSeconds * 100;
+/** The shortest packet that any codec makes (RFC 6716: 2.5 ms). A hole with less for each lost one is none. */
+const MIN_PACKET_SECONDS = 0.0025;
+
+/**
+ * Cuts the time between two released packets into the packets lost there. What is missing in time is the step of the
+ * timestamps less the duration of the packet before the hole, and no field of RTP says how long that one is: it is
+ * told by its bytes where they have stood for samples so far, else by the step between the latest two packets with
+ * consecutive numbers.
+ *
+ * Timestamps are only a claim: all holes together are filled no farther than arrival times bear out (lead.ts).
+ */
+export class HoleSplitter {
+  readonly #packets: PacketRing;
+  readonly #clockRate: Float64Array;
+  /** Of the packet released last. */
+  readonly #timestamp: Float64Array;
+  readonly #bytes: Float64Array;
+  /** Step between the latest two consecutive packets; 0 while unknown. */
+  readonly #packetTicks: Float64Array;
+  /** 1 (G.711) or 2 (L16) when payload and step were in that proportion, else 0. */
+  readonly #bytesPerTick: Uint8Array;
+  readonly #lead: Lead;
+  /** What timestamps have over the lane's media time: moved when they jump, so that the media time does not. */
+  readonly #offset: Float64Array;
+  // The hole measured last, of whichever lane: it is cut up before the next one is measured.
+  #from = 0;
+  #ticks = 0;
+  #lost = 1;
+
+  constructor(lanes: number, packets: PacketRing) {
+    this.#packets = packets;
+    this.#clockRate = new Float64Array(lanes);
+    this.#timestamp = new Float64Array(lanes);
+    this.#bytes = new Float64Array(lanes);
+    this.#packetTicks = new Float64Array(lanes);
+    this.#bytesPerTick = new Uint8Array(lanes);
+    this.#lead = new Lead(lanes);
+    this.#offset = new Float64Array(lanes);
+  }
+
+  open(lane: number, clockRate: number): void {
+    this.#clockRate[lane] = clockRate;
+    this.#packetTicks[lane] = 0;
+    this.#bytesPerTick[lane] = 0;
+    this.#offset[lane] = 0;
+    this.#lead.open(lane, clockRate);
+  }
+
+  /** The lane's first packet, `d`, was released. */
+  begin(lane: number, d: number): void {
+    this.#lead.begin(lane, this.#packets.timestamp[d] as number, this.#packets.arrivalUs[d] as number);
+    this.#remember(lane, d);
+  }
+
+  /** Packet `d` was released; its number is the one after the last. */
+  follow(lane: number, d: number): void {
+    const ticks = (this.#packets.timestamp[d] as number) - (this.#timestamp[lane] as number);
+    if (ticks > 0 && ticks <= (this.#clockRate[lane] as number) * MAX_PACKET_SECONDS) {
+      const before = this.#bytes[lane] as number;
+      this.#packetTicks[lane] = ticks;
+      this.#bytesPerTick[lane] = before === ticks ? 1 : before === 2 * ticks ? 2 : 0;
+      this.#advance(lane, d, 0);
+    } else if (ticks >= 0 && this.#isBorneOut(lane, d)) {
+      this.#advance(lane, d, Math.max(0, ticks - this.#heldTicks(lane)));
+    } else {
+      this.jump(lane, d);
+      return;
+    }
+    this.#remember(lane, d);
+  }
+
+  /** Packet `d` was released after the hole that was measured. */
+  fill(lane: number, d: number): void {
+    this.#advance(lane, d, this.#ticks);
+    this.#remember(lane, d);
+  }
+
+  /** Packet `d` was released, and its timestamp has nothing to do with the ones before. */
+  jump(lane: number, d: number): void {
+    const arrivalUs = this.#packets.arrivalUs[d] as number;
+    const media = this.#lead.mediaAt(lane, arrivalUs);
+    this.#offset[lane] = (this.#packets.timestamp[d] as number) - media;
+    this.#advance(lane, d, 0);
+    this.#remember(lane, d);
+  }
+
+  /**
+   * Measures the hole of `lost` packets before packet `d`. False when it is not to be filled: too long, not borne out
+   * by the arrival, with too little time for so many, or timestamps that did not go forward.
+   */
+  measure(lane: number, lost: number, d: number): boolean {
+    const from = this.#timestamp[lane] as number;
+    const step = (this.#packets.timestamp[d] as number) - from;
+    let held = this.#heldTicks(lane);
+    // Nothing is known, or what is known leaves next to no time for the lost ones: all were of the same length.
+    if (held === 0 || step - held < (lost * held) / 4) held = Math.round(step / (lost + 1));
+    this.#from = from + held;
+    this.#ticks = step - held;
+    this.#lost = lost;
+    const rate = this.#clockRate[lane] as number;
+    if (step <= 0 || lost > MAX_HOLE_PACKETS || this.#ticks > rate * LIMITS.maxHoleSeconds) return false;
+    return this.#ticks >= lost * rate * MIN_PACKET_SECONDS && this.#isBorneOut(lane, d);
+  }
+
+  /** Timestamp at which lost packet `i` of the hole begins. */
+  startOf(i: number): number {
+    return this.#from + Math.round((this.#ticks * i) / this.#lost);
+  }
+
+  ticksOf(i: number): number {
+    return this.startOf(i + 1) - this.startOf(i);
+  }
+
+  /** How long the packet released last is; 0 while unknown. */
+  #heldTicks(lane: number): number {
+    const bytesPerTick = this.#bytesPerTick[lane] as number;
+    return bytesPerTick > 0
+      ? Math.round((this.#bytes[lane] as number) / bytesPerTick)
+      : (this.#packetTicks[lane] as number);
+  }
+
+  #isBorneOut(lane: number, d: number): boolean {
+    return this.#lead.allows(lane, this.#media(lane, d), this.#packets.arrivalUs[d] as number);
+  }
+
+  #advance(lane: number, d: number, withoutAudio: number): void {
+    this.#lead.advance(lane, this.#media(lane, d), this.#packets.arrivalUs[d] as number, withoutAudio);
+  }
+
+  #media(lane: number, d: number): number {
+    return (this.#packets.timestamp[d] as number) - (this.#offset[lane] as number);
+  }
+
+  #remember(lane: number, d: number): void {
+    this.#timestamp[lane] = this.#packets.timestamp[d] as number;
+    this.#bytes[lane] = this.#packets.payloadLength[d] as number;
+  }
+}

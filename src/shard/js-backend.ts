@@ -1,0 +1,333 @@
+import { FrameEnergy, measureFrame } from '../audio/frame-energy.js';
+import { type Level, measureLevel } from '../audio/level.js';
+import { SoundMemory } from '../audio/sample-memory.js';
+import { cutFrame, feedHops, initSilence, isFrameSilent, SILENCE_EDGE_SLOTS, skipSilence } from '../audio/silence.js';
+import { systemClock } from '../core/clock.js';
+import { CODEC_ID } from '../core/codec.js';
+import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
+import { alignRecord, FLAG, KIND, RECORD } from '../ring/layout.js';
+import { RingLink } from '../ring/link.js';
+import { RingConsumer, RingProducer } from '../ring/ring.js';
+import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
+import type { ShardBackend } from './backend.js';
+import { type Lane, LaneDecoders } from './channel-decoders.js';
+import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
+
+/** Two edges are at least 55 ms apart (audio/silence.ts), which is 440 samples at the lowest rate. */
+const LEAST_SAMPLES_PER_EDGE = 220;
+/** Frames between two readings of the clock, where decoding one takes a microsecond or two; Opus takes tens. */
+const CLOCK_SHARE = 8;
+
+/**
+ * The JavaScript path, and the reference for the Rust one (native/dsp/src/shard.rs). One record after another: take it
+ * from the input ring, decode it straight into the room claimed in the output ring, judge its level and silence there,
+ * hand it on. The input record is released only after its frame is published, so that whoever takes over from a dead
+ * worker begins with the record that killed it.
+ */
+export class JsShard implements ShardBackend {
+  readonly name = 'js';
+  readonly #input: RingConsumer;
+  readonly #output: RingProducer;
+  readonly #recorder: RingLink | undefined;
+  readonly #streams: StreamTable;
+  readonly #decoders: LaneDecoders;
+  /** The whole shared memory, which #words and #doubles are views of as well. */
+  readonly #memory: SoundMemory;
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #control: number;
+  readonly #counters: number;
+  readonly #silence: SilenceSettings;
+  readonly #energy = new FrameEnergy();
+  readonly #level: Level = { meanSquare: 0, peak: 0 };
+  readonly #edges = new Float64Array(SILENCE_EDGE_SLOTS);
+  #nowUs = 0;
+  #sinceClock = 0;
+
+  constructor(data: ShardData) {
+    this.#silence = data.silence;
+    this.#input = new RingConsumer(data.input);
+    this.#output = new RingProducer(data.output);
+    this.#memory = new SoundMemory(data.memory);
+    this.#words = this.#memory.words;
+    this.#doubles = new Float64Array(data.memory);
+    this.#control = data.control.offset >> 2;
+    this.#counters = data.counters.offset >> 2;
+    this.#recorder = data.recorder && new RingLink(data.recorder);
+    this.#streams = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
+    this.#decoders = new LaneDecoders(this.#memory, this.#streams);
+  }
+
+  reopen(stream: number): void {
+    this.#decoders.open(stream);
+  }
+
+  drain(most: number, nowUs: number): number {
+    this.#retryRecorder();
+    const atCursor = this.#control + (AGENT_CONTROL.AT_CURSOR >> 2);
+    const deaths = this.#control + (AGENT_CONTROL.AT_DEATHS >> 2);
+    this.#sinceClock = 0;
+    let done = 0;
+    let blocked = this.#recorder?.hasWaiting ?? false;
+    while (done < most) {
+      const at = this.#input.peek();
+      if (at < 0) break;
+      this.#words[atCursor] = this.#input.cursor;
+      const isPoison = (this.#words[deaths] as number) >= POISON_DEATHS;
+      if (!(isPoison && this.#skip(at)) && !this.#take(at, nowUs, isPoison)) {
+        blocked = true;
+        break;
+      }
+      // Deaths are those of the record that a life begins with, and it is past.
+      if (this.#words[deaths] !== 0) this.#words[deaths] = 0;
+      if (isPoison) this.#count(SHARD_COUNTERS.POISONED);
+      this.#input.release();
+      done++;
+    }
+    return done === 0 && blocked ? BLOCKED : done;
+  }
+
+  close(): void {
+    this.#decoders.close();
+  }
+
+  /** Whether a poisonous record is passed over as a whole. A packet is not: it is concealed. */
+  #skip(at: number): boolean {
+    const kind = this.#input.view.getUint8(at + RECORD.KIND);
+    if (kind === KIND.PACKET) return false;
+    // Whoever waits for a stream's end must get it, even if its decoders cannot be opened or closed.
+    return kind === KIND.OPEN || kind === KIND.CLOSE
+      ? this.#pass(at, this.#input.view.getInt32(at + RECORD.STREAM, true))
+      : true;
+  }
+
+  /** False when the output ring is full: the record stays where it is. A poisonous packet is not decoded. */
+  #take(at: number, nowUs: number, isPoison: boolean): boolean {
+    const traits = this.#words[(at + RECORD.KIND) >> 2] as number;
+    const stream = this.#words[(at + RECORD.STREAM) >> 2] as number;
+    const kind = traits & 0xff;
+    if (kind === KIND.OPEN || kind === KIND.CLOSE) {
+      if (!this.#pass(at, stream)) return false;
+      if (kind === KIND.OPEN) this.#open(stream);
+      else this.#decoders.closeStream(stream);
+      return true;
+    }
+    const lane = this.#decoders.lane(stream, (traits >> 8) & 0xff);
+    if (lane === undefined) return true;
+    switch (kind) {
+      case KIND.PACKET:
+        return this.#packet(lane, at, traits, nowUs, isPoison);
+      case KIND.LOST:
+        return this.#lost(lane, at, traits, nowUs);
+      case KIND.MARK:
+        return this.#mark(lane, at, stream);
+      default:
+        return true;
+    }
+  }
+
+  #open(stream: number): void {
+    this.#decoders.open(stream);
+    const sampleRate = this.#streams.get(stream, STREAM.SAMPLE_RATE);
+    for (const channel of [0, 1]) {
+      initSilence(this.#streams.doubles, this.#streams.silenceBase(stream, channel), { ...this.#silence, sampleRate });
+    }
+    this.#streams.set(stream, STREAM.STATE, STREAM_STATE.OPEN);
+  }
+
+  #packet(lane: Lane, at: number, traits: number, nowUs: number, isPoison: boolean): boolean {
+    const length = this.#words[(at + RECORD.PAYLOAD_LENGTH) >> 2] as number;
+    const payload = at + RECORD.INPUT_HEADER_BYTES;
+    const expected = lane.packetSamples(payload, length);
+    const out = this.#claimFrame(expected);
+    if (out < 0) return false;
+    const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
+    const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    cutFrame(this.#doubles, lane.silenceBase, position, this.#energy);
+    let flags = traits >>> 24;
+    let samples = isPoison ? -1 : lane.decode(payload, length, pcmAt, this.#energy);
+    if (samples < 0) {
+      samples = expected;
+      lane.conceal(samples, pcmAt);
+      measureFrame(this.#memory, pcmAt, samples, this.#energy);
+      flags |= FLAG.CONCEALED | FLAG.DECODE_ERROR;
+      this.#count(SHARD_COUNTERS.DECODE_ERRORS);
+      this.#streams.add(this.#words[(at + RECORD.STREAM) >> 2] as number, STREAM.DECODE_ERRORS, 1);
+    }
+    const edges = feedHops(this.#doubles, lane.silenceBase, this.#energy, samples, this.#edges);
+    this.#energy.level(samples, this.#level);
+    this.#finishFrame(lane, at, out, traits, position, samples, flags, edges, nowUs);
+    return true;
+  }
+
+  #lost(lane: Lane, at: number, traits: number, nowUs: number): boolean {
+    const samples = lane.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
+    if (samples <= 0) return true;
+    const out = this.#claimFrame(samples);
+    if (out < 0) return false;
+    const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
+    const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    lane.conceal(samples, pcmAt);
+    this.#count(SHARD_COUNTERS.CONCEALED);
+    measureLevel(this.#memory, pcmAt, samples, this.#level);
+    skipSilence(this.#doubles, lane.silenceBase, position + samples);
+    const flags = (traits >>> 24) | FLAG.CONCEALED | FLAG.LOST;
+    this.#finishFrame(lane, at, out, traits, position, samples, flags, 0, nowUs);
+    return true;
+  }
+
+  #mark(lane: Lane, at: number, stream: number): boolean {
+    const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
+    if (out < 0) return false;
+    const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    const duration = lane.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
+    this.#memory.bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
+    this.#doubles[(out + RECORD.POSITION) >> 3] = position;
+    this.#words[(out + RECORD.DURATION) >> 2] = duration;
+    skipSilence(this.#doubles, lane.silenceBase, position + duration);
+    if ((this.#streams.get(stream, STREAM.WANTS) & WANT.RECORDING) !== 0) {
+      this.#controlToRecorder(out, RECORD.OUTPUT_HEADER_BYTES);
+    }
+    this.#output.commit(RECORD.OUTPUT_HEADER_BYTES);
+    this.#output.publish();
+    return true;
+  }
+
+  /** Room for a frame and, right behind it, for every edge that it may show. */
+  #claimFrame(samples: number): number {
+    const edges = 2 + samples / LEAST_SAMPLES_PER_EDGE;
+    return this.#output.tryClaim(
+      alignRecord(RECORD.OUTPUT_HEADER_BYTES + samples * 2) + Math.ceil(edges) * RECORD.OUTPUT_HEADER_BYTES,
+    );
+  }
+
+  /** Header, and on its way: the samples lie at `out` already, and `edges` of silence in #edges. */
+  #finishFrame(
+    lane: Lane,
+    at: number,
+    out: number,
+    traits: number,
+    position: number,
+    samples: number,
+    inputFlags: number,
+    edges: number,
+    nowUs: number,
+  ): void {
+    const words = this.#words;
+    const doubles = this.#doubles;
+    const flags = isFrameSilent(doubles, lane.silenceBase) ? inputFlags | FLAG.SILENT : inputFlags;
+    const stream = words[(at + RECORD.STREAM) >> 2] as number;
+    const wants = this.#streams.get(stream, STREAM.WANTS);
+    const passPcm = (wants & ((flags & FLAG.SILENT) !== 0 ? WANT.SILENT_PCM : WANT.SPEECH_PCM)) !== 0;
+    const pcmBytes = samples * 2;
+    const codec = (traits >> 16) & 0xff;
+    const arrivalUs = doubles[(at + RECORD.ARRIVAL_US) >> 3] as number;
+    // What comes while a batch is at work must not be done before it came.
+    if (codec === CODEC_ID.OPUS || this.#sinceClock++ % CLOCK_SHARE === 0 || arrivalUs >= this.#nowUs) {
+      this.#nowUs = systemClock.nowUs();
+    }
+
+    words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags);
+    words[(out + RECORD.STREAM) >> 2] = stream;
+    words[(out + RECORD.PAYLOAD_LENGTH) >> 2] = pcmBytes;
+    doubles[(out + RECORD.SEQUENCE) >> 3] = doubles[(at + RECORD.SEQUENCE) >> 3] as number;
+    doubles[(out + RECORD.TIMESTAMP) >> 3] = doubles[(at + RECORD.TIMESTAMP) >> 3] as number;
+    doubles[(out + RECORD.POSITION) >> 3] = position;
+    doubles[(out + RECORD.ARRIVAL_US) >> 3] = arrivalUs;
+    words[(out + RECORD.SAMPLE_COUNT) >> 2] = samples;
+    words[(out + RECORD.PEAK) >> 2] = this.#level.peak;
+    doubles[(out + RECORD.MEAN_SQUARE) >> 3] = this.#level.meanSquare;
+    doubles[(out + RECORD.PROCESSED_US) >> 3] = this.#nowUs;
+    // The recorder takes its copy first: the record as it stands has the samples, whoever else wants them or not.
+    if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES + pcmBytes);
+    if (!passPcm) {
+      words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags | FLAG.NO_PCM);
+      words[(out + RECORD.PAYLOAD_LENGTH) >> 2] = 0;
+    }
+    this.#output.commit(RECORD.OUTPUT_HEADER_BYTES + (passPcm ? pcmBytes : 0));
+    for (let i = 0; i < edges; i++) this.#edge(i, stream, (traits >> 8) & 0xff, nowUs, wants);
+    this.#output.publish();
+    this.#count(SHARD_COUNTERS.FRAMES);
+  }
+
+  #edge(index: number, stream: number, channel: number, nowUs: number, wants: number): void {
+    const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
+    // Cannot fail: #claimFrame has taken the room together with the frame's.
+    if (out < 0) return;
+    const view = this.#output.view;
+    view.setUint8(out + RECORD.KIND, KIND.EDGE);
+    view.setUint8(out + RECORD.CHANNEL, channel);
+    view.setUint8(out + RECORD.FLAGS, this.#edges[index * 2 + 1] === 1 ? FLAG.SILENT : 0);
+    view.setInt32(out + RECORD.STREAM, stream, true);
+    view.setInt32(out + RECORD.PAYLOAD_LENGTH, 0, true);
+    view.setFloat64(out + RECORD.POSITION, this.#edges[index * 2] as number, true);
+    view.setFloat64(out + RECORD.ARRIVAL_US, nowUs, true);
+    if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES);
+    this.#output.commit(RECORD.OUTPUT_HEADER_BYTES);
+  }
+
+  /**
+   * Hands an OPEN or CLOSE on as it came; only the header is longer in output rings, and a CLOSE says whether the
+   * recorder has got everything.
+   */
+  #pass(at: number, stream: number): boolean {
+    const view = this.#input.view;
+    const length = view.getInt32(at + RECORD.PAYLOAD_LENGTH, true);
+    const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES + length);
+    if (out < 0) return false;
+    const { bytes } = this.#output;
+    bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
+    bytes.copyWithin(
+      out + RECORD.OUTPUT_HEADER_BYTES,
+      at + RECORD.INPUT_HEADER_BYTES,
+      at + RECORD.INPUT_HEADER_BYTES + length,
+    );
+    if (view.getUint8(at + RECORD.KIND) === KIND.CLOSE) {
+      view.setFloat64(out + RECORD.RECORDER_REFUSED, this.#streams.get(stream, STREAM.RECORDER_REFUSED), true);
+    }
+    if ((this.#streams.get(stream, STREAM.WANTS) & WANT.RECORDING) !== 0) {
+      this.#controlToRecorder(out, RECORD.OUTPUT_HEADER_BYTES + length);
+    }
+    this.#output.commit(RECORD.OUTPUT_HEADER_BYTES + length);
+    this.#output.publish();
+    return true;
+  }
+
+  /** The recorder may be slow, as disks are; live frames never wait for it. What it has no room for is counted. */
+  #copyToRecorder(at: number, stream: number, length: number): void {
+    if (this.#recorder === undefined) return;
+    const to = this.#recorder.tryClaim(length);
+    if (to < 0) {
+      this.#count(SHARD_COUNTERS.RECORDER_REFUSED);
+      this.#streams.add(stream, STREAM.RECORDER_REFUSED, 1);
+      return;
+    }
+    this.#recorder.ring.bytes.copyWithin(to, at, at + length);
+    this.#recorder.ring.commit(length);
+    this.#recorder.ring.publish();
+  }
+
+  #controlToRecorder(at: number, length: number): void {
+    if (this.#recorder === undefined) return;
+    this.#output.view.setInt32(at + RECORD.LENGTH, length, true);
+    this.#recorder.control(this.#output.bytes.slice(at, at + length));
+    this.#recorder.ring.publish();
+  }
+
+  #retryRecorder(): void {
+    if (this.#recorder?.hasWaiting !== true) return;
+    this.#recorder.retry();
+    this.#recorder.ring.publish();
+  }
+
+  /** Only this thread writes its counters, and whoever reads one gets a whole word. */
+  #count(counter: number): void {
+    const word = this.#counters + (counter >> 2);
+    this.#words[word] = (this.#words[word] as number) + 1;
+  }
+}
+
+/** The word of a record that has its kind, channel, codec and flags, with another kind and flags. */
+function withKind(traits: number, kind: number, flags: number): number {
+  return kind | (traits & 0x00ffff00) | (flags << 24);
+}

@@ -1,0 +1,98 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { MS_PER_SECOND } from '../../core/units.js';
+
+/** Ways to get the request wrong. */
+export const AUTH_MISCHIEF = [
+  'badSignature',
+  'shortSignature',
+  'longSignature',
+  'wrongKey',
+  'unsigned',
+  'replay',
+  'old',
+  'future',
+  'missingComponent',
+  'duplicateHeader',
+  'shortNonce',
+] as const;
+
+/** Ways to get the session wrong, a while after `opened` unless they say otherwise. */
+export const SESSION_MISCHIEF = [
+  'badJson',
+  'hugeText',
+  'skipSeq',
+  'wrongVersion',
+  'wrongId',
+  'missingParameters',
+  'halfSample',
+  'audioBeforeOpen',
+  /** Connects and says nothing. */
+  'neverOpen',
+  'neverPing',
+  /** Pings as fast as it can and reads no answer. */
+  'neverRead',
+  /** Frames of one byte as fast as the socket takes them. */
+  'tinyFrames',
+  'unknownType',
+  'unknownField',
+  'duplicatePaused',
+  'discardedAhead',
+  'error',
+] as const;
+
+export type SessionMischief = (typeof SESSION_MISCHIEF)[number];
+export type Mischief = (typeof AUTH_MISCHIEF)[number] | SessionMischief;
+
+export function isSessionMischief(mischief: Mischief): mischief is SessionMischief {
+  return (SESSION_MISCHIEF as readonly string[]).includes(mischief);
+}
+
+export interface RequestIdentity {
+  readonly url: URL;
+  readonly organizationId: string;
+  readonly sessionId: string;
+  readonly correlationId: string;
+  readonly apiKey: string;
+  /** Base64. */
+  readonly clientSecret: string | undefined;
+}
+
+/** Headers of the upgrade request, signed as Genesys signs it, or wrongly in one respect. */
+export function requestHeaders(
+  identity: RequestIdentity,
+  wallMs: number,
+  mischief?: Mischief,
+): Record<string, string | string[]> {
+  const apiKey = mischief === 'wrongKey' ? `${identity.apiKey}-unknown` : identity.apiKey;
+  const named: [string, string][] = [
+    ['audiohook-organization-id', identity.organizationId],
+    ['audiohook-session-id', identity.sessionId],
+    ['audiohook-correlation-id', identity.correlationId],
+    ['x-api-key', apiKey],
+  ];
+  const headers: Record<string, string | string[]> = Object.fromEntries(named);
+  headers['audiohook-retry-attempt'] = '0';
+  if (mischief === 'duplicateHeader') headers['x-api-key'] = [apiKey, apiKey];
+  if (identity.clientSecret === undefined || mischief === 'unsigned') return headers;
+
+  const offsetSeconds = mischief === 'old' ? -60 : mischief === 'future' ? 60 : 0;
+  const created = Math.floor(wallMs / MS_PER_SECOND) + offsetSeconds;
+  const nonce = mischief === 'replay' ? 'the-nonce-of-every-replay' : randomBytes(18).toString('base64');
+  const covered: [string, string][] = [
+    ['@request-target', identity.url.pathname + identity.url.search],
+    ['@authority', identity.url.host],
+    ...named,
+  ];
+  if (mischief === 'missingComponent') covered.splice(3, 1);
+  const list = covered.map(([name]) => `"${name}"`).join(' ');
+  const parameters = `keyid="${apiKey}";nonce="${mischief === 'shortNonce' ? 'short' : nonce}";alg="hmac-sha256";created=${created};expires=${created + 10}`;
+  const lines = covered.map(([name, value]) => `"${name}": ${value}`);
+  lines.push(`"@signature-params": (${list});${parameters}`);
+  let mac = createHmac('sha256', Buffer.from(identity.clientSecret, 'base64')).update(lines.join('\n')).digest();
+  if (mischief === 'badSignature') mac[0] = (mac[0] ?? 0) ^ 1;
+  if (mischief === 'shortSignature') mac = mac.subarray(0, 31);
+  if (mischief === 'longSignature') mac = Buffer.concat([mac, mac]);
+  headers['signature-input'] = `sig1=(${list});${parameters}`;
+  headers['signature'] = `sig1=:${mac.toString('base64')}:`;
+  return headers;
+}

@@ -1,0 +1,79 @@
+import type { WebSocket } from 'ws';
+import type { SessionMischief } from './protocol-faults.js';
+
+/** What a call lets its mischief do. */
+export interface Misbehaving {
+  readonly socket: WebSocket;
+  /** `change` replaces fields of the envelope; without `parameters` the message has none. */
+  say(type: string, parameters: object | undefined, change?: object): void;
+  skipNumber(): void;
+  newId(): string;
+  pause(): void;
+  resume(): void;
+}
+
+const SILENT_CLIENT_BYTES = 1 << 20;
+/** Messages of a flood at a time, so that the run's other calls keep theirs. */
+const FLOOD_PER_TICK = 1_000;
+const ONE_BYTE = new Uint8Array(1);
+
+type Once = (call: Misbehaving) => void;
+
+/** What is done wrong a single time, after `opened`. */
+const ONCE: Partial<Record<SessionMischief, Once>> = {
+  badJson: ({ socket }) => socket.send('{"version":"2"'),
+  hugeText: (call) => call.say('ping', { filler: 'x'.repeat(70_000) }),
+  skipSeq: (call) => {
+    call.skipNumber();
+    call.say('ping', {});
+  },
+  wrongVersion: (call) => call.say('ping', {}, { version: '1' }),
+  wrongId: (call) => call.say('ping', {}, { id: call.newId() }),
+  missingParameters: (call) => call.say('ping', undefined),
+  halfSample: ({ socket }) => socket.send(new Uint8Array(321)),
+  unknownType: (call) => call.say('telepathy', {}),
+  unknownField: (call) =>
+    call.say('error', { code: 400, message: 'with an unknown field', novelty: true }, { novelty: true }),
+  duplicatePaused: (call) => {
+    call.pause();
+    call.pause();
+    call.resume();
+  },
+  discardedAhead: (call) => call.say('discarded', { start: 'PT3600S', discarded: 'PT0S' }),
+  error: (call) => call.say('error', { code: 500, message: 'Internal client error' }),
+};
+
+/** What is done wrong all the time, as fast as the socket takes it; TCP holds this end up when the server does. */
+const FLOOD: Partial<Record<SessionMischief, Once>> = {
+  tinyFrames: ({ socket }) => socket.send(ONE_BYTE),
+  neverRead: (call) => {
+    call.socket.pause();
+    call.say('ping', {});
+  },
+};
+
+/** True when late answers are the client's own doing. */
+export function isFlood(mischief: string | undefined): boolean {
+  return mischief !== undefined && mischief in FLOOD;
+}
+
+/** Does one kind of mischief: once, or whenever there is time. */
+export class Misbehaviour {
+  readonly #once: Once | undefined;
+  readonly #flood: Once | undefined;
+  #done = false;
+
+  constructor(mischief: SessionMischief) {
+    this.#once = ONCE[mischief];
+    this.#flood = FLOOD[mischief];
+  }
+
+  tick(call: Misbehaving): void {
+    if (this.#flood !== undefined) {
+      for (let i = 0; i < FLOOD_PER_TICK && call.socket.bufferedAmount < SILENT_CLIENT_BYTES; i++) this.#flood(call);
+    }
+    if (this.#done) return;
+    this.#done = true;
+    this.#once?.(call);
+  }
+}

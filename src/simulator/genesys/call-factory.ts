@@ -1,0 +1,103 @@
+import type { Trouble } from '../network/impairments.js';
+import { NO_TROUBLE, TroublePlan } from '../network/impairments.js';
+import { SeededRandom } from '../network/random.js';
+import { type CodecChoice, codingOf, formatOf, LoopLibrary } from '../sound/loops.js';
+import { loadClips } from '../sound/speech.js';
+import { loadTrace, TraceTrack } from '../sound/trace.js';
+import { drawSequence, drawTimestamp, findLoopStart, PACKET_US, SpeechTrack } from '../sound/track.js';
+import { Interaction } from './interaction.js';
+
+export interface CastOptions {
+  readonly interactions: number;
+  readonly codec: CodecChoice;
+  readonly channels: 1 | 2;
+  /** Length of each call; Infinity is possible. */
+  readonly seconds: number;
+  readonly seed: number;
+  readonly trouble: Trouble;
+  readonly tracePath?: string | undefined;
+  readonly keepPackets: boolean;
+  readonly codecInPackets: boolean;
+  /** Calls are ended by somebody else, and secure pauses may be heard in them. */
+  readonly planned: boolean;
+}
+
+/** The calls of one simulator, and how long they last at most. */
+export interface Cast {
+  readonly interactions: Interaction[];
+  readonly durationSeconds: number;
+}
+
+/** What a random number is for. Each use has a sequence of its own. */
+const DRAW = { ID: 0, NUMBERS: 1, PLACE: 2, TROUBLE: 3 } as const;
+/** Spreads any number of interactions evenly over the 20 ms of a packet: the golden ratio's low-discrepancy sequence. */
+const GOLDEN = 0.618_033_988_749_895;
+
+/** Makes the calls. The seed and its own number decide everything about each. */
+export function makeCast(options: CastOptions): Cast {
+  return options.tracePath === undefined ? castSpeakers(options) : castTrace(options, options.tracePath);
+}
+
+function common(options: CastOptions, number: number) {
+  return {
+    id: new SeededRandom(options.seed, number, DRAW.ID).uuid(),
+    phaseUs: ((number * GOLDEN) % 1) * PACKET_US,
+    keepPackets: options.keepPackets,
+    codecInPackets: options.codecInPackets,
+  };
+}
+
+function castTrace(options: CastOptions, path: string): Cast {
+  const trace = loadTrace(path);
+  const interactions = Array.from(
+    { length: options.interactions },
+    (_, number) =>
+      new Interaction({ ...common(options, number), format: trace.format, tracks: [new TraceTrack(trace)] }),
+  );
+  return { interactions, durationSeconds: (trace.packets.at(-1)?.arrivalUs ?? 0) / 1e6 };
+}
+
+let sharedLibrary: LoopLibrary | undefined;
+
+function castSpeakers(options: CastOptions): Cast {
+  // Shared by all simulators of a process, because encoding Opus takes a good part of a second a clip.
+  sharedLibrary ??= new LoopLibrary(loadClips());
+  const library = sharedLibrary;
+  const isTroubled = Object.entries(NO_TROUBLE).some(
+    ([name, none]) => name !== 'maxDelayMs' && name !== 'burst' && options.trouble[name as keyof Trouble] !== none,
+  );
+  const speaker = (number: number): Interaction => {
+    const coding = codingOf(options.codec, number);
+    const format = formatOf(coding, options.channels);
+    const numbers = new SeededRandom(options.seed, number, DRAW.NUMBERS);
+    // Both channels of a call share the clock of its timestamps, but count their packets apart.
+    const firstTimestamp = drawTimestamp(numbers, number % 3 === 1, format.clockRate);
+    const tracks = Array.from({ length: options.channels }, (_, channel) => {
+      const place = new SeededRandom(options.seed, number, DRAW.PLACE, channel);
+      // Clips shift against codecs from round to round, so that every codec speaks with every voice.
+      const clip = (number + Math.floor(number / library.clipCount) + channel) % library.clipCount;
+      const loop = library.loop(clip, coding);
+      const plan = isTroubled
+        ? new TroublePlan(options.trouble, new SeededRandom(options.seed, number, DRAW.TROUBLE, channel))
+        : undefined;
+      const firstSequence = drawSequence(numbers, number % 4 === 0);
+      const numbering = { firstSequence, firstTimestamp };
+      return new SpeechTrack(
+        loop,
+        findLoopStart(
+          loop,
+          place.below(loop.payloads.length),
+          options.planned ? Infinity : Math.round(options.seconds * 50),
+        ),
+        numbering,
+        format.clockRate,
+        options.planned ? Infinity : options.seconds,
+        plan,
+        options.planned ? library.marking(coding) : undefined,
+      );
+    });
+    return new Interaction({ ...common(options, number), format, tracks });
+  };
+  const interactions = Array.from({ length: options.interactions }, (_, number) => speaker(number));
+  return { interactions, durationSeconds: options.seconds };
+}

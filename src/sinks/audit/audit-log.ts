@@ -1,0 +1,253 @@
+import { type Clock, systemClock } from '../../core/clock.js';
+import type {
+  Channel,
+  FrameSink,
+  FrameView,
+  MarkedSpan,
+  SilenceEdge,
+  StreamInfo,
+  StreamSummary,
+} from '../../core/events.js';
+import { AuditIdentities, type AuditIdentity } from './identity.js';
+import { LineFile } from './line-file.js';
+import { redact } from './redact.js';
+
+export interface AuditOptions {
+  /** Appended to; made, with its folder, when it is not there. */
+  readonly file: string;
+  readonly region: string;
+  /** Interaction ids are replaced by their HMAC under this key. */
+  readonly idKey?: string;
+  /** An entry for each packet instead of one for each span. */
+  readonly perPacket?: boolean;
+  /** Told of the first failed write. */
+  readonly onFault?: (message: string) => void;
+  readonly clock?: Clock;
+}
+
+/** What an event may say beside its action; anything else is never written. Texts are redacted. */
+export interface AuditExtra {
+  readonly channel?: Channel;
+  readonly reason?: string;
+  readonly code?: string | number;
+  readonly attempt?: number;
+  /** A media connection, numbered from 0. */
+  readonly connection?: number;
+  readonly positionMs?: number;
+  readonly packetsReceived?: number;
+  readonly packetsLost?: number;
+  /** A signalling session; named as interactions are, by its pseudonym where there is a key. */
+  readonly sessionId?: string;
+  readonly organizationId?: string;
+  readonly durationMs?: number;
+  /** Audio that was taken, and what was kept out by a pause or thrown away by the client. */
+  readonly keptMs?: number;
+  readonly pausedMs?: number;
+  readonly discardedMs?: number;
+  readonly framesReceived?: number;
+  readonly messagesReceived?: number;
+  readonly messagesSent?: number;
+  readonly faults?: number;
+}
+
+const EXTRA_FIELDS = [
+  ...[
+    'channel',
+    'reason',
+    'code',
+    'connection',
+    'attempt',
+    'positionMs',
+    'packetsReceived',
+    'packetsLost',
+    'organizationId',
+  ],
+  ...[
+    'durationMs',
+    'keptMs',
+    'pausedMs',
+    'discardedMs',
+    'framesReceived',
+    'messagesReceived',
+    'messagesSent',
+    'faults',
+  ],
+] as readonly (keyof AuditExtra)[];
+
+const NOBODY: AuditIdentity = { json: 'null', privacyCompliant: true };
+
+/**
+ * The audit: one JSON object a line, `timestamp, action, interactionId, sequenceNumber, signalDetected,
+ * privacyCompliant, region` and what AuditExtra allows; what does not apply is null.
+ *
+ * Actions: `stream_opened`, `stream_ended`, whatever is given to event(), and `media_capture` for each span of speech or
+ * silence (`positionMs` says where on the stream's time line it begins), `media_paused` and `media_discarded` for
+ * stretches without audio. With `perPacket` there is one `media_capture` for each packet instead of each span, and one
+ * `media_lost` for each that never came.
+ *
+ * `privacyCompliant` is worked out for each entry: it is true when the interaction is named by its pseudonym, or by an id
+ * that shows no personal data (see AuditIdentities). Free text cannot make it false, for it is redacted before, and
+ * fields not named here, hence audio, tokens and secrets, never come in.
+ */
+export class AuditLog implements FrameSink {
+  readonly #options: AuditOptions;
+  readonly #identities: AuditIdentities;
+  readonly #region: string;
+  readonly #perPacket: boolean;
+  #file: LineFile | undefined;
+  #closed = false;
+  readonly #clock: Clock;
+  /** By stream index: small numbers that are used again. */
+  readonly #streams: (AuditIdentity | undefined)[] = [];
+  /** Of the newest frame, by lane (two a stream); −1 before the first. */
+  #sequenceNumbers = new Float64Array(128);
+  #stampMs = -1;
+  #stamp = '';
+
+  constructor(options: AuditOptions) {
+    this.#options = options;
+    this.#identities = new AuditIdentities(options.idKey);
+    this.#region = JSON.stringify(redact(options.region));
+    this.#perPacket = options.perPacket ?? false;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /**
+   * Opens the file; entries before that are not written.
+   * @throws TrunklineError FILE_FAILED when it cannot be opened.
+   */
+  async open(): Promise<void> {
+    this.#file ??= await LineFile.open(this.#options.file, this.#options.onFault ?? (() => {}));
+  }
+
+  /** Entries that found no room, because the disk is slow or full; after close(), all that are not in the file. */
+  get dropped(): number {
+    return this.#file?.dropped ?? 0;
+  }
+
+  get writeErrors(): number {
+    return this.#file?.writeErrors ?? 0;
+  }
+
+  /** An event of a connection or of the process: `connected`, `disconnected`, `subscribed` and the like. */
+  event(action: string, interactionId?: string, extra: AuditExtra = {}): void {
+    const identity = interactionId === undefined ? NOBODY : this.#identities.of(interactionId);
+    this.#write(redact(action), identity, null, null, extra);
+  }
+
+  streamOpened(info: StreamInfo): void {
+    const identity = this.#identities.of(info.interactionId);
+    this.#streams[info.stream] = identity;
+    const lane = info.stream * 2;
+    if (lane >= this.#sequenceNumbers.length) {
+      const larger = new Float64Array(lane * 2);
+      larger.set(this.#sequenceNumbers);
+      this.#sequenceNumbers = larger;
+    }
+    this.#sequenceNumbers.fill(-1, lane, lane + 2);
+    this.#write('stream_opened', identity, null, null, {});
+  }
+
+  frame(frame: FrameView): void {
+    const lane = frame.info.stream * 2 + frame.channel;
+    const isFirst = (this.#sequenceNumbers[lane] as number) < 0;
+    this.#sequenceNumbers[lane] = frame.sequenceNumber;
+    if (this.#perPacket) this.#writePacket(frame);
+    // A channel begins silent, without an edge. One that begins with speech has its edge right behind this frame.
+    else if (isFirst && frame.isSilent) {
+      this.#writeSpan('media_capture', frame.info, frame.channel, false, frame.positionSamples);
+    }
+  }
+
+  silenceEdge({ info, channel, silent, positionSamples }: SilenceEdge): void {
+    if (!this.#perPacket) this.#writeSpan('media_capture', info, channel, !silent, positionSamples);
+  }
+
+  markedSpan({ info, channel, state, startSamples }: MarkedSpan): void {
+    this.#writeSpan(`media_${state}`, info, channel, false, startSamples);
+  }
+
+  streamEnded(info: StreamInfo, summary: StreamSummary): void {
+    const identity = this.#streams[info.stream] ?? this.#identities.of(info.interactionId);
+    this.#streams[info.stream] = undefined;
+    const { packetsReceived, packetsLost } = summary;
+    this.#write('stream_ended', identity, null, null, { reason: summary.endReason, packetsReceived, packetsLost });
+  }
+
+  /** Writes what waits and closes the file. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#file?.close();
+  }
+
+  #writePacket(frame: FrameView): void {
+    const identity = this.#streams[frame.info.stream];
+    if (identity === undefined) return;
+    const { channel, sequenceNumber, lost } = frame;
+    const signalDetected = !lost && !frame.isSilent;
+    this.#append(
+      lost ? 'media_lost' : 'media_capture',
+      identity,
+      sequenceNumber,
+      signalDetected,
+      `,"channel":${channel}`,
+    );
+  }
+
+  #writeSpan(
+    action: string,
+    info: StreamInfo,
+    channel: Channel,
+    signalDetected: boolean,
+    positionSamples: number,
+  ): void {
+    const identity = this.#streams[info.stream];
+    if (identity === undefined) return;
+    const sequenceNumber = this.#sequenceNumbers[info.stream * 2 + channel] as number;
+    const positionMs = Math.round((positionSamples * 1e3) / info.sampleRate);
+    const known = sequenceNumber < 0 ? null : sequenceNumber;
+    this.#append(action, identity, known, signalDetected, `,"channel":${channel},"positionMs":${positionMs}`);
+  }
+
+  #write(
+    action: string,
+    identity: AuditIdentity,
+    sequenceNumber: number | null,
+    signalDetected: boolean | null,
+    extra: AuditExtra,
+  ): void {
+    let line = '';
+    if (extra.sessionId !== undefined) line += `,"sessionId":${this.#identities.of(extra.sessionId).json}`;
+    for (const field of EXTRA_FIELDS) {
+      const value: unknown = extra[field];
+      if (typeof value === 'string') line += `,"${field}":${JSON.stringify(redact(value))}`;
+      else if (typeof value === 'number' && Number.isFinite(value)) line += `,"${field}":${value}`;
+    }
+    this.#append(action, identity, sequenceNumber, signalDetected, line);
+  }
+
+  // Put together by hand: an object and JSON.stringify cost three times as much, and with perPacket that is each packet.
+  #append(
+    action: string,
+    identity: AuditIdentity,
+    sequenceNumber: number | null,
+    signalDetected: boolean | null,
+    rest: string,
+  ): void {
+    if (this.#file === undefined || this.#closed) return;
+    this.#file.append(
+      `{"timestamp":"${this.#now()}","action":${JSON.stringify(action)},"interactionId":${identity.json}` +
+        `,"sequenceNumber":${sequenceNumber},"signalDetected":${signalDetected}` +
+        `,"privacyCompliant":${identity.privacyCompliant},"region":${this.#region}${rest}}\n`,
+    );
+  }
+
+  #now(): string {
+    const nowMs = Math.floor(this.#clock.wallMs());
+    if (nowMs !== this.#stampMs) {
+      this.#stampMs = nowMs;
+      this.#stamp = new Date(nowMs).toISOString();
+    }
+    return this.#stamp;
+  }
+}

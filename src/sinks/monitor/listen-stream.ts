@@ -1,0 +1,82 @@
+import { Readable } from 'node:stream';
+import type { FrameSink, FrameView, PcmWish, StreamInfo } from '../../core/events.js';
+import { LIMITS } from '../../core/limits.js';
+import { Interleaver } from './interleaver.js';
+
+/**
+ * The sound of one stream from now on: PCM of 16 bit, little-endian, at info.sampleRate; of two channels interleaved,
+ * channel 0 first. What is missing of the time line is zeros, so that time stays right; only a hole beyond
+ * LIMITS.maxHoleSeconds is jumped over. Ends with the stream.
+ *
+ * It never makes the node wait: what a slow reader has left no room for is dropped, frame by frame, and counted.
+ */
+export class ListenStream extends Readable implements FrameSink {
+  /** The stream's format. */
+  readonly info: StreamInfo;
+  /** Frames, or stretches of both channels, that the reader was too slow for. */
+  droppedFrames = 0;
+  readonly #bufferBytes: number;
+  readonly #maxHole: number;
+  readonly #interleaver: Interleaver | undefined;
+  // End of what has been pushed or given up, in samples; −1 before the first frame.
+  #end = -1;
+  #ended = false;
+
+  constructor(info: StreamInfo, bufferBytes: number = LIMITS.monitorBufferBytes) {
+    super({ highWaterMark: bufferBytes });
+    this.info = info;
+    this.#bufferBytes = bufferBytes;
+    this.#maxHole = LIMITS.maxHoleSeconds * info.sampleRate;
+    this.#interleaver = info.channels === 2 ? new Interleaver(info.sampleRate, this.#put) : undefined;
+  }
+
+  get active(): boolean {
+    return !this.#ended && !this.destroyed;
+  }
+
+  wantsPcm(info: StreamInfo): PcmWish {
+    return this.active && this.#isOurs(info) ? 'all' : 'none';
+  }
+
+  frame(frame: FrameView): void {
+    if (!this.active || !this.#isOurs(frame.info)) return;
+    const { channel, positionSamples, sampleCount } = frame;
+    // Samples that were not passed on were silence, or came before this listener was known.
+    const pcm = frame.hasPcm ? frame.copyPcm() : new Int16Array(sampleCount);
+    if (this.#interleaver === undefined) this.#put(positionSamples, pcm);
+    else this.#interleaver.take(channel, positionSamples, pcm);
+  }
+
+  streamEnded(info: StreamInfo): void {
+    if (!this.active || !this.#isOurs(info)) return;
+    this.#interleaver?.flush();
+    this.push(null);
+  }
+
+  override push(chunk: Buffer | null): boolean {
+    if (chunk === null) this.#ended = true;
+    return super.push(chunk);
+  }
+
+  override _read(): void {}
+
+  #isOurs(info: StreamInfo): boolean {
+    return info.stream === this.info.stream && info.interactionId === this.info.interactionId;
+  }
+
+  /** Samples of all channels that begin at `position`. */
+  readonly #put = (position: number, pcm: Int16Array): void => {
+    const { channels } = this.info;
+    const before = this.#end;
+    this.#end = position + pcm.length / channels;
+    const hole = before < 0 ? 0 : position - before;
+    const zeros = hole > 0 && hole <= this.#maxHole ? hole : 0;
+    const bytes = (zeros * channels + pcm.length) * 2;
+    if (this.readableLength + bytes > this.#bufferBytes) {
+      this.droppedFrames++;
+      return;
+    }
+    if (zeros > 0) this.push(Buffer.alloc(zeros * channels * 2));
+    this.push(Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength));
+  };
+}

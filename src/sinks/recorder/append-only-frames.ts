@@ -1,0 +1,87 @@
+import { FLAG, KIND, RECORD } from '../../ring/layout.js';
+import type { RingConsumer, RingPlace } from '../../ring/ring.js';
+import { PIECE, PLAIN, type RecorderSlab } from './recorder-memory.js';
+import { copySamples, type SampleSource, sampleSource } from './write-buffers.js';
+
+/** What a frame may tell beside its sound. */
+const TELLING = FLAG.SILENT | FLAG.LOST | FLAG.DECODE_ERROR | FLAG.NO_PCM;
+
+/** For PIECE.PLAIN: frames are plain that are silent, or are not; undefined when none is. */
+export function plainWord(silent: boolean | undefined): number {
+  if (silent === undefined) return 0;
+  return silent ? PLAIN | FLAG.SILENT : PLAIN;
+}
+
+/**
+ * Takes the plain frames out of one ring, which are nearly all that there is: whole frames that go on where the last
+ * one ended, in the same state, and for which the piece has room. They add samples and nothing else, so all that they
+ * need is in the slab. Any other record is left to the recording.
+ */
+export class PlainFrames {
+  readonly #ring: RingConsumer;
+  readonly #slab: RecorderSlab;
+  readonly #source: SampleSource;
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+
+  constructor(ring: RingConsumer, { memory }: RingPlace, slab: RecorderSlab) {
+    this.#ring = ring;
+    this.#slab = slab;
+    this.#source = sampleSource(memory);
+    this.#words = new Int32Array(memory, 0, memory.byteLength >> 2);
+    this.#doubles = new Float64Array(memory, 0, memory.byteLength >> 3);
+  }
+
+  /** What the ring's records lie in. */
+  get source(): SampleSource {
+    return this.#source;
+  }
+
+  /**
+   * Takes plain frames, at most `most`, until another record comes. Returns how many. `slots` has by stream the slot of
+   * its recording, or −1. The ring gets them back all at once; those that a thread which dies had taken by then are
+   * known again by their position.
+   */
+  take(slots: Int32Array, most: number): number {
+    let taken = 0;
+    while (taken < most) {
+      const at = this.#ring.peek();
+      if (at < 0 || !this.#takeOne(slots, at)) break;
+      this.#ring.advance();
+      taken++;
+    }
+    if (taken > 0) this.#ring.giveBack();
+    return taken;
+  }
+
+  #takeOne(slots: Int32Array, at: number): boolean {
+    const words = this.#words;
+    const traits = words[(at + RECORD.KIND) >> 2] as number;
+    const channel = (traits >> 8) & 0xff;
+    const slot = slots[words[(at + RECORD.STREAM) >> 2] as number] ?? -1;
+    if ((traits & 0xff) !== KIND.FRAME || channel > 1 || slot < 0) return false;
+    const fields = this.#slab.words;
+    const line = this.#slab.line(slot, channel === 0 ? 0 : 1) >> 2;
+    if (((traits >>> 24) & TELLING) + PLAIN !== fields[line + (PIECE.PLAIN >> 2)]) return false;
+    const count = words[(at + RECORD.SAMPLE_COUNT) >> 2] as number;
+    const bytes = 2 * count;
+    const start = fields[line + (PIECE.START >> 2)] as number;
+    const held = fields[line + (PIECE.COUNT >> 2)] as number;
+    const position = start + held;
+    const end = position + count;
+    const isPlain =
+      count > 0 &&
+      end <= (fields[line + (PIECE.LIMIT >> 2)] as number) &&
+      position === fields[line + (PIECE.END >> 2)] &&
+      position === this.#doubles[(at + RECORD.POSITION) >> 3] &&
+      bytes === words[(at + RECORD.PAYLOAD_LENGTH) >> 2] &&
+      bytes + RECORD.OUTPUT_HEADER_BYTES <= (words[(at + RECORD.LENGTH) >> 2] as number);
+    if (!isPlain) return false;
+    const target = (this.#slab.piece(slot, channel === 0 ? 0 : 1) >> 1) + held;
+    copySamples(this.#source, (at + RECORD.OUTPUT_HEADER_BYTES) >> 1, this.#slab, target, count);
+    fields[line + (PIECE.COUNT >> 2)] = held + count;
+    fields[line + (PIECE.END >> 2)] = end;
+    fields[line + (PIECE.FRAMES >> 2)] = (fields[line + (PIECE.FRAMES >> 2)] as number) + 1;
+    return true;
+  }
+}

@@ -1,0 +1,28 @@
+import { TrunklineError } from '../../core/errors.js';
+import { type ControlPlace, runAgent } from '../../ring/agent.js';
+import { LAYOUT_VERSION } from '../../ring/layout.js';
+import { Recorder, type RecorderOptions } from './recorder.js';
+
+/** All that the recorder's thread is given at its start; structured-cloneable. */
+export interface RecorderData extends RecorderOptions {
+  /** Compared with this build's LAYOUT_VERSION. */
+  readonly layoutVersion: number;
+  readonly control: ControlPlace;
+}
+
+/**
+ * The recorder is not woken for frames, and its rings hold far more than come meanwhile. To look for each of them would
+ * cost more than to take it.
+ */
+const SLEEP = { idleMs: 100, naps: 0 };
+
+/** What Piscina runs: the recorder, for as long as the engine lives. */
+export default function record(data: RecorderData): void {
+  if (data.layoutVersion !== LAYOUT_VERSION) {
+    throw new TrunklineError(
+      'ENGINE_FAILED',
+      `The recorder was built for ring layout ${LAYOUT_VERSION} and the engine for ${data.layoutVersion}; build both anew.`,
+    );
+  }
+  runAgent(new Recorder(data), data.control, SLEEP);
+}

@@ -1,0 +1,275 @@
+import { TrunklineError } from '../../core/errors.js';
+import type { Channel } from '../../core/events.js';
+
+/**
+ * The recorder's own shared memory: everything that a new recorder thread needs to go on where a dead one stopped.
+ *
+ *     0       version, recordings, piece size   i32
+ *     128     counters                          f64 each, see RECORDER_COUNTERS
+ *     512     report: sequence i32, length i32, UTF-8 text
+ *     4096    one line of 64 bytes a recording: what each frame needs, in half a line a channel, see PIECE
+ *     ...     one slot of 4096 bytes a recording
+ *     ...     two pieces a recording, one a channel
+ *
+ * The lines lie close together, apart from their slots, for what is 4096 bytes apart shares the same few places of a
+ * processor's cache. One slot:
+ *
+ *     +0      state, ring, stream, lengths and counts, i32 each
+ *     +128    folder name, UTF-8; its length is 0 until the folder has been made
+ *     +384    StreamInfo as it came, JSON
+ *     +1408   journal: notes of 12 bytes {note u8, channel u8, start u32 at +4, length u32 at +8}
+ *
+ * A piece holds the newest samples of one channel that are not yet in the file, without holes: PCM16 of the channel
+ * alone, which starts at PIECE.START on the stream's time line. The fixed place by slot means that no list of pieces
+ * has to be kept whole across a crash; a slot that was never used costs address space only.
+ */
+export const SLAB_VERSION = 2;
+
+const HEADER = { VERSION: 0, RECORDINGS: 4, PIECE_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
+const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
+
+export const SLOT = {
+  STATE: 0,
+  RING: 4,
+  STREAM: 8,
+  FOLDER_LENGTH: 12,
+  INFO_LENGTH: 16,
+  NOTES: 20,
+  FRAMES_LOST: 28,
+  DECODE_ERRORS: 32,
+  /** 1 once a write has failed. */
+  FAULTED: 36,
+  /** 1 once samples were given up. */
+  INCOMPLETE: 40,
+  FOLDER: 128,
+  FOLDER_BYTES: 256,
+  INFO: 384,
+  INFO_BYTES: 1024,
+  JOURNAL: 1408,
+  BYTES: 4096,
+} as const;
+
+export const SLOT_STATE = {
+  FREE: 0,
+  OPEN: 1,
+  /** Its stream is over, but the disk has refused its end so far. */
+  ENDING: 2,
+} as const;
+
+/** Of one channel, 32 bytes each; positions are samples, i32. */
+export const PIECE = {
+  /** Position of the piece's first sample. */
+  START: 0,
+  /** End of the channel so far. */
+  END: 4,
+  /** Samples in the piece. */
+  COUNT: 8,
+  /** Where the piece must end, for want of room in itself or in the file. */
+  LIMIT: 12,
+  /** PLAIN with the flags of a frame that tells nothing but its sound (plain-frames.ts); 0 when every frame may tell more. */
+  PLAIN: 16,
+  /** Frames so far. */
+  FRAMES: 20,
+  /** f64: from when on the piece may have got its first sample, microseconds of core/clock. */
+  SINCE_US: 24,
+  BYTES: 32,
+} as const;
+/** More than any flag of a record. */
+export const PLAIN = 256;
+const LINE_BYTES = 2 * PIECE.BYTES;
+
+const NOTE_BYTES = 12;
+export const JOURNAL_NOTES = (SLOT.BYTES - SLOT.JOURNAL) / NOTE_BYTES;
+
+/** Each only grows. */
+export const RECORDER_COUNTERS = [
+  'recordingsOpened',
+  'recordingsFinished',
+  /** Recordings with at least one failed write. */
+  'recordingsFaulted',
+  /** Streams that got no recording: no slot free, or an OPEN record that says nonsense. */
+  'recordingsRefused',
+  'framesRecorded',
+  'bytesWritten',
+  /** Failed calls to open, write or rename. */
+  'writeErrors',
+  /** Samples given up because they could not be written, or lie beyond what a WAV file can hold. */
+  'samplesDropped',
+  /** Records of streams that have no recording. */
+  'recordsOrphaned',
+  /** Records that say nonsense. */
+  'recordsInvalid',
+  /** Recordings that a new recorder thread took over from a dead one. */
+  'recordingsResumed',
+  /** Recordings that are over, and whose session.json says that a part of their sound is missing. */
+  'recordingsIncomplete',
+] as const;
+
+export type RecorderCounter = (typeof RECORDER_COUNTERS)[number];
+export type RecorderCounters = Record<RecorderCounter, number>;
+
+const COUNTER_INDEX: Readonly<Record<string, number>> = Object.fromEntries(
+  RECORDER_COUNTERS.map((name, i) => [name, i]),
+);
+
+/** 1.02 s of one channel at 8 kHz, 0.17 s at 48 kHz. */
+export const DEFAULT_PIECE_BYTES = 16_384;
+
+/** Size of the slab for so many recordings at a time. Pages that are never touched cost no memory. */
+export function slabBytes(maxRecordings: number, pieceBytes: number = DEFAULT_PIECE_BYTES): number {
+  return HEADER.BYTES + maxRecordings * (LINE_BYTES + SLOT.BYTES + 2 * pieceBytes);
+}
+
+/** The recorder's side of the slab. Fields are read and written at byte offsets, through aligned typed arrays. */
+export class RecorderSlab {
+  readonly recordings: number;
+  readonly pieceBytes: number;
+  readonly bytes: Buffer;
+  readonly samples: Int16Array;
+  readonly quads: BigInt64Array;
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly #encoder = new TextEncoder();
+
+  /** @throws TrunklineError CONFIG_INVALID when the memory was laid out otherwise than asked for. */
+  constructor(memory: SharedArrayBuffer, pieceBytes: number = DEFAULT_PIECE_BYTES) {
+    this.bytes = Buffer.from(memory);
+    this.samples = new Int16Array(memory);
+    this.quads = new BigInt64Array(memory);
+    this.words = new Int32Array(memory);
+    this.doubles = new Float64Array(memory);
+    this.pieceBytes = pieceBytes;
+    this.recordings = Math.floor((memory.byteLength - HEADER.BYTES) / (LINE_BYTES + SLOT.BYTES + 2 * pieceBytes));
+    if (this.recordings < 1 || pieceBytes % 4096 !== 0 || pieceBytes === 0) {
+      throw new TrunklineError(
+        'CONFIG_INVALID',
+        `The recorder's slab of ${memory.byteLength} bytes has no room for a recording with pieces of ${pieceBytes} bytes (a multiple of 4096); take slabBytes().`,
+      );
+    }
+    const version = this.words[HEADER.VERSION >> 2];
+    const layout = [SLAB_VERSION, this.recordings, pieceBytes];
+    if (version === 0) this.words.set(layout, HEADER.VERSION >> 2);
+    else if (layout.some((word, i) => this.words[(HEADER.VERSION >> 2) + i] !== word)) {
+      throw new TrunklineError(
+        'CONFIG_INVALID',
+        'The recorder slab was laid out by another version; start with a new one.',
+      );
+    }
+  }
+
+  /** Absolute offset of the PIECE fields of `channel`. */
+  line(index: number, channel: Channel): number {
+    return HEADER.BYTES + index * LINE_BYTES + channel * PIECE.BYTES;
+  }
+
+  slot(index: number): number {
+    return HEADER.BYTES + this.recordings * LINE_BYTES + index * SLOT.BYTES;
+  }
+
+  /** Absolute offset of the piece of `channel`. */
+  piece(index: number, channel: Channel): number {
+    return this.slot(this.recordings) + (2 * index + channel) * this.pieceBytes;
+  }
+
+  count(name: RecorderCounter, by = 1): void {
+    const at = (HEADER.COUNTERS >> 3) + (COUNTER_INDEX[name] as number);
+    this.doubles[at] = (this.doubles[at] as number) + by;
+  }
+
+  /** Leaves a sentence for the main thread. Only the newest is kept. */
+  report(text: string): void {
+    const { written } = this.#encoder.encodeInto(text, new Uint8Array(REPORT_TEXT_BYTES));
+    const from = this.#encoder.encode(text).subarray(0, written);
+    this.bytes.set(from, HEADER.REPORT + 8);
+    Atomics.store(this.words, (HEADER.REPORT + 4) >> 2, written);
+    Atomics.add(this.words, HEADER.REPORT >> 2, 1);
+  }
+
+  int(slot: number, field: number): number {
+    return this.words[(slot + field) >> 2] as number;
+  }
+
+  setInt(slot: number, field: number, value: number): void {
+    this.words[(slot + field) >> 2] = value;
+  }
+
+  addInt(slot: number, field: number, by: number): void {
+    const at = (slot + field) >> 2;
+    this.words[at] = (this.words[at] as number) + by;
+  }
+
+  text(slot: number, lengthField: number, field: number): string {
+    return this.bytes.toString('utf8', slot + field, slot + field + this.int(slot, lengthField));
+  }
+
+  /** False when the text is longer than `room` bytes; nothing is written then. */
+  setText(slot: number, lengthField: number, field: number, room: number, text: string): boolean {
+    const encoded = Buffer.from(text, 'utf8');
+    if (encoded.length > room) return false;
+    this.bytes.set(encoded, slot + field);
+    this.setInt(slot, lengthField, encoded.length);
+    return true;
+  }
+
+  clearSlot(index: number): void {
+    const slot = this.slot(index);
+    this.bytes.fill(0, slot, slot + SLOT.FOLDER);
+    this.bytes.fill(0, this.line(index, 0), this.line(index + 1, 0));
+  }
+
+  /** Adds a note to the slot's journal, or lengthens the last one. False when the journal is full. */
+  addNote(slot: number, note: number, channel: Channel, start: number, length: number): boolean {
+    const count = this.int(slot, SLOT.NOTES);
+    if (count > 0 && length > 0) {
+      const last = slot + SLOT.JOURNAL + (count - 1) * NOTE_BYTES;
+      const lastEnd = this.int(last, 4) + this.int(last, 8);
+      if (this.bytes[last] === note && this.bytes[last + 1] === channel && lastEnd === start) {
+        this.addInt(last, 8, length);
+        return true;
+      }
+    }
+    if (count === JOURNAL_NOTES) return false;
+    const at = slot + SLOT.JOURNAL + count * NOTE_BYTES;
+    this.bytes[at] = note;
+    this.bytes[at + 1] = channel;
+    this.words[(at + 4) >> 2] = start;
+    this.words[(at + 8) >> 2] = length;
+    this.setInt(slot, SLOT.NOTES, count + 1);
+    return true;
+  }
+
+  eachNote(slot: number, visit: (note: number, channel: Channel, start: number, length: number) => void): void {
+    const count = this.int(slot, SLOT.NOTES);
+    for (let i = 0; i < count; i++) {
+      const at = slot + SLOT.JOURNAL + i * NOTE_BYTES;
+      visit(this.bytes[at] as number, this.bytes[at + 1] === 0 ? 0 : 1, this.int(at, 4), this.int(at, 8));
+    }
+  }
+}
+
+/** The main thread's side: what the recorder has counted, and what it has to say. */
+export class RecorderStatus {
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #bytes: Buffer;
+  #seen = 0;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory);
+    this.#doubles = new Float64Array(memory, HEADER.COUNTERS, RECORDER_COUNTERS.length);
+    this.#bytes = Buffer.from(memory);
+  }
+
+  counters(): RecorderCounters {
+    return Object.fromEntries(RECORDER_COUNTERS.map((name, i) => [name, this.#doubles[i]])) as RecorderCounters;
+  }
+
+  /** The newest report that was not taken yet. It names no interaction. */
+  takeReport(): string | undefined {
+    const sequence = Atomics.load(this.#words, HEADER.REPORT >> 2);
+    if (sequence === this.#seen) return undefined;
+    this.#seen = sequence;
+    const length = Atomics.load(this.#words, (HEADER.REPORT + 4) >> 2);
+    return this.#bytes.toString('utf8', HEADER.REPORT + 8, HEADER.REPORT + 8 + length);
+  }
+}

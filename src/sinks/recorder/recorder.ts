@@ -1,0 +1,349 @@
+import { z } from 'zod';
+import { type Clock, systemClock } from '../../core/clock.js';
+import { isCodec } from '../../core/codec.js';
+import type { StreamInfo } from '../../core/events.js';
+import { LIMITS } from '../../core/limits.js';
+import { US_PER_MS } from '../../core/units.js';
+import { type Agent, BLOCKED } from '../../ring/agent.js';
+import { FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
+import { RingConsumer, type RingPlace } from '../../ring/ring.js';
+import { PlainFrames } from './append-only-frames.js';
+import { DEFAULT_PIECE_BYTES, RecorderSlab, SLOT, SLOT_STATE } from './recorder-memory.js';
+import { Recording, type RecordingContext, type RecordingEnd } from './recording.js';
+import { thisWriter } from './writer.js';
+
+export interface RecorderOptions {
+  /** Recordings go to `outDir/<folder of the interaction>/`. Made when it is not there. */
+  readonly outDir: string;
+  /** One a shard, this recorder being the only consumer. Always in the same order over the life of a slab. */
+  readonly rings: readonly RingPlace[];
+  /** slabBytes() of zeros at first; the same memory again when a new recorder takes over from a dead one. */
+  readonly slab: SharedArrayBuffer;
+  readonly pieceBytes?: number;
+  /** How long a sample may wait to be written. 750 by default: with the time between rounds and looks less than 1 s. */
+  readonly flushMs?: number;
+  /** How often the sizes in a WAV header follow the file. */
+  readonly headerMs?: number;
+  /** How often the spans so far are written beside session.json, so that a killed process leaves them. */
+  readonly checkpointMs?: number;
+}
+
+/** Records of one ring in one turn: more than come in while the flushes of one turn meet a disk that is slow. */
+const RING_SHARE = 16_384;
+/** Plain frames between two readings of the clock. */
+const PLAIN_SHARE = 256;
+/** And no longer than this, where the disk is slow: the thread's heartbeat stands still during a turn. */
+const TURN_US = 20_000;
+/** Flushes in one turn, likewise: a tenth of a millisecond, or some milliseconds when files are made. */
+const FLUSH_SHARE = 8;
+const SLOT_SHARE = 1024;
+const FINISH_SHARE = 64;
+
+const infoSchema = z.object({
+  stream: z.number().int().nonnegative(),
+  interactionId: z
+    .string()
+    .min(1)
+    .refine((id) => Buffer.byteLength(id) <= LIMITS.maxNameBytes),
+  codec: z.custom<StreamInfo['codec']>(isCodec),
+  clockRate: z.number().positive(),
+  sampleRate: z.number().int().min(1000).max(192_000),
+  channels: z.union([z.literal(1), z.literal(2)]),
+  startedAtMs: z.number().min(0).max(8.64e15),
+});
+
+const count = z.number().nonnegative().optional().catch(undefined);
+const endSchema = z.object({
+  endReason: z.string().catch('ended'),
+  endedAtMs: z.number().min(0).max(8.64e15),
+  packetsReceived: count,
+  bytesReceived: count,
+  packetsLost: count,
+  packetsLate: count,
+  packetsDuplicate: count,
+  packetsReordered: count,
+});
+
+/**
+ * Drains the shards' recorder rings into files. Runs in a thread of its own (entry.ts), for its writes block.
+ *
+ * A record is released when what it says lies in the slab; from there a new recorder over the same memory goes on, so
+ * the death of the thread loses nothing, and the death of the process what is younger than `flushMs` and a turn.
+ */
+export class Recorder implements Agent {
+  readonly #clock: Clock;
+  readonly #rings: readonly RingConsumer[];
+  readonly #plain: readonly PlainFrames[];
+  readonly #context: RecordingContext;
+  readonly #slab: RecorderSlab;
+  readonly #scanEveryUs: number;
+  /** Slots by ring and stream, or −1: the same stream index may live on in one ring while another has closed it. */
+  readonly #slots: readonly Int32Array[];
+  readonly #bySlot: (Recording | undefined)[] = [];
+  // Taken from the end, so low slots are used again and high ones cost no memory.
+  readonly #freeSlots: number[] = [];
+  #scanAt = 0;
+  #nextScanUs = 0;
+  #finishAt = 0;
+  /** Those whose end the disk has refused so far; whoever has waited longest comes first. */
+  readonly #ending: Recording[] = [];
+
+  constructor(options: RecorderOptions, clock: Clock = systemClock) {
+    const pieceBytes = options.pieceBytes ?? DEFAULT_PIECE_BYTES;
+    const flushUs = (options.flushMs ?? 750) * US_PER_MS;
+    this.#clock = clock;
+    this.#rings = options.rings.map((place) => new RingConsumer(place));
+    this.#slab = new RecorderSlab(options.slab, pieceBytes);
+    this.#plain = options.rings.map((place, i) => new PlainFrames(this.#rings[i] as RingConsumer, place, this.#slab));
+    this.#slots = options.rings.map(() => new Int32Array(LIMITS.maxStreams).fill(-1));
+    this.#scanEveryUs = flushUs / 16;
+    this.#context = {
+      slab: this.#slab,
+      outDir: options.outDir,
+      flushUs,
+      headerUs: (options.headerMs ?? 5_000) * US_PER_MS,
+      checkpointUs: (options.checkpointMs ?? 20_000) * US_PER_MS,
+      writer: thisWriter(),
+      scratch: new Int16Array(2 * pieceBytes),
+    };
+    this.#takeOver();
+  }
+
+  doWork(nowUs: number): number {
+    let work = 0;
+    for (let i = 0; i < this.#rings.length; i++) work += this.#drain(i, nowUs);
+    return work + this.#flushDue(nowUs) + this.#retryEnds(nowUs);
+  }
+
+  /**
+   * Finishes the recordings that are still open, in bounded shares; their streams were not ended, so they are
+   * `interrupted`. BLOCKED while a disk that has refused the end of one gets its last chances.
+   */
+  finish(nowUs: number): number {
+    const stopUs = this.#clock.nowUs() + TURN_US;
+    let finished = 0;
+    while (this.#finishAt < this.#bySlot.length && finished < FINISH_SHARE && this.#clock.nowUs() < stopUs) {
+      const recording = this.#bySlot[this.#finishAt++];
+      if (recording === undefined) continue;
+      this.#interrupt(recording, nowUs);
+      finished++;
+    }
+    if (finished > 0 || this.#finishAt < this.#bySlot.length) return 1;
+    return this.#ending.length > 0 ? BLOCKED : 0;
+  }
+
+  /** Whatever finish() was not left the time for. */
+  close(): void {
+    for (const recording of this.#bySlot) if (recording !== undefined) this.#interrupt(recording, this.#clock.nowUs());
+    for (const recording of this.#ending.splice(0)) recording.abandon();
+  }
+
+  #takeOver(): void {
+    const nowUs = this.#clock.nowUs();
+    for (let index = this.#slab.recordings - 1; index >= 0; index--) {
+      const slot = this.#slab.slot(index);
+      const state = this.#slab.int(slot, SLOT.STATE);
+      const info =
+        state === SLOT_STATE.FREE ? undefined : parseInfo(this.#slab.text(slot, SLOT.INFO_LENGTH, SLOT.INFO));
+      const slots = this.#slots[this.#slab.int(slot, SLOT.RING)];
+      if (info === undefined || slots === undefined) {
+        this.#freeSlots.push(index);
+        continue;
+      }
+      const recording = Recording.resume(this.#context, index, info, nowUs);
+      if (state === SLOT_STATE.ENDING) {
+        // Another stream may have its index by now, and how it ended died with the thread.
+        this.#interrupt(recording, nowUs);
+        continue;
+      }
+      this.#bySlot[index] = recording;
+      slots[recording.stream] = index;
+    }
+  }
+
+  #drain(ringIndex: number, nowUs: number): number {
+    const ring = this.#rings[ringIndex] as RingConsumer;
+    const stopUs = this.#clock.nowUs() + TURN_US;
+    const plain = this.#plain[ringIndex] as PlainFrames;
+    const slots = this.#slots[ringIndex] as Int32Array;
+    let records = 0;
+    let frames = 0;
+    while (records < RING_SHARE && this.#clock.nowUs() < stopUs) {
+      const taken = plain.take(slots, PLAIN_SHARE);
+      records += taken;
+      frames += taken;
+      const at = ring.peek();
+      if (at < 0) break;
+      if (taken === PLAIN_SHARE) continue;
+      try {
+        if (!this.#handle(ringIndex, ring, at, nowUs)) this.#slab.count('recordsInvalid');
+      } catch {
+        // A record that nobody foresaw must not end the recordings of all the others.
+        this.#slab.count('recordsInvalid');
+      }
+      ring.release();
+      records++;
+    }
+    if (frames > 0) this.#slab.count('framesRecorded', frames);
+    return records;
+  }
+
+  /** False when the record says nonsense. */
+  #handle(ringIndex: number, ring: RingConsumer, at: number, nowUs: number): boolean {
+    const { view } = ring;
+    const stream = view.getInt32(at + RECORD.STREAM, true);
+    const recording = this.#bySlot[this.#slots[ringIndex]?.[stream] ?? -1];
+    const kind = view.getUint8(at + RECORD.KIND);
+    if (kind === KIND.OPEN) return this.#open(ringIndex, stream, recording, payloadText(ring, at), nowUs);
+    if (recording === undefined) {
+      this.#slab.count('recordsOrphaned');
+      return true;
+    }
+    const flags = view.getUint8(at + RECORD.FLAGS);
+    const channel = view.getUint8(at + RECORD.CHANNEL);
+    const position = view.getFloat64(at + RECORD.POSITION, true);
+    switch (kind) {
+      case KIND.FRAME: {
+        const payload = Math.min(
+          view.getInt32(at + RECORD.PAYLOAD_LENGTH, true),
+          view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES,
+        );
+        const available = (flags & FLAG.NO_PCM) !== 0 ? 0 : payload >> 1;
+        const samples = view.getInt32(at + RECORD.SAMPLE_COUNT, true);
+        this.#slab.count('framesRecorded');
+        const pcmAt = (at + RECORD.OUTPUT_HEADER_BYTES) >> 1;
+        return recording.frame(
+          channel,
+          position,
+          samples,
+          flags,
+          (this.#plain[ringIndex] as PlainFrames).source,
+          pcmAt,
+          available,
+          nowUs,
+        );
+      }
+      case KIND.EDGE:
+        return recording.edge(channel, position, (flags & FLAG.SILENT) !== 0);
+      case KIND.MARK: {
+        const duration = view.getInt32(at + RECORD.DURATION, true);
+        return recording.stretch(channel, position, duration, flags === MARK.PAUSED ? 'paused' : 'discarded');
+      }
+      case KIND.CLOSE: {
+        const end = parseJson(endSchema, payloadText(ring, at));
+        const recorderRefused = view.getFloat64(at + RECORD.RECORDER_REFUSED, true);
+        if (end === undefined) this.#interrupt(recording, nowUs, recorderRefused);
+        else this.#finish(recording, { ...end, recorderRefused }, nowUs);
+        return end !== undefined;
+      }
+      default:
+        return false;
+    }
+  }
+
+  #open(ring: number, stream: number, open: Recording | undefined, infoJson: string, nowUs: number): boolean {
+    const info = parseInfo(infoJson);
+    if (info === undefined || stream < 0 || stream >= LIMITS.maxStreams) {
+      this.#slab.count('recordingsRefused');
+      return false;
+    }
+    if (open !== undefined) {
+      // A shard that starts anew says OPEN again.
+      if (open.info.interactionId === info.interactionId && open.info.startedAtMs === info.startedAtMs) return true;
+      this.#interrupt(open, nowUs);
+    }
+    const index = this.#freeSlots.pop() ?? this.#abandonOldest();
+    if (index === undefined) {
+      this.#slab.count('recordingsRefused');
+      this.#slab.report(
+        `All ${this.#slab.recordings} recordings are in use; a stream is not recorded. Give the recorder a larger slab.`,
+      );
+      return true;
+    }
+    const recording = Recording.open(this.#context, { index, ring, stream }, info, infoJson);
+    if (recording === undefined) {
+      this.#freeSlots.push(index);
+      this.#slab.count('recordingsRefused');
+      return false;
+    }
+    this.#slab.count('recordingsOpened');
+    this.#bySlot[index] = recording;
+    (this.#slots[ring] as Int32Array)[stream] = index;
+    return true;
+  }
+
+  /** The slot of the recording that has waited longest for its end to be written. */
+  #abandonOldest(): number | undefined {
+    const oldest = this.#ending.shift();
+    oldest?.abandon();
+    return oldest?.index;
+  }
+
+  #interrupt(recording: Recording, nowUs: number, recorderRefused?: number): void {
+    const lengthMs = (recording.lengthSamples * 1e3) / recording.info.sampleRate;
+    const endedAtMs = recording.info.startedAtMs + lengthMs;
+    this.#finish(recording, { endReason: 'interrupted', endedAtMs, recorderRefused }, nowUs);
+  }
+
+  #finish(recording: Recording, end: RecordingEnd, nowUs: number): void {
+    const slots = this.#slots[recording.ring];
+    // A recording of an earlier life may end after another has taken over its stream's index.
+    if (slots?.[recording.stream] === recording.index) slots[recording.stream] = -1;
+    this.#bySlot[recording.index] = undefined;
+    if (recording.finish(end, nowUs)) this.#freeSlots.push(recording.index);
+    else this.#ending.push(recording);
+  }
+
+  #retryEnds(nowUs: number): number {
+    const stopUs = this.#clock.nowUs() + TURN_US;
+    let tried = 0;
+    for (let most = Math.min(this.#ending.length, FINISH_SHARE); tried < most; tried++) {
+      const recording = this.#ending[0];
+      if (recording?.isRetryDue(nowUs) !== true || this.#clock.nowUs() >= stopUs) break;
+      this.#ending.shift();
+      if (recording.retryFinish(nowUs)) this.#freeSlots.push(recording.index);
+      else this.#ending.push(recording);
+    }
+    return tried;
+  }
+
+  /** One bounded share of a round over all recordings; 0 when there is nothing to do for now. */
+  #flushDue(nowUs: number): number {
+    if (nowUs < this.#nextScanUs) return 0;
+    let flushed = 0;
+    const stop = Math.min(this.#bySlot.length, this.#scanAt + SLOT_SHARE);
+    const stopUs = this.#clock.nowUs() + TURN_US;
+    while (this.#scanAt < stop && flushed < FLUSH_SHARE && (flushed === 0 || this.#clock.nowUs() < stopUs)) {
+      const recording = this.#bySlot[this.#scanAt++];
+      if (recording?.isDue(nowUs) === true) {
+        recording.flush(nowUs, false);
+        flushed++;
+      }
+    }
+    if (this.#scanAt >= this.#bySlot.length) {
+      this.#scanAt = 0;
+      this.#nextScanUs = nowUs + this.#scanEveryUs;
+    }
+    // A round that is under way keeps the thread from sleeping.
+    return flushed + (this.#scanAt > 0 ? 1 : 0);
+  }
+}
+
+function payloadText(ring: RingConsumer, at: number): string {
+  const from = at + RECORD.OUTPUT_HEADER_BYTES;
+  const room = ring.view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES;
+  const length = Math.max(0, Math.min(ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true), room));
+  return Buffer.from(ring.bytes.buffer, from, length).toString('utf8');
+}
+
+function parseInfo(json: string): StreamInfo | undefined {
+  return parseJson(infoSchema, json);
+}
+
+function parseJson<T>(schema: z.ZodType<T>, json: string): T | undefined {
+  try {
+    return schema.safeParse(JSON.parse(json)).data;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,193 @@
+import { copyQuads } from '../../core/copy.js';
+import type { Channel } from '../../core/events.js';
+import type { AudioFile } from './audio-file.js';
+import { PIECE, type RecorderSlab } from './recorder-memory.js';
+
+/** Memory with samples in it, also by fours. */
+export interface SampleSource {
+  readonly samples: Int16Array;
+  readonly quads: BigInt64Array;
+}
+
+export function sampleSource(memory: SharedArrayBuffer): SampleSource {
+  return {
+    samples: new Int16Array(memory, 0, memory.byteLength >> 1),
+    quads: new BigInt64Array(memory, 0, memory.byteLength >> 3),
+  };
+}
+
+/**
+ * The samples of one recording that are not yet in its file: for each channel one stretch without holes, in the slab
+ * (slab.ts), where it outlives the thread.
+ */
+export class Pieces {
+  readonly #slab: RecorderSlab;
+  readonly #index: number;
+  readonly #channels: 1 | 2;
+  readonly #capacity: number;
+  /** What the file can hold of one channel. */
+  readonly #maxSamples: number;
+
+  constructor(slab: RecorderSlab, index: number, channels: 1 | 2, maxSamples: number) {
+    this.#slab = slab;
+    this.#index = index;
+    this.#channels = channels;
+    this.#capacity = slab.pieceBytes >> 1;
+    this.#maxSamples = maxSamples;
+  }
+
+  /** End of a channel so far, written or not. */
+  end(channel: Channel): number {
+    return this.#int(channel, PIECE.END);
+  }
+
+  extendTo(channel: Channel, endSamples: number): void {
+    if (endSamples > this.end(channel)) this.#setInt(channel, PIECE.END, endSamples);
+  }
+
+  /** Frames of both channels. */
+  get frames(): number {
+    return this.#int(0, PIECE.FRAMES) + this.#int(1, PIECE.FRAMES);
+  }
+
+  countFrame(channel: Channel): void {
+    this.#slab.addInt(this.#slab.line(this.#index, channel), PIECE.FRAMES, 1);
+  }
+
+  /** Says which frames of a channel tell nothing but their sound; see PIECE.PLAIN. */
+  setPlain(channel: Channel, plain: number): void {
+    this.#setInt(channel, PIECE.PLAIN, plain);
+  }
+
+  /** End of the channel that is ahead. */
+  get lengthSamples(): number {
+    return Math.max(this.end(0), this.end(1));
+  }
+
+  /** Samples of all channels that the pieces no longer hold, holes among them. */
+  get writtenSamples(): number {
+    return this.end(0) + this.end(1) - this.#held(0) - this.#held(1);
+  }
+
+  /** Whether a piece holds samples, and may have had them since `sinceUs` or longer. */
+  isOlderThan(sinceUs: number): boolean {
+    return (
+      (this.#held(0) > 0 && (this.#slab.doubles[this.#since(0)] as number) <= sinceUs) ||
+      (this.#held(1) > 0 && (this.#slab.doubles[this.#since(1)] as number) <= sinceUs)
+    );
+  }
+
+  /**
+   * Takes up to `count` samples that lie at `position`, of which `source` holds the first `available` from `at` on and
+   * the rest are zeros. Returns how many; when that is less than `count`, the pieces must be emptied first.
+   */
+  take(
+    channel: Channel,
+    position: number,
+    count: number,
+    source: SampleSource,
+    at: number,
+    available: number,
+    nowUs: number,
+  ): number {
+    const held = this.#held(channel);
+    if (held === 0) this.#begin(channel, position, nowUs);
+    const start = this.#int(channel, PIECE.START);
+    const offset = position - start;
+    // A hole may be filled with zeros only where nothing has been written before.
+    const joins = offset >= 0 && (offset <= held || start + held >= this.end(channel));
+    if (!joins || offset >= this.#capacity) return 0;
+    const samples = Math.min(this.#capacity - offset, count);
+    const copied = Math.max(0, Math.min(samples, available));
+    const piece = this.#slab.piece(this.#index, channel) >> 1;
+    const slab = this.#slab.samples;
+    if (offset > held) slab.fill(0, piece + held, piece + offset);
+    copySamples(source, at, this.#slab, piece + offset, copied);
+    if (copied < samples) slab.fill(0, piece + offset + copied, piece + offset + samples);
+    this.#setHeld(channel, Math.max(held, offset + samples));
+    return samples;
+  }
+
+  /** Writes everything to the file, with `scratch` (four pieces long) to interleave in. Returns the bytes written. */
+  writeTo(file: AudioFile, scratch: Int16Array, nowUs: number): number {
+    const held0 = this.#held(0);
+    const held1 = this.#held(1);
+    const start0 = this.#int(0, PIECE.START);
+    const start1 = this.#int(1, PIECE.START);
+    let bytes = 0;
+    if (this.#channels === 1) {
+      if (held0 > 0) bytes = file.write(this.#slab.bytes, this.#slab.piece(this.#index, 0), held0, start0);
+    } else if (held0 > 0 && held1 > 0 && start0 <= start1 + held1 && start1 <= start0 + held0) {
+      const end = Math.max(start0 + held0, start1 + held1);
+      bytes = this.#writeMerged(file, scratch, Math.min(start0, start1), end);
+    } else {
+      if (held0 > 0) bytes = this.#writeMerged(file, scratch, start0, start0 + held0);
+      if (held1 > 0) bytes += this.#writeMerged(file, scratch, start1, start1 + held1);
+    }
+    this.#empty(0, nowUs);
+    this.#empty(1, nowUs);
+    return bytes;
+  }
+
+  /** Gives up what has not been written; returns how many samples that were. */
+  drop(nowUs: number): number {
+    const samples = this.#held(0) + this.#held(1);
+    this.#empty(0, nowUs);
+    this.#empty(1, nowUs);
+    return samples;
+  }
+
+  /** Writes [start, end) of both channels: what the pieces hold over what the file holds. */
+  #writeMerged(file: AudioFile, scratch: Int16Array, start: number, end: number): number {
+    scratch.fill(0, 0, 2 * (end - start));
+    file.read(scratch, start, end);
+    const { samples } = this.#slab;
+    for (const channel of [0, 1] as const) {
+      const pieceStart = this.#int(channel, PIECE.START);
+      const from = Math.max(start, pieceStart);
+      const to = Math.min(end, pieceStart + this.#held(channel));
+      const piece = (this.#slab.piece(this.#index, channel) >> 1) + from - pieceStart;
+      const target = 2 * (from - start) + channel;
+      for (let i = 0; i < to - from; i++) scratch[target + 2 * i] = samples[piece + i] as number;
+    }
+    return file.write(scratch, 0, end - start, start);
+  }
+
+  #held(channel: Channel): number {
+    return this.#int(channel, PIECE.COUNT);
+  }
+
+  #setHeld(channel: Channel, samples: number): void {
+    this.#setInt(channel, PIECE.COUNT, samples);
+  }
+
+  /** Most probably the next frame goes on where the last one ended. */
+  #empty(channel: Channel, nowUs: number): void {
+    this.#setHeld(channel, 0);
+    this.#begin(channel, this.end(channel), nowUs);
+  }
+
+  #begin(channel: Channel, position: number, nowUs: number): void {
+    this.#setInt(channel, PIECE.START, position);
+    this.#setInt(channel, PIECE.LIMIT, Math.min(position + this.#capacity, this.#maxSamples));
+    this.#slab.doubles[this.#since(channel)] = nowUs;
+  }
+
+  #int(channel: Channel, field: number): number {
+    return this.#slab.int(this.#slab.line(this.#index, channel), field);
+  }
+
+  #setInt(channel: Channel, field: number, value: number): void {
+    this.#slab.setInt(this.#slab.line(this.#index, channel), field, value);
+  }
+
+  #since(channel: Channel): number {
+    return (this.#slab.line(this.#index, channel) + PIECE.SINCE_US) >> 3;
+  }
+}
+
+/** Four samples at a time, where that can be. */
+export function copySamples(from: SampleSource, at: number, to: SampleSource, target: number, count: number): void {
+  if (((at | target | count) & 3) === 0) copyQuads(from.quads, at >> 2, to.quads, target >> 2, count >> 2);
+  else for (let i = 0; i < count; i++) to.samples[target + i] = from.samples[at + i] as number;
+}

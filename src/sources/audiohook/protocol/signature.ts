@@ -1,0 +1,264 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { type InnerList, isInnerList, type Parameters, parseDictionary, serializeInnerList } from 'structured-headers';
+import { TrunklineError } from '../../../core/errors.js';
+import { LIMITS } from '../../../core/limits.js';
+import { MS_PER_SECOND, US_PER_MS } from '../../../core/units.js';
+import { NonceCache } from './nonce-cache.js';
+
+/**
+ * Who may connect: API keys and HTTP message signatures (draft-ietf-httpbis-message-signatures as Genesys uses it, the
+ * header syntax of RFC 8941, HMAC-SHA256). Pure: the request and the time come in, a verdict goes out. The reason of
+ * a refusal is for our log; outside, all refusals look alike.
+ */
+export interface AudioHookKey {
+  readonly apiKey: string;
+  /** Base64, as in the integration's settings. Without one, requests cannot be signed. */
+  readonly clientSecret?: string;
+}
+
+export interface SignedRequest {
+  readonly method: string;
+  /** Path and query as in the request line. */
+  readonly target: string;
+  /** Names in lower case; every value a header was sent with. */
+  readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
+}
+
+export type AuthFailure =
+  | 'keyMissing'
+  | 'keyUnknown'
+  | 'headerDuplicated'
+  | 'unsigned'
+  | 'unexpectedSignature'
+  | 'headerMalformed'
+  | 'componentMissing'
+  | 'componentUnsupported'
+  | 'parameterMissing'
+  | 'parameterInvalid'
+  | 'keyidMismatch'
+  | 'nonceShort'
+  | 'created'
+  | 'expired'
+  | 'tooOld'
+  | 'signatureLength'
+  | 'signatureMismatch'
+  | 'replayed'
+  | 'nonceCacheFull';
+
+export type AuthResult =
+  | { readonly ok: true; readonly apiKey: string }
+  | { readonly ok: false; readonly reason: AuthFailure };
+
+const REQUIRED_COMPONENTS = [
+  '@request-target',
+  '@authority',
+  'audiohook-organization-id',
+  'audiohook-session-id',
+  'audiohook-correlation-id',
+  'x-api-key',
+] as const;
+
+/** Headers that must not come twice: which of the values counts would depend on who reads them. */
+const SINGLE_HEADERS = [
+  'host',
+  'audiohook-organization-id',
+  'audiohook-session-id',
+  'audiohook-correlation-id',
+  'x-api-key',
+  'signature',
+  'signature-input',
+] as const;
+
+const MAX_SKEW_SECONDS = 3;
+const MAX_AGE_SECONDS = 10;
+const MIN_NONCE_LENGTH = 22;
+const MAX_NONCE_LENGTH = 256;
+
+interface Signature {
+  readonly components: readonly string[];
+  readonly parameters: Parameters;
+  readonly bytes: Uint8Array;
+  /** Inner list and parameters, in canonical form. */
+  readonly text: string;
+}
+
+// Thrown and caught in this file only: a verdict is a value everywhere else.
+class Refusal extends Error {
+  readonly reason: AuthFailure;
+
+  constructor(reason: AuthFailure) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+export interface AuthenticatorOptions {
+  readonly keys: readonly AudioHookKey[];
+  /** Let in requests without a signature for keys without a secret. */
+  readonly allowUnsigned?: boolean;
+  /** What clients sign as `@authority` when a proxy in between rewrites Host. */
+  readonly authority?: string;
+}
+
+export class Authenticator {
+  readonly #secrets = new Map<string, Buffer | undefined>();
+  readonly #allowUnsigned: boolean;
+  readonly #authority: string | undefined;
+  // Stands in for the secret of an unknown key, so that it costs the same work.
+  readonly #dummySecret = randomBytes(32);
+  // A signature is good from 3 s before `created` to 10 s after it.
+  readonly #nonces = new NonceCache(MAX_AGE_SECONDS + MAX_SKEW_SECONDS, LIMITS.audioHookNonces);
+
+  /** @throws TrunklineError CONFIG_INVALID for keys that could let nobody in, or anybody. */
+  constructor(options: AuthenticatorOptions) {
+    this.#allowUnsigned = options.allowUnsigned ?? false;
+    this.#authority = options.authority?.toLowerCase();
+    if (options.keys.length === 0) throw configError('No API key is configured; give at least one');
+    for (const { apiKey, clientSecret } of options.keys) {
+      if (apiKey === '' || this.#secrets.has(apiKey)) throw configError('API keys must be different and not empty');
+      if (clientSecret === undefined && !this.#allowUnsigned) {
+        throw configError(
+          'An API key without a client secret is of use only when unsigned requests are allowed; give the secret, or allow them',
+        );
+      }
+      this.#secrets.set(apiKey, clientSecret === undefined ? undefined : decodeSecret(clientSecret));
+    }
+  }
+
+  verify(request: SignedRequest, nowMs: number): AuthResult {
+    try {
+      return { ok: true, apiKey: this.#verify(request, nowMs) };
+    } catch (thrown) {
+      if (thrown instanceof Refusal) return { ok: false, reason: thrown.reason };
+      throw thrown;
+    }
+  }
+
+  #verify(request: SignedRequest, nowMs: number): string {
+    for (const name of SINGLE_HEADERS) {
+      if ((request.headers[name]?.length ?? 0) > 1) throw new Refusal('headerDuplicated');
+    }
+    const apiKey = request.headers['x-api-key']?.[0];
+    if (apiKey === undefined || apiKey === '') throw new Refusal('keyMissing');
+    const known = this.#secrets.has(apiKey);
+    const secret = this.#secrets.get(apiKey);
+    const signed = request.headers['signature'] !== undefined || request.headers['signature-input'] !== undefined;
+    if (!signed) {
+      if (!known) throw new Refusal('keyUnknown');
+      if (secret !== undefined) throw new Refusal('unsigned');
+      return apiKey;
+    }
+    const signature = readSignature(request);
+    const nonce = checkParameters(signature.parameters, apiKey, nowMs / MS_PER_SECOND);
+    const base = signatureBase(request, signature, this.#authority);
+    const mac = createHmac('sha256', secret ?? this.#dummySecret)
+      .update(base)
+      .digest();
+    // timingSafeEqual throws on a wrong length, and lengths are no secret.
+    const rightLength = signature.bytes.length === mac.length;
+    const matches = timingSafeEqual(rightLength ? signature.bytes : this.#dummySecret, mac);
+    if (!known) throw new Refusal('keyUnknown');
+    if (secret === undefined) throw new Refusal('unexpectedSignature');
+    if (!rightLength) throw new Refusal('signatureLength');
+    if (!matches) throw new Refusal('signatureMismatch');
+    // Only now: what is not signed by a key's owner must not fill the cache.
+    const seen = this.#nonces.add(`${apiKey}\n${nonce}`, nowMs * US_PER_MS);
+    if (seen === 'replayed') throw new Refusal('replayed');
+    if (seen === 'full') throw new Refusal('nonceCacheFull');
+    return apiKey;
+  }
+}
+
+function configError(message: string): TrunklineError {
+  return new TrunklineError('CONFIG_INVALID', `${message}.`);
+}
+
+function decodeSecret(text: string): Buffer {
+  const secret = Buffer.from(text, 'base64');
+  if (secret.length === 0 || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) {
+    throw configError('A client secret must be base64, as in the settings of the integration');
+  }
+  return secret;
+}
+
+function readSignature(request: SignedRequest): Signature {
+  const inputText = request.headers['signature-input']?.[0];
+  const signatureText = request.headers['signature']?.[0];
+  if (inputText === undefined || signatureText === undefined) throw new Refusal('headerMalformed');
+  try {
+    const signatures = parseDictionary(signatureText);
+    for (const [label, input] of parseDictionary(inputText)) {
+      const item = signatures.get(label);
+      if (item === undefined) continue;
+      if (!isInnerList(input) || isInnerList(item) || !(item[0] instanceof ArrayBuffer)) break;
+      return { ...readComponents(input), bytes: new Uint8Array(item[0]), text: serializeInnerList(input) };
+    }
+  } catch (thrown) {
+    if (thrown instanceof Refusal) throw thrown;
+  }
+  throw new Refusal('headerMalformed');
+}
+
+function readComponents(input: InnerList): { components: readonly string[]; parameters: Parameters } {
+  const components: string[] = [];
+  for (const [name, parameters] of input[0]) {
+    if (typeof name !== 'string') throw new Refusal('headerMalformed');
+    if (parameters.size > 0 || components.includes(name)) throw new Refusal('componentUnsupported');
+    components.push(name);
+  }
+  return { components, parameters: input[1] };
+}
+
+/** The signature's nonce, when everything about its parameters is in order. */
+function checkParameters(parameters: Parameters, apiKey: string, nowSeconds: number): string {
+  const keyid = parameters.get('keyid');
+  const nonce = parameters.get('nonce');
+  const created = parameters.get('created');
+  const expires = parameters.get('expires');
+  const alg = parameters.get('alg');
+  if (keyid === undefined || nonce === undefined || created === undefined) throw new Refusal('parameterMissing');
+  if (typeof nonce !== 'string' || !Number.isInteger(created)) throw new Refusal('parameterInvalid');
+  if (expires !== undefined && !Number.isInteger(expires)) throw new Refusal('parameterInvalid');
+  if (alg !== undefined && alg !== 'hmac-sha256') throw new Refusal('parameterInvalid');
+  if (keyid !== apiKey) throw new Refusal('keyidMismatch');
+  if (nonce.length < MIN_NONCE_LENGTH) throw new Refusal('nonceShort');
+  if (nonce.length > MAX_NONCE_LENGTH) throw new Refusal('parameterInvalid');
+  if (Number(created) > nowSeconds + MAX_SKEW_SECONDS) throw new Refusal('created');
+  if (nowSeconds - Number(created) > MAX_AGE_SECONDS) throw new Refusal('tooOld');
+  if (expires !== undefined && Number(expires) + MAX_SKEW_SECONDS < nowSeconds) throw new Refusal('expired');
+  return nonce;
+}
+
+function signatureBase(request: SignedRequest, signature: Signature, authority: string | undefined): string {
+  for (const name of REQUIRED_COMPONENTS) {
+    if (!signature.components.includes(name)) throw new Refusal('componentMissing');
+  }
+  let base = '';
+  for (const name of signature.components) base += `"${name}": ${componentValue(request, name, authority)}\n`;
+  return `${base}"@signature-params": ${signature.text}`;
+}
+
+function componentValue(request: SignedRequest, name: string, authority: string | undefined): string {
+  const query = request.target.indexOf('?');
+  switch (name) {
+    case '@request-target':
+      return request.target;
+    case '@authority':
+      return authority ?? normalAuthority(request.headers['host']?.[0]);
+    case '@method':
+      return request.method;
+    case '@path':
+      return query < 0 ? request.target : request.target.slice(0, query);
+    case '@query':
+      return query < 0 ? '?' : request.target.slice(query);
+  }
+  const values = request.headers[name];
+  if (values === undefined || name.startsWith('@')) throw new Refusal('componentUnsupported');
+  return values.map((value) => value.trim()).join(', ');
+}
+
+// Lower case and without the default port; signing libraries leave that out even where Host has it.
+function normalAuthority(host: string | undefined): string {
+  if (host === undefined || host === '') throw new Refusal('componentUnsupported');
+  return host.toLowerCase().replace(/:443$/, '');
+}

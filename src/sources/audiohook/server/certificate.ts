@@ -1,0 +1,53 @@
+import type { Buffer } from 'node:buffer';
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import { TrunklineError } from '../../../core/errors.js';
+
+/** PEM, both. */
+export interface CertifiedKey {
+  /** The server's own certificate first, then those that vouch for it. */
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+}
+
+/**
+ * Finds out before a port is opened what would have every client turn away, or OpenSSL speak in riddles.
+ *
+ * @throws TrunklineError CONFIG_INVALID for what is no certificate or no key, for two that do not belong together, and
+ *   for a certificate that does not hold at `nowMs` (wall clock).
+ */
+export function checkCertifiedKey({ cert, key }: CertifiedKey, nowMs: number): void {
+  const certificate = attempt(
+    () => new X509Certificate(cert),
+    'The TLS certificate cannot be read; give a chain in PEM.',
+  );
+  const privateKey: KeyObject = attempt(
+    () => createPrivateKey(key),
+    'The TLS private key cannot be read; give it in PEM, without a passphrase.',
+  );
+  if (!certificate.checkPrivateKey(privateKey)) {
+    throw invalid('The TLS private key is not that of the certificate; give the pair, with its certificate first.');
+  }
+  const { validFrom, validTo } = certificate;
+  if (nowMs > Date.parse(validTo)) throw invalid(`The TLS certificate expired on ${validTo}; renew it.`);
+  if (nowMs < Date.parse(validFrom)) {
+    throw invalid(`The TLS certificate holds from ${validFrom} on only; check it, and the clock of this machine.`);
+  }
+  attempt(
+    () => createSecureContext({ cert, key }),
+    'The TLS certificate chain cannot be used; see that each certificate in it is whole.',
+  );
+}
+
+function attempt<Result>(work: () => Result, sentence: string): Result {
+  try {
+    return work();
+  } catch (error) {
+    // OpenSSL's own words help nobody.
+    throw invalid(sentence, error);
+  }
+}
+
+function invalid(message: string, cause?: unknown): TrunklineError {
+  return new TrunklineError('CONFIG_INVALID', message, { cause });
+}

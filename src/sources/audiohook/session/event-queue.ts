@@ -1,0 +1,103 @@
+import { TrunklineError } from '../../../core/errors.js';
+import { LIMITS } from '../../../core/limits.js';
+import { TokenBucket } from '../../../core/token-bucket.js';
+import { US_PER_SECOND } from '../../../core/units.js';
+import type { EventEntity, ServerMessageType, ServerParameters } from '../protocol/wire.js';
+
+/** Room for entities in one `event` below the 64,000 bytes of a message. */
+const EVENT_BYTES = 60_000;
+/** A `retryAfter` beyond this is taken for this. */
+const MAX_HOLD_OFF_US = 60 * US_PER_SECOND;
+
+type Send = <T extends ServerMessageType>(type: T, parameters: ServerParameters[T]) => void;
+
+/**
+ * Unsolicited messages that wait for their turn. Genesys drops a connector that sends too many, so they share one rate:
+ * of a pause and a resume in a row only the last is sent, and entities share messages.
+ */
+export class Outbox {
+  readonly #bucket: TokenBucket;
+  readonly #entities: string[] = [];
+  #control: 'pause' | 'resume' | undefined;
+  #reconnect: ServerParameters['reconnect'] | undefined;
+  #holdOffUntilUs = 0;
+
+  constructor(messagesPerSecond: number, burst: number, nowUs: number) {
+    this.#bucket = new TokenBucket(messagesPerSecond, burst, nowUs);
+  }
+
+  control(control: 'pause' | 'resume'): void {
+    this.#control = control;
+  }
+
+  reconnect(info: string | undefined): void {
+    this.#reconnect = info === undefined ? {} : { info };
+  }
+
+  /** Queues the texts of entities; false when they would be too many. */
+  addEntities(texts: readonly string[]): boolean {
+    if (this.#entities.length + texts.length > LIMITS.audioHookQueuedEntities) return false;
+    this.#entities.push(...texts);
+    return true;
+  }
+
+  /** The client asked for silence. */
+  holdOff(seconds: number, nowUs: number): void {
+    this.#holdOffUntilUs = nowUs + Math.min(seconds * US_PER_SECOND, MAX_HOLD_OFF_US);
+  }
+
+  /** Sends what the rate allows. */
+  flush(nowUs: number, send: Send): void {
+    if (nowUs < this.#holdOffUntilUs) return;
+    if (this.#reconnect !== undefined && this.#bucket.tryTake(1, nowUs)) {
+      send('reconnect', this.#reconnect);
+      this.#reconnect = undefined;
+    }
+    if (this.#control !== undefined && this.#bucket.tryTake(1, nowUs)) {
+      send(this.#control, {});
+      this.#control = undefined;
+    }
+    while (this.#entities.length > 0 && this.#bucket.tryTake(1, nowUs))
+      send('event', { entities: this.#nextEntities() });
+  }
+
+  /** Forgets everything; returns how many entities that were. */
+  clear(): number {
+    this.#control = undefined;
+    this.#reconnect = undefined;
+    return this.#entities.splice(0).length;
+  }
+
+  // As many as fit into one message: a token is worth more than the order of one entity a message.
+  #nextEntities(): string[] {
+    let count = 0;
+    let bytes = 0;
+    for (const text of this.#entities) {
+      bytes += Buffer.byteLength(text) + 1;
+      if (count > 0 && bytes > EVENT_BYTES) break;
+      count += 1;
+    }
+    return this.#entities.splice(0, count);
+  }
+}
+
+/**
+ * An entity as it goes over the wire.
+ * @throws TrunklineError CONFIG_INVALID when it is not JSON or is too large.
+ */
+export function entityText(entity: EventEntity): string {
+  let text: string | undefined;
+  try {
+    const data = JSON.stringify(entity.data);
+    text = data === undefined ? undefined : `{"type":${JSON.stringify(entity.type)},"data":${data}}`;
+  } catch {
+    text = undefined;
+  }
+  if (text === undefined || typeof entity.type !== 'string' || Buffer.byteLength(text) > LIMITS.audioHookEntityBytes) {
+    throw new TrunklineError(
+      'CONFIG_INVALID',
+      `An event entity needs a type and JSON data of at most ${LIMITS.audioHookEntityBytes} bytes; send less, or in several entities.`,
+    );
+  }
+  return text;
+}

@@ -1,0 +1,78 @@
+import { US_PER_SECOND } from '../../../core/units.js';
+import type { SelectedMedia } from '../protocol/media.js';
+import type { OpenParameters } from '../protocol/wire.js';
+import type { TimeLineOutput } from './time-line.js';
+
+/** What an `open` asks for. No phone numbers: nothing downstream has a use for them. */
+export interface OpenRequest {
+  readonly organizationId: string;
+  readonly conversationId: string;
+  readonly participantId: string;
+  readonly language: string | undefined;
+  readonly media: SelectedMedia | undefined;
+  /** A connection probe: null UUIDs as conversation and participant. Answered like a call, recorded never. */
+  readonly probe: boolean;
+  readonly continuedSessions: NonNullable<OpenParameters['continuedSessions']>;
+  /** Where the client's own time line stands, in samples; above zero when it carries on an earlier session. */
+  readonly positionSamples: number;
+}
+
+export interface AcceptOptions {
+  /** Begin with our own pause on. */
+  readonly startPaused?: boolean;
+  /** Ask the client to throw away what comes before this place. */
+  readonly discardToSamples?: number;
+  /** Named in `opened` when the client asks for them. */
+  readonly supportedLanguages?: readonly string[];
+  /** Where on the stream's time line this session begins: after what an earlier session brought. */
+  readonly baseSamples?: number;
+}
+
+/** What comes out of a session, in order, while one of its methods runs. */
+export interface SessionOutput extends TimeLineOutput {
+  send(text: string): void;
+  /** `open` arrived: call accept() or refuse() before returning; nothing may be awaited. */
+  openRequested(request: OpenRequest): void;
+  /** The client paused or resumed. */
+  pauseChanged(paused: boolean): void;
+  /** `close` arrived: end the stream, then call finished(), which answers `closed`. */
+  finishRequested(): void;
+  /** The client broke the protocol or a time limit; `info` is what it was told. */
+  faulted(kind: SessionFault, info: string): void;
+  /** The client has had its chance to close the connection first. */
+  hangUp(): void;
+}
+
+export type SessionFault = 'protocol' | 'timeout' | 'unauthorized' | 'refused' | 'limit';
+
+export interface SessionTiming {
+  /** From the connection to `open`. */
+  readonly openWaitUs: number;
+  /** From `opened`, or a `ping`, to the next `ping`. */
+  readonly pingWaitUs: number;
+  /** From `disconnect` to `close`. */
+  readonly closeWaitUs: number;
+  /** From `close` to `closed`, whether or not the stream has been finished. */
+  readonly finishWaitUs: number;
+  /** From `closed` to the end of the connection. */
+  readonly partingWaitUs: number;
+  /** Unsolicited messages; Genesys drops the connector that sends more than 5 to 10 a second. */
+  readonly messagesPerSecond: number;
+  readonly messageBurst: number;
+}
+
+export const SESSION_TIMING: SessionTiming = {
+  openWaitUs: 10 * US_PER_SECOND,
+  pingWaitUs: 30 * US_PER_SECOND,
+  closeWaitUs: 5 * US_PER_SECOND,
+  finishWaitUs: 4 * US_PER_SECOND,
+  partingWaitUs: 5 * US_PER_SECOND,
+  messagesPerSecond: 4,
+  messageBurst: 4,
+};
+
+export interface SessionIdentity {
+  readonly sessionId: string;
+  /** Of the request that was authenticated; `open` must name the same one. */
+  readonly organizationId: string;
+}

@@ -1,0 +1,140 @@
+import { LIMITS } from '../../../core/limits.js';
+import { US_PER_SECOND } from '../../../core/units.js';
+import { durationSamples } from '../protocol/duration.js';
+import { channelMap, type SelectedMedia, sampleBytes } from '../protocol/media.js';
+import type { SessionCounts } from './session-counts.js';
+
+/** What a session's time line is made of, in order. */
+export interface TimeLineOutput {
+  /**
+   * Interleaved audio to keep, valid until the call returns. `positionSamples` is that of the first pair which ends in
+   * these bytes; a pair may be split over two calls.
+   */
+  audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void;
+  /** Audio goes on elsewhere on the time line: let go of what is held, and of half a pair for good. */
+  flush(): void;
+  /** A stretch of the time line without audio. */
+  mark(state: 'paused' | 'discarded', startSamples: number, lengthSamples: number): void;
+}
+
+/** Whether the client kept to the rules of audio, and which one it broke. */
+export type TimeLineVerdict = 'ok' | 'fraction' | 'ahead';
+
+const DEFAULT_RATE = 8000;
+
+/**
+ * Where every sample of a session belongs: time is the samples that came plus the stretches that the client says it
+ * did not send. All positions are in sample pairs (samples of one channel) from the start of the stream.
+ */
+export class TimeLine {
+  readonly #output: TimeLineOutput;
+  readonly #counts: SessionCounts;
+  #rate = DEFAULT_RATE;
+  #sampleBytes = 1;
+  #pairBytes = 1;
+  #base = 0;
+  #position = 0;
+  /** Where the client's own time line stood when ours stood at the base. */
+  #clientBase = 0;
+  #openedUs = 0;
+  // Bytes of a sample pair whose other half has not come yet, and whether they were thrown away.
+  #partialBytes = 0;
+  #partialDropped = false;
+
+  constructor(output: TimeLineOutput, counts: SessionCounts) {
+    this.#output = output;
+    this.#counts = counts;
+  }
+
+  get positionSamples(): number {
+    return this.#position;
+  }
+
+  begin(media: SelectedMedia | undefined, baseSamples: number, clientSamples: number, nowUs: number): void {
+    if (media !== undefined) {
+      this.#rate = media.rate;
+      this.#sampleBytes = sampleBytes(media);
+      this.#pairBytes = this.#sampleBytes * channelMap(media).length;
+    }
+    this.#base = baseSamples;
+    this.#position = baseSamples;
+    this.#clientBase = clientSamples;
+    this.#openedUs = nowUs;
+  }
+
+  /** A frame, of any size; without `keep` only its length counts, as a paused stretch. */
+  audio(bytes: Uint8Array, keep: boolean, nowUs: number): TimeLineVerdict {
+    if (bytes.length % this.#sampleBytes !== 0) return 'fraction';
+    let rest = bytes;
+    if (keep && this.#partialDropped) {
+      rest = this.#completeDroppedPair(bytes);
+      if (rest.length === 0) return 'ok';
+    } else if (!keep && this.#partialBytes > 0 && !this.#partialDropped) {
+      this.#output.flush();
+    }
+    const total = this.#partialBytes + rest.length;
+    const pairs = Math.floor(total / this.#pairBytes);
+    this.#partialBytes = total % this.#pairBytes;
+    this.#partialDropped = !keep && this.#partialBytes > 0;
+    if (this.#partialBytes > 0) this.#counts.splitPairs += 1;
+    const at = this.#position;
+    this.#position = at + pairs;
+    if (keep) {
+      this.#counts.samplesKept += pairs;
+      this.#output.audio(rest, at, nowUs);
+    } else {
+      this.#counts.samplesPaused += pairs;
+      if (pairs > 0) this.#output.mark('paused', at, pairs);
+    }
+    return this.#aheadOfClock(this.#position, nowUs) ? 'ahead' : 'ok';
+  }
+
+  /**
+   * A stretch that the client says it did not send. `start` decides nothing and a wrong one is counted: clients are
+   * known to be ahead of themselves.
+   */
+  stretch(state: 'paused' | 'discarded', start: string, discarded: string, nowUs: number): TimeLineVerdict {
+    const at = this.#position;
+    const length = durationSamples(discarded, this.#rate);
+    const difference = durationSamples(start, this.#rate) - (at - this.#base + this.#clientBase);
+    if (difference > 0) this.#counts.startAhead += 1;
+    else if (difference < 0) this.#counts.startBehind += 1;
+    if (this.#aheadOfClock(at + length, nowUs)) return 'ahead';
+    this.breakOff();
+    if (length > 0) {
+      this.#position = at + length;
+      if (state === 'paused') this.#counts.resumedSamples += length;
+      else this.#counts.discardedSamples += length;
+      this.#output.mark(state, at, length);
+    }
+    return 'ok';
+  }
+
+  /** The client stops sending here: half a pair will not get its other half. */
+  breakOff(): void {
+    this.#output.flush();
+    this.#partialBytes = 0;
+    this.#partialDropped = false;
+  }
+
+  // The first half of this pair fell into a pause, so the whole pair belongs to the pause.
+  #completeDroppedPair(bytes: Uint8Array): Uint8Array {
+    const missing = this.#pairBytes - this.#partialBytes;
+    if (bytes.length < missing) {
+      this.#partialBytes += bytes.length;
+      return bytes.subarray(bytes.length);
+    }
+    this.#output.mark('paused', this.#position, 1);
+    this.#counts.samplesPaused += 1;
+    this.#position += 1;
+    this.#partialBytes = 0;
+    this.#partialDropped = false;
+    return bytes.subarray(missing);
+  }
+
+  // Bounds what one client can make of the recording's length: no call runs much ahead of the clock.
+  #aheadOfClock(positionSamples: number, nowUs: number): boolean {
+    const seconds = (positionSamples - this.#base) / this.#rate;
+    return seconds > (nowUs - this.#openedUs) / US_PER_SECOND + LIMITS.audioHookAheadSeconds;
+  }
+}

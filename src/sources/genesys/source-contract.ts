@@ -1,0 +1,89 @@
+import type { Clock } from '../../core/clock.js';
+import type { Codec } from '../../core/codec.js';
+import type { TrunklineError } from '../../core/errors.js';
+import type { EndReason } from '../../core/events.js';
+import type { DiscoveryStatus } from './discovery/discovery.js';
+import type { ConnectionState } from './media/connection.js';
+import type { MediaReader } from './protocol/media-reader.js';
+import type { Availability } from './rest/conversations.js';
+import type { EndpointSettings } from './rest/region.js';
+import type { Random, RetryPolicy } from './rest/retry.js';
+import type { TransportSettings } from './rest/transport.js';
+
+export interface SourceOptions extends EndpointSettings, TransportSettings {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly codecPreferences?: readonly Codec[];
+  /** What Opus decodes to; default 48000, which keeps all there is. */
+  readonly opusSampleRate?: number;
+  /** At most 50, which is the default; fewer cost less when one connection is lost. */
+  readonly interactionsPerConnection?: number;
+  /** Connections among which interactions are spread even when fewer would carry them; default 1. */
+  readonly leastConnections?: number;
+  /** Queues and users whose calls are found and followed by themselves. */
+  readonly queues?: readonly string[];
+  readonly users?: readonly string[];
+  /** Between two comparisons of the calls followed with REST; default 5 minutes. */
+  readonly reconcileUs?: number;
+  /**
+   * Whether REST is asked before an interaction is subscribed to. `budgeted`, the default, asks while the request
+   * budget allows it at once, and beyond that lets the media server say what it has: 2,000 calls asked for at the
+   * platform's rate would wait eight minutes.
+   */
+  readonly availabilityCheck?: 'always' | 'budgeted' | 'never';
+  readonly retry?: RetryPolicy;
+  readonly mediaRetry?: RetryPolicy;
+  readonly pingUs?: number;
+  readonly handshakeUs?: number;
+  /** Made for the memory that the engine's arena lies in; without it, packets are read in JavaScript. */
+  readonly mediaReader?: MediaReader;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface SourceEvents {
+  connected: [{ readonly connection: number; readonly interactions: number; readonly again: boolean }];
+  disconnected: [
+    { readonly connection: number; readonly interactions: number; readonly code: number; readonly reason: string },
+  ];
+  /** A pong has come. */
+  heartbeat: [{ readonly connection: number }];
+  /** A connection has used up its attempts; its streams have ended with `lost`. */
+  maxReconnectReached: [{ readonly connection: number; readonly attempts: number }];
+  interactionEnded: [{ readonly interactionId: string; readonly reason: EndReason; readonly detail: string }];
+  /** The audio of an interaction is withheld from now on, or no longer. */
+  paused: [{ readonly interactionId: string; readonly paused: boolean }];
+  /** A channel by which calls of queues and users are found delivers from now on, or no longer. */
+  notifications: [{ readonly listening: boolean; readonly reason: string }];
+  /** No interaction is left. */
+  idle: [];
+  /** Something failed that the source goes on from, or that ended what `interactionEnded` names. */
+  error: [TrunklineError];
+}
+
+export interface SubscriptionResult {
+  readonly interactionId: string;
+  /** `unchecked`: REST was not asked, or could not tell. Only `expired` and `notFound` are not subscribed to. */
+  readonly availability: Availability | 'unchecked';
+}
+
+export interface ConnectionStatus {
+  readonly connection: number;
+  readonly state: ConnectionState;
+  readonly interactions: number;
+  /** Of its interactions, those whose stream is open. */
+  readonly streams: number;
+  readonly attempts: number;
+  readonly lastError: string;
+}
+
+export interface SourceStatus {
+  readonly connections: readonly ConnectionStatus[];
+  readonly interactions: number;
+  /** Interactions whose audio is withheld. */
+  readonly paused: number;
+  /** Absent when no queue and no user is followed. */
+  readonly discovery?: DiscoveryStatus;
+  /** Since the sign-in; undefined before it. */
+  readonly tokenAgeMs: number | undefined;
+}

@@ -1,0 +1,103 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { StreamSummary } from '../../src/core/events.js';
+import { Engine } from '../../src/engine/engine.js';
+import { RingRoom } from '../../src/engine/input/ring-capacity.js';
+import { RING } from '../../src/ring/layout.js';
+import { RingLink } from '../../src/ring/link.js';
+import { RingConsumer } from '../../src/ring/ring.js';
+
+const CAPACITY = 4096;
+const RECORD_BYTES = 256;
+
+function ring() {
+  const place = { memory: new SharedArrayBuffer(RING.DATA + CAPACITY), offset: 0, capacity: CAPACITY };
+  return { link: new RingLink(place), consumer: new RingConsumer(place) };
+}
+
+/** Leaves no more than the margin free. */
+function fill({ ring }: RingLink): void {
+  for (let n = 0; n < CAPACITY / RECORD_BYTES - 1; n++) {
+    ring.tryClaim(RECORD_BYTES);
+    ring.commit(RECORD_BYTES);
+  }
+  ring.publish();
+}
+
+describe('RingRoom', () => {
+  it('lets through what the fullest ring has room for', () => {
+    const [busy, idle] = [ring(), ring()];
+    const room = new RingRoom([busy.link, idle.link]);
+    room.measure(0);
+    room.take(CAPACITY / 2);
+    expect(room.isLeft).toBe(true);
+    room.take(CAPACITY / 2);
+    expect(room.isLeft).toBe(false);
+    fill(busy.link);
+    room.measure(1);
+    expect(room.isLeft).toBe(false);
+    busy.consumer.peek();
+    busy.consumer.release();
+    room.measure(2);
+    expect(room.isLeft).toBe(true);
+  });
+
+  it('does not let a shard that stands still hold up the others for more than a quarter of a second', () => {
+    const [stuck, sound] = [ring(), ring()];
+    const room = new RingRoom([stuck.link, sound.link]);
+    fill(stuck.link);
+    const left = [0, 250_000, 250_001].map((us) => {
+      room.measure(1_000_000 + us);
+      return room.isLeft;
+    });
+    expect(left).toEqual([false, false, true]);
+    stuck.consumer.peek();
+    stuck.consumer.release();
+    room.measure(2_000_000);
+    fill(stuck.link);
+    room.measure(2_000_001);
+    expect(room.isLeft, 'patience begins anew').toBe(false);
+  });
+
+  it('lets all wait where there are no others', () => {
+    const { link } = ring();
+    const room = new RingRoom([link]);
+    fill(link);
+    for (const us of [0, 10_000_000]) {
+      room.measure(us);
+      expect(room.isLeft).toBe(false);
+    }
+  });
+});
+
+describe('Engine', () => {
+  let engine: Engine | undefined;
+  afterEach(() => engine?.close());
+
+  it('keeps a burst that its rings have no room for until they have', async () => {
+    const packets = 1_000;
+    engine = new Engine({ shards: 1, maxStreams: 64, holdMs: 0, inputRingBytes: 1 << 14 });
+    const { batch } = engine;
+    const stream = engine.openStream('call', { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 });
+    const sequences: number[] = [];
+    let summary: StreamSummary | undefined;
+    engine.addSink({
+      frame: ({ sequenceNumber, concealed }) => sequences.push(concealed ? -1 : sequenceNumber),
+      streamEnded: (_info, ended) => {
+        summary = ended;
+      },
+    });
+    for (let n = 0; n < packets; n++) {
+      const at = batch.claim(160);
+      batch.bytes.fill(0xff, at, at + 160);
+      batch.push(stream, 0, n, n * 160, 0, 0, at, 160);
+    }
+    engine.submit();
+    // Its timer goes by several times before there is anybody to make room.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await engine.start();
+    await expect.poll(() => sequences.length, { timeout: 10_000 }).toBe(packets);
+    engine.endStream(stream, 'ended');
+    await expect.poll(() => summary).toMatchObject({ packetsReceived: packets, packetsLost: 0, packetsDropped: 0 });
+    expect(sequences).toEqual(Array.from({ length: packets }, (_, n) => n));
+  });
+});

@@ -1,0 +1,113 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LIMITS } from '../../../src/core/limits.js';
+import { ListenStream } from '../../../src/sinks/monitor/listen-stream.js';
+import { frameView, streamInfo } from '../../support/frames.js';
+
+const ramp = (from: number, count: number, sign = 1) =>
+  Int16Array.from({ length: count }, (_, i) => sign * (from + i + 1));
+
+function heard(stream: ListenStream): Int16Array {
+  const bytes: Buffer = stream.read() ?? Buffer.alloc(0);
+  return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+}
+
+describe('one channel', () => {
+  it('is heard from the first frame on, holes as zeros, silence that was not passed on too', () => {
+    const info = streamInfo();
+    const stream = new ListenStream(info);
+    stream.frame(frameView({ info, positionSamples: 8000, pcm: ramp(0, 160) }));
+    stream.frame(frameView({ info, positionSamples: 8160, sampleCount: 160, isSilent: true }));
+    stream.frame(frameView({ info, positionSamples: 8480, pcm: ramp(500, 160) }));
+    expect(heard(stream)).toEqual(Int16Array.of(...ramp(0, 160), ...new Int16Array(320), ...ramp(500, 160)));
+  });
+
+  it('jumps over a hole that nobody would listen to', () => {
+    const info = streamInfo();
+    const stream = new ListenStream(info);
+    stream.frame(frameView({ info, pcm: ramp(0, 160) }));
+    stream.frame(frameView({ info, positionSamples: 161 + 8000 * LIMITS.maxHoleSeconds, pcm: ramp(160, 160) }));
+    expect(heard(stream)).toEqual(ramp(0, 320));
+  });
+
+  it('ends with its stream, and hears no other', async () => {
+    const info = streamInfo();
+    const stream = new ListenStream(info);
+    const other = streamInfo({ interactionId: 'other' });
+    expect([stream.wantsPcm(info), stream.wantsPcm(other)]).toEqual(['all', 'none']);
+    stream.frame(frameView({ info: other, pcm: ramp(0, 160) }));
+    stream.streamEnded(other);
+    stream.frame(frameView({ info, pcm: ramp(0, 160) }));
+    stream.streamEnded(info);
+    stream.frame(frameView({ info, pcm: ramp(0, 160) }));
+    const chunks = await stream.toArray();
+    expect(Buffer.concat(chunks).length).toBe(320);
+    expect(stream.wantsPcm(info)).toBe('none');
+  });
+
+  it('a slow listener loses whole frames, counted, within the bound', () => {
+    const info = streamInfo();
+    const stream = new ListenStream(info, 1000);
+    for (let n = 0; n < 10; n++) stream.frame(frameView({ info, positionSamples: n * 160, pcm: ramp(n * 160, 160) }));
+    expect([stream.readableLength, stream.droppedFrames]).toEqual([960, 7]);
+    expect(heard(stream)).toEqual(ramp(0, 480));
+    stream.frame(frameView({ info, positionSamples: 1600, pcm: ramp(1600, 160) }));
+    expect(heard(stream)).toEqual(ramp(1600, 160));
+  });
+});
+
+describe('two channels', () => {
+  const info = streamInfo({ channels: 2 });
+
+  it('are interleaved by position, however their frames are cut and follow each other', () => {
+    const cuts = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 1, maxLength: 40 });
+    const property = fc.property(cuts, cuts, fc.infiniteStream(fc.boolean()), (left, right, turns) => {
+      const stream = new ListenStream(info);
+      const at = [0, 0];
+      const queues = [[...left], [...right]];
+      while ((queues[0]?.length ?? 0) + (queues[1]?.length ?? 0) > 0) {
+        let channel = turns.next().value === true ? 1 : 0;
+        // Within what jitter buffers may differ by, or when the other has no more.
+        const ahead = (at[channel] ?? 0) - (at[1 - channel] ?? 0);
+        if (queues[channel]?.length === 0 || (ahead > 800 && queues[1 - channel]?.length !== 0)) channel = 1 - channel;
+        const count = queues[channel]?.shift() ?? 0;
+        const position = at[channel] ?? 0;
+        const pcm = ramp(position, count, channel === 0 ? 1 : -1);
+        stream.frame(frameView({ info, channel: channel === 0 ? 0 : 1, positionSamples: position, pcm }));
+        at[channel] = position + count;
+      }
+      stream.streamEnded(info);
+      const samples = heard(stream);
+      const length = Math.max(...at);
+      const expected = Int16Array.from({ length: 2 * length }, (_, i) => {
+        const position = i >> 1;
+        if (position >= (at[i & 1] ?? 0)) return 0;
+        return (i & 1 ? -1 : 1) * (position + 1);
+      });
+      expect(samples).toEqual(expected);
+    });
+    fc.assert(property, { numRuns: 200 });
+  });
+
+  it('go on when one of them says nothing', () => {
+    const stream = new ListenStream(info);
+    for (let n = 0; n < 50; n++) {
+      stream.frame(frameView({ info, channel: 1, positionSamples: n * 160, pcm: ramp(n * 160, 160) }));
+    }
+    const samples = heard(stream);
+    expect(samples.length).toBe(2 * (8000 - 1600));
+    expect(samples.filter((_, i) => i % 2 === 1)).toEqual(ramp(0, 6400));
+    expect(samples.filter((_, i) => i % 2 === 0)).toEqual(new Int16Array(6400));
+  });
+
+  it('what comes too late for one of them is left out', () => {
+    const stream = new ListenStream(info);
+    stream.frame(frameView({ info, channel: 0, positionSamples: 0, pcm: ramp(0, 3200) }));
+    stream.frame(frameView({ info, channel: 1, positionSamples: 0, pcm: ramp(0, 3200) }));
+    const samples = heard(stream);
+    const right = samples.filter((_, i) => i % 2 === 1);
+    expect(samples.length).toBe(6400);
+    expect(right.subarray(0, 1600)).toEqual(new Int16Array(1600));
+    expect(right.subarray(1600)).toEqual(ramp(1600, 1600));
+  });
+});

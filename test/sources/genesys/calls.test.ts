@@ -1,0 +1,111 @@
+import { beforeEach, expect, test } from 'vitest';
+import { Calls, readCall } from '../../../src/sources/genesys/discovery/calls.js';
+import { groupTopics } from '../../../src/sources/genesys/discovery/discovery.js';
+
+const SECOND = 1e6;
+
+let done: string[];
+let calls: Calls;
+
+beforeEach(() => {
+  done = [];
+  const note = (what: string) => (id: string) => void done.push(`${what} ${id}`);
+  calls = new Calls({ begin: note('begin'), end: note('end'), pause: note('pause'), resume: note('resume') });
+});
+
+const connected = { id: 'a', phase: 'connected', securePause: false } as const;
+const paused = { ...connected, securePause: true } as const;
+const over = { ...connected, phase: 'over' } as const;
+
+test('a call begins when it connects and ends when it is over, after a grace for its last packets', () => {
+  calls.observe({ ...connected, phase: 'waiting' }, 0);
+  expect(done).toEqual([]);
+  calls.observe(connected, 1);
+  calls.observe(connected, 2);
+  calls.observe({ ...connected, phase: 'waiting' }, 3);
+  calls.observe(over, 4);
+  expect(done).toEqual(['begin a']);
+  expect(calls.deadlineUs).toBe(4 + 2 * SECOND);
+  calls.tick(4 + 2 * SECOND);
+  expect(done).toEqual(['begin a', 'end a']);
+  calls.observe(connected, 3 * SECOND);
+  expect(done).toHaveLength(2);
+});
+
+test('a secure pause is known before its call is subscribed to', () => {
+  calls.observe(paused, 0);
+  calls.observe(paused, 1);
+  calls.observe(connected, 2);
+  expect(done).toEqual(['pause a', 'begin a', 'resume a']);
+});
+
+test('an answer of REST that was asked for before a notification does not undo it', () => {
+  calls.observe(connected, 0);
+  calls.observe(paused, 10);
+  calls.observe(connected, 12, 8);
+  calls.observe(over, 13, 9);
+  expect(done).toEqual(['begin a', 'pause a']);
+  calls.observe(connected, 20, 15);
+  expect(done).toEqual(['begin a', 'pause a', 'resume a']);
+});
+
+test('a call whose media were given up may begin again, one that has ended may not', () => {
+  calls.observe(connected, 0);
+  calls.left('a', 1, false);
+  calls.observe(connected, 2);
+  calls.left('a', 3, true);
+  calls.observe(connected, 4);
+  expect(done).toEqual(['begin a', 'begin a']);
+  calls.tick(61 * SECOND);
+  calls.observe(connected, 61 * SECOND);
+  expect(done).toHaveLength(3);
+});
+
+const agent = { purpose: 'agent', state: 'connected' };
+const customer = { purpose: 'customer', state: 'connected' };
+
+test.each([
+  [
+    'nobody has taken it',
+    [customer, { purpose: 'acd', state: 'connected' }, { ...agent, state: 'alerting' }],
+    'waiting',
+    false,
+  ],
+  ['taken', [customer, agent], 'connected', false],
+  ['in a secure pause', [customer, { ...agent, securePause: true }], 'connected', true],
+  ['handed on', [customer, { ...agent, state: 'terminated', securePause: true }, agent], 'connected', false],
+  ['the caller has gone', [{ ...customer, state: 'terminated' }, agent], 'over', false],
+  [
+    'everybody has gone',
+    [
+      { ...customer, endTime: '2026-01-01T00:00:00Z' },
+      { ...agent, state: 'disconnected' },
+    ],
+    'over',
+    false,
+  ],
+  [
+    'as a resource',
+    [
+      { purpose: 'customer', calls: [customer] },
+      { purpose: 'agent', calls: [{ state: 'connected', securePause: true }] },
+    ],
+    'connected',
+    true,
+  ],
+])('%s', (_, participants, phase, securePause) => {
+  expect(readCall({ id: 'a', participants })).toEqual({ id: 'a', phase, securePause });
+});
+
+test('what is no call is none', () => {
+  for (const value of [undefined, null, 'x', {}, { id: '', participants: [] }, { id: 'a', participants: {} }]) {
+    expect(readCall(value)).toBeUndefined();
+  }
+});
+
+test('a thousand topics a channel, twenty channels', () => {
+  const ids = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);
+  expect(groupTopics({ queues: ids(1_500), users: ids(600) }).map(({ length }) => length)).toEqual([1_000, 1_000, 100]);
+  expect(groupTopics({ queues: ['a', 'a'], users: [] })).toEqual([['v2.routing.queues.a.conversations.calls']]);
+  expect(() => groupTopics({ queues: ids(20_001), users: [] })).toThrow(/20000 queues and users/);
+});

@@ -1,0 +1,174 @@
+import { formatDuration } from '../../../src/sources/audiohook/protocol/duration.js';
+import { AudioHookSession } from '../../../src/sources/audiohook/session/session.js';
+import {
+  type AcceptOptions,
+  type OpenRequest,
+  SESSION_TIMING,
+  type SessionOutput,
+  type SessionTiming,
+} from '../../../src/sources/audiohook/session/session-contract.js';
+
+export const SESSION_ID = '30b0e395-84d3-4570-ac13-9a62d8f514c0';
+export const ORGANIZATION_ID = 'd7934305-0972-4844-938e-9060eef73d05';
+export const CONVERSATION_ID = '090eaa2f-72fa-480a-83e0-8667ff89c0ec';
+export const PARTICIPANT_ID = '883efee8-3d6c-4537-b500-6d7ca4b92fa0';
+export const NULL_ID = '00000000-0000-0000-0000-000000000000';
+
+export const STEREO = { type: 'audio', format: 'PCMU', channels: ['external', 'internal'], rate: 8000 };
+export const MONO = { type: 'audio', format: 'PCMU', channels: ['external'], rate: 8000 };
+
+export interface ServerMessage {
+  version: string;
+  type: string;
+  id: string;
+  seq: number;
+  clientseq: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into what came over the wire
+  parameters: any;
+}
+
+export type Output =
+  | { kind: 'send'; message: ServerMessage }
+  | { kind: 'audio'; at: number; bytes: number[] }
+  | { kind: 'mark'; state: string; at: number; length: number }
+  | { kind: 'faulted'; fault: string }
+  | { kind: 'pauseChanged'; paused: boolean }
+  | { kind: 'openRequested' | 'flush' | 'finish' | 'hangUp' };
+
+export function openParameters(extra: object = {}): object {
+  return {
+    organizationId: ORGANIZATION_ID,
+    conversationId: CONVERSATION_ID,
+    participant: { id: PARTICIPANT_ID, ani: '+1', aniName: 'A', dnis: '+2' },
+    media: [STEREO, MONO],
+    ...extra,
+  };
+}
+
+export interface PeerOptions {
+  timing?: Partial<SessionTiming>;
+  accept?: AcceptOptions;
+  decide?: (request: OpenRequest, session: AudioHookSession, nowUs: number) => void;
+  /** Leave `close` unfinished. */
+  slowFinish?: boolean;
+}
+
+/** A client in virtual time: numbers its messages as a client does and keeps everything that comes out in order. */
+export class Peer implements SessionOutput {
+  readonly session: AudioHookSession;
+  readonly outputs: Output[] = [];
+  nowUs = 1_000_000;
+  seq = 0;
+  serverseq = 0;
+  positionSamples = 0;
+  request: OpenRequest | undefined;
+  readonly #options: PeerOptions;
+
+  constructor(options: PeerOptions = {}) {
+    this.#options = options;
+    const identity = { sessionId: SESSION_ID, organizationId: ORGANIZATION_ID };
+    this.session = new AudioHookSession(identity, this, this.nowUs, { ...SESSION_TIMING, ...options.timing });
+  }
+
+  send(text: string): void {
+    const message = JSON.parse(text) as ServerMessage;
+    this.serverseq = message.seq;
+    this.outputs.push({ kind: 'send', message });
+  }
+
+  openRequested(request: OpenRequest): void {
+    this.request = request;
+    this.outputs.push({ kind: 'openRequested' });
+    if (this.#options.decide === undefined) this.session.accept(this.#options.accept ?? {}, this.nowUs);
+    else this.#options.decide(request, this.session, this.nowUs);
+  }
+
+  audio(bytes: Uint8Array, at: number): void {
+    this.outputs.push({ kind: 'audio', at, bytes: [...bytes] });
+  }
+
+  flush(): void {
+    this.outputs.push({ kind: 'flush' });
+  }
+
+  mark(state: string, at: number, length: number): void {
+    this.outputs.push({ kind: 'mark', state, at, length });
+  }
+
+  pauseChanged(paused: boolean): void {
+    this.outputs.push({ kind: 'pauseChanged', paused });
+  }
+
+  finishRequested(): void {
+    this.outputs.push({ kind: 'finish' });
+    if (this.#options.slowFinish !== true) this.session.finished(this.nowUs);
+  }
+
+  faulted(fault: string): void {
+    this.outputs.push({ kind: 'faulted', fault });
+  }
+
+  hangUp(): void {
+    this.outputs.push({ kind: 'hangUp' });
+  }
+
+  /** Sends a proper message and returns what the server answered to it in the same turn. */
+  say(type: string, parameters: object = {}, envelope: object = {}): ServerMessage[] {
+    this.seq += 1;
+    return this.raw(
+      JSON.stringify({
+        version: '2',
+        id: SESSION_ID,
+        type,
+        seq: this.seq,
+        serverseq: this.serverseq,
+        position: formatDuration(this.positionSamples, 8000),
+        parameters,
+        ...envelope,
+      }),
+    );
+  }
+
+  raw(text: string | Uint8Array): ServerMessage[] {
+    return this.during(() => this.session.text(typeof text === 'string' ? Buffer.from(text) : text, this.nowUs));
+  }
+
+  frame(bytes: Uint8Array | number): Output[] {
+    const from = this.outputs.length;
+    this.session.binary(typeof bytes === 'number' ? new Uint8Array(bytes) : bytes, this.nowUs);
+    return this.outputs.slice(from);
+  }
+
+  /** What the server sent while `act` ran. */
+  during(act: () => void): ServerMessage[] {
+    const from = this.outputs.length;
+    act();
+    return this.outputs.slice(from).flatMap((output) => (output.kind === 'send' ? [output.message] : []));
+  }
+
+  advance(seconds: number): ServerMessage[] {
+    return this.during(() => {
+      for (let left = seconds * 1e6; left > 0; left -= 100_000) {
+        this.nowUs += Math.min(left, 100_000);
+        this.session.tick(this.nowUs);
+      }
+    });
+  }
+
+  /** Opens and exchanges the first ping, after which the server may say what it likes. */
+  opened(extra: object = {}): this {
+    this.say('open', openParameters(extra));
+    this.say('ping');
+    return this;
+  }
+
+  get sent(): ServerMessage[] {
+    return this.outputs.flatMap((output) => (output.kind === 'send' ? [output.message] : []));
+  }
+
+  of<K extends Output['kind']>(kind: K): Extract<Output, { kind: K }>[] {
+    return this.outputs.filter((output): output is Extract<Output, { kind: K }> => output.kind === kind);
+  }
+}
+
+export const types = (messages: readonly ServerMessage[]): string[] => messages.map((message) => message.type);

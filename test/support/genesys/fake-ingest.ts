@@ -1,0 +1,86 @@
+import type { StreamFormat } from '../../../src/core/codec.js';
+import type { EndReason } from '../../../src/core/events.js';
+import type { StreamIngest } from '../../../src/engine/input/ingest.js';
+import { PacketBatch } from '../../../src/engine/input/packet-batch.js';
+import { PayloadArena } from '../../../src/engine/input/payload-arena.js';
+
+export interface TakenPacket {
+  readonly stream: number;
+  readonly channel: number;
+  readonly sequence: number;
+  readonly timestamp: number;
+  readonly payload: string;
+}
+
+/** An engine that only keeps books, with a real batch over a real arena. */
+export class FakeIngest implements StreamIngest {
+  readonly batch: PacketBatch;
+  readonly packets: TakenPacket[] = [];
+  readonly opened: { id: string; format: StreamFormat }[] = [];
+  readonly ended: { id: string; reason: EndReason }[] = [];
+  readonly interrupted: string[] = [];
+  readonly pauses: ['pause' | 'resume', string][] = [];
+  refuse: Error | undefined;
+  submits = 0;
+  readonly #arena: PayloadArena;
+
+  constructor(arenaBytes = 1 << 16) {
+    this.#arena = new PayloadArena(new SharedArrayBuffer(arenaBytes), 0, arenaBytes);
+    this.batch = new PacketBatch(this.#arena, () => this.submit());
+  }
+
+  openStream(id: string, format: StreamFormat): number {
+    if (this.refuse !== undefined) throw this.refuse;
+    return this.opened.push({ id, format }) - 1;
+  }
+
+  endStream(stream: number, reason: EndReason): void {
+    this.ended.push({ id: this.idOf(stream), reason });
+  }
+
+  streamInterrupted(stream: number): void {
+    this.interrupted.push(this.idOf(stream));
+  }
+
+  markSpan(): void {
+    throw new Error('the media subscription has no ordered streams');
+  }
+
+  pauseStream(stream: number): void {
+    this.pauses.push(['pause', this.idOf(stream)]);
+  }
+
+  resumeStream(stream: number): void {
+    this.pauses.push(['resume', this.idOf(stream)]);
+  }
+
+  submit(): void {
+    const { batch } = this;
+    this.submits++;
+    for (let i = 0; i < batch.count; i++) {
+      const at = batch.payloadOffset[i] as number;
+      this.packets.push({
+        stream: batch.stream[i] as number,
+        channel: batch.channel[i] as number,
+        sequence: batch.sequence[i] as number,
+        timestamp: batch.timestamp[i] as number,
+        payload: batch.bytes.toString('hex', at, at + (batch.payloadLength[i] as number)),
+      });
+    }
+    batch.count = 0;
+    this.#arena.releaseTo(-1);
+  }
+
+  /** Claims that found no room. */
+  get refused(): number {
+    return this.#arena.refused;
+  }
+
+  idOf(stream: number): string {
+    return this.opened[stream]?.id ?? `no stream ${stream}`;
+  }
+
+  sequencesOf(id: string): number[] {
+    return this.packets.filter(({ stream }) => this.idOf(stream) === id).map(({ sequence }) => sequence);
+  }
+}

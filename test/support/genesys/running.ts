@@ -1,0 +1,32 @@
+import { afterEach } from 'vitest';
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../../src/simulator/genesys/simulator.js';
+import type { Counts } from './listener.js';
+
+const running: Simulator[] = [];
+
+/** Starts a simulator that is closed after the test. */
+export async function start(options: SimulatorOptions): Promise<Simulator> {
+  const simulator = await startSimulator(options);
+  running.push(simulator);
+  return simulator;
+}
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((simulator) => simulator.close()));
+});
+
+/** What the books say of an interaction, in the words of the listener. */
+export function booked(simulator: Simulator, id: string): Counts {
+  const entry = simulator.books().interactions[id];
+  if (entry === undefined) throw new Error(`${id} is not in the books`);
+  return {
+    packets: entry.packets,
+    received: entry.sent,
+    lost: entry.withheld,
+    duplicates: entry.duplicated,
+    reordered: entry.reordered,
+    payloadBytes: entry.payloadBytes,
+  };
+}
+
+export const ALL_TROUBLE = { loss: 0.05, burst: 2, reorder: 0.06, duplicate: 0.05, jitterMs: 30 } as const;

@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { isMainThread, Worker, workerData } from 'node:worker_threads';
+import { AGENT_CONTROL, AgentHandle } from '../../../src/ring/agent.js';
+import { KIND, LAYOUT_VERSION, RECORD, ringBytes } from '../../../src/ring/layout.js';
+import { RingProducer } from '../../../src/ring/ring.js';
+import record, { type RecorderData } from '../../../src/sinks/recorder/entry.js';
+import { RecorderStatus, slabBytes } from '../../../src/sinks/recorder/recorder-memory.js';
+
+/**
+ * A process of its own that records `streams` streams in real time with a recorder in a worker thread, as the engine
+ * does. Says after each 20 ms frame how many samples it has handed over; ends the streams after `frames` frames, or never
+ * when that is 0, and says at the end what the recorder counted.
+ *
+ *     node live-recorder.mjs OUT STREAMS FRAMES
+ */
+if (!isMainThread) {
+  record(workerData as RecorderData);
+} else {
+  const [outDir = '', streams = '1', frames = '0'] = process.argv.slice(2);
+  const capacity = 1 << 20;
+  const ring = { memory: new SharedArrayBuffer(ringBytes(capacity)), offset: 0, capacity };
+  const control = { memory: new SharedArrayBuffer(AGENT_CONTROL.BYTES), offset: 0 };
+  const slab = new SharedArrayBuffer(slabBytes(64));
+  const data: RecorderData = { outDir: join(outDir), rings: [ring], slab, control, layoutVersion: LAYOUT_VERSION };
+  const worker = new Worker(new URL(import.meta.url), { workerData: data });
+  const ended = new Promise((resolve) => worker.once('exit', resolve));
+  const producer = new RingProducer(ring);
+
+  const put = (stream: number, kind: number, payload: Buffer, position = 0) => {
+    const length = RECORD.OUTPUT_HEADER_BYTES + payload.length;
+    const at = producer.tryClaim(length);
+    if (at < 0) throw new Error('The recorder is behind.');
+    producer.bytes.fill(0, at + RECORD.KIND, at + RECORD.OUTPUT_HEADER_BYTES);
+    producer.view.setUint8(at + RECORD.KIND, kind);
+    producer.view.setInt32(at + RECORD.STREAM, stream, true);
+    producer.view.setInt32(at + RECORD.PAYLOAD_LENGTH, payload.length, true);
+    producer.view.setFloat64(at + RECORD.POSITION, position, true);
+    producer.view.setInt32(at + RECORD.SAMPLE_COUNT, payload.length >> 1, true);
+    producer.bytes.set(payload, at + RECORD.OUTPUT_HEADER_BYTES);
+    producer.commit(length);
+    producer.publish();
+  };
+  const format = { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1, startedAtMs: 1_700_000_000_000 };
+  for (let stream = 0; stream < Number(streams); stream++) {
+    put(stream, KIND.OPEN, Buffer.from(JSON.stringify({ stream, interactionId: `call-${stream}`, ...format })));
+  }
+  for (let n = 0; n < Number(frames) || frames === '0'; n++) {
+    const pcm = Int16Array.from({ length: 160 }, (_, i) => n * 160 + i + 1);
+    for (let stream = 0; stream < Number(streams); stream++) put(stream, KIND.FRAME, Buffer.from(pcm.buffer), n * 160);
+    process.stdout.write(`${(n + 1) * 160}\n`);
+    await setTimeout(20);
+  }
+  const end = Buffer.from(JSON.stringify({ endReason: 'ended', endedAtMs: 1_700_000_001_000 }));
+  for (let stream = 0; stream < Number(streams); stream++) put(stream, KIND.CLOSE, end);
+  new AgentHandle(control).stop();
+  await ended;
+  const status = new RecorderStatus(slab);
+  process.stdout.write(`${JSON.stringify({ ...status.counters(), report: status.takeReport() })}\n`);
+}
