@@ -10,7 +10,7 @@ export type {
   FrameSink,
   FrameView,
   MarkedSpan,
-  PcmWish,
+  PcmSelection,
   ReceptionCounts,
   SilenceEdge,
   SpanState,

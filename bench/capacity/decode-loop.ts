@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { OpusDecoder } from '../../src/audio/codecs/opus.js';
-import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../src/audio/sample-memory.js';
 import { loadAddon } from '../../src/native/addon.js';
 import type { OpusImplementation } from './messages.js';
 import { SpeechPayloads } from './payloads.js';
@@ -37,9 +37,9 @@ export const DECODERS: Readonly<Record<OpusImplementation, (streams: number) => 
   },
   opusscript: (streams) => {
     const decoders = Array.from({ length: streams }, () => new OpusDecoder(OPUS_SAMPLE_RATE));
-    const out = new SoundMemory(new ArrayBuffer(2 * MAX_PACKET_SAMPLES));
+    const out = new SampleMemory(new ArrayBuffer(2 * MAX_PACKET_SAMPLES));
     return ({ bytes, lengths }) => {
-      const input = new SoundMemory(bytes.buffer);
+      const input = new SampleMemory(bytes.buffer);
       let at = bytes.byteOffset;
       let decoded = 0;
       for (let turn = 0; turn < lengths.length; turn++) {

@@ -7,8 +7,8 @@ import { PayloadArena } from '../../src/engine/input/payload-arena.js';
 import { nativeMediaReader } from '../../src/native/media-reader.js';
 import { packetMessage, packetPrefix } from '../../src/simulator/genesys/wire.js';
 import { zeroCounters } from '../../src/sources/genesys/counters.js';
-import { Roster } from '../../src/sources/genesys/interaction-table.js';
-import { PacketIntake } from '../../src/sources/genesys/media/packet-ingest.js';
+import { InteractionTable } from '../../src/sources/genesys/interaction-table.js';
+import { PacketIngest } from '../../src/sources/genesys/media/packet-ingest.js';
 import type { MediaReader } from '../../src/sources/genesys/protocol/media-reader.js';
 import { PacketReader } from '../../src/sources/genesys/protocol/packet-reader.js';
 import { parseMessage } from '../../src/sources/genesys/protocol/wire.js';
@@ -33,7 +33,7 @@ export function genesysCases(): MicroCase[] {
     at += text.length;
     return read.subarray(at - text.length, at);
   });
-  const roster = new Roster();
+  const roster = new InteractionTable();
   for (const id of ids) {
     const slot = roster.add(id);
     roster.stream[slot] = slot;
@@ -53,8 +53,8 @@ export function genesysCases(): MicroCase[] {
 }
 
 /** The same packets as they come from the socket, past ws. */
-function socketReads(frames: Buffer, roster: Roster): MicroCase[] {
-  const readAll = (taken: PacketIntake): void => {
+function socketReads(frames: Buffer, roster: InteractionTable): MicroCase[] {
+  const readAll = (taken: PacketIngest): void => {
     if (taken.read(frames, 0, frames.length, roster) !== frames.length) throw new Error('A frame was not recognised.');
   };
   const js = intake('genesys take in a socket read: frames, parse, base64, batch', roster, readAll);
@@ -73,7 +73,7 @@ function exact(messages: readonly Buffer[]): MicroCase {
   };
 }
 
-function scan(messages: readonly Buffer[], roster: Roster): MicroCase {
+function scan(messages: readonly Buffer[], roster: InteractionTable): MicroCase {
   const reader = new PacketReader();
   return {
     name: 'genesys parse a packet from its bytes',
@@ -89,8 +89,8 @@ function scan(messages: readonly Buffer[], roster: Roster): MicroCase {
 
 function intake(
   name: string,
-  roster: Roster,
-  takeAll: (taken: PacketIntake) => void,
+  roster: InteractionTable,
+  takeAll: (taken: PacketIngest) => void,
   makeReader?: (arena: ArrayBufferLike) => MediaReader | undefined,
 ): MicroCase {
   const memory = new SharedArrayBuffer(ARENA_BYTES);
@@ -111,7 +111,7 @@ function intake(
     },
   };
   const host = { firstPacket: () => true, control() {} };
-  const taken = new PacketIntake(ingest, systemClock, zeroCounters(), host, makeReader?.(memory));
+  const taken = new PacketIngest(ingest, systemClock, zeroCounters(), host, makeReader?.(memory));
   return {
     name,
     unit: 'packet',

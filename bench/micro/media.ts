@@ -3,7 +3,7 @@ import { decodePcma, decodePcmu } from '../../src/audio/codecs/g711.js';
 import { OpusDecoder } from '../../src/audio/codecs/opus.js';
 import { FrameEnergy, measureFrame } from '../../src/audio/frame-energy.js';
 import { measureLevel } from '../../src/audio/level.js';
-import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../src/audio/sample-memory.js';
 import { cutFrame, feedHops, initSilence, SILENCE_EDGE_SLOTS, SILENCE_STATE_SLOTS } from '../../src/audio/silence.js';
 import { LoopLibrary } from '../../src/simulator/sound/loops.js';
 import { loadClips } from '../../src/simulator/sound/speech.js';
@@ -15,7 +15,7 @@ const LONGEST_FRAME = 5_760;
 const FRAMES = 50;
 
 interface Packet {
-  readonly memory: SoundMemory;
+  readonly memory: SampleMemory;
   readonly length: number;
 }
 
@@ -29,7 +29,7 @@ export function mediaCases(): MicroCase[] {
       .loop(0, coding)
       .payloads.slice(0, FRAMES)
       .map((text) => Buffer.from(text, 'base64'))
-      .map((payload) => ({ memory: SoundMemory.copyOf(payload), length: payload.length }));
+      .map((payload) => ({ memory: SampleMemory.copyOf(payload), length: payload.length }));
   const pcmu = packets({ codec: 'pcmu', sampleRate: 8_000, dtx: false });
   return [
     g711('media decode PCMU', pcmu, decodePcmu),
@@ -43,7 +43,7 @@ export function mediaCases(): MicroCase[] {
 }
 
 function g711(name: string, packets: readonly Packet[], decode: typeof decodePcmu): MicroCase {
-  const out = new SoundMemory(new ArrayBuffer(2 * LONGEST_FRAME));
+  const out = new SampleMemory(new ArrayBuffer(2 * LONGEST_FRAME));
   return {
     name,
     unit: 'frame of 160 samples',
@@ -56,7 +56,7 @@ function g711(name: string, packets: readonly Packet[], decode: typeof decodePcm
 
 function opus(sampleRate: number, packets: readonly Packet[]): MicroCase {
   const decoder = new OpusDecoder(sampleRate);
-  const out = new SoundMemory(new ArrayBuffer(2 * LONGEST_FRAME));
+  const out = new SampleMemory(new ArrayBuffer(2 * LONGEST_FRAME));
   return {
     name: `media decode Opus at ${sampleRate / 1_000} kHz, WebAssembly`,
     unit: 'frame of 20 ms',
@@ -69,9 +69,9 @@ function opus(sampleRate: number, packets: readonly Packet[]): MicroCase {
   };
 }
 
-function decoded(pcmu: readonly Packet[]): { readonly pcm: SoundMemory; readonly frame: number } {
+function decoded(pcmu: readonly Packet[]): { readonly pcm: SampleMemory; readonly frame: number } {
   const frame = pcmu[0]?.length ?? 0;
-  const pcm = new SoundMemory(new ArrayBuffer(2 * frame * pcmu.length));
+  const pcm = new SampleMemory(new ArrayBuffer(2 * frame * pcmu.length));
   for (const [i, { memory }] of pcmu.entries()) decodePcmu(memory, 0, frame, pcm, i * frame);
   return { pcm, frame };
 }

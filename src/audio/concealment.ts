@@ -1,4 +1,4 @@
-import { copySamples, type SoundMemory } from './sample-memory.js';
+import { copySamples, type SampleMemory } from './sample-memory.js';
 
 /**
  * What stands in for a lost packet of G.711 or L16 (Opus has its own): the last 20 ms heard, played backwards and
@@ -16,7 +16,7 @@ import { copySamples, type SoundMemory } from './sample-memory.js';
  * A stretch goes on over any number of lost packets and ends with the next packet heard. What was made up does not
  * become history.
  *
- * State is a slice of a SoundMemory's samples, one a channel, conceivably in shared memory:
+ * State is a slice of a SampleMemory's samples, one a channel, conceivably in shared memory:
  *
  *     +0  k, stopping at 3N (at most 2880)     +1  N     +2 …  h
  */
@@ -29,13 +29,19 @@ export function concealmentSlots(sampleRate: number): number {
   return HISTORY + sampleRate / 50;
 }
 
-export function initConcealment({ samples }: SoundMemory, base: number, sampleRate: number): void {
+export function initConcealment({ samples }: SampleMemory, base: number, sampleRate: number): void {
   samples.fill(0, base, base + concealmentSlots(sampleRate));
   samples[base + HISTORY_LENGTH] = sampleRate / 50;
 }
 
 /** To be called with every stretch that was heard: `count` samples from `pcm.samples[at]` on. */
-export function rememberHeard(state: SoundMemory, base: number, pcm: SoundMemory, at: number, count: number): void {
+export function rememberForConcealment(
+  state: SampleMemory,
+  base: number,
+  pcm: SampleMemory,
+  at: number,
+  count: number,
+): void {
   const { samples } = state;
   const length = samples[base + HISTORY_LENGTH] as number;
   const history = base + HISTORY;
@@ -47,7 +53,7 @@ export function rememberHeard(state: SoundMemory, base: number, pcm: SoundMemory
 }
 
 /** Writes `count` samples in place of a lost packet from `out.samples[outAt]` on. */
-export function concealLost(state: SoundMemory, base: number, out: SoundMemory, outAt: number, count: number): void {
+export function concealLost(state: SampleMemory, base: number, out: SampleMemory, outAt: number, count: number): void {
   const { samples } = state;
   const length = samples[base + HISTORY_LENGTH] as number;
   const first = base + HISTORY;

@@ -1,5 +1,5 @@
 import { addSquares, type Level, SQUARES, setLevel } from './level.js';
-import type { SoundMemory } from './sample-memory.js';
+import type { SampleMemory } from './sample-memory.js';
 
 /** More than a frame of 200 ms has; longer ones get room when the first of them comes. */
 const USUAL_PIECES = 64;
@@ -39,7 +39,7 @@ export class FrameEnergy {
 }
 
 /** Measures the frame of `count` samples from `pcm.samples[at]` on, cut as `energy` says. */
-export function measureFrame(pcm: SoundMemory, at: number, count: number, energy: FrameEnergy): void {
+export function measureFrame(pcm: SampleMemory, at: number, count: number, energy: FrameEnergy): void {
   energy.reserve(count);
   const { pieces, hop } = energy;
   let piece = 0;

@@ -1,4 +1,4 @@
-import type { SoundMemory } from './sample-memory.js';
+import type { SampleMemory } from './sample-memory.js';
 
 /** Samples of full scale squared: a mean square of 1 is a square wave of −32768. */
 const FULL_SCALE_SQUARED = 32768 * 32768;
@@ -28,7 +28,7 @@ const squares = new Float64Array(SQUARES.SLOTS);
  * The sum of squares is a whole number below 2^53 (for up to 8 million samples) and so exact in any order; it is
  * divided once, by count · 2^30. Hence the native path has the same bits.
  */
-export function measureLevel(pcm: SoundMemory, at: number, count: number, into: Level): void {
+export function measureLevel(pcm: SampleMemory, at: number, count: number, into: Level): void {
   squares.fill(0);
   addSquares(pcm, at, at + count, squares);
   setLevel(into, squares[SQUARES.ENERGY] as number, squares[SQUARES.LARGEST] as number, count);
@@ -49,7 +49,7 @@ export function setLevel(into: Level, energy: number, largest: number, count: nu
  * square whenever one of the eight does, and seldom else. Two squares are at most 2^31, which fits if the 32 bits are
  * read without a sign.
  */
-export function addSquares(pcm: SoundMemory, at: number, end: number, into: Float64Array): void {
+export function addSquares(pcm: SampleMemory, at: number, end: number, into: Float64Array): void {
   const { samples, words } = pcm;
   let energy = 0;
   let largest = (into[SQUARES.LARGEST] as number) | 0;

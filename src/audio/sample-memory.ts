@@ -3,7 +3,7 @@
  * and samples of PCM; who finds both at a multiple of four bytes goes over them word by word, which is what the inner
  * loops are for: a look at memory costs them more than what they do with it. Rings place every record so.
  */
-export class SoundMemory {
+export class SampleMemory {
   readonly bytes: Uint8Array;
   /** 16 bits, native (little) endian. */
   readonly samples: Int16Array;
@@ -17,20 +17,20 @@ export class SoundMemory {
   }
 
   /** Memory of its own with the bytes of `array`, and zeros up to a whole word. */
-  static copyOf(array: Uint8Array | Int16Array): SoundMemory {
-    const copy = new SoundMemory(new ArrayBuffer((array.byteLength + 3) & ~3));
+  static copyOf(array: Uint8Array | Int16Array): SampleMemory {
+    const copy = new SampleMemory(new ArrayBuffer((array.byteLength + 3) & ~3));
     copy.bytes.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
     return copy;
   }
 }
 
 /** Copies `count` samples; the places must not overlap. */
-export function copySamples(from: SoundMemory, at: number, to: SoundMemory, toAt: number, count: number): void {
+export function copySamples(from: SampleMemory, at: number, to: SampleMemory, toAt: number, count: number): void {
   copyBytes(from, at * 2, to, toAt * 2, count * 2);
 }
 
 /** Copies `count` bytes; the places must not overlap. */
-export function copyBytes(from: SoundMemory, at: number, to: SoundMemory, toAt: number, count: number): void {
+export function copyBytes(from: SampleMemory, at: number, to: SampleMemory, toAt: number, count: number): void {
   let done = 0;
   if (((at | toAt) & 3) === 0) {
     const source = from.words;

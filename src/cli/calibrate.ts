@@ -69,7 +69,7 @@ async function calibrateLive(config: Config, seconds: number): Promise<Calibrati
   const heard = new Map<string, InstanceType<typeof Calibrator>>();
   const whyEnded: string[] = [];
   node.engine.addSink({
-    wantsPcm: () => 'all',
+    pcmSelection: () => 'all',
     frame: (frame) => {
       if (frame.concealed || !frame.hasPcm) return;
       const name = `${frame.info.interactionId} ${frame.channel}`;

@@ -1,8 +1,8 @@
 import process from 'node:process';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { TrunklineError } from '../core/errors.js';
-import type { AudioHookCallBooks, AudioHookClientBooks } from '../simulator/audiohook/ledger.js';
-import { AUTH_MISCHIEF, type Mischief, SESSION_MISCHIEF } from '../simulator/audiohook/protocol-faults.js';
+import type { AudioHookCallLedger, AudioHookClientLedger } from '../simulator/audiohook/ledger.js';
+import { AUTHENTICATION_FAULTS, type ProtocolFault, SESSION_FAULTS } from '../simulator/audiohook/protocol-faults.js';
 import type { HookMedia, HookScriptStretch } from '../simulator/audiohook/script.js';
 import { numberFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
@@ -24,7 +24,7 @@ interface Flags {
   readonly lossAt?: number;
   readonly rejoin?: boolean;
   readonly probe?: boolean;
-  readonly mischief?: Mischief;
+  readonly mischief?: ProtocolFault;
   readonly pingSeconds?: number;
   readonly seed?: number;
   readonly insecure?: boolean;
@@ -64,7 +64,10 @@ export function registerSimulateAudioHook(simulate: Command): Command {
     .option('--rejoin', 'go on in a new session after a loss or when asked to reconnect')
     .option('--probe', 'connection probes instead of calls')
     .addOption(
-      new Option('--mischief <name>', 'what every call does wrong').choices([...AUTH_MISCHIEF, ...SESSION_MISCHIEF]),
+      new Option('--mischief <name>', 'what every call does wrong').choices([
+        ...AUTHENTICATION_FAULTS,
+        ...SESSION_FAULTS,
+      ]),
     )
     .option('--ping-seconds <s>', 'between two pings (default: 5)', numberFrom(0.01, 3_600, 'any'))
     .option('--seed <n>', 'decides the generated sound', numberFrom(0, Number.MAX_SAFE_INTEGER))
@@ -115,7 +118,7 @@ async function run(flags: Flags): Promise<void> {
   if (books.violations + unwanted > 0) process.exitCode = 1;
 }
 
-function summaryOf({ calls, outcomes, framesSent, violations, roundTrip, opened }: AudioHookClientBooks): string {
+function summaryOf({ calls, outcomes, framesSent, violations, roundTrip, opened }: AudioHookClientLedger): string {
   const ends = Object.entries(outcomes).flatMap(([name, count]) => (count > 0 ? [`${count} ${name}`] : []));
   const lines = [
     `${calls.length} calls: ${ends.join(', ')}; ${framesSent} frames sent, ${violations} violations by the server`,
@@ -129,7 +132,7 @@ function summaryOf({ calls, outcomes, framesSent, violations, roundTrip, opened 
   return `${lines.join('\n')}\n`;
 }
 
-function troubleOf({ status, error, disconnect, violations }: AudioHookCallBooks): string[] {
+function troubleOf({ status, error, disconnect, violations }: AudioHookCallLedger): string[] {
   const told = disconnect === undefined ? [] : [`told to disconnect, ${disconnect.reason}: ${disconnect.info ?? ''}`];
   const answered = status === undefined ? [] : [`answered ${status}`];
   return [...answered, ...(error === undefined ? [] : [`no connection: ${error}`]), ...told, ...violations];

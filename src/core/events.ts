@@ -110,7 +110,7 @@ export interface MarkedSpan {
   readonly lengthSamples: number;
 }
 
-export type PcmWish = 'none' | 'speech' | 'all';
+export type PcmSelection = 'none' | 'speech' | 'all';
 
 /** Something that takes what the engine puts out. Called on the main thread; must not block and must not throw. */
 export interface FrameSink {
@@ -118,7 +118,7 @@ export interface FrameSink {
    * Which of a stream's frames this sink wants with their samples; `none` when absent. Asked when the stream opens and
    * at Engine.refreshWants(); frames without samples still come.
    */
-  wantsPcm?(info: StreamInfo): PcmWish;
+  pcmSelection?(info: StreamInfo): PcmSelection;
   streamOpened?(info: StreamInfo): void;
   frame?(frame: FrameView): void;
   silenceEdge?(edge: SilenceEdge): void;

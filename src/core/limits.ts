@@ -7,7 +7,7 @@ export const LIMITS = {
   /** Payload of one packet: 120 ms of L16 at 48 kHz is 11,520 bytes. */
   maxPayloadBytes: 16_384,
   /** Longest stretch that one lost record may stand for, in seconds; a longer hole is a jump of the time line. */
-  maxHoleSeconds: 10,
+  maxGapSeconds: 10,
   /** Interaction ids and similar names. */
   maxNameBytes: 128,
   /** Decoding threads of one engine; their rings must lie within the 2 GB that 32-bit offsets reach. */

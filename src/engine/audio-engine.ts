@@ -124,7 +124,7 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
     this.#engine = new Engine(options);
     const silentPcm = options.silentPcm ?? true;
     this.#engine.addSink({
-      wantsPcm: () => (silentPcm ? 'all' : 'speech'),
+      pcmSelection: () => (silentPcm ? 'all' : 'speech'),
       frame: (frame) => this.emit('frame', frame),
       silenceEdge: (edge) => this.emit('silence', edge),
       markedSpan: (span) => this.emit('marked', span),

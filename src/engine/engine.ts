@@ -406,7 +406,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
   #wantsOf(info: StreamInfo): number {
     let wants: number = this.#isRecording ? WANT.RECORDING : 0;
     for (const sink of this.#delivery.sinks) {
-      const wish = sink.wantsPcm?.(info) ?? 'none';
+      const wish = sink.pcmSelection?.(info) ?? 'none';
       if (wish !== 'none') wants |= WANT.SPEECH_PCM;
       if (wish === 'all') wants |= WANT.SILENT_PCM;
     }

@@ -16,16 +16,16 @@ export interface Addon {
     lengths: Uint8Array,
     buckets: Int16Array,
     flowing: Uint8Array,
-  ) => AddonRoster;
+  ) => AddonInteractionTable;
   readonly NativeMediaReader: new (arena: Uint8Array, packets: object) => AddonMediaReader;
   readonly OpusLoop: new (sampleRate: number, decoders: number) => AddonOpusLoop;
 }
 
 /** Nothing can be asked of it: it is for read() alone. */
-export type AddonRoster = object;
+export type AddonInteractionTable = object;
 
 export interface AddonMediaReader {
-  read(bytes: Uint8Array, from: number, to: number, roster: AddonRoster, at: number, most: number): number;
+  read(bytes: Uint8Array, from: number, to: number, roster: AddonInteractionTable, at: number, most: number): number;
 }
 
 /** A plain loop over the decoder of the Rust path, with nothing around it: what benchmarks compare shards with. */

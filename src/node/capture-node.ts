@@ -4,7 +4,7 @@ import { US_PER_SECOND } from '../core/units.js';
 import { nativeMediaReader } from '../native/media-reader.js';
 import type { RepairReport } from '../sinks/recorder/repair.js';
 import type { SourceCounters } from '../sources/genesys/counters.js';
-import { WishFile } from '../sources/genesys/discovery/interactions-file.js';
+import { InteractionsFile } from '../sources/genesys/discovery/interactions-file.js';
 import { RETRY } from '../sources/genesys/rest/retry.js';
 import { type SourceStatus, type SubscriptionResult, SubscriptionSource } from '../sources/genesys/source.js';
 import { AudioNode, type NodeSettings } from './audio-node.js';
@@ -21,7 +21,7 @@ export type CaptureStatus = SourceStatus;
  */
 export class CaptureNode extends AudioNode {
   readonly #source: SubscriptionSource;
-  #wishes: WishFile | undefined;
+  #wishes: InteractionsFile | undefined;
   #idle = false;
   #stopped: Promise<void> | undefined;
 
@@ -59,7 +59,7 @@ export class CaptureNode extends AudioNode {
     this.#forwardEvents();
     const { interactionsFile } = this.config;
     if (interactionsFile === undefined) return;
-    this.#wishes = new WishFile(interactionsFile, {
+    this.#wishes = new InteractionsFile(interactionsFile, {
       changed: (added, removed) => this.#wishesChanged(added, removed),
       failed: (error) => this.report(error),
     });

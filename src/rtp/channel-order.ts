@@ -9,7 +9,7 @@ const NONE = -1;
  * needs no room for packets that are not there and no growing, and a restarted numbering simply follows behind the
  * old one.
  */
-export class LaneOrder {
+export class ChannelOrder {
   readonly #packets: PacketRing;
   readonly #first: Int32Array;
   readonly #last: Int32Array;

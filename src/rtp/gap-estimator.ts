@@ -1,10 +1,10 @@
 import { LIMITS } from '../core/limits.js';
 import type { PacketRing } from './packet-ring.js';
 import { MAX_PACKET_SECONDS } from './reception.js';
-import { Lead } from './timestamp-limiter.js';
+import { TimestampLimiter } from './timestamp-limiter.js';
 
 /** A hole of more packets than this is a jump: the longest hole, in packets of 10 ms. */
-export const MAX_HOLE_PACKETS = LIMITS.maxHoleSeconds * 100;
+export const MAX_GAP_PACKETS = LIMITS.maxGapSeconds * 100;
 /** The shortest packet that any codec makes (RFC 6716: 2.5 ms). A hole with less for each lost one is none. */
 const MIN_PACKET_SECONDS = 0.0025;
 
@@ -16,7 +16,7 @@ const MIN_PACKET_SECONDS = 0.0025;
  *
  * Timestamps are only a claim: all holes together are filled no farther than arrival times bear out (lead.ts).
  */
-export class HoleSplitter {
+export class GapEstimator {
   readonly #packets: PacketRing;
   readonly #clockRate: Float64Array;
   /** Of the packet released last. */
@@ -26,7 +26,7 @@ export class HoleSplitter {
   readonly #packetTicks: Float64Array;
   /** 1 (G.711) or 2 (L16) when payload and step were in that proportion, else 0. */
   readonly #bytesPerTick: Uint8Array;
-  readonly #lead: Lead;
+  readonly #lead: TimestampLimiter;
   /** What timestamps have over the lane's media time: moved when they jump, so that the media time does not. */
   readonly #offset: Float64Array;
   // The hole measured last, of whichever lane: it is cut up before the next one is measured.
@@ -41,7 +41,7 @@ export class HoleSplitter {
     this.#bytes = new Float64Array(lanes);
     this.#packetTicks = new Float64Array(lanes);
     this.#bytesPerTick = new Uint8Array(lanes);
-    this.#lead = new Lead(lanes);
+    this.#lead = new TimestampLimiter(lanes);
     this.#offset = new Float64Array(lanes);
   }
 
@@ -105,7 +105,7 @@ export class HoleSplitter {
     this.#ticks = step - held;
     this.#lost = lost;
     const rate = this.#clockRate[lane] as number;
-    if (step <= 0 || lost > MAX_HOLE_PACKETS || this.#ticks > rate * LIMITS.maxHoleSeconds) return false;
+    if (step <= 0 || lost > MAX_GAP_PACKETS || this.#ticks > rate * LIMITS.maxGapSeconds) return false;
     return this.#ticks >= lost * rate * MIN_PACKET_SECONDS && this.#isBorneOut(lane, d);
   }
 

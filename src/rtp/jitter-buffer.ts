@@ -1,12 +1,12 @@
 import { zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
-import { LaneOrder } from './channel-order.js';
-import { HoleSplitter } from './gap-estimator.js';
-import { type HoldKind, KIND, PacketRing } from './packet-ring.js';
-import { HoldControl } from './playout-delay.js';
+import { ChannelOrder } from './channel-order.js';
+import { GapEstimator } from './gap-estimator.js';
+import { KIND, type PacketDelayKind, PacketRing } from './packet-ring.js';
+import { PlayoutDelay } from './playout-delay.js';
 import { Reception, VERDICT } from './reception.js';
-import { ON_TRIAL, PROBATION_US, Probation, TRIAL } from './restart-detector.js';
+import { CANDIDATE, CANDIDATE_TIMEOUT_US, CLASSIFICATION, RestartDetector } from './restart-detector.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './unwrapper.js';
 
 /** What becomes of a packet at insert(). Only an ACCEPTED or PROBATION one keeps its payload. */
@@ -75,10 +75,10 @@ export class JitterBuffer {
   readonly #sequences: Unwrapper;
   readonly #timestamps: Unwrapper;
   readonly #reception: Reception;
-  readonly #probation: Probation;
-  readonly #order: LaneOrder;
-  readonly #hold: HoldControl;
-  readonly #holes: HoleSplitter;
+  readonly #probation: RestartDetector;
+  readonly #order: ChannelOrder;
+  readonly #hold: PlayoutDelay;
+  readonly #holes: GapEstimator;
   readonly #holdUs: number;
   readonly #wideHoldUs: number;
 
@@ -108,14 +108,14 @@ export class JitterBuffer {
     }
     this.#holdUs = holdUs;
     this.#wideHoldUs = wideHoldUs;
-    this.#packets = new PacketRing(packets, Float64Array.of(0, holdUs, wideHoldUs, PROBATION_US));
+    this.#packets = new PacketRing(packets, Float64Array.of(0, holdUs, wideHoldUs, CANDIDATE_TIMEOUT_US));
     this.#sequences = new Unwrapper(lanes, MODULUS_16);
     this.#timestamps = new Unwrapper(lanes, MODULUS_32);
     this.#reception = new Reception(lanes, this.#packets);
-    this.#probation = new Probation(lanes, this.#packets, this.#sequences, this.#reception);
-    this.#order = new LaneOrder(lanes, this.#packets);
-    this.#hold = new HoldControl(lanes);
-    this.#holes = new HoleSplitter(lanes, this.#packets);
+    this.#probation = new RestartDetector(lanes, this.#packets, this.#sequences, this.#reception);
+    this.#order = new ChannelOrder(lanes, this.#packets);
+    this.#hold = new PlayoutDelay(lanes);
+    this.#holes = new GapEstimator(lanes, this.#packets);
 
     this.#open = new Uint8Array(lanes);
     this.#epochIn = new Int32Array(lanes);
@@ -187,7 +187,7 @@ export class JitterBuffer {
     const calls =
       this.#releaseDue(KIND.NARROW, nowUs, out) +
       this.#releaseDue(KIND.WIDE, nowUs, out) +
-      this.#releaseDue(KIND.TRIAL, nowUs, out);
+      this.#releaseDue(KIND.CANDIDATE, nowUs, out);
     this.#packets.trim();
     return calls;
   }
@@ -295,14 +295,14 @@ export class JitterBuffer {
 
   // ---- out
 
-  #releaseDue(kind: HoldKind, nowUs: number, out: JitterOutput): number {
+  #releaseDue(kind: PacketDelayKind, nowUs: number, out: JitterOutput): number {
     const packets = this.#packets;
     let calls = 0;
     for (;;) {
       const d = packets.nextOf(kind);
       if (d === NONE || !packets.isDue(d, kind, nowUs) || !out.isReady()) return calls;
       // Either way the packet is free afterwards, or it is a restart now and let go at the next look.
-      if (packets.epoch[d] === ON_TRIAL) this.#settleTrial(packets.lane[d] as number);
+      if (packets.epoch[d] === CANDIDATE) this.#settleTrial(packets.lane[d] as number);
       else calls += this.#releaseThrough(d, nowUs, out);
     }
   }
@@ -373,18 +373,18 @@ export class JitterBuffer {
   // ---- restarts of the sender
 
   #tryRestart(lane: number, d: number): InsertOutcome {
-    switch (this.#probation.weigh(lane, d)) {
-      case TRIAL.DUPLICATE:
+    switch (this.#probation.classify(lane, d)) {
+      case CLASSIFICATION.DUPLICATE:
         this.#reception.duplicate(lane);
         return INSERTED.DUPLICATE;
-      case TRIAL.CONFIRMED:
+      case CLASSIFICATION.CONFIRMED:
         this.#confirmTrial(lane);
         return this.#take(lane, d);
-      case TRIAL.REPLACE:
+      case CLASSIFICATION.REPLACE:
         this.#dismissTrial(lane);
         break;
     }
-    if (!this.#packets.keep(KIND.TRIAL)) {
+    if (!this.#packets.keep(KIND.CANDIDATE)) {
       this.#reception.refused(lane, d);
       return INSERTED.FULL;
     }

@@ -1,6 +1,6 @@
 /** Which hold a packet is under; the index of its cursor. */
-export const KIND = { FREE: 0, NARROW: 1, WIDE: 2, TRIAL: 3 } as const;
-export type HoldKind = 1 | 2 | 3;
+export const KIND = { FREE: 0, NARROW: 1, WIDE: 2, CANDIDATE: 3 } as const;
+export type PacketDelayKind = 1 | 2 | 3;
 
 /**
  * The packets that a jitter buffer holds: descriptors in columns, used as a ring in the order of insertion.
@@ -68,7 +68,7 @@ export class PacketRing {
   }
 
   /** Holds the packet in incoming(). False when the ring is full. */
-  keep(kind: HoldKind): boolean {
+  keep(kind: PacketDelayKind): boolean {
     if (((this.#tail - this.#head) | 0) > this.#mask) return false;
     this.kind[this.#tail & this.#mask] = kind;
     this.#tail = (this.#tail + 1) | 0;
@@ -76,19 +76,19 @@ export class PacketRing {
   }
 
   /** The next descriptor of a kind, which its cursor then stands on, or −1. */
-  nextOf(kind: HoldKind): number {
+  nextOf(kind: PacketDelayKind): number {
     let at = this.#cursor[kind] as number;
     while (at !== this.#tail && this.kind[at & this.#mask] !== kind) at = (at + 1) | 0;
     this.#cursor[kind] = at;
     return at === this.#tail ? -1 : at & this.#mask;
   }
 
-  isDue(d: number, kind: HoldKind, nowUs: number): boolean {
+  isDue(d: number, kind: PacketDelayKind, nowUs: number): boolean {
     return (this.arrivalUs[d] as number) + (this.#holdUs[kind] as number) <= nowUs;
   }
 
   nextDueUs(): number {
-    return Math.min(this.#nextDueOf(KIND.NARROW), this.#nextDueOf(KIND.WIDE), this.#nextDueOf(KIND.TRIAL));
+    return Math.min(this.#nextDueOf(KIND.NARROW), this.#nextDueOf(KIND.WIDE), this.#nextDueOf(KIND.CANDIDATE));
   }
 
   /** The descriptor that has been held longest, or −1. */
@@ -106,7 +106,7 @@ export class PacketRing {
     }
   }
 
-  #nextDueOf(kind: HoldKind): number {
+  #nextDueOf(kind: PacketDelayKind): number {
     const d = this.nextOf(kind);
     return d < 0 ? Number.POSITIVE_INFINITY : (this.arrivalUs[d] as number) + (this.#holdUs[kind] as number);
   }

@@ -10,7 +10,7 @@ const WEIGHT = 1 / 100;
  * up. The share is what the *narrow* hold makes of the traffic: a packet that only the wide hold has saved counts as
  * missed, or the wide hold would cure the loss that it is needed for, go away, and bring it back every few seconds.
  */
-export class HoldControl {
+export class PlayoutDelay {
   readonly #missedShare: Float64Array;
   readonly #wide: Uint8Array;
 

@@ -146,7 +146,7 @@ export class Reception {
     const back = (this.#highest[lane] as number) - (this.#packets.sequence[d] as number);
     const ticksBack = (this.#highestTimestamp[lane] as number) - (this.#packets.timestamp[d] as number);
     const rate = this.#clockRate[lane] as number;
-    return back >= 0 && ticksBack >= 0 && ticksBack <= rate * (back * MAX_PACKET_SECONDS + LIMITS.maxHoleSeconds);
+    return back >= 0 && ticksBack >= 0 && ticksBack <= rate * (back * MAX_PACKET_SECONDS + LIMITS.maxGapSeconds);
   }
 
   /** Counts the first packet of an epoch. */
@@ -270,7 +270,7 @@ export class Reception {
     const transitUs = arrivalUs - (this.#packets.timestamp[d] as number) * (this.#usPerTick[lane] as number);
     const stepUs = Math.abs(transitUs - (this.#transitUs[lane] as number));
     this.#transitUs[lane] = transitUs;
-    if (stepUs <= LIMITS.maxHoleSeconds * US_PER_SECOND) {
+    if (stepUs <= LIMITS.maxGapSeconds * US_PER_SECOND) {
       const jitterUs = this.#jitterUs[lane] as number;
       this.#jitterUs[lane] = jitterUs + (stepUs - jitterUs) / 16;
     }

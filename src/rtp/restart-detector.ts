@@ -3,16 +3,16 @@ import { MAX_MISORDER, type Reception } from './reception.js';
 import type { Unwrapper } from './unwrapper.js';
 
 /** How long an unconfirmed restart is held, at most. */
-export const PROBATION_US = 100_000;
+export const CANDIDATE_TIMEOUT_US = 100_000;
 /** So many packets around one number are a restart, even if no two of them are consecutive. */
 const MAX_CANDIDATES = 8;
 /** In place of an epoch: the packet is a candidate for a restart. */
-export const ON_TRIAL = -1;
+export const CANDIDATE = -1;
 
 const NONE = -1;
 
 /** What a number out of all order does to the candidates of its lane. */
-export const TRIAL = {
+export const CLASSIFICATION = {
   /** It is the next candidate, to be added. */
   WAIT: 0,
   /** It is there already. */
@@ -22,14 +22,14 @@ export const TRIAL = {
   /** As WAIT, but the candidates before it are refuted and have to go. */
   REPLACE: 3,
 } as const;
-export type Trial = (typeof TRIAL)[keyof typeof TRIAL];
+export type Classification = (typeof CLASSIFICATION)[keyof typeof CLASSIFICATION];
 
 /**
  * Restarts of the sender (RFC 3550 A.1). Nothing is decided by one packet whose number is out of all order: it is kept
  * as a candidate, and when another one comes with the number before or after it, the candidates are the beginning of a
  * new numbering, and none of them is lost. They lie in the packet ring, linked in the order of arrival.
  */
-export class Probation {
+export class RestartDetector {
   readonly #packets: PacketRing;
   readonly #sequences: Unwrapper;
   readonly #reception: Reception;
@@ -54,30 +54,30 @@ export class Probation {
   }
 
   /** Weighs a packet against the lane's candidates. */
-  weigh(lane: number, d: number): Trial {
+  classify(lane: number, d: number): Classification {
     const packets = this.#packets;
     const sequence = packets.wireSequence[d] as number;
     const first = this.#first[lane] as number;
-    if (first === NONE) return TRIAL.WAIT;
+    if (first === NONE) return CLASSIFICATION.WAIT;
     // Copies that come in between the packets of a living numbering confirm nothing.
-    if (this.#copies[lane] === 1 && this.#livesOn(lane)) return TRIAL.REPLACE;
+    if (this.#copies[lane] === 1 && this.#livesOn(lane)) return CLASSIFICATION.REPLACE;
     const away = this.#sequences.distance(lane, packets.wireSequence[first] as number, sequence);
-    if (Math.abs(away) >= MAX_MISORDER) return TRIAL.REPLACE;
+    if (Math.abs(away) >= MAX_MISORDER) return CLASSIFICATION.REPLACE;
     let candidates = 1;
     let isNeighbour = false;
     for (let c = first; c !== NONE; c = packets.next[c] as number) {
       const step = this.#sequences.distance(lane, packets.wireSequence[c] as number, sequence);
-      if (step === 0) return TRIAL.DUPLICATE;
+      if (step === 0) return CLASSIFICATION.DUPLICATE;
       if (Math.abs(step) === 1) isNeighbour = true;
       candidates++;
     }
-    return isNeighbour || candidates > MAX_CANDIDATES ? TRIAL.CONFIRMED : TRIAL.WAIT;
+    return isNeighbour || candidates > MAX_CANDIDATES ? CLASSIFICATION.CONFIRMED : CLASSIFICATION.WAIT;
   }
 
   /** Makes a packet, which the ring keeps, the lane's last candidate. */
   add(lane: number, d: number): void {
     const packets = this.#packets;
-    packets.epoch[d] = ON_TRIAL;
+    packets.epoch[d] = CANDIDATE;
     packets.next[d] = NONE;
     let last = this.#first[lane] as number;
     if (last === NONE) {

@@ -1,6 +1,6 @@
 import { US_PER_SECOND } from '../core/units.js';
 import { DISCONTINUITY } from './jitter-buffer.js';
-import { Lead } from './timestamp-limiter.js';
+import { TimestampLimiter } from './timestamp-limiter.js';
 import { MODULUS_32 } from './unwrapper.js';
 
 /** Two differences of time, by timestamps and by arrival, that are this close are the same: jitter is between them. */
@@ -41,7 +41,7 @@ export class Timeline {
   readonly #behind: Float64Array;
   readonly #anchorUs: Float64Array;
   readonly #anchor: Float64Array;
-  readonly #lead: Lead;
+  readonly #lead: TimestampLimiter;
 
   /** @param lanes an even number. */
   constructor(lanes: number) {
@@ -57,7 +57,7 @@ export class Timeline {
     this.#behind = new Float64Array(lanes);
     this.#anchorUs = new Float64Array(lanes);
     this.#anchor = new Float64Array(lanes);
-    this.#lead = new Lead(lanes);
+    this.#lead = new TimestampLimiter(lanes);
   }
 
   /** @param clockRate RTP timestamp units a second; the same for both lanes of a stream. */

@@ -1,18 +1,18 @@
 import { US_PER_SECOND } from '../core/units.js';
 
 /** Time without audio may run ahead of the arrival by this much in all: links do not bring packets alike fast. */
-export const LEAD_SECONDS = 1;
+export const MAX_AHEAD_SECONDS = 1;
 
 /**
  * Keeps senders from inventing time. Audio that has come is as long as it is, but a hole or a pause is only what
  * timestamps claim: all of these together must not be longer than the time that has passed in arrival, give or take
- * LEAD_SECONDS.
+ * MAX_AHEAD_SECONDS.
  *
  * A lane's *lead* is its media time less its arrival time, and its *horizon* the lead that its audio alone accounts
  * for. A stall of the link lowers the lead, so that holes in the burst after it have room; audio that comes faster
  * than it plays raises both; a hole raises the lead alone, and never far above the horizon.
  */
-export class Lead {
+export class TimestampLimiter {
   readonly #ticksPerUs: Float64Array;
   readonly #slack: Float64Array;
   readonly #horizon: Float64Array;
@@ -28,7 +28,7 @@ export class Lead {
   /** @param clockRate ticks a second. */
   open(lane: number, clockRate: number): void {
     this.#ticksPerUs[lane] = clockRate / US_PER_SECOND;
-    this.#slack[lane] = clockRate * LEAD_SECONDS;
+    this.#slack[lane] = clockRate * MAX_AHEAD_SECONDS;
   }
 
   /** The lane's first packet. */

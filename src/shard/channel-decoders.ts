@@ -1,9 +1,9 @@
 import { decodePcma, decodePcmu } from '../audio/codecs/g711.js';
 import { decodeL16, decodeL16Le } from '../audio/codecs/l16.js';
 import { OpusDecoder, opusPacketSamples } from '../audio/codecs/opus.js';
-import { type Decode, Heard } from '../audio/concealment-history.js';
+import { ConcealmentHistory, type Decode } from '../audio/concealment-history.js';
 import { type FrameEnergy, measureFrame } from '../audio/frame-energy.js';
-import type { SoundMemory } from '../audio/sample-memory.js';
+import type { SampleMemory } from '../audio/sample-memory.js';
 import { CODEC_ID } from '../core/codec.js';
 import { STREAM, type StreamTable } from '../ring/stream-table.js';
 
@@ -12,16 +12,16 @@ const USUAL_RATE = 50;
 const CHANNELS = 2;
 
 /** What a shard holds of one channel of one stream: packets to PCM, and something to hear where there is none. */
-export class Lane {
+export class ChannelDecoder {
   /** Where in StreamTable.doubles its silence state begins. */
   readonly silenceBase: number;
-  readonly #memory: SoundMemory;
+  readonly #memory: SampleMemory;
   readonly #codec: number;
   readonly #sampleRate: number;
   readonly #samplesPerTick: number;
   readonly #opus: OpusDecoder | undefined;
   /** Opus conceals by itself. */
-  readonly #heard: Heard | undefined;
+  readonly #heard: ConcealmentHistory | undefined;
   /** Samples of the last good packet, which one that cannot be decoded is taken to have had as well. */
   #lastSamples: number;
 
@@ -29,7 +29,7 @@ export class Lane {
    * Packets and PCM both lie in `memory`.
    * @throws TrunklineError LIMIT_EXCEEDED when there is no memory left for an Opus decoder.
    */
-  constructor(memory: SoundMemory, streams: StreamTable, stream: number, channel: number) {
+  constructor(memory: SampleMemory, streams: StreamTable, stream: number, channel: number) {
     this.silenceBase = streams.silenceBase(stream, channel);
     this.#memory = memory;
     this.#codec = streams.get(stream, STREAM.CODEC);
@@ -99,9 +99,9 @@ export class Lane {
   }
 }
 
-function heardNothing(codec: number, sampleRate: number): Heard {
+function heardNothing(codec: number, sampleRate: number): ConcealmentHistory {
   const isG711 = codec === CODEC_ID.PCMU || codec === CODEC_ID.PCMA;
-  return new Heard(sampleRate, isG711 ? 1 : 2, plainDecoder(codec));
+  return new ConcealmentHistory(sampleRate, isG711 ? 1 : 2, plainDecoder(codec));
 }
 
 /** Of the codecs whose samples stand each for themselves. */
@@ -119,15 +119,15 @@ function plainDecoder(codec: number): Decode {
 }
 
 /** The decoders of a shard's streams. */
-export class LaneDecoders {
-  readonly #memory: SoundMemory;
+export class ChannelDecoders {
+  readonly #memory: SampleMemory;
   readonly #streams: StreamTable;
-  readonly #lanes: (Lane | undefined)[];
+  readonly #lanes: (ChannelDecoder | undefined)[];
 
-  constructor(memory: SoundMemory, streams: StreamTable) {
+  constructor(memory: SampleMemory, streams: StreamTable) {
     this.#memory = memory;
     this.#streams = streams;
-    this.#lanes = new Array<Lane | undefined>(streams.capacity * CHANNELS).fill(undefined);
+    this.#lanes = new Array<ChannelDecoder | undefined>(streams.capacity * CHANNELS).fill(undefined);
   }
 
   /** @throws TrunklineError LIMIT_EXCEEDED when there is no memory left for an Opus decoder. */
@@ -135,7 +135,7 @@ export class LaneDecoders {
     this.closeStream(stream);
     const channels = this.#streams.get(stream, STREAM.CHANNELS);
     for (let channel = 0; channel < channels; channel++) {
-      this.#lanes[stream * CHANNELS + channel] = new Lane(this.#memory, this.#streams, stream, channel);
+      this.#lanes[stream * CHANNELS + channel] = new ChannelDecoder(this.#memory, this.#streams, stream, channel);
     }
   }
 
@@ -151,7 +151,7 @@ export class LaneDecoders {
   }
 
   /** Undefined when the stream is not open, or has no such channel. */
-  lane(stream: number, channel: number): Lane | undefined {
+  lane(stream: number, channel: number): ChannelDecoder | undefined {
     return this.#lanes[stream * CHANNELS + channel];
   }
 }

@@ -1,6 +1,6 @@
 import { FrameEnergy, measureFrame } from '../audio/frame-energy.js';
 import { type Level, measureLevel } from '../audio/level.js';
-import { SoundMemory } from '../audio/sample-memory.js';
+import { SampleMemory } from '../audio/sample-memory.js';
 import { cutFrame, feedHops, initSilence, isFrameSilent, SILENCE_EDGE_SLOTS, skipSilence } from '../audio/silence.js';
 import { systemClock } from '../core/clock.js';
 import { CODEC_ID } from '../core/codec.js';
@@ -10,7 +10,7 @@ import { RingLink } from '../ring/link.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import type { ShardBackend } from './backend.js';
-import { type Lane, LaneDecoders } from './channel-decoders.js';
+import { type ChannelDecoder, ChannelDecoders } from './channel-decoders.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
 
 /** Two edges are at least 55 ms apart (audio/silence.ts), which is 440 samples at the lowest rate. */
@@ -30,9 +30,9 @@ export class JsShard implements ShardBackend {
   readonly #output: RingProducer;
   readonly #recorder: RingLink | undefined;
   readonly #streams: StreamTable;
-  readonly #decoders: LaneDecoders;
+  readonly #decoders: ChannelDecoders;
   /** The whole shared memory, which #words and #doubles are views of as well. */
-  readonly #memory: SoundMemory;
+  readonly #memory: SampleMemory;
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
   readonly #control: number;
@@ -48,14 +48,14 @@ export class JsShard implements ShardBackend {
     this.#silence = data.silence;
     this.#input = new RingConsumer(data.input);
     this.#output = new RingProducer(data.output);
-    this.#memory = new SoundMemory(data.memory);
+    this.#memory = new SampleMemory(data.memory);
     this.#words = this.#memory.words;
     this.#doubles = new Float64Array(data.memory);
     this.#control = data.control.offset >> 2;
     this.#counters = data.counters.offset >> 2;
     this.#recorder = data.recorder && new RingLink(data.recorder);
     this.#streams = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
-    this.#decoders = new LaneDecoders(this.#memory, this.#streams);
+    this.#decoders = new ChannelDecoders(this.#memory, this.#streams);
   }
 
   reopen(stream: number): void {
@@ -135,7 +135,7 @@ export class JsShard implements ShardBackend {
     this.#streams.set(stream, STREAM.STATE, STREAM_STATE.OPEN);
   }
 
-  #packet(lane: Lane, at: number, traits: number, nowUs: number, isPoison: boolean): boolean {
+  #packet(lane: ChannelDecoder, at: number, traits: number, nowUs: number, isPoison: boolean): boolean {
     const length = this.#words[(at + RECORD.PAYLOAD_LENGTH) >> 2] as number;
     const payload = at + RECORD.INPUT_HEADER_BYTES;
     const expected = lane.packetSamples(payload, length);
@@ -160,7 +160,7 @@ export class JsShard implements ShardBackend {
     return true;
   }
 
-  #lost(lane: Lane, at: number, traits: number, nowUs: number): boolean {
+  #lost(lane: ChannelDecoder, at: number, traits: number, nowUs: number): boolean {
     const samples = lane.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
     if (samples <= 0) return true;
     const out = this.#claimFrame(samples);
@@ -176,7 +176,7 @@ export class JsShard implements ShardBackend {
     return true;
   }
 
-  #mark(lane: Lane, at: number, stream: number): boolean {
+  #mark(lane: ChannelDecoder, at: number, stream: number): boolean {
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
     if (out < 0) return false;
     const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
@@ -203,7 +203,7 @@ export class JsShard implements ShardBackend {
 
   /** Header, and on its way: the samples lie at `out` already, and `edges` of silence in #edges. */
   #finishFrame(
-    lane: Lane,
+    lane: ChannelDecoder,
     at: number,
     out: number,
     traits: number,

@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodePcma, decodePcmu } from '../../src/audio/codecs/g711.js';
 import { decodeL16, decodeL16Le } from '../../src/audio/codecs/l16.js';
-import { concealLost, concealmentSlots, initConcealment, rememberHeard } from '../../src/audio/concealment.js';
-import { type Decode, Heard } from '../../src/audio/concealment-history.js';
-import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { concealLost, concealmentSlots, initConcealment, rememberForConcealment } from '../../src/audio/concealment.js';
+import { ConcealmentHistory, type Decode } from '../../src/audio/concealment-history.js';
+import { SampleMemory } from '../../src/audio/sample-memory.js';
 import { SAMPLE_RATES } from '../../src/core/codec.js';
 
 const packet = fc.uint8Array({ maxLength: 2200 });
@@ -23,16 +23,16 @@ describe('what was heard', () => {
         fc.array(fc.oneof(packet, loss), { maxLength: 12 }),
         fc.nat(7),
         (sampleRate, events, at) => {
-          const heard = new Heard(sampleRate, bytesPerSample, decode);
+          const heard = new ConcealmentHistory(sampleRate, bytesPerSample, decode);
           const reference = new Reference(sampleRate, decode);
           for (const event of events) {
             if (typeof event === 'number') {
-              const out = SoundMemory.copyOf(new Int16Array(event));
+              const out = SampleMemory.copyOf(new Int16Array(event));
               heard.conceal(out, 0, event);
               expect(out.samples.subarray(0, event)).toEqual(reference.conceal(event));
             } else {
               const length = event.length - (event.length % bytesPerSample);
-              const packets = SoundMemory.copyOf(Uint8Array.of(...new Uint8Array(at), ...event));
+              const packets = SampleMemory.copyOf(Uint8Array.of(...new Uint8Array(at), ...event));
               heard.keep(packets, at, length);
               reference.keep(packets, at, length);
             }
@@ -45,23 +45,23 @@ describe('what was heard', () => {
 
 /** Decodes at once. */
 class Reference {
-  readonly #state: SoundMemory;
+  readonly #state: SampleMemory;
   readonly #decode: Decode;
 
   constructor(sampleRate: number, decode: Decode) {
-    this.#state = new SoundMemory(new ArrayBuffer(2 * concealmentSlots(sampleRate)));
+    this.#state = new SampleMemory(new ArrayBuffer(2 * concealmentSlots(sampleRate)));
     this.#decode = decode;
     initConcealment(this.#state, 0, sampleRate);
   }
 
-  keep(packets: SoundMemory, at: number, length: number): void {
-    const pcm = SoundMemory.copyOf(new Int16Array(length));
+  keep(packets: SampleMemory, at: number, length: number): void {
+    const pcm = SampleMemory.copyOf(new Int16Array(length));
     const samples = this.#decode(packets, at, length, pcm, 0);
-    if (samples > 0) rememberHeard(this.#state, 0, pcm, 0, samples);
+    if (samples > 0) rememberForConcealment(this.#state, 0, pcm, 0, samples);
   }
 
   conceal(count: number): Int16Array {
-    const out = SoundMemory.copyOf(new Int16Array(count));
+    const out = SampleMemory.copyOf(new Int16Array(count));
     concealLost(this.#state, 0, out, 0, count);
     return out.samples.slice(0, count);
   }

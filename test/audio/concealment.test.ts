@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { concealLost, concealmentSlots, initConcealment, rememberHeard } from '../../src/audio/concealment.js';
-import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { concealLost, concealmentSlots, initConcealment, rememberForConcealment } from '../../src/audio/concealment.js';
+import { SampleMemory } from '../../src/audio/sample-memory.js';
 import { SAMPLE_RATES } from '../../src/core/codec.js';
 
 function channel(sampleRate: number, heard: Int16Array = new Int16Array(0), base = 5) {
-  const state = SoundMemory.copyOf(new Int16Array(base + concealmentSlots(sampleRate) + 5).fill(77));
+  const state = SampleMemory.copyOf(new Int16Array(base + concealmentSlots(sampleRate) + 5).fill(77));
   initConcealment(state, base, sampleRate);
   const hear = (pcm: Int16Array, at = 0, count = pcm.length) =>
-    rememberHeard(state, base, SoundMemory.copyOf(pcm), at, count);
+    rememberForConcealment(state, base, SampleMemory.copyOf(pcm), at, count);
   hear(heard);
   const conceal = (count: number): number[] => {
-    const out = SoundMemory.copyOf(new Int16Array(count + 2).fill(99));
+    const out = SampleMemory.copyOf(new Int16Array(count + 2).fill(99));
     concealLost(state, base, out, 1, count);
     expect([out.samples[0], out.samples[count + 1]]).toEqual([99, 99]);
     return [...out.samples.subarray(1, count + 1)];

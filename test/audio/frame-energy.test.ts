@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FrameEnergy, measureFrame } from '../../src/audio/frame-energy.js';
 import { measureLevel } from '../../src/audio/level.js';
-import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../src/audio/sample-memory.js';
 
 const energyOf = (pcm: readonly number[]): number => pcm.reduce((sum, sample) => sum + sample * sample, 0);
 
@@ -16,7 +16,7 @@ describe('energy of a frame', () => {
         fc.nat(240),
         fc.nat(3),
         (pcm, hop, cut, at) => {
-          const sound = SoundMemory.copyOf(Int16Array.of(...new Int16Array(at).fill(9), ...pcm));
+          const sound = SampleMemory.copyOf(Int16Array.of(...new Int16Array(at).fill(9), ...pcm));
           energy.hop = hop;
           energy.toCut = 1 + (cut % hop);
           measureFrame(sound, at, pcm.length, energy);

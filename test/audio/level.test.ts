@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Level, measureLevel } from '../../src/audio/level.js';
-import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../src/audio/sample-memory.js';
 
 const level: Level = { meanSquare: 0, peak: 0 };
 
 function measured(pcm: Int16Array, at = 0, count = pcm.length): Level {
-  measureLevel(SoundMemory.copyOf(pcm), at, count, level);
+  measureLevel(SampleMemory.copyOf(pcm), at, count, level);
   return { ...level };
 }
 

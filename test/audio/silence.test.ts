@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FrameEnergy, measureFrame } from '../../src/audio/frame-energy.js';
-import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../src/audio/sample-memory.js';
 import {
   cutFrame,
   feedHops,
@@ -35,7 +35,7 @@ class Channel {
 
   /** True when the frame was silent. */
   feed(pcm: Int16Array, at = 0, count = pcm.length): boolean {
-    const sound = SoundMemory.copyOf(pcm.subarray(at, at + count));
+    const sound = SampleMemory.copyOf(pcm.subarray(at, at + count));
     cutFrame(this.state, BASE, this.position, this.#energy);
     measureFrame(sound, 0, count, this.#energy);
     const found = feedHops(this.state, BASE, this.#energy, count, this.#found);

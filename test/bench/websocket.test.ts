@@ -5,7 +5,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { Conversations } from '../../bench/capacity/audiohook/frames.js';
 import { maskedFrame, textFrame } from '../../bench/capacity/websocket.js';
 import { decodePcmu } from '../../src/audio/codecs/g711.js';
-import { SoundMemory } from '../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../src/audio/sample-memory.js';
 
 type Side = 'client' | 'server';
 
@@ -67,8 +67,8 @@ it.each([20, 200])('makes stereo conversations in frames of %i ms that a real se
   expect(new Set(got.map(({ length }) => length))).toEqual(new Set([samples * 2]));
   const energies = [0, 1].map((side) => {
     const codes = Buffer.concat(got).filter((_, i) => i % 2 === side);
-    const pcm = new SoundMemory(new ArrayBuffer(2 * codes.length));
-    decodePcmu(SoundMemory.copyOf(codes), 0, codes.length, pcm, 0);
+    const pcm = new SampleMemory(new ArrayBuffer(2 * codes.length));
+    decodePcmu(SampleMemory.copyOf(codes), 0, codes.length, pcm, 0);
     return pcm.samples.reduce((sum, sample) => sum + sample ** 2, 0) / codes.length;
   });
   // Both sides speak, and not the same.

@@ -34,7 +34,7 @@ function paths(options?: RigOptions) {
 }
 
 /** One act on a shard, the same for either path, by a random draw. */
-class Trouble {
+class NetworkImpairments {
   readonly #random: Random;
   readonly #lanes = new Map<number, { codec: CodecId; rate: number; sequence: number; position: number }>();
   readonly #streams: number;
@@ -122,7 +122,7 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
     // Rings so small that output and recorder are full every now and then, and wrap all the time.
     const options = { streams: 5, inputRingBytes: 1 << 15, outputRingBytes: 1 << 15, recorderRingBytes: 1 << 13 };
     const { js, native, each } = paths(options);
-    const trouble = new Trouble(seed, 5);
+    const trouble = new NetworkImpairments(seed, 5);
     const random = mulberry32(seed * 977);
     let frames = 0;
     for (let round = 0; round < 1_500; round++) {

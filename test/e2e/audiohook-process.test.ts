@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook/client.js';
-import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
+import { type AudioHookCallLedger, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
 import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import {
   API_KEY,
@@ -196,7 +196,7 @@ describe('serve as a process', () => {
     expect(result).toMatch(
       /^4 calls: 4 closed; \d+ frames sent, 0 violations by the server\npong p50 .*\nopened p50 .*\n$/,
     );
-    const books = JSON.parse(readFileSync(file, 'utf8')) as { calls: AudioHookCallBooks[] };
+    const books = JSON.parse(readFileSync(file, 'utf8')) as { calls: AudioHookCallLedger[] };
     for (const each of books.calls) expectRecorded(join(out, 'capture'), each, SOUND);
     one.child.kill('SIGINT');
     expect(await one.exited).toBe(0);
@@ -208,7 +208,7 @@ describe('serve as a process', () => {
     expect(one.url).toMatch(/^wss:/);
     const books = await call(one, { sessions: 1, seconds: 1, insecure: true });
     expect(books.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
-    expectRecorded(join(out, 'capture'), books.calls[0] as AudioHookCallBooks, SOUND);
+    expectRecorded(join(out, 'capture'), books.calls[0] as AudioHookCallLedger, SOUND);
   });
 
   it.each<[args: string[], expected: RegExp, audiohook?: Record<string, string>]>([

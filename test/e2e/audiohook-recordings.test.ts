@@ -5,7 +5,7 @@ import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
 import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook/client.js';
-import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
+import { type AudioHookCallLedger, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
 import type { HookScript } from '../../src/simulator/audiohook/script.js';
 import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import {
@@ -86,11 +86,11 @@ function everythingIn(folder: string): string {
   return Buffer.concat(files.map(({ parentPath, name }) => readFileSync(join(parentPath, name)))).toString('latin1');
 }
 
-function total({ stretches }: AudioHookCallBooks, kind: string): number {
+function total({ stretches }: AudioHookCallLedger, kind: string): number {
   return stretches.reduce((sum, stretch) => sum + (stretch.kind === kind ? stretch.lengthSamples : 0), 0);
 }
 
-function auditedEnd(audit: readonly Record<string, unknown>[], { conversationId }: AudioHookCallBooks) {
+function auditedEnd(audit: readonly Record<string, unknown>[], { conversationId }: AudioHookCallLedger) {
   return audit.find(({ action, interactionId }) => action === 'audiohook_ended' && interactionId === conversationId);
 }
 

@@ -3,7 +3,7 @@ import type { FrameSink, FrameView } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
 import type { OrderedStreamIngest } from '../../src/engine/input/ingest.js';
 import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook/client.js';
-import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
+import { type AudioHookCallLedger, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
 import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import type { AudioHookSessionSummary } from '../../src/sources/audiohook/server/connection-contract.js';
 import { AudioHookServer } from '../../src/sources/audiohook/server/server.js';
@@ -38,7 +38,7 @@ async function rig(ingest: OrderedStreamIngest, options: Partial<AudioHookServer
 }
 
 /** Index of the first sample that is not as the client has it in its books; −1 when all are, and not one is missing. */
-function firstWrong(pcm: ArrayLike<number>, books: AudioHookCallBooks, side: 'external' | 'internal'): number {
+function firstWrong(pcm: ArrayLike<number>, books: AudioHookCallLedger, side: 'external' | 'internal'): number {
   const due = expectedPcm(books, SOUND, side);
   const wrong = due.findIndex((sample, i) => sample !== pcm[i]);
   return wrong < 0 && pcm.length !== due.length ? due.length : wrong;
@@ -64,7 +64,7 @@ describe('a stream without room', () => {
     // Longer than the watchdog waits for a ping.
     const other = await call({ seconds: 10, speed: 10, pingSeconds: 0.1 });
     expect(other.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
-    expect(firstWrong(ingest.streams[1]?.pcm(0) ?? [], other.calls[0] as AudioHookCallBooks, 'external')).toBe(-1);
+    expect(firstWrong(ingest.streams[1]?.pcm(0) ?? [], other.calls[0] as AudioHookCallLedger, 'external')).toBe(-1);
     await until(() => ended.length === 1, 'the summary of the other call');
     expect(ended[0]).toMatchObject({ interactionId: other.calls[0]?.conversationId, stalls: 0 });
     // The client goes on sending 160 kB a second, and TCP keeps them.
@@ -79,7 +79,7 @@ describe('a stream without room', () => {
     expect(books).toMatchObject({ outcome: 'closed', violations: [] });
     expect(ingest.streams[0]).toMatchObject({ problems: [], endReason: 'ended' });
     for (const [channel, side] of [[0, 'external'] as const, [1, 'internal'] as const]) {
-      expect(firstWrong(ingest.streams[0]?.pcm(channel) ?? [], books as AudioHookCallBooks, side)).toBe(-1);
+      expect(firstWrong(ingest.streams[0]?.pcm(channel) ?? [], books as AudioHookCallLedger, side)).toBe(-1);
     }
     expect(ingest.streams[0]?.marks.map(({ state, length }) => [state, length])).toEqual([
       ['paused', 20_000],
@@ -116,7 +116,7 @@ class Takings implements FrameSink {
   readonly pcm = new Map<string, [number[], number[]]>();
   readonly problems: string[] = [];
 
-  wantsPcm() {
+  pcmSelection() {
     return 'all' as const;
   }
 

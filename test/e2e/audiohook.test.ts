@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AudioHookNode, type AudioHookNodeSettings } from '../../src/node/audiohook-node.js';
 import { type AudioHookClientOptions, runAudioHookClient } from '../../src/simulator/audiohook/client.js';
-import { type AudioHookCallBooks, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
+import { type AudioHookCallLedger, expectedPcm } from '../../src/simulator/audiohook/ledger.js';
 import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import {
   API_KEY,
@@ -70,7 +70,7 @@ describe('recordings', () => {
       if (!info.continued) setTimeout(() => node.requestReconnect(info.interactionId ?? ''), 500);
     });
     const books = await call(node, { seconds: 3, rejoin: true, pingSeconds: 0.2 });
-    const [one] = books.calls as [AudioHookCallBooks];
+    const [one] = books.calls as [AudioHookCallLedger];
     expect(one).toMatchObject({ outcome: 'closed', violations: [], received: { reconnect: 1, opened: 2 } });
     expect(one.sessionIds).toHaveLength(2);
     expect(continued).toEqual([false, true]);
@@ -83,7 +83,7 @@ describe('recordings', () => {
   it('begin where the server has said by discardTo, with the time before marked', async () => {
     const node = await started({}, { discardToSeconds: ({ media }) => (media?.channels.length === 2 ? 1.5 : 0) });
     const books = await call(node, { seconds: 3, burstSeconds: 2 });
-    const [one] = books.calls as [AudioHookCallBooks];
+    const [one] = books.calls as [AudioHookCallLedger];
     expect(one).toMatchObject({ outcome: 'closed', violations: [] });
     expect(one.stretches[0]).toMatchObject({ kind: 'discarded', startSamples: 0, lengthSamples: 12_000 });
     expectRecorded(out, one, SOUND);
@@ -92,7 +92,7 @@ describe('recordings', () => {
   it('of a call that broke off and came back is one, and keeps the time of the call', async () => {
     const node = await started();
     const books = await call(node, { seconds: 3, lossAtSeconds: 1, rejoin: true });
-    const [one] = books.calls as [AudioHookCallBooks];
+    const [one] = books.calls as [AudioHookCallLedger];
     expect(one).toMatchObject({ outcome: 'closed', violations: [] });
     expect(recordingsIn(out)).toEqual([one.conversationId]);
     expect(recordedPcm(out, one.conversationId, 0).length).toBe(one.positionSamples);
@@ -102,7 +102,7 @@ describe('recordings', () => {
   it('of a call that broke off for good ends as lost, with what had come', async () => {
     const node = await started({}, { lossWindowMs: 200 });
     const books = await call(node, { seconds: 3, lossAtSeconds: 1 });
-    const [one] = books.calls as [AudioHookCallBooks];
+    const [one] = books.calls as [AudioHookCallLedger];
     await until(() => node.engine.streams().length === 0, 'the end of the stream');
     await node.stop();
     expect(one.outcome).toBe('lost');
@@ -304,7 +304,7 @@ describe('pauses', () => {
   it('startPaused keeps nothing until resume()', async () => {
     const node = await started({}, { startPaused: true });
     const books = await call(node, { seconds: 1 });
-    const [one] = books.calls as [AudioHookCallBooks];
+    const [one] = books.calls as [AudioHookCallLedger];
     expect(one).toMatchObject({ outcome: 'closed', violations: [] });
     expect(recordedPcm(out, one.conversationId, 0)).toEqual(new Int16Array(one.positionSamples));
   });

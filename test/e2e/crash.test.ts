@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Simulator, startSimulator } from '../../src/simulator/genesys/simulator.js';
-import { sessionSchema } from '../../src/sinks/recorder/manifest.js';
+import { manifestSchema } from '../../src/sinks/recorder/manifest.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 
@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 function session(interactionId: string) {
-  return sessionSchema.parse(JSON.parse(readFileSync(join(out, interactionId, 'session.json'), 'utf8')));
+  return manifestSchema.parse(JSON.parse(readFileSync(join(out, interactionId, 'session.json'), 'utf8')));
 }
 
 describe('kill -9 of the capturing process', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/genesys/simulator.js';
-import { sessionSchema } from '../../src/sinks/recorder/manifest.js';
+import { manifestSchema } from '../../src/sinks/recorder/manifest.js';
 import { oggOpus } from '../support/ogg-opus.js';
 
 // The full run of 200 calls and 60 s is for CI; the same test, smaller, is for everyone.
@@ -78,7 +78,7 @@ function wavSamples(file: string): { sampleRate: number; channels: number; data:
 }
 
 function session(interactionId: string) {
-  return sessionSchema.parse(JSON.parse(readFileSync(join(out, interactionId, 'session.json'), 'utf8')));
+  return manifestSchema.parse(JSON.parse(readFileSync(join(out, interactionId, 'session.json'), 'utf8')));
 }
 
 /** G.711 by its formulas (ITU-T G.711 tables 1a and 2a), written out apart from the product's tables. */

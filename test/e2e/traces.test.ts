@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import { startSimulator } from '../../src/simulator/genesys/simulator.js';
-import { sessionSchema } from '../../src/sinks/recorder/manifest.js';
+import { manifestSchema } from '../../src/sinks/recorder/manifest.js';
 
 const TRACES = fileURLToPath(new URL('../../../shared/corpora/rtp/', import.meta.url));
 const SHORT = ['pcmu-milliwatt.jsonl', 'pcma-30ms.jsonl'];
@@ -73,7 +73,7 @@ describe('a trace replayed through the socket', () => {
         await node.untilIdle();
         await node.stop();
         for (const id of simulator.interactionIds) {
-          const session = sessionSchema.parse(JSON.parse(readFileSync(join(out, id, 'session.json'), 'utf8')));
+          const session = manifestSchema.parse(JSON.parse(readFileSync(join(out, id, 'session.json'), 'utf8')));
           expect(session, file).toMatchObject({ ...implied(packets), decodeErrors: 0 });
         }
       } finally {

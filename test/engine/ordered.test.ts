@@ -23,7 +23,7 @@ it('an ordered stream is refused room while its shard is not at work, and everyt
   const ends: string[] = [];
   const frames: string[] = [];
   engine.addSink({
-    wantsPcm: () => 'all',
+    pcmSelection: () => 'all',
     frame: (frame) =>
       frames.push(`${frame.channel} ${frame.sequenceNumber} ${frame.positionSamples} ${frame.sampleCount}`),
     streamEnded: (_, { packetsReceived, packetsDropped, bytesReceived, packetsLost }) =>

@@ -13,7 +13,7 @@ let engine: Engine;
 
 afterEach(() => engine.close());
 
-interface Heard {
+interface ConcealmentHistory {
   readonly frames: { readonly channel: number; readonly position: number; readonly peak: number }[];
   readonly marks: MarkedSpan[];
   summary: StreamSummary | undefined;
@@ -22,14 +22,14 @@ interface Heard {
 /** An engine without real time in it: packets bear their own arrival, and the stream's end lets everything go. */
 function start(channels: 1 | 2): {
   stream: number;
-  heard: Heard;
+  heard: ConcealmentHistory;
   push: (from: number, to: number, loud: boolean) => void;
 } {
   const clock = new ManualClock();
   engine = new Engine({ shards: 1, maxStreams: 8, native: 'off', holdMs: 2_000, holdWideMs: 2_000, clock });
-  const heard: Heard = { frames: [], marks: [], summary: undefined };
+  const heard: ConcealmentHistory = { frames: [], marks: [], summary: undefined };
   const sink: FrameSink = {
-    wantsPcm: () => 'all',
+    pcmSelection: () => 'all',
     frame: ({ channel, positionSamples, peak }) => heard.frames.push({ channel, position: positionSamples, peak }),
     markedSpan: (span) => heard.marks.push({ ...span }),
     streamEnded: (_info, summary) => {
@@ -54,7 +54,7 @@ function start(channels: 1 | 2): {
   return { stream, heard, push };
 }
 
-async function ended(heard: Heard, stream: number): Promise<StreamSummary> {
+async function ended(heard: ConcealmentHistory, stream: number): Promise<StreamSummary> {
   engine.endStream(stream, 'ended');
   await expect.poll(() => heard.summary).toBeDefined();
   return heard.summary as StreamSummary;

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { StreamSummary } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
-import { RingRoom } from '../../src/engine/input/ring-capacity.js';
+import { RingCapacity } from '../../src/engine/input/ring-capacity.js';
 import { RING } from '../../src/ring/layout.js';
 import { RingLink } from '../../src/ring/link.js';
 import { RingConsumer } from '../../src/ring/ring.js';
@@ -23,10 +23,10 @@ function fill({ ring }: RingLink): void {
   ring.publish();
 }
 
-describe('RingRoom', () => {
+describe('RingCapacity', () => {
   it('lets through what the fullest ring has room for', () => {
     const [busy, idle] = [ring(), ring()];
-    const room = new RingRoom([busy.link, idle.link]);
+    const room = new RingCapacity([busy.link, idle.link]);
     room.measure(0);
     room.take(CAPACITY / 2);
     expect(room.isLeft).toBe(true);
@@ -43,7 +43,7 @@ describe('RingRoom', () => {
 
   it('does not let a shard that stands still hold up the others for more than a quarter of a second', () => {
     const [stuck, sound] = [ring(), ring()];
-    const room = new RingRoom([stuck.link, sound.link]);
+    const room = new RingCapacity([stuck.link, sound.link]);
     fill(stuck.link);
     const left = [0, 250_000, 250_001].map((us) => {
       room.measure(1_000_000 + us);
@@ -60,7 +60,7 @@ describe('RingRoom', () => {
 
   it('lets all wait where there are no others', () => {
     const { link } = ring();
-    const room = new RingRoom([link]);
+    const room = new RingCapacity([link]);
     fill(link);
     for (const us of [0, 10_000_000]) {
       room.measure(us);

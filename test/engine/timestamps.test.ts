@@ -18,7 +18,7 @@ async function capture(packets: { sequence: number; timestamp: number; arrivalUs
   let end = 0;
   let summary: StreamSummary | undefined;
   const sink: FrameSink = {
-    wantsPcm: () => 'all',
+    pcmSelection: () => 'all',
     frame: ({ positionSamples, sampleCount }) => {
       positions.push(positionSamples);
       end = positionSamples + sampleCount;

@@ -341,7 +341,7 @@ describe('holes', () => {
 
   it('marks a hole beyond the limit as a jump, and counts its packets as lost', () => {
     const { buffer, out } = openBuffer();
-    const missing = (LIMITS.maxHoleSeconds + 1) * 50;
+    const missing = (LIMITS.maxGapSeconds + 1) * 50;
     const after = 3 + missing;
     replay(buffer, [...plain(3), nth(after, after * 20_000), nth(after + 1, after * 20_000 + 20_000)], out);
     expect(out.lostOnes).toEqual([]);

@@ -12,7 +12,7 @@ afterEach(async () => {
   engine = undefined;
 });
 
-interface Heard {
+interface ConcealmentHistory {
   frames: number;
   errors: number;
   samples: number;
@@ -23,10 +23,10 @@ interface Heard {
 /** An engine that notes, by interaction, what came out of it. */
 async function listeningEngine(options: AudioEngineOptions): Promise<{
   engine: AudioEngine;
-  heard: Map<string, Heard>;
+  heard: Map<string, ConcealmentHistory>;
   ended: Map<string, StreamSummary>;
 }> {
-  const heard = new Map<string, Heard>();
+  const heard = new Map<string, ConcealmentHistory>();
   const ended = new Map<string, StreamSummary>();
   engine = new AudioEngine({ holdMs: 0, holdWideMs: 0, ...options });
   engine.on('frame', (frame) => {

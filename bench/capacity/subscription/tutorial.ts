@@ -3,7 +3,7 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { decodePcmu } from '../../../src/audio/codecs/g711.js';
 import { OpusDecoder } from '../../../src/audio/codecs/opus.js';
-import { SoundMemory } from '../../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../../src/audio/sample-memory.js';
 import { systemClock } from '../../../src/core/clock.js';
 import { LIMITS } from '../../../src/core/limits.js';
 import { OPUS_SAMPLE_RATE } from './plan.js';
@@ -32,8 +32,8 @@ export class Tutorial extends EventEmitter<{ mediaChunk: [chunk: unknown]; metad
   readonly #decoders: ReadonlyMap<string, OpusDecoder>;
   readonly #lastSequence = new Map<string, number>();
   /** One packet, and one frame. */
-  readonly #encoded = new SoundMemory(new ArrayBuffer(LIMITS.maxPayloadBytes));
-  readonly #pcm = new SoundMemory(new ArrayBuffer(2 * LONGEST_FRAME));
+  readonly #encoded = new SampleMemory(new ArrayBuffer(LIMITS.maxPayloadBytes));
+  readonly #pcm = new SampleMemory(new ArrayBuffer(2 * LONGEST_FRAME));
   packetsReceived = 0;
   bytesReceived = 0;
   packetLossCount = 0;

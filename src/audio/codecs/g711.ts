@@ -1,5 +1,5 @@
 import { FrameEnergy } from '../frame-energy.js';
-import type { SoundMemory } from '../sample-memory.js';
+import type { SampleMemory } from '../sample-memory.js';
 
 /**
  * ITU-T G.711: 8-bit logarithmic PCM, µ-law (PCMU) and A-law (PCMA), to and from 16-bit linear PCM. Codes decode to
@@ -48,10 +48,10 @@ const nobodyAsked = new FrameEnergy();
  * `energy` gets what measureFrame() would find in them, which costs little while they are at hand.
  */
 export function decodePcmu(
-  input: SoundMemory,
+  input: SampleMemory,
   at: number,
   length: number,
-  out: SoundMemory,
+  out: SampleMemory,
   outAt: number,
   energy = nobodyAsked,
 ): number {
@@ -60,10 +60,10 @@ export function decodePcmu(
 
 /** As decodePcmu(). */
 export function decodePcma(
-  input: SoundMemory,
+  input: SampleMemory,
   at: number,
   length: number,
-  out: SoundMemory,
+  out: SampleMemory,
   outAt: number,
   energy = nobodyAsked,
 ): number {
@@ -72,10 +72,10 @@ export function decodePcma(
 
 function lookUp(
   given: number,
-  input: SoundMemory,
+  input: SampleMemory,
   at: number,
   length: number,
-  out: SoundMemory,
+  out: SampleMemory,
   outAt: number,
   energy: FrameEnergy,
 ): number {

@@ -1,4 +1,4 @@
-import { copySamples, type SoundMemory } from '../sample-memory.js';
+import { copySamples, type SampleMemory } from '../sample-memory.js';
 
 /**
  * L16: uncompressed 16-bit PCM, big-endian (RFC 3551 §4.5.11) or little-endian (AudioHook). Two bytes make a sample,
@@ -6,7 +6,7 @@ import { copySamples, type SoundMemory } from '../sample-memory.js';
  */
 
 /** Decodes big-endian samples; returns how many, or −1 when `length` is odd. */
-export function decodeL16(input: SoundMemory, at: number, length: number, out: SoundMemory, outAt: number): number {
+export function decodeL16(input: SampleMemory, at: number, length: number, out: SampleMemory, outAt: number): number {
   if (length & 1) return -1;
   const samples = length >> 1;
   let done = 0;
@@ -24,7 +24,7 @@ export function decodeL16(input: SoundMemory, at: number, length: number, out: S
 }
 
 /** Decodes little-endian samples; returns how many, or −1 when `length` is odd. */
-export function decodeL16Le(input: SoundMemory, at: number, length: number, out: SoundMemory, outAt: number): number {
+export function decodeL16Le(input: SampleMemory, at: number, length: number, out: SampleMemory, outAt: number): number {
   if (length & 1) return -1;
   const samples = length >> 1;
   if ((at & 1) === 0) {

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
-import { copySamples, SoundMemory } from '../sample-memory.js';
+import { copySamples, SampleMemory } from '../sample-memory.js';
 
 /**
  * libopus 1.4 as opusscript ships it, without opusscript's own wrapper: that keeps views into the WebAssembly memory,
@@ -52,7 +52,7 @@ export class OpusRate {
   readonly #stateBytes: Record<StateKind, number>;
   readonly #packet: number;
   readonly #pcm: number;
-  #heap: SoundMemory;
+  #heap: SampleMemory;
 
   constructor(module: OpusModule, sampleRate: number, packet: number) {
     this.#module = module;
@@ -71,7 +71,7 @@ export class OpusRate {
     this.#packet = packet;
     // What the handler does after libopus is to take its samples apart into bytes, as many as it has channels.
     words[this.#words + WORD.CHANNELS] = 0;
-    this.#heap = new SoundMemory(words.buffer);
+    this.#heap = new SampleMemory(words.buffer);
   }
 
   /** A fresh state; its address. @throws TrunklineError LIMIT_EXCEEDED when the memory of WebAssembly (2 GB) is full. */
@@ -100,7 +100,7 @@ export class OpusRate {
    * Decodes a packet of 1 to OPUS_PACKET_BYTES bytes whose framing has been checked. The number of samples, or an
    * error of libopus; they are read by takeSamples().
    */
-  decode(state: number, input: SoundMemory, at: number, length: number): number {
+  decode(state: number, input: SampleMemory, at: number, length: number): number {
     const heap = this.#module.HEAPU8;
     const packet = this.#packet;
     for (let i = 0; i < length; i++) heap[packet + i] = input.bytes[at + i] as number;
@@ -119,13 +119,13 @@ export class OpusRate {
   }
 
   /** The first `samples` of what was decoded last. */
-  takeSamples(samples: number, out: SoundMemory, outAt: number): void {
+  takeSamples(samples: number, out: SampleMemory, outAt: number): void {
     copySamples(this.#samples(), this.#pcm >> 1, out, outAt, samples);
   }
 
   /** The memory grows, and its views are made anew, when a state is opened, of whatever rate. */
-  #samples(): SoundMemory {
-    if (this.#heap.bytes.length === 0) this.#heap = new SoundMemory(this.#module.HEAPU8.buffer);
+  #samples(): SampleMemory {
+    if (this.#heap.bytes.length === 0) this.#heap = new SampleMemory(this.#module.HEAPU8.buffer);
     return this.#heap;
   }
 

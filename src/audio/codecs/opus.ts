@@ -1,6 +1,6 @@
 import { SAMPLE_RATES } from '../../core/codec.js';
 import { TrunklineError } from '../../core/errors.js';
-import type { SoundMemory } from '../sample-memory.js';
+import type { SampleMemory } from '../sample-memory.js';
 import { OPUS_ERROR, opusPacketSamples } from './opus-packet.js';
 import { OPUS_PACKET_BYTES, type OpusRate, opusRate } from './opus-wasm.js';
 
@@ -46,7 +46,7 @@ export class OpusDecoder {
    * Decodes the packet of `length` bytes at `input.bytes[at]` into `out.samples` from `outAt` on. Returns the number of
    * samples, 2.5 to 120 ms, or a negative OPUS_ERROR; then nothing was written, and conceal() stands in for the packet.
    */
-  decode(input: SoundMemory, at: number, length: number, out: SoundMemory, outAt: number): number {
+  decode(input: SampleMemory, at: number, length: number, out: SampleMemory, outAt: number): number {
     if (this.#state === 0) return OPUS_ERROR.FREED;
     const due = opusPacketSamples(input.bytes, at, length, this.#sampleRate);
     if (due < 0 || length > OPUS_PACKET_BYTES) return OPUS_ERROR.BAD_PACKET;
@@ -63,7 +63,7 @@ export class OpusDecoder {
    * the first packet. Any length goes: what is left below 20, 10, 5 or 2.5 ms is concealed in the next shorter of
    * these, and a rest below 2.5 ms is the beginning of 2.5 ms. Returns `samples`, or a negative OPUS_ERROR.
    */
-  conceal(samples: number, out: SoundMemory, outAt: number): number {
+  conceal(samples: number, out: SampleMemory, outAt: number): number {
     if (this.#state === 0) return OPUS_ERROR.FREED;
     if (outAt + samples > out.samples.length) return OPUS_ERROR.NO_ROOM;
     const end = outAt + samples;

@@ -10,7 +10,7 @@ import type { Timeline } from '../../rtp/timeline.js';
 import type { Stream, Streams } from '../streams.js';
 import type { EngineMemory } from '../threads/memory.js';
 import { Pauses } from './pauses.js';
-import { RingRoom } from './ring-capacity.js';
+import { RingCapacity } from './ring-capacity.js';
 
 const textEncoder = new TextEncoder();
 
@@ -39,7 +39,7 @@ export class Release implements JitterOutput {
   readonly #clockRateOf: Float64Array;
   readonly #ticksPerSample: Float64Array;
   /** How much of what is due may go now. */
-  readonly room: RingRoom;
+  readonly room: RingCapacity;
   readonly dropped: Float64Array;
   readonly pauses: Pauses;
 
@@ -53,7 +53,7 @@ export class Release implements JitterOutput {
     this.#links = shards.map((shard) => new RingLink(shard.input));
     this.#bytes = new Uint8Array(memory);
     this.#quads = new BigInt64Array(memory);
-    this.room = new RingRoom(this.#links);
+    this.room = new RingCapacity(this.#links);
     this.#streams = streams;
     this.#timeline = timeline;
     this.#wake = wake;

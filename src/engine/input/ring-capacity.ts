@@ -10,7 +10,7 @@ const PATIENCE_US = 250 * US_PER_MS;
  * How much may leave the jitter buffer, which can hold packets back when rings are full: behind a stall of the machine
  * or of a shard, what is due comes all at once, and more than a ring has room for.
  */
-export class RingRoom {
+export class RingCapacity {
   readonly #links: readonly RingLink[];
   /** Since when each ring has had no room; infinity while it has. */
   readonly #fullSinceUs: Float64Array;

@@ -2,11 +2,11 @@ import { WebSocket } from 'ws';
 import type { Clock } from '../../core/clock.js';
 import { US_PER_MS, US_PER_SECOND } from '../../core/units.js';
 import { durationSamples } from '../../sources/audiohook/protocol/duration.js';
-import type { AudioHookCallBooks } from './ledger.js';
+import type { AudioHookCallLedger } from './ledger.js';
 import { HookPlayback, secondsText } from './playback.js';
-import { isSessionMischief, requestHeaders } from './protocol-faults.js';
+import { isSessionFault, requestHeaders } from './protocol-faults.js';
 import type { HookMedia, HookScript } from './script.js';
-import { isFlood, type Misbehaving, Misbehaviour } from './session-faults.js';
+import { isFlood, SessionFaults, type SessionFaultTarget } from './session-faults.js';
 import { type AudioHookSound, HOOK_RATE } from './sound.js';
 
 /** What a call needs of the run that it belongs to. */
@@ -31,12 +31,12 @@ const ANSWER_WAIT_US = 5 * US_PER_SECOND;
 
 /** One call as Genesys Cloud would make it, over one connection or, when it is rejoined, several. */
 export class AudioHookCall {
-  readonly books: AudioHookCallBooks;
+  readonly books: AudioHookCallLedger;
   readonly #run: HookRun;
   readonly #script: HookScript;
   readonly #dueUs: number;
   readonly #playback: HookPlayback;
-  readonly #misbehaviour: Misbehaviour | undefined;
+  readonly #misbehaviour: SessionFaults | undefined;
   #socket: WebSocket | undefined;
   #sessionId = '';
   #state: 'waiting' | 'connecting' | 'opening' | 'live' | 'closing' | 'over' = 'waiting';
@@ -55,7 +55,7 @@ export class AudioHookCall {
     this.#script = script;
     this.#dueUs = dueUs;
     const { mischief } = script;
-    if (mischief !== undefined && isSessionMischief(mischief)) this.#misbehaviour = new Misbehaviour(mischief);
+    if (mischief !== undefined && isSessionFault(mischief)) this.#misbehaviour = new SessionFaults(mischief);
     this.books = {
       conversationId: script.probe ? NULL_ID : run.newId(),
       participantId: script.probe ? NULL_ID : run.newId(),
@@ -167,7 +167,7 @@ export class AudioHookCall {
     this.#end(this.#state === 'connecting' ? 'failed' : 'lost');
   }
 
-  #end(outcome: AudioHookCallBooks['outcome']): void {
+  #end(outcome: AudioHookCallLedger['outcome']): void {
     if (this.#state === 'over') return;
     this.#state = 'over';
     this.books.outcome = outcome;
@@ -326,7 +326,7 @@ export class AudioHookCall {
   #misbehave(): void {
     const socket = this.#socket;
     if (this.#misbehaviour === undefined || socket === undefined) return;
-    const call: Misbehaving = {
+    const call: SessionFaultTarget = {
       socket,
       say: (type, parameters, change) => this.#say(type, parameters, change),
       skipNumber: () => {

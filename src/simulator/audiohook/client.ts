@@ -4,8 +4,8 @@ import { type Clock, systemClock } from '../../core/clock.js';
 import { TrunklineError } from '../../core/errors.js';
 import { US_PER_MS, US_PER_SECOND } from '../../core/units.js';
 import { AudioHookCall, type HookRun } from './call.js';
-import type { AudioHookClientBooks, LatencyMs } from './ledger.js';
-import type { Mischief } from './protocol-faults.js';
+import type { AudioHookClientLedger, LatencyMs } from './ledger.js';
+import type { ProtocolFault } from './protocol-faults.js';
 import type { HookMedia, HookScript, HookScriptStretch } from './script.js';
 import { AudioHookSound } from './sound.js';
 
@@ -37,7 +37,7 @@ export interface AudioHookClientOptions {
   readonly rejoin?: boolean;
   readonly pingSeconds?: number;
   readonly probe?: boolean;
-  readonly mischief?: Mischief;
+  readonly mischief?: ProtocolFault;
   /** Script of call number `index` where it differs from the above. */
   readonly vary?: (index: number) => Partial<HookScript>;
   /** Accept a certificate that nobody vouches for. */
@@ -59,7 +59,7 @@ const TICK_MS = 5;
  * Resolves when the last call is over, with books of everything that was sent and answered.
  * @throws TrunklineError CONFIG_INVALID, FILE_INVALID. What happens to a call stands in its books instead.
  */
-export function runAudioHookClient(options: AudioHookClientOptions): Promise<AudioHookClientBooks> {
+export function runAudioHookClient(options: AudioHookClientOptions): Promise<AudioHookClientLedger> {
   const clock = options.clock ?? systemClock;
   const script = scriptOf(options);
   const sound =
@@ -161,7 +161,7 @@ function sumUp(
   pings: Histogram,
   roundTrips: Histogram,
   openings: Histogram,
-): AudioHookClientBooks {
+): AudioHookClientLedger {
   const outcomes = { closed: 0, lost: 0, refused: 0, failed: 0 };
   let framesSent = 0;
   let bytesSent = 0;

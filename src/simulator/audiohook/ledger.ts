@@ -9,7 +9,7 @@ export interface HookStretch {
 }
 
 /** One call: what was sent, what was kept back and why, and what the server said. */
-export interface AudioHookCallBooks {
+export interface AudioHookCallLedger {
   readonly conversationId: string;
   readonly participantId: string;
   /** More than one when the call was reconnected. */
@@ -46,9 +46,9 @@ export interface LatencyMs {
   readonly max: number;
 }
 
-export interface AudioHookClientBooks {
-  readonly calls: readonly AudioHookCallBooks[];
-  readonly outcomes: Readonly<Record<AudioHookCallBooks['outcome'], number>>;
+export interface AudioHookClientLedger {
+  readonly calls: readonly AudioHookCallLedger[];
+  readonly outcomes: Readonly<Record<AudioHookCallLedger['outcome'], number>>;
   readonly framesSent: number;
   readonly bytesSent: number;
   readonly violations: number;
@@ -62,7 +62,7 @@ export interface AudioHookClientBooks {
 
 /** Adds a stretch to the time line; one of the same kind that goes on is made longer. */
 export function addStretch(
-  books: AudioHookCallBooks,
+  books: AudioHookCallLedger,
   kind: HookStretch['kind'],
   lengthSamples: number,
   sourceSamples: number,
@@ -77,7 +77,7 @@ export function addStretch(
 }
 
 /** What a recording of one side of the call must hold, sample for sample: stretches not sent are silence. */
-export function expectedPcm(books: AudioHookCallBooks, sound: AudioHookSound, channel: HookChannel): Int16Array {
+export function expectedPcm(books: AudioHookCallLedger, sound: AudioHookSound, channel: HookChannel): Int16Array {
   const pcm = new Int16Array(books.positionSamples);
   const { media } = books;
   if (media === undefined || !media.channels.includes(channel)) return pcm;

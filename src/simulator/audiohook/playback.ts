@@ -1,5 +1,5 @@
 import { US_PER_SECOND } from '../../core/units.js';
-import { type AudioHookCallBooks, addStretch } from './ledger.js';
+import { type AudioHookCallLedger, addStretch } from './ledger.js';
 import type { HookMedia, HookScript } from './script.js';
 import { type AudioHookSound, HOOK_RATE } from './sound.js';
 
@@ -14,7 +14,7 @@ export interface PlaybackOutput {
 export class HookPlayback {
   readonly #script: HookScript;
   readonly #sound: AudioHookSound;
-  readonly #books: AudioHookCallBooks;
+  readonly #books: AudioHookCallLedger;
   readonly #output: PlaybackOutput;
   /** Where in the sound the call begins. */
   readonly #startSource: number;
@@ -31,7 +31,7 @@ export class HookPlayback {
   constructor(
     script: HookScript,
     sound: AudioHookSound,
-    books: AudioHookCallBooks,
+    books: AudioHookCallLedger,
     output: PlaybackOutput,
     startSource: number,
   ) {

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { MS_PER_SECOND } from '../../core/units.js';
 
 /** Ways to get the request wrong. */
-export const AUTH_MISCHIEF = [
+export const AUTHENTICATION_FAULTS = [
   'badSignature',
   'shortSignature',
   'longSignature',
@@ -17,7 +17,7 @@ export const AUTH_MISCHIEF = [
 ] as const;
 
 /** Ways to get the session wrong, a while after `opened` unless they say otherwise. */
-export const SESSION_MISCHIEF = [
+export const SESSION_FAULTS = [
   'badJson',
   'hugeText',
   'skipSeq',
@@ -40,11 +40,11 @@ export const SESSION_MISCHIEF = [
   'error',
 ] as const;
 
-export type SessionMischief = (typeof SESSION_MISCHIEF)[number];
-export type Mischief = (typeof AUTH_MISCHIEF)[number] | SessionMischief;
+export type SessionFault = (typeof SESSION_FAULTS)[number];
+export type ProtocolFault = (typeof AUTHENTICATION_FAULTS)[number] | SessionFault;
 
-export function isSessionMischief(mischief: Mischief): mischief is SessionMischief {
-  return (SESSION_MISCHIEF as readonly string[]).includes(mischief);
+export function isSessionFault(mischief: ProtocolFault): mischief is SessionFault {
+  return (SESSION_FAULTS as readonly string[]).includes(mischief);
 }
 
 export interface RequestIdentity {
@@ -61,7 +61,7 @@ export interface RequestIdentity {
 export function requestHeaders(
   identity: RequestIdentity,
   wallMs: number,
-  mischief?: Mischief,
+  mischief?: ProtocolFault,
 ): Record<string, string | string[]> {
   const apiKey = mischief === 'wrongKey' ? `${identity.apiKey}-unknown` : identity.apiKey;
   const named: [string, string][] = [

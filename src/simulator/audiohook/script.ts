@@ -1,4 +1,4 @@
-import type { Mischief } from './protocol-faults.js';
+import type { ProtocolFault } from './protocol-faults.js';
 import type { HookChannel, HookFormat } from './sound.js';
 
 export interface HookMedia {
@@ -30,5 +30,5 @@ export interface HookScript {
   readonly pingSeconds: number;
   /** Null UUIDs, no audio: the connection test of the integration's settings. */
   readonly probe: boolean;
-  readonly mischief: Mischief | undefined;
+  readonly mischief: ProtocolFault | undefined;
 }

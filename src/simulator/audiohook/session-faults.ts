@@ -1,8 +1,8 @@
 import type { WebSocket } from 'ws';
-import type { SessionMischief } from './protocol-faults.js';
+import type { SessionFault } from './protocol-faults.js';
 
 /** What a call lets its mischief do. */
-export interface Misbehaving {
+export interface SessionFaultTarget {
   readonly socket: WebSocket;
   /** `change` replaces fields of the envelope; without `parameters` the message has none. */
   say(type: string, parameters: object | undefined, change?: object): void;
@@ -17,10 +17,10 @@ const SILENT_CLIENT_BYTES = 1 << 20;
 const FLOOD_PER_TICK = 1_000;
 const ONE_BYTE = new Uint8Array(1);
 
-type Once = (call: Misbehaving) => void;
+type Once = (call: SessionFaultTarget) => void;
 
 /** What is done wrong a single time, after `opened`. */
-const ONCE: Partial<Record<SessionMischief, Once>> = {
+const ONCE: Partial<Record<SessionFault, Once>> = {
   badJson: ({ socket }) => socket.send('{"version":"2"'),
   hugeText: (call) => call.say('ping', { filler: 'x'.repeat(70_000) }),
   skipSeq: (call) => {
@@ -44,7 +44,7 @@ const ONCE: Partial<Record<SessionMischief, Once>> = {
 };
 
 /** What is done wrong all the time, as fast as the socket takes it; TCP holds this end up when the server does. */
-const FLOOD: Partial<Record<SessionMischief, Once>> = {
+const FLOOD: Partial<Record<SessionFault, Once>> = {
   tinyFrames: ({ socket }) => socket.send(ONE_BYTE),
   neverRead: (call) => {
     call.socket.pause();
@@ -58,17 +58,17 @@ export function isFlood(mischief: string | undefined): boolean {
 }
 
 /** Does one kind of mischief: once, or whenever there is time. */
-export class Misbehaviour {
+export class SessionFaults {
   readonly #once: Once | undefined;
   readonly #flood: Once | undefined;
   #done = false;
 
-  constructor(mischief: SessionMischief) {
+  constructor(mischief: SessionFault) {
     this.#once = ONCE[mischief];
     this.#flood = FLOOD[mischief];
   }
 
-  tick(call: Misbehaving): void {
+  tick(call: SessionFaultTarget): void {
     if (this.#flood !== undefined) {
       for (let i = 0; i < FLOOD_PER_TICK && call.socket.bufferedAmount < SILENT_CLIENT_BYTES; i++) this.#flood(call);
     }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { decodePcmu, encodePcmu } from '../../audio/codecs/g711.js';
 import { encodeL16Le } from '../../audio/codecs/l16.js';
-import { SoundMemory } from '../../audio/sample-memory.js';
+import { SampleMemory } from '../../audio/sample-memory.js';
 import { parseWav } from '../../audio/wav.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { SeededRandom } from '../network/random.js';
@@ -87,8 +87,8 @@ export class AudioHookSound {
   decoded(format: HookFormat, channel: HookChannel): Int16Array {
     const pcm = this.pcm[channel === 'external' ? 0 : 1].subarray(0, this.lengthSamples);
     if (format === 'L16') return pcm;
-    const out = new SoundMemory(new ArrayBuffer(pcm.byteLength));
-    decodePcmu(SoundMemory.copyOf(encodePcmu(pcm)), 0, pcm.length, out, 0);
+    const out = new SampleMemory(new ArrayBuffer(pcm.byteLength));
+    decodePcmu(SampleMemory.copyOf(encodePcmu(pcm)), 0, pcm.length, out, 0);
     return out.samples;
   }
 }

@@ -1,5 +1,5 @@
-import type { Trouble } from '../network/impairments.js';
-import { NO_TROUBLE, TroublePlan } from '../network/impairments.js';
+import type { NetworkImpairments } from '../network/impairments.js';
+import { ImpairmentPlan, NO_IMPAIRMENTS } from '../network/impairments.js';
 import { SeededRandom } from '../network/random.js';
 import { type CodecChoice, codingOf, formatOf, LoopLibrary } from '../sound/loops.js';
 import { loadClips } from '../sound/speech.js';
@@ -7,14 +7,14 @@ import { loadTrace, TraceTrack } from '../sound/trace.js';
 import { drawSequence, drawTimestamp, findLoopStart, PACKET_US, SpeechTrack } from '../sound/track.js';
 import { Interaction } from './interaction.js';
 
-export interface CastOptions {
+export interface CallFactoryOptions {
   readonly interactions: number;
   readonly codec: CodecChoice;
   readonly channels: 1 | 2;
   /** Length of each call; Infinity is possible. */
   readonly seconds: number;
   readonly seed: number;
-  readonly trouble: Trouble;
+  readonly trouble: NetworkImpairments;
   readonly tracePath?: string | undefined;
   readonly keepPackets: boolean;
   readonly codecInPackets: boolean;
@@ -23,7 +23,7 @@ export interface CastOptions {
 }
 
 /** The calls of one simulator, and how long they last at most. */
-export interface Cast {
+export interface CallSet {
   readonly interactions: Interaction[];
   readonly durationSeconds: number;
 }
@@ -34,11 +34,11 @@ const DRAW = { ID: 0, NUMBERS: 1, PLACE: 2, TROUBLE: 3 } as const;
 const GOLDEN = 0.618_033_988_749_895;
 
 /** Makes the calls. The seed and its own number decide everything about each. */
-export function makeCast(options: CastOptions): Cast {
+export function createCalls(options: CallFactoryOptions): CallSet {
   return options.tracePath === undefined ? castSpeakers(options) : castTrace(options, options.tracePath);
 }
 
-function common(options: CastOptions, number: number) {
+function common(options: CallFactoryOptions, number: number) {
   return {
     id: new SeededRandom(options.seed, number, DRAW.ID).uuid(),
     phaseUs: ((number * GOLDEN) % 1) * PACKET_US,
@@ -47,7 +47,7 @@ function common(options: CastOptions, number: number) {
   };
 }
 
-function castTrace(options: CastOptions, path: string): Cast {
+function castTrace(options: CallFactoryOptions, path: string): CallSet {
   const trace = loadTrace(path);
   const interactions = Array.from(
     { length: options.interactions },
@@ -59,12 +59,13 @@ function castTrace(options: CastOptions, path: string): Cast {
 
 let sharedLibrary: LoopLibrary | undefined;
 
-function castSpeakers(options: CastOptions): Cast {
+function castSpeakers(options: CallFactoryOptions): CallSet {
   // Shared by all simulators of a process, because encoding Opus takes a good part of a second a clip.
   sharedLibrary ??= new LoopLibrary(loadClips());
   const library = sharedLibrary;
-  const isTroubled = Object.entries(NO_TROUBLE).some(
-    ([name, none]) => name !== 'maxDelayMs' && name !== 'burst' && options.trouble[name as keyof Trouble] !== none,
+  const isTroubled = Object.entries(NO_IMPAIRMENTS).some(
+    ([name, none]) =>
+      name !== 'maxDelayMs' && name !== 'burst' && options.trouble[name as keyof NetworkImpairments] !== none,
   );
   const speaker = (number: number): Interaction => {
     const coding = codingOf(options.codec, number);
@@ -78,7 +79,7 @@ function castSpeakers(options: CastOptions): Cast {
       const clip = (number + Math.floor(number / library.clipCount) + channel) % library.clipCount;
       const loop = library.loop(clip, coding);
       const plan = isTroubled
-        ? new TroublePlan(options.trouble, new SeededRandom(options.seed, number, DRAW.TROUBLE, channel))
+        ? new ImpairmentPlan(options.trouble, new SeededRandom(options.seed, number, DRAW.TROUBLE, channel))
         : undefined;
       const firstSequence = drawSequence(numbers, number % 4 === 0);
       const numbering = { firstSequence, firstTimestamp };

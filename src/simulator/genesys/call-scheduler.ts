@@ -5,7 +5,7 @@ import { callEvent } from './conversation.js';
 import type { CallState, Interaction } from './interaction.js';
 import type { NotificationHub } from './notification-hub.js';
 
-export interface SwitchboardOptions {
+export interface CallSchedulerOptions {
   readonly queues: readonly string[];
   readonly users: readonly string[];
   /** Length of each call from when it connects; Infinity is possible. */
@@ -25,14 +25,14 @@ const TICK_MS = 5;
 const ALERTING_US = 200 * US_PER_MS;
 
 /** Lets calls arrive at queues and users, connect, pause and end by a plan, and tells those who asked for it. */
-export class Switchboard {
+export class CallScheduler {
   readonly #clock: Clock;
   readonly #hub: NotificationHub;
   readonly #steps: { readonly atUs: number; readonly interaction: Interaction; readonly step: Step }[] = [];
   readonly #startedAtMs: number;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(interactions: readonly Interaction[], options: SwitchboardOptions, clock: Clock, hub: NotificationHub) {
+  constructor(interactions: readonly Interaction[], options: CallSchedulerOptions, clock: Clock, hub: NotificationHub) {
     this.#clock = clock;
     this.#hub = hub;
     this.#startedAtMs = clock.wallMs();
@@ -106,7 +106,7 @@ function topicsOf({ queueId, userId }: CallState): string[] {
   ];
 }
 
-function callOf(number: number, { queues, users }: SwitchboardOptions): CallState {
+function callOf(number: number, { queues, users }: CallSchedulerOptions): CallState {
   const places = queues.length + users.length;
   const place = number % places;
   return {

@@ -1,6 +1,6 @@
 import type { StreamFormat } from '../../core/codec.js';
 import type { Send, Track } from '../sound/track.js';
-import { ChannelBooks, type InteractionBooks, type SentPacket } from './ledger.js';
+import { ChannelLedger, type InteractionLedger, type SentPacket } from './ledger.js';
 import { packetMessage, packetPrefix } from './wire.js';
 
 /** Where an interaction's packets go: a media connection, as the interaction sees it. */
@@ -9,7 +9,7 @@ export interface Carrier {
   readonly isOpen: boolean;
   sendPacket(
     text: string,
-    books: ChannelBooks,
+    books: ChannelLedger,
     index: number,
     sequence: number,
     timestamp: number,
@@ -33,7 +33,7 @@ export type InteractionEnd = 'ended' | 'unsubscribed' | 'stopped';
 
 interface Channel {
   readonly track: Track;
-  readonly books: ChannelBooks;
+  readonly books: ChannelLedger;
   readonly send: Send;
 }
 
@@ -83,7 +83,7 @@ export class Interaction {
     this.sentPackets = log;
     const isSplit = options.tracks.length > 1;
     this.#channels = options.tracks.map((track, channel) => {
-      const books = new ChannelBooks(channel, log);
+      const books = new ChannelLedger(channel, log);
       const codec = options.codecInPackets ? options.format.codec : undefined;
       const prefix = packetPrefix(options.id, isSplit ? channel : undefined, codec);
       const send: Send = (index, sequence, timestamp, payload) => {
@@ -157,7 +157,7 @@ export class Interaction {
     this.#end(reason, nowMs);
   }
 
-  books(): InteractionBooks {
+  books(): InteractionLedger {
     let packets = 0;
     let knowable = 0;
     let sent = 0;

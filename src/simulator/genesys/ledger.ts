@@ -13,7 +13,7 @@ export interface SentPacket {
 }
 
 /** The books of one interaction, its channels added up. */
-export interface InteractionBooks {
+export interface InteractionLedger {
   readonly codec: string;
   readonly clockRate: number;
   readonly sampleRate: number;
@@ -39,15 +39,15 @@ export interface InteractionBooks {
   readonly payloadBytes: number;
 }
 
-export interface Books {
-  readonly interactions: Record<string, InteractionBooks>;
+export interface Ledger {
+  readonly interactions: Record<string, InteractionLedger>;
 }
 
 const COPY = -3;
 const LATER_ONE_WENT_FIRST = -2;
 
 /** The account of one channel. Packets go by their index: how many places they are from the first, never wrapping. */
-export class ChannelBooks {
+export class ChannelLedger {
   readonly channel: number;
   sent = 0;
   duplicated = 0;

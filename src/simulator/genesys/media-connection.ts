@@ -6,7 +6,7 @@ import { LIMITS } from '../../core/limits.js';
 import { Outbox } from '../network/send-queue.js';
 import type { Faults } from './faults.js';
 import type { Carrier, Interaction } from './interaction.js';
-import type { ChannelBooks } from './ledger.js';
+import type { ChannelLedger } from './ledger.js';
 import {
   BadRequest,
   badRequest,
@@ -72,7 +72,7 @@ export class MediaConnection implements Carrier {
 
   sendPacket(
     text: string,
-    books: ChannelBooks,
+    books: ChannelLedger,
     index: number,
     sequence: number,
     timestamp: number,

@@ -11,7 +11,7 @@ import type { FaultBoard } from './fault-board.js';
 import { FAULT } from './fault-commands.js';
 import type { Endpoint, Faults, HttpReply } from './faults.js';
 import type { Interaction } from './interaction.js';
-import type { Books } from './ledger.js';
+import type { Ledger } from './ledger.js';
 import { MediaConnection, type MediaContext } from './media-connection.js';
 import { CHANNEL_PATH, CHANNELS_PATH, type NotificationHub, SUBSCRIPTIONS_PATH } from './notification-hub.js';
 import type { RequestLog } from './request-log.js';
@@ -36,7 +36,7 @@ export interface ServerContext extends MediaContext {
   readonly log: RequestLog;
   /** Wall clock of the start of all calls. */
   readonly startedAtMs: number;
-  books(): Books;
+  books(): Ledger;
   opened(connection: MediaConnection): void;
 }
 

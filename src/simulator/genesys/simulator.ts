@@ -2,16 +2,16 @@ import { z } from 'zod';
 import { type Clock, systemClock } from '../../core/clock.js';
 import { TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
-import { NO_TROUBLE } from '../network/impairments.js';
+import { NO_IMPAIRMENTS } from '../network/impairments.js';
 import { Pacer } from '../network/pacer.js';
 import { CODEC_CHOICES } from '../sound/loops.js';
-import { makeCast } from './call-factory.js';
-import { Switchboard } from './call-scheduler.js';
+import { createCalls } from './call-factory.js';
+import { CallScheduler } from './call-scheduler.js';
 import { Completion } from './completion.js';
 import { FaultBoard } from './fault-board.js';
 import { FAULT, type FaultInput } from './fault-commands.js';
 import type { Faults } from './faults.js';
-import type { Books } from './ledger.js';
+import type { Ledger } from './ledger.js';
 import type { MediaConnection } from './media-connection.js';
 import { NotificationHub } from './notification-hub.js';
 import { type LoggedRequest, RequestLog } from './request-log.js';
@@ -42,7 +42,7 @@ export const SIMULATOR_OPTIONS = z.strictObject({
   /** Largest random delay. What is beyond `maxDelayMs` is cut. */
   jitterMs: z.number().min(0).max(10_000).default(0),
   /** Most that jitter and reordering together delay a packet. */
-  maxDelayMs: z.number().min(0).max(10_000).default(NO_TROUBLE.maxDelayMs),
+  maxDelayMs: z.number().min(0).max(10_000).default(NO_IMPAIRMENTS.maxDelayMs),
   /** Decides ids, speech, numbers and all trouble. */
   seed: z.number().int().default(1),
   /** A file of packets that every interaction replays, instead of speech. */
@@ -93,7 +93,7 @@ export interface Simulator {
   fault(fault: FaultInput): void;
   /** Fulfilled when the calls are over and the clients have left (or when nobody came), and by close(). */
   readonly done: Promise<void>;
-  books(): Books;
+  books(): Ledger;
   /** Open media connections, oldest first. */
   connections(): readonly MediaConnection[];
   /** Ends what is live, with reason `stopped`, and stops listening. The books stay. */
@@ -119,7 +119,7 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
   const settings = checked.data;
   const { loss, burst, reorder, duplicate, jitterMs, maxDelayMs } = settings;
   const isPlanned = settings.queues.length + settings.users.length > 0;
-  const cast = makeCast({
+  const cast = createCalls({
     interactions: settings.interactions,
     codec: settings.codec,
     channels: settings.channels,
@@ -140,7 +140,7 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
   const pacer = new Pacer(clock, () => {
     for (const connection of connections) connection.flush();
   });
-  const books = (): Books => ({
+  const books = (): Ledger => ({
     interactions: Object.fromEntries(cast.interactions.map((interaction) => [interaction.id, interaction.books()])),
   });
 
@@ -180,7 +180,7 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
   const { queues, users, leadSeconds, spreadSeconds, securePause, seed } = settings;
   const seconds = settings.seconds ?? Infinity;
   const plan = { queues, users, leadSeconds, spreadSeconds, securePause, seed, seconds };
-  const switchboard = isPlanned ? new Switchboard(cast.interactions, plan, clock, hub) : undefined;
+  const switchboard = isPlanned ? new CallScheduler(cast.interactions, plan, clock, hub) : undefined;
 
   const completion = new Completion((cast.durationSeconds + leadSeconds + spreadSeconds) * 1e6, clock.nowUs());
   const { promise: done, resolve: finish } = promiseWithResolver();

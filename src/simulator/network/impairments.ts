@@ -2,7 +2,7 @@ import { US_PER_MS } from '../../core/units.js';
 import type { SeededRandom } from './random.js';
 
 /** What the network does to the packets of every interaction. Rates are 0 to 1. */
-export interface Trouble {
+export interface NetworkImpairments {
   /** Share of the packets that are withheld. */
   readonly loss: number;
   /** Mean length of a run of withheld packets; 1 means that each is withheld independently of the others. */
@@ -20,14 +20,21 @@ export interface Trouble {
   readonly maxDelayMs: number;
 }
 
-export const NO_TROUBLE: Trouble = { loss: 0, burst: 1, reorder: 0, duplicate: 0, jitterMs: 0, maxDelayMs: 45 };
+export const NO_IMPAIRMENTS: NetworkImpairments = {
+  loss: 0,
+  burst: 1,
+  reorder: 0,
+  duplicate: 0,
+  jitterMs: 0,
+  maxDelayMs: 45,
+};
 
 const PACKET_US = 20 * US_PER_MS;
 /** How far past the later packet's own time a reordered one goes. */
 const PAST_US = 3 * US_PER_MS;
 
 /** What is to happen to one packet. The same object is filled again for each. */
-export interface Fate {
+export interface PacketPlan {
   withheld: boolean;
   delayUs: number;
   /** Delay of the copy, not less than that of the packet itself; −1: no copy. */
@@ -39,9 +46,9 @@ export interface Fate {
  * but the seed, and it draws the same amount of random numbers for every packet, so that changing one rate does not
  * reshuffle the others.
  */
-export class TroublePlan {
-  readonly fate: Fate = { withheld: false, delayUs: 0, copyDelayUs: -1 };
-  readonly #trouble: Trouble;
+export class ImpairmentPlan {
+  readonly fate: PacketPlan = { withheld: false, delayUs: 0, copyDelayUs: -1 };
+  readonly #trouble: NetworkImpairments;
   readonly #random: SeededRandom;
   readonly #jitterUs: number;
   readonly #maxDelayUs: number;
@@ -51,7 +58,7 @@ export class TroublePlan {
   readonly #enter: number;
   #inRun = false;
 
-  constructor(trouble: Trouble, random: SeededRandom) {
+  constructor(trouble: NetworkImpairments, random: SeededRandom) {
     this.#trouble = trouble;
     this.#random = random;
     this.#maxDelayUs = trouble.maxDelayMs * US_PER_MS;
@@ -65,7 +72,7 @@ export class TroublePlan {
    * Decides about the next packet and fills `fate`. A packet at an edge is always sent, once and in place: no receiver
    * can know of a loss before the first packet or after the last.
    */
-  next(atEdge: boolean): Fate {
+  next(atEdge: boolean): PacketPlan {
     const random = this.#random;
     const fate = this.fate;
     this.#inRun = random.unit() < (this.#inRun ? this.#stay : this.#enter);

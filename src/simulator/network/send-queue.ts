@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
-import type { ChannelBooks } from '../genesys/ledger.js';
+import type { ChannelLedger } from '../genesys/ledger.js';
 
 /** One packet, as it stands in the books. */
 interface Entry {
-  readonly books: ChannelBooks;
+  readonly books: ChannelLedger;
   readonly index: number;
   readonly sequence: number;
   readonly payload: string;
@@ -56,7 +56,7 @@ export class Outbox {
   /** Adds a packet and enters it in the books. `text` must be ASCII. */
   pushPacket(
     text: string,
-    books: ChannelBooks,
+    books: ChannelLedger,
     index: number,
     sequence: number,
     timestamp: number,

@@ -1,5 +1,5 @@
 import { US_PER_MS } from '../../core/units.js';
-import type { TroublePlan } from '../network/impairments.js';
+import type { ImpairmentPlan } from '../network/impairments.js';
 import type { SeededRandom } from '../network/random.js';
 import type { PacketLoop } from './loops.js';
 
@@ -83,7 +83,7 @@ export class SpeechTrack implements Track {
   /** Slots at which marked packets begin and end, by turns. */
   readonly #turns: number[] = [];
   readonly #step: number;
-  readonly #plan: TroublePlan | undefined;
+  readonly #plan: ImpairmentPlan | undefined;
   readonly #total: number;
   readonly #lastUs: number;
   // What is due and not yet sent, by time; of equal times, the one that was planned first.
@@ -96,7 +96,7 @@ export class SpeechTrack implements Track {
     numbering: Numbering,
     clockRate: number,
     seconds: number,
-    plan?: TroublePlan,
+    plan?: ImpairmentPlan,
     marking?: PacketLoop,
   ) {
     this.#marking = marking;
@@ -143,7 +143,7 @@ export class SpeechTrack implements Track {
     if (this.#marking !== undefined && isMarked === (this.#turns.length % 2 === 0)) this.#turns.push(this.#slot);
   }
 
-  #schedule(index: number, slot: number, plan: TroublePlan): void {
+  #schedule(index: number, slot: number, plan: ImpairmentPlan): void {
     const fate = plan.next(slot === 0 || slot === this.#total - 1);
     if (fate.withheld) return;
     const dueUs = slot * PACKET_US;

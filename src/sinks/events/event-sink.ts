@@ -6,7 +6,7 @@ import type {
   EndReason,
   FrameSink,
   FrameView,
-  PcmWish,
+  PcmSelection,
   SilenceEdge,
   StreamInfo,
   StreamSummary,
@@ -107,7 +107,7 @@ export class EventSink implements FrameSink {
     this.#syncs = this.#node.listenerCount('metadataSync') > 0;
   }
 
-  wantsPcm(): PcmWish {
+  pcmSelection(): PcmSelection {
     if (!this.#chunks) return 'none';
     return this.#includeSilent ? 'all' : 'speech';
   }

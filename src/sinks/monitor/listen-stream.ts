@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
-import type { FrameSink, FrameView, PcmWish, StreamInfo } from '../../core/events.js';
+import type { FrameSink, FrameView, PcmSelection, StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { Interleaver } from './interleaver.js';
 
 /**
  * The sound of one stream from now on: PCM of 16 bit, little-endian, at info.sampleRate; of two channels interleaved,
  * channel 0 first. What is missing of the time line is zeros, so that time stays right; only a hole beyond
- * LIMITS.maxHoleSeconds is jumped over. Ends with the stream.
+ * LIMITS.maxGapSeconds is jumped over. Ends with the stream.
  *
  * It never makes the node wait: what a slow reader has left no room for is dropped, frame by frame, and counted.
  */
@@ -26,7 +26,7 @@ export class ListenStream extends Readable implements FrameSink {
     super({ highWaterMark: bufferBytes });
     this.info = info;
     this.#bufferBytes = bufferBytes;
-    this.#maxHole = LIMITS.maxHoleSeconds * info.sampleRate;
+    this.#maxHole = LIMITS.maxGapSeconds * info.sampleRate;
     this.#interleaver = info.channels === 2 ? new Interleaver(info.sampleRate, this.#put) : undefined;
   }
 
@@ -34,7 +34,7 @@ export class ListenStream extends Readable implements FrameSink {
     return !this.#ended && !this.destroyed;
   }
 
-  wantsPcm(info: StreamInfo): PcmWish {
+  pcmSelection(info: StreamInfo): PcmSelection {
     return this.active && this.#isOurs(info) ? 'all' : 'none';
   }
 

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { FrameSink, FrameView, PcmWish, StreamInfo } from '../../core/events.js';
+import type { FrameSink, FrameView, PcmSelection, StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 
 export interface MonitorOptions {
@@ -59,7 +59,7 @@ export class MonitorStream extends Readable implements FrameSink {
     return this.#attached && !this.#ended && !this.destroyed;
   }
 
-  wantsPcm(info: StreamInfo): PcmWish {
+  pcmSelection(info: StreamInfo): PcmSelection {
     if (this.#ended || this.destroyed || this.#options.payload === false || !this.#follows(info)) return 'none';
     return this.#options.includeSilent === true ? 'all' : 'speech';
   }

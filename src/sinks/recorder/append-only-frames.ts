@@ -1,12 +1,12 @@
 import { FLAG, KIND, RECORD } from '../../ring/layout.js';
 import type { RingConsumer, RingPlace } from '../../ring/ring.js';
-import { PIECE, PLAIN, type RecorderSlab } from './recorder-memory.js';
+import { PLAIN, type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
 import { copySamples, type SampleSource, sampleSource } from './write-buffers.js';
 
 /** What a frame may tell beside its sound. */
 const TELLING = FLAG.SILENT | FLAG.LOST | FLAG.DECODE_ERROR | FLAG.NO_PCM;
 
-/** For PIECE.PLAIN: frames are plain that are silent, or are not; undefined when none is. */
+/** For WRITE_BUFFER.PLAIN: frames are plain that are silent, or are not; undefined when none is. */
 export function plainWord(silent: boolean | undefined): number {
   if (silent === undefined) return 0;
   return silent ? PLAIN | FLAG.SILENT : PLAIN;
@@ -17,14 +17,14 @@ export function plainWord(silent: boolean | undefined): number {
  * one ended, in the same state, and for which the piece has room. They add samples and nothing else, so all that they
  * need is in the slab. Any other record is left to the recording.
  */
-export class PlainFrames {
+export class AppendOnlyFrames {
   readonly #ring: RingConsumer;
-  readonly #slab: RecorderSlab;
+  readonly #slab: RecorderMemory;
   readonly #source: SampleSource;
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
 
-  constructor(ring: RingConsumer, { memory }: RingPlace, slab: RecorderSlab) {
+  constructor(ring: RingConsumer, { memory }: RingPlace, slab: RecorderMemory) {
     this.#ring = ring;
     this.#slab = slab;
     this.#source = sampleSource(memory);
@@ -62,26 +62,26 @@ export class PlainFrames {
     if ((traits & 0xff) !== KIND.FRAME || channel > 1 || slot < 0) return false;
     const fields = this.#slab.words;
     const line = this.#slab.line(slot, channel === 0 ? 0 : 1) >> 2;
-    if (((traits >>> 24) & TELLING) + PLAIN !== fields[line + (PIECE.PLAIN >> 2)]) return false;
+    if (((traits >>> 24) & TELLING) + PLAIN !== fields[line + (WRITE_BUFFER.PLAIN >> 2)]) return false;
     const count = words[(at + RECORD.SAMPLE_COUNT) >> 2] as number;
     const bytes = 2 * count;
-    const start = fields[line + (PIECE.START >> 2)] as number;
-    const held = fields[line + (PIECE.COUNT >> 2)] as number;
+    const start = fields[line + (WRITE_BUFFER.START >> 2)] as number;
+    const held = fields[line + (WRITE_BUFFER.COUNT >> 2)] as number;
     const position = start + held;
     const end = position + count;
     const isPlain =
       count > 0 &&
-      end <= (fields[line + (PIECE.LIMIT >> 2)] as number) &&
-      position === fields[line + (PIECE.END >> 2)] &&
+      end <= (fields[line + (WRITE_BUFFER.LIMIT >> 2)] as number) &&
+      position === fields[line + (WRITE_BUFFER.END >> 2)] &&
       position === this.#doubles[(at + RECORD.POSITION) >> 3] &&
       bytes === words[(at + RECORD.PAYLOAD_LENGTH) >> 2] &&
       bytes + RECORD.OUTPUT_HEADER_BYTES <= (words[(at + RECORD.LENGTH) >> 2] as number);
     if (!isPlain) return false;
     const target = (this.#slab.piece(slot, channel === 0 ? 0 : 1) >> 1) + held;
     copySamples(this.#source, (at + RECORD.OUTPUT_HEADER_BYTES) >> 1, this.#slab, target, count);
-    fields[line + (PIECE.COUNT >> 2)] = held + count;
-    fields[line + (PIECE.END >> 2)] = end;
-    fields[line + (PIECE.FRAMES >> 2)] = (fields[line + (PIECE.FRAMES >> 2)] as number) + 1;
+    fields[line + (WRITE_BUFFER.COUNT >> 2)] = held + count;
+    fields[line + (WRITE_BUFFER.END >> 2)] = end;
+    fields[line + (WRITE_BUFFER.FRAMES >> 2)] = (fields[line + (WRITE_BUFFER.FRAMES >> 2)] as number) + 1;
     return true;
   }
 }

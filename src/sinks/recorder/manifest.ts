@@ -39,7 +39,7 @@ const spanSchema = z.object({
 const count = z.number().nullable();
 
 /** What stands in session.json. In a checkpoint `endedAt` and `endReason` are null. */
-export const sessionSchema = z.object({
+export const manifestSchema = z.object({
   interactionId: z.string(),
   codec: z.enum(['pcmu', 'pcma', 'l16', 'opus']),
   clockRate: z.number(),
@@ -63,7 +63,7 @@ export const sessionSchema = z.object({
   /** Only while the recording is being written. */
   writer: writerSchema.optional(),
 });
-export type Session = z.infer<typeof sessionSchema>;
+export type Manifest = z.infer<typeof manifestSchema>;
 
 /** The counts of a recording that was killed: what the last checkpoint said of them may be many seconds old. */
 export const NOT_COUNTED = {
@@ -74,14 +74,14 @@ export const NOT_COUNTED = {
   packetsDuplicate: null,
   packetsReordered: null,
   decodeErrors: null,
-} as const satisfies Partial<Session>;
-export type SessionSpan = z.infer<typeof spanSchema>;
+} as const satisfies Partial<Manifest>;
+export type ManifestSpan = z.infer<typeof spanSchema>;
 
 /**
  * Writes session.json; readers never see half of it, for it is written beside and renamed. Throws what node:fs throws,
  * and then everything is as before.
  */
-export function writeSession(folder: string, session: Session): void {
+export function writeManifest(folder: string, session: Manifest): void {
   writeCheckpoint(folder, session);
   rmSync(join(folder, SPARE_FILE), { force: true });
   renameSync(join(folder, PARTIAL_FILE), join(folder, SESSION_FILE));
@@ -93,7 +93,7 @@ export function writeSession(folder: string, session: Session): void {
  * first, for a kill may leave half of it, and then the other file has this checkpoint or the one before. Throws what
  * node:fs throws, and then all is as before.
  */
-export function writeCheckpoint(folder: string, session: Session): void {
+export function writeCheckpoint(folder: string, session: Manifest): void {
   const file = openOver(join(folder, PARTIAL_FILE));
   try {
     const before = readFileSync(file);
@@ -133,7 +133,7 @@ function openOver(path: string): number {
 }
 
 /** The session as text, for which there is room in the file: on a disk that is full only as much as it has already. */
-function textWithRoom(file: number, size: number, session: Session): Buffer {
+function textWithRoom(file: number, size: number, session: Manifest): Buffer {
   const text = Buffer.from(`${JSON.stringify(session, null, 2)}\n`);
   if (text.length <= size) return text;
   try {
@@ -156,28 +156,28 @@ function writeAll(file: number, bytes: Uint8Array, position: number): void {
 }
 
 /** What the last checkpoint said; undefined when there is none that is whole. */
-export function readCheckpoint(folder: string): Session | undefined {
+export function readCheckpoint(folder: string): Manifest | undefined {
   return readSession(join(folder, PARTIAL_FILE)) ?? readSession(join(folder, SPARE_FILE));
 }
 
-function readSession(path: string): Session | undefined {
+function readSession(path: string): Manifest | undefined {
   try {
-    return parseSession(readFileSync(path, 'utf8'));
+    return parseManifest(readFileSync(path, 'utf8'));
   } catch {
     return undefined;
   }
 }
 
 /** The session of a file's text, or undefined when it is none. */
-export function parseSession(text: string): Session | undefined {
+export function parseManifest(text: string): Manifest | undefined {
   try {
-    return sessionSchema.safeParse(JSON.parse(text)).data;
+    return manifestSchema.safeParse(JSON.parse(text)).data;
   } catch {
     return undefined;
   }
 }
 
-export function toSessionSpans(spans: readonly SampleSpan[], channel: 0 | 1, sampleRate: number): SessionSpan[] {
+export function toManifestSpans(spans: readonly SampleSpan[], channel: 0 | 1, sampleRate: number): ManifestSpan[] {
   return spans.map(({ state, startSamples, endSamples }) => ({
     state,
     channel,
@@ -186,7 +186,7 @@ export function toSessionSpans(spans: readonly SampleSpan[], channel: 0 | 1, sam
   }));
 }
 
-export function fromSessionSpans(spans: readonly SessionSpan[], channel: 0 | 1, sampleRate: number): SampleSpan[] {
+export function fromManifestSpans(spans: readonly ManifestSpan[], channel: 0 | 1, sampleRate: number): SampleSpan[] {
   return spans
     .filter((span) => span.channel === channel)
     .map((span): { state: SpanState; startSamples: number; endSamples: number } => ({

@@ -3,7 +3,7 @@ import { LAYOUT_VERSION } from '../../ring/layout.js';
 import { RingGauge } from '../../ring/ring.js';
 import { workerUrl } from '../../shard/location.js';
 import type { RecorderData } from './entry.js';
-import { type RecorderCounters, RecorderStatus, slabBytes } from './recorder-memory.js';
+import { type RecorderCounters, RecorderStatus, recorderMemoryBytes } from './recorder-memory.js';
 
 /** The recorder itself looks at its rings every 100 ms when it has little to do. */
 const LOOK_MS = 20;
@@ -20,7 +20,7 @@ export class NodeRecorder implements RecorderAgent {
 
   constructor(outDir: string, maxStreams: number) {
     this.#outDir = outDir;
-    this.#slab = new SharedArrayBuffer(slabBytes(maxStreams));
+    this.#slab = new SharedArrayBuffer(recorderMemoryBytes(maxStreams));
     this.#status = new RecorderStatus(this.#slab);
   }
 

@@ -7,7 +7,7 @@ import type { Channel } from '../../core/events.js';
  *     0       version, recordings, piece size   i32
  *     128     counters                          f64 each, see RECORDER_COUNTERS
  *     512     report: sequence i32, length i32, UTF-8 text
- *     4096    one line of 64 bytes a recording: what each frame needs, in half a line a channel, see PIECE
+ *     4096    one line of 64 bytes a recording: what each frame needs, in half a line a channel, see WRITE_BUFFER
  *     ...     one slot of 4096 bytes a recording
  *     ...     two pieces a recording, one a channel
  *
@@ -20,10 +20,10 @@ import type { Channel } from '../../core/events.js';
  *     +1408   journal: notes of 12 bytes {note u8, channel u8, start u32 at +4, length u32 at +8}
  *
  * A piece holds the newest samples of one channel that are not yet in the file, without holes: PCM16 of the channel
- * alone, which starts at PIECE.START on the stream's time line. The fixed place by slot means that no list of pieces
+ * alone, which starts at WRITE_BUFFER.START on the stream's time line. The fixed place by slot means that no list of pieces
  * has to be kept whole across a crash; a slot that was never used costs address space only.
  */
-export const SLAB_VERSION = 2;
+export const RECORDER_MEMORY_VERSION = 2;
 
 const HEADER = { VERSION: 0, RECORDINGS: 4, PIECE_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
 const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
@@ -57,7 +57,7 @@ export const SLOT_STATE = {
 } as const;
 
 /** Of one channel, 32 bytes each; positions are samples, i32. */
-export const PIECE = {
+export const WRITE_BUFFER = {
   /** Position of the piece's first sample. */
   START: 0,
   /** End of the channel so far. */
@@ -76,7 +76,7 @@ export const PIECE = {
 } as const;
 /** More than any flag of a record. */
 export const PLAIN = 256;
-const LINE_BYTES = 2 * PIECE.BYTES;
+const LINE_BYTES = 2 * WRITE_BUFFER.BYTES;
 
 const NOTE_BYTES = 12;
 export const JOURNAL_NOTES = (SLOT.BYTES - SLOT.JOURNAL) / NOTE_BYTES;
@@ -113,15 +113,15 @@ const COUNTER_INDEX: Readonly<Record<string, number>> = Object.fromEntries(
 );
 
 /** 1.02 s of one channel at 8 kHz, 0.17 s at 48 kHz. */
-export const DEFAULT_PIECE_BYTES = 16_384;
+export const DEFAULT_WRITE_BUFFER_BYTES = 16_384;
 
 /** Size of the slab for so many recordings at a time. Pages that are never touched cost no memory. */
-export function slabBytes(maxRecordings: number, pieceBytes: number = DEFAULT_PIECE_BYTES): number {
+export function recorderMemoryBytes(maxRecordings: number, pieceBytes: number = DEFAULT_WRITE_BUFFER_BYTES): number {
   return HEADER.BYTES + maxRecordings * (LINE_BYTES + SLOT.BYTES + 2 * pieceBytes);
 }
 
 /** The recorder's side of the slab. Fields are read and written at byte offsets, through aligned typed arrays. */
-export class RecorderSlab {
+export class RecorderMemory {
   readonly recordings: number;
   readonly pieceBytes: number;
   readonly bytes: Buffer;
@@ -132,7 +132,7 @@ export class RecorderSlab {
   readonly #encoder = new TextEncoder();
 
   /** @throws TrunklineError CONFIG_INVALID when the memory was laid out otherwise than asked for. */
-  constructor(memory: SharedArrayBuffer, pieceBytes: number = DEFAULT_PIECE_BYTES) {
+  constructor(memory: SharedArrayBuffer, pieceBytes: number = DEFAULT_WRITE_BUFFER_BYTES) {
     this.bytes = Buffer.from(memory);
     this.samples = new Int16Array(memory);
     this.quads = new BigInt64Array(memory);
@@ -143,11 +143,11 @@ export class RecorderSlab {
     if (this.recordings < 1 || pieceBytes % 4096 !== 0 || pieceBytes === 0) {
       throw new TrunklineError(
         'CONFIG_INVALID',
-        `The recorder's slab of ${memory.byteLength} bytes has no room for a recording with pieces of ${pieceBytes} bytes (a multiple of 4096); take slabBytes().`,
+        `The recorder's slab of ${memory.byteLength} bytes has no room for a recording with pieces of ${pieceBytes} bytes (a multiple of 4096); take recorderMemoryBytes().`,
       );
     }
     const version = this.words[HEADER.VERSION >> 2];
-    const layout = [SLAB_VERSION, this.recordings, pieceBytes];
+    const layout = [RECORDER_MEMORY_VERSION, this.recordings, pieceBytes];
     if (version === 0) this.words.set(layout, HEADER.VERSION >> 2);
     else if (layout.some((word, i) => this.words[(HEADER.VERSION >> 2) + i] !== word)) {
       throw new TrunklineError(
@@ -157,9 +157,9 @@ export class RecorderSlab {
     }
   }
 
-  /** Absolute offset of the PIECE fields of `channel`. */
+  /** Absolute offset of the WRITE_BUFFER fields of `channel`. */
   line(index: number, channel: Channel): number {
-    return HEADER.BYTES + index * LINE_BYTES + channel * PIECE.BYTES;
+    return HEADER.BYTES + index * LINE_BYTES + channel * WRITE_BUFFER.BYTES;
   }
 
   slot(index: number): number {

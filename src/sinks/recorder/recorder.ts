@@ -7,8 +7,8 @@ import { US_PER_MS } from '../../core/units.js';
 import { type Agent, BLOCKED } from '../../ring/agent.js';
 import { FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
-import { PlainFrames } from './append-only-frames.js';
-import { DEFAULT_PIECE_BYTES, RecorderSlab, SLOT, SLOT_STATE } from './recorder-memory.js';
+import { AppendOnlyFrames } from './append-only-frames.js';
+import { DEFAULT_WRITE_BUFFER_BYTES, RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
 import { Recording, type RecordingContext, type RecordingEnd } from './recording.js';
 import { thisWriter } from './writer.js';
 
@@ -17,7 +17,7 @@ export interface RecorderOptions {
   readonly outDir: string;
   /** One a shard, this recorder being the only consumer. Always in the same order over the life of a slab. */
   readonly rings: readonly RingPlace[];
-  /** slabBytes() of zeros at first; the same memory again when a new recorder takes over from a dead one. */
+  /** recorderMemoryBytes() of zeros at first; the same memory again when a new recorder takes over from a dead one. */
   readonly slab: SharedArrayBuffer;
   readonly pieceBytes?: number;
   /** How long a sample may wait to be written. 750 by default: with the time between rounds and looks less than 1 s. */
@@ -73,9 +73,9 @@ const endSchema = z.object({
 export class Recorder implements Agent {
   readonly #clock: Clock;
   readonly #rings: readonly RingConsumer[];
-  readonly #plain: readonly PlainFrames[];
+  readonly #plain: readonly AppendOnlyFrames[];
   readonly #context: RecordingContext;
-  readonly #slab: RecorderSlab;
+  readonly #slab: RecorderMemory;
   readonly #scanEveryUs: number;
   /** Slots by ring and stream, or −1: the same stream index may live on in one ring while another has closed it. */
   readonly #slots: readonly Int32Array[];
@@ -89,12 +89,14 @@ export class Recorder implements Agent {
   readonly #ending: Recording[] = [];
 
   constructor(options: RecorderOptions, clock: Clock = systemClock) {
-    const pieceBytes = options.pieceBytes ?? DEFAULT_PIECE_BYTES;
+    const pieceBytes = options.pieceBytes ?? DEFAULT_WRITE_BUFFER_BYTES;
     const flushUs = (options.flushMs ?? 750) * US_PER_MS;
     this.#clock = clock;
     this.#rings = options.rings.map((place) => new RingConsumer(place));
-    this.#slab = new RecorderSlab(options.slab, pieceBytes);
-    this.#plain = options.rings.map((place, i) => new PlainFrames(this.#rings[i] as RingConsumer, place, this.#slab));
+    this.#slab = new RecorderMemory(options.slab, pieceBytes);
+    this.#plain = options.rings.map(
+      (place, i) => new AppendOnlyFrames(this.#rings[i] as RingConsumer, place, this.#slab),
+    );
     this.#slots = options.rings.map(() => new Int32Array(LIMITS.maxStreams).fill(-1));
     this.#scanEveryUs = flushUs / 16;
     this.#context = {
@@ -164,7 +166,7 @@ export class Recorder implements Agent {
   #drain(ringIndex: number, nowUs: number): number {
     const ring = this.#rings[ringIndex] as RingConsumer;
     const stopUs = this.#clock.nowUs() + TURN_US;
-    const plain = this.#plain[ringIndex] as PlainFrames;
+    const plain = this.#plain[ringIndex] as AppendOnlyFrames;
     const slots = this.#slots[ringIndex] as Int32Array;
     let records = 0;
     let frames = 0;
@@ -217,7 +219,7 @@ export class Recorder implements Agent {
           position,
           samples,
           flags,
-          (this.#plain[ringIndex] as PlainFrames).source,
+          (this.#plain[ringIndex] as AppendOnlyFrames).source,
           pcmAt,
           available,
           nowUs,

@@ -7,21 +7,21 @@ import { AudioFile } from './audio-file.js';
 import { errnoOf, faultReport } from './fault.js';
 import { folderName } from './folder.js';
 import {
-  fromSessionSpans,
+  fromManifestSpans,
+  type Manifest,
   readCheckpoint,
-  type Session,
-  toSessionSpans,
+  toManifestSpans,
   writeCheckpoint,
-  writeSession,
+  writeManifest,
 } from './manifest.js';
-import { JOURNAL_NOTES, type RecorderSlab, SLOT, SLOT_STATE } from './recorder-memory.js';
+import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
 import { SpanTrack } from './spans.js';
-import { Pieces, type SampleSource } from './write-buffers.js';
+import { type SampleSource, WriteBuffers } from './write-buffers.js';
 import type { Writer } from './writer.js';
 
 /** What all recordings of one recorder share. */
 export interface RecordingContext {
-  readonly slab: RecorderSlab;
+  readonly slab: RecorderMemory;
   readonly outDir: string;
   readonly flushUs: number;
   readonly headerUs: number;
@@ -70,9 +70,9 @@ export class Recording {
   readonly ring: number;
   readonly stream: number;
   readonly #context: RecordingContext;
-  readonly #slab: RecorderSlab;
+  readonly #slab: RecorderMemory;
   readonly #slot: number;
-  readonly #pieces: Pieces;
+  readonly #pieces: WriteBuffers;
   readonly #file: AudioFile;
   readonly #maxSamples: number;
   readonly #tracks: readonly SpanTrack[];
@@ -99,7 +99,7 @@ export class Recording {
     this.ring = this.#int(SLOT.RING);
     this.stream = this.#int(SLOT.STREAM);
     this.#maxSamples = Math.min(Math.floor(WAV_MAX_DATA_BYTES / (2 * info.channels)), MAX_POSITION);
-    this.#pieces = new Pieces(context.slab, index, info.channels, this.#maxSamples);
+    this.#pieces = new WriteBuffers(context.slab, index, info.channels, this.#maxSamples);
     this.#file = new AudioFile(info);
     const keep = (note: number, channel: Channel, start: number, length: number) => {
       if (!this.#resuming) this.#slab.addNote(this.#slot, note, channel, start, length);
@@ -244,7 +244,7 @@ export class Recording {
         this.#sealed = true;
       }
       // Last of all, for a session with an end says that the sound is whole; until then a repair would see to it.
-      writeSession(this.#path, this.#session(end));
+      writeManifest(this.#path, this.#session(end));
     });
     if (!finished && ++this.#endTries < END_TRIES) {
       this.#slab.setInt(this.#slot, SLOT.STATE, SLOT_STATE.ENDING);
@@ -354,7 +354,7 @@ export class Recording {
     return this.#int(SLOT.NOTES) > JOURNAL_NOTES - JOURNAL_RESERVE;
   }
 
-  #session(end: RecordingEnd | undefined): Session {
+  #session(end: RecordingEnd | undefined): Manifest {
     const { info } = this;
     const lost = this.#int(SLOT.FRAMES_LOST);
     const length = this.lengthSamples;
@@ -375,7 +375,7 @@ export class Recording {
       packetsDuplicate: end?.packetsDuplicate ?? null,
       packetsReordered: end?.packetsReordered ?? null,
       decodeErrors: this.#int(SLOT.DECODE_ERRORS),
-      spans: this.#tracks.flatMap((track) => toSessionSpans(track.compose(length), track.channel, info.sampleRate)),
+      spans: this.#tracks.flatMap((track) => toManifestSpans(track.compose(length), track.channel, info.sampleRate)),
       ...this.#incompleteness(),
       ...(end === undefined ? { writer: this.#context.writer } : {}),
     };
@@ -393,7 +393,7 @@ export class Recording {
     this.#resuming = true;
     const session = this.#folder === '' ? undefined : readCheckpoint(this.#path);
     for (const track of this.#tracks) {
-      if (session !== undefined) track.load(fromSessionSpans(session.spans, track.channel, this.info.sampleRate));
+      if (session !== undefined) track.load(fromManifestSpans(session.spans, track.channel, this.info.sampleRate));
       for (const [note, channel, ...at] of notes) if (channel === track.channel) track.note(note, ...at);
       this.#catchUp(track);
       this.#pieces.setPlain(track.channel, plainWord(track.steadySilent));

@@ -6,16 +6,16 @@ import { messageOf, TrunklineError } from '../../core/errors.js';
 import { errnoOf } from './fault.js';
 import {
   AUDIO_FILE,
-  fromSessionSpans,
+  fromManifestSpans,
+  type Manifest,
   NOT_COUNTED,
   PARTIAL_FILE,
-  parseSession,
+  parseManifest,
   readCheckpoint,
   SESSION_FILE,
-  type Session,
   SPARE_FILE,
-  toSessionSpans,
-  writeSession,
+  toManifestSpans,
+  writeManifest,
 } from './manifest.js';
 import { appendSpan, type SampleSpan } from './spans.js';
 import { writerState } from './writer.js';
@@ -99,7 +99,7 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
   const size = await sizeOf(audio);
   if (size === undefined) return undefined;
   const text = await readFile(join(folder, SESSION_FILE), 'utf8').catch(() => undefined);
-  const written = text === undefined ? undefined : parseSession(text);
+  const written = text === undefined ? undefined : parseManifest(text);
   if (text !== undefined && written === undefined) {
     // Not ours to write over: the recorder never leaves half a session.json.
     throw new TrunklineError(
@@ -111,7 +111,7 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
   const session = readCheckpoint(folder) ?? written;
   if (session !== undefined && session.endReason !== null) {
     // The kill came between the writing of its end and the renaming.
-    writeSession(folder, session);
+    writeManifest(folder, session);
     return 'repaired';
   }
   const state = session?.writer === undefined ? 'unknown' : writerState(session.writer);
@@ -132,12 +132,12 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
     return mended.changed ? 'repaired' : 'finished';
   }
   const known = session ?? assumedSession(basename(folder), mtimeMs - (mended.samples * 1000) / ASSUMED.sampleRate);
-  writeSession(folder, await completed(known, audio, mended.samples));
+  writeManifest(folder, await completed(known, audio, mended.samples));
   return 'repaired';
 }
 
 /** What is said of sound that came before any header and any session.json. */
-function assumedSession(interactionId: string, startedAtMs: number): Session {
+function assumedSession(interactionId: string, startedAtMs: number): Manifest {
   return {
     interactionId,
     codec: 'pcmu',
@@ -215,11 +215,11 @@ async function mendHeader(
   }
 }
 
-async function completed(session: Session, audio: string, samples: number): Promise<Session> {
+async function completed(session: Manifest, audio: string, samples: number): Promise<Manifest> {
   const { writer: _, ...rest } = session;
   const spans: SampleSpan[][] = [];
   for (const channel of session.channels === 1 ? ([0] as const) : ([0, 1] as const)) {
-    const known = fromSessionSpans(session.spans, channel, session.sampleRate)
+    const known = fromManifestSpans(session.spans, channel, session.sampleRate)
       .filter((span) => span.startSamples < samples)
       .map((span) => ({ ...span, endSamples: Math.min(span.endSamples, samples) }));
     spans.push(known);
@@ -230,7 +230,7 @@ async function completed(session: Session, audio: string, samples: number): Prom
     ...NOT_COUNTED,
     endedAt: new Date(Date.parse(session.startedAt) + (samples * 1000) / session.sampleRate).toISOString(),
     endReason: 'interrupted',
-    spans: spans.flatMap((list, channel) => toSessionSpans(list, channel === 0 ? 0 : 1, session.sampleRate)),
+    spans: spans.flatMap((list, channel) => toManifestSpans(list, channel === 0 ? 0 : 1, session.sampleRate)),
   };
 }
 

@@ -1,7 +1,7 @@
 import { copyQuads } from '../../core/copy.js';
 import type { Channel } from '../../core/events.js';
 import type { AudioFile } from './audio-file.js';
-import { PIECE, type RecorderSlab } from './recorder-memory.js';
+import { type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
 
 /** Memory with samples in it, also by fours. */
 export interface SampleSource {
@@ -20,15 +20,15 @@ export function sampleSource(memory: SharedArrayBuffer): SampleSource {
  * The samples of one recording that are not yet in its file: for each channel one stretch without holes, in the slab
  * (slab.ts), where it outlives the thread.
  */
-export class Pieces {
-  readonly #slab: RecorderSlab;
+export class WriteBuffers {
+  readonly #slab: RecorderMemory;
   readonly #index: number;
   readonly #channels: 1 | 2;
   readonly #capacity: number;
   /** What the file can hold of one channel. */
   readonly #maxSamples: number;
 
-  constructor(slab: RecorderSlab, index: number, channels: 1 | 2, maxSamples: number) {
+  constructor(slab: RecorderMemory, index: number, channels: 1 | 2, maxSamples: number) {
     this.#slab = slab;
     this.#index = index;
     this.#channels = channels;
@@ -38,25 +38,25 @@ export class Pieces {
 
   /** End of a channel so far, written or not. */
   end(channel: Channel): number {
-    return this.#int(channel, PIECE.END);
+    return this.#int(channel, WRITE_BUFFER.END);
   }
 
   extendTo(channel: Channel, endSamples: number): void {
-    if (endSamples > this.end(channel)) this.#setInt(channel, PIECE.END, endSamples);
+    if (endSamples > this.end(channel)) this.#setInt(channel, WRITE_BUFFER.END, endSamples);
   }
 
   /** Frames of both channels. */
   get frames(): number {
-    return this.#int(0, PIECE.FRAMES) + this.#int(1, PIECE.FRAMES);
+    return this.#int(0, WRITE_BUFFER.FRAMES) + this.#int(1, WRITE_BUFFER.FRAMES);
   }
 
   countFrame(channel: Channel): void {
-    this.#slab.addInt(this.#slab.line(this.#index, channel), PIECE.FRAMES, 1);
+    this.#slab.addInt(this.#slab.line(this.#index, channel), WRITE_BUFFER.FRAMES, 1);
   }
 
-  /** Says which frames of a channel tell nothing but their sound; see PIECE.PLAIN. */
+  /** Says which frames of a channel tell nothing but their sound; see WRITE_BUFFER.PLAIN. */
   setPlain(channel: Channel, plain: number): void {
-    this.#setInt(channel, PIECE.PLAIN, plain);
+    this.#setInt(channel, WRITE_BUFFER.PLAIN, plain);
   }
 
   /** End of the channel that is ahead. */
@@ -92,7 +92,7 @@ export class Pieces {
   ): number {
     const held = this.#held(channel);
     if (held === 0) this.#begin(channel, position, nowUs);
-    const start = this.#int(channel, PIECE.START);
+    const start = this.#int(channel, WRITE_BUFFER.START);
     const offset = position - start;
     // A hole may be filled with zeros only where nothing has been written before.
     const joins = offset >= 0 && (offset <= held || start + held >= this.end(channel));
@@ -112,8 +112,8 @@ export class Pieces {
   writeTo(file: AudioFile, scratch: Int16Array, nowUs: number): number {
     const held0 = this.#held(0);
     const held1 = this.#held(1);
-    const start0 = this.#int(0, PIECE.START);
-    const start1 = this.#int(1, PIECE.START);
+    const start0 = this.#int(0, WRITE_BUFFER.START);
+    const start1 = this.#int(1, WRITE_BUFFER.START);
     let bytes = 0;
     if (this.#channels === 1) {
       if (held0 > 0) bytes = file.write(this.#slab.bytes, this.#slab.piece(this.#index, 0), held0, start0);
@@ -143,7 +143,7 @@ export class Pieces {
     file.read(scratch, start, end);
     const { samples } = this.#slab;
     for (const channel of [0, 1] as const) {
-      const pieceStart = this.#int(channel, PIECE.START);
+      const pieceStart = this.#int(channel, WRITE_BUFFER.START);
       const from = Math.max(start, pieceStart);
       const to = Math.min(end, pieceStart + this.#held(channel));
       const piece = (this.#slab.piece(this.#index, channel) >> 1) + from - pieceStart;
@@ -154,11 +154,11 @@ export class Pieces {
   }
 
   #held(channel: Channel): number {
-    return this.#int(channel, PIECE.COUNT);
+    return this.#int(channel, WRITE_BUFFER.COUNT);
   }
 
   #setHeld(channel: Channel, samples: number): void {
-    this.#setInt(channel, PIECE.COUNT, samples);
+    this.#setInt(channel, WRITE_BUFFER.COUNT, samples);
   }
 
   /** Most probably the next frame goes on where the last one ended. */
@@ -168,8 +168,8 @@ export class Pieces {
   }
 
   #begin(channel: Channel, position: number, nowUs: number): void {
-    this.#setInt(channel, PIECE.START, position);
-    this.#setInt(channel, PIECE.LIMIT, Math.min(position + this.#capacity, this.#maxSamples));
+    this.#setInt(channel, WRITE_BUFFER.START, position);
+    this.#setInt(channel, WRITE_BUFFER.LIMIT, Math.min(position + this.#capacity, this.#maxSamples));
     this.#slab.doubles[this.#since(channel)] = nowUs;
   }
 
@@ -182,7 +182,7 @@ export class Pieces {
   }
 
   #since(channel: Channel): number {
-    return (this.#slab.line(this.#index, channel) + PIECE.SINCE_US) >> 3;
+    return (this.#slab.line(this.#index, channel) + WRITE_BUFFER.SINCE_US) >> 3;
   }
 }
 

@@ -23,25 +23,25 @@ export function checkInteractionId(id: string): void {
  * table, so that no string is made per packet. A slot keeps its number while its interaction is on the connection;
  * what the packet path needs to know of it lies in arrays by slot.
  */
-export class Roster {
+export class InteractionTable {
   static readonly CAPACITY = LIMITS.interactionsPerConnection;
 
   /** Engine stream of each slot, −1 before one is open. */
-  readonly stream = new Int32Array(Roster.CAPACITY).fill(EMPTY);
-  readonly channels = new Uint8Array(Roster.CAPACITY);
+  readonly stream = new Int32Array(InteractionTable.CAPACITY).fill(EMPTY);
+  readonly channels = new Uint8Array(InteractionTable.CAPACITY);
   /** CodecId of the open stream. */
-  readonly codec = new Uint8Array(Roster.CAPACITY);
+  readonly codec = new Uint8Array(InteractionTable.CAPACITY);
   /** 1 once a packet has been taken in since the connection was made; until then packets go through `firstPacket`. */
-  readonly flowing = new Uint8Array(Roster.CAPACITY);
+  readonly flowing = new Uint8Array(InteractionTable.CAPACITY);
 
   // The table, for readers that look into it by themselves (native/dsp/src/media.rs).
   /** The bytes of each slot's id, LIMITS.maxNameBytes apart. */
-  readonly idBytes = Buffer.alloc(Roster.CAPACITY * LIMITS.maxNameBytes);
-  readonly idLengths = new Uint8Array(Roster.CAPACITY);
+  readonly idBytes = Buffer.alloc(InteractionTable.CAPACITY * LIMITS.maxNameBytes);
+  readonly idLengths = new Uint8Array(InteractionTable.CAPACITY);
   /** Where find() looks: a slot, or −1, from the id's hash on. */
   readonly buckets = new Int16Array(BUCKETS).fill(EMPTY);
 
-  readonly #ids: (string | undefined)[] = new Array<string | undefined>(Roster.CAPACITY).fill(undefined);
+  readonly #ids: (string | undefined)[] = new Array<string | undefined>(InteractionTable.CAPACITY).fill(undefined);
   readonly #view = new DataView(this.idBytes.buffer, this.idBytes.byteOffset, this.idBytes.length);
   #size = 0;
 
@@ -71,7 +71,7 @@ export class Roster {
     this.#size--;
     // A hole would cut the chains that run over it; building anew is rare and short.
     this.buckets.fill(EMPTY);
-    for (let other = 0; other < Roster.CAPACITY; other++) {
+    for (let other = 0; other < InteractionTable.CAPACITY; other++) {
       if (this.#ids[other] !== undefined) this.#place(other);
     }
   }

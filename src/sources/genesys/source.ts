@@ -8,18 +8,18 @@ import { US_PER_MS } from '../../core/units.js';
 import type { StreamIngest } from '../../engine/input/ingest.js';
 import { type SourceCounters, zeroCounters } from './counters.js';
 import { Discovery } from './discovery/discovery.js';
-import { RosterStreams } from './interaction-streams.js';
-import { checkInteractionId, type Roster } from './interaction-table.js';
+import { InteractionStreams } from './interaction-streams.js';
+import { checkInteractionId, type InteractionTable } from './interaction-table.js';
 import type { ConnectionSettings } from './media/connection.js';
-import { MediaSocket, type MediaSocketEvent, type SocketSurroundings } from './media/media-socket.js';
-import { type IntakeHost, PacketIntake } from './media/packet-ingest.js';
+import { MediaSocket, type MediaSocketDependencies, type MediaSocketEvent } from './media/media-socket.js';
+import { PacketIngest, type PacketIngestDependencies } from './media/packet-ingest.js';
 import type { FormatPreferences } from './protocol/formats.js';
 import { type ControlMessage, DEFAULT_CODEC_PREFERENCES } from './protocol/wire.js';
 import { type Availability, Conversations } from './rest/conversations.js';
 import { TokenBucket } from './rest/rate-limit.js';
 import { resolveEndpoints } from './rest/region.js';
 import { Rest } from './rest/rest.js';
-import { SignIn, type SignInEnvironment } from './rest/sign-in.js';
+import { SignIn, type SignInDependencies } from './rest/sign-in.js';
 import { Transport } from './rest/transport.js';
 import type { SourceEvents, SourceOptions, SourceStatus, SubscriptionResult } from './source-contract.js';
 import { WHY_NOT } from './subscriptions.js';
@@ -40,12 +40,12 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
   readonly #signIn: SignIn;
   readonly #bucket: TokenBucket;
   readonly #conversations: Conversations;
-  readonly #surroundings: SocketSurroundings;
-  readonly #intake: PacketIntake;
-  readonly #streams: RosterStreams;
+  readonly #surroundings: MediaSocketDependencies;
+  readonly #intake: PacketIngest;
+  readonly #streams: InteractionStreams;
   readonly #counters = zeroCounters();
   readonly #sockets = new Set<MediaSocket>();
-  readonly #socketOf = new WeakMap<Roster, MediaSocket>();
+  readonly #socketOf = new WeakMap<InteractionTable, MediaSocket>();
   /** Every interaction from `subscribe` to its end; undefined while its availability is being asked. */
   readonly #interactions = new Map<string, MediaSocket | undefined>();
   /** Subscribed to again while the server had yet to confirm the unsubscription. */
@@ -66,7 +66,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     transport.webSocketOptions(endpoints.mediaUrl);
     this.#options = options;
     this.#bucket = new TokenBucket(clock);
-    const environment: SignInEnvironment = {
+    const environment: SignInDependencies = {
       clock,
       bucket: this.#bucket,
       signal: this.#abort.signal,
@@ -95,7 +95,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
         },
       );
     }
-    const host: IntakeHost = {
+    const host: PacketIngestDependencies = {
       firstPacket: (roster, slot, codec, channel, payload) => this.#firstPacket(roster, slot, codec, channel, payload),
       control: (roster, message) => this.#control(roster, message),
     };
@@ -103,12 +103,12 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       codecPreferences: options.codecPreferences ?? DEFAULT_CODEC_PREFERENCES,
       opusSampleRate: options.opusSampleRate ?? 48_000,
     };
-    this.#streams = new RosterStreams(ingest, formats, {
+    this.#streams = new InteractionStreams(ingest, formats, {
       flush: () => this.#intake.flush(),
       isLeaving: (roster, id) => this.#socketOf.get(roster)?.connection.isLeaving(id) === true,
       giveUp: (roster, id, why) => this.#giveUp(roster, id, why),
     });
-    this.#intake = new PacketIntake(ingest, clock, this.#counters, host, options.mediaReader);
+    this.#intake = new PacketIngest(ingest, clock, this.#counters, host, options.mediaReader);
     this.#surroundings = {
       mediaUrl: endpoints.mediaUrl,
       transport,
@@ -363,7 +363,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     } else if (this.#interactions.size === 0) this.emit('idle');
   }
 
-  #control(roster: Roster, message: ControlMessage): void {
+  #control(roster: InteractionTable, message: ControlMessage): void {
     const socket = this.#socketOf.get(roster);
     if (socket === undefined) return;
     if (message.kind === 'subscribed') {
@@ -381,7 +381,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     socket.act((connection, nowUs) => connection.control(message, nowUs));
   }
 
-  #firstPacket(roster: Roster, slot: number, codec: number, channel: number, payload: Buffer): boolean {
+  #firstPacket(roster: InteractionTable, slot: number, codec: number, channel: number, payload: Buffer): boolean {
     const socket = this.#socketOf.get(roster);
     if (socket === undefined) return false;
     if (!this.#streams.heard(roster, slot, codec, channel, payload)) {
@@ -394,7 +394,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     return roster.flowing[slot] === 1;
   }
 
-  #giveUp(roster: Roster, interactionId: string, why: TrunklineError): void {
+  #giveUp(roster: InteractionTable, interactionId: string, why: TrunklineError): void {
     this.#fail(why);
     this.#socketOf.get(roster)?.act((connection, nowUs) => connection.unsubscribe([interactionId], nowUs, 'error'));
   }

@@ -21,7 +21,7 @@ type Interest = {
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** The interactions on one connection and what is to become of each; a part of Connection, and without I/O like it. */
-export class Interests {
+export class Subscriptions {
   readonly #interests = new Map<string, Interest>();
   readonly #retry: RetryPolicy;
   readonly #random: Random;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodePcma, decodePcmu, encodePcma, encodePcmu } from '../../../src/audio/codecs/g711.js';
 import { FrameEnergy, measureFrame } from '../../../src/audio/frame-energy.js';
-import { SoundMemory } from '../../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../../src/audio/sample-memory.js';
 
 const ALL_CODES = Uint8Array.from({ length: 256 }, (_, code) => code);
 const CORPUS = new URL('../../../../shared/corpora/g711/', import.meta.url);
@@ -11,8 +11,8 @@ const CORPUS = new URL('../../../../shared/corpora/g711/', import.meta.url);
 type Decode = typeof decodePcmu;
 
 function decoded(decode: Decode, codes: Uint8Array): number[] {
-  const out = new SoundMemory(new ArrayBuffer(2 * codes.length));
-  decode(SoundMemory.copyOf(codes), 0, codes.length, out, 0);
+  const out = new SampleMemory(new ArrayBuffer(2 * codes.length));
+  decode(SampleMemory.copyOf(codes), 0, codes.length, out, 0);
   return [...out.samples];
 }
 
@@ -74,8 +74,8 @@ describe('G.711', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 50 }), fc.nat(9), fc.nat(5), fc.nat(50), (codes, at, outAt, length) => {
         const taken = codes.slice(at, at + length);
-        const out = SoundMemory.copyOf(new Int16Array(60).fill(7));
-        decode(SoundMemory.copyOf(codes), at, taken.length, out, outAt);
+        const out = SampleMemory.copyOf(new Int16Array(60).fill(7));
+        decode(SampleMemory.copyOf(codes), at, taken.length, out, outAt);
         const expected = new Int16Array(60).fill(7);
         taken.forEach((code, i) => {
           expected[outAt + i] = values[code] as number;
@@ -101,9 +101,9 @@ describe('G.711', () => {
         (codes, at, outAt, hop, cut) => {
           const toCut = 1 + (cut % hop);
           const length = Math.max(0, codes.length - at);
-          const out = SoundMemory.copyOf(new Int16Array(outAt + length));
+          const out = SampleMemory.copyOf(new Int16Array(outAt + length));
           const inPassing = energyOf(hop, toCut);
-          decode(SoundMemory.copyOf(codes), at, length, out, outAt, inPassing);
+          decode(SampleMemory.copyOf(codes), at, length, out, outAt, inPassing);
           const afterwards = energyOf(hop, toCut);
           measureFrame(out, outAt, length, afterwards);
           expect(found(inPassing)).toEqual(found(afterwards));

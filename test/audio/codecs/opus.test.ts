@@ -7,7 +7,7 @@ import {
   opusMemoryBytes,
   opusPacketSamples,
 } from '../../../src/audio/codecs/opus.js';
-import { SoundMemory } from '../../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../../src/audio/sample-memory.js';
 import type { SAMPLE_RATES } from '../../../src/core/codec.js';
 import { below, mulberry32, type Random } from '../../support/random.js';
 
@@ -21,7 +21,7 @@ interface StockOpus {
 }
 const StockOpus = createRequire(import.meta.url)('opusscript') as new (rate: number, channels: number) => StockOpus;
 
-const sound = new SoundMemory(new ArrayBuffer(2 * 5760));
+const sound = new SampleMemory(new ArrayBuffer(2 * 5760));
 const out = sound.samples;
 const opened: { free(): void }[] = [];
 afterAll(() => {
@@ -82,7 +82,7 @@ function joined(singles: readonly Uint8Array[], padding = 0): Uint8Array {
 function decodeAll(from: OpusDecoder, all: readonly Uint8Array[]): number[] {
   const pcm: number[] = [];
   for (const packet of all) {
-    const samples = from.decode(SoundMemory.copyOf(packet), 0, packet.length, sound, 0);
+    const samples = from.decode(SampleMemory.copyOf(packet), 0, packet.length, sound, 0);
     expect(samples).toBeGreaterThan(0);
     pcm.push(...out.subarray(0, samples));
   }
@@ -125,8 +125,8 @@ describe('OpusDecoder', () => {
 
   it('writes nothing beyond the samples it returns', () => {
     const [packet] = packets(16000, 20, 1) as [Uint8Array];
-    const framed = SoundMemory.copyOf(Uint8Array.of(9, 9, 9, ...packet, 9));
-    const around = SoundMemory.copyOf(new Int16Array(400).fill(77));
+    const framed = SampleMemory.copyOf(Uint8Array.of(9, 9, 9, ...packet, 9));
+    const around = SampleMemory.copyOf(new Int16Array(400).fill(77));
     for (const at of [40, 41]) {
       around.samples.fill(77);
       expect(decoder(16000).decode(framed, 3, packet.length, around, at)).toBe(320);
@@ -167,7 +167,7 @@ describe('OpusDecoder', () => {
     const one = new OpusDecoder(16000);
     one.free();
     one.free();
-    expect(one.decode(SoundMemory.copyOf(packet), 0, packet.length, sound, 0)).toBe(OPUS_ERROR.FREED);
+    expect(one.decode(SampleMemory.copyOf(packet), 0, packet.length, sound, 0)).toBe(OPUS_ERROR.FREED);
     expect(one.conceal(10, sound, 0)).toBe(OPUS_ERROR.FREED);
   });
 
@@ -211,7 +211,7 @@ describe('concealment', () => {
       sampleRate / 100 + 3,
       ...Array.from({ length: 20 }, () => below(random, 3000)),
     ]) {
-      const memory = new SoundMemory(new ArrayBuffer(2 * (samples + 20)));
+      const memory = new SampleMemory(new ArrayBuffer(2 * (samples + 20)));
       const around = memory.samples.fill(77);
       expect(one.conceal(samples, memory, 10), `${samples} samples`).toBe(samples);
       expect([...around.subarray(0, 10), ...around.subarray(samples + 10)]).toEqual(Array(20).fill(77));
@@ -247,7 +247,7 @@ describe('thousands of decoders in one thread', () => {
     const heard: number[] = [];
     const hear = (i: number, turn: number) => {
       const packet = all[turn] as Uint8Array;
-      const samples = (many[i] as OpusDecoder).decode(SoundMemory.copyOf(packet), 0, packet.length, sound, 0);
+      const samples = (many[i] as OpusDecoder).decode(SampleMemory.copyOf(packet), 0, packet.length, sound, 0);
       if (samples !== 320 || out.subarray(0, 320).some((value, k) => value !== expected[turn * 320 + k])) heard.push(i);
     };
     for (let i = 0; i < 4000; i++) {
@@ -265,7 +265,7 @@ describe('thousands of decoders in one thread', () => {
     const before = opusMemoryBytes();
     for (let i = 0; i < 20_000; i++) {
       const one = new OpusDecoder(RATES[i % 5] as SampleRate);
-      if (i % 100 === 0) one.decode(SoundMemory.copyOf(packet), 0, packet.length, sound, 0);
+      if (i % 100 === 0) one.decode(SampleMemory.copyOf(packet), 0, packet.length, sound, 0);
       one.free();
     }
     expect(opusMemoryBytes()).toBe(before);
@@ -280,7 +280,7 @@ describe('bad packets', () => {
       [8000, 32000, 96000].flatMap((bitrate) => [5, 10, 20, 40].flatMap((ms) => packets(rate, ms, 5, { bitrate }))),
     );
     const decoders = RATES.map((rate) => decoder(rate));
-    const memory = new SoundMemory(new ArrayBuffer(2 * (5760 + 8)));
+    const memory = new SampleMemory(new ArrayBuffer(2 * (5760 + 8)));
     const guarded = memory.samples;
     const results = { decoded: 0, refused: 0 };
     for (let i = 0; i < 20_000; i++) {
@@ -289,7 +289,7 @@ describe('bad packets', () => {
       guarded.fill(77, 5760);
       const context = `seed ${seed}, packet ${i}: ${Buffer.from(packet).toString('hex')}`;
       const due = opusPacketSamples(packet, 0, packet.length, RATES[which] as number);
-      const samples = (decoders[which] as OpusDecoder).decode(SoundMemory.copyOf(packet), 0, packet.length, memory, 0);
+      const samples = (decoders[which] as OpusDecoder).decode(SampleMemory.copyOf(packet), 0, packet.length, memory, 0);
       if (due < 0) expect(samples, context).toBe(OPUS_ERROR.BAD_PACKET);
       else if (samples >= 0) expect(samples, context).toBe(due);
       else expect(samples, context).toBe(OPUS_ERROR.BAD_FRAME);

@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ChannelBooks, type SentPacket } from '../../../src/simulator/genesys/ledger.js';
+import { ChannelLedger, type SentPacket } from '../../../src/simulator/genesys/ledger.js';
 
 const PAYLOAD = 'AAECAw==';
 
 function account(indices: readonly number[]) {
   const log: SentPacket[] = [];
-  const books = new ChannelBooks(0, log);
+  const books = new ChannelLedger(0, log);
   const marks = indices.map((index) => books.record(index, index & 0xffff, index * 160, PAYLOAD));
   return { books, marks, log };
 }
 
-function totals({ sent, duplicated, reordered, payloadBytes, highest }: ChannelBooks) {
+function totals({ sent, duplicated, reordered, payloadBytes, highest }: ChannelLedger) {
   return { sent, duplicated, reordered, payloadBytes, highest };
 }
 
@@ -22,7 +22,7 @@ test('copies are not reordered packets, and a packet is reordered once at most',
 
 test('payload bytes are those of the decoded payload', () => {
   for (const bytes of [1, 2, 3, 160, 161, 162]) {
-    const books = new ChannelBooks(0);
+    const books = new ChannelLedger(0);
     books.record(0, 0, 0, Buffer.alloc(bytes).toString('base64'));
     expect(books.payloadBytes).toBe(bytes);
   }

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { NO_TROUBLE, type Trouble, TroublePlan } from '../../../src/simulator/network/impairments.js';
+import { ImpairmentPlan, type NetworkImpairments, NO_IMPAIRMENTS } from '../../../src/simulator/network/impairments.js';
 import { SeededRandom } from '../../../src/simulator/network/random.js';
 
 const PACKETS = 40_000;
 
-function plan(trouble: Partial<Trouble>, seed = 1, packets = PACKETS) {
-  const troublePlan = new TroublePlan({ ...NO_TROUBLE, ...trouble }, new SeededRandom(seed));
+function plan(trouble: Partial<NetworkImpairments>, seed = 1, packets = PACKETS) {
+  const troublePlan = new ImpairmentPlan({ ...NO_IMPAIRMENTS, ...trouble }, new SeededRandom(seed));
   return Array.from({ length: packets }, () => ({ ...troublePlan.next(false) }));
 }
 
@@ -58,7 +58,7 @@ test('nothing is delayed beyond the limit, copies come after their packets, edge
   });
   fc.assert(
     fc.property(trouble, fc.integer(), (options, seed) => {
-      const troublePlan = new TroublePlan(options, new SeededRandom(seed));
+      const troublePlan = new ImpairmentPlan(options, new SeededRandom(seed));
       for (let i = 0; i < 100; i++) {
         const isEdge = i % 10 === 0;
         const { withheld, delayUs, copyDelayUs } = troublePlan.next(isEdge);

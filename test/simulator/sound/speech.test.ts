@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { OpusDecoder } from '../../../src/audio/codecs/opus.js';
-import { SoundMemory } from '../../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../../src/audio/sample-memory.js';
 import { codingOf, formatOf, LoopLibrary } from '../../../src/simulator/sound/loops.js';
 import { resampleCircular } from '../../../src/simulator/sound/resample.js';
 import { loadClips } from '../../../src/simulator/sound/speech.js';
@@ -113,13 +113,13 @@ test.each([16_000, 48_000])('Opus at %i Hz decodes to speech, and with DTX sends
   for (const dtx of [false, true]) {
     const { payloads } = library.loop(2, { codec: 'opus', sampleRate, dtx });
     const decoder = new OpusDecoder(sampleRate);
-    const sound = new SoundMemory(new ArrayBuffer(2 * payloads.length * samples));
+    const sound = new SampleMemory(new ArrayBuffer(2 * payloads.length * samples));
     const pcm = sound.samples;
     payloads.forEach((payload, i) => {
       if (payload === '') return;
       const bytes = bytesOf(payload);
       expect(bytes.length).toBeGreaterThan(2);
-      expect(decoder.decode(SoundMemory.copyOf(bytes), 0, bytes.length, sound, i * samples)).toBe(samples);
+      expect(decoder.decode(SampleMemory.copyOf(bytes), 0, bytes.length, sound, i * samples)).toBe(samples);
     });
     decoder.free();
     const levels = frames(pcm, samples).map(rms);

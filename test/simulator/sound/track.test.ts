@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Trouble, TroublePlan } from '../../../src/simulator/network/impairments.js';
+import { ImpairmentPlan, type NetworkImpairments } from '../../../src/simulator/network/impairments.js';
 import { SeededRandom } from '../../../src/simulator/network/random.js';
 import { drawSequence, drawTimestamp, findLoopStart, SpeechTrack } from '../../../src/simulator/sound/track.js';
 
 const LOOP = { payloads: ['AAAA', 'BBBB', 'CCCC'] };
-const TROUBLE: Trouble = { loss: 0.1, burst: 2, reorder: 0.2, duplicate: 0.1, jitterMs: 30, maxDelayMs: 45 };
+const TROUBLE: NetworkImpairments = { loss: 0.1, burst: 2, reorder: 0.2, duplicate: 0.1, jitterMs: 30, maxDelayMs: 45 };
 const SECONDS = 2;
 const PACKETS = SECONDS * 50;
 
 function troubled(seed: number): SpeechTrack {
   const numbering = { firstSequence: 65_530, firstTimestamp: 2 ** 32 - 1000 };
-  return new SpeechTrack(LOOP, 1, numbering, 8000, SECONDS, new TroublePlan(TROUBLE, new SeededRandom(seed)));
+  return new SpeechTrack(LOOP, 1, numbering, 8000, SECONDS, new ImpairmentPlan(TROUBLE, new SeededRandom(seed)));
 }
 
 /** Runs a track to its end, looking at it at the given moments only; returns the indices in the order of sending. */

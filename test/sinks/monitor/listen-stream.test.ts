@@ -26,7 +26,7 @@ describe('one channel', () => {
     const info = streamInfo();
     const stream = new ListenStream(info);
     stream.frame(frameView({ info, pcm: ramp(0, 160) }));
-    stream.frame(frameView({ info, positionSamples: 161 + 8000 * LIMITS.maxHoleSeconds, pcm: ramp(160, 160) }));
+    stream.frame(frameView({ info, positionSamples: 161 + 8000 * LIMITS.maxGapSeconds, pcm: ramp(160, 160) }));
     expect(heard(stream)).toEqual(ramp(0, 320));
   });
 
@@ -34,7 +34,7 @@ describe('one channel', () => {
     const info = streamInfo();
     const stream = new ListenStream(info);
     const other = streamInfo({ interactionId: 'other' });
-    expect([stream.wantsPcm(info), stream.wantsPcm(other)]).toEqual(['all', 'none']);
+    expect([stream.pcmSelection(info), stream.pcmSelection(other)]).toEqual(['all', 'none']);
     stream.frame(frameView({ info: other, pcm: ramp(0, 160) }));
     stream.streamEnded(other);
     stream.frame(frameView({ info, pcm: ramp(0, 160) }));
@@ -42,7 +42,7 @@ describe('one channel', () => {
     stream.frame(frameView({ info, pcm: ramp(0, 160) }));
     const chunks = await stream.toArray();
     expect(Buffer.concat(chunks).length).toBe(320);
-    expect(stream.wantsPcm(info)).toBe('none');
+    expect(stream.pcmSelection(info)).toBe('none');
   });
 
   it('a slow listener loses whole frames, counted, within the bound', () => {

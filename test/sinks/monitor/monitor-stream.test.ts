@@ -61,7 +61,7 @@ describe('what it asks of the engine', () => {
     [{ interactionId: 'other' }, 'none'],
     [{ interactionId: streamInfo().interactionId }, 'speech'],
   ] as const)('with %j samples of %s', (options, wish) => {
-    expect(new MonitorStream(options).wantsPcm(streamInfo())).toBe(wish);
+    expect(new MonitorStream(options).pcmSelection(streamInfo())).toBe(wish);
   });
 
   it('is nothing once it is ended or destroyed', () => {
@@ -69,7 +69,7 @@ describe('what it asks of the engine', () => {
     ended.push(null);
     const destroyed = new MonitorStream().destroy();
     for (const monitor of [ended, destroyed]) {
-      expect(monitor.wantsPcm(streamInfo())).toBe('none');
+      expect(monitor.pcmSelection(streamInfo())).toBe('none');
       expect(monitor.active).toBe(false);
       monitor.frame(frameView({ pcm }));
     }

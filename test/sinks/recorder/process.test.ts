@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FLAG } from '../../../src/ring/layout.js';
-import { parseSession, readCheckpoint } from '../../../src/sinks/recorder/manifest.js';
+import { parseManifest, readCheckpoint } from '../../../src/sinks/recorder/manifest.js';
 import { repairRecordings } from '../../../src/sinks/recorder/repair.js';
 import { RecorderRig, readWav, streamInfo, tone } from '../../support/recorder/recorder-rig.js';
 import { mountTiny, unmount } from '../../support/recorder/tiny-disk.js';
@@ -38,7 +38,7 @@ async function run(limits: string, out: string, streams: number, frames: number)
 }
 
 const wav = (folder: string) => readWav(readFileSync(join(folder, 'audio.wav')));
-const session = (folder: string) => parseSession(readFileSync(join(folder, 'session.json'), 'utf8'));
+const session = (folder: string) => parseManifest(readFileSync(join(folder, 'session.json'), 'utf8'));
 const ramp = (count: number) => Int16Array.from({ length: count }, (_, i) => i + 1);
 
 describe('kill -9', () => {

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BLOCKED } from '../../../src/ring/agent.js';
 import { FLAG, MARK } from '../../../src/ring/layout.js';
 import { AudioFile } from '../../../src/sinks/recorder/audio-file.js';
-import { toSessionSpans } from '../../../src/sinks/recorder/manifest.js';
+import { toManifestSpans } from '../../../src/sinks/recorder/manifest.js';
 import { SpanTrack } from '../../../src/sinks/recorder/spans.js';
 import { RecorderRig, readWav, streamInfo, tone } from '../../support/recorder/recorder-rig.js';
 
@@ -363,7 +363,7 @@ describe('any frames', () => {
         }
         r.closeStream(0);
         r.work();
-        expect(r.session(ID).spans).toEqual(toSessionSpans(track.compose(at), 0, 8000));
+        expect(r.session(ID).spans).toEqual(toManifestSpans(track.compose(at), 0, 8000));
         expect(r.status.counters().framesRecorded).toBe(frames.length);
       } finally {
         r.recorder.close();

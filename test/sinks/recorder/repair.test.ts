@@ -12,7 +12,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { wavHeader } from '../../../src/audio/wav.js';
-import { parseSession, type Session, writeCheckpoint, writeSession } from '../../../src/sinks/recorder/manifest.js';
+import { type Manifest, parseManifest, writeCheckpoint, writeManifest } from '../../../src/sinks/recorder/manifest.js';
 import { repairRecordings } from '../../../src/sinks/recorder/repair.js';
 import { thisWriter } from '../../../src/sinks/recorder/writer.js';
 import { readWav, tone } from '../../support/recorder/recorder-rig.js';
@@ -26,7 +26,7 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 /** The highest process id that Linux ever gives is 2^22. */
 const DEAD = { host: hostname(), pid: 2 ** 22 + 1, startTicks: '1' };
 
-function unfinished(over: Partial<Session> = {}): Session {
+function unfinished(over: Partial<Manifest> = {}): Manifest {
   return {
     interactionId: 'call',
     codec: 'pcmu',
@@ -50,18 +50,18 @@ function unfinished(over: Partial<Session> = {}): Session {
 }
 
 /** A recording as a kill leaves it: the header's sizes are those of some time before. */
-function leave(folder: string, session: Session | undefined, pcm: Int16Array, tail: number[] = []): void {
+function leave(folder: string, session: Manifest | undefined, pcm: Int16Array, tail: number[] = []): void {
   mkdirSync(join(dir, folder));
   const header = wavHeader({ sampleRate: 8000, channels: session?.channels ?? 1 }, 0);
   const data = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
   writeFileSync(join(dir, folder, 'audio.wav'), Buffer.concat([header, data, Buffer.from(tail)]));
   if (session === undefined) return;
   if (session.endReason === null) writeCheckpoint(join(dir, folder), session);
-  else writeSession(join(dir, folder), session);
+  else writeManifest(join(dir, folder), session);
 }
 
 const wav = (folder: string) => readWav(readFileSync(join(dir, folder, 'audio.wav')));
-const session = (folder: string) => parseSession(readFileSync(join(dir, folder, 'session.json'), 'utf8'));
+const session = (folder: string) => parseManifest(readFileSync(join(dir, folder, 'session.json'), 'utf8'));
 const everything = () =>
   readdirSync(dir, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -99,7 +99,7 @@ describe('a recording whose writer was killed', () => {
     const pcm = new Int16Array(24_000);
     pcm.set(tone(0, 8000), 0);
     pcm.set(tone(0, 8000), 16_000);
-    const spans: Session['spans'] = [
+    const spans: Manifest['spans'] = [
       { state: 'speech', channel: 0, startMs: 0, endMs: 400 },
       { state: 'lost', channel: 0, startMs: 400, endMs: 420 },
     ];
@@ -221,7 +221,7 @@ describe('a recording whose writer was killed', () => {
 
   it('is mended once, be its session.json of an older version: a second time changes nothing', async () => {
     leave('call', undefined, tone(0, 16_000), [1]);
-    writeSession(join(dir, 'call'), unfinished());
+    writeManifest(join(dir, 'call'), unfinished());
     writeFileSync(join(dir, 'call', 'session.json.partial'), '{"interac');
     await repairRecordings(dir);
     const once = everything();

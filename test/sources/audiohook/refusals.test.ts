@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AUTH_MISCHIEF, requestHeaders } from '../../../src/simulator/audiohook/protocol-faults.js';
+import { AUTHENTICATION_FAULTS, requestHeaders } from '../../../src/simulator/audiohook/protocol-faults.js';
 import { uuid } from '../../support/audiohook/raw-call.js';
 import { exchange, rig, SECRET } from '../../support/audiohook/server-rig.js';
 
@@ -19,7 +19,7 @@ const WEBSOCKET = [
 ] as const;
 
 interface Signing {
-  readonly mischief?: (typeof AUTH_MISCHIEF)[number];
+  readonly mischief?: (typeof AUTHENTICATION_FAULTS)[number];
   readonly apiKey?: string;
   readonly secret?: string;
   readonly signature?: string;
@@ -45,8 +45,10 @@ describe('refused requests', () => {
     const { port, rejected, server, call } = await rig();
     // Let in once, refused ever after.
     expect((await call({ mischief: 'replay' })).outcomes.closed).toBe(1);
-    const answers = await Promise.all(AUTH_MISCHIEF.map((mischief) => exchange(port, signed(port, { mischief }))));
-    expect(answers).toEqual(AUTH_MISCHIEF.map(() => REFUSED));
+    const answers = await Promise.all(
+      AUTHENTICATION_FAULTS.map((mischief) => exchange(port, signed(port, { mischief }))),
+    );
+    expect(answers).toEqual(AUTHENTICATION_FAULTS.map(() => REFUSED));
     const wrongSecret = await exchange(port, signed(port, { secret: 'd3Jvbmc=' }));
     const otherKey = await exchange(port, signed(port, { apiKey: 'kex' }));
     const noKey = await exchange(port, upgrade([['Host', 'a'], ...WEBSOCKET]));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AudioHookCallBooks } from '../../../src/simulator/audiohook/ledger.js';
+import type { AudioHookCallLedger } from '../../../src/simulator/audiohook/ledger.js';
 import { until } from '../../support/audiohook/node-rig.js';
 import { expectRecorded } from '../../support/audiohook/recorded.js';
 import { exchange, rig, SECRET } from '../../support/audiohook/server-rig.js';
@@ -79,7 +79,7 @@ describe('calls over real sockets', () => {
       setTimeout(() => session?.resume(), 500);
     });
     const books = await call({ seconds: 8 });
-    const one = books.calls[0] as AudioHookCallBooks;
+    const one = books.calls[0] as AudioHookCallLedger;
     expect(one).toMatchObject({ outcome: 'closed', violations: [], received: { pause: 1, resume: 1 } });
     const stream = ingest.streams[0];
     expect(stream?.pcm(0).length).toBe(one.positionSamples);
@@ -124,7 +124,7 @@ describe('connections that end early', () => {
   it('a call that comes back is joined to its stream', async () => {
     const { call, ingest, server } = await rig({ lossWindowMs: 2000 });
     const books = await call({ seconds: 5, lossAtSeconds: 2, rejoin: true });
-    const one = books.calls[0] as AudioHookCallBooks;
+    const one = books.calls[0] as AudioHookCallLedger;
     expect(one).toMatchObject({ outcome: 'closed', violations: [] });
     expect(one.sessionIds).toHaveLength(2);
     expect(ingest.streams).toHaveLength(1);
@@ -141,7 +141,7 @@ describe('connections that end early', () => {
       asked = true;
     });
     const books = await call({ seconds: 5, rejoin: true });
-    const one = books.calls[0] as AudioHookCallBooks;
+    const one = books.calls[0] as AudioHookCallLedger;
     expect(one).toMatchObject({ outcome: 'closed', violations: [], received: { reconnect: 1, opened: 2, closed: 2 } });
     expect(ingest.streams).toHaveLength(1);
     expectRecorded(ingest, one);
@@ -267,7 +267,7 @@ describe('limits', () => {
     const bad = call({ sessions: 4, seconds: 600, signal: stop.signal, vary: (i) => ({ mischief: mischief[i] }) });
     const good = await call({ seconds: 20, pingSeconds: 0.2 });
     expect(good.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
-    expectRecorded(ingest, good.calls[0] as AudioHookCallBooks);
+    expectRecorded(ingest, good.calls[0] as AudioHookCallLedger);
     await until(() => server.counters().throttled > 0, 'the flood to be held up');
     await until(() => ended.filter(({ fault }) => fault?.kind === 'timeout').length >= 2, 'the watchdog');
     stop.abort();

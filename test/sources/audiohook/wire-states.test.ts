@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodePcmu } from '../../../src/audio/codecs/g711.js';
-import { SoundMemory } from '../../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../../src/audio/sample-memory.js';
 import type { AudioHookServerOptions } from '../../../src/sources/audiohook/server/server-options.js';
 import { until } from '../../support/audiohook/node-rig.js';
 import { RawCall, type RawOptions, STEREO, uuid } from '../../support/audiohook/raw-call.js';
@@ -31,8 +31,8 @@ function decoded(format: string, bytes: Uint8Array, place: number, places: numbe
   if (format === 'L16')
     return Int16Array.from({ length: count }, (_, i) => view.getInt16((i * places + place) * 2, true));
   const codes = Uint8Array.from({ length: count }, (_, i) => bytes[i * places + place] ?? 0);
-  const out = new SoundMemory(new ArrayBuffer(2 * count));
-  decodePcmu(SoundMemory.copyOf(codes), 0, count, out, 0);
+  const out = new SampleMemory(new ArrayBuffer(2 * count));
+  decodePcmu(SampleMemory.copyOf(codes), 0, count, out, 0);
   return out.samples;
 }
 

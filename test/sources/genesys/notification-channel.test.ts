@@ -3,7 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../../../src/core/clock.js';
-import { type ChannelHost, NotificationChannel } from '../../../src/sources/genesys/discovery/notification-channel.js';
+import {
+  NotificationChannel,
+  type NotificationChannelEvents,
+} from '../../../src/sources/genesys/discovery/notification-channel.js';
 import type { Platform } from '../../../src/sources/genesys/rest/platform.js';
 import type { Rest } from '../../../src/sources/genesys/rest/rest.js';
 import { Transport } from '../../../src/sources/genesys/rest/transport.js';
@@ -49,7 +52,7 @@ async function start(options: { renewUs?: number; pingMs?: number } = {}): Promi
     },
   };
   const rest = { request: (ask: (platform: Platform) => unknown) => ask({ notifications } as unknown as Platform) };
-  const host: ChannelHost = {
+  const host: NotificationChannelEvents = {
     notified: (body) => heard.push(body),
     listening: () => listening++,
     lost: (reason) => lost.push(reason),

@@ -5,8 +5,8 @@ import { ManualClock } from '../../../src/core/clock.js';
 import { LIMITS } from '../../../src/core/limits.js';
 import { nativeMediaReader } from '../../../src/native/media-reader.js';
 import { type SourceCounters, zeroCounters } from '../../../src/sources/genesys/counters.js';
-import { Roster } from '../../../src/sources/genesys/interaction-table.js';
-import { type IntakeHost, PacketIntake } from '../../../src/sources/genesys/media/packet-ingest.js';
+import { InteractionTable } from '../../../src/sources/genesys/interaction-table.js';
+import { PacketIngest, type PacketIngestDependencies } from '../../../src/sources/genesys/media/packet-ingest.js';
 import type { MediaReader } from '../../../src/sources/genesys/protocol/media-reader.js';
 import type { ControlMessage } from '../../../src/sources/genesys/protocol/wire.js';
 import { FakeIngest } from '../../support/genesys/fake-ingest.js';
@@ -17,14 +17,14 @@ const OTHER = 'sim-7';
 
 class Bench {
   readonly ingest = new FakeIngest(1 << 18);
-  readonly roster = new Roster();
+  readonly roster = new InteractionTable();
   readonly counters: SourceCounters = zeroCounters();
   readonly controls: ControlMessage[] = [];
   readonly firsts: { codec: number; channel: number; payload: string }[] = [];
-  readonly intake: PacketIntake;
+  readonly intake: PacketIngest;
 
   constructor(makeReader?: (arena: ArrayBufferLike) => MediaReader | undefined) {
-    const host: IntakeHost = {
+    const host: PacketIngestDependencies = {
       firstPacket: (roster, slot, codec, channel, payload) => {
         this.firsts.push({ codec, channel, payload: payload.toString('hex') });
         roster.stream[slot] = this.ingest.openStream(roster.id(slot), {
@@ -41,7 +41,7 @@ class Bench {
       control: (_roster, message) => this.controls.push(message),
     };
     const reader = makeReader?.(this.ingest.batch.bytes.buffer);
-    this.intake = new PacketIntake(this.ingest, new ManualClock(), this.counters, host, reader);
+    this.intake = new PacketIngest(this.ingest, new ManualClock(), this.counters, host, reader);
     for (const id of [ID, OTHER]) this.roster.add(id);
   }
 
@@ -109,7 +109,7 @@ function one(message: Uint8Array): Bench {
   return expectSame([message]);
 }
 
-describe('PacketIntake', () => {
+describe('PacketIngest', () => {
   test('takes a packet into the arena', () => {
     const { ingest, counters } = one(text(packet({ codec: 'pcma', channel: 1 })));
     expect(ingest.packets).toEqual([
@@ -205,13 +205,13 @@ describe('PacketIntake', () => {
   test('what finds no room in the arena is counted', () => {
     const ingest = new FakeIngest(256);
     const counters = zeroCounters();
-    const roster = new Roster();
+    const roster = new InteractionTable();
     const slot = roster.add(ID);
     roster.stream[slot] = 0;
     roster.channels[slot] = 1;
     roster.flowing[slot] = 1;
     const host = { firstPacket: () => true, control: () => {} };
-    const intake = new PacketIntake(ingest, new ManualClock(), counters, host);
+    const intake = new PacketIngest(ingest, new ManualClock(), counters, host);
     for (let i = 0; i < 3; i++) intake.message(text(packet()), roster);
     expect(counters.arenaFull).toBe(2);
   });
@@ -252,14 +252,14 @@ describe('PacketIntake', () => {
 
   test.each(READERS)('leaves packets to be taken one by one when the arena is nearly full', (reader) => {
     const ingest = new FakeIngest(1024);
-    const roster = new Roster();
+    const roster = new InteractionTable();
     const slot = roster.add(ID);
     roster.channels[slot] = 1;
     roster.flowing[slot] = 1;
     roster.stream[slot] = 0;
     const counters = zeroCounters();
     const host = { firstPacket: () => true, control: () => {} };
-    const intake = new PacketIntake(ingest, new ManualClock(), counters, host, reader?.(ingest.batch.bytes.buffer));
+    const intake = new PacketIngest(ingest, new ManualClock(), counters, host, reader?.(ingest.batch.bytes.buffer));
     const frames = Buffer.concat(Array.from({ length: 8 }, () => textFrame(text(packet()))));
     expect(intake.read(frames, 0, frames.length, roster)).toBe(0);
     expect(intake.read(frames, 0, frames.length / 2, roster)).toBe(frames.length / 2);

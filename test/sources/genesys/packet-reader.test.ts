@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
 import { CODEC_ID } from '../../../src/core/codec.js';
-import { Roster } from '../../../src/sources/genesys/interaction-table.js';
+import { InteractionTable } from '../../../src/sources/genesys/interaction-table.js';
 import { PacketReader } from '../../../src/sources/genesys/protocol/packet-reader.js';
 
 // That scan and readExact agree is tested through the intake; here, that scan does take what servers send.
@@ -13,8 +13,8 @@ function orders<T>(items: readonly T[]): T[][] {
   return items.flatMap((item, i) => orders(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
 }
 
-function readers(): { reader: PacketReader; roster: Roster } {
-  const roster = new Roster();
+function readers(): { reader: PacketReader; roster: InteractionTable } {
+  const roster = new InteractionTable();
   roster.add('call-0');
   roster.add('call-1');
   return { reader: new PacketReader(), roster };

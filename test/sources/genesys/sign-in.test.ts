@@ -6,7 +6,7 @@ import { Conversations, judgeConversation } from '../../../src/sources/genesys/r
 import { TokenBucket } from '../../../src/sources/genesys/rest/rate-limit.js';
 import { resolveEndpoints } from '../../../src/sources/genesys/rest/region.js';
 import { Rest } from '../../../src/sources/genesys/rest/rest.js';
-import { renewalDelayMs, SignIn, type SignInEnvironment } from '../../../src/sources/genesys/rest/sign-in.js';
+import { renewalDelayMs, SignIn, type SignInDependencies } from '../../../src/sources/genesys/rest/sign-in.js';
 import { Transport } from '../../../src/sources/genesys/rest/transport.js';
 import { FakePlatform, json } from '../../support/genesys/fake-platform.js';
 
@@ -14,7 +14,7 @@ const SECRET = 'very-secret';
 let platform: FakePlatform;
 let signIn: SignIn;
 let waitsUs: number[];
-let environment: SignInEnvironment;
+let environment: SignInDependencies;
 
 beforeEach(async () => {
   platform = await FakePlatform.start();

@@ -14,9 +14,9 @@ import { WebSocket } from 'ws';
 import { ManualClock } from '../../../src/core/clock.js';
 import { LIMITS } from '../../../src/core/limits.js';
 import { zeroCounters } from '../../../src/sources/genesys/counters.js';
-import { Roster } from '../../../src/sources/genesys/interaction-table.js';
-import { PacketIntake } from '../../../src/sources/genesys/media/packet-ingest.js';
-import { MediaLane } from '../../../src/sources/genesys/media/websocket-fast-path.js';
+import { InteractionTable } from '../../../src/sources/genesys/interaction-table.js';
+import { PacketIngest } from '../../../src/sources/genesys/media/packet-ingest.js';
+import { WebSocketFastPath } from '../../../src/sources/genesys/media/websocket-fast-path.js';
 import { hasOpenssl, makeCertificate } from '../../support/certificate.js';
 import { FakeIngest } from '../../support/genesys/fake-ingest.js';
 import { frame, OPCODE, textFrame } from '../../support/genesys/frames.js';
@@ -81,10 +81,10 @@ async function serve(request: IncomingMessage, socket: Duplex): Promise<void> {
 /** What a client makes of the script, by way of the lane or of ws alone. */
 async function outcome(hasLane: boolean): Promise<object> {
   const ingest = new FakeIngest(1 << 19);
-  const roster = new Roster();
+  const roster = new InteractionTable();
   const counters = zeroCounters();
   const seen: unknown[] = [];
-  const intake = new PacketIntake(ingest, new ManualClock(), counters, {
+  const intake = new PacketIngest(ingest, new ManualClock(), counters, {
     firstPacket: (_roster, slot) => {
       roster.stream[slot] = slot;
       roster.channels[slot] = 2;
@@ -94,7 +94,7 @@ async function outcome(hasLane: boolean): Promise<object> {
     control: (_roster, message) => seen.push(message),
   });
   for (const id of IDS) roster.add(id);
-  const lane = new MediaLane(intake, roster);
+  const lane = new WebSocketFastPath(intake, roster);
   const { port } = servers[scheme].address() as AddressInfo;
   const socket = new WebSocket(`${scheme}://127.0.0.1:${port}`, {
     ...(pair && { ca: pair.cert }),

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkInteractionId, Roster } from '../../../src/sources/genesys/interaction-table.js';
+import { checkInteractionId, InteractionTable } from '../../../src/sources/genesys/interaction-table.js';
 import { base64Room, decodeBase64 } from '../../../src/sources/genesys/protocol/base64.js';
 import { buildSubscription, buildUnsubscribe, parseMessage } from '../../../src/sources/genesys/protocol/wire.js';
 
@@ -120,8 +120,8 @@ describe('decodeBase64', () => {
   });
 });
 
-describe('Roster', () => {
-  const find = (roster: Roster, id: string) => roster.find(viewOf(Buffer.from(id)), 0, Buffer.byteLength(id));
+describe('InteractionTable', () => {
+  const find = (roster: InteractionTable, id: string) => roster.find(viewOf(Buffer.from(id)), 0, Buffer.byteLength(id));
 
   test('property: finds what it holds, through adding and removing', () => {
     const name = fc.oneof(
@@ -130,13 +130,13 @@ describe('Roster', () => {
     );
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), name), { maxLength: 200 }), (steps) => {
-        const roster = new Roster();
+        const roster = new InteractionTable();
         const model = new Map<string, number>();
         for (const [adds, id] of steps) {
           const slot = model.get(id);
           if (adds && slot === undefined) {
             const given = roster.add(id);
-            expect(given < 0).toBe(model.size === Roster.CAPACITY);
+            expect(given < 0).toBe(model.size === InteractionTable.CAPACITY);
             if (given >= 0) model.set(id, given);
           } else if (!adds && slot !== undefined) {
             roster.remove(slot);

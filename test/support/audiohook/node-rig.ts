@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { type AudioHookCallBooks, expectedPcm } from '../../../src/simulator/audiohook/ledger.js';
+import { type AudioHookCallLedger, expectedPcm } from '../../../src/simulator/audiohook/ledger.js';
 import type { AudioHookSound } from '../../../src/simulator/audiohook/sound.js';
-import { sessionSchema } from '../../../src/sinks/recorder/manifest.js';
+import { manifestSchema } from '../../../src/sinks/recorder/manifest.js';
 
 export const API_KEY = 'e2e-key';
 export const CLIENT_SECRET = 'dHJ1bmtsaW5lIGUyZSBzZWNyZXQ=';
@@ -21,7 +21,7 @@ export function auditOf(out: string): Record<string, unknown>[] {
 }
 
 export function sessionOf(out: string, interactionId: string) {
-  return sessionSchema.parse(JSON.parse(readFileSync(join(out, interactionId, 'session.json'), 'utf8')));
+  return manifestSchema.parse(JSON.parse(readFileSync(join(out, interactionId, 'session.json'), 'utf8')));
 }
 
 /** One side of a recording with the plain header of 44 bytes. */
@@ -41,7 +41,7 @@ export function pausedIn(session: ReturnType<typeof sessionOf>, channel: 0 | 1):
 }
 
 /** Sound, length and marked spans of a recording, all as the client's books have them. */
-export function expectRecorded(out: string, books: AudioHookCallBooks, sound: AudioHookSound): void {
+export function expectRecorded(out: string, books: AudioHookCallLedger, sound: AudioHookSound): void {
   const id = books.conversationId;
   const sides = books.media?.channels ?? [];
   const session = sessionOf(out, id);
@@ -64,7 +64,7 @@ export function expectRecorded(out: string, books: AudioHookCallBooks, sound: Au
   }
 }
 
-function markedIn(books: AudioHookCallBooks, channel: 0 | 1) {
+function markedIn(books: AudioHookCallLedger, channel: 0 | 1) {
   return books.stretches
     .filter(({ kind }) => kind !== 'audio')
     .map(({ kind, startSamples, lengthSamples }) => ({

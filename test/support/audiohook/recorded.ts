@@ -1,10 +1,10 @@
 import { expect } from 'vitest';
-import { type AudioHookCallBooks, expectedPcm } from '../../../src/simulator/audiohook/ledger.js';
+import { type AudioHookCallLedger, expectedPcm } from '../../../src/simulator/audiohook/ledger.js';
 import type { RecordingIngest } from './recording-ingest.js';
 import { SOUND } from './server-rig.js';
 
 /** Sound, length and marks of a stream, all as the caller's books have them. */
-export function expectRecorded(ingest: RecordingIngest, books: AudioHookCallBooks): void {
+export function expectRecorded(ingest: RecordingIngest, books: AudioHookCallLedger): void {
   const stream = ingest.streams.find(({ interactionId }) => interactionId === books.conversationId);
   if (stream === undefined) throw new Error(`no stream of ${books.conversationId}`);
   expect(stream.problems).toEqual([]);

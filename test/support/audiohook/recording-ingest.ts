@@ -1,6 +1,6 @@
 import { decodePcmu } from '../../../src/audio/codecs/g711.js';
 import { decodeL16Le } from '../../../src/audio/codecs/l16.js';
-import { SoundMemory } from '../../../src/audio/sample-memory.js';
+import { SampleMemory } from '../../../src/audio/sample-memory.js';
 import type { StreamFormat } from '../../../src/core/codec.js';
 import { TrunklineError } from '../../../src/core/errors.js';
 import type { EndReason } from '../../../src/core/events.js';
@@ -152,8 +152,8 @@ export class RecordingIngest implements OrderedStreamIngest {
     if (position !== pcm.length) stream.problems.push(`packet at ${position}, channel at ${pcm.length}`);
     if (sequence !== stream.nextSequence[channel]) stream.problems.push(`sequence ${sequence}`);
     stream.nextSequence[channel] = sequence + 1;
-    const payload = SoundMemory.copyOf(bytes);
-    const out = new SoundMemory(new ArrayBuffer(stream.format.codec === 'pcmu' ? 2 * bytes.length : bytes.length));
+    const payload = SampleMemory.copyOf(bytes);
+    const out = new SampleMemory(new ArrayBuffer(stream.format.codec === 'pcmu' ? 2 * bytes.length : bytes.length));
     if (stream.format.codec === 'pcmu') decodePcmu(payload, 0, bytes.length, out, 0);
     else decodeL16Le(payload, 0, bytes.length, out, 0);
     for (const sample of out.samples) pcm.push(sample);

@@ -5,7 +5,7 @@ import { AGENT_CONTROL, AgentHandle } from '../../../src/ring/agent.js';
 import { KIND, LAYOUT_VERSION, RECORD, ringBytes } from '../../../src/ring/layout.js';
 import { RingProducer } from '../../../src/ring/ring.js';
 import record, { type RecorderData } from '../../../src/sinks/recorder/entry.js';
-import { RecorderStatus, slabBytes } from '../../../src/sinks/recorder/recorder-memory.js';
+import { RecorderStatus, recorderMemoryBytes } from '../../../src/sinks/recorder/recorder-memory.js';
 
 /**
  * A process of its own that records `streams` streams in real time with a recorder in a worker thread, as the engine
@@ -21,7 +21,7 @@ if (!isMainThread) {
   const capacity = 1 << 20;
   const ring = { memory: new SharedArrayBuffer(ringBytes(capacity)), offset: 0, capacity };
   const control = { memory: new SharedArrayBuffer(AGENT_CONTROL.BYTES), offset: 0 };
-  const slab = new SharedArrayBuffer(slabBytes(64));
+  const slab = new SharedArrayBuffer(recorderMemoryBytes(64));
   const data: RecorderData = { outDir: join(outDir), rings: [ring], slab, control, layoutVersion: LAYOUT_VERSION };
   const worker = new Worker(new URL(import.meta.url), { workerData: data });
   const ended = new Promise((resolve) => worker.once('exit', resolve));

@@ -5,9 +5,9 @@ import { ManualClock } from '../../../src/core/clock.js';
 import type { StreamInfo } from '../../../src/core/events.js';
 import { KIND, RECORD, RING, ringBytes } from '../../../src/ring/layout.js';
 import { type RingPlace, RingProducer } from '../../../src/ring/ring.js';
-import { readCheckpoint, type Session, sessionSchema } from '../../../src/sinks/recorder/manifest.js';
+import { type Manifest, manifestSchema, readCheckpoint } from '../../../src/sinks/recorder/manifest.js';
 import { Recorder, type RecorderOptions } from '../../../src/sinks/recorder/recorder.js';
-import { RecorderStatus, slabBytes } from '../../../src/sinks/recorder/recorder-memory.js';
+import { RecorderStatus, recorderMemoryBytes } from '../../../src/sinks/recorder/recorder-memory.js';
 
 export const PIECE_BYTES = 4096;
 
@@ -43,7 +43,7 @@ export class RecorderRig {
       capacity,
     }));
     this.#head = new Int32Array((rings[0] as RingPlace).memory, RING.HEAD, 1);
-    this.slab = new SharedArrayBuffer(slabBytes(setup.recordings ?? 4, PIECE_BYTES));
+    this.slab = new SharedArrayBuffer(recorderMemoryBytes(setup.recordings ?? 4, PIECE_BYTES));
     this.status = new RecorderStatus(this.slab);
     this.producers = rings.map((place) => new RingProducer(place));
     this.#options = { outDir: this.outDir, rings, slab: this.slab, pieceBytes: PIECE_BYTES, ...setup.options };
@@ -89,12 +89,12 @@ export class RecorderRig {
     while (this.recorder.doWork(this.clock.nowUs()) > 0);
   }
 
-  session(folder: string): Session {
-    return sessionSchema.parse(JSON.parse(readFileSync(join(this.outDir, folder, 'session.json'), 'utf8')));
+  session(folder: string): Manifest {
+    return manifestSchema.parse(JSON.parse(readFileSync(join(this.outDir, folder, 'session.json'), 'utf8')));
   }
 
   /** What is said of a recording that is not finished. */
-  checkpoint(folder: string): Session | undefined {
+  checkpoint(folder: string): Manifest | undefined {
     return readCheckpoint(join(this.outDir, folder));
   }
 

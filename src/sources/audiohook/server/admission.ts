@@ -19,7 +19,7 @@ export interface Refusal {
 }
 
 /** What admission asks its server. */
-export interface AdmissionHost {
+export interface AdmissionDependencies {
   readonly path: string;
   readonly draining: boolean;
   readonly sessionsLive: number;
@@ -29,7 +29,7 @@ export interface AdmissionHost {
 
 /** Decides which requests become sessions, and turns away the others. */
 export class Admission {
-  readonly #host: AdmissionHost;
+  readonly #host: AdmissionDependencies;
   readonly #clock: Clock;
   readonly #limits: AudioHookLimits;
   readonly #authenticator: Authenticator;
@@ -40,7 +40,7 @@ export class Admission {
   #delayedRefusals = 0;
 
   /** @throws TrunklineError CONFIG_INVALID for keys that could let nobody in, or anybody. */
-  constructor(host: AdmissionHost, options: AudioHookServerOptions, limits: AudioHookLimits, clock: Clock) {
+  constructor(host: AdmissionDependencies, options: AudioHookServerOptions, limits: AudioHookLimits, clock: Clock) {
     this.#host = host;
     this.#clock = clock;
     this.#limits = limits;

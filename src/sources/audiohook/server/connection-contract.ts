@@ -54,7 +54,7 @@ export interface AudioHookSessionSummary
 }
 
 /** What a connection needs of its server. */
-export interface ConnectionHost {
+export interface ConnectionDependencies {
   readonly clock: Clock;
   readonly source: AudioHookSource;
   readonly timing: SessionTiming;

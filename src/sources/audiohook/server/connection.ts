@@ -9,7 +9,7 @@ import { openFailure } from '../source.js';
 import type {
   AudioHookSessionInfo,
   AudioHookSessionSummary,
-  ConnectionHost,
+  ConnectionDependencies,
   ConnectionIdentity,
 } from './connection-contract.js';
 import { Inflow } from './inflow.js';
@@ -21,7 +21,7 @@ const HANG_UP_WAIT_US = 2 * US_PER_SECOND;
 export class AudioHookConnection implements SessionOutput, StreamFeeder {
   readonly identity: ConnectionIdentity;
   readonly session: AudioHookSession;
-  readonly #host: ConnectionHost;
+  readonly #host: ConnectionDependencies;
   readonly #socket: WebSocket;
   readonly #inflow: Inflow;
   readonly #connectedAtMs: number;
@@ -30,7 +30,7 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
   #fault: AudioHookSessionSummary['fault'];
   #hungUpUs = -1;
 
-  constructor(socket: WebSocket, identity: ConnectionIdentity, host: ConnectionHost) {
+  constructor(socket: WebSocket, identity: ConnectionIdentity, host: ConnectionDependencies) {
     const nowUs = host.clock.nowUs();
     this.identity = identity;
     this.#host = host;

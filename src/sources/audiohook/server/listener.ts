@@ -10,7 +10,7 @@ import type { ConnectionIdentity } from './connection-contract.js';
 import type { AudioHookLimits, AudioHookServerOptions } from './server-options.js';
 
 /** What a listener asks and tells its server. */
-export interface ListenerHost {
+export interface ListenerDependencies {
   readonly path: string;
   readonly draining: boolean;
   readonly sessionsLive: number;
@@ -20,14 +20,14 @@ export interface ListenerHost {
 
 /** The port: HTTP with or without TLS, the health check, and the upgrade of what is admitted to a WebSocket. */
 export class Listener {
-  readonly #host: ListenerHost;
+  readonly #host: ListenerDependencies;
   readonly #admission: Admission;
   readonly #options: AudioHookServerOptions;
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
 
   constructor(
-    host: ListenerHost,
+    host: ListenerDependencies,
     admission: Admission,
     options: AudioHookServerOptions,
     { headerMs, messageBytes }: AudioHookLimits,

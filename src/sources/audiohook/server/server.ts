@@ -5,10 +5,10 @@ import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
 import { type OpenRequest, SESSION_TIMING, type SessionTiming } from '../session/session-contract.js';
 import { newSessionCounts, type SessionCounts } from '../session/session-counts.js';
 import { AudioHookSource } from '../source.js';
-import { Admission, type AdmissionHost } from './admission.js';
+import { Admission, type AdmissionDependencies } from './admission.js';
 import { AudioHookConnection } from './connection.js';
-import type { AudioHookSessionInfo, AudioHookSessionSummary, ConnectionHost } from './connection-contract.js';
-import { Listener, type ListenerHost } from './listener.js';
+import type { AudioHookSessionInfo, AudioHookSessionSummary, ConnectionDependencies } from './connection-contract.js';
+import { Listener, type ListenerDependencies } from './listener.js';
 import type { AudioHookCounters, AudioHookServerEvents } from './server-events.js';
 import { AUDIOHOOK_LIMITS, type AudioHookLimits, type AudioHookServerOptions } from './server-options.js';
 
@@ -30,7 +30,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   readonly #admission: Admission;
   readonly #listener: Listener;
   readonly #source: AudioHookSource;
-  readonly #host: ConnectionHost & { draining: boolean };
+  readonly #host: ConnectionDependencies & { draining: boolean };
   readonly #live = new Map<string, AudioHookConnection>();
   readonly #totals = newSessionCounts();
   readonly #events = {
@@ -177,7 +177,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     });
   }
 
-  #makeHost(timing: SessionTiming): ConnectionHost & { draining: boolean } {
+  #makeHost(timing: SessionTiming): ConnectionDependencies & { draining: boolean } {
     const { options, limits } = { options: this.#options, limits: this.#limits };
     const { startPaused, discardToSeconds = 0 } = options;
     return {
@@ -206,7 +206,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     };
   }
 
-  #makeDoor(): AdmissionHost & ListenerHost {
+  #makeDoor(): AdmissionDependencies & ListenerDependencies {
     const server = this;
     return {
       path: this.#options.path ?? DEFAULT_PATH,

@@ -8,7 +8,7 @@ import type { SessionPauses } from './session-pauses.js';
  * What a session says: numbered without a gap, answers at once, and what nobody asked for after the first `pong` and
  * no faster than its rate.
  */
-export class SessionVoice {
+export class MessageSender {
   /** As the client writes it. */
   id: string;
   /** Number of the client's last message. */

@@ -10,7 +10,7 @@ import {
   parseClientMessage,
 } from '../protocol/wire.js';
 import { entityText } from './event-queue.js';
-import { SessionVoice } from './message-sender.js';
+import { MessageSender } from './message-sender.js';
 import { SessionAudio, type Stretch } from './session-audio.js';
 import {
   type AcceptOptions,
@@ -42,7 +42,7 @@ export class AudioHookSession {
   readonly #output: SessionOutput;
   readonly #timing: SessionTiming;
   readonly #audio: SessionAudio;
-  readonly #voice: SessionVoice;
+  readonly #voice: MessageSender;
   #state: SessionState = 'CONNECTED';
   /** When the state began, for the states that may only last so long. */
   #sinceUs: number;
@@ -62,7 +62,7 @@ export class AudioHookSession {
     this.#timing = timing;
     this.#sinceUs = nowUs;
     this.#audio = new SessionAudio(output, this.counts);
-    this.#voice = new SessionVoice(identity.sessionId, output, this.counts, this.#audio.pauses, timing, nowUs);
+    this.#voice = new MessageSender(identity.sessionId, output, this.counts, this.#audio.pauses, timing, nowUs);
   }
 
   get state(): SessionState {

@@ -61,7 +61,7 @@ function isText(value: string | null | undefined): boolean {
 }
 
 /** What is to be done about calls. */
-export interface CallHost {
+export interface CallDependencies {
   begin(id: string): void;
   end(id: string): void;
   pause(id: string): void;
@@ -82,11 +82,11 @@ interface Call {
 
 /** The calls that are being followed; without I/O. Notifications and answers of REST may come in any order. */
 export class Calls {
-  readonly #host: CallHost;
+  readonly #host: CallDependencies;
   readonly #calls = new Map<string, Call>();
   readonly #over = new Map<string, number>();
 
-  constructor(host: CallHost) {
+  constructor(host: CallDependencies) {
     this.#host = host;
   }
 

@@ -4,12 +4,12 @@ import { TrunklineError } from '../../../core/errors.js';
 import { MS_PER_SECOND, US_PER_SECOND } from '../../../core/units.js';
 import { bodyOf, type Conversations } from '../rest/conversations.js';
 import { readFailure, requestError } from '../rest/platform.js';
-import { type CallHost, Calls, readCall } from './calls.js';
+import { type CallDependencies, Calls, readCall } from './calls.js';
 import {
   CHANNEL_LIMITS,
   type ChannelStatus,
-  type ChannelSurroundings,
   NotificationChannel,
+  type NotificationChannelDependencies,
 } from './notification-channel.js';
 
 export interface DiscoverySettings {
@@ -19,7 +19,7 @@ export interface DiscoverySettings {
   readonly reconcileUs?: number | undefined;
 }
 
-export interface DiscoveryHost extends CallHost {
+export interface DiscoveryDependencies extends CallDependencies {
   /** A notification channel delivers, or no longer. */
   notifications(listening: boolean, reason: string): void;
   failed(error: TrunklineError): void;
@@ -48,9 +48,9 @@ const details = z.object({
  */
 export class Discovery {
   readonly #settings: DiscoverySettings;
-  readonly #surroundings: ChannelSurroundings;
+  readonly #surroundings: NotificationChannelDependencies;
   readonly #conversations: Conversations;
-  readonly #host: DiscoveryHost;
+  readonly #host: DiscoveryDependencies;
   readonly #clock: Clock;
   readonly #calls: Calls;
   readonly #channels: NotificationChannel[];
@@ -63,9 +63,9 @@ export class Discovery {
   /** @throws TrunklineError LIMIT_EXCEEDED for more queues and users than 20 channels can follow. */
   constructor(
     settings: DiscoverySettings,
-    surroundings: ChannelSurroundings,
+    surroundings: NotificationChannelDependencies,
     conversations: Conversations,
-    host: DiscoveryHost,
+    host: DiscoveryDependencies,
   ) {
     this.#settings = settings;
     this.#surroundings = surroundings;

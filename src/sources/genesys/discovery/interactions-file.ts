@@ -5,19 +5,19 @@ import { LIMITS } from '../../../core/limits.js';
 // Files are polled: that works on network mounts and through editors and config maps that replace the file whole.
 const POLL_MS = 500;
 
-export interface WishFileHost {
+export interface InteractionsFileDependencies {
   changed(added: readonly string[], removed: readonly string[]): void;
   failed(error: TrunklineError): void;
 }
 
 /** A file of interaction ids, one a line or separated by commas, `#` for remarks; read again whenever it changes. */
-export class WishFile {
+export class InteractionsFile {
   readonly #file: string;
-  readonly #host: WishFileHost;
+  readonly #host: InteractionsFileDependencies;
   #ids = new Set<string>();
   #second: NodeJS.Timeout | undefined;
 
-  constructor(file: string, host: WishFileHost) {
+  constructor(file: string, host: InteractionsFileDependencies) {
     this.#file = file;
     this.#host = host;
   }

@@ -23,7 +23,7 @@ const RECONNECT: RetryPolicy = { baseUs: US_PER_SECOND, capUs: 30 * US_PER_SECON
 const created = z.object({ id: z.string().min(1), connectUri: z.url({ protocol: /^wss?$/ }) });
 const notification = z.object({ topicName: z.string(), eventBody: z.unknown() });
 
-export interface ChannelSurroundings {
+export interface NotificationChannelDependencies {
   readonly rest: Rest;
   readonly transport: Transport;
   readonly clock: Clock;
@@ -33,7 +33,7 @@ export interface ChannelSurroundings {
   readonly pingMs?: number | undefined;
 }
 
-export interface ChannelHost {
+export interface NotificationChannelEvents {
   notified(eventBody: unknown): void;
   /** The channel delivers again, or for the first time; what came before may have been missed. */
   listening(): void;
@@ -60,8 +60,8 @@ interface Link {
 /** Keeps one set of topics subscribed: makes a channel, listens, reconnects, and replaces the channel before its end. */
 export class NotificationChannel {
   readonly #topics: readonly string[];
-  readonly #surroundings: ChannelSurroundings;
-  readonly #host: ChannelHost;
+  readonly #surroundings: NotificationChannelDependencies;
+  readonly #host: NotificationChannelEvents;
   #link: Link | undefined;
   #state: ChannelStatus['state'] = 'connecting';
   #attempts = 0;
@@ -70,7 +70,11 @@ export class NotificationChannel {
   #renewal: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(topics: readonly string[], surroundings: ChannelSurroundings, host: ChannelHost) {
+  constructor(
+    topics: readonly string[],
+    surroundings: NotificationChannelDependencies,
+    host: NotificationChannelEvents,
+  ) {
     this.#topics = topics;
     this.#surroundings = surroundings;
     this.#host = host;

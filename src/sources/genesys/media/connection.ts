@@ -9,7 +9,7 @@ import {
 } from '../protocol/wire.js';
 import type { Availability } from '../rest/conversations.js';
 import { backoffUs, MEDIA_RETRY, type Random, RETRY, type RetryPolicy } from '../rest/retry.js';
-import { Interests } from '../subscriptions.js';
+import { Subscriptions } from '../subscriptions.js';
 
 export interface ConnectionSettings extends SubscriptionOptions {
   readonly random: Random;
@@ -83,7 +83,7 @@ export class Connection {
   readonly #retry: RetryPolicy;
   readonly #pingUs: number;
   readonly #partingUs: number;
-  readonly #interests: Interests;
+  readonly #interests: Subscriptions;
   readonly #outputs: ConnectionOutput[] = [];
   #state: ConnectionState = 'idle';
   /** Of the state as a whole: end of the handshake, next attempt, next ping, patience with a close. */
@@ -111,7 +111,7 @@ export class Connection {
   constructor(settings: ConnectionSettings) {
     this.#settings = settings;
     this.#retry = settings.retry ?? RETRY;
-    this.#interests = new Interests(settings.mediaRetry ?? MEDIA_RETRY, settings.random, (output) =>
+    this.#interests = new Subscriptions(settings.mediaRetry ?? MEDIA_RETRY, settings.random, (output) =>
       this.#outputs.push(output),
     );
     this.#pingUs = settings.pingUs ?? 30 * US_PER_SECOND;

@@ -4,25 +4,25 @@ import type { Clock } from '../../../core/clock.js';
 import { LIMITS } from '../../../core/limits.js';
 import { US_PER_MS } from '../../../core/units.js';
 import type { SourceCounters } from '../counters.js';
-import { Roster } from '../interaction-table.js';
+import { InteractionTable } from '../interaction-table.js';
 import type { Availability } from '../rest/conversations.js';
 import { networkAdvice } from '../rest/platform.js';
 import { parseRetryAfterUs } from '../rest/retry.js';
 import type { SignIn } from '../rest/sign-in.js';
 import type { Transport } from '../rest/transport.js';
 import { Connection, type ConnectionOutput, type ConnectionSettings, type DialFailure } from './connection.js';
-import type { PacketIntake } from './packet-ingest.js';
-import { MediaLane } from './websocket-fast-path.js';
+import type { PacketIngest } from './packet-ingest.js';
+import { WebSocketFastPath } from './websocket-fast-path.js';
 
 const ABNORMAL_CLOSURE = 1006;
 
 /** What the sockets of one source have in common. */
-export interface SocketSurroundings {
+export interface MediaSocketDependencies {
   readonly mediaUrl: string;
   readonly transport: Transport;
   readonly signIn: Pick<SignIn, 'getToken' | 'renew'>;
   readonly clock: Clock;
-  readonly intake: PacketIntake;
+  readonly intake: PacketIngest;
   readonly counters: SourceCounters;
   readonly settings: ConnectionSettings;
   /** Asks REST; `unknown` when it could not be asked. Never rejects. */
@@ -38,9 +38,9 @@ export type MediaSocketEvent = Extract<
 /** Drives one Connection with a real WebSocket, real timers and a real token. */
 export class MediaSocket {
   readonly number: number;
-  readonly roster = new Roster();
+  readonly roster = new InteractionTable();
   readonly connection: Connection;
-  readonly #surroundings: SocketSurroundings;
+  readonly #surroundings: MediaSocketDependencies;
   readonly #onEvent: (socket: MediaSocket, event: MediaSocketEvent) => void;
   #socket: WebSocket | undefined;
   #token: string | undefined;
@@ -50,7 +50,7 @@ export class MediaSocket {
 
   constructor(
     number: number,
-    surroundings: SocketSurroundings,
+    surroundings: MediaSocketDependencies,
     onEvent: (socket: MediaSocket, event: MediaSocketEvent) => void,
   ) {
     this.number = number;
@@ -140,7 +140,7 @@ export class MediaSocket {
   #open(token: string): void {
     const { mediaUrl, intake, counters, clock, transport } = this.#surroundings;
     const { host } = new URL(mediaUrl);
-    const lane = new MediaLane(intake, this.roster);
+    const lane = new WebSocketFastPath(intake, this.roster);
     const socket = new WebSocket(mediaUrl, {
       ...transport.webSocketOptions(mediaUrl),
       createConnection: lane.connector(mediaUrl.startsWith('wss:')),

@@ -4,7 +4,7 @@ import { LIMITS } from '../../../core/limits.js';
 import type { StreamIngest } from '../../../engine/input/ingest.js';
 import { PacketBatch } from '../../../engine/input/packet-batch.js';
 import type { SourceCounters } from '../counters.js';
-import type { Roster } from '../interaction-table.js';
+import type { InteractionTable } from '../interaction-table.js';
 import { base64Room, decodeBase64 } from '../protocol/base64.js';
 import { JsMediaReader, type MediaReader, READ_MOST } from '../protocol/media-reader.js';
 import { PacketReader } from '../protocol/packet-reader.js';
@@ -15,7 +15,7 @@ const NO_FLAGS = 0;
 const SHORTEST_FRAME = 64;
 
 /** What the intake cannot decide from the packet alone. */
-export interface IntakeHost {
+export interface PacketIngestDependencies {
   /**
    * The first good packet of an interaction since its connection was made. The host opens the stream if there is none
    * and sets the roster's slot; it returns false when the packet cannot be used.
@@ -24,8 +24,8 @@ export interface IntakeHost {
    * @param channel 0 or 1, or −1 when the packet does not say.
    * @param payload Decoded; valid during the call.
    */
-  firstPacket(roster: Roster, slot: number, codec: number, channel: number, payload: Buffer): boolean;
-  control(roster: Roster, message: ControlMessage): void;
+  firstPacket(roster: InteractionTable, slot: number, codec: number, channel: number, payload: Buffer): boolean;
+  control(roster: InteractionTable, message: ControlMessage): void;
 }
 
 /**
@@ -35,19 +35,25 @@ export interface IntakeHost {
  * Packets come in by read(), many at a time, as media-lane.ts finds them in what a socket reads; what it leaves to ws
  * comes in by message().
  */
-export class PacketIntake {
+export class PacketIngest {
   readonly #ingest: StreamIngest;
   readonly #batch: PacketBatch;
   readonly #arena: DataView;
   readonly #clock: Clock;
   readonly #counters: SourceCounters;
-  readonly #host: IntakeHost;
+  readonly #host: PacketIngestDependencies;
   readonly #reader = new PacketReader();
   readonly #media: MediaReader;
   #arrivalUs = 0;
   #turnOpen = false;
 
-  constructor(ingest: StreamIngest, clock: Clock, counters: SourceCounters, host: IntakeHost, media?: MediaReader) {
+  constructor(
+    ingest: StreamIngest,
+    clock: Clock,
+    counters: SourceCounters,
+    host: PacketIngestDependencies,
+    media?: MediaReader,
+  ) {
     this.#ingest = ingest;
     this.#batch = ingest.batch;
     const memory = this.#batch.bytes.buffer;
@@ -62,7 +68,7 @@ export class PacketIntake {
    * Takes in the media frames from `from`, where a frame begins, in what a socket has read. Returns where it stopped:
    * before what must go by way of message(), or is not a whole frame, or at `to`.
    */
-  read(bytes: Uint8Array, from: number, to: number, roster: Roster): number {
+  read(bytes: Uint8Array, from: number, to: number, roster: InteractionTable): number {
     const batch = this.#batch;
     const { packets } = this.#media;
     for (let at = from; ; ) {
@@ -92,13 +98,13 @@ export class PacketIntake {
   }
 
   /** Takes in one text message of the connection whose roster this is. Never throws for what a message says. */
-  message(message: Buffer, roster: Roster): void {
+  message(message: Buffer, roster: InteractionTable): void {
     this.#counters.messages++;
     if (!this.#reader.scan(message, 0, message.length, roster) || !this.#deliver(roster)) this.#exact(message, roster);
   }
 
   /** The same by the exact reading alone. */
-  messageExact(message: Buffer, roster: Roster): void {
+  messageExact(message: Buffer, roster: InteractionTable): void {
     this.#counters.messages++;
     this.#exact(message, roster);
   }
@@ -108,7 +114,7 @@ export class PacketIntake {
     if (this.#batch.count > 0) this.#ingest.submit();
   }
 
-  #exact(message: Buffer, roster: Roster): void {
+  #exact(message: Buffer, roster: InteractionTable): void {
     const read = this.#reader.readExact(message, roster);
     switch (read.kind) {
       case 'packet':
@@ -128,7 +134,7 @@ export class PacketIntake {
   }
 
   /** False when the payload is no base64 or beyond its limit, and nothing has been done. */
-  #deliver(roster: Roster): boolean {
+  #deliver(roster: InteractionTable): boolean {
     const reader = this.#reader;
     const batch = this.#batch;
     const room = base64Room(reader.payloadLength);
@@ -148,7 +154,7 @@ export class PacketIntake {
 
   /** A packet whose payload lies decoded where the last claim said. */
   #take(
-    roster: Roster,
+    roster: InteractionTable,
     slot: number,
     codec: number,
     saidChannel: number,

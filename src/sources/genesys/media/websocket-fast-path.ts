@@ -2,8 +2,8 @@ import { Buffer } from 'node:buffer';
 import { createConnection, isIP, type NetConnectOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as tlsConnect } from 'node:tls';
 import { LIMITS } from '../../../core/limits.js';
-import type { Roster } from '../interaction-table.js';
-import type { PacketIntake } from './packet-ingest.js';
+import type { InteractionTable } from '../interaction-table.js';
+import type { PacketIngest } from './packet-ingest.js';
 
 // RFC 6455 section 5.2.
 const FIN = 0x80;
@@ -40,9 +40,9 @@ const readBytes = Buffer.allocUnsafeSlow(READ_BYTES);
  * Works by the `onread` option of net.Socket: the socket reads into memory of ours, and what we push goes to whoever
  * listens to its data. Behind a proxy there is no such socket, the lane stays closed, and all goes by way of ws.
  */
-export class MediaLane {
-  readonly #intake: PacketIntake;
-  readonly #roster: Roster;
+export class WebSocketFastPath {
+  readonly #intake: PacketIngest;
+  readonly #roster: InteractionTable;
   #socket: Socket | undefined;
   #isOpen = false;
   /** Bytes still to come of a frame that ws has begun to get. */
@@ -53,7 +53,7 @@ export class MediaLane {
   #carry = Buffer.alloc(0);
   #carried = 0;
 
-  constructor(intake: PacketIntake, roster: Roster) {
+  constructor(intake: PacketIngest, roster: InteractionTable) {
     this.#intake = intake;
     this.#roster = roster;
   }

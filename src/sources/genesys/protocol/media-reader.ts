@@ -1,5 +1,5 @@
 import { LIMITS } from '../../../core/limits.js';
-import type { Roster } from '../interaction-table.js';
+import type { InteractionTable } from '../interaction-table.js';
 import { base64Room, decodeBase64 } from './base64.js';
 import { PacketReader } from './packet-reader.js';
 
@@ -49,7 +49,7 @@ export interface MediaReader {
    * frame, or is not whole, and behind the first packet of an interaction that is not flowing yet. Returns how many
    * there were.
    */
-  read(bytes: Uint8Array, from: number, to: number, roster: Roster, at: number, most: number): number;
+  read(bytes: Uint8Array, from: number, to: number, roster: InteractionTable, at: number, most: number): number;
 }
 
 // RFC 6455 section 5.2.
@@ -67,7 +67,7 @@ export class JsMediaReader implements MediaReader {
     this.#arena = new DataView(arena);
   }
 
-  read(bytes: Uint8Array, from: number, to: number, roster: Roster, at: number, most: number): number {
+  read(bytes: Uint8Array, from: number, to: number, roster: InteractionTable, at: number, most: number): number {
     const { packets } = this;
     const reader = this.#reader;
     let count = 0;

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { CODEC_ID, codecId } from '../../../core/codec.js';
-import type { Roster } from '../interaction-table.js';
+import type { InteractionTable } from '../interaction-table.js';
 import { type Message, parseMessage } from './wire.js';
 
 /** The first four characters of a word as getInt32 reads them, big-endian. */
@@ -96,7 +96,7 @@ export class PacketReader {
    * True when the message from `from` up to `to` in `bytes` is a packet of the usual form; its payload's characters are
    * not checked.
    */
-  scan(bytes: Uint8Array, from: number, to: number, roster: Roster): boolean {
+  scan(bytes: Uint8Array, from: number, to: number, roster: InteractionTable): boolean {
     // Many messages lie in what one socket read has brought, so that a view serves for all of them.
     if (bytes.buffer !== this.#messageView.buffer) this.#messageView = new DataView(bytes.buffer);
     const view = this.#messageView;
@@ -165,7 +165,7 @@ export class PacketReader {
   }
 
   /** Reads any message exactly. Of a packet the fields are set; its payload lies in a copy. */
-  readExact(message: Buffer, roster: Roster): Message {
+  readExact(message: Buffer, roster: InteractionTable): Message {
     const read = parseMessage(message.toString('utf8'));
     if (read.kind !== 'packet') return read;
     // A packet that the scan took for another form than it has: look for the end of the payload from here on.
@@ -208,7 +208,7 @@ export class PacketReader {
   }
 
   /** Finds the id that begins at `from`; returns the place after its quote, or −1 when it is not on the roster. */
-  #interaction(view: DataView, bytes: Uint8Array, from: number, end: number, roster: Roster): number {
+  #interaction(view: DataView, bytes: Uint8Array, from: number, end: number, roster: InteractionTable): number {
     // An id on the roster has no quote in it, so one that equals it and is followed by a quote is the whole value. It
     // is mostly as long as the last one.
     let length = this.#idLength;

@@ -1,6 +1,6 @@
 import { isTransient, type Platform, readFailure } from './platform.js';
 import { backoffUs, parseRetryAfterUs, RETRY, sleep, withRetry } from './retry.js';
-import type { SignIn, SignInEnvironment } from './sign-in.js';
+import type { SignIn, SignInDependencies } from './sign-in.js';
 
 // A platform that has lost its tokens may lose the next one as well; a third refusal is meant.
 const MAX_RENEWALS = 2;
@@ -8,9 +8,9 @@ const MAX_RENEWALS = 2;
 /** Requests to the platform within the budget: 401 renews the token, what is transient is tried again. */
 export class Rest {
   readonly #signIn: Pick<SignIn, 'getToken' | 'renew' | 'platform'>;
-  readonly #environment: SignInEnvironment;
+  readonly #environment: SignInDependencies;
 
-  constructor(signIn: Pick<SignIn, 'getToken' | 'renew' | 'platform'>, environment: SignInEnvironment) {
+  constructor(signIn: Pick<SignIn, 'getToken' | 'renew' | 'platform'>, environment: SignInDependencies) {
     this.#signIn = signIn;
     this.#environment = environment;
   }

@@ -19,7 +19,7 @@ export interface SignInSettings {
   readonly transport: Transport;
 }
 
-export interface SignInEnvironment {
+export interface SignInDependencies {
   readonly clock: Clock;
   readonly bucket: TokenBucket;
   readonly random?: Random;
@@ -38,7 +38,7 @@ export function renewalDelayMs(lifeMs: number): number {
  */
 export class SignIn {
   readonly #settings: SignInSettings;
-  readonly #environment: SignInEnvironment;
+  readonly #environment: SignInDependencies;
   #platform: Promise<Platform> | undefined;
   #token: { readonly text: string; readonly signedInMs: number; readonly endsMs: number } | undefined;
   #renewal: Promise<string> | undefined;
@@ -48,7 +48,7 @@ export class SignIn {
   /** Called with each failure that is not the end: of an attempt that is made again, and of a renewal in the background. */
   onFailure: (error: TrunklineError) => void = () => {};
 
-  constructor(settings: SignInSettings, environment: SignInEnvironment) {
+  constructor(settings: SignInSettings, environment: SignInDependencies) {
     this.#settings = settings;
     this.#environment = environment;
   }
