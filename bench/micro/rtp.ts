@@ -2,7 +2,7 @@ import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { MODULUS_16, Unwrapper } from '../../src/rtp/unwrapper.js';
 import type { MicroCase } from './micro.js';
 
-const LANES = 1_000;
+const CHANNELS = 1_000;
 const HOLD_US = 50_000;
 const PACKET_US = 20_000;
 const PACKET_BYTES = 160;
@@ -16,23 +16,29 @@ export function rtpCases(): MicroCase[] {
 }
 
 function unwrap(): MicroCase {
-  const unwrapper = new Unwrapper(LANES, MODULUS_16);
+  const unwrapper = new Unwrapper(CHANNELS, MODULUS_16);
   let wire = 65_000;
   return {
     name: 'rtp unwrap and accept a sequence number',
     unit: 'packet',
-    steps: LANES,
+    steps: CHANNELS,
     run() {
       wire = (wire + 1) % MODULUS_16;
-      for (let lane = 0; lane < LANES; lane++) unwrapper.accept(lane, wire, unwrapper.unwrap(lane, wire));
+      for (let channel = 0; channel < CHANNELS; channel++)
+        unwrapper.accept(channel, wire, unwrapper.unwrap(channel, wire));
     },
   };
 }
 
-/** A tick of every lane goes in, and what is due comes out: each lane holds three packets all the time. */
+/** A tick of every channel goes in, and what is due comes out: each channel holds three packets all the time. */
 function jitter(name: string, overtaken: boolean): MicroCase {
-  const buffer = new JitterBuffer({ lanes: LANES, packets: 8_192, holdUs: HOLD_US, wideHoldUs: 2 * HOLD_US });
-  for (let lane = 0; lane < LANES; lane++) buffer.openLane(lane, 8_000);
+  const buffer = new JitterBuffer({
+    channels: CHANNELS,
+    packets: 8_192,
+    playoutDelayUs: HOLD_US,
+    maxPlayoutDelayUs: 2 * HOLD_US,
+  });
+  for (let channel = 0; channel < CHANNELS; channel++) buffer.openChannel(channel, 8_000);
   let released = 0;
   const output = {
     isReady: () => true,
@@ -47,13 +53,13 @@ function jitter(name: string, overtaken: boolean): MicroCase {
   return {
     name,
     unit: 'packet',
-    steps: LANES,
+    steps: CHANNELS,
     run() {
       const nowUs = tick * PACKET_US;
-      for (let lane = 0; lane < LANES; lane++) {
-        // Every tenth lane sends its packets in pairs, the later one first.
-        const turned = overtaken && lane % 10 === 0 ? tick + (tick % 2 === 0 ? 1 : -1) : tick;
-        buffer.insert(lane, turned % MODULUS_16, turned * PACKET_BYTES, nowUs, 0, 0, PACKET_BYTES);
+      for (let channel = 0; channel < CHANNELS; channel++) {
+        // Every tenth channel sends its packets in pairs, the later one first.
+        const turned = overtaken && channel % 10 === 0 ? tick + (tick % 2 === 0 ? 1 : -1) : tick;
+        buffer.insert(channel, turned % MODULUS_16, turned * PACKET_BYTES, nowUs, 0, 0, PACKET_BYTES);
       }
       buffer.advance(nowUs, output);
       tick++;

@@ -149,8 +149,8 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       wants: this.#wantsOf(stream.info),
     });
     for (const lane of lanesOf(stream)) {
-      this.#jitter.openLane(lane, format.clockRate);
-      this.#timeline.openLane(lane, format.clockRate);
+      this.#jitter.openChannel(lane, format.clockRate);
+      this.#timeline.openChannel(lane, format.clockRate);
       this.#release.pauses.openLane(lane);
     }
     this.#release.open(index);
@@ -165,7 +165,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     this.#takeIn();
     const nowUs = this.#clock.nowUs();
     for (const lane of lanesOf(stream)) {
-      this.#jitter.flushLane(lane, nowUs, this.#release);
+      this.#jitter.flushChannel(lane, nowUs, this.#release);
       this.#release.pauses.closeLane(lane);
     }
     this.ordered.close(index);
@@ -179,8 +179,8 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     };
     this.#packetsPaused += packetsPaused;
     for (const lane of lanesOf(stream)) {
-      this.#jitter.closeLane(lane);
-      this.#timeline.closeLane(lane);
+      this.#jitter.closeChannel(lane);
+      this.#timeline.closeChannel(lane);
     }
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#streams.end(stream, counts);

@@ -80,10 +80,10 @@ export function resolveOptions(options: EngineOptions): EngineSettings {
       recorderRingBytes: options.recorder === undefined ? 0 : RECORDER_RING_BYTES,
     },
     jitter: {
-      lanes: maxStreams * 2,
+      channels: maxStreams * 2,
       packets: 2 ** Math.ceil(Math.log2(Math.max(held * HELD_PER_STREAM, HELD_LEAST))),
-      holdUs: holdMs * US_PER_MS,
-      wideHoldUs: holdWideMs * US_PER_MS,
+      playoutDelayUs: holdMs * US_PER_MS,
+      maxPlayoutDelayUs: holdWideMs * US_PER_MS,
     },
     silence: { threshold: silenceThreshold, windowMs: silenceWindowMs },
   };

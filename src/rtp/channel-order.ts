@@ -3,7 +3,7 @@ import type { PacketRing } from './packet-ring.js';
 const NONE = -1;
 
 /**
- * The packets of each lane in the order in which they are to go: by epoch, then by sequence number. Doubly linked
+ * The packets of each channel in the order in which they are to go: by epoch, then by sequence number. Doubly linked
  * lists through the descriptors, entered from the back: a packet in order costs one look, one out of order as many as
  * packets overtook it (never more than the history of reception.ts). Against a ring of slots by sequence number this
  * needs no room for packets that are not there and no growing, and a restarted numbering simply follows behind the
@@ -14,27 +14,27 @@ export class ChannelOrder {
   readonly #first: Int32Array;
   readonly #last: Int32Array;
 
-  constructor(lanes: number, packets: PacketRing) {
+  constructor(channels: number, packets: PacketRing) {
     this.#packets = packets;
-    this.#first = new Int32Array(lanes).fill(NONE);
-    this.#last = new Int32Array(lanes).fill(NONE);
+    this.#first = new Int32Array(channels).fill(NONE);
+    this.#last = new Int32Array(channels).fill(NONE);
   }
 
   /** The packet that goes first, or −1. */
-  first(lane: number): number {
-    return this.#first[lane] as number;
+  first(channel: number): number {
+    return this.#first[channel] as number;
   }
 
   /** The packet that goes last, or −1. */
-  last(lane: number): number {
-    return this.#last[lane] as number;
+  last(channel: number): number {
+    return this.#last[channel] as number;
   }
 
-  /** Puts a packet of the lane's latest epoch in its place. Returns the packet that follows it there, or −1. */
-  enter(lane: number, d: number, epoch: number): number {
+  /** Puts a packet of the channel's latest epoch in its place. Returns the packet that follows it there, or −1. */
+  enter(channel: number, d: number, epoch: number): number {
     const packets = this.#packets;
     const sequence = packets.sequence[d] as number;
-    let before = this.#last[lane] as number;
+    let before = this.#last[channel] as number;
     let after = NONE;
     while (before !== NONE && packets.epoch[before] === epoch && (packets.sequence[before] as number) > sequence) {
       after = before;
@@ -43,23 +43,23 @@ export class ChannelOrder {
     packets.epoch[d] = epoch;
     packets.previous[d] = before;
     packets.next[d] = after;
-    if (before === NONE) this.#first[lane] = d;
+    if (before === NONE) this.#first[channel] = d;
     else packets.next[before] = d;
-    if (after === NONE) this.#last[lane] = d;
+    if (after === NONE) this.#last[channel] = d;
     else packets.previous[after] = d;
     return after;
   }
 
   /** Takes the first packet out. */
-  shift(lane: number): void {
-    const next = this.#packets.next[this.#first[lane] as number] as number;
-    this.#first[lane] = next;
-    if (next === NONE) this.#last[lane] = NONE;
+  shift(channel: number): void {
+    const next = this.#packets.next[this.#first[channel] as number] as number;
+    this.#first[channel] = next;
+    if (next === NONE) this.#last[channel] = NONE;
     else this.#packets.previous[next] = NONE;
   }
 
-  clear(lane: number): void {
-    this.#first[lane] = NONE;
-    this.#last[lane] = NONE;
+  clear(channel: number): void {
+    this.#first[channel] = NONE;
+    this.#last[channel] = NONE;
   }
 }

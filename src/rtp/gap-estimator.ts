@@ -26,87 +26,87 @@ export class GapEstimator {
   readonly #packetTicks: Float64Array;
   /** 1 (G.711) or 2 (L16) when payload and step were in that proportion, else 0. */
   readonly #bytesPerTick: Uint8Array;
-  readonly #lead: TimestampLimiter;
-  /** What timestamps have over the lane's media time: moved when they jump, so that the media time does not. */
+  readonly #limiter: TimestampLimiter;
+  /** What timestamps have over the channel's media time: moved when they jump, so that the media time does not. */
   readonly #offset: Float64Array;
-  // The hole measured last, of whichever lane: it is cut up before the next one is measured.
+  // The hole measured last, of whichever channel: it is cut up before the next one is measured.
   #from = 0;
   #ticks = 0;
   #lost = 1;
 
-  constructor(lanes: number, packets: PacketRing) {
+  constructor(channels: number, packets: PacketRing) {
     this.#packets = packets;
-    this.#clockRate = new Float64Array(lanes);
-    this.#timestamp = new Float64Array(lanes);
-    this.#bytes = new Float64Array(lanes);
-    this.#packetTicks = new Float64Array(lanes);
-    this.#bytesPerTick = new Uint8Array(lanes);
-    this.#lead = new TimestampLimiter(lanes);
-    this.#offset = new Float64Array(lanes);
+    this.#clockRate = new Float64Array(channels);
+    this.#timestamp = new Float64Array(channels);
+    this.#bytes = new Float64Array(channels);
+    this.#packetTicks = new Float64Array(channels);
+    this.#bytesPerTick = new Uint8Array(channels);
+    this.#limiter = new TimestampLimiter(channels);
+    this.#offset = new Float64Array(channels);
   }
 
-  open(lane: number, clockRate: number): void {
-    this.#clockRate[lane] = clockRate;
-    this.#packetTicks[lane] = 0;
-    this.#bytesPerTick[lane] = 0;
-    this.#offset[lane] = 0;
-    this.#lead.open(lane, clockRate);
+  open(channel: number, clockRate: number): void {
+    this.#clockRate[channel] = clockRate;
+    this.#packetTicks[channel] = 0;
+    this.#bytesPerTick[channel] = 0;
+    this.#offset[channel] = 0;
+    this.#limiter.open(channel, clockRate);
   }
 
-  /** The lane's first packet, `d`, was released. */
-  begin(lane: number, d: number): void {
-    this.#lead.begin(lane, this.#packets.timestamp[d] as number, this.#packets.arrivalUs[d] as number);
-    this.#remember(lane, d);
+  /** The channel's first packet, `d`, was released. */
+  begin(channel: number, d: number): void {
+    this.#limiter.begin(channel, this.#packets.timestamp[d] as number, this.#packets.arrivalUs[d] as number);
+    this.#remember(channel, d);
   }
 
   /** Packet `d` was released; its number is the one after the last. */
-  follow(lane: number, d: number): void {
-    const ticks = (this.#packets.timestamp[d] as number) - (this.#timestamp[lane] as number);
-    if (ticks > 0 && ticks <= (this.#clockRate[lane] as number) * MAX_PACKET_SECONDS) {
-      const before = this.#bytes[lane] as number;
-      this.#packetTicks[lane] = ticks;
-      this.#bytesPerTick[lane] = before === ticks ? 1 : before === 2 * ticks ? 2 : 0;
-      this.#advance(lane, d, 0);
-    } else if (ticks >= 0 && this.#isBorneOut(lane, d)) {
-      this.#advance(lane, d, Math.max(0, ticks - this.#heldTicks(lane)));
+  follow(channel: number, d: number): void {
+    const ticks = (this.#packets.timestamp[d] as number) - (this.#timestamp[channel] as number);
+    if (ticks > 0 && ticks <= (this.#clockRate[channel] as number) * MAX_PACKET_SECONDS) {
+      const before = this.#bytes[channel] as number;
+      this.#packetTicks[channel] = ticks;
+      this.#bytesPerTick[channel] = before === ticks ? 1 : before === 2 * ticks ? 2 : 0;
+      this.#advance(channel, d, 0);
+    } else if (ticks >= 0 && this.#isBorneOut(channel, d)) {
+      this.#advance(channel, d, Math.max(0, ticks - this.#heldTicks(channel)));
     } else {
-      this.jump(lane, d);
+      this.jump(channel, d);
       return;
     }
-    this.#remember(lane, d);
+    this.#remember(channel, d);
   }
 
   /** Packet `d` was released after the hole that was measured. */
-  fill(lane: number, d: number): void {
-    this.#advance(lane, d, this.#ticks);
-    this.#remember(lane, d);
+  fill(channel: number, d: number): void {
+    this.#advance(channel, d, this.#ticks);
+    this.#remember(channel, d);
   }
 
   /** Packet `d` was released, and its timestamp has nothing to do with the ones before. */
-  jump(lane: number, d: number): void {
+  jump(channel: number, d: number): void {
     const arrivalUs = this.#packets.arrivalUs[d] as number;
-    const media = this.#lead.mediaAt(lane, arrivalUs);
-    this.#offset[lane] = (this.#packets.timestamp[d] as number) - media;
-    this.#advance(lane, d, 0);
-    this.#remember(lane, d);
+    const media = this.#limiter.mediaAt(channel, arrivalUs);
+    this.#offset[channel] = (this.#packets.timestamp[d] as number) - media;
+    this.#advance(channel, d, 0);
+    this.#remember(channel, d);
   }
 
   /**
    * Measures the hole of `lost` packets before packet `d`. False when it is not to be filled: too long, not borne out
    * by the arrival, with too little time for so many, or timestamps that did not go forward.
    */
-  measure(lane: number, lost: number, d: number): boolean {
-    const from = this.#timestamp[lane] as number;
+  measure(channel: number, lost: number, d: number): boolean {
+    const from = this.#timestamp[channel] as number;
     const step = (this.#packets.timestamp[d] as number) - from;
-    let held = this.#heldTicks(lane);
+    let held = this.#heldTicks(channel);
     // Nothing is known, or what is known leaves next to no time for the lost ones: all were of the same length.
     if (held === 0 || step - held < (lost * held) / 4) held = Math.round(step / (lost + 1));
     this.#from = from + held;
     this.#ticks = step - held;
     this.#lost = lost;
-    const rate = this.#clockRate[lane] as number;
+    const rate = this.#clockRate[channel] as number;
     if (step <= 0 || lost > MAX_GAP_PACKETS || this.#ticks > rate * LIMITS.maxGapSeconds) return false;
-    return this.#ticks >= lost * rate * MIN_PACKET_SECONDS && this.#isBorneOut(lane, d);
+    return this.#ticks >= lost * rate * MIN_PACKET_SECONDS && this.#isBorneOut(channel, d);
   }
 
   /** Timestamp at which lost packet `i` of the hole begins. */
@@ -119,27 +119,27 @@ export class GapEstimator {
   }
 
   /** How long the packet released last is; 0 while unknown. */
-  #heldTicks(lane: number): number {
-    const bytesPerTick = this.#bytesPerTick[lane] as number;
+  #heldTicks(channel: number): number {
+    const bytesPerTick = this.#bytesPerTick[channel] as number;
     return bytesPerTick > 0
-      ? Math.round((this.#bytes[lane] as number) / bytesPerTick)
-      : (this.#packetTicks[lane] as number);
+      ? Math.round((this.#bytes[channel] as number) / bytesPerTick)
+      : (this.#packetTicks[channel] as number);
   }
 
-  #isBorneOut(lane: number, d: number): boolean {
-    return this.#lead.allows(lane, this.#media(lane, d), this.#packets.arrivalUs[d] as number);
+  #isBorneOut(channel: number, d: number): boolean {
+    return this.#limiter.allows(channel, this.#media(channel, d), this.#packets.arrivalUs[d] as number);
   }
 
-  #advance(lane: number, d: number, withoutAudio: number): void {
-    this.#lead.advance(lane, this.#media(lane, d), this.#packets.arrivalUs[d] as number, withoutAudio);
+  #advance(channel: number, d: number, withoutAudio: number): void {
+    this.#limiter.advance(channel, this.#media(channel, d), this.#packets.arrivalUs[d] as number, withoutAudio);
   }
 
-  #media(lane: number, d: number): number {
-    return (this.#packets.timestamp[d] as number) - (this.#offset[lane] as number);
+  #media(channel: number, d: number): number {
+    return (this.#packets.timestamp[d] as number) - (this.#offset[channel] as number);
   }
 
-  #remember(lane: number, d: number): void {
-    this.#timestamp[lane] = this.#packets.timestamp[d] as number;
-    this.#bytes[lane] = this.#packets.payloadLength[d] as number;
+  #remember(channel: number, d: number): void {
+    this.#timestamp[channel] = this.#packets.timestamp[d] as number;
+    this.#bytes[channel] = this.#packets.payloadLength[d] as number;
   }
 }

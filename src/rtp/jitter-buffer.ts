@@ -5,11 +5,11 @@ import { ChannelOrder } from './channel-order.js';
 import { GapEstimator } from './gap-estimator.js';
 import { KIND, type PacketDelayKind, PacketRing } from './packet-ring.js';
 import { PlayoutDelay } from './playout-delay.js';
-import { Reception, VERDICT } from './reception.js';
+import { Reception, SEQUENCE_CLASS } from './reception.js';
 import { CANDIDATE, CANDIDATE_TIMEOUT_US, CLASSIFICATION, RestartDetector } from './restart-detector.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './unwrapper.js';
 
-/** What becomes of a packet at insert(). Only an ACCEPTED or PROBATION one keeps its payload. */
+/** What becomes of a packet at insert(). Only an ACCEPTED or CANDIDATE one keeps its payload. */
 export const INSERTED = {
   ACCEPTED: 0,
   DUPLICATE: 1,
@@ -18,8 +18,8 @@ export const INSERTED = {
   /** No descriptor free: counted as received and dropped. */
   FULL: 3,
   /** Out of all order; held until another packet shows whether the sender has restarted. */
-  PROBATION: 4,
-  /** The lane is not open. */
+  CANDIDATE: 4,
+  /** The channel is not open. */
   CLOSED: 5,
   /** Sequence number or timestamp is not an integer from 0 to 2^53 − 1. */
   INVALID: 6,
@@ -34,11 +34,11 @@ export interface JitterOutput {
   /** Asked before each packet that is due. False lets it wait, and with it all that would come after it. */
   isReady(): boolean;
   /**
-   * One packet, in order of its lane. Sequence and timestamp are unwrapped; payload and flags are as given to
+   * One packet, in order of its channel. Sequence and timestamp are unwrapped; payload and flags are as given to
    * insert(), with DISCONTINUITY added after a restart of the sender or a hole that is not to be filled.
    */
   packet(
-    lane: number,
+    channel: number,
     sequence: number,
     timestamp: number,
     arrivalUs: number,
@@ -47,25 +47,25 @@ export interface JitterOutput {
     payloadLength: number,
   ): void;
   /** One lost packet. The durations of a hole add up to the hole. */
-  lost(lane: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void;
+  lost(channel: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void;
 }
 
 export interface JitterOptions {
-  readonly lanes: number;
-  /** Packets that may be held at the same time, of all lanes; a power of two. */
+  readonly channels: number;
+  /** Packets that may be held at the same time, of all channels; a power of two. */
   readonly packets: number;
   /** How long each packet is held. */
-  readonly holdUs: number;
-  /** How long it is held while the lane loses more than 5 %. */
-  readonly wideHoldUs: number;
+  readonly playoutDelayUs: number;
+  /** How long it is held while the channel loses more than 5 %. */
+  readonly maxPlayoutDelayUs: number;
 }
 
 const NONE = -1;
 
 /**
- * The jitter buffer of all lanes. A lane is one channel of one stream, with numbers, order and loss of its own.
+ * The jitter buffer of all channels. A channel is one channel of one stream, with numbers, order and loss of its own.
  *
- * Each packet is held until its hold is over; then it leaves and takes along everything before it in its lane. When
+ * Each packet is held until its hold is over; then it leaves and takes along everything before it in its channel. When
  * its neighbours' turn comes in the ring of packets (packet-ring.ts), they are free already and are stepped over.
  * `arrivalUs` should not fall from insert to insert: a packet that claims to be older than the one inserted before it
  * falls due with that one.
@@ -75,15 +75,15 @@ export class JitterBuffer {
   readonly #sequences: Unwrapper;
   readonly #timestamps: Unwrapper;
   readonly #reception: Reception;
-  readonly #probation: RestartDetector;
+  readonly #restarts: RestartDetector;
   readonly #order: ChannelOrder;
-  readonly #hold: PlayoutDelay;
-  readonly #holes: GapEstimator;
-  readonly #holdUs: number;
-  readonly #wideHoldUs: number;
+  readonly #playoutDelay: PlayoutDelay;
+  readonly #gaps: GapEstimator;
+  readonly #playoutDelayUs: number;
+  readonly #maxPlayoutDelayUs: number;
 
   readonly #open: Uint8Array;
-  /** Numbering at the reception end of the lane, and the one at its release end. 0: nothing yet. */
+  /** Numbering at the reception end of the channel, and the one at its release end. 0: nothing yet. */
   readonly #epochIn: Int32Array;
   readonly #epochOut: Int32Array;
   /** The number that follows the last one released. */
@@ -93,72 +93,75 @@ export class JitterBuffer {
 
   /** @throws TrunklineError CONFIG_INVALID */
   constructor(options: JitterOptions) {
-    const { lanes, packets, holdUs, wideHoldUs } = options;
+    const { channels, packets, playoutDelayUs, maxPlayoutDelayUs } = options;
     if (packets < 2 || packets > 2 ** 30 || (packets & (packets - 1)) !== 0) {
       throw new TrunklineError(
         'CONFIG_INVALID',
         `A jitter buffer needs room for a power of two of packets; got ${packets}.`,
       );
     }
-    if (!(holdUs >= 0 && wideHoldUs >= holdUs && wideHoldUs < Number.POSITIVE_INFINITY)) {
+    if (!(playoutDelayUs >= 0 && maxPlayoutDelayUs >= playoutDelayUs && maxPlayoutDelayUs < Number.POSITIVE_INFINITY)) {
       throw new TrunklineError(
         'CONFIG_INVALID',
-        `Give a hold of 0 or more and a wide hold no shorter; got ${holdUs} and ${wideHoldUs} µs.`,
+        `Give a hold of 0 or more and a wide hold no shorter; got ${playoutDelayUs} and ${maxPlayoutDelayUs} µs.`,
       );
     }
-    this.#holdUs = holdUs;
-    this.#wideHoldUs = wideHoldUs;
-    this.#packets = new PacketRing(packets, Float64Array.of(0, holdUs, wideHoldUs, CANDIDATE_TIMEOUT_US));
-    this.#sequences = new Unwrapper(lanes, MODULUS_16);
-    this.#timestamps = new Unwrapper(lanes, MODULUS_32);
-    this.#reception = new Reception(lanes, this.#packets);
-    this.#probation = new RestartDetector(lanes, this.#packets, this.#sequences, this.#reception);
-    this.#order = new ChannelOrder(lanes, this.#packets);
-    this.#hold = new PlayoutDelay(lanes);
-    this.#holes = new GapEstimator(lanes, this.#packets);
+    this.#playoutDelayUs = playoutDelayUs;
+    this.#maxPlayoutDelayUs = maxPlayoutDelayUs;
+    this.#packets = new PacketRing(
+      packets,
+      Float64Array.of(0, playoutDelayUs, maxPlayoutDelayUs, CANDIDATE_TIMEOUT_US),
+    );
+    this.#sequences = new Unwrapper(channels, MODULUS_16);
+    this.#timestamps = new Unwrapper(channels, MODULUS_32);
+    this.#reception = new Reception(channels, this.#packets);
+    this.#restarts = new RestartDetector(channels, this.#packets, this.#sequences, this.#reception);
+    this.#order = new ChannelOrder(channels, this.#packets);
+    this.#playoutDelay = new PlayoutDelay(channels);
+    this.#gaps = new GapEstimator(channels, this.#packets);
 
-    this.#open = new Uint8Array(lanes);
-    this.#epochIn = new Int32Array(lanes);
-    this.#epochOut = new Int32Array(lanes);
-    this.#nextOut = new Float64Array(lanes);
-    this.#lateBelow = new Float64Array(lanes);
+    this.#open = new Uint8Array(channels);
+    this.#epochIn = new Int32Array(channels);
+    this.#epochOut = new Int32Array(channels);
+    this.#nextOut = new Float64Array(channels);
+    this.#lateBelow = new Float64Array(channels);
   }
 
-  /** Begins a lane with fresh counts. @param clockRate RTP timestamp units a second. */
-  openLane(lane: number, clockRate: number): void {
-    this.closeLane(lane);
-    this.#open[lane] = 1;
-    this.#epochIn[lane] = 0;
-    this.#epochOut[lane] = 0;
-    this.#sequences.open(lane);
-    this.#timestamps.open(lane);
-    this.#reception.open(lane, clockRate);
-    this.#hold.open(lane);
-    this.#holes.open(lane, clockRate);
+  /** Begins a channel with fresh counts. @param clockRate RTP timestamp units a second. */
+  openChannel(channel: number, clockRate: number): void {
+    this.closeChannel(channel);
+    this.#open[channel] = 1;
+    this.#epochIn[channel] = 0;
+    this.#epochOut[channel] = 0;
+    this.#sequences.open(channel);
+    this.#timestamps.open(channel);
+    this.#reception.open(channel, clockRate);
+    this.#playoutDelay.open(channel);
+    this.#gaps.open(channel, clockRate);
   }
 
-  /** Throws away what the lane holds. Its counts can still be read until it is opened again. */
-  closeLane(lane: number): void {
-    this.#free(this.#order.first(lane));
-    this.#order.clear(lane);
-    this.#free(this.#probation.clear(lane));
-    this.#open[lane] = 0;
+  /** Throws away what the channel holds. Its counts can still be read until it is opened again. */
+  closeChannel(channel: number): void {
+    this.#free(this.#order.first(channel));
+    this.#order.clear(channel);
+    this.#free(this.#restarts.clear(channel));
+    this.#open[channel] = 0;
     this.#packets.trim();
   }
 
   /**
-   * The lane's connection broke and comes back: the next packet goes on with the numbering, after whatever gap, or
+   * The channel's connection broke and comes back: the next packet goes on with the numbering, after whatever gap, or
    * begins a new one at once, without probation. Numbers of the history whose timestamps fit are sent once more.
    */
-  interrupted(lane: number): void {
-    this.#settleTrial(lane);
+  interrupted(channel: number): void {
+    this.#settleCandidates(channel);
     this.#packets.trim();
-    this.#reception.interrupted(lane);
+    this.#reception.interrupted(channel);
   }
 
   /** Takes in one packet; sequence and timestamp as on the wire. */
   insert(
-    lane: number,
+    channel: number,
     sequence: number,
     timestamp: number,
     arrivalUs: number,
@@ -168,34 +171,34 @@ export class JitterBuffer {
   ): InsertOutcome {
     const packets = this.#packets;
     const d = packets.incoming();
-    packets.lane[d] = lane;
+    packets.channel[d] = channel;
     packets.wireSequence[d] = sequence;
     packets.wireTimestamp[d] = timestamp;
     packets.arrivalUs[d] = arrivalUs;
     packets.flags[d] = flags;
     packets.payloadOffset[d] = payloadOffset;
     packets.payloadLength[d] = payloadLength;
-    return this.#take(lane, d);
+    return this.#take(channel, d);
   }
 
   /**
-   * Lets go everything that is due, in order within each lane, as long as `out` is ready for it. Returns how many
+   * Lets go everything that is due, in order within each channel, as long as `out` is ready for it. Returns how many
    * packets and holes that gave it.
    */
   advance(nowUs: number, out: JitterOutput): number {
     if (this.#packets.oldest() === NONE) return 0;
     const calls =
-      this.#releaseDue(KIND.NARROW, nowUs, out) +
-      this.#releaseDue(KIND.WIDE, nowUs, out) +
+      this.#releaseDue(KIND.NORMAL, nowUs, out) +
+      this.#releaseDue(KIND.LONGER, nowUs, out) +
       this.#releaseDue(KIND.CANDIDATE, nowUs, out);
     this.#packets.trim();
     return calls;
   }
 
-  /** The stream ends: lets go everything the lane holds, holes between as lost. */
-  flushLane(lane: number, nowUs: number, out: JitterOutput): void {
-    this.#settleTrial(lane);
-    const last = this.#order.last(lane);
+  /** The stream ends: lets go everything the channel holds, holes between as lost. */
+  flushChannel(channel: number, nowUs: number, out: JitterOutput): void {
+    this.#settleCandidates(channel);
+    const last = this.#order.last(channel);
     if (last !== NONE) this.#releaseThrough(last, nowUs, out);
     this.#packets.trim();
   }
@@ -212,85 +215,85 @@ export class JitterBuffer {
   }
 
   /** A fresh object, as of now. */
-  counts(lane: number): ReceptionCounts {
+  counts(channel: number): ReceptionCounts {
     const counts = zeroCounts();
-    this.addCounts(lane, counts);
+    this.addCounts(channel, counts);
     return counts;
   }
 
   /** The same, added to `sum`. */
-  addCounts(lane: number, sum: ReceptionCounts): void {
-    this.#reception.addCounts(lane, sum);
+  addCounts(channel: number, sum: ReceptionCounts): void {
+    this.#reception.addCounts(channel, sum);
   }
 
-  /** The hold that the lane's next packet will have. */
-  holdUs(lane: number): number {
-    return this.#hold.isWide(lane) ? this.#wideHoldUs : this.#holdUs;
+  /** The hold that the channel's next packet will have. */
+  playoutDelayUs(channel: number): number {
+    return this.#playoutDelay.isWide(channel) ? this.#maxPlayoutDelayUs : this.#playoutDelayUs;
   }
 
   // ---- in
 
-  #take(lane: number, d: number): InsertOutcome {
+  #take(channel: number, d: number): InsertOutcome {
     const packets = this.#packets;
     const sequence = packets.wireSequence[d] as number;
     const timestamp = packets.wireTimestamp[d] as number;
-    if (this.#open[lane] !== 1) return INSERTED.CLOSED;
+    if (this.#open[channel] !== 1) return INSERTED.CLOSED;
     if (!Number.isSafeInteger(sequence) || sequence < 0 || !Number.isSafeInteger(timestamp) || timestamp < 0) {
       return INSERTED.INVALID;
     }
-    packets.sequence[d] = this.#sequences.unwrap(lane, sequence);
-    packets.timestamp[d] = this.#timestamps.unwrap(lane, timestamp);
-    switch (this.#reception.judge(lane, d)) {
-      case VERDICT.AHEAD:
-        this.#goAhead(lane, d);
+    packets.sequence[d] = this.#sequences.unwrap(channel, sequence);
+    packets.timestamp[d] = this.#timestamps.unwrap(channel, timestamp);
+    switch (this.#reception.classify(channel, d)) {
+      case SEQUENCE_CLASS.AHEAD:
+        this.#goAhead(channel, d);
         break;
-      case VERDICT.BEHIND:
-        this.#reception.behind(lane, d);
-        if ((packets.sequence[d] as number) < (this.#lateBelow[lane] as number)) {
-          this.#reception.late(lane);
+      case SEQUENCE_CLASS.BEHIND:
+        this.#reception.behind(channel, d);
+        if ((packets.sequence[d] as number) < (this.#lateBelow[channel] as number)) {
+          this.#reception.late(channel);
           return INSERTED.LATE;
         }
         break;
-      case VERDICT.DUPLICATE:
-        this.#reception.duplicate(lane);
+      case SEQUENCE_CLASS.DUPLICATE:
+        this.#reception.duplicate(channel);
         return INSERTED.DUPLICATE;
-      case VERDICT.STRANGE:
-        return this.#tryRestart(lane, d);
-      case VERDICT.BEGIN:
-        this.#beginEpoch(lane, d);
+      case SEQUENCE_CLASS.OUT_OF_RANGE:
+        return this.#takeCandidate(channel, d);
+      case SEQUENCE_CLASS.FIRST:
+        this.#beginEpoch(channel, d);
         break;
     }
-    if (!packets.keep(this.#hold.isWide(lane) ? KIND.WIDE : KIND.NARROW)) {
-      this.#reception.dropped(lane);
+    if (!packets.keep(this.#playoutDelay.isWide(channel) ? KIND.LONGER : KIND.NORMAL)) {
+      this.#reception.dropped(channel);
       return INSERTED.FULL;
     }
-    this.#enter(lane, d);
+    this.#enter(channel, d);
     return INSERTED.ACCEPTED;
   }
 
-  #goAhead(lane: number, d: number): void {
+  #goAhead(channel: number, d: number): void {
     const packets = this.#packets;
-    this.#reception.ahead(lane, d);
-    this.#sequences.accept(lane, packets.wireSequence[d] as number, packets.sequence[d] as number);
-    this.#timestamps.accept(lane, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
+    this.#reception.ahead(channel, d);
+    this.#sequences.accept(channel, packets.wireSequence[d] as number, packets.sequence[d] as number);
+    this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
   }
 
-  #beginEpoch(lane: number, d: number): void {
+  #beginEpoch(channel: number, d: number): void {
     const packets = this.#packets;
-    packets.sequence[d] = this.#sequences.restart(lane, packets.wireSequence[d] as number);
+    packets.sequence[d] = this.#sequences.restart(channel, packets.wireSequence[d] as number);
     // Timestamps are unwrapped across a restart: a sender may begin its numbers anew and go on with its clock.
-    this.#timestamps.accept(lane, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
-    this.#reception.begin(lane, d);
-    this.#epochIn[lane] = (this.#epochIn[lane] as number) + 1;
-    this.#lateBelow[lane] = Number.NEGATIVE_INFINITY;
+    this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
+    this.#reception.begin(channel, d);
+    this.#epochIn[channel] = (this.#epochIn[channel] as number) + 1;
+    this.#lateBelow[channel] = Number.NEGATIVE_INFINITY;
   }
 
-  /** Puts a packet in its place in the lane's order. */
-  #enter(lane: number, d: number): void {
+  /** Puts a packet in its place in the channel's order. */
+  #enter(channel: number, d: number): void {
     const packets = this.#packets;
-    const after = this.#order.enter(lane, d, this.#epochIn[lane] as number);
-    const isSaved = after !== NONE && packets.isDue(after, KIND.NARROW, packets.arrivalUs[d] as number);
-    packets.saved[d] = isSaved ? 1 : 0;
+    const after = this.#order.enter(channel, d, this.#epochIn[channel] as number);
+    const isRecovered = after !== NONE && packets.isDue(after, KIND.NORMAL, packets.arrivalUs[d] as number);
+    packets.recovered[d] = isRecovered ? 1 : 0;
   }
 
   // ---- out
@@ -302,54 +305,54 @@ export class JitterBuffer {
       const d = packets.nextOf(kind);
       if (d === NONE || !packets.isDue(d, kind, nowUs) || !out.isReady()) return calls;
       // Either way the packet is free afterwards, or it is a restart now and let go at the next look.
-      if (packets.epoch[d] === CANDIDATE) this.#settleTrial(packets.lane[d] as number);
+      if (packets.epoch[d] === CANDIDATE) this.#settleCandidates(packets.channel[d] as number);
       else calls += this.#releaseThrough(d, nowUs, out);
     }
   }
 
-  /** Lets go the packets of a lane up to and including `last`. */
+  /** Lets go the packets of a channel up to and including `last`. */
   #releaseThrough(last: number, nowUs: number, out: JitterOutput): number {
-    const lane = this.#packets.lane[last] as number;
+    const channel = this.#packets.channel[last] as number;
     let calls = 0;
     let d: number;
     do {
-      d = this.#order.first(lane);
-      calls += this.#releaseFirst(lane, d, nowUs, out);
+      d = this.#order.first(channel);
+      calls += this.#releaseFirst(channel, d, nowUs, out);
     } while (d !== last);
     return calls;
   }
 
-  #releaseFirst(lane: number, d: number, nowUs: number, out: JitterOutput): number {
+  #releaseFirst(channel: number, d: number, nowUs: number, out: JitterOutput): number {
     const packets = this.#packets;
     const sequence = packets.sequence[d] as number;
     const epoch = packets.epoch[d] as number;
-    const follows = epoch === this.#epochOut[lane];
-    const missing = follows ? sequence - (this.#nextOut[lane] as number) : 0;
-    const isFirst = this.#epochOut[lane] === 0;
+    const follows = epoch === this.#epochOut[channel];
+    const missing = follows ? sequence - (this.#nextOut[channel] as number) : 0;
+    const isFirst = this.#epochOut[channel] === 0;
 
-    // The lane is in order again before `out` is called, so that an error thrown there does no harm here.
-    this.#order.shift(lane);
+    // The channel is in order again before `out` is called, so that an error thrown there does no harm here.
+    this.#order.shift(channel);
     packets.kind[d] = KIND.FREE;
-    this.#epochOut[lane] = epoch;
-    this.#nextOut[lane] = sequence + 1;
-    if (epoch === this.#epochIn[lane]) this.#lateBelow[lane] = sequence + 1;
-    this.#hold.place(lane, packets.saved[d] as number);
+    this.#epochOut[channel] = epoch;
+    this.#nextOut[channel] = sequence + 1;
+    if (epoch === this.#epochIn[channel]) this.#lateBelow[channel] = sequence + 1;
+    this.#playoutDelay.place(channel, packets.recovered[d] as number);
 
     let calls = 1;
     let flags = packets.flags[d] as number;
     if (isFirst) {
-      this.#holes.begin(lane, d);
+      this.#gaps.begin(channel, d);
     } else if (follows && missing === 0) {
-      this.#holes.follow(lane, d);
-    } else if (follows && this.#holes.measure(lane, missing, d)) {
-      calls += this.#releaseHole(lane, d, missing, nowUs, out);
-      this.#holes.fill(lane, d);
+      this.#gaps.follow(channel, d);
+    } else if (follows && this.#gaps.measure(channel, missing, d)) {
+      calls += this.#releaseGap(channel, d, missing, nowUs, out);
+      this.#gaps.fill(channel, d);
     } else {
       flags |= DISCONTINUITY;
-      this.#holes.jump(lane, d);
+      this.#gaps.jump(channel, d);
     }
     out.packet(
-      lane,
+      channel,
       sequence,
       packets.timestamp[d] as number,
       packets.arrivalUs[d] as number,
@@ -361,61 +364,61 @@ export class JitterBuffer {
   }
 
   /** The hole before packet `d`, as measured. */
-  #releaseHole(lane: number, d: number, missing: number, nowUs: number, out: JitterOutput): number {
+  #releaseGap(channel: number, d: number, missing: number, nowUs: number, out: JitterOutput): number {
     const from = (this.#packets.sequence[d] as number) - missing;
     for (let i = 0; i < missing; i++) {
-      this.#hold.place(lane, 1);
-      out.lost(lane, from + i, this.#holes.startOf(i), this.#holes.ticksOf(i), nowUs);
+      this.#playoutDelay.place(channel, 1);
+      out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs);
     }
     return missing;
   }
 
   // ---- restarts of the sender
 
-  #tryRestart(lane: number, d: number): InsertOutcome {
-    switch (this.#probation.classify(lane, d)) {
+  #takeCandidate(channel: number, d: number): InsertOutcome {
+    switch (this.#restarts.classify(channel, d)) {
       case CLASSIFICATION.DUPLICATE:
-        this.#reception.duplicate(lane);
+        this.#reception.duplicate(channel);
         return INSERTED.DUPLICATE;
       case CLASSIFICATION.CONFIRMED:
-        this.#confirmTrial(lane);
-        return this.#take(lane, d);
+        this.#confirmRestart(channel);
+        return this.#take(channel, d);
       case CLASSIFICATION.REPLACE:
-        this.#dismissTrial(lane);
+        this.#rejectCandidates(channel);
         break;
     }
     if (!this.#packets.keep(KIND.CANDIDATE)) {
-      this.#reception.refused(lane, d);
+      this.#reception.refused(channel, d);
       return INSERTED.FULL;
     }
-    this.#probation.add(lane, d);
-    return INSERTED.PROBATION;
+    this.#restarts.add(channel, d);
+    return INSERTED.CANDIDATE;
   }
 
   /** Decides on the candidates, if any, by what is known now. */
-  #settleTrial(lane: number): void {
-    if (this.#probation.first(lane) === NONE) return;
-    if (this.#probation.isCredible(lane)) this.#confirmTrial(lane);
-    else this.#dismissTrial(lane);
+  #settleCandidates(channel: number): void {
+    if (this.#restarts.first(channel) === NONE) return;
+    if (this.#restarts.isCredible(channel)) this.#confirmRestart(channel);
+    else this.#rejectCandidates(channel);
   }
 
-  #dismissTrial(lane: number): void {
-    const dismissed = this.#free(this.#probation.clear(lane));
-    for (let i = 0; i < dismissed; i++) this.#reception.duplicate(lane);
+  #rejectCandidates(channel: number): void {
+    const dismissed = this.#free(this.#restarts.clear(channel));
+    for (let i = 0; i < dismissed; i++) this.#reception.duplicate(channel);
   }
 
   /** The candidates become the beginning of a new epoch. They go out when the next packet does, or after probation. */
-  #confirmTrial(lane: number): void {
+  #confirmRestart(channel: number): void {
     const packets = this.#packets;
-    let d = this.#probation.clear(lane);
+    let d = this.#restarts.clear(channel);
     for (let isFirst = true; d !== NONE; isFirst = false) {
       const next = packets.next[d] as number;
-      packets.sequence[d] = this.#sequences.unwrap(lane, packets.wireSequence[d] as number);
-      packets.timestamp[d] = this.#timestamps.unwrap(lane, packets.wireTimestamp[d] as number);
-      if (isFirst) this.#beginEpoch(lane, d);
-      else if (this.#reception.judge(lane, d) === VERDICT.AHEAD) this.#goAhead(lane, d);
-      else this.#reception.behind(lane, d);
-      this.#enter(lane, d);
+      packets.sequence[d] = this.#sequences.unwrap(channel, packets.wireSequence[d] as number);
+      packets.timestamp[d] = this.#timestamps.unwrap(channel, packets.wireTimestamp[d] as number);
+      if (isFirst) this.#beginEpoch(channel, d);
+      else if (this.#reception.classify(channel, d) === SEQUENCE_CLASS.AHEAD) this.#goAhead(channel, d);
+      else this.#reception.behind(channel, d);
+      this.#enter(channel, d);
       d = next;
     }
   }

@@ -1,5 +1,5 @@
 /** Which hold a packet is under; the index of its cursor. */
-export const KIND = { FREE: 0, NARROW: 1, WIDE: 2, CANDIDATE: 3 } as const;
+export const KIND = { FREE: 0, NORMAL: 1, LONGER: 2, CANDIDATE: 3 } as const;
 export type PacketDelayKind = 1 | 2 | 3;
 
 /**
@@ -14,7 +14,7 @@ export type PacketDelayKind = 1 | 2 | 3;
  * has not inlined the call.
  */
 export class PacketRing {
-  readonly lane: Int32Array;
+  readonly channel: Int32Array;
   readonly kind: Uint8Array;
   readonly flags: Uint8Array;
   readonly payloadOffset: Int32Array;
@@ -25,28 +25,28 @@ export class PacketRing {
   /** Unwrapped, as is `timestamp`. */
   readonly sequence: Float64Array;
   readonly timestamp: Float64Array;
-  /** Which numbering of the lane the packet belongs to. */
+  /** Which numbering of the channel the packet belongs to. */
   readonly epoch: Int32Array;
   /** 1: in time only because the hold is wide. */
-  readonly saved: Uint8Array;
+  readonly recovered: Uint8Array;
   /** Links of the lists that the jitter buffer makes. */
   readonly next: Int32Array;
   readonly previous: Int32Array;
 
   readonly #mask: number;
-  readonly #holdUs: Float64Array;
+  readonly #playoutDelayUs: Float64Array;
   // Counters modulo 2^32, of which the low bits index the ring; differences are right across the wrap.
   #head = 0;
   #tail = 0;
   readonly #cursor = new Int32Array(4);
 
-  /** @param packets a power of two. @param holdUs by kind. */
-  constructor(packets: number, holdUs: Float64Array) {
+  /** @param packets a power of two. @param playoutDelayUs by kind. */
+  constructor(packets: number, playoutDelayUs: Float64Array) {
     // One more than the ring has: the place of a packet that comes when the ring is full, and is counted all the same.
     const places = packets + 1;
     this.#mask = packets - 1;
-    this.#holdUs = holdUs;
-    this.lane = new Int32Array(places);
+    this.#playoutDelayUs = playoutDelayUs;
+    this.channel = new Int32Array(places);
     this.kind = new Uint8Array(places);
     this.flags = new Uint8Array(places);
     this.payloadOffset = new Int32Array(places);
@@ -57,7 +57,7 @@ export class PacketRing {
     this.sequence = new Float64Array(places);
     this.timestamp = new Float64Array(places);
     this.epoch = new Int32Array(places);
-    this.saved = new Uint8Array(places);
+    this.recovered = new Uint8Array(places);
     this.next = new Int32Array(places);
     this.previous = new Int32Array(places);
   }
@@ -84,11 +84,11 @@ export class PacketRing {
   }
 
   isDue(d: number, kind: PacketDelayKind, nowUs: number): boolean {
-    return (this.arrivalUs[d] as number) + (this.#holdUs[kind] as number) <= nowUs;
+    return (this.arrivalUs[d] as number) + (this.#playoutDelayUs[kind] as number) <= nowUs;
   }
 
   nextDueUs(): number {
-    return Math.min(this.#nextDueOf(KIND.NARROW), this.#nextDueOf(KIND.WIDE), this.#nextDueOf(KIND.CANDIDATE));
+    return Math.min(this.#nextDueOf(KIND.NORMAL), this.#nextDueOf(KIND.LONGER), this.#nextDueOf(KIND.CANDIDATE));
   }
 
   /** The descriptor that has been held longest, or −1. */
@@ -108,6 +108,6 @@ export class PacketRing {
 
   #nextDueOf(kind: PacketDelayKind): number {
     const d = this.nextOf(kind);
-    return d < 0 ? Number.POSITIVE_INFINITY : (this.arrivalUs[d] as number) + (this.#holdUs[kind] as number);
+    return d < 0 ? Number.POSITIVE_INFINITY : (this.arrivalUs[d] as number) + (this.#playoutDelayUs[kind] as number);
   }
 }

@@ -11,7 +11,7 @@ export const CANDIDATE = -1;
 
 const NONE = -1;
 
-/** What a number out of all order does to the candidates of its lane. */
+/** What a number out of all order does to the candidates of its channel. */
 export const CLASSIFICATION = {
   /** It is the next candidate, to be added. */
   WAIT: 0,
@@ -39,34 +39,34 @@ export class RestartDetector {
   /** Packets received when the first candidate came: if there are more now, the old numbering lives. */
   readonly #receivedThen: Float64Array;
 
-  constructor(lanes: number, packets: PacketRing, sequences: Unwrapper, reception: Reception) {
+  constructor(channels: number, packets: PacketRing, sequences: Unwrapper, reception: Reception) {
     this.#packets = packets;
     this.#sequences = sequences;
     this.#reception = reception;
-    this.#first = new Int32Array(lanes).fill(NONE);
-    this.#copies = new Uint8Array(lanes);
-    this.#receivedThen = new Float64Array(lanes);
+    this.#first = new Int32Array(channels).fill(NONE);
+    this.#copies = new Uint8Array(channels);
+    this.#receivedThen = new Float64Array(channels);
   }
 
-  /** The lane's first candidate, or −1. */
-  first(lane: number): number {
-    return this.#first[lane] as number;
+  /** The channel's first candidate, or −1. */
+  first(channel: number): number {
+    return this.#first[channel] as number;
   }
 
-  /** Weighs a packet against the lane's candidates. */
-  classify(lane: number, d: number): Classification {
+  /** Weighs a packet against the channel's candidates. */
+  classify(channel: number, d: number): Classification {
     const packets = this.#packets;
     const sequence = packets.wireSequence[d] as number;
-    const first = this.#first[lane] as number;
+    const first = this.#first[channel] as number;
     if (first === NONE) return CLASSIFICATION.WAIT;
     // Copies that come in between the packets of a living numbering confirm nothing.
-    if (this.#copies[lane] === 1 && this.#livesOn(lane)) return CLASSIFICATION.REPLACE;
-    const away = this.#sequences.distance(lane, packets.wireSequence[first] as number, sequence);
+    if (this.#copies[channel] === 1 && this.#livesOn(channel)) return CLASSIFICATION.REPLACE;
+    const away = this.#sequences.distance(channel, packets.wireSequence[first] as number, sequence);
     if (Math.abs(away) >= MAX_MISORDER) return CLASSIFICATION.REPLACE;
     let candidates = 1;
     let isNeighbour = false;
     for (let c = first; c !== NONE; c = packets.next[c] as number) {
-      const step = this.#sequences.distance(lane, packets.wireSequence[c] as number, sequence);
+      const step = this.#sequences.distance(channel, packets.wireSequence[c] as number, sequence);
       if (step === 0) return CLASSIFICATION.DUPLICATE;
       if (Math.abs(step) === 1) isNeighbour = true;
       candidates++;
@@ -74,16 +74,16 @@ export class RestartDetector {
     return isNeighbour || candidates > MAX_CANDIDATES ? CLASSIFICATION.CONFIRMED : CLASSIFICATION.WAIT;
   }
 
-  /** Makes a packet, which the ring keeps, the lane's last candidate. */
-  add(lane: number, d: number): void {
+  /** Makes a packet, which the ring keeps, the channel's last candidate. */
+  add(channel: number, d: number): void {
     const packets = this.#packets;
     packets.epoch[d] = CANDIDATE;
     packets.next[d] = NONE;
-    let last = this.#first[lane] as number;
+    let last = this.#first[channel] as number;
     if (last === NONE) {
-      this.#first[lane] = d;
-      this.#receivedThen[lane] = this.#reception.received(lane);
-      this.#copies[lane] = this.#reception.fits(lane, d) ? 1 : 0;
+      this.#first[channel] = d;
+      this.#receivedThen[channel] = this.#reception.received(channel);
+      this.#copies[channel] = this.#reception.fits(channel, d) ? 1 : 0;
       return;
     }
     while (packets.next[last] !== NONE) last = packets.next[last] as number;
@@ -94,18 +94,18 @@ export class RestartDetector {
    * Whether the candidates are to be believed though nothing has confirmed them: the old numbering is silent, and
    * they are no copies. Better that than to lose the first words after a pause.
    */
-  isCredible(lane: number): boolean {
-    return this.#copies[lane] === 0 && !this.#livesOn(lane);
+  isCredible(channel: number): boolean {
+    return this.#copies[channel] === 0 && !this.#livesOn(channel);
   }
 
   /** Takes out all candidates; returns the first, from which the others hang. */
-  clear(lane: number): number {
-    const first = this.#first[lane] as number;
-    this.#first[lane] = NONE;
+  clear(channel: number): number {
+    const first = this.#first[channel] as number;
+    this.#first[channel] = NONE;
     return first;
   }
 
-  #livesOn(lane: number): boolean {
-    return this.#reception.received(lane) !== this.#receivedThen[lane];
+  #livesOn(channel: number): boolean {
+    return this.#reception.received(channel) !== this.#receivedThen[channel];
   }
 }

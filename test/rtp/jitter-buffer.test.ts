@@ -3,16 +3,23 @@ import { TrunklineError } from '../../src/core/errors.js';
 import { LIMITS } from '../../src/core/limits.js';
 import { FLAG } from '../../src/ring/layout.js';
 import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
-import { faultOfHoles } from './jitter-model.js';
+import { faultOfGaps } from './jitter-model.js';
 import { type Arrival, advanceTo, Listener, plain, replay, seeded } from './replay.js';
 
-const NARROW_US = 50_000;
-const WIDE_US = 100_000;
+const NORMAL_US = 50_000;
+const LONGER_US = 100_000;
 
-function openBuffer(options: { holdUs?: number; wideHoldUs?: number; packets?: number; clockRate?: number } = {}) {
-  const { holdUs = NARROW_US, wideHoldUs = Math.max(holdUs, WIDE_US), packets = 1024, clockRate = 8000 } = options;
-  const buffer = new JitterBuffer({ lanes: 4, packets, holdUs, wideHoldUs });
-  buffer.openLane(0, clockRate);
+function openBuffer(
+  options: { playoutDelayUs?: number; maxPlayoutDelayUs?: number; packets?: number; clockRate?: number } = {},
+) {
+  const {
+    playoutDelayUs = NORMAL_US,
+    maxPlayoutDelayUs = Math.max(playoutDelayUs, LONGER_US),
+    packets = 1024,
+    clockRate = 8000,
+  } = options;
+  const buffer = new JitterBuffer({ channels: 4, packets, playoutDelayUs, maxPlayoutDelayUs });
+  buffer.openChannel(0, clockRate);
   return { buffer, out: new Listener() };
 }
 
@@ -32,7 +39,7 @@ describe('release', () => {
     expect(out.released).toEqual([
       {
         kind: 'packet',
-        lane: 0,
+        channel: 0,
         sequence: 5,
         timestamp: 800,
         arrivalUs: 1_000,
@@ -47,13 +54,13 @@ describe('release', () => {
 
   it('keeps what is due while nobody is ready for it, and one that comes meanwhile is not late', () => {
     const { buffer, out } = openBuffer();
-    buffer.openLane(1, 8000);
+    buffer.openChannel(1, 8000);
     for (const n of [0, 1, 3, 4, 5]) {
-      for (const lane of [0, 1]) buffer.insert(lane, n, n * 160, n * 20_000, 0, n, 160);
+      for (const channel of [0, 1]) buffer.insert(channel, n, n * 160, n * 20_000, 0, n, 160);
     }
     out.room = 3;
     expect(buffer.advance(1_000_000, out)).toBe(3);
-    expect(out.packets.map((p) => [p.lane, p.sequence])).toEqual([
+    expect(out.packets.map((p) => [p.channel, p.sequence])).toEqual([
       [0, 0],
       [1, 0],
       [0, 1],
@@ -64,13 +71,13 @@ describe('release', () => {
     expect(buffer.insert(0, 2, 320, 1_000_002, 0, 2, 160)).toBe(INSERTED.ACCEPTED);
     out.room = Number.POSITIVE_INFINITY;
     advanceTo(buffer, 2_000_000, out);
-    for (const [lane, due] of [
+    for (const [channel, due] of [
       [0, [0, 1, 2, 3, 4, 5]],
       [1, [0, 1, 3, 4, 5]],
     ] as const) {
-      expect(out.packets.filter((p) => p.lane === lane).map((p) => p.sequence)).toEqual(due);
+      expect(out.packets.filter((p) => p.channel === channel).map((p) => p.sequence)).toEqual(due);
     }
-    expect(out.lostOnes.map(({ lane, sequence }) => [lane, sequence])).toEqual([[1, 2]]);
+    expect(out.lostOnes.map(({ channel, sequence }) => [channel, sequence])).toEqual([[1, 2]]);
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 6, packetsLost: 0, packetsLate: 0, packetsDropped: 0 });
   });
 
@@ -82,7 +89,7 @@ describe('release', () => {
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 4, packetsReordered: 1, packetsLost: 0, packetsLate: 0 });
   });
 
-  it('puts the first two packets of a lane in order as well', () => {
+  it('puts the first two packets of a channel in order as well', () => {
     const { buffer, out } = openBuffer();
     replay(buffer, [nth(8, 0), nth(7, 100)], out);
     expect(out.packets.map((p) => p.sequence)).toEqual([7, 8]);
@@ -145,7 +152,7 @@ describe('release', () => {
   });
 
   it('works without any hold', () => {
-    const { buffer, out } = openBuffer({ holdUs: 0, wideHoldUs: 0 });
+    const { buffer, out } = openBuffer({ playoutDelayUs: 0, maxPlayoutDelayUs: 0 });
     buffer.insert(0, 0, 0, 5, 0, 0, 160);
     expect(buffer.nextDueUs()).toBe(5);
     expect(buffer.advance(5, out)).toBe(1);
@@ -158,7 +165,7 @@ describe('release', () => {
     const { buffer, out } = openBuffer();
     for (const a of [nth(0, 0), nth(3, 10), nth(1, 20)])
       buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
-    buffer.flushLane(0, 30, out);
+    buffer.flushChannel(0, 30, out);
     expect(out.released.map((r) => [r.kind, r.sequence])).toEqual([
       ['packet', 0],
       ['packet', 1],
@@ -166,19 +173,19 @@ describe('release', () => {
       ['packet', 3],
     ]);
     buffer.insert(0, 4, 640, 40, 0, 4, 160);
-    buffer.closeLane(0);
+    buffer.closeChannel(0);
     expect(buffer.nextDueUs()).toBe(Number.POSITIVE_INFINITY);
     expect(buffer.insert(0, 5, 800, 50, 0, 5, 160)).toBe(INSERTED.CLOSED);
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 4, packetsLost: 1 });
-    buffer.openLane(0, 8000);
+    buffer.openChannel(0, 8000);
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 0, packetsLost: 0, jitterUs: 0 });
   });
 
   it('keeps due times right when what was held before has been flushed', () => {
     const { buffer, out } = openBuffer({ packets: 4 });
-    buffer.openLane(1, 8000);
+    buffer.openChannel(1, 8000);
     for (const a of plain(3)) buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
-    buffer.flushLane(0, 60_000, out);
+    buffer.flushChannel(0, 60_000, out);
     for (const a of plain(4, { arrivalUs: 70_000 })) {
       buffer.insert(1, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
     }
@@ -186,17 +193,17 @@ describe('release', () => {
     expect(buffer.advance(120_000, out)).toBe(1);
   });
 
-  it('keeps lanes apart', () => {
+  it('keeps channels apart', () => {
     const { buffer, out } = openBuffer();
-    buffer.openLane(1, 8000);
+    buffer.openChannel(1, 8000);
     const arrivals = [0, 1, 2, 3].flatMap((n) => [
-      { ...nth(n, n * 20_000), lane: 0 },
-      { ...nth(500 + 2 * n, n * 20_000 + 5, 500 + n), lane: 1 },
+      { ...nth(n, n * 20_000), channel: 0 },
+      { ...nth(500 + 2 * n, n * 20_000 + 5, 500 + n), channel: 1 },
     ]);
     replay(buffer, arrivals, out);
-    expect(out.packets.filter((p) => p.lane === 0).map((p) => p.sequence)).toEqual([0, 1, 2, 3]);
-    expect(out.packets.filter((p) => p.lane === 1).map((p) => p.sequence)).toEqual([500, 502, 504, 506]);
-    expect(out.lostOnes.map((l) => [l.lane, l.sequence])).toEqual([
+    expect(out.packets.filter((p) => p.channel === 0).map((p) => p.sequence)).toEqual([0, 1, 2, 3]);
+    expect(out.packets.filter((p) => p.channel === 1).map((p) => p.sequence)).toEqual([500, 502, 504, 506]);
+    expect(out.lostOnes.map((l) => [l.channel, l.sequence])).toEqual([
       [1, 501],
       [1, 503],
       [1, 505],
@@ -205,7 +212,7 @@ describe('release', () => {
 
   it('knows the oldest payload, whatever the order in which packets go', () => {
     const { buffer, out } = openBuffer();
-    buffer.openLane(1, 8000);
+    buffer.openChannel(1, 8000);
     buffer.insert(0, 1, 160, 0, 0, 1000, 160);
     buffer.insert(1, 1, 160, 10_000, 0, 1160, 160);
     buffer.insert(0, 0, 0, 20_000, 0, 1320, 160);
@@ -224,8 +231,12 @@ describe('release', () => {
       expect(buffer.insert(0, 0, bad, 0, 0, 0, 160)).toBe(INSERTED.INVALID);
     }
     expect(buffer.counts(0).packetsReceived).toBe(0);
-    expect(() => new JitterBuffer({ lanes: 1, packets: 100, holdUs: 0, wideHoldUs: 0 })).toThrow(TrunklineError);
-    expect(() => new JitterBuffer({ lanes: 1, packets: 64, holdUs: 5, wideHoldUs: 0 })).toThrow(TrunklineError);
+    expect(() => new JitterBuffer({ channels: 1, packets: 100, playoutDelayUs: 0, maxPlayoutDelayUs: 0 })).toThrow(
+      TrunklineError,
+    );
+    expect(() => new JitterBuffer({ channels: 1, packets: 64, playoutDelayUs: 5, maxPlayoutDelayUs: 0 })).toThrow(
+      TrunklineError,
+    );
   });
 
   it('uses the same bit for a discontinuity as the rings do', () => {
@@ -369,7 +380,7 @@ describe('holes', () => {
     replay(buffer, claims, out);
     expect(out.lostOnes.reduce((sum, l) => sum + l.ticks, 0)).toBeLessThanOrEqual(8000 * (2 + 1));
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 400, packetsLost: 399 });
-    expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+    expect(faultOfGaps(out.released, DISCONTINUITY)).toBe('');
     expect(out.packets.filter((p) => p.flags === DISCONTINUITY).length).toBeGreaterThan(390);
   });
 
@@ -401,7 +412,7 @@ describe('holes', () => {
     expect(out.lostOnes.every((l) => l.ticks === 160)).toBe(true);
   });
 
-  it('fills holes in a lane that began with a burst, or whose sender is faster than its clock', () => {
+  it('fills holes in a channel that began with a burst, or whose sender is faster than its clock', () => {
     const { buffer, out } = openBuffer();
     const arrivals = plain(1000)
       .filter((a) => a.sequence % 10 !== 9)
@@ -450,15 +461,15 @@ describe('width of the hold', () => {
     const lossy = plain(600).filter((a) => a.sequence === 0 || random() >= 0.1);
     let widest = 0;
     replay(buffer, lossy, out, () => {
-      widest = Math.max(widest, buffer.holdUs(0));
+      widest = Math.max(widest, buffer.playoutDelayUs(0));
     });
-    expect(widest, `seed ${seed}`).toBe(WIDE_US);
-    expect(buffer.holdUs(0), `seed ${seed}`).toBe(WIDE_US);
+    expect(widest, `seed ${seed}`).toBe(LONGER_US);
+    expect(buffer.playoutDelayUs(0), `seed ${seed}`).toBe(LONGER_US);
 
     buffer.insert(0, 600, 96_000, 12_000_000, 0, 600, 160);
     expect(buffer.nextDueUs()).toBe(12_100_000);
     replay(buffer, plain(399, { sequence: 601, timestamp: 96_160, arrivalUs: 12_020_000 }), out);
-    expect(buffer.holdUs(0)).toBe(NARROW_US);
+    expect(buffer.playoutDelayUs(0)).toBe(NORMAL_US);
   });
 
   it('stays narrow at 2 % loss', () => {
@@ -471,10 +482,10 @@ describe('width of the hold', () => {
       plain(3000).filter((a) => a.sequence === 0 || random() >= 0.02),
       out,
       () => {
-        widest = Math.max(widest, buffer.holdUs(0));
+        widest = Math.max(widest, buffer.playoutDelayUs(0));
       },
     );
-    expect(widest, `seed ${seed}`).toBe(NARROW_US);
+    expect(widest, `seed ${seed}`).toBe(NORMAL_US);
   });
 
   it('stays wide as long as it is the wide hold that saves the packets', () => {
@@ -486,7 +497,7 @@ describe('width of the hold', () => {
     let narrowAgain = 0;
     let widened = false;
     replay(buffer, arrivals, out, () => {
-      if (buffer.holdUs(0) === WIDE_US) widened = true;
+      if (buffer.playoutDelayUs(0) === LONGER_US) widened = true;
       else if (widened) narrowAgain++;
     });
     expect(widened).toBe(true);
@@ -499,22 +510,22 @@ describe('width of the hold', () => {
     expect(out.packets.length + counts.packetsLate).toBe(2000);
   });
 
-  it('never delays a packet beyond the wide hold, nor one of a lane without loss beyond the narrow one', () => {
+  it('never delays a packet beyond the wide hold, nor one of a channel without loss beyond the narrow one', () => {
     const { buffer } = openBuffer();
-    buffer.openLane(1, 8000);
+    buffer.openChannel(1, 8000);
     const random = seeded(3);
     const arrivals = plain(1000)
-      .flatMap((a) => [{ ...a, lane: 1 }, ...(random() < 0.15 ? [] : [{ ...a, lane: 0 }])])
+      .flatMap((a) => [{ ...a, channel: 1 }, ...(random() < 0.15 ? [] : [{ ...a, channel: 0 }])])
       .sort((a, b) => a.arrivalUs - b.arrivalUs);
     const waits: number[][] = [[], []];
     let nowUs = 0;
     const out = new Listener();
-    out.packet = (lane, _sequence, _timestamp, arrivalUs) => (waits[lane] as number[]).push(nowUs - arrivalUs);
+    out.packet = (channel, _sequence, _timestamp, arrivalUs) => (waits[channel] as number[]).push(nowUs - arrivalUs);
     for (const a of arrivals) {
       for (nowUs = buffer.nextDueUs(); nowUs <= a.arrivalUs; nowUs = buffer.nextDueUs()) buffer.advance(nowUs, out);
-      buffer.insert(a.lane, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+      buffer.insert(a.channel, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
     }
-    expect(new Set(waits[1])).toEqual(new Set([NARROW_US]));
-    expect(Math.max(...(waits[0] as number[]))).toBe(WIDE_US);
+    expect(new Set(waits[1])).toEqual(new Set([NORMAL_US]));
+    expect(Math.max(...(waits[0] as number[]))).toBe(LONGER_US);
   });
 });

@@ -18,10 +18,10 @@ export interface ModelResult {
 }
 
 /**
- * The jitter buffer's rules for one lane with one hold and no restarts, written down as plainly as can be: to compare
+ * The jitter buffer's rules for one channel with one hold and no restarts, written down as plainly as can be: to compare
  * with, not to be fast.
  */
-export function model(arrivals: readonly BookArrival[], holdUs: number): ModelResult {
+export function model(arrivals: readonly BookArrival[], playoutDelayUs: number): ModelResult {
   const held = new Map<number, BookArrival>();
   const seen = new Set<number>();
   const result: ModelResult = { released: [], lost: [], received: 0, late: 0, duplicate: 0, reordered: 0, due: 0 };
@@ -30,7 +30,7 @@ export function model(arrivals: readonly BookArrival[], holdUs: number): ModelRe
 
   const release = (untilUs: number): void => {
     for (;;) {
-      const due = [...held.values()].filter((a) => a.arrivalUs + holdUs <= untilUs);
+      const due = [...held.values()].filter((a) => a.arrivalUs + playoutDelayUs <= untilUs);
       if (due.length === 0) return;
       const first = due.reduce((a, b) => (b.arrivalUs < a.arrivalUs ? b : a));
       for (const number of [...held.keys()].sort((a, b) => a - b)) {
@@ -62,8 +62,8 @@ export function model(arrivals: readonly BookArrival[], holdUs: number): ModelRe
   return result;
 }
 
-/** What is wrong with the holes in one lane's output, as a sentence; '' when they add up. */
-export function faultOfHoles(released: readonly Released[], discontinuity: number): string {
+/** What is wrong with the holes in one channel's output, as a sentence; '' when they add up. */
+export function faultOfGaps(released: readonly Released[], discontinuity: number): string {
   let before: Released | undefined;
   let reached = Number.NaN;
   for (const now of released) {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
-import { type BookArrival, faultOfHoles, model } from './jitter-model.js';
+import { type BookArrival, faultOfGaps, model } from './jitter-model.js';
 import { advanceTo, Listener, plain, replay } from './replay.js';
 
 const wrap = (value: number, modulus: number): number =>
@@ -10,7 +10,7 @@ const wrap = (value: number, modulus: number): number =>
 /** What a sender put on the wire and the network made of it, in the order of arrival. */
 interface Book {
   arrivals: BookArrival[];
-  holdUs: number;
+  playoutDelayUs: number;
 }
 
 // The fate of one packet. Delays stay below 100 packets, so that nothing looks like a restart.
@@ -37,9 +37,9 @@ const book: fc.Arbitrary<Book> = fc
       { first: 2 ** 32 - 4000, modulus: 2 ** 32 },
       { first: 2 ** 32 - 4000, modulus: Number.POSITIVE_INFINITY },
     ),
-    holdUs: fc.constantFrom(0, 20_000, 50_000, 100_000),
+    playoutDelayUs: fc.constantFrom(0, 20_000, 50_000, 100_000),
   })
-  .map(({ fates, numbering, clock, holdUs }) => {
+  .map(({ fates, numbering, clock, playoutDelayUs }) => {
     const sent: Omit<BookArrival, 'payload'>[] = [];
     let ms = 0;
     fates.forEach((f, i) => {
@@ -53,23 +53,23 @@ const book: fc.Arbitrary<Book> = fc
       ms += f.ms;
     });
     sent.sort((a, b) => a.arrivalUs - b.arrivalUs);
-    return { holdUs, arrivals: sent.map((a, payload) => ({ ...a, payload })) };
+    return { playoutDelayUs, arrivals: sent.map((a, payload) => ({ ...a, payload })) };
   });
 
-function openBuffer(holdUs: number, packets = 512): JitterBuffer {
-  const buffer = new JitterBuffer({ lanes: 1, packets, holdUs, wideHoldUs: holdUs });
-  buffer.openLane(0, 8000);
+function openBuffer(playoutDelayUs: number, packets = 512): JitterBuffer {
+  const buffer = new JitterBuffer({ channels: 1, packets, playoutDelayUs, maxPlayoutDelayUs: playoutDelayUs });
+  buffer.openChannel(0, 8000);
   return buffer;
 }
 
 describe('any schedule of loss, delay, order and copies', () => {
   it('comes out as the plain model says, number by number, across every wrap', () => {
     fc.assert(
-      fc.property(book, ({ arrivals, holdUs }) => {
-        const buffer = openBuffer(holdUs);
+      fc.property(book, ({ arrivals, playoutDelayUs }) => {
+        const buffer = openBuffer(playoutDelayUs);
         const out = new Listener();
         const outcomes = replay(buffer, arrivals, out);
-        const expected = model(arrivals, holdUs);
+        const expected = model(arrivals, playoutDelayUs);
         const payloadNumber = new Map(arrivals.map((a) => [a.payload, a]));
 
         expect(out.packets.map((p) => `${payloadNumber.get(p.payload)?.number}:${p.payload}`)).toEqual(
@@ -81,7 +81,7 @@ describe('any schedule of loss, delay, order and copies', () => {
         const clockShifts = out.packets.map((p) => p.timestamp - (payloadNumber.get(p.payload)?.time as number));
         expect(new Set(clockShifts).size).toBeLessThanOrEqual(1);
         expect(out.lostOnes.map((l) => l.sequence - (shifts[0] as number))).toEqual(expected.lost);
-        expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+        expect(faultOfGaps(out.released, DISCONTINUITY)).toBe('');
         expect(out.packets.every((p) => p.flags === 0)).toBe(true);
 
         const counts = buffer.counts(0);
@@ -104,15 +104,15 @@ describe('any schedule of loss, delay, order and copies', () => {
 
   it('always knows the oldest payload and the next due time', () => {
     fc.assert(
-      fc.property(book, ({ arrivals, holdUs }) => {
-        const buffer = openBuffer(holdUs);
+      fc.property(book, ({ arrivals, playoutDelayUs }) => {
+        const buffer = openBuffer(playoutDelayUs);
         const held = new Map<number, number>();
         const out = new Listener();
         out.packet = (_lane, _sequence, _timestamp, _arrivalUs, _flags, payload) => held.delete(payload);
         replay(buffer, arrivals, out, (a, outcome) => {
           if (outcome === INSERTED.ACCEPTED) held.set(a.payload, a.arrivalUs);
           expect(buffer.oldestPayloadOffset()).toBe(held.size === 0 ? -1 : Math.min(...held.keys()));
-          expect(buffer.nextDueUs()).toBe(Math.min(...held.values()) + holdUs);
+          expect(buffer.nextDueUs()).toBe(Math.min(...held.values()) + playoutDelayUs);
         });
         expect(held.size).toBe(0);
       }),
@@ -122,8 +122,8 @@ describe('any schedule of loss, delay, order and copies', () => {
 
   it('keeps received + lost = due and its order when descriptors run out', () => {
     fc.assert(
-      fc.property(book, fc.constantFrom(2, 4, 8), ({ arrivals, holdUs }, packets) => {
-        const buffer = openBuffer(holdUs, packets);
+      fc.property(book, fc.constantFrom(2, 4, 8), ({ arrivals, playoutDelayUs }, packets) => {
+        const buffer = openBuffer(playoutDelayUs, packets);
         const out = new Listener();
         const outcomes = replay(buffer, arrivals, out);
         const counts = buffer.counts(0);
@@ -133,7 +133,7 @@ describe('any schedule of loss, delay, order and copies', () => {
         expect(counts.packetsLost).toBe(due - numbers.size);
         expect(counts.packetsDropped).toBe(outcomes.filter((o) => o === INSERTED.FULL).length);
         expect(out.packets.length + counts.packetsLate + counts.packetsDropped).toBe(numbers.size);
-        expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+        expect(faultOfGaps(out.released, DISCONTINUITY)).toBe('');
       }),
       { numRuns: 200 },
     );
@@ -168,7 +168,7 @@ describe('any two numberings, one after the other', () => {
         const lastUs = (before.at(-1) as BookArrival).arrivalUs;
         const after = shift(two, firstB, 2 ** 31, lastUs + 20_000, begin);
 
-        const buffer = openBuffer(one.holdUs);
+        const buffer = openBuffer(one.playoutDelayUs);
         const out = new Listener();
         const outcomes = replay(buffer, [...before, ...after], out, (a) => {
           if (interrupts && a === before.at(-1)) buffer.interrupted(0);
@@ -187,7 +187,7 @@ describe('any two numberings, one after the other', () => {
         const firstNew = order.findIndex((payload) => payload >= begin);
         expect(order.slice(firstNew).every((payload) => payload >= begin)).toBe(true);
         expect(out.packets.filter((p) => p.flags !== 0).map((p) => p.payload)).toEqual([order[firstNew]]);
-        expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+        expect(faultOfGaps(out.released, DISCONTINUITY)).toBe('');
         expect(outcomes).not.toContain(INSERTED.FULL);
       }),
       { numRuns: 300 },
@@ -199,29 +199,34 @@ describe('any two numberings, one after the other', () => {
       sequence: fc.oneof(fc.nat(70_000), fc.nat(200), fc.maxSafeNat()),
       timestamp: fc.oneof(fc.nat(70_000), fc.maxSafeNat()),
       stepUs: fc.nat(60_000),
-      lane: fc.nat(2),
+      channel: fc.nat(2),
       act: fc.constantFrom('insert', 'insert', 'insert', 'insert', 'interrupt', 'flush', 'reopen'),
     });
     fc.assert(
       fc.property(fc.array(anything, { maxLength: 200, size: 'max' }), (acts) => {
-        const buffer = new JitterBuffer({ lanes: 3, packets: 16, holdUs: 50_000, wideHoldUs: 100_000 });
-        for (const lane of [0, 1, 2]) buffer.openLane(lane, 8000);
+        const buffer = new JitterBuffer({
+          channels: 3,
+          packets: 16,
+          playoutDelayUs: 50_000,
+          maxPlayoutDelayUs: 100_000,
+        });
+        for (const channel of [0, 1, 2]) buffer.openChannel(channel, 8000);
         const out = new Listener();
         let nowUs = 0;
         let kept = 0;
         let counted = 0;
         let reopened = false;
-        for (const { act, lane, sequence, timestamp, stepUs } of acts) {
+        for (const { act, channel, sequence, timestamp, stepUs } of acts) {
           nowUs += stepUs;
           advanceTo(buffer, nowUs, out);
-          if (act === 'interrupt') buffer.interrupted(lane);
-          else if (act === 'flush') buffer.flushLane(lane, nowUs, out);
+          if (act === 'interrupt') buffer.interrupted(channel);
+          else if (act === 'flush') buffer.flushChannel(channel, nowUs, out);
           else if (act === 'reopen') {
-            buffer.openLane(lane, 8000);
+            buffer.openChannel(channel, 8000);
             reopened = true;
           } else {
-            const outcome = buffer.insert(lane, sequence, timestamp, nowUs, 0, kept, 1);
-            if (outcome === INSERTED.ACCEPTED || outcome === INSERTED.PROBATION) kept++;
+            const outcome = buffer.insert(channel, sequence, timestamp, nowUs, 0, kept, 1);
+            if (outcome === INSERTED.ACCEPTED || outcome === INSERTED.CANDIDATE) kept++;
             if (outcome !== INSERTED.INVALID) counted++;
           }
         }
@@ -230,7 +235,7 @@ describe('any two numberings, one after the other', () => {
         expect(buffer.oldestPayloadOffset()).toBe(-1);
         const payloads = out.packets.map((p) => p.payload);
         expect(new Set(payloads).size).toBe(payloads.length);
-        const totals = [0, 1, 2].map((lane) => buffer.counts(lane));
+        const totals = [0, 1, 2].map((channel) => buffer.counts(channel));
         for (const c of totals) expect(c.packetsLost).toBeGreaterThanOrEqual(0);
         if (!reopened) {
           const sum = totals.reduce((all, c) => all + c.packetsReceived + c.packetsDuplicate, 0);

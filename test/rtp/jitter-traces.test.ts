@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { DISCONTINUITY, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
-import { type BookArrival, faultOfHoles, model } from './jitter-model.js';
+import { type BookArrival, faultOfGaps, model } from './jitter-model.js';
 import { Listener, replay } from './replay.js';
 
 const FOLDER = new URL('../../../shared/corpora/rtp/', import.meta.url);
@@ -63,13 +63,13 @@ function interarrivalJitterUs({ arrivals, clockHz }: Trace): number {
   return (jitter / clockHz) * 1e6;
 }
 
-function play(trace: Trace, holdUs: number, wideHoldUs: number) {
-  const buffer = new JitterBuffer({ lanes: 1, packets: 1024, holdUs, wideHoldUs });
-  buffer.openLane(0, trace.clockHz);
+function play(trace: Trace, playoutDelayUs: number, maxPlayoutDelayUs: number) {
+  const buffer = new JitterBuffer({ channels: 1, packets: 1024, playoutDelayUs, maxPlayoutDelayUs });
+  buffer.openChannel(0, trace.clockHz);
   const out = new Listener();
   let widest = 0;
   replay(buffer, trace.arrivals, out, () => {
-    widest = Math.max(widest, buffer.holdUs(0));
+    widest = Math.max(widest, buffer.playoutDelayUs(0));
   });
   return { out, counts: buffer.counts(0), widest };
 }
@@ -104,7 +104,7 @@ describe.each(TRACES)('trace $name', ({ name, packets, lost }) => {
       expect(counts.jitterUs).toBeCloseTo(interarrivalJitterUs(trace), 3);
       expect(counts.packetsLate + out.packets.length).toBe(distinct.size);
       expect(out.lostOnes.length).toBe(lost + counts.packetsLate);
-      expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+      expect(faultOfGaps(out.released, DISCONTINUITY)).toBe('');
       expect(out.packets.every((p) => p.flags === 0)).toBe(true);
       // 240 of 1,977 lost is 12 %; the others lose next to nothing.
       expect(widest).toBe(name === 'pcma-congested' ? 100_000 : 50_000);
@@ -113,9 +113,9 @@ describe.each(TRACES)('trace $name', ({ name, packets, lost }) => {
 
   it.skipIf(!present)(`comes out as the plain model says${present ? '' : ' (skipped: no ../shared/corpora)'}`, () => {
     const trace = readTrace(name);
-    for (const holdUs of [0, 50_000]) {
-      const { out, counts } = play(trace, holdUs, holdUs);
-      const expected = model(trace.arrivals, holdUs);
+    for (const playoutDelayUs of [0, 50_000]) {
+      const { out, counts } = play(trace, playoutDelayUs, playoutDelayUs);
+      const expected = model(trace.arrivals, playoutDelayUs);
       const numberOf = new Map(trace.arrivals.map((a) => [a.payload, a.number]));
       expect(out.packets.map((p) => `${numberOf.get(p.payload)}:${p.payload}`)).toEqual(expected.released);
       expect(counts.packetsLate).toBe(expected.late);
@@ -140,6 +140,6 @@ describe.each(TRACES)('trace $name', ({ name, packets, lost }) => {
       packetsLate: expected.late,
     });
     expect(out.packets.length).toBe(expected.released.length);
-    expect(faultOfHoles(out.released, DISCONTINUITY)).toBe('');
+    expect(faultOfGaps(out.released, DISCONTINUITY)).toBe('');
   });
 });

@@ -2,7 +2,7 @@ import type { JitterBuffer, JitterOutput } from '../../src/rtp/jitter-buffer.js'
 
 /** One packet as it arrives. The payload offset stands for the payload: each arrival has its own. */
 export interface Arrival {
-  lane?: number;
+  channel?: number;
   sequence: number;
   timestamp: number;
   arrivalUs: number;
@@ -14,7 +14,7 @@ export interface Arrival {
 export type Released =
   | {
       kind: 'packet';
-      lane: number;
+      channel: number;
       sequence: number;
       timestamp: number;
       arrivalUs: number;
@@ -22,7 +22,7 @@ export type Released =
       payload: number;
       bytes: number;
     }
-  | { kind: 'lost'; lane: number; sequence: number; timestamp: number; ticks: number; nowUs: number };
+  | { kind: 'lost'; channel: number; sequence: number; timestamp: number; ticks: number; nowUs: number };
 export type ReleasedPacket = Extract<Released, { kind: 'packet' }>;
 export type ReleasedLost = Extract<Released, { kind: 'lost' }>;
 
@@ -37,7 +37,7 @@ export class Listener implements JitterOutput {
   }
 
   packet(
-    lane: number,
+    channel: number,
     sequence: number,
     timestamp: number,
     arrivalUs: number,
@@ -46,11 +46,11 @@ export class Listener implements JitterOutput {
     bytes: number,
   ): void {
     this.room--;
-    this.released.push({ kind: 'packet', lane, sequence, timestamp, arrivalUs, flags, payload, bytes });
+    this.released.push({ kind: 'packet', channel, sequence, timestamp, arrivalUs, flags, payload, bytes });
   }
 
-  lost(lane: number, sequence: number, timestamp: number, ticks: number, nowUs: number): void {
-    this.released.push({ kind: 'lost', lane, sequence, timestamp, ticks, nowUs });
+  lost(channel: number, sequence: number, timestamp: number, ticks: number, nowUs: number): void {
+    this.released.push({ kind: 'lost', channel, sequence, timestamp, ticks, nowUs });
   }
 
   get packets(): ReleasedPacket[] {
@@ -77,7 +77,7 @@ export function replay(
   const outcomes = arrivals.map((a) => {
     advanceTo(buffer, a.arrivalUs, out);
     const outcome = buffer.insert(
-      a.lane ?? 0,
+      a.channel ?? 0,
       a.sequence,
       a.timestamp,
       a.arrivalUs,

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { type Arrival, Listener, plain, replay } from './replay.js';
 
-const { ACCEPTED, DUPLICATE, PROBATION } = INSERTED;
+const { ACCEPTED, DUPLICATE, CANDIDATE } = INSERTED;
 
 function run(arrivals: readonly Arrival[], each?: (buffer: JitterBuffer, arrival: Arrival) => void) {
-  const buffer = new JitterBuffer({ lanes: 1, packets: 512, holdUs: 50_000, wideHoldUs: 100_000 });
-  buffer.openLane(0, 8000);
+  const buffer = new JitterBuffer({ channels: 1, packets: 512, playoutDelayUs: 50_000, maxPlayoutDelayUs: 100_000 });
+  buffer.openChannel(0, 8000);
   const out = new Listener();
   const outcomes = replay(buffer, arrivals, out, (a) => each?.(buffer, a));
   return { buffer, out, outcomes, counts: buffer.counts(0) };
@@ -27,7 +27,7 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
       const before = plain(300, { sequence: 1000, timestamp: 160_000 });
       const restarted = plain(20, { sequence, timestamp, arrivalUs: endUs(300), payload: 5000 });
       const { out, outcomes, counts } = run([...before, ...restarted]);
-      expect(outcomes.slice(300)).toEqual([PROBATION, ...new Array(19).fill(ACCEPTED)]);
+      expect(outcomes.slice(300)).toEqual([CANDIDATE, ...new Array(19).fill(ACCEPTED)]);
       expect(out.packets.map((p) => p.payload)).toEqual([...before, ...restarted].map((a) => a.payload));
       expect(out.packets.map((p) => p.flags)).toEqual([
         ...new Array(300).fill(0),
@@ -114,7 +114,7 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
     const restarted = plain(3, { sequence: 40_000, timestamp: 9e8, arrivalUs: endUs(50), payload: 9000 });
     const doubled = [restarted[0] as Arrival, { ...(restarted[0] as Arrival), payload: 9999 }, ...restarted.slice(1)];
     const { out, outcomes, counts } = run([...plain(50), ...doubled]);
-    expect(outcomes.slice(50)).toEqual([PROBATION, DUPLICATE, ACCEPTED, ACCEPTED]);
+    expect(outcomes.slice(50)).toEqual([CANDIDATE, DUPLICATE, ACCEPTED, ACCEPTED]);
     expect(out.packets.slice(50).map((p) => p.payload)).toEqual([9000, 9001, 9002]);
     expect(counts).toMatchObject({ packetsReceived: 53, packetsDuplicate: 1, packetsLost: 0 });
   });
@@ -132,12 +132,12 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
   });
 
   it('flushes what is on probation with the rest', () => {
-    const buffer = new JitterBuffer({ lanes: 1, packets: 64, holdUs: 50_000, wideHoldUs: 100_000 });
-    buffer.openLane(0, 8000);
+    const buffer = new JitterBuffer({ channels: 1, packets: 64, playoutDelayUs: 50_000, maxPlayoutDelayUs: 100_000 });
+    buffer.openChannel(0, 8000);
     const out = new Listener();
     buffer.insert(0, 10, 0, 0, 0, 1, 160);
     buffer.insert(0, 30_000, 9e8, 20_000, 0, 2, 160);
-    buffer.flushLane(0, 20_001, out);
+    buffer.flushChannel(0, 20_001, out);
     expect(out.packets.map((p) => [p.payload, p.flags])).toEqual([
       [1, 0],
       [2, DISCONTINUITY],
@@ -235,16 +235,16 @@ describe('interrupted', () => {
 
   it('lets go the payload of what was on probation', () => {
     const { buffer } = run(plain(150));
-    expect(buffer.insert(0, 0, 0, 3_000_000, 0, 9000, 160)).toBe(PROBATION);
+    expect(buffer.insert(0, 0, 0, 3_000_000, 0, 9000, 160)).toBe(CANDIDATE);
     expect(buffer.oldestPayloadOffset()).toBe(9000);
     buffer.interrupted(0);
     expect(buffer.oldestPayloadOffset()).toBe(-1);
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 150, packetsDuplicate: 1 });
   });
 
-  it('means nothing to a lane that has not begun', () => {
-    const buffer = new JitterBuffer({ lanes: 1, packets: 64, holdUs: 0, wideHoldUs: 0 });
-    buffer.openLane(0, 8000);
+  it('means nothing to a channel that has not begun', () => {
+    const buffer = new JitterBuffer({ channels: 1, packets: 64, playoutDelayUs: 0, maxPlayoutDelayUs: 0 });
+    buffer.openChannel(0, 8000);
     buffer.interrupted(0);
     const out = new Listener();
     replay(buffer, plain(3, { sequence: 7 }), out);

@@ -8,22 +8,22 @@ const SECOND_US = 1_000_000;
 
 function openTimeline(): Timeline {
   const timeline = new Timeline(4);
-  timeline.openLane(0, RATE);
-  timeline.openLane(1, RATE);
-  timeline.openLane(2, RATE);
+  timeline.openChannel(0, RATE);
+  timeline.openChannel(1, RATE);
+  timeline.openChannel(2, RATE);
   return timeline;
 }
 
 /** Packets of 20 ms where nothing else is said. */
 function place(
   timeline: Timeline,
-  lane: number,
+  channel: number,
   timestamp: number,
   arrivalUs: number,
   flags: number,
   durationTicks = 160,
 ): number {
-  return timeline.place(lane, timestamp, arrivalUs, flags, durationTicks);
+  return timeline.place(channel, timestamp, arrivalUs, flags, durationTicks);
 }
 
 describe('one channel', () => {
@@ -144,12 +144,12 @@ describe('one channel', () => {
     expect(timeline.lostTicks).toBe(0);
   });
 
-  it('begins anew when the lane is opened anew', () => {
+  it('begins anew when the channel is opened anew', () => {
     const timeline = openTimeline();
     place(timeline, 0, 0, 0, 0);
     place(timeline, 0, 8000, SECOND_US, 0);
-    timeline.closeLane(0);
-    timeline.openLane(0, RATE);
+    timeline.closeChannel(0);
+    timeline.openChannel(0, RATE);
     expect(place(timeline, 0, 123, 2 * SECOND_US, 0)).toBe(0);
   });
 });
@@ -187,8 +187,8 @@ describe('two channels', () => {
 
   it('do not mix with those of another stream', () => {
     const timeline = openTimeline();
-    timeline.openLane(2, RATE);
-    timeline.openLane(3, RATE);
+    timeline.openChannel(2, RATE);
+    timeline.openChannel(3, RATE);
     place(timeline, 1, 1000, 0, 0);
     place(timeline, 1, 9000, SECOND_US, 0);
     expect(place(timeline, 2, 9000, SECOND_US, 0)).toBe(0);
@@ -197,9 +197,9 @@ describe('two channels', () => {
 });
 
 describe('whatever comes', () => {
-  it('gives positions that are never before the end of what came before in the lane, never are negative, and are whole ticks', () => {
+  it('gives positions that are never before the end of what came before in the channel, never are negative, and are whole ticks', () => {
     const step = fc.record({
-      lane: fc.constantFrom(0, 1),
+      channel: fc.constantFrom(0, 1),
       ticks: fc.oneof(fc.integer({ min: -300, max: 1000 }), fc.integer({ min: -(2 ** 31), max: 2 ** 31 })),
       us: fc.oneof(fc.nat(60_000), fc.nat(30_000_000)),
       flags: fc.constantFrom(0, 0, 0, DISCONTINUITY),
@@ -213,19 +213,19 @@ describe('whatever comes', () => {
         const timestamp = [1000, 5000];
         const started = [false, false];
         let nowUs = 0;
-        for (const { lane, ticks, us, flags, lostTicks, duration } of steps) {
+        for (const { channel, ticks, us, flags, lostTicks, duration } of steps) {
           nowUs += us;
-          if (lostTicks > 0 && started[lane]) {
-            const lostAt = timeline.placeLost(lane, timestamp[lane] as number, lostTicks);
-            expect(lostAt).toBeGreaterThanOrEqual(floor[lane] as number);
-            floor[lane] = lostAt + timeline.lostTicks;
+          if (lostTicks > 0 && started[channel]) {
+            const lostAt = timeline.placeLost(channel, timestamp[channel] as number, lostTicks);
+            expect(lostAt).toBeGreaterThanOrEqual(floor[channel] as number);
+            floor[channel] = lostAt + timeline.lostTicks;
           }
-          timestamp[lane] = (timestamp[lane] as number) + ticks;
-          const position = place(timeline, lane, timestamp[lane] as number, nowUs, flags, duration);
-          started[lane] = true;
+          timestamp[channel] = (timestamp[channel] as number) + ticks;
+          const position = place(timeline, channel, timestamp[channel] as number, nowUs, flags, duration);
+          started[channel] = true;
           expect(Number.isInteger(position)).toBe(true);
-          expect(position).toBeGreaterThanOrEqual(floor[lane] as number);
-          floor[lane] = position + duration;
+          expect(position).toBeGreaterThanOrEqual(floor[channel] as number);
+          floor[channel] = position + duration;
         }
       }),
     );

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { MODULUS_16, MODULUS_32, Unwrapper } from '../../src/rtp/unwrapper.js';
 
 /** Unwraps and takes as the newest what is higher than all before it, as reception does. */
-function unwrapAll(unwrapper: Unwrapper, wire: readonly number[], lane = 0): number[] {
+function unwrapAll(unwrapper: Unwrapper, wire: readonly number[], channel = 0): number[] {
   let newest = Number.NEGATIVE_INFINITY;
   return wire.map((number) => {
-    const value = unwrapper.unwrap(lane, number);
+    const value = unwrapper.unwrap(channel, number);
     if (value > newest) {
       newest = value;
-      unwrapper.accept(lane, number, value);
+      unwrapper.accept(channel, number, value);
     }
     return value;
   });
@@ -49,7 +49,7 @@ describe('Unwrapper', () => {
     expect(unwrapper.unwrap(0, 2 ** 45)).toBe(2 ** 45);
   });
 
-  it('gives a number before the first one of a lane its place below zero', () => {
+  it('gives a number before the first one of a channel its place below zero', () => {
     expect(unwrapAll(new Unwrapper(1, MODULUS_16), [1, 65535, 0, 2])).toEqual([1, -1, 0, 2]);
   });
 
@@ -69,7 +69,7 @@ describe('Unwrapper', () => {
     expect(unwrapper.distance(0, 2 ** 32, 2 ** 32 - 1)).toBe(-1);
   });
 
-  it('keeps lanes apart and forgets on open()', () => {
+  it('keeps channels apart and forgets on open()', () => {
     const unwrapper = new Unwrapper(2, MODULUS_16);
     unwrapAll(unwrapper, [65535, 0], 0);
     expect(unwrapAll(unwrapper, [40_000, 40_001], 1)).toEqual([40_000, 40_001]);
