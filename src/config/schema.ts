@@ -115,12 +115,16 @@ export const configSchema = z
       description: 'Streams open at one time.',
       value: 'n',
     }),
-    holdMs: setting(milliseconds(LIMITS.maxHoldMs).default(50), {
+    playoutDelayMs: setting(milliseconds(LIMITS.maxPlayoutDelayMs).default(50), {
       description: 'How long packets are held to be put in order.',
+      flag: '--hold-ms',
+      env: 'TRUNKLINE_HOLD_MS',
       value: 'ms',
     }),
-    holdWideMs: setting(milliseconds(LIMITS.maxHoldMs).default(100), {
+    maxPlayoutDelayMs: setting(milliseconds(LIMITS.maxPlayoutDelayMs).default(100), {
       description: 'How long they are held while more than 5 % are lost; at least as long as otherwise.',
+      flag: '--hold-wide-ms',
+      env: 'TRUNKLINE_HOLD_WIDE_MS',
       value: 'ms',
     }),
     silenceThreshold: setting(z.number().positive().max(1).default(0.01), {
@@ -164,7 +168,7 @@ export const configSchema = z
     ...serverSettings,
   })
   // A wider hold that is narrower would be none.
-  .overwrite((config) => ({ ...config, holdWideMs: Math.max(config.holdMs, config.holdWideMs) }));
+  .overwrite((config) => ({ ...config, maxPlayoutDelayMs: Math.max(config.playoutDelayMs, config.maxPlayoutDelayMs) }));
 
 export type Config = z.output<typeof configSchema>;
 export type SettingName = keyof Config;

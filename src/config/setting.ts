@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * What is said of a setting beside its schema. Its names come from its key: `holdMs` is `--hold-ms`,
- * `TRUNKLINE_HOLD_MS` and `"holdMs"`, unless it says otherwise.
+ * What is said of a setting beside its schema. Its names come from its key: `maxStreams` is `--max-streams`,
+ * `TRUNKLINE_MAX_STREAMS` and `"maxStreams"`, unless it says otherwise.
  */
 interface About {
   readonly description: string;

@@ -13,7 +13,7 @@ export const LIMITS = {
   /** Decoding threads of one engine; their rings must lie within the 2 GB that 32-bit offsets reach. */
   maxShards: 32,
   /** Longest hold of the jitter buffer. */
-  maxHoldMs: 2_000,
+  maxPlayoutDelayMs: 2_000,
   /** Streams of one engine. */
   maxStreams: 16_384,
   /** Bytes that a monitor may have waiting before whole frames are dropped. */

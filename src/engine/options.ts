@@ -13,9 +13,9 @@ export interface EngineOptions {
   /** Streams open at one time; default 4096. */
   readonly maxStreams?: number;
   /** How long packets are held to be put in order; default 50. */
-  readonly holdMs?: number;
+  readonly playoutDelayMs?: number;
   /** The same while more than 5 % are lost; default 100. */
-  readonly holdWideMs?: number;
+  readonly maxPlayoutDelayMs?: number;
   /** RMS of full scale below which a channel is silent; default 0.01. */
   readonly silenceThreshold?: number;
   /** Length of the sliding window over which RMS is taken; 5 to 200 in steps of 5, default 20. */
@@ -36,7 +36,13 @@ export interface RecorderAgent {
   data(memory: EngineMemory): unknown;
 }
 
-const DEFAULTS = { maxStreams: 4096, holdMs: 50, holdWideMs: 100, silenceThreshold: 0.01, silenceWindowMs: 20 };
+const DEFAULTS = {
+  maxStreams: 4096,
+  playoutDelayMs: 50,
+  maxPlayoutDelayMs: 100,
+  silenceThreshold: 0.01,
+  silenceWindowMs: 20,
+};
 const INPUT_RING_BYTES = 8 << 20;
 const OUTPUT_RING_BYTES = 8 << 20;
 const RECORDER_RING_BYTES = 16 << 20;
@@ -57,19 +63,22 @@ export interface EngineSettings {
 
 /** @throws TrunklineError CONFIG_INVALID, which names the option. */
 export function resolveOptions(options: EngineOptions): EngineSettings {
-  const { maxStreams, holdMs, silenceThreshold, silenceWindowMs } = { ...DEFAULTS, ...withoutUndefined(options) };
+  const { maxStreams, playoutDelayMs, silenceThreshold, silenceWindowMs } = {
+    ...DEFAULTS,
+    ...withoutUndefined(options),
+  };
   const shards = options.shards ?? Math.min(LIMITS.maxShards, Math.max(1, availableParallelism() - 1));
-  const holdWideMs = Math.max(holdMs, options.holdWideMs ?? DEFAULTS.holdWideMs);
+  const maxPlayoutDelayMs = Math.max(playoutDelayMs, options.maxPlayoutDelayMs ?? DEFAULTS.maxPlayoutDelayMs);
   checkRange('shards', shards, 1, LIMITS.maxShards);
   checkRange('maxStreams', maxStreams, 1, LIMITS.maxStreams);
-  checkRange('holdMs', holdMs, 0, LIMITS.maxHoldMs);
-  checkRange('holdWideMs', holdWideMs, 0, LIMITS.maxHoldMs);
+  checkRange('playoutDelayMs', playoutDelayMs, 0, LIMITS.maxPlayoutDelayMs);
+  checkRange('maxPlayoutDelayMs', maxPlayoutDelayMs, 0, LIMITS.maxPlayoutDelayMs);
   // What audio/silence.ts takes; a shard could only die of anything else.
   checkRange('silenceThreshold', silenceThreshold, Number.MIN_VALUE, 1);
   checkRange('silenceWindowMs', silenceWindowMs, 5, 200);
   checkRange('silenceWindowMs modulo 5', silenceWindowMs % 5, 0, 0);
 
-  const held = maxStreams * Math.max(1, holdWideMs / DEFAULTS.holdWideMs);
+  const held = maxStreams * Math.max(1, maxPlayoutDelayMs / DEFAULTS.maxPlayoutDelayMs);
   return {
     memory: {
       shards,
@@ -82,8 +91,8 @@ export function resolveOptions(options: EngineOptions): EngineSettings {
     jitter: {
       channels: maxStreams * 2,
       packets: 2 ** Math.ceil(Math.log2(Math.max(held * HELD_PER_STREAM, HELD_LEAST))),
-      playoutDelayUs: holdMs * US_PER_MS,
-      maxPlayoutDelayUs: holdWideMs * US_PER_MS,
+      playoutDelayUs: playoutDelayMs * US_PER_MS,
+      maxPlayoutDelayUs: maxPlayoutDelayMs * US_PER_MS,
     },
     silence: { threshold: silenceThreshold, windowMs: silenceWindowMs },
   };

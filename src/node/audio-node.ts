@@ -75,8 +75,8 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
     this.engine = new Engine({
       shards: config.shards,
       maxStreams: config.maxStreams,
-      holdMs: config.holdMs,
-      holdWideMs: config.holdWideMs,
+      playoutDelayMs: config.playoutDelayMs,
+      maxPlayoutDelayMs: config.maxPlayoutDelayMs,
       silenceThreshold: config.silenceThreshold,
       silenceWindowMs: config.silenceWindowMs,
       native: config.native,

@@ -40,8 +40,8 @@ describe('where settings come from', () => {
       region: 'us-east-1',
       codecs: ['opus', 'pcmu'],
       interactions: [],
-      holdMs: 50,
-      holdWideMs: 100,
+      playoutDelayMs: 50,
+      maxPlayoutDelayMs: 100,
       silenceThreshold: 0.01,
       record: true,
       includeSilent: false,
@@ -53,12 +53,12 @@ describe('where settings come from', () => {
 
   test('command line wins over environment, environment over .env, .env over file, file over default', () => {
     const layers: ConfigSources[] = [
-      { configFile: file('{"holdMs": 11}') },
+      { configFile: file('{"playoutDelayMs": 11}') },
       { envFile: file('TRUNKLINE_HOLD_MS=12') },
       { env: { TRUNKLINE_HOLD_MS: '13' } },
-      { flags: { holdMs: '14' } },
+      { flags: { playoutDelayMs: '14' } },
     ];
-    const seen = layers.map((_, count) => load(Object.assign({}, ...layers.slice(0, count + 1))).holdMs);
+    const seen = layers.map((_, count) => load(Object.assign({}, ...layers.slice(0, count + 1))).playoutDelayMs);
     expect(seen).toEqual([11, 12, 13, 14]);
   });
 
@@ -95,7 +95,7 @@ describe('where settings come from', () => {
   });
 
   test('the wide hold is never less than the other', () => {
-    expect(load({ flags: { holdMs: '300' } })).toMatchObject({ holdMs: 300, holdWideMs: 300 });
+    expect(load({ flags: { playoutDelayMs: '300' } })).toMatchObject({ playoutDelayMs: 300, maxPlayoutDelayMs: 300 });
   });
 });
 
@@ -144,9 +144,9 @@ describe('what is wrong with them', () => {
   });
 
   test('a key that the file should not have is told, with the one that was meant', () => {
-    const configFile = file('{"holMs": 40}');
+    const configFile = file('{"playoutDelMs": 40}');
     expect(complaint({ configFile })).toBe(
-      `"holMs" in ${configFile} is no setting of trunkline. Did you mean "holdMs"?`,
+      `"playoutDelMs" in ${configFile} is no setting of trunkline. Did you mean "playoutDelayMs"?`,
     );
   });
 

@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 async function started(options: AudioEngineOptions = {}): Promise<AudioEngine> {
-  engine = new AudioEngine({ shards: 1, maxStreams: 16, holdMs: 0, ...options });
+  engine = new AudioEngine({ shards: 1, maxStreams: 16, playoutDelayMs: 0, ...options });
   await engine.start();
   return engine;
 }
@@ -107,7 +107,7 @@ describe('streams', () => {
     const ends: { id: string; summary: StreamSummary }[] = [];
     const opened: string[] = [];
     const shardEntry = new URL('../support/engine/dies-after-close.mjs', import.meta.url).href;
-    const engine = await started({ shardEntry, maxStreams: 2, holdMs: 2, holdWideMs: 2 });
+    const engine = await started({ shardEntry, maxStreams: 2, playoutDelayMs: 2, maxPlayoutDelayMs: 2 });
     // Its packets keep the engine's timer going, so that the end is delivered before the shard's next life begins.
     const ticker = engine.open('ticker', { codec: 'pcmu' });
     let ticks = 0;
@@ -144,7 +144,7 @@ describe('streams', () => {
 
 describe('sinks', () => {
   it('each get their due whatever another throws, and may leave in the middle of a round', async () => {
-    const engine = new Engine({ shards: 1, maxStreams: 4, holdMs: 0 });
+    const engine = new Engine({ shards: 1, maxStreams: 4, playoutDelayMs: 0 });
     const thrown: string[] = [];
     engine.on('sinkError', (error) => thrown.push(String(error)));
     const fault = (): never => {
@@ -175,7 +175,7 @@ describe('sinks', () => {
   });
 
   it('go on when whoever is told of their errors throws, too', async () => {
-    const engine = new Engine({ shards: 1, maxStreams: 4, holdMs: 0 });
+    const engine = new Engine({ shards: 1, maxStreams: 4, playoutDelayMs: 0 });
     engine.on('sinkError', (error) => {
       throw error;
     });
@@ -235,8 +235,8 @@ describe('options', () => {
     { shards: 0 },
     { shards: 33 },
     { maxStreams: 0 },
-    { holdMs: -1 },
-    { holdMs: Number.NaN },
+    { playoutDelayMs: -1 },
+    { playoutDelayMs: Number.NaN },
     { silenceThreshold: 0 },
     { silenceWindowMs: 7 },
   ])('%j are refused by name', (options) => {
@@ -244,7 +244,7 @@ describe('options', () => {
   });
 
   it('that hold packets for long give them room', async () => {
-    const engine = await started({ maxStreams: 1, holdMs: 2_000, holdWideMs: 2_000 });
+    const engine = await started({ maxStreams: 1, playoutDelayMs: 2_000, maxPlayoutDelayMs: 2_000 });
     let received = 0;
     engine.on('ended', (_info, summary) => {
       received = summary.packetsReceived;

@@ -17,7 +17,7 @@ function commit({ ordered }: Engine, sequence: number): void {
 }
 
 it('an ordered stream is refused room while its shard is not at work, and everything that had room comes through', async () => {
-  engine = new Engine({ shards: 1, maxStreams: 4, holdMs: 0, inputRingBytes: 1 << 14 });
+  engine = new Engine({ shards: 1, maxStreams: 4, playoutDelayMs: 0, inputRingBytes: 1 << 14 });
   const { ordered } = engine;
   const index = engine.openStream('call', STEREO, { ordered: true });
   const ends: string[] = [];

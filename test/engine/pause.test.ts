@@ -26,7 +26,14 @@ function start(channels: 1 | 2): {
   push: (from: number, to: number, loud: boolean) => void;
 } {
   const clock = new ManualClock();
-  engine = new Engine({ shards: 1, maxStreams: 8, native: 'off', holdMs: 2_000, holdWideMs: 2_000, clock });
+  engine = new Engine({
+    shards: 1,
+    maxStreams: 8,
+    native: 'off',
+    playoutDelayMs: 2_000,
+    maxPlayoutDelayMs: 2_000,
+    clock,
+  });
   const heard: ConcealmentHistory = { frames: [], marks: [], summary: undefined };
   const sink: FrameSink = {
     pcmSelection: () => 'all',

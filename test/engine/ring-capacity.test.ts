@@ -75,7 +75,7 @@ describe('Engine', () => {
 
   it('keeps a burst that its rings have no room for until they have', async () => {
     const packets = 1_000;
-    engine = new Engine({ shards: 1, maxStreams: 64, holdMs: 0, inputRingBytes: 1 << 14 });
+    engine = new Engine({ shards: 1, maxStreams: 64, playoutDelayMs: 0, inputRingBytes: 1 << 14 });
     const { batch } = engine;
     const stream = engine.openStream('call', { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 });
     const sequences: number[] = [];

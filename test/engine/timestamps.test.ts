@@ -13,7 +13,7 @@ afterEach(() => engine.close());
 
 /** What comes of packets that bear their own arrival: where each frame begins, where the last one ends, and the counts. */
 async function capture(packets: { sequence: number; timestamp: number; arrivalUs: number }[]) {
-  engine = new Engine({ shards: 1, maxStreams: 8, native: 'off', holdMs: 2_000, holdWideMs: 2_000 });
+  engine = new Engine({ shards: 1, maxStreams: 8, native: 'off', playoutDelayMs: 2_000, maxPlayoutDelayMs: 2_000 });
   const positions: number[] = [];
   let end = 0;
   let summary: StreamSummary | undefined;

@@ -44,8 +44,8 @@ async function run(): Promise<void> {
 }
 
 it('says of a setting that cannot be right what it must be', () => {
-  expect(() => new CaptureNode({ holdMs: -1, codecs: [] })).toThrow(
-    'The setting "codecs" must be a list of opus, pcmu, pcma, l16. The setting "holdMs" must be a whole number from 0 to 2000.',
+  expect(() => new CaptureNode({ playoutDelayMs: -1, codecs: [] })).toThrow(
+    'The setting "codecs" must be a list of opus, pcmu, pcma, l16. The setting "playoutDelayMs" must be a whole number from 0 to 2000.',
   );
 });
 

@@ -132,7 +132,7 @@ describe('a listener that throws costs no call anything, and is told of as an er
           interactions: ids,
           leastConnections: 1,
         },
-        ...{ out, maxStreams: 2, record: false, holdMs: 0 },
+        ...{ out, maxStreams: 2, record: false, playoutDelayMs: 0 },
       });
       node = capture;
       let faults = 0;

@@ -8,7 +8,7 @@ import { stretches } from '../support/speech.js';
 const missing = nativeMissing();
 if (missing !== undefined) console.warn(`skipped: ${missing}`);
 
-const NATIVE = { native: 'require', holdMs: 0, holdWideMs: 0 } as const;
+const NATIVE = { native: 'require', playoutDelayMs: 0, maxPlayoutDelayMs: 0 } as const;
 
 let engine: AudioEngine | undefined;
 afterEach(async () => {

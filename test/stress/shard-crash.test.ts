@@ -28,7 +28,7 @@ async function listeningEngine(options: AudioEngineOptions): Promise<{
 }> {
   const heard = new Map<string, ConcealmentHistory>();
   const ended = new Map<string, StreamSummary>();
-  engine = new AudioEngine({ holdMs: 0, holdWideMs: 0, ...options });
+  engine = new AudioEngine({ playoutDelayMs: 0, maxPlayoutDelayMs: 0, ...options });
   engine.on('frame', (frame) => {
     const one = heard.get(frame.info.interactionId) ?? {
       frames: 0,
