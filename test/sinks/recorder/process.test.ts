@@ -17,7 +17,10 @@ let program = '';
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'trunkline-live-'));
   program = join(dir, 'live-recorder.mjs');
-  const bundle = await rolldown({ input: new URL('live-recorder.ts', import.meta.url).pathname, platform: 'node' });
+  const bundle = await rolldown({
+    input: new URL('../../support/recorder/live-recorder.ts', import.meta.url).pathname,
+    platform: 'node',
+  });
   await bundle.write({ file: program, format: 'esm', codeSplitting: false });
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
