@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import { Calls, readCall } from '../../../src/sources/genesys/discovery/calls.js';
-import { groupTopics } from '../../../src/sources/genesys/discovery/discovery.js';
+import { Calls, readCall } from '../../../../src/sources/genesys/discovery/calls.js';
+import { groupTopics } from '../../../../src/sources/genesys/discovery/discovery.js';
 
 const SECOND = 1e6;
 

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { systemClock } from '../../../src/core/clock.js';
+import { systemClock } from '../../../../src/core/clock.js';
 import {
   NotificationChannel,
   type NotificationChannelEvents,
-} from '../../../src/sources/genesys/discovery/notification-channel.js';
-import type { Platform } from '../../../src/sources/genesys/rest/platform.js';
-import type { Rest } from '../../../src/sources/genesys/rest/rest.js';
-import { Transport } from '../../../src/sources/genesys/rest/transport.js';
+} from '../../../../src/sources/genesys/discovery/notification-channel.js';
+import type { Platform } from '../../../../src/sources/genesys/rest/platform.js';
+import type { Rest } from '../../../../src/sources/genesys/rest/rest.js';
+import { Transport } from '../../../../src/sources/genesys/rest/transport.js';
 
 // Real sockets; only REST is played, as the SDK's answers have it.
 let server: WebSocketServer;

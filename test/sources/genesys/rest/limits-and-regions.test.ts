@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { ManualClock } from '../../../src/core/clock.js';
-import { guessCodec, guessFormat } from '../../../src/sources/genesys/protocol/formats.js';
-import { REQUEST_BUDGET, TokenBucket } from '../../../src/sources/genesys/rest/rate-limit.js';
-import { resolveEndpoints } from '../../../src/sources/genesys/rest/region.js';
-import { backoffUs, parseRetryAfterUs, RETRY } from '../../../src/sources/genesys/rest/retry.js';
+import { ManualClock } from '../../../../src/core/clock.js';
+import { guessCodec, guessFormat } from '../../../../src/sources/genesys/protocol/formats.js';
+import { REQUEST_BUDGET, TokenBucket } from '../../../../src/sources/genesys/rest/rate-limit.js';
+import { resolveEndpoints } from '../../../../src/sources/genesys/rest/region.js';
+import { backoffUs, parseRetryAfterUs, RETRY } from '../../../../src/sources/genesys/rest/retry.js';
 
 describe('TokenBucket', () => {
   test('no minute sees more than the platform allows, however greedy the caller', async () => {

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { TrunklineError } from '../../../src/core/errors.js';
+import { TrunklineError } from '../../../../src/core/errors.js';
 import {
   Connection,
   type ConnectionOutput,
   type ConnectionSettings,
-} from '../../../src/sources/genesys/media/connection.js';
+} from '../../../../src/sources/genesys/media/connection.js';
 
 const SECOND = 1_000_000;
 

@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
-import { encodePcma, encodePcmu } from '../../../src/audio/codecs/g711.js';
-import { type Clip, loadClips } from '../../../src/simulator/sound/speech.js';
-import { guessCodec } from '../../../src/sources/genesys/protocol/formats.js';
+import { encodePcma, encodePcmu } from '../../../../src/audio/codecs/g711.js';
+import { type Clip, loadClips } from '../../../../src/simulator/sound/speech.js';
+import { guessCodec } from '../../../../src/sources/genesys/protocol/formats.js';
 
 interface Encoder {
   setBitrate(bitrate: number): void;

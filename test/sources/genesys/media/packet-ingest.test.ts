@@ -1,16 +1,16 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ManualClock } from '../../../src/core/clock.js';
-import { LIMITS } from '../../../src/core/limits.js';
-import { nativeMediaReader } from '../../../src/native/media-reader.js';
-import { type SourceCounters, zeroCounters } from '../../../src/sources/genesys/counters.js';
-import { InteractionTable } from '../../../src/sources/genesys/interaction-table.js';
-import { PacketIngest, type PacketIngestDependencies } from '../../../src/sources/genesys/media/packet-ingest.js';
-import type { MediaReader } from '../../../src/sources/genesys/protocol/media-reader.js';
-import type { ControlMessage } from '../../../src/sources/genesys/protocol/wire.js';
-import { FakeIngest } from '../../support/genesys/fake-ingest.js';
-import { textFrame } from '../../support/genesys/frames.js';
+import { ManualClock } from '../../../../src/core/clock.js';
+import { LIMITS } from '../../../../src/core/limits.js';
+import { nativeMediaReader } from '../../../../src/native/media-reader.js';
+import { type SourceCounters, zeroCounters } from '../../../../src/sources/genesys/counters.js';
+import { InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
+import { PacketIngest, type PacketIngestDependencies } from '../../../../src/sources/genesys/media/packet-ingest.js';
+import type { MediaReader } from '../../../../src/sources/genesys/protocol/media-reader.js';
+import type { ControlMessage } from '../../../../src/sources/genesys/protocol/wire.js';
+import { FakeIngest } from '../../../support/genesys/fake-ingest.js';
+import { textFrame } from '../../../support/genesys/frames.js';
 
 const ID = '3f2b8c1e-9d4a-4c55-8e2f-0123456789ab';
 const OTHER = 'sim-7';

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
-import { type Simulator, type SimulatorOptions, startSimulator } from '../../../src/simulator/genesys/simulator.js';
-import { type SourceOptions, SubscriptionSource } from '../../../src/sources/genesys/source.js';
-import { FakeIngest } from '../../support/genesys/fake-ingest.js';
+import { type Simulator, type SimulatorOptions, startSimulator } from '../../../../src/simulator/genesys/simulator.js';
+import { type SourceOptions, SubscriptionSource } from '../../../../src/sources/genesys/source.js';
+import { FakeIngest } from '../../../support/genesys/fake-ingest.js';
 
 // The whole way with the real SDK: channel, topics, notifications, media.
 let simulator: Simulator;

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { describe, expect, test } from 'vitest';
-import { CODEC_ID } from '../../../src/core/codec.js';
-import { InteractionTable } from '../../../src/sources/genesys/interaction-table.js';
-import { PacketReader } from '../../../src/sources/genesys/protocol/packet-reader.js';
+import { CODEC_ID } from '../../../../src/core/codec.js';
+import { InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
+import { PacketReader } from '../../../../src/sources/genesys/protocol/packet-reader.js';
 
 // That scan and readExact agree is tested through the intake; here, that scan does take what servers send.
 const fields = ['"interactionId":"call-1"', '"sequenceNumber":70000', '"timestamp":4294967295', '"payload":"AAECAwQF"'];

@@ -1,9 +1,9 @@
 import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkInteractionId, InteractionTable } from '../../../src/sources/genesys/interaction-table.js';
-import { base64Room, decodeBase64 } from '../../../src/sources/genesys/protocol/base64.js';
-import { buildSubscription, buildUnsubscribe, parseMessage } from '../../../src/sources/genesys/protocol/wire.js';
+import { checkInteractionId, InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
+import { base64Room, decodeBase64 } from '../../../../src/sources/genesys/protocol/base64.js';
+import { buildSubscription, buildUnsubscribe, parseMessage } from '../../../../src/sources/genesys/protocol/wire.js';
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 

@@ -1,14 +1,14 @@
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../../src/core/clock.js';
-import { TrunklineError } from '../../../src/core/errors.js';
-import { Conversations, judgeConversation } from '../../../src/sources/genesys/rest/conversations.js';
-import { TokenBucket } from '../../../src/sources/genesys/rest/rate-limit.js';
-import { resolveEndpoints } from '../../../src/sources/genesys/rest/region.js';
-import { Rest } from '../../../src/sources/genesys/rest/rest.js';
-import { renewalDelayMs, SignIn, type SignInDependencies } from '../../../src/sources/genesys/rest/sign-in.js';
-import { Transport } from '../../../src/sources/genesys/rest/transport.js';
-import { FakePlatform, json } from '../../support/genesys/fake-platform.js';
+import { systemClock } from '../../../../src/core/clock.js';
+import { TrunklineError } from '../../../../src/core/errors.js';
+import { Conversations, judgeConversation } from '../../../../src/sources/genesys/rest/conversations.js';
+import { TokenBucket } from '../../../../src/sources/genesys/rest/rate-limit.js';
+import { resolveEndpoints } from '../../../../src/sources/genesys/rest/region.js';
+import { Rest } from '../../../../src/sources/genesys/rest/rest.js';
+import { renewalDelayMs, SignIn, type SignInDependencies } from '../../../../src/sources/genesys/rest/sign-in.js';
+import { Transport } from '../../../../src/sources/genesys/rest/transport.js';
+import { FakePlatform, json } from '../../../support/genesys/fake-platform.js';
 
 const SECRET = 'very-secret';
 let platform: FakePlatform;

@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { LIMITS } from '../../../src/core/limits.js';
-import { CaptureNode } from '../../../src/node/capture-node.js';
-import { type Simulator, startSimulator } from '../../../src/simulator/genesys/simulator.js';
+import { LIMITS } from '../../../../src/core/limits.js';
+import { CaptureNode } from '../../../../src/node/capture-node.js';
+import { type Simulator, startSimulator } from '../../../../src/simulator/genesys/simulator.js';
 
 // A real file, which is polled twice a second: each change takes up to half a second to be seen.
 const SEEN = { timeout: 5_000 };

@@ -11,15 +11,15 @@ import type { Duplex } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { ManualClock } from '../../../src/core/clock.js';
-import { LIMITS } from '../../../src/core/limits.js';
-import { zeroCounters } from '../../../src/sources/genesys/counters.js';
-import { InteractionTable } from '../../../src/sources/genesys/interaction-table.js';
-import { PacketIngest } from '../../../src/sources/genesys/media/packet-ingest.js';
-import { WebSocketFastPath } from '../../../src/sources/genesys/media/websocket-fast-path.js';
-import { hasOpenssl, makeCertificate } from '../../support/certificate.js';
-import { FakeIngest } from '../../support/genesys/fake-ingest.js';
-import { frame, OPCODE, textFrame } from '../../support/genesys/frames.js';
+import { ManualClock } from '../../../../src/core/clock.js';
+import { LIMITS } from '../../../../src/core/limits.js';
+import { zeroCounters } from '../../../../src/sources/genesys/counters.js';
+import { InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
+import { PacketIngest } from '../../../../src/sources/genesys/media/packet-ingest.js';
+import { WebSocketFastPath } from '../../../../src/sources/genesys/media/websocket-fast-path.js';
+import { hasOpenssl, makeCertificate } from '../../../support/certificate.js';
+import { FakeIngest } from '../../../support/genesys/fake-ingest.js';
+import { frame, OPCODE, textFrame } from '../../../support/genesys/frames.js';
 
 const IDS = ['3f2b8c1e-9d4a-4c55-8e2f-0123456789ab', 'call-7'];
 /** RFC 6455 section 1.3. */
