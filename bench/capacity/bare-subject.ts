@@ -1,5 +1,5 @@
 import type { Losses } from './messages.js';
-import type { Subject } from './sources.js';
+import type { Subject } from './roles.js';
 
 /** What only takes packets off the wire. It counts them, or nobody would know that it kept up. */
 export abstract class BareSubject implements Subject {

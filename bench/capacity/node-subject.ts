@@ -3,7 +3,7 @@ import type { AudioNode } from '../../src/node/audio-node.js';
 import { LatencyMeter } from './latency.js';
 import type { Losses } from './messages.js';
 import { interactionIds, type Load } from './plan.js';
-import type { Subject } from './sources.js';
+import type { Subject } from './roles.js';
 
 /** How the frames that a node delivers stand to the packets of the load. */
 export interface FramePlaces {

@@ -1,7 +1,8 @@
 import process from 'node:process';
 import { tuneHeap } from '../../src/node/heap.js';
 import { serve, tell } from './messages.js';
-import { SOURCES, type Subject } from './sources.js';
+import type { Subject } from './roles.js';
+import { SOURCES } from './sources.js';
 import { measureWindow } from './window.js';
 
 let subject: Subject | undefined;

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { Authenticator, type SignedRequest } from '../../src/sources/audiohook/protocol/signature.js';
-import type { MicroCase } from './micro.js';
+import type { MicroCase } from './micro-case.js';
 
 const API_KEY = 'benchmark-key';
 const UNKNOWN_KEY = 'benchmark-kex';

@@ -14,7 +14,7 @@ import { PacketReader } from '../../src/sources/genesys/protocol/packet-reader.j
 import { parseMessage } from '../../src/sources/genesys/protocol/wire.js';
 import { interactionIds } from '../capacity/plan.js';
 import { textFrame } from '../capacity/websocket.js';
-import type { MicroCase } from './micro.js';
+import type { MicroCase } from './micro-case.js';
 
 const INTERACTIONS = 50;
 const PCMU_BYTES = 160;

@@ -7,7 +7,7 @@ import { SampleMemory } from '../../src/audio/sample-memory.js';
 import { cutFrame, feedHops, initSilence, SILENCE_EDGE_SLOTS, SILENCE_STATE_SLOTS } from '../../src/audio/silence.js';
 import { LoopLibrary } from '../../src/simulator/sound/loops.js';
 import { loadClips } from '../../src/simulator/sound/speech.js';
-import type { MicroCase } from './micro.js';
+import type { MicroCase } from './micro-case.js';
 
 const LONGEST_FRAME = 5_760;
 

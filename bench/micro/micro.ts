@@ -8,19 +8,6 @@ import { ringCases } from './ring.js';
 import { rtpCases } from './rtp.js';
 import { workerCases } from './worker.js';
 
-/** One step of the hot path, done many times over: a loop takes longer than looking at the clock does. */
-export interface MicroCase {
-  /** Room and step. */
-  readonly name: string;
-  /** What one of them is. */
-  readonly unit: string;
-  /** Steps that one call of `run` makes. */
-  readonly steps: number;
-  /** Name of the case that it is to be compared with. */
-  readonly beside?: string;
-  run(): void;
-}
-
 export interface MicroResult {
   readonly name: string;
   readonly unit: string;

@@ -1,6 +1,6 @@
 import { KIND, RECORD, ringBytes } from '../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
-import type { MicroCase } from './micro.js';
+import type { MicroCase } from './micro-case.js';
 
 const CAPACITY = 1 << 20;
 const RECORDS = 1_000;

@@ -1,6 +1,6 @@
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { MODULUS_16, Unwrapper } from '../../src/rtp/unwrapper.js';
-import type { MicroCase } from './micro.js';
+import type { MicroCase } from './micro-case.js';
 
 const CHANNELS = 1_000;
 const HOLD_US = 50_000;

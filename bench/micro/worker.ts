@@ -12,7 +12,7 @@ import { JsShard } from '../../src/shard/js-backend.js';
 import type { ShardData } from '../../src/shard/shard-data.js';
 import { LoopLibrary } from '../../src/simulator/sound/loops.js';
 import { loadClips } from '../../src/simulator/sound/speech.js';
-import type { MicroCase } from './micro.js';
+import type { MicroCase } from './micro-case.js';
 
 const RING_BYTES = 1 << 20;
 const STREAMS = 100;

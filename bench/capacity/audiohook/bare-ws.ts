@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { formatServerMessage, parseClientMessage } from '../../../src/sources/audiohook/protocol/wire.js';
 import { BareSubject } from '../bare-subject.js';
-import type { Subject } from '../sources.js';
+import type { Subject } from '../roles.js';
 
 /** The least that a `ws` server can do: say what a client must hear to go on, and throw the audio away. */
 class BareServer extends BareSubject {

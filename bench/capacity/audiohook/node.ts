@@ -2,7 +2,7 @@ import { AudioHookNode } from '../../../src/node/audiohook-node.js';
 import type { SubjectSettings } from '../messages.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
 import type { Load } from '../plan.js';
-import type { Subject } from '../sources.js';
+import type { Subject } from '../roles.js';
 import { CHANNELS, HOOK_KEY, samplesPerTick } from './plan.js';
 
 /** Streams in order are not held back. */

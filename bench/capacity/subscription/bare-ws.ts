@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws';
 import { BareSubject } from '../bare-subject.js';
 import type { SubjectSettings } from '../messages.js';
-import type { Subject } from '../sources.js';
+import type { Subject } from '../roles.js';
 import { openMediaClients } from './media-clients.js';
 
 /** The least that a `ws` client can do: receive, and forget. */

@@ -13,7 +13,7 @@ import type { GeneratorReport } from '../messages.js';
 import { Pacer } from '../pacer.js';
 import { SpeechPayloads } from '../payloads.js';
 import { interactionIds, isInWindow, LEAD_US, type Load, TAIL_US, type Timetable } from '../plan.js';
-import type { Generator } from '../sources.js';
+import type { Generator } from '../roles.js';
 import { ConnectionFrames } from './frames.js';
 import { formatOf, TICK_US } from './plan.js';
 

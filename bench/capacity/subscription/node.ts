@@ -3,7 +3,7 @@ import { MEDIA_PATH } from '../../../src/simulator/genesys/server.js';
 import type { SubjectSettings } from '../messages.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
 import { interactionIds } from '../plan.js';
-import type { Subject } from '../sources.js';
+import type { Subject } from '../roles.js';
 import { OPUS_SAMPLE_RATE, sequenceBase } from './plan.js';
 
 /** The hold of the jitter buffer, the node's default. */

@@ -5,7 +5,7 @@ import { systemClock } from '../../../src/core/clock.js';
 import { LatencyMeter } from '../latency.js';
 import type { Losses, SubjectSettings } from '../messages.js';
 import { interactionIds } from '../plan.js';
-import type { Subject } from '../sources.js';
+import type { Subject } from '../roles.js';
 import { openMediaClients } from './media-clients.js';
 import { codecOf, sequenceBase } from './plan.js';
 import { Tutorial } from './tutorial.js';

@@ -1,0 +1,30 @@
+import type { LatencyMeter } from './latency.js';
+import type { GeneratorReport, Losses } from './messages.js';
+import type { Timetable } from './plan.js';
+
+/** One side of a run. */
+export interface Side {
+  /** Begins to listen, and says where; or to connect, and has nothing to say. */
+  start(): Promise<string | undefined>;
+  stop(): Promise<void>;
+}
+
+/** What makes the load. */
+export interface Generator extends Side {
+  /** When every stream is there: the `zeroUs` of the timetable. The load flows from then on. */
+  readonly ready: Promise<Float64Array>;
+  /** Resolves some time after the end of the window, when everything has been said. */
+  measure(timetable: Timetable): Promise<GeneratorReport>;
+}
+
+/** What takes the load. */
+export interface Subject extends Side {
+  readonly backend: string;
+  /** Threads that decode, and the recorder where there is one. */
+  readonly workers: number;
+  /** Absent where nobody looks at the packets. */
+  readonly meter?: LatencyMeter;
+  /** Packets that have come through. Only grows, as do the losses. */
+  packets(): number;
+  losses(): Losses;
+}
