@@ -156,7 +156,7 @@ const EXCEPTIONS = {
 };
 
 const TOP_LEVEL = [
-  ...['.ci', '.gitignore', '.npmrc', 'LICENSE', 'README.md'],
+  ...['.ci', '.github', '.gitignore', '.npmrc', 'LICENSE', 'README.md'],
   ...[
     'Cargo.lock',
     'Cargo.toml',
