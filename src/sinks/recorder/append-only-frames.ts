@@ -1,35 +1,35 @@
 import { FLAG, KIND, RECORD } from '../../ring/layout.js';
 import type { RingConsumer, RingPlace } from '../../ring/ring.js';
-import { PLAIN, type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
+import { APPEND_ONLY, type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
 import { copySamples, type SampleSource, sampleSource } from './write-buffers.js';
 
 /** What a frame may tell beside its sound. */
-const TELLING = FLAG.SILENT | FLAG.LOST | FLAG.DECODE_ERROR | FLAG.NO_PCM;
+const INFORMATIVE = FLAG.SILENT | FLAG.LOST | FLAG.DECODE_ERROR | FLAG.NO_PCM;
 
-/** For WRITE_BUFFER.PLAIN: frames are plain that are silent, or are not; undefined when none is. */
-export function plainWord(silent: boolean | undefined): number {
+/** For WRITE_BUFFER.APPEND_ONLY: frames are plain that are silent, or are not; undefined when none is. */
+export function appendOnlyWord(silent: boolean | undefined): number {
   if (silent === undefined) return 0;
-  return silent ? PLAIN | FLAG.SILENT : PLAIN;
+  return silent ? APPEND_ONLY | FLAG.SILENT : APPEND_ONLY;
 }
 
 /**
  * Takes the plain frames out of one ring, which are nearly all that there is: whole frames that go on where the last
  * one ended, in the same state, and for which the piece has room. They add samples and nothing else, so all that they
- * need is in the slab. Any other record is left to the recording.
+ * need is in the memory. Any other record is left to the recording.
  */
 export class AppendOnlyFrames {
   readonly #ring: RingConsumer;
-  readonly #slab: RecorderMemory;
+  readonly #memory: RecorderMemory;
   readonly #source: SampleSource;
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
 
-  constructor(ring: RingConsumer, { memory }: RingPlace, slab: RecorderMemory) {
+  constructor(ring: RingConsumer, place: RingPlace, memory: RecorderMemory) {
     this.#ring = ring;
-    this.#slab = slab;
-    this.#source = sampleSource(memory);
-    this.#words = new Int32Array(memory, 0, memory.byteLength >> 2);
-    this.#doubles = new Float64Array(memory, 0, memory.byteLength >> 3);
+    this.#memory = memory;
+    this.#source = sampleSource(place.memory);
+    this.#words = new Int32Array(place.memory, 0, place.memory.byteLength >> 2);
+    this.#doubles = new Float64Array(place.memory, 0, place.memory.byteLength >> 3);
   }
 
   /** What the ring's records lie in. */
@@ -60,25 +60,25 @@ export class AppendOnlyFrames {
     const channel = (traits >> 8) & 0xff;
     const slot = slots[words[(at + RECORD.STREAM) >> 2] as number] ?? -1;
     if ((traits & 0xff) !== KIND.FRAME || channel > 1 || slot < 0) return false;
-    const fields = this.#slab.words;
-    const line = this.#slab.line(slot, channel === 0 ? 0 : 1) >> 2;
-    if (((traits >>> 24) & TELLING) + PLAIN !== fields[line + (WRITE_BUFFER.PLAIN >> 2)]) return false;
+    const fields = this.#memory.words;
+    const line = this.#memory.line(slot, channel === 0 ? 0 : 1) >> 2;
+    if (((traits >>> 24) & INFORMATIVE) + APPEND_ONLY !== fields[line + (WRITE_BUFFER.APPEND_ONLY >> 2)]) return false;
     const count = words[(at + RECORD.SAMPLE_COUNT) >> 2] as number;
     const bytes = 2 * count;
     const start = fields[line + (WRITE_BUFFER.START >> 2)] as number;
     const held = fields[line + (WRITE_BUFFER.COUNT >> 2)] as number;
     const position = start + held;
     const end = position + count;
-    const isPlain =
+    const isAppendOnly =
       count > 0 &&
       end <= (fields[line + (WRITE_BUFFER.LIMIT >> 2)] as number) &&
       position === fields[line + (WRITE_BUFFER.END >> 2)] &&
       position === this.#doubles[(at + RECORD.POSITION) >> 3] &&
       bytes === words[(at + RECORD.PAYLOAD_LENGTH) >> 2] &&
       bytes + RECORD.OUTPUT_HEADER_BYTES <= (words[(at + RECORD.LENGTH) >> 2] as number);
-    if (!isPlain) return false;
-    const target = (this.#slab.piece(slot, channel === 0 ? 0 : 1) >> 1) + held;
-    copySamples(this.#source, (at + RECORD.OUTPUT_HEADER_BYTES) >> 1, this.#slab, target, count);
+    if (!isAppendOnly) return false;
+    const target = (this.#memory.buffer(slot, channel === 0 ? 0 : 1) >> 1) + held;
+    copySamples(this.#source, (at + RECORD.OUTPUT_HEADER_BYTES) >> 1, this.#memory, target, count);
     fields[line + (WRITE_BUFFER.COUNT >> 2)] = held + count;
     fields[line + (WRITE_BUFFER.END >> 2)] = end;
     fields[line + (WRITE_BUFFER.FRAMES >> 2)] = (fields[line + (WRITE_BUFFER.FRAMES >> 2)] as number) + 1;

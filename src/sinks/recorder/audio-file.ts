@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { WAV_HEADER_BYTES, wavHeader } from '../../audio/wav.js';
 import { errnoOf } from './fault.js';
-import { AUDIO_FILE, PARTIAL_FILE, SESSION_FILE } from './manifest.js';
+import { AUDIO_FILE, MANIFEST_FILE, PARTIAL_FILE } from './manifest.js';
 
 const MAX_SAME_NAME = 10_000;
 
@@ -64,7 +64,7 @@ export class AudioFile {
       const folder = join(outDir, numbered);
       try {
         mkdirSync(folder, { recursive: true });
-        if ([SESSION_FILE, PARTIAL_FILE].some((file) => existsSync(join(folder, file)))) continue;
+        if ([MANIFEST_FILE, PARTIAL_FILE].some((file) => existsSync(join(folder, file)))) continue;
         this.#createFile(join(folder, AUDIO_FILE));
         return numbered;
       } catch (thrown) {

@@ -17,7 +17,7 @@ import type { SampleSpan } from './spans.js';
 import { writerSchema } from './writer.js';
 
 export const AUDIO_FILE = 'audio.wav';
-export const SESSION_FILE = 'session.json';
+export const MANIFEST_FILE = 'session.json';
 /** What session.json will be, while the recording is being written. */
 export const PARTIAL_FILE = 'session.json.partial';
 /** The same as in PARTIAL_FILE, once that is too long to be written at one stroke. */
@@ -81,10 +81,10 @@ export type ManifestSpan = z.infer<typeof spanSchema>;
  * Writes session.json; readers never see half of it, for it is written beside and renamed. Throws what node:fs throws,
  * and then everything is as before.
  */
-export function writeManifest(folder: string, session: Manifest): void {
-  writeCheckpoint(folder, session);
+export function writeManifest(folder: string, manifest: Manifest): void {
+  writeCheckpoint(folder, manifest);
   rmSync(join(folder, SPARE_FILE), { force: true });
-  renameSync(join(folder, PARTIAL_FILE), join(folder, SESSION_FILE));
+  renameSync(join(folder, PARTIAL_FILE), join(folder, MANIFEST_FILE));
 }
 
 /**
@@ -93,11 +93,11 @@ export function writeManifest(folder: string, session: Manifest): void {
  * first, for a kill may leave half of it, and then the other file has this checkpoint or the one before. Throws what
  * node:fs throws, and then all is as before.
  */
-export function writeCheckpoint(folder: string, session: Manifest): void {
+export function writeCheckpoint(folder: string, manifest: Manifest): void {
   const file = openOver(join(folder, PARTIAL_FILE));
   try {
     const before = readFileSync(file);
-    const text = textWithRoom(file, before.length, session);
+    const text = textWithRoom(file, before.length, manifest);
     if (Math.max(text.length, before.length) > PAGE_BYTES) writeSpare(folder, text);
     try {
       // Blanks over the rest of a longer old one.
@@ -133,15 +133,15 @@ function openOver(path: string): number {
 }
 
 /** The session as text, for which there is room in the file: on a disk that is full only as much as it has already. */
-function textWithRoom(file: number, size: number, session: Manifest): Buffer {
-  const text = Buffer.from(`${JSON.stringify(session, null, 2)}\n`);
+function textWithRoom(file: number, size: number, manifest: Manifest): Buffer {
+  const text = Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`);
   if (text.length <= size) return text;
   try {
     writeAll(file, Buffer.alloc(text.length - size, ' '), size);
     return text;
   } catch (thrown) {
     ftruncateSync(file, size);
-    const short = Buffer.from(`${JSON.stringify(session)}\n`);
+    const short = Buffer.from(`${JSON.stringify(manifest)}\n`);
     const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoOf(thrown));
     if (!isFull || short.length > Math.max(size, fstatSync(file).blocks * STAT_BLOCK_BYTES)) throw thrown;
     return short;
@@ -157,10 +157,10 @@ function writeAll(file: number, bytes: Uint8Array, position: number): void {
 
 /** What the last checkpoint said; undefined when there is none that is whole. */
 export function readCheckpoint(folder: string): Manifest | undefined {
-  return readSession(join(folder, PARTIAL_FILE)) ?? readSession(join(folder, SPARE_FILE));
+  return readManifest(join(folder, PARTIAL_FILE)) ?? readManifest(join(folder, SPARE_FILE));
 }
 
-function readSession(path: string): Manifest | undefined {
+function readManifest(path: string): Manifest | undefined {
   try {
     return parseManifest(readFileSync(path, 'utf8'));
   } catch {

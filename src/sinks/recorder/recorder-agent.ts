@@ -12,7 +12,7 @@ const LOOK_MS = 20;
 export class NodeRecorder implements RecorderAgent {
   readonly entry = workerUrl('sinks/recorder/entry');
   readonly #outDir: string;
-  readonly #slab: SharedArrayBuffer;
+  readonly #memory: SharedArrayBuffer;
   readonly #status: RecorderStatus;
   #rings: readonly RingGauge[] = [];
   readonly #waiting: { readonly tails: readonly number[]; readonly resolve: () => void }[] = [];
@@ -20,8 +20,8 @@ export class NodeRecorder implements RecorderAgent {
 
   constructor(outDir: string, maxStreams: number) {
     this.#outDir = outDir;
-    this.#slab = new SharedArrayBuffer(recorderMemoryBytes(maxStreams));
-    this.#status = new RecorderStatus(this.#slab);
+    this.#memory = new SharedArrayBuffer(recorderMemoryBytes(maxStreams));
+    this.#status = new RecorderStatus(this.#memory);
   }
 
   data: RecorderAgent['data'] = ({ recorderControl, shards }) => {
@@ -32,7 +32,7 @@ export class NodeRecorder implements RecorderAgent {
       control: recorderControl,
       rings,
       outDir: this.#outDir,
-      slab: this.#slab,
+      memory: this.#memory,
     } satisfies RecorderData;
   };
 

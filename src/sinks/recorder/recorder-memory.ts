@@ -25,7 +25,7 @@ import type { Channel } from '../../core/events.js';
  */
 export const RECORDER_MEMORY_VERSION = 2;
 
-const HEADER = { VERSION: 0, RECORDINGS: 4, PIECE_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
+const HEADER = { VERSION: 0, RECORDINGS: 4, WRITE_BUFFER_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
 const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
 
 export const SLOT = {
@@ -66,8 +66,8 @@ export const WRITE_BUFFER = {
   COUNT: 8,
   /** Where the piece must end, for want of room in itself or in the file. */
   LIMIT: 12,
-  /** PLAIN with the flags of a frame that tells nothing but its sound (plain-frames.ts); 0 when every frame may tell more. */
-  PLAIN: 16,
+  /** APPEND_ONLY with the flags of a frame that tells nothing but its sound (plain-frames.ts); 0 when every frame may tell more. */
+  APPEND_ONLY: 16,
   /** Frames so far. */
   FRAMES: 20,
   /** f64: from when on the piece may have got its first sample, microseconds of core/clock. */
@@ -75,7 +75,7 @@ export const WRITE_BUFFER = {
   BYTES: 32,
 } as const;
 /** More than any flag of a record. */
-export const PLAIN = 256;
+export const APPEND_ONLY = 256;
 const LINE_BYTES = 2 * WRITE_BUFFER.BYTES;
 
 const NOTE_BYTES = 12;
@@ -115,15 +115,18 @@ const COUNTER_INDEX: Readonly<Record<string, number>> = Object.fromEntries(
 /** 1.02 s of one channel at 8 kHz, 0.17 s at 48 kHz. */
 export const DEFAULT_WRITE_BUFFER_BYTES = 16_384;
 
-/** Size of the slab for so many recordings at a time. Pages that are never touched cost no memory. */
-export function recorderMemoryBytes(maxRecordings: number, pieceBytes: number = DEFAULT_WRITE_BUFFER_BYTES): number {
-  return HEADER.BYTES + maxRecordings * (LINE_BYTES + SLOT.BYTES + 2 * pieceBytes);
+/** Size of the memory for so many recordings at a time. Pages that are never touched cost no memory. */
+export function recorderMemoryBytes(
+  maxRecordings: number,
+  writeBufferBytes: number = DEFAULT_WRITE_BUFFER_BYTES,
+): number {
+  return HEADER.BYTES + maxRecordings * (LINE_BYTES + SLOT.BYTES + 2 * writeBufferBytes);
 }
 
-/** The recorder's side of the slab. Fields are read and written at byte offsets, through aligned typed arrays. */
+/** The recorder's side of the memory. Fields are read and written at byte offsets, through aligned typed arrays. */
 export class RecorderMemory {
   readonly recordings: number;
-  readonly pieceBytes: number;
+  readonly writeBufferBytes: number;
   readonly bytes: Buffer;
   readonly samples: Int16Array;
   readonly quads: BigInt64Array;
@@ -132,27 +135,27 @@ export class RecorderMemory {
   readonly #encoder = new TextEncoder();
 
   /** @throws TrunklineError CONFIG_INVALID when the memory was laid out otherwise than asked for. */
-  constructor(memory: SharedArrayBuffer, pieceBytes: number = DEFAULT_WRITE_BUFFER_BYTES) {
+  constructor(memory: SharedArrayBuffer, writeBufferBytes: number = DEFAULT_WRITE_BUFFER_BYTES) {
     this.bytes = Buffer.from(memory);
     this.samples = new Int16Array(memory);
     this.quads = new BigInt64Array(memory);
     this.words = new Int32Array(memory);
     this.doubles = new Float64Array(memory);
-    this.pieceBytes = pieceBytes;
-    this.recordings = Math.floor((memory.byteLength - HEADER.BYTES) / (LINE_BYTES + SLOT.BYTES + 2 * pieceBytes));
-    if (this.recordings < 1 || pieceBytes % 4096 !== 0 || pieceBytes === 0) {
+    this.writeBufferBytes = writeBufferBytes;
+    this.recordings = Math.floor((memory.byteLength - HEADER.BYTES) / (LINE_BYTES + SLOT.BYTES + 2 * writeBufferBytes));
+    if (this.recordings < 1 || writeBufferBytes % 4096 !== 0 || writeBufferBytes === 0) {
       throw new TrunklineError(
         'CONFIG_INVALID',
-        `The recorder's slab of ${memory.byteLength} bytes has no room for a recording with pieces of ${pieceBytes} bytes (a multiple of 4096); take recorderMemoryBytes().`,
+        `The recorder's memory of ${memory.byteLength} bytes has no room for a recording with pieces of ${writeBufferBytes} bytes (a multiple of 4096); take recorderMemoryBytes().`,
       );
     }
     const version = this.words[HEADER.VERSION >> 2];
-    const layout = [RECORDER_MEMORY_VERSION, this.recordings, pieceBytes];
+    const layout = [RECORDER_MEMORY_VERSION, this.recordings, writeBufferBytes];
     if (version === 0) this.words.set(layout, HEADER.VERSION >> 2);
     else if (layout.some((word, i) => this.words[(HEADER.VERSION >> 2) + i] !== word)) {
       throw new TrunklineError(
         'CONFIG_INVALID',
-        'The recorder slab was laid out by another version; start with a new one.',
+        'The recorder memory was laid out by another version; start with a new one.',
       );
     }
   }
@@ -167,8 +170,8 @@ export class RecorderMemory {
   }
 
   /** Absolute offset of the piece of `channel`. */
-  piece(index: number, channel: Channel): number {
-    return this.slot(this.recordings) + (2 * index + channel) * this.pieceBytes;
+  buffer(index: number, channel: Channel): number {
+    return this.slot(this.recordings) + (2 * index + channel) * this.writeBufferBytes;
   }
 
   count(name: RecorderCounter, by = 1): void {

@@ -15,11 +15,11 @@ import { thisWriter } from './writer.js';
 export interface RecorderOptions {
   /** Recordings go to `outDir/<folder of the interaction>/`. Made when it is not there. */
   readonly outDir: string;
-  /** One a shard, this recorder being the only consumer. Always in the same order over the life of a slab. */
+  /** One a shard, this recorder being the only consumer. Always in the same order over the life of a memory. */
   readonly rings: readonly RingPlace[];
   /** recorderMemoryBytes() of zeros at first; the same memory again when a new recorder takes over from a dead one. */
-  readonly slab: SharedArrayBuffer;
-  readonly pieceBytes?: number;
+  readonly memory: SharedArrayBuffer;
+  readonly writeBufferBytes?: number;
   /** How long a sample may wait to be written. 750 by default: with the time between rounds and looks less than 1 s. */
   readonly flushMs?: number;
   /** How often the sizes in a WAV header follow the file. */
@@ -31,7 +31,7 @@ export interface RecorderOptions {
 /** Records of one ring in one turn: more than come in while the flushes of one turn meet a disk that is slow. */
 const RING_SHARE = 16_384;
 /** Plain frames between two readings of the clock. */
-const PLAIN_SHARE = 256;
+const APPEND_ONLY_SHARE = 256;
 /** And no longer than this, where the disk is slow: the thread's heartbeat stands still during a turn. */
 const TURN_US = 20_000;
 /** Flushes in one turn, likewise: a tenth of a millisecond, or some milliseconds when files are made. */
@@ -67,15 +67,15 @@ const endSchema = z.object({
 /**
  * Drains the shards' recorder rings into files. Runs in a thread of its own (entry.ts), for its writes block.
  *
- * A record is released when what it says lies in the slab; from there a new recorder over the same memory goes on, so
+ * A record is released when what it says lies in the memory; from there a new recorder over the same memory goes on, so
  * the death of the thread loses nothing, and the death of the process what is younger than `flushMs` and a turn.
  */
 export class Recorder implements Agent {
   readonly #clock: Clock;
   readonly #rings: readonly RingConsumer[];
-  readonly #plain: readonly AppendOnlyFrames[];
+  readonly #appendOnly: readonly AppendOnlyFrames[];
   readonly #context: RecordingContext;
-  readonly #slab: RecorderMemory;
+  readonly #memory: RecorderMemory;
   readonly #scanEveryUs: number;
   /** Slots by ring and stream, or −1: the same stream index may live on in one ring while another has closed it. */
   readonly #slots: readonly Int32Array[];
@@ -89,24 +89,24 @@ export class Recorder implements Agent {
   readonly #ending: Recording[] = [];
 
   constructor(options: RecorderOptions, clock: Clock = systemClock) {
-    const pieceBytes = options.pieceBytes ?? DEFAULT_WRITE_BUFFER_BYTES;
+    const writeBufferBytes = options.writeBufferBytes ?? DEFAULT_WRITE_BUFFER_BYTES;
     const flushUs = (options.flushMs ?? 750) * US_PER_MS;
     this.#clock = clock;
     this.#rings = options.rings.map((place) => new RingConsumer(place));
-    this.#slab = new RecorderMemory(options.slab, pieceBytes);
-    this.#plain = options.rings.map(
-      (place, i) => new AppendOnlyFrames(this.#rings[i] as RingConsumer, place, this.#slab),
+    this.#memory = new RecorderMemory(options.memory, writeBufferBytes);
+    this.#appendOnly = options.rings.map(
+      (place, i) => new AppendOnlyFrames(this.#rings[i] as RingConsumer, place, this.#memory),
     );
     this.#slots = options.rings.map(() => new Int32Array(LIMITS.maxStreams).fill(-1));
     this.#scanEveryUs = flushUs / 16;
     this.#context = {
-      slab: this.#slab,
+      memory: this.#memory,
       outDir: options.outDir,
       flushUs,
       headerUs: (options.headerMs ?? 5_000) * US_PER_MS,
       checkpointUs: (options.checkpointMs ?? 20_000) * US_PER_MS,
       writer: thisWriter(),
-      scratch: new Int16Array(2 * pieceBytes),
+      scratch: new Int16Array(2 * writeBufferBytes),
     };
     this.#takeOver();
   }
@@ -142,12 +142,12 @@ export class Recorder implements Agent {
 
   #takeOver(): void {
     const nowUs = this.#clock.nowUs();
-    for (let index = this.#slab.recordings - 1; index >= 0; index--) {
-      const slot = this.#slab.slot(index);
-      const state = this.#slab.int(slot, SLOT.STATE);
+    for (let index = this.#memory.recordings - 1; index >= 0; index--) {
+      const slot = this.#memory.slot(index);
+      const state = this.#memory.int(slot, SLOT.STATE);
       const info =
-        state === SLOT_STATE.FREE ? undefined : parseInfo(this.#slab.text(slot, SLOT.INFO_LENGTH, SLOT.INFO));
-      const slots = this.#slots[this.#slab.int(slot, SLOT.RING)];
+        state === SLOT_STATE.FREE ? undefined : parseInfo(this.#memory.text(slot, SLOT.INFO_LENGTH, SLOT.INFO));
+      const slots = this.#slots[this.#memory.int(slot, SLOT.RING)];
       if (info === undefined || slots === undefined) {
         this.#freeSlots.push(index);
         continue;
@@ -166,27 +166,27 @@ export class Recorder implements Agent {
   #drain(ringIndex: number, nowUs: number): number {
     const ring = this.#rings[ringIndex] as RingConsumer;
     const stopUs = this.#clock.nowUs() + TURN_US;
-    const plain = this.#plain[ringIndex] as AppendOnlyFrames;
+    const plain = this.#appendOnly[ringIndex] as AppendOnlyFrames;
     const slots = this.#slots[ringIndex] as Int32Array;
     let records = 0;
     let frames = 0;
     while (records < RING_SHARE && this.#clock.nowUs() < stopUs) {
-      const taken = plain.take(slots, PLAIN_SHARE);
+      const taken = plain.take(slots, APPEND_ONLY_SHARE);
       records += taken;
       frames += taken;
       const at = ring.peek();
       if (at < 0) break;
-      if (taken === PLAIN_SHARE) continue;
+      if (taken === APPEND_ONLY_SHARE) continue;
       try {
-        if (!this.#handle(ringIndex, ring, at, nowUs)) this.#slab.count('recordsInvalid');
+        if (!this.#handle(ringIndex, ring, at, nowUs)) this.#memory.count('recordsInvalid');
       } catch {
         // A record that nobody foresaw must not end the recordings of all the others.
-        this.#slab.count('recordsInvalid');
+        this.#memory.count('recordsInvalid');
       }
       ring.release();
       records++;
     }
-    if (frames > 0) this.#slab.count('framesRecorded', frames);
+    if (frames > 0) this.#memory.count('framesRecorded', frames);
     return records;
   }
 
@@ -198,7 +198,7 @@ export class Recorder implements Agent {
     const kind = view.getUint8(at + RECORD.KIND);
     if (kind === KIND.OPEN) return this.#open(ringIndex, stream, recording, payloadText(ring, at), nowUs);
     if (recording === undefined) {
-      this.#slab.count('recordsOrphaned');
+      this.#memory.count('recordsOrphaned');
       return true;
     }
     const flags = view.getUint8(at + RECORD.FLAGS);
@@ -212,14 +212,14 @@ export class Recorder implements Agent {
         );
         const available = (flags & FLAG.NO_PCM) !== 0 ? 0 : payload >> 1;
         const samples = view.getInt32(at + RECORD.SAMPLE_COUNT, true);
-        this.#slab.count('framesRecorded');
+        this.#memory.count('framesRecorded');
         const pcmAt = (at + RECORD.OUTPUT_HEADER_BYTES) >> 1;
         return recording.frame(
           channel,
           position,
           samples,
           flags,
-          (this.#plain[ringIndex] as AppendOnlyFrames).source,
+          (this.#appendOnly[ringIndex] as AppendOnlyFrames).source,
           pcmAt,
           available,
           nowUs,
@@ -246,7 +246,7 @@ export class Recorder implements Agent {
   #open(ring: number, stream: number, open: Recording | undefined, infoJson: string, nowUs: number): boolean {
     const info = parseInfo(infoJson);
     if (info === undefined || stream < 0 || stream >= LIMITS.maxStreams) {
-      this.#slab.count('recordingsRefused');
+      this.#memory.count('recordingsRefused');
       return false;
     }
     if (open !== undefined) {
@@ -256,19 +256,19 @@ export class Recorder implements Agent {
     }
     const index = this.#freeSlots.pop() ?? this.#abandonOldest();
     if (index === undefined) {
-      this.#slab.count('recordingsRefused');
-      this.#slab.report(
-        `All ${this.#slab.recordings} recordings are in use; a stream is not recorded. Give the recorder a larger slab.`,
+      this.#memory.count('recordingsRefused');
+      this.#memory.report(
+        `All ${this.#memory.recordings} recordings are in use; a stream is not recorded. Give the recorder a larger memory.`,
       );
       return true;
     }
     const recording = Recording.open(this.#context, { index, ring, stream }, info, infoJson);
     if (recording === undefined) {
       this.#freeSlots.push(index);
-      this.#slab.count('recordingsRefused');
+      this.#memory.count('recordingsRefused');
       return false;
     }
-    this.#slab.count('recordingsOpened');
+    this.#memory.count('recordingsOpened');
     this.#bySlot[index] = recording;
     (this.#slots[ring] as Int32Array)[stream] = index;
     return true;

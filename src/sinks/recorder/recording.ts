@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { WAV_MAX_DATA_BYTES } from '../../audio/wav.js';
 import type { Channel, StreamInfo } from '../../core/events.js';
 import { FLAG } from '../../ring/layout.js';
-import { plainWord } from './append-only-frames.js';
+import { appendOnlyWord } from './append-only-frames.js';
 import { AudioFile } from './audio-file.js';
 import { errnoOf, faultReport } from './fault.js';
 import { folderName } from './folder.js';
@@ -21,7 +21,7 @@ import type { Writer } from './writer.js';
 
 /** What all recordings of one recorder share. */
 export interface RecordingContext {
-  readonly slab: RecorderMemory;
+  readonly memory: RecorderMemory;
   readonly outDir: string;
   readonly flushUs: number;
   readonly headerUs: number;
@@ -57,7 +57,7 @@ const JOURNAL_RESERVE = 8;
 const MAX_POSITION = 0x7fff_ffff;
 
 /**
- * One recording: a slot of the slab, a folder and an open file. Frames are gathered in the slot's pieces and written at
+ * One recording: a slot of the memory, a folder and an open file. Frames are gathered in the slot's pieces and written at
  * their positions, so writing twice does no harm and holes are zeros by themselves.
  *
  * No method throws for what the disk does: the fault is counted, reported once, and tried again later; what could not
@@ -70,9 +70,9 @@ export class Recording {
   readonly ring: number;
   readonly stream: number;
   readonly #context: RecordingContext;
-  readonly #slab: RecorderMemory;
+  readonly #memory: RecorderMemory;
   readonly #slot: number;
-  readonly #pieces: WriteBuffers;
+  readonly #buffers: WriteBuffers;
   readonly #file: AudioFile;
   readonly #maxSamples: number;
   readonly #tracks: readonly SpanTrack[];
@@ -92,17 +92,17 @@ export class Recording {
 
   private constructor(context: RecordingContext, index: number, info: StreamInfo) {
     this.#context = context;
-    this.#slab = context.slab;
-    this.#slot = context.slab.slot(index);
+    this.#memory = context.memory;
+    this.#slot = context.memory.slot(index);
     this.info = info;
     this.index = index;
     this.ring = this.#int(SLOT.RING);
     this.stream = this.#int(SLOT.STREAM);
     this.#maxSamples = Math.min(Math.floor(WAV_MAX_DATA_BYTES / (2 * info.channels)), MAX_POSITION);
-    this.#pieces = new WriteBuffers(context.slab, index, info.channels, this.#maxSamples);
+    this.#buffers = new WriteBuffers(context.memory, index, info.channels, this.#maxSamples);
     this.#file = new AudioFile(info);
     const keep = (note: number, channel: Channel, start: number, length: number) => {
-      if (!this.#resuming) this.#slab.addNote(this.#slot, note, channel, start, length);
+      if (!this.#resuming) this.#memory.addNote(this.#slot, note, channel, start, length);
     };
     this.#tracks = info.channels === 1 ? [new SpanTrack(0, keep)] : [new SpanTrack(0, keep), new SpanTrack(1, keep)];
   }
@@ -118,13 +118,13 @@ export class Recording {
     info: StreamInfo,
     infoJson: string,
   ): Recording | undefined {
-    const { slab } = context;
-    const slot = slab.slot(place.index);
-    slab.clearSlot(place.index);
-    if (!slab.setText(slot, SLOT.INFO_LENGTH, SLOT.INFO, SLOT.INFO_BYTES, infoJson)) return undefined;
-    slab.setInt(slot, SLOT.RING, place.ring);
-    slab.setInt(slot, SLOT.STREAM, place.stream);
-    slab.setInt(slot, SLOT.STATE, SLOT_STATE.OPEN);
+    const { memory } = context;
+    const slot = memory.slot(place.index);
+    memory.clearSlot(place.index);
+    if (!memory.setText(slot, SLOT.INFO_LENGTH, SLOT.INFO, SLOT.INFO_BYTES, infoJson)) return undefined;
+    memory.setInt(slot, SLOT.RING, place.ring);
+    memory.setInt(slot, SLOT.STREAM, place.stream);
+    memory.setInt(slot, SLOT.STATE, SLOT_STATE.OPEN);
     return new Recording(context, place.index, info);
   }
 
@@ -137,7 +137,7 @@ export class Recording {
 
   /** Length in samples: the end of the channel that is ahead. */
   get lengthSamples(): number {
-    return this.#pieces.lengthSamples;
+    return this.#buffers.lengthSamples;
   }
 
   /**
@@ -157,21 +157,21 @@ export class Recording {
     const track = this.#trackOf(channel, position, count);
     if (track === undefined) return false;
     const end = position + count;
-    if (end <= this.#pieces.end(track.channel)) return true;
+    if (end <= this.#buffers.end(track.channel)) return true;
     if (!this.#fits(end)) {
       this.#giveUp(count, nowUs);
       return true;
     }
     const lost = (flags & FLAG.LOST) !== 0;
     track.frame(position, count, (flags & FLAG.SILENT) !== 0, lost);
-    this.#pieces.setPlain(track.channel, plainWord(track.steadySilent));
-    this.#pieces.countFrame(track.channel);
-    if (lost) this.#slab.addInt(this.#slot, SLOT.FRAMES_LOST, 1);
-    if ((flags & FLAG.DECODE_ERROR) !== 0) this.#slab.addInt(this.#slot, SLOT.DECODE_ERRORS, 1);
+    this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
+    this.#buffers.countFrame(track.channel);
+    if (lost) this.#memory.addInt(this.#slot, SLOT.FRAMES_LOST, 1);
+    if ((flags & FLAG.DECODE_ERROR) !== 0) this.#memory.addInt(this.#slot, SLOT.DECODE_ERRORS, 1);
     for (let done = 0; ; ) {
       const from = position + done;
-      done += this.#pieces.take(track.channel, from, count - done, source, at + done, available - done, nowUs);
-      this.#pieces.extendTo(track.channel, position + done);
+      done += this.#buffers.take(track.channel, from, count - done, source, at + done, available - done, nowUs);
+      this.#buffers.extendTo(track.channel, position + done);
       if (done === count) break;
       this.flush(nowUs, true);
     }
@@ -183,7 +183,7 @@ export class Recording {
     const track = this.#trackOf(channel, Math.floor(position), 0);
     if (track === undefined || position > this.#maxSamples) return false;
     track.edge(Math.floor(position), silent);
-    this.#pieces.setPlain(track.channel, plainWord(track.steadySilent));
+    this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
     return true;
   }
 
@@ -194,33 +194,33 @@ export class Recording {
     if (!this.#fits(position + count)) return true;
     track.stretch(state, position, count);
     this.#stretchUnsaved = true;
-    this.#pieces.extendTo(track.channel, position + count);
+    this.#buffers.extendTo(track.channel, position + count);
     return true;
   }
 
   /** Whether a piece has waited for long enough, or there is no file yet for what is there. */
   isDue(nowUs: number): boolean {
     if (nowUs < this.#retryAtUs) return false;
-    return (!this.#file.isOpen && !this.#isEmpty) || this.#pieces.isOlderThan(nowUs - this.#context.flushUs);
+    return (!this.#file.isOpen && !this.#isEmpty) || this.#buffers.isOlderThan(nowUs - this.#context.flushUs);
   }
 
   /** Writes what the pieces hold. With `mustEmpty` they are empty afterwards, written or given up. */
   flush(nowUs: number, mustEmpty: boolean): void {
     const written = this.#attempt(nowUs, () => {
-      this.#writePieces(nowUs);
+      this.#writeBuffered(nowUs);
       this.#keepUp(nowUs);
     });
-    if (!written && mustEmpty) this.#giveUp(this.#pieces.drop(nowUs), nowUs);
+    if (!written && mustEmpty) this.#giveUp(this.#buffers.drop(nowUs), nowUs);
   }
 
   /** Ends the recording and frees its slot. False when the disk refuses; then retryFinish() is to be called. */
   finish(end: RecordingEnd, nowUs: number): boolean {
     this.#end = end;
-    if ((end.recorderRefused ?? 0) > 0) this.#slab.setInt(this.#slot, SLOT.INCOMPLETE, 1);
+    if ((end.recorderRefused ?? 0) > 0) this.#memory.setInt(this.#slot, SLOT.INCOMPLETE, 1);
     this.#lookedAtUs = Number.NEGATIVE_INFINITY;
     this.#retryAtUs = 0;
-    if (!this.#isEmpty && !this.#attempt(nowUs, () => this.#writePieces(nowUs))) {
-      this.#giveUp(this.#pieces.drop(nowUs), nowUs);
+    if (!this.#isEmpty && !this.#attempt(nowUs, () => this.#writeBuffered(nowUs))) {
+      this.#giveUp(this.#buffers.drop(nowUs), nowUs);
     }
     this.#retryAtUs = 0;
     return this.retryFinish(nowUs);
@@ -244,26 +244,26 @@ export class Recording {
         this.#sealed = true;
       }
       // Last of all, for a session with an end says that the sound is whole; until then a repair would see to it.
-      writeManifest(this.#path, this.#session(end));
+      writeManifest(this.#path, this.#manifest(end));
     });
     if (!finished && ++this.#endTries < END_TRIES) {
-      this.#slab.setInt(this.#slot, SLOT.STATE, SLOT_STATE.ENDING);
+      this.#memory.setInt(this.#slot, SLOT.STATE, SLOT_STATE.ENDING);
       return false;
     }
     if (!finished) {
       this.abandon();
       return true;
     }
-    this.#slab.count('recordingsFinished');
+    this.#memory.count('recordingsFinished');
     this.#free();
     return true;
   }
 
   /** Frees the slot as it is. What could not be finished is left for a repair, which need not wait for this process. */
   abandon(): void {
-    const session = this.#folder === '' ? undefined : readCheckpoint(this.#path);
-    if (session !== undefined) {
-      const { writer: _, ...rest } = session;
+    const manifest = this.#folder === '' ? undefined : readCheckpoint(this.#path);
+    if (manifest !== undefined) {
+      const { writer: _, ...rest } = manifest;
       try {
         writeCheckpoint(this.#path, { ...rest, ...this.#incompleteness() });
       } catch {
@@ -274,9 +274,9 @@ export class Recording {
   }
 
   #free(): void {
-    if (this.#int(SLOT.INCOMPLETE) === 1) this.#slab.count('recordingsIncomplete');
+    if (this.#int(SLOT.INCOMPLETE) === 1) this.#memory.count('recordingsIncomplete');
     this.#file.close();
-    this.#slab.clearSlot(this.index);
+    this.#memory.clearSlot(this.index);
   }
 
   #trackOf(channel: number, position: number, count: number): SpanTrack | undefined {
@@ -287,7 +287,7 @@ export class Recording {
 
   /** Plain frames have gone past the track, which they tell nothing but where they end. */
   #catchUp(track: SpanTrack | undefined): void {
-    track?.extendTo(this.#pieces.end(track.channel));
+    track?.extendTo(this.#buffers.end(track.channel));
   }
 
   /** Nothing has come, and nothing that came has been given up. */
@@ -295,16 +295,16 @@ export class Recording {
     return this.lengthSamples === 0 && this.#folder === '' && this.#int(SLOT.INCOMPLETE) === 0;
   }
 
-  #writePieces(nowUs: number): void {
+  #writeBuffered(nowUs: number): void {
     this.#ensureFile(nowUs);
-    this.#slab.count('bytesWritten', this.#pieces.writeTo(this.#file, this.#context.scratch, nowUs));
+    this.#memory.count('bytesWritten', this.#buffers.writeTo(this.#file, this.#context.scratch, nowUs));
   }
 
   #ensureFile(nowUs: number): void {
     if (this.#isThere(nowUs)) return;
     if (this.#folder !== '') this.#startAnew(nowUs);
     this.#folder = this.#file.create(this.#context.outDir, folderName(this.info.interactionId));
-    this.#slab.setText(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER, SLOT.FOLDER_BYTES, this.#folder);
+    this.#memory.setText(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER, SLOT.FOLDER_BYTES, this.#folder);
     // Before any sound, so that a repair need not guess whose it is.
     this.#checkpoint(nowUs);
   }
@@ -321,8 +321,8 @@ export class Recording {
     this.#file.close();
     this.#folder = '';
     this.#sealed = false;
-    this.#slab.setInt(this.#slot, SLOT.FOLDER_LENGTH, 0);
-    const written = this.#pieces.writtenSamples;
+    this.#memory.setInt(this.#slot, SLOT.FOLDER_LENGTH, 0);
+    const written = this.#buffers.writtenSamples;
     this.#giveUp(written - this.#lostSamples, nowUs);
     this.#lostSamples = written;
     this.#reportFault(faultReport('ENOENT', this.#context.outDir));
@@ -332,7 +332,7 @@ export class Recording {
   #keepUp(nowUs: number): void {
     this.#ensureFile(nowUs);
     if (nowUs - this.#headerAtUs >= this.#context.headerUs) {
-      this.#slab.count('bytesWritten', this.#file.writeHeader(this.#file.endSamples));
+      this.#memory.count('bytesWritten', this.#file.writeHeader(this.#file.endSamples));
       this.#headerAtUs = nowUs;
     }
     const notes = this.#tracks.reduce((sum, track) => sum + track.size, 0);
@@ -342,8 +342,8 @@ export class Recording {
   }
 
   #checkpoint(nowUs: number): void {
-    writeCheckpoint(this.#path, this.#session(undefined));
-    this.#slab.setInt(this.#slot, SLOT.NOTES, 0);
+    writeCheckpoint(this.#path, this.#manifest(undefined));
+    this.#memory.setInt(this.#slot, SLOT.NOTES, 0);
     // An edge may lie ahead of the frames, where no span is yet.
     for (const track of this.#tracks) track.repeatLastEdge();
     this.#checkpointAtUs = nowUs;
@@ -354,7 +354,7 @@ export class Recording {
     return this.#int(SLOT.NOTES) > JOURNAL_NOTES - JOURNAL_RESERVE;
   }
 
-  #session(end: RecordingEnd | undefined): Manifest {
+  #manifest(end: RecordingEnd | undefined): Manifest {
     const { info } = this;
     const lost = this.#int(SLOT.FRAMES_LOST);
     const length = this.lengthSamples;
@@ -368,7 +368,7 @@ export class Recording {
       startedAt: new Date(info.startedAtMs).toISOString(),
       endedAt: end === undefined ? null : new Date(end.endedAtMs).toISOString(),
       endReason: end === undefined ? null : end.endReason,
-      packetsReceived: end?.packetsReceived ?? this.#pieces.frames - lost,
+      packetsReceived: end?.packetsReceived ?? this.#buffers.frames - lost,
       bytesReceived: end?.bytesReceived ?? null,
       packetsLost: end?.packetsLost ?? lost,
       packetsLate: end?.packetsLate ?? null,
@@ -386,20 +386,20 @@ export class Recording {
   }
 
   #resume(nowUs: number): void {
-    this.#folder = this.#slab.text(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER);
+    this.#folder = this.#memory.text(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER);
     if (this.#folder !== '') this.#attempt(nowUs, () => this.#file.reopen(this.#path));
     const notes: [note: number, channel: Channel, start: number, length: number][] = [];
-    this.#slab.eachNote(this.#slot, (...note) => notes.push(note));
+    this.#memory.eachNote(this.#slot, (...note) => notes.push(note));
     this.#resuming = true;
-    const session = this.#folder === '' ? undefined : readCheckpoint(this.#path);
+    const manifest = this.#folder === '' ? undefined : readCheckpoint(this.#path);
     for (const track of this.#tracks) {
-      if (session !== undefined) track.load(fromManifestSpans(session.spans, track.channel, this.info.sampleRate));
+      if (manifest !== undefined) track.load(fromManifestSpans(manifest.spans, track.channel, this.info.sampleRate));
       for (const [note, channel, ...at] of notes) if (channel === track.channel) track.note(note, ...at);
       this.#catchUp(track);
-      this.#pieces.setPlain(track.channel, plainWord(track.steadySilent));
+      this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
     }
     this.#resuming = false;
-    this.#slab.count('recordingsResumed');
+    this.#memory.count('recordingsResumed');
   }
 
   /** Runs `work` unless a failure is too recent. False when it was not run or failed. */
@@ -410,7 +410,7 @@ export class Recording {
       return true;
     } catch (thrown) {
       this.#retryAtUs = nowUs + RETRY_US;
-      this.#slab.count('writeErrors');
+      this.#memory.count('writeErrors');
       const code = errnoOf(thrown);
       if (code === 'ENOENT' && this.#folder !== '') this.#startAnew(nowUs);
       this.#reportFault(faultReport(code, this.#context.outDir));
@@ -421,16 +421,16 @@ export class Recording {
   /** Once a recording. */
   #reportFault(report: string): void {
     if (this.#int(SLOT.FAULTED) === 1) return;
-    this.#slab.setInt(this.#slot, SLOT.FAULTED, 1);
-    this.#slab.count('recordingsFaulted');
-    this.#slab.report(report);
+    this.#memory.setInt(this.#slot, SLOT.FAULTED, 1);
+    this.#memory.count('recordingsFaulted');
+    this.#memory.report(report);
   }
 
   #giveUp(samples: number, nowUs: number): void {
     if (samples === 0) return;
-    this.#slab.count('samplesDropped', samples);
+    this.#memory.count('samplesDropped', samples);
     if (this.#int(SLOT.INCOMPLETE) === 1) return;
-    this.#slab.setInt(this.#slot, SLOT.INCOMPLETE, 1);
+    this.#memory.setInt(this.#slot, SLOT.INCOMPLETE, 1);
     if (this.#folder === '') return;
     try {
       // At once, for a kill would leave a hole that no repair could tell from silence.
@@ -451,6 +451,6 @@ export class Recording {
   }
 
   #int(field: number): number {
-    return this.#slab.int(this.#slot, field);
+    return this.#memory.int(this.#slot, field);
   }
 }

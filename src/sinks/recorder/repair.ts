@@ -7,12 +7,12 @@ import { errnoOf } from './fault.js';
 import {
   AUDIO_FILE,
   fromManifestSpans,
+  MANIFEST_FILE,
   type Manifest,
   NOT_COUNTED,
   PARTIAL_FILE,
   parseManifest,
   readCheckpoint,
-  SESSION_FILE,
   SPARE_FILE,
   toManifestSpans,
   writeManifest,
@@ -98,7 +98,7 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
   const audio = join(folder, AUDIO_FILE);
   const size = await sizeOf(audio);
   if (size === undefined) return undefined;
-  const text = await readFile(join(folder, SESSION_FILE), 'utf8').catch(() => undefined);
+  const text = await readFile(join(folder, MANIFEST_FILE), 'utf8').catch(() => undefined);
   const written = text === undefined ? undefined : parseManifest(text);
   if (text !== undefined && written === undefined) {
     // Not ours to write over: the recorder never leaves half a session.json.
@@ -108,18 +108,18 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
     );
   }
   if (written !== undefined && written.endReason !== null) return 'finished';
-  const session = readCheckpoint(folder) ?? written;
-  if (session !== undefined && session.endReason !== null) {
+  const manifest = readCheckpoint(folder) ?? written;
+  if (manifest !== undefined && manifest.endReason !== null) {
     // The kill came between the writing of its end and the renaming.
-    writeManifest(folder, session);
+    writeManifest(folder, manifest);
     return 'repaired';
   }
-  const state = session?.writer === undefined ? 'unknown' : writerState(session.writer);
+  const state = manifest?.writer === undefined ? 'unknown' : writerState(manifest.writer);
   const { mtimeMs } = await stat(audio);
   if (state === 'alive' || (state === 'unknown' && clock.wallMs() - mtimeMs < QUIET_MS)) return 'live';
 
-  const header = session === undefined ? await readHeader(audio) : Buffer.alloc(0);
-  const format = session ?? formatOf(header, size);
+  const header = manifest === undefined ? await readHeader(audio) : Buffer.alloc(0);
+  const format = manifest ?? formatOf(header, size);
   if (format === undefined && !isUnwritten(header)) {
     throw new TrunklineError(
       'FILE_INVALID',
@@ -127,17 +127,17 @@ async function repairRecording(folder: string, clock: Clock): Promise<Outcome | 
     );
   }
   const mended = await mendHeader(audio, size, format ?? ASSUMED);
-  if (session === undefined && format !== undefined) {
+  if (manifest === undefined && format !== undefined) {
     for (const file of [PARTIAL_FILE, SPARE_FILE]) await rm(join(folder, file), { force: true });
     return mended.changed ? 'repaired' : 'finished';
   }
-  const known = session ?? assumedSession(basename(folder), mtimeMs - (mended.samples * 1000) / ASSUMED.sampleRate);
+  const known = manifest ?? assumedManifest(basename(folder), mtimeMs - (mended.samples * 1000) / ASSUMED.sampleRate);
   writeManifest(folder, await completed(known, audio, mended.samples));
   return 'repaired';
 }
 
 /** What is said of sound that came before any header and any session.json. */
-function assumedSession(interactionId: string, startedAtMs: number): Manifest {
+function assumedManifest(interactionId: string, startedAtMs: number): Manifest {
   return {
     interactionId,
     codec: 'pcmu',
@@ -215,27 +215,27 @@ async function mendHeader(
   }
 }
 
-async function completed(session: Manifest, audio: string, samples: number): Promise<Manifest> {
-  const { writer: _, ...rest } = session;
+async function completed(manifest: Manifest, audio: string, samples: number): Promise<Manifest> {
+  const { writer: _, ...rest } = manifest;
   const spans: SampleSpan[][] = [];
-  for (const channel of session.channels === 1 ? ([0] as const) : ([0, 1] as const)) {
-    const known = fromManifestSpans(session.spans, channel, session.sampleRate)
+  for (const channel of manifest.channels === 1 ? ([0] as const) : ([0, 1] as const)) {
+    const known = fromManifestSpans(manifest.spans, channel, manifest.sampleRate)
       .filter((span) => span.startSamples < samples)
       .map((span) => ({ ...span, endSamples: Math.min(span.endSamples, samples) }));
     spans.push(known);
   }
-  await appendHeardSpans(spans, audio, session, samples);
+  await appendMeasuredSpans(spans, audio, manifest, samples);
   return {
     ...rest,
     ...NOT_COUNTED,
-    endedAt: new Date(Date.parse(session.startedAt) + (samples * 1000) / session.sampleRate).toISOString(),
+    endedAt: new Date(Date.parse(manifest.startedAt) + (samples * 1000) / manifest.sampleRate).toISOString(),
     endReason: 'interrupted',
-    spans: spans.flatMap((list, channel) => toManifestSpans(list, channel === 0 ? 0 : 1, session.sampleRate)),
+    spans: spans.flatMap((list, channel) => toManifestSpans(list, channel === 0 ? 0 : 1, manifest.sampleRate)),
   };
 }
 
 /** Goes on from where the written spans end, by the level of the sound. Lost stretches are no longer told apart. */
-async function appendHeardSpans(
+async function appendMeasuredSpans(
   spans: SampleSpan[][],
   audio: string,
   format: WavFormat,

@@ -17,22 +17,22 @@ export function sampleSource(memory: SharedArrayBuffer): SampleSource {
 }
 
 /**
- * The samples of one recording that are not yet in its file: for each channel one stretch without holes, in the slab
- * (slab.ts), where it outlives the thread.
+ * The samples of one recording that are not yet in its file: for each channel one stretch without holes, in the memory
+ * (memory.ts), where it outlives the thread.
  */
 export class WriteBuffers {
-  readonly #slab: RecorderMemory;
+  readonly #memory: RecorderMemory;
   readonly #index: number;
   readonly #channels: 1 | 2;
   readonly #capacity: number;
   /** What the file can hold of one channel. */
   readonly #maxSamples: number;
 
-  constructor(slab: RecorderMemory, index: number, channels: 1 | 2, maxSamples: number) {
-    this.#slab = slab;
+  constructor(memory: RecorderMemory, index: number, channels: 1 | 2, maxSamples: number) {
+    this.#memory = memory;
     this.#index = index;
     this.#channels = channels;
-    this.#capacity = slab.pieceBytes >> 1;
+    this.#capacity = memory.writeBufferBytes >> 1;
     this.#maxSamples = maxSamples;
   }
 
@@ -51,12 +51,12 @@ export class WriteBuffers {
   }
 
   countFrame(channel: Channel): void {
-    this.#slab.addInt(this.#slab.line(this.#index, channel), WRITE_BUFFER.FRAMES, 1);
+    this.#memory.addInt(this.#memory.line(this.#index, channel), WRITE_BUFFER.FRAMES, 1);
   }
 
-  /** Says which frames of a channel tell nothing but their sound; see WRITE_BUFFER.PLAIN. */
-  setPlain(channel: Channel, plain: number): void {
-    this.#setInt(channel, WRITE_BUFFER.PLAIN, plain);
+  /** Says which frames of a channel tell nothing but their sound; see WRITE_BUFFER.APPEND_ONLY. */
+  setAppendOnly(channel: Channel, plain: number): void {
+    this.#setInt(channel, WRITE_BUFFER.APPEND_ONLY, plain);
   }
 
   /** End of the channel that is ahead. */
@@ -72,8 +72,8 @@ export class WriteBuffers {
   /** Whether a piece holds samples, and may have had them since `sinceUs` or longer. */
   isOlderThan(sinceUs: number): boolean {
     return (
-      (this.#held(0) > 0 && (this.#slab.doubles[this.#since(0)] as number) <= sinceUs) ||
-      (this.#held(1) > 0 && (this.#slab.doubles[this.#since(1)] as number) <= sinceUs)
+      (this.#held(0) > 0 && (this.#memory.doubles[this.#since(0)] as number) <= sinceUs) ||
+      (this.#held(1) > 0 && (this.#memory.doubles[this.#since(1)] as number) <= sinceUs)
     );
   }
 
@@ -99,11 +99,11 @@ export class WriteBuffers {
     if (!joins || offset >= this.#capacity) return 0;
     const samples = Math.min(this.#capacity - offset, count);
     const copied = Math.max(0, Math.min(samples, available));
-    const piece = this.#slab.piece(this.#index, channel) >> 1;
-    const slab = this.#slab.samples;
-    if (offset > held) slab.fill(0, piece + held, piece + offset);
-    copySamples(source, at, this.#slab, piece + offset, copied);
-    if (copied < samples) slab.fill(0, piece + offset + copied, piece + offset + samples);
+    const piece = this.#memory.buffer(this.#index, channel) >> 1;
+    const memory = this.#memory.samples;
+    if (offset > held) memory.fill(0, piece + held, piece + offset);
+    copySamples(source, at, this.#memory, piece + offset, copied);
+    if (copied < samples) memory.fill(0, piece + offset + copied, piece + offset + samples);
     this.#setHeld(channel, Math.max(held, offset + samples));
     return samples;
   }
@@ -116,7 +116,7 @@ export class WriteBuffers {
     const start1 = this.#int(1, WRITE_BUFFER.START);
     let bytes = 0;
     if (this.#channels === 1) {
-      if (held0 > 0) bytes = file.write(this.#slab.bytes, this.#slab.piece(this.#index, 0), held0, start0);
+      if (held0 > 0) bytes = file.write(this.#memory.bytes, this.#memory.buffer(this.#index, 0), held0, start0);
     } else if (held0 > 0 && held1 > 0 && start0 <= start1 + held1 && start1 <= start0 + held0) {
       const end = Math.max(start0 + held0, start1 + held1);
       bytes = this.#writeMerged(file, scratch, Math.min(start0, start1), end);
@@ -141,12 +141,12 @@ export class WriteBuffers {
   #writeMerged(file: AudioFile, scratch: Int16Array, start: number, end: number): number {
     scratch.fill(0, 0, 2 * (end - start));
     file.read(scratch, start, end);
-    const { samples } = this.#slab;
+    const { samples } = this.#memory;
     for (const channel of [0, 1] as const) {
-      const pieceStart = this.#int(channel, WRITE_BUFFER.START);
-      const from = Math.max(start, pieceStart);
-      const to = Math.min(end, pieceStart + this.#held(channel));
-      const piece = (this.#slab.piece(this.#index, channel) >> 1) + from - pieceStart;
+      const bufferStart = this.#int(channel, WRITE_BUFFER.START);
+      const from = Math.max(start, bufferStart);
+      const to = Math.min(end, bufferStart + this.#held(channel));
+      const piece = (this.#memory.buffer(this.#index, channel) >> 1) + from - bufferStart;
       const target = 2 * (from - start) + channel;
       for (let i = 0; i < to - from; i++) scratch[target + 2 * i] = samples[piece + i] as number;
     }
@@ -170,19 +170,19 @@ export class WriteBuffers {
   #begin(channel: Channel, position: number, nowUs: number): void {
     this.#setInt(channel, WRITE_BUFFER.START, position);
     this.#setInt(channel, WRITE_BUFFER.LIMIT, Math.min(position + this.#capacity, this.#maxSamples));
-    this.#slab.doubles[this.#since(channel)] = nowUs;
+    this.#memory.doubles[this.#since(channel)] = nowUs;
   }
 
   #int(channel: Channel, field: number): number {
-    return this.#slab.int(this.#slab.line(this.#index, channel), field);
+    return this.#memory.int(this.#memory.line(this.#index, channel), field);
   }
 
   #setInt(channel: Channel, field: number, value: number): void {
-    this.#slab.setInt(this.#slab.line(this.#index, channel), field, value);
+    this.#memory.setInt(this.#memory.line(this.#index, channel), field, value);
   }
 
   #since(channel: Channel): number {
-    return (this.#slab.line(this.#index, channel) + WRITE_BUFFER.SINCE_US) >> 3;
+    return (this.#memory.line(this.#index, channel) + WRITE_BUFFER.SINCE_US) >> 3;
   }
 }
 

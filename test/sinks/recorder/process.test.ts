@@ -41,7 +41,7 @@ async function run(limits: string, out: string, streams: number, frames: number)
 }
 
 const wav = (folder: string) => readWav(readFileSync(join(folder, 'audio.wav')));
-const session = (folder: string) => parseManifest(readFileSync(join(folder, 'session.json'), 'utf8'));
+const manifest = (folder: string) => parseManifest(readFileSync(join(folder, 'session.json'), 'utf8'));
 const ramp = (count: number) => Int16Array.from({ length: count }, (_, i) => i + 1);
 
 describe('kill -9', () => {
@@ -67,7 +67,7 @@ describe('kill -9', () => {
       const { samples } = wav(join(out, folder));
       expect(samples.length).toBeGreaterThan(handedOver - 8000);
       expect(samples).toEqual(ramp(samples.length));
-      const mended = session(join(out, folder));
+      const mended = manifest(join(out, folder));
       expect(mended).toMatchObject({ endReason: 'interrupted', interactionId: folder });
       expect(mended?.spans.at(-1)?.endMs).toBe(samples.length / 8);
     }
@@ -87,7 +87,7 @@ describe('limits of the system', () => {
     expect(counted['recordingsFaulted']).toBeGreaterThan(0);
     expect(counted['report']).toContain('ulimit -n');
     const whole = readdirSync(join(dir, 'files')).filter((folder) => {
-      const found = session(join(dir, 'files', folder));
+      const found = manifest(join(dir, 'files', folder));
       return found?.endReason === 'ended' && found.incomplete === undefined;
     });
     expect(whole.length).toBeGreaterThan(0);
@@ -99,7 +99,7 @@ describe('limits of the system', () => {
     expect(counted).toMatchObject({ recordingsFaulted: 1, framesRecorded: 80 });
     expect(counted['samplesDropped']).toBeGreaterThan(0);
     expect(counted['report']).toContain('EFBIG');
-    expect(session(join(dir, 'size', 'call-0'))).toMatchObject({ endReason: 'ended', incomplete: true });
+    expect(manifest(join(dir, 'size', 'call-0'))).toMatchObject({ endReason: 'ended', incomplete: true });
     expect(wav(join(dir, 'size', 'call-0')).samples.length).toBeGreaterThan(3000);
   });
 });
@@ -123,7 +123,7 @@ describe('a folder that cannot be written', () => {
     expect(samples.length).toBe(16_000);
     expect(samples.subarray(0, dropped)).toEqual(new Int16Array(dropped));
     expect(samples.subarray(dropped)).toEqual(tone(dropped, 16_000 - dropped));
-    expect(session(join(dir, 'late', 'call'))).toMatchObject({ endReason: 'ended', incomplete: true });
+    expect(manifest(join(dir, 'late', 'call'))).toMatchObject({ endReason: 'ended', incomplete: true });
     r.remove();
   });
 
@@ -156,7 +156,7 @@ describe('a folder that cannot be written', () => {
       const { samples } = wav(join(r.outDir, 'full'));
       expect(samples.length).toBe(88_000);
       expect(samples.subarray(86_000)).toEqual(tone(86_000, 2000));
-      expect(session(join(r.outDir, 'full'))?.incomplete).toBe(true);
+      expect(manifest(join(r.outDir, 'full'))?.incomplete).toBe(true);
       expect(r.status.counters().recordingsIncomplete).toBe(1);
     } finally {
       r.recorder.close();

@@ -44,7 +44,7 @@ describe('one recording', () => {
     const wav = r.wav(ID);
     expect([wav.sampleRate, wav.channels]).toEqual([8000, 1]);
     expect(wav.samples).toEqual(Int16Array.of(...tone(0, 1600), ...new Int16Array(160)));
-    expect(r.session(ID)).toEqual({
+    expect(r.manifest(ID)).toEqual({
       interactionId: ID,
       codec: 'pcmu',
       clockRate: 8000,
@@ -73,7 +73,7 @@ describe('one recording', () => {
     r.closeStream(0);
     r.work();
     expect(r.wav(ID).samples).toEqual(Int16Array.of(...tone(0, 160), ...new Int16Array(79_840), ...tone(80_000, 160)));
-    expect(r.session(ID).spans).toEqual([
+    expect(r.manifest(ID).spans).toEqual([
       { state: 'speech', channel: 0, startMs: 0, endMs: 20 },
       { state: 'lost', channel: 0, startMs: 20, endMs: 40 },
       { state: 'silence', channel: 0, startMs: 40, endMs: 10_000 },
@@ -96,7 +96,7 @@ describe('one recording', () => {
     expect(r.wav(ID).samples).toEqual(
       Int16Array.of(...tone(0, 160), ...zeros(16_000), ...tone(16_160, 160), ...zeros(8000)),
     );
-    expect(r.session(ID).spans.map(({ state, startMs, endMs }) => [state, startMs, endMs])).toEqual([
+    expect(r.manifest(ID).spans.map(({ state, startMs, endMs }) => [state, startMs, endMs])).toEqual([
       ['speech', 0, 20],
       ['paused', 20, 2020],
       ['speech', 2020, 2040],
@@ -111,7 +111,7 @@ describe('one recording', () => {
     r.closeStream(0);
     r.work();
     expect(r.wav(ID).samples).toEqual(tone(0, 480));
-    expect(r.session(ID)).toMatchObject({ decodeErrors: 3, packetsReceived: 3 });
+    expect(r.manifest(ID)).toMatchObject({ decodeErrors: 3, packetsReceived: 3 });
   });
 
   it('keeps no frame of a stretch that is paused, be it sent again', () => {
@@ -124,7 +124,7 @@ describe('one recording', () => {
     r.work();
     const expected = tone(0, 2400).fill(0, 800, 1600);
     expect(r.wav(ID).samples).toEqual(expected);
-    expect(r.session(ID).spans.map(({ state }) => state)).toEqual(['speech', 'paused', 'speech']);
+    expect(r.manifest(ID).spans.map(({ state }) => state)).toEqual(['speech', 'paused', 'speech']);
   });
 
   it('may be read while it is written: header and file agree within the header interval', () => {
@@ -138,7 +138,7 @@ describe('one recording', () => {
     r.closeStream(0);
     r.work();
     expect(r.checkpoint(ID)).toBeUndefined();
-    expect(r.session(ID)).toMatchObject({ endReason: 'ended' });
+    expect(r.manifest(ID)).toMatchObject({ endReason: 'ended' });
   });
 
   it('has its checkpoints in one file, which has what was known, longer or shorter', () => {
@@ -198,8 +198,8 @@ describe('one recording', () => {
       r.closeStream(stream, {}, 0, stream * 3);
     }
     r.work();
-    expect(r.session('call-0').incomplete).toBeUndefined();
-    expect(r.session('call-1').incomplete).toBe(true);
+    expect(r.manifest('call-0').incomplete).toBeUndefined();
+    expect(r.manifest('call-1').incomplete).toBe(true);
   });
 
   it('has its header and its first checkpoint before any sound', () => {
@@ -241,7 +241,7 @@ describe('one recording', () => {
       const dropped = r.status.counters().samplesDropped;
       expect(dropped, how).toBeGreaterThanOrEqual(how === 'removed' ? 32_000 : 36_000);
       expect(r.status.takeReport(), how).toContain('taken away');
-      expect(r.session(ID), how).toMatchObject({ endReason: 'ended', incomplete: true });
+      expect(r.manifest(ID), how).toMatchObject({ endReason: 'ended', incomplete: true });
       const { samples } = r.wav(ID);
       expect(samples.length, how).toBe(end);
       expect(samples.subarray(dropped), how).toEqual(tone(dropped, end - dropped));
@@ -256,14 +256,14 @@ describe('one recording', () => {
     r.frame(0, 0, 8000, new Int16Array(160), FLAG.LOST | FLAG.CONCEALED);
     r.work();
     r.recorder.close();
-    const session = r.session(ID);
-    expect(session).toMatchObject({
+    const manifest = r.manifest(ID);
+    expect(manifest).toMatchObject({
       endReason: 'interrupted',
       endedAt: '2023-11-14T22:13:21.020Z',
       packetsReceived: 1,
       packetsLost: 1,
     });
-    expect(session.writer).toBeUndefined();
+    expect(manifest.writer).toBeUndefined();
     expect(r.wav(ID).samples.length).toBe(8160);
   });
 });
@@ -308,7 +308,7 @@ describe('any frames', () => {
         const samples = Int16Array.from({ length: length * channels }, (_, i) => expected[i] ?? 0);
         expect(r.wav(ID).samples).toEqual(samples);
         for (let channel = 0; channel < channels; channel++) {
-          const spans = r.session(ID).spans.filter((span) => span.channel === channel);
+          const spans = r.manifest(ID).spans.filter((span) => span.channel === channel);
           let at = 0;
           for (const span of spans) {
             expect(span.startMs).toBe(at);
@@ -363,7 +363,7 @@ describe('any frames', () => {
         }
         r.closeStream(0);
         r.work();
-        expect(r.session(ID).spans).toEqual(toManifestSpans(track.compose(at), 0, 8000));
+        expect(r.manifest(ID).spans).toEqual(toManifestSpans(track.compose(at), 0, 8000));
         expect(r.status.counters().framesRecorded).toBe(frames.length);
       } finally {
         r.recorder.close();
@@ -389,7 +389,10 @@ describe('a recorder thread that dies', () => {
     r.closeStream(0);
     r.work();
     expect(r.wav(ID).samples).toEqual(tone(0, 8000));
-    expect(r.session(ID)).toMatchObject({ packetsReceived: 50, spans: [{ state: 'speech', startMs: 0, endMs: 1000 }] });
+    expect(r.manifest(ID)).toMatchObject({
+      packetsReceived: 50,
+      spans: [{ state: 'speech', startMs: 0, endMs: 1000 }],
+    });
   });
 
   it('loses neither sound nor spans nor counts', () => {
@@ -407,15 +410,15 @@ describe('a recorder thread that dies', () => {
     }
     r.closeStream(0);
     r.work();
-    const session = r.session(ID);
-    expect(session.spans).toEqual([
+    const manifest = r.manifest(ID);
+    expect(manifest.spans).toEqual([
       { state: 'speech', channel: 0, startMs: 0, endMs: 500 },
       { state: 'silence', channel: 0, startMs: 500, endMs: 2000 },
       { state: 'speech', channel: 1, startMs: 0, endMs: 1000 },
       { state: 'lost', channel: 1, startMs: 1000, endMs: 1020 },
       { state: 'speech', channel: 1, startMs: 1020, endMs: 2000 },
     ]);
-    expect(session.decodeErrors).toBe(99);
+    expect(manifest.decodeErrors).toBe(99);
     const { samples } = r.wav(ID);
     expect(samples.filter((_, i) => i % 2 === 0)).toEqual(tone(0, 16_000));
     expect(samples.filter((_, i) => i % 2 === 1)).toEqual(tone(0, 16_000, 1));
@@ -434,7 +437,7 @@ describe('a recorder thread that dies', () => {
     }
     r.closeStream(0);
     r.work();
-    const { spans } = r.session(ID);
+    const { spans } = r.manifest(ID);
     expect(spans.length).toBe(1000);
     expect(spans[999]).toEqual({ state: 'speech', channel: 0, startMs: 19_980, endMs: 20_000 });
   });
@@ -463,7 +466,7 @@ describe('a recorder that is told to stop', () => {
     const shares = finished.map((count, i) => count - (finished[i - 1] ?? 0));
     expect(Math.max(...shares)).toBeLessThanOrEqual(64);
     expect(finished.at(-1)).toBe(200);
-    expect(r.session('call-199').endReason).toBe('interrupted');
+    expect(r.manifest('call-199').endReason).toBe('interrupted');
   });
 
   it('waits a few seconds for the disk to take an end, and no longer', () => {
@@ -508,7 +511,7 @@ describe('an end that the disk refuses', () => {
     r.work(1_000_001);
     r.closeStream(0);
     r.work();
-    expect(r.session('first')).toMatchObject({ endReason: 'ended', packetsReceived: 7 });
+    expect(r.manifest('first')).toMatchObject({ endReason: 'ended', packetsReceived: 7 });
     expect(r.wav('first').samples).toEqual(tone(0, 160));
     expect(r.wav('second').samples).toEqual(tone(9, 320));
   });
@@ -525,7 +528,7 @@ describe('an end that the disk refuses', () => {
     r.frame(0, 0, 0, tone(0, 160));
     r.closeStream(0);
     r.work();
-    expect(r.session('second').endReason).toBe('ended');
+    expect(r.manifest('second').endReason).toBe('ended');
     expect(r.status.counters()).toMatchObject({ recordingsRefused: 0, recordingsFinished: 1 });
   });
 
@@ -542,7 +545,7 @@ describe('an end that the disk refuses', () => {
     r.frame(0, 0, 0, tone(9, 320));
     r.closeStream(0);
     r.work();
-    expect(r.session('first').endReason).toBe('interrupted');
+    expect(r.manifest('first').endReason).toBe('interrupted');
     expect(r.wav('first').samples).toEqual(tone(0, 160));
     expect(r.wav('second').samples).toEqual(tone(9, 320));
   });
@@ -576,7 +579,7 @@ describe('streams beside each other', () => {
     expect(readdirSync(r.outDir).sort()).toEqual([ID, `${ID}-2`, `${ID}-3`]);
     expect(r.wav(ID).samples).toEqual(tone(0, 160));
     expect(r.wav(`${ID}-2`).samples).toEqual(tone(1000, 160));
-    expect(r.session(`${ID}-3`).interactionId).toBe(ID);
+    expect(r.manifest(`${ID}-3`).interactionId).toBe(ID);
   });
 
   it('leaves alone a session whose sound somebody took away, and a file in the place of the folder', () => {
@@ -598,7 +601,7 @@ describe('streams beside each other', () => {
     for (let n = 0; n < 3; n++) r.frame(n, 0, 0, tone(0, 160));
     r.work();
     expect(r.status.counters()).toMatchObject({ recordingsOpened: 2, recordingsRefused: 1, recordsOrphaned: 1 });
-    expect(r.status.takeReport()).toContain('larger slab');
+    expect(r.status.takeReport()).toContain('larger memory');
     expect(r.status.takeReport()).toBeUndefined();
     r.closeStream(0);
     r.open(streamInfo({ stream: 2, interactionId: 'call-2' }));
@@ -635,7 +638,7 @@ describe('records that say nonsense', () => {
     r.closeStream(0);
     r.work();
     expect(r.wav(ID).samples.length).toBe(160);
-    expect(r.session(ID).incomplete).toBe(true);
+    expect(r.manifest(ID).incomplete).toBe(true);
     expect(r.status.counters().samplesDropped).toBe(160);
     expect(r.status.takeReport()).toContain('4 GiB');
   });

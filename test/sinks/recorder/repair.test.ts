@@ -50,18 +50,18 @@ function unfinished(over: Partial<Manifest> = {}): Manifest {
 }
 
 /** A recording as a kill leaves it: the header's sizes are those of some time before. */
-function leave(folder: string, session: Manifest | undefined, pcm: Int16Array, tail: number[] = []): void {
+function leave(folder: string, manifest: Manifest | undefined, pcm: Int16Array, tail: number[] = []): void {
   mkdirSync(join(dir, folder));
-  const header = wavHeader({ sampleRate: 8000, channels: session?.channels ?? 1 }, 0);
+  const header = wavHeader({ sampleRate: 8000, channels: manifest?.channels ?? 1 }, 0);
   const data = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
   writeFileSync(join(dir, folder, 'audio.wav'), Buffer.concat([header, data, Buffer.from(tail)]));
-  if (session === undefined) return;
-  if (session.endReason === null) writeCheckpoint(join(dir, folder), session);
-  else writeManifest(join(dir, folder), session);
+  if (manifest === undefined) return;
+  if (manifest.endReason === null) writeCheckpoint(join(dir, folder), manifest);
+  else writeManifest(join(dir, folder), manifest);
 }
 
 const wav = (folder: string) => readWav(readFileSync(join(dir, folder, 'audio.wav')));
-const session = (folder: string) => parseManifest(readFileSync(join(dir, folder, 'session.json'), 'utf8'));
+const manifest = (folder: string) => parseManifest(readFileSync(join(dir, folder, 'session.json'), 'utf8'));
 const everything = () =>
   readdirSync(dir, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -83,7 +83,7 @@ describe('a recording whose writer was killed', () => {
   it('gets its end from its length, and claims no counts, which are those of a checkpoint long before the kill', async () => {
     leave('call', unfinished(), tone(0, 20_000));
     await repairRecordings(dir);
-    const mended = session('call');
+    const mended = manifest('call');
     expect(mended).toMatchObject({
       endReason: 'interrupted',
       endedAt: '2024-01-01T00:00:02.500Z',
@@ -105,7 +105,7 @@ describe('a recording whose writer was killed', () => {
     ];
     leave('call', unfinished({ spans }), pcm);
     await repairRecordings(dir);
-    const [first, lost, speech, silence, last, ...more] = session('call')?.spans ?? [];
+    const [first, lost, speech, silence, last, ...more] = manifest('call')?.spans ?? [];
     expect([first, lost]).toEqual(spans);
     expect(speech).toMatchObject({ state: 'speech', startMs: 420 });
     // Blocks of 100 ms: the crossings are known no better.
@@ -118,7 +118,7 @@ describe('a recording whose writer was killed', () => {
   it('is shorter than its spans when the sound never reached the file', async () => {
     leave('call', unfinished({ spans: [{ state: 'speech', channel: 0, startMs: 0, endMs: 5000 }] }), tone(0, 8000));
     await repairRecordings(dir);
-    expect(session('call')?.spans).toEqual([{ state: 'speech', channel: 0, startMs: 0, endMs: 1000 }]);
+    expect(manifest('call')?.spans).toEqual([{ state: 'speech', channel: 0, startMs: 0, endMs: 1000 }]);
   });
 
   it('opens even when it was killed before its header was written', async () => {
@@ -126,7 +126,11 @@ describe('a recording whose writer was killed', () => {
     truncateSync(join(dir, 'call', 'audio.wav'), 10);
     await repairRecordings(dir);
     expect(wav('call')).toMatchObject({ sampleRate: 8000, samples: new Int16Array(0) });
-    expect(session('call')).toMatchObject({ endReason: 'interrupted', endedAt: '2024-01-01T00:00:00.000Z', spans: [] });
+    expect(manifest('call')).toMatchObject({
+      endReason: 'interrupted',
+      endedAt: '2024-01-01T00:00:00.000Z',
+      spans: [],
+    });
   });
 
   it('opens when it was killed before its session.json, once it has been quiet for 30 s', async () => {
@@ -150,13 +154,13 @@ describe('a recording whose writer was killed', () => {
       utimesSync(join(dir, 'call', 'audio.wav'), 1_700_000_000, 1_700_000_000);
       expect(await repairRecordings(dir)).toMatchObject({ repaired: ['call'], failed: [] });
       expect(wav('call')).toEqual({ sampleRate: 8000, channels: 1, samples: tone(0, samples) });
-      expect(session('call')).toMatchObject({
+      expect(manifest('call')).toMatchObject({
         interactionId: 'call',
         endReason: 'interrupted',
         endedAt: '2023-11-14T22:13:20.000Z',
         formatAssumed: true,
       });
-      expect(session('call')?.spans.at(-1)?.endMs ?? 0).toBe(samples / 8);
+      expect(manifest('call')?.spans.at(-1)?.endMs ?? 0).toBe(samples / 8);
       expect((await repairRecordings(dir)).repaired).toEqual([]);
     },
   );
@@ -167,7 +171,7 @@ describe('a recording whose writer was killed', () => {
     writeFileSync(file, readFileSync(file).fill(0, 0, 44));
     expect((await repairRecordings(dir)).repaired).toEqual(['call']);
     expect(wav('call')).toEqual({ sampleRate: 16_000, channels: 2, samples: tone(0, 16_000) });
-    expect(session('call')?.formatAssumed).toBeUndefined();
+    expect(manifest('call')?.formatAssumed).toBeUndefined();
   });
 
   it.each([null, 'ended'])('takes what was written but not yet renamed, end %s', async (endReason) => {
@@ -176,7 +180,7 @@ describe('a recording whose writer was killed', () => {
     writeCheckpoint(join(dir, 'call'), unfinished(ended));
     expect((await repairRecordings(dir)).repaired).toEqual(['call']);
     expect(readdirSync(join(dir, 'call')).sort()).toEqual(['audio.wav', 'session.json']);
-    expect(session('call')).toMatchObject({
+    expect(manifest('call')).toMatchObject({
       endReason: endReason ?? 'interrupted',
       endedAt: '2024-01-01T00:00:01.000Z',
     });
@@ -213,8 +217,8 @@ describe('a recording whose writer was killed', () => {
         expect((await repairRecordings(dir)).repaired).toEqual(['call']);
         expect(readdirSync(join(dir, 'call')).sort()).toEqual(['audio.wav', 'session.json']);
         const known = writing === 0 ? 150 : 190;
-        expect(session('call')?.spans.slice(0, known)).toEqual(spans(known));
-        expect(session('call')?.spans[known]).toMatchObject({ startMs: known * 10, endMs: 2000 });
+        expect(manifest('call')?.spans.slice(0, known)).toEqual(spans(known));
+        expect(manifest('call')?.spans[known]).toMatchObject({ startMs: known * 10, endMs: 2000 });
       }
     }
   });

@@ -21,8 +21,8 @@ if (!isMainThread) {
   const capacity = 1 << 20;
   const ring = { memory: new SharedArrayBuffer(ringBytes(capacity)), offset: 0, capacity };
   const control = { memory: new SharedArrayBuffer(AGENT_CONTROL.BYTES), offset: 0 };
-  const slab = new SharedArrayBuffer(recorderMemoryBytes(64));
-  const data: RecorderData = { outDir: join(outDir), rings: [ring], slab, control, layoutVersion: LAYOUT_VERSION };
+  const memory = new SharedArrayBuffer(recorderMemoryBytes(64));
+  const data: RecorderData = { outDir: join(outDir), rings: [ring], memory, control, layoutVersion: LAYOUT_VERSION };
   const worker = new Worker(new URL(import.meta.url), { workerData: data });
   const ended = new Promise((resolve) => worker.once('exit', resolve));
   const producer = new RingProducer(ring);
@@ -55,6 +55,6 @@ if (!isMainThread) {
   for (let stream = 0; stream < Number(streams); stream++) put(stream, KIND.CLOSE, end);
   new AgentHandle(control).stop();
   await ended;
-  const status = new RecorderStatus(slab);
+  const status = new RecorderStatus(memory);
   process.stdout.write(`${JSON.stringify({ ...status.counters(), report: status.takeReport() })}\n`);
 }

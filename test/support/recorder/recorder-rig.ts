@@ -9,7 +9,7 @@ import { type Manifest, manifestSchema, readCheckpoint } from '../../../src/sink
 import { Recorder, type RecorderOptions } from '../../../src/sinks/recorder/recorder.js';
 import { RecorderStatus, recorderMemoryBytes } from '../../../src/sinks/recorder/recorder-memory.js';
 
-export const PIECE_BYTES = 4096;
+export const WRITE_BUFFER_BYTES = 4096;
 
 export function streamInfo(over: Partial<StreamInfo> = {}): StreamInfo {
   return {
@@ -28,7 +28,7 @@ export function streamInfo(over: Partial<StreamInfo> = {}): StreamInfo {
 export class RecorderRig {
   readonly outDir = mkdtempSync(join(tmpdir(), 'trunkline-record-'));
   readonly clock = new ManualClock(1_000_000);
-  readonly slab: SharedArrayBuffer;
+  readonly memory: SharedArrayBuffer;
   readonly status: RecorderStatus;
   readonly producers: RingProducer[];
   readonly #options: RecorderOptions;
@@ -43,10 +43,16 @@ export class RecorderRig {
       capacity,
     }));
     this.#head = new Int32Array((rings[0] as RingPlace).memory, RING.HEAD, 1);
-    this.slab = new SharedArrayBuffer(recorderMemoryBytes(setup.recordings ?? 4, PIECE_BYTES));
-    this.status = new RecorderStatus(this.slab);
+    this.memory = new SharedArrayBuffer(recorderMemoryBytes(setup.recordings ?? 4, WRITE_BUFFER_BYTES));
+    this.status = new RecorderStatus(this.memory);
     this.producers = rings.map((place) => new RingProducer(place));
-    this.#options = { outDir: this.outDir, rings, slab: this.slab, pieceBytes: PIECE_BYTES, ...setup.options };
+    this.#options = {
+      outDir: this.outDir,
+      rings,
+      memory: this.memory,
+      writeBufferBytes: WRITE_BUFFER_BYTES,
+      ...setup.options,
+    };
     this.recorder = new Recorder(this.#options, this.clock);
   }
 
@@ -89,7 +95,7 @@ export class RecorderRig {
     while (this.recorder.doWork(this.clock.nowUs()) > 0);
   }
 
-  session(folder: string): Manifest {
+  manifest(folder: string): Manifest {
     return manifestSchema.parse(JSON.parse(readFileSync(join(this.outDir, folder, 'session.json'), 'utf8')));
   }
 
