@@ -3,14 +3,32 @@ import type { Codec } from './codec.js';
 /** 0 = external (the customer), 1 = internal (what the customer hears). */
 export type Channel = 0 | 1;
 
-/** Why a stream came to its end. */
-export type EndReason = 'ended' | 'unsubscribed' | 'stopped' | 'lost' | 'error' | 'mediaNotAvailable' | 'interrupted';
+/** Why a stream came to its end. After `formatChanged`, a stream in the new format continues the interaction. */
+export type EndReason =
+  | 'ended'
+  | 'unsubscribed'
+  | 'stopped'
+  | 'lost'
+  | 'error'
+  | 'mediaNotAvailable'
+  | 'interrupted'
+  | 'formatChanged';
 
 /** What a span of a recording is. */
 export type SpanState = 'speech' | 'silence' | 'lost' | 'paused' | 'discarded';
 
 /** Spans without audio by somebody's decision. */
 export type MarkedState = 'paused' | 'discarded';
+
+/** Of a stream that continues an interaction after a change of format: where it belongs. */
+export interface StreamSegment {
+  /** 2 after the first change of format, then 3, and so on. */
+  readonly number: number;
+  /** `startedAtMs` of the interaction's first stream. */
+  readonly firstStartedAtMs: number;
+  /** Where this stream begins on the time line of the first stream, in milliseconds. */
+  readonly startMs: number;
+}
 
 /** What is known of a stream when it opens. */
 export interface StreamInfo {
@@ -23,6 +41,8 @@ export interface StreamInfo {
   readonly channels: 1 | 2;
   /** Wall clock, milliseconds since 1970. */
   readonly startedAtMs: number;
+  /** Absent for the first stream of an interaction. */
+  readonly segment?: StreamSegment;
 }
 
 /**

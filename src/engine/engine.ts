@@ -12,7 +12,7 @@ import type {
   StreamInfo,
   StreamSummary,
 } from '../core/events.js';
-import { US_PER_MS } from '../core/units.js';
+import { MS_PER_SECOND, US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { JitterBuffer } from '../rtp/jitter-buffer.js';
 import { Timeline } from '../rtp/timeline.js';
@@ -24,7 +24,7 @@ import { PayloadArena } from './input/payload-arena.js';
 import { Release } from './input/release.js';
 import { type EngineOptions, resolveOptions } from './options.js';
 import { Delivery } from './output/delivery.js';
-import { type Stream, Streams } from './streams.js';
+import { type PreviousStream, type Stream, Streams } from './streams.js';
 import { agentTasks, sumCounter } from './threads/agents.js';
 import { type EngineMemory, layOutMemory } from './threads/memory.js';
 import { AgentPool } from './threads/pool.js';
@@ -137,7 +137,8 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
   openStream(interactionId: string, format: StreamFormat, options: StreamOptions = {}): number {
     if (this.#closed) throw new TrunklineError('ENGINE_CLOSED', 'This engine is closed; create another.');
     this.#takeIn();
-    const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs());
+    const previous = this.#endForSuccessor(interactionId, options.continues ?? -1);
+    const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs(), previous);
     const index = stream.info.stream;
     this.ordered.open(index, stream.ordered ? format.channels : 0);
     this.#table.assign(index, {
@@ -157,6 +158,27 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     this.#release.publish();
     this.#schedule.update();
     return index;
+  }
+
+  /** Ends the stream that another one continues, and says what the recorder must know to join the two. */
+  #endForSuccessor(interactionId: string, index: number): PreviousStream | undefined {
+    const stream = this.#streams.at(index);
+    if (stream === undefined || stream.ending || stream.info.interactionId !== interactionId) return undefined;
+    const { segment, startedAtMs, clockRate } = stream.info;
+    const nowUs = this.#clock.nowUs();
+    const ticks = lanesOf(stream).map((channel) => this.#timeline.positionAt(channel, nowUs));
+    this.endStream(index, 'formatChanged');
+    const lengthMs = stream.ordered
+      ? this.#clock.wallMs() - startedAtMs
+      : (Math.max(0, ...ticks) * MS_PER_SECOND) / clockRate;
+    return {
+      shard: stream.shard,
+      segment: {
+        number: (segment?.number ?? 1) + 1,
+        firstStartedAtMs: segment?.firstStartedAtMs ?? startedAtMs,
+        startMs: (segment?.startMs ?? 0) + lengthMs,
+      },
+    };
   }
 
   endStream(index: number, reason: EndReason): void {

@@ -1,6 +1,6 @@
 import { CODEC_ID, type CodecId, codecId, isCodec, SAMPLE_RATES, type StreamFormat } from '../core/codec.js';
 import { TrunklineError } from '../core/errors.js';
-import type { ReceptionCounts, StreamInfo } from '../core/events.js';
+import type { ReceptionCounts, StreamInfo, StreamSegment } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 
 /** Relative cost of a packet by codec, for spreading streams over shards; Opus at 16 kHz costs about 8 of G.711. */
@@ -27,6 +27,13 @@ export interface Stream {
   ending: boolean;
   /** What CLOSE will say of the packets. */
   finalCounts: ReceptionCounts | undefined;
+}
+
+/** What a stream takes over from the one that it continues. */
+export interface PreviousStream {
+  /** The same shard, so that the recorder sees the end of one before the beginning of the other. */
+  readonly shard: number;
+  readonly segment: StreamSegment;
 }
 
 /** Who is where: stream indices, ids, and the shard that each stream stays on. Control plane only. */
@@ -62,7 +69,13 @@ export class Streams {
     for (const stream of this.#byIndex) if (stream !== undefined) yield stream;
   }
 
-  open(interactionId: string, format: StreamFormat, ordered: boolean, startedAtMs: number): Stream {
+  open(
+    interactionId: string,
+    format: StreamFormat,
+    ordered: boolean,
+    startedAtMs: number,
+    previous?: PreviousStream,
+  ): Stream {
     checkName(interactionId);
     checkFormat(format);
     if (this.#byId.has(interactionId)) {
@@ -76,11 +89,20 @@ export class Streams {
       );
     }
     const codec = format.codec === 'l16' && format.l16Order === 'little' ? CODEC_ID.L16_LE : codecId(format.codec);
-    const shard = this.#load.indexOf(Math.min(...this.#load));
+    const shard = previous?.shard ?? this.#load.indexOf(Math.min(...this.#load));
     const cost = COST[codec] * format.channels;
     this.#load[shard] = (this.#load[shard] ?? 0) + cost;
     const { codec: name, clockRate, sampleRate, channels } = format;
-    const info = { stream: index, interactionId, codec: name, clockRate, sampleRate, channels, startedAtMs };
+    const info: StreamInfo = {
+      stream: index,
+      interactionId,
+      codec: name,
+      clockRate,
+      sampleRate,
+      channels,
+      startedAtMs,
+      ...(previous === undefined ? {} : { segment: previous.segment }),
+    };
     const stream: Stream = {
       info,
       codec,

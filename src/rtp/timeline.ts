@@ -117,6 +117,14 @@ export class Timeline {
     return position;
   }
 
+  /** Where on the time line `nowUs` lies, by the arrival of the channel's last packet; −1 before the first. */
+  positionAt(channel: number, nowUs: number): number {
+    if (this.#started[channel] === 0) return -1;
+    const elapsedUs = Math.max(0, nowUs - (this.#lastArrivalUs[channel] as number));
+    const position = (this.#lastPosition[channel] as number) + this.#ticksIn(channel, elapsedUs);
+    return Math.max(position, this.#floor[channel] as number);
+  }
+
   /** Where the channel's last packet, or what was lost after it, ends; −1 before the first. */
   end(channel: number): number {
     return this.#started[channel] === 0 ? -1 : (this.#floor[channel] as number);

@@ -8,6 +8,11 @@ export interface StreamOptions {
    * pass by the jitter buffer.
    */
   readonly ordered?: boolean;
+  /**
+   * Index of the stream of the same interaction that this one continues in another format. That stream is ended with
+   * reason `formatChanged`; the recorder adds this one to the same recording. Pauses do not pass from one to the other.
+   */
+  readonly continues?: number;
 }
 
 /** What comes of OrderedIngest.claim(). */
