@@ -101,19 +101,11 @@ const EXCEPTIONS = {
     'sinks/events: type:sources/audiohook',
   ],
   /** Files of which each is in a cycle. */
-  cycles: [
-    'src/sources/audiohook/server/connection-contract.ts',
-    'src/sources/audiohook/server/connection.ts',
-    'src/sources/audiohook/session/stream.ts',
-    'src/sources/audiohook/source.ts',
-    'src/sources/genesys/media/connection.ts',
-    'src/sources/genesys/subscriptions.ts',
-  ],
+  cycles: ['src/sources/genesys/media/connection.ts', 'src/sources/genesys/subscriptions.ts'],
   long: [
     'src/engine/engine.ts',
     'src/rtp/jitter-buffer.ts',
     'src/sinks/recorder/recording.ts',
-    'src/sources/audiohook/session/session.ts',
     'src/sources/genesys/source.ts',
   ],
   crowded: ['src/cli', 'bench/capacity'],
@@ -134,7 +126,6 @@ const EXCEPTIONS = {
     'src/shard/',
     'src/simulator/',
     'src/sinks/',
-    'src/sources/audiohook/',
     'src/sources/genesys/',
     'test/audio/',
     'test/bench/',

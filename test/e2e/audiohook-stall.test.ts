@@ -102,7 +102,7 @@ describe('a stream without room', () => {
     const position = ended[0]?.positionSamples ?? 0;
     expect(position).toBeGreaterThan(0);
     const closed = server.close();
-    await until(() => server.counters().streamsHeld === 0, 'the end of the held stream');
+    await until(() => server.counters().streamsDetached === 0, 'the end of the held stream');
     expect(ingest.streams[0]).toMatchObject({ endReason: undefined });
     ingest.ordered.full.delete(0);
     await closed;

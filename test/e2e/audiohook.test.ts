@@ -76,7 +76,7 @@ describe('recordings', () => {
     expect(continued).toEqual([false, true]);
     expect(recordingsIn(out)).toEqual([one.conversationId]);
     expectRecorded(out, one, SOUND);
-    expect(node.status().counters).toMatchObject({ continued: 1, streamsHeld: 0 });
+    expect(node.status().counters).toMatchObject({ continued: 1, streamsDetached: 0 });
     await until(() => node.status().sessions.length === 0, 'the client to hang up');
   });
 
@@ -270,14 +270,14 @@ describe('pauses', () => {
     await frames(first, PLAIN.code);
     node.pause(first.conversationId);
     first.abort();
-    await until(() => node.status().counters.streamsHeld === 1, 'the loss');
+    await until(() => node.status().counters.streamsDetached === 1, 'the loss');
     const second = new RawCall(node.url, { earlier: first });
     await second.open();
     expect(second.received[0]).toMatchObject({ type: 'opened', parameters: { startPaused: true } });
     await frames(second, MARKER.code);
     node.resume(first.conversationId);
     second.abort();
-    await until(() => node.status().counters.streamsHeld === 1, 'the second loss');
+    await until(() => node.status().counters.streamsDetached === 1, 'the second loss');
     node.pause(first.conversationId);
     const third = new RawCall(node.url, { earlier: second });
     await third.open();

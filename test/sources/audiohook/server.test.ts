@@ -130,7 +130,7 @@ describe('connections that end early', () => {
     expect(ingest.streams).toHaveLength(1);
     expect(ingest.streams[0]).toMatchObject({ endReason: 'ended', problems: [] });
     expect(ingest.streams[0]?.pcm(0).length).toBe(one.positionSamples);
-    expect(server.counters()).toMatchObject({ continued: 1, streamsHeld: 0 });
+    expect(server.counters()).toMatchObject({ continued: 1, streamsDetached: 0 });
   });
 
   it('a call asked to reconnect goes on in the same stream, bit for bit', async () => {

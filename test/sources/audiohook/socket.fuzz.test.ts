@@ -126,7 +126,7 @@ function pay({ port, url }: Rig, { opens, parts, cut, leaves }: Visit): Promise<
 }
 
 it('whatever bytes come over a socket: no exception, every connection ends, and the call beside them is whole', async () => {
-  const timing = { openWaitUs: 1_500_000, pingWaitUs: 1_500_000, closeWaitUs: 500_000, partingWaitUs: 500_000 };
+  const timing = { openWaitUs: 1_500_000, pingWaitUs: 1_500_000, closeWaitUs: 500_000, hangUpWaitUs: 500_000 };
   const one = await rig({ timing, lossWindowMs: 50, limits: { messageBytes: 1 << 17 } });
   const stop = new AbortController();
   const good = one.call({ seconds: 600, frameMs: 20, speed: 1, pingSeconds: 0.05, signal: stop.signal });

@@ -261,7 +261,7 @@ describe('messages of the client', () => {
     const { dial, ingest, server } = await line({ reconnectWindowMs: 300 });
     const call = await dial().open();
     await call.close('reconnect');
-    expect([ingest.streams[0]?.endReason, server.counters().streamsHeld]).toEqual([undefined, 1]);
+    expect([ingest.streams[0]?.endReason, server.counters().streamsDetached]).toEqual([undefined, 1]);
     await until(() => ingest.streams[0]?.endReason === 'interrupted', 'the end of the wait');
   });
 

@@ -303,7 +303,7 @@ describe('the end', () => {
   });
 
   it('the server never hangs up first: not after disconnect, not after closed, but for a client that forgets to', async () => {
-    const { dial, server } = await line({ timing: { closeWaitUs: 700_000, partingWaitUs: 700_000 } });
+    const { dial, server } = await line({ timing: { closeWaitUs: 700_000, hangUpWaitUs: 700_000 } });
     const told = await dial().open();
     const closed = await dial().open();
     server.session(told.sessionId)?.disconnect('completed');

@@ -1,9 +1,9 @@
 /**
- * Interleaved channels apart, four or two pairs at a time: every byte of a call goes through here once. A DataView reads
- * words where the socket has put them, aligned or not; in shared memory they are aligned.
+ * Separates interleaved channels, four or two pairs at a time, because every byte of a call passes through here. A
+ * DataView reads words from the socket's buffer at any alignment; in shared memory they are aligned.
  */
 
-/** Shared memory as both. */
+/** The same shared memory as bytes and as words. */
 export interface Target {
   readonly bytes: Uint8Array;
   readonly words: Int32Array;

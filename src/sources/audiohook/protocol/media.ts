@@ -4,17 +4,17 @@ import type { Channel } from '../../../core/events.js';
 
 export type MediaChannel = 'external' | 'internal';
 
-/** One medium of the client's offer that the engine can take. */
+/** One medium of the client's offer that the engine can decode. */
 export interface SelectedMedia {
   readonly format: 'PCMU' | 'L16';
   readonly rate: number;
   /** In the order in which their samples are interleaved. */
   readonly channels: readonly MediaChannel[];
-  /** The offer's own JSON, fields that we do not know included: `opened` gives it back verbatim. */
+  /** The offer's own JSON with all its fields: `opened` repeats it verbatim. */
   readonly json: string;
 }
 
-/** The engine's channel of each interleaved place: external is 0, internal is 1; a single channel is always 0. */
+/** The engine's channel for each interleaved channel: external is 0, internal is 1; a single channel is always 0. */
 export function channelMap(media: SelectedMedia): readonly Channel[] {
   if (media.channels.length === 1) return [0];
   return media.channels.map((name) => (name === 'external' ? 0 : 1));
@@ -25,7 +25,7 @@ export function sampleBytes(media: SelectedMedia): 1 | 2 {
   return media.format === 'PCMU' ? 1 : 2;
 }
 
-/** How the engine is told: L16 comes little-endian, as in the reference implementation. */
+/** The format for the engine: L16 is little-endian, as in the reference implementation. */
 export function streamFormat(media: SelectedMedia): StreamFormat {
   const channels = media.channels.length === 2 ? 2 : 1;
   const { rate } = media;
@@ -35,8 +35,8 @@ export function streamFormat(media: SelectedMedia): StreamFormat {
 }
 
 /**
- * The medium to take: of those that can be decoded the first with the most channels, since both sides of a call are
- * worth more than the order in which a client happened to list them. Undefined when none is acceptable.
+ * The medium to use: the first with the most channels among those that can be decoded, because both sides of a call
+ * matter more than the client's order of preference. Undefined when none is acceptable.
  */
 export function selectMedia(offered: readonly unknown[]): SelectedMedia | undefined {
   let best: SelectedMedia | undefined;
@@ -58,7 +58,7 @@ function acceptable(offer: unknown): SelectedMedia | undefined {
   try {
     json = JSON.stringify(offer);
   } catch {
-    // JSON that nests deeper than the stack can be parsed but not written again.
+    // JSON that nests too deeply for the stack can be parsed but not serialised.
     return undefined;
   }
   return { format, rate, channels, json };

@@ -1,8 +1,8 @@
 import { US_PER_SECOND } from '../../../core/units.js';
 
 /**
- * Remembers what must not be seen twice for a fixed time. Everything is remembered equally long, so the order of
- * insertion is the order of expiry and nothing has to be searched.
+ * Remembers nonces for a fixed time, so that none is accepted twice. All have the same lifetime, so that the order of
+ * insertion is the order of expiry.
  */
 export class NonceCache {
   readonly #lifeUs: number;
@@ -18,7 +18,7 @@ export class NonceCache {
     return this.#expiryUs.size;
   }
 
-  /** Remembers `nonce`, or says why not. A full cache refuses: forgetting one early would let it be replayed. */
+  /** Adds `nonce`. A full cache refuses it: forgetting another one early would allow that to be replayed. */
   add(nonce: string, nowUs: number): 'added' | 'replayed' | 'full' {
     for (const [oldest, expiryUs] of this.#expiryUs) {
       if (expiryUs > nowUs) break;

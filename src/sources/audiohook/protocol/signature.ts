@@ -6,9 +6,9 @@ import { MS_PER_SECOND, US_PER_MS } from '../../../core/units.js';
 import { NonceCache } from './nonce-cache.js';
 
 /**
- * Who may connect: API keys and HTTP message signatures (draft-ietf-httpbis-message-signatures as Genesys uses it, the
- * header syntax of RFC 8941, HMAC-SHA256). Pure: the request and the time come in, a verdict goes out. The reason of
- * a refusal is for our log; outside, all refusals look alike.
+ * Authentication by API key and HTTP message signature (draft-ietf-httpbis-message-signatures as Genesys uses it, the
+ * header syntax of RFC 8941, HMAC-SHA256). No I/O: takes the request and the time, returns a verdict. The
+ * reason of a refusal is for the log; clients cannot tell refusals apart.
  */
 export interface AudioHookKey {
   readonly apiKey: string;
@@ -20,7 +20,7 @@ export interface SignedRequest {
   readonly method: string;
   /** Path and query as in the request line. */
   readonly target: string;
-  /** Names in lower case; every value a header was sent with. */
+  /** Names in lower case, with every value that was sent. */
   readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
 }
 
@@ -58,7 +58,7 @@ const REQUIRED_COMPONENTS = [
   'x-api-key',
 ] as const;
 
-/** Headers that must not come twice: which of the values counts would depend on who reads them. */
+/** Headers that must not be repeated: implementations differ in which value they would use. */
 const SINGLE_HEADERS = [
   'host',
   'audiohook-organization-id',
@@ -82,7 +82,7 @@ interface Signature {
   readonly text: string;
 }
 
-// Thrown and caught in this file only: a verdict is a value everywhere else.
+// Thrown and caught in this file only; elsewhere a verdict is a value.
 class Refusal extends Error {
   readonly reason: AuthFailure;
 
@@ -94,9 +94,9 @@ class Refusal extends Error {
 
 export interface AuthenticatorOptions {
   readonly keys: readonly AudioHookKey[];
-  /** Let in requests without a signature for keys without a secret. */
+  /** Accept requests without a signature for keys without a secret. */
   readonly allowUnsigned?: boolean;
-  /** What clients sign as `@authority` when a proxy in between rewrites Host. */
+  /** The `@authority` that clients sign, when a proxy rewrites Host. */
   readonly authority?: string;
 }
 
@@ -104,12 +104,12 @@ export class Authenticator {
   readonly #secrets = new Map<string, Buffer | undefined>();
   readonly #allowUnsigned: boolean;
   readonly #authority: string | undefined;
-  // Stands in for the secret of an unknown key, so that it costs the same work.
+  // Used for unknown keys, so that they take the same time as known ones.
   readonly #dummySecret = randomBytes(32);
   // A signature is good from 3 s before `created` to 10 s after it.
   readonly #nonces = new NonceCache(MAX_AGE_SECONDS + MAX_SKEW_SECONDS, LIMITS.audioHookNonces);
 
-  /** @throws TrunklineError CONFIG_INVALID for keys that could let nobody in, or anybody. */
+  /** @throws TrunklineError CONFIG_INVALID for keys that would admit no client, or any client. */
   constructor(options: AuthenticatorOptions) {
     this.#allowUnsigned = options.allowUnsigned ?? false;
     this.#authority = options.authority?.toLowerCase();
@@ -118,7 +118,7 @@ export class Authenticator {
       if (apiKey === '' || this.#secrets.has(apiKey)) throw configError('API keys must be different and not empty');
       if (clientSecret === undefined && !this.#allowUnsigned) {
         throw configError(
-          'An API key without a client secret is of use only when unsigned requests are allowed; give the secret, or allow them',
+          'An API key without a client secret needs unsigned requests to be allowed; give the secret, or allow them',
         );
       }
       this.#secrets.set(apiKey, clientSecret === undefined ? undefined : decodeSecret(clientSecret));
@@ -154,14 +154,14 @@ export class Authenticator {
     const mac = createHmac('sha256', secret ?? this.#dummySecret)
       .update(base)
       .digest();
-    // timingSafeEqual throws on a wrong length, and lengths are no secret.
+    // timingSafeEqual throws on different lengths, and the length is no secret.
     const rightLength = signature.bytes.length === mac.length;
     const matches = timingSafeEqual(rightLength ? signature.bytes : this.#dummySecret, mac);
     if (!known) throw new Refusal('keyUnknown');
     if (secret === undefined) throw new Refusal('unexpectedSignature');
     if (!rightLength) throw new Refusal('signatureLength');
     if (!matches) throw new Refusal('signatureMismatch');
-    // Only now: what is not signed by a key's owner must not fill the cache.
+    // Only after the signature: requests that are not signed with the key must not fill the cache.
     const seen = this.#nonces.add(`${apiKey}\n${nonce}`, nowMs * US_PER_MS);
     if (seen === 'replayed') throw new Refusal('replayed');
     if (seen === 'full') throw new Refusal('nonceCacheFull');
@@ -209,7 +209,7 @@ function readComponents(input: InnerList): { components: readonly string[]; para
   return { components, parameters: input[1] };
 }
 
-/** The signature's nonce, when everything about its parameters is in order. */
+/** Checks the parameters of a signature; returns its nonce. */
 function checkParameters(parameters: Parameters, apiKey: string, nowSeconds: number): string {
   const keyid = parameters.get('keyid');
   const nonce = parameters.get('nonce');
@@ -257,7 +257,7 @@ function componentValue(request: SignedRequest, name: string, authority: string 
   return values.map((value) => value.trim()).join(', ');
 }
 
-// Lower case and without the default port; signing libraries leave that out even where Host has it.
+// Lower case and without the default port, which signing libraries omit even when Host has it.
 function normalAuthority(host: string | undefined): string {
   if (host === undefined || host === '') throw new Refusal('componentUnsupported');
   return host.toLowerCase().replace(/:443$/, '');

@@ -4,9 +4,9 @@ import { LIMITS } from '../../../core/limits.js';
 import { isDuration } from './duration.js';
 
 /**
- * Messages of AudioHook, protocol version 2, in both directions. Pure: bytes in, a message or a fault out; a message
- * out, text. What the protocol tolerates (unknown types, unknown fields, an odd `rtt`) passes and is counted; what it
- * does not is a fault with a sentence for the client.
+ * Messages of AudioHook, protocol version 2, in both directions. No I/O: bytes become a message or a fault, and a server
+ * message becomes text. What the protocol tolerates (unknown types, unknown fields, an odd `rtt`) passes and is counted;
+ * anything else is a fault with a sentence for the client.
  */
 export const NULL_UUID = '00000000-0000-0000-0000-000000000000';
 
@@ -41,7 +41,7 @@ const participant = z.object({
 
 const stretch = z.object({ start: duration, discarded: duration });
 
-// A parameter with catch() is one whose value decides nothing: a message that carries a bad one still gets its answer.
+// A parameter with catch() decides nothing: a message with a bad value still gets its answer.
 const PARAMETERS = {
   open: z.object({
     organizationId: uuid,
@@ -86,14 +86,17 @@ interface ClientEnvelope {
   readonly unknownFields: number;
 }
 
-/** A message of the client. Of a type that is not known, only the envelope is. */
+/** A message of the client. Of an unknown type, only the envelope is read. */
 export type ClientMessage =
   | {
       [T in ClientMessageType]: ClientEnvelope & { readonly type: T; readonly parameters: Parameters[T] };
     }[ClientMessageType]
   | (ClientEnvelope & { readonly type: 'unknown'; readonly parameters: undefined });
 
-/** Why a text message cannot be taken. `info` goes to the client and quotes nothing that it sent. */
+/** The client messages of one type. */
+export type ClientMessageOf<T extends ClientMessage['type']> = Extract<ClientMessage, { readonly type: T }>;
+
+/** Why a text message is not accepted. `info` is sent to the client and quotes nothing that it sent. */
 export interface WireFault {
   readonly type: 'fault';
   readonly fault: 'oversize' | 'encoding' | 'json' | 'envelope' | 'parameters';
@@ -167,7 +170,7 @@ export interface EventEntity {
   readonly data: unknown;
 }
 
-/** Parameters of what the server sends. `media` and `entities` are JSON already: verbatim, and written only once. */
+/** Parameters of the server's messages. `media` and `entities` are JSON already and are inserted verbatim. */
 export interface ServerParameters {
   opened: { media: string; startPaused?: boolean; discardTo?: string; supportedLanguages?: readonly string[] };
   pong: Record<string, never>;
@@ -181,7 +184,7 @@ export interface ServerParameters {
 }
 export type ServerMessageType = keyof ServerParameters;
 
-/** Writes one message of the server. `parameters` is always there: clients break without it. */
+/** Formats one message of the server. `parameters` is always present: clients break without it. */
 export function formatServerMessage<T extends ServerMessageType>(
   type: T,
   id: string,

@@ -10,7 +10,7 @@ import type { AudioHookRejection, RejectionReason } from './server-events.js';
 import type { AudioHookLimits, AudioHookServerOptions } from './server-options.js';
 
 const DEFAULT_REFUSAL_DELAY_MS = 500;
-/** Refused requests that wait for their answer; beyond them connections are cut without one. */
+/** Refusals whose answer is delayed at the same time; beyond them connections are closed without an answer. */
 const MAX_DELAYED_REFUSALS = 1_024;
 
 export interface Refusal {
@@ -18,7 +18,7 @@ export interface Refusal {
   readonly reason: RejectionReason;
 }
 
-/** What admission asks its server. */
+/** What admission needs from its server. */
 export interface AdmissionDependencies {
   readonly path: string;
   readonly draining: boolean;
@@ -27,9 +27,9 @@ export interface AdmissionDependencies {
   rejected(rejection: AudioHookRejection): void;
 }
 
-/** Decides which requests become sessions, and turns away the others. */
+/** Decides which requests become sessions, and refuses the others. */
 export class Admission {
-  readonly #host: AdmissionDependencies;
+  readonly #dependencies: AdmissionDependencies;
   readonly #clock: Clock;
   readonly #limits: AudioHookLimits;
   readonly #authenticator: Authenticator;
@@ -39,9 +39,14 @@ export class Admission {
   readonly #rejected: Partial<Record<RejectionReason, number>> = {};
   #delayedRefusals = 0;
 
-  /** @throws TrunklineError CONFIG_INVALID for keys that could let nobody in, or anybody. */
-  constructor(host: AdmissionDependencies, options: AudioHookServerOptions, limits: AudioHookLimits, clock: Clock) {
-    this.#host = host;
+  /** @throws TrunklineError CONFIG_INVALID for keys that would admit no client, or any client. */
+  constructor(
+    dependencies: AdmissionDependencies,
+    options: AudioHookServerOptions,
+    limits: AudioHookLimits,
+    clock: Clock,
+  ) {
+    this.#dependencies = dependencies;
     this.#clock = clock;
     this.#limits = limits;
     this.#authenticator = new Authenticator(options);
@@ -53,9 +58,9 @@ export class Admission {
     return { ...this.#rejected };
   }
 
-  /** What a stranger can learn comes after the signature; what costs us work, before it. */
+  /** Checks that reveal anything come after the signature; checks that save work come before it. */
   admit(request: IncomingMessage): ConnectionIdentity | Refusal {
-    const { path, draining, sessionsLive } = this.#host;
+    const { path, draining, sessionsLive } = this.#dependencies;
     if (pathOf(request.url) !== path) return { status: 404, reason: 'path' };
     if (draining) return { status: 503, reason: 'draining' };
     if (!this.#handshakes.tryTake(1, this.#clock.nowUs())) return { status: 429, reason: 'handshakeRate' };
@@ -68,7 +73,7 @@ export class Admission {
     if (sessionsLive >= sessions) return { status: 503, reason: 'sessionLimit' };
     const ofOrganization = this.#liveByOrganization.get(identity.organizationId) ?? 0;
     if (ofOrganization >= sessionsPerOrganization) return { status: 429, reason: 'organizationLimit' };
-    if (this.#host.isLive(identity.sessionId)) return { status: 409, reason: 'sessionLive' };
+    if (this.#dependencies.isLive(identity.sessionId)) return { status: 409, reason: 'sessionLive' };
     return identity;
   }
 
@@ -76,13 +81,13 @@ export class Admission {
     this.#liveByOrganization.set(organizationId, (this.#liveByOrganization.get(organizationId) ?? 0) + 1);
   }
 
-  left({ organizationId }: ConnectionIdentity): void {
+  disconnected({ organizationId }: ConnectionIdentity): void {
     const count = (this.#liveByOrganization.get(organizationId) ?? 0) - 1;
     if (count > 0) this.#liveByOrganization.set(organizationId, count);
     else this.#liveByOrganization.delete(organizationId);
   }
 
-  /** Answers with the status and nothing else; a failed authentication only after a while. */
+  /** Answers with the status alone; a failed authentication only after a delay. */
   refuse(request: IncomingMessage, socket: Duplex, refusal: Refusal): void {
     if (refusal.status !== 401) {
       this.#reject(request, socket, refusal);
@@ -106,7 +111,7 @@ export class Admission {
     socket.end(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
   }
 
-  /** Nobody got as far as a request. */
+  /** A TLS handshake failed, so that there is no request to answer. */
   tlsFailed(code: string, socket: Socket): void {
     this.#count({ reason: 'tls', code }, socket);
   }
@@ -118,7 +123,7 @@ export class Admission {
   #count(rejection: AudioHookRejection, { remoteAddress }: Socket): void {
     const { reason } = rejection;
     this.#rejected[reason] = (this.#rejected[reason] ?? 0) + 1;
-    this.#host.rejected({ ...rejection, ...(remoteAddress === undefined ? {} : { remoteAddress }) });
+    this.#dependencies.rejected({ ...rejection, ...(remoteAddress === undefined ? {} : { remoteAddress }) });
   }
 }
 

@@ -3,18 +3,18 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { TrunklineError } from '../../../core/errors.js';
 
-/** PEM, both. */
+/** Both in PEM. */
 export interface CertifiedKey {
-  /** The server's own certificate first, then those that vouch for it. */
+  /** The server's own certificate first, then its issuers. */
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
 }
 
 /**
- * Finds out before a port is opened what would have every client turn away, or OpenSSL speak in riddles.
+ * Checks a certificate and its key before a port is opened, with a clear message for each fault.
  *
- * @throws TrunklineError CONFIG_INVALID for what is no certificate or no key, for two that do not belong together, and
- *   for a certificate that does not hold at `nowMs` (wall clock).
+ * @throws TrunklineError CONFIG_INVALID for an unreadable certificate or key, for two that do not belong together, and
+ *   for a certificate that is not valid at `nowMs` (wall clock).
  */
 export function checkCertifiedKey({ cert, key }: CertifiedKey, nowMs: number): void {
   const certificate = attempt(
@@ -35,7 +35,7 @@ export function checkCertifiedKey({ cert, key }: CertifiedKey, nowMs: number): v
   }
   attempt(
     () => createSecureContext({ cert, key }),
-    'The TLS certificate chain cannot be used; see that each certificate in it is whole.',
+    'The TLS certificate chain cannot be used; check that each certificate in it is complete.',
   );
 }
 
@@ -43,7 +43,7 @@ function attempt<Result>(work: () => Result, sentence: string): Result {
   try {
     return work();
   } catch (error) {
-    // OpenSSL's own words help nobody.
+    // OpenSSL's own message would not help.
     throw invalid(sentence, error);
   }
 }

@@ -4,10 +4,9 @@ import type { MediaChannel } from '../protocol/media.js';
 import type { CloseReason } from '../protocol/wire.js';
 import type { OpenRequest, SessionFault, SessionTiming } from '../session/session-contract.js';
 import type { SessionCounts } from '../session/session-counts.js';
-import type { AudioHookSource } from '../source.js';
-import type { AudioHookConnection } from './connection.js';
+import type { AudioHookStreams } from '../session/streams.js';
 
-/** Who connected, from the headers of the request that was authenticated. */
+/** The client, from the headers of the authenticated request. */
 export interface ConnectionIdentity {
   /** In lower case. */
   readonly sessionId: string;
@@ -15,15 +14,15 @@ export interface ConnectionIdentity {
   readonly correlationId: string;
 }
 
-/** An open session, for events, logs and audit. Nothing in it names a person or a telephone number. */
+/** An open session, for events, logs and audit. Contains no personal name and no telephone number. */
 export interface AudioHookSessionInfo extends ConnectionIdentity {
   readonly conversationId: string;
   readonly participantId: string;
-  /** What the engine calls the stream; absent when there is none: a probe, or no medium that we take. */
+  /** The id of the stream in the engine; absent for a probe and for a session without an acceptable medium. */
   readonly interactionId?: string;
   readonly media?: { readonly format: string; readonly rate: number; readonly channels: readonly MediaChannel[] };
   readonly probe: boolean;
-  /** The stream was begun by an earlier session. */
+  /** The session continues the stream of an earlier one. */
   readonly continued: boolean;
   /** Wall clock, milliseconds since 1970. */
   readonly openedAtMs: number;
@@ -35,28 +34,28 @@ export interface AudioHookSessionSummary
   readonly connectedAtMs: number;
   readonly endedAtMs: number;
   readonly endReason: EndReason;
-  /** What the client's `close` said, if there was one. */
+  /** The reason in the client's `close`, if it sent one. */
   readonly closeReason?: CloseReason;
   /** Why we ended it. */
   readonly fault?: { readonly kind: SessionFault | 'slowReader' | 'internal'; readonly info: string };
   /** Length of the time line at its end, samples of one channel. */
   readonly positionSamples: number;
-  /** Samples, of all channels, that came after the engine had ended the stream by itself. */
+  /** Samples, of all channels, that arrived after the engine had ended the stream. */
   readonly droppedSamples: number;
-  /** Times that the client was made to wait because it sent too much too fast. */
+  /** How often the client was throttled because it sent too fast. */
   readonly throttled: number;
-  /** Times that it was made to wait because there was no room for its audio. */
+  /** How often its socket was not read because the engine had no capacity for its audio. */
   readonly stalls: number;
-  /** As the client measured it last. */
+  /** Round trip, last measurement of the client. */
   readonly rttSeconds?: number;
   readonly language?: string;
   readonly counts: Readonly<SessionCounts>;
 }
 
-/** What a connection needs of its server. */
+/** What a connection needs from its server. */
 export interface ConnectionDependencies {
   readonly clock: Clock;
-  readonly source: AudioHookSource;
+  readonly streams: AudioHookStreams;
   readonly timing: SessionTiming;
   readonly inbound: { readonly messagesPerSecond: number; readonly burst: number };
   readonly outboundBytes: number;
@@ -68,7 +67,7 @@ export interface ConnectionDependencies {
   discardToSeconds(request: OpenRequest): number;
   /** Resolves when the stream's files are finished; undefined when there is nothing to wait for. */
   finishStream: ((interactionId: string) => Promise<void>) | undefined;
-  opened(connection: AudioHookConnection, info: AudioHookSessionInfo): void;
-  ended(connection: AudioHookConnection, summary: AudioHookSessionSummary): void;
+  opened(info: AudioHookSessionInfo): void;
+  ended(summary: AudioHookSessionSummary): void;
   internalError(message: string): void;
 }

@@ -4,40 +4,40 @@ import { US_PER_SECOND } from '../../../core/units.js';
 import type { EventEntity } from '../protocol/wire.js';
 import { AudioHookSession } from '../session/session.js';
 import type { OpenRequest, SessionFault, SessionOutput } from '../session/session-contract.js';
-import type { AudioHookStream, StreamFeeder } from '../session/stream.js';
-import { openFailure } from '../source.js';
+import type { AudioHookStream, StreamOwner } from '../session/stream.js';
+import { openFailure } from '../session/streams.js';
 import type {
   AudioHookSessionInfo,
   AudioHookSessionSummary,
   ConnectionDependencies,
   ConnectionIdentity,
 } from './connection-contract.js';
-import { Inflow } from './inflow.js';
+import { FlowControl } from './flow-control.js';
 
-/** From our own close frame to the end of patience with its answer. */
+/** How long the client may take to answer our close frame. */
 const HANG_UP_WAIT_US = 2 * US_PER_SECOND;
 
-/** A session on its socket: carries bytes in, texts out, and audio on to the stream. */
-export class AudioHookConnection implements SessionOutput, StreamFeeder {
+/** A session on its socket: passes bytes to the session, texts to the socket, and audio to the stream. */
+export class AudioHookConnection implements SessionOutput, StreamOwner {
   readonly identity: ConnectionIdentity;
   readonly session: AudioHookSession;
-  readonly #host: ConnectionDependencies;
+  readonly #dependencies: ConnectionDependencies;
   readonly #socket: WebSocket;
-  readonly #inflow: Inflow;
+  readonly #flow: FlowControl;
   readonly #connectedAtMs: number;
   #stream: AudioHookStream | undefined;
   #info: AudioHookSessionInfo | undefined;
   #fault: AudioHookSessionSummary['fault'];
   #hungUpUs = -1;
 
-  constructor(socket: WebSocket, identity: ConnectionIdentity, host: ConnectionDependencies) {
-    const nowUs = host.clock.nowUs();
+  constructor(socket: WebSocket, identity: ConnectionIdentity, dependencies: ConnectionDependencies) {
+    const nowUs = dependencies.clock.nowUs();
     this.identity = identity;
-    this.#host = host;
+    this.#dependencies = dependencies;
     this.#socket = socket;
-    this.#connectedAtMs = host.clock.wallMs();
-    this.#inflow = new Inflow(socket, host.inbound, nowUs);
-    this.session = new AudioHookSession(identity, this, nowUs, host.timing);
+    this.#connectedAtMs = dependencies.clock.wallMs();
+    this.#flow = new FlowControl(socket, dependencies.inbound, nowUs);
+    this.session = new AudioHookSession(identity, this, nowUs, dependencies.timing);
     socket.on('message', this.#onMessage);
     socket.on('close', this.#onClose);
     socket.on('error', this.#onBroken);
@@ -52,11 +52,11 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
   }
 
   get throttled(): number {
-    return this.#inflow.throttled;
+    return this.#flow.throttled;
   }
 
   get stalls(): number {
-    return this.#inflow.stalls;
+    return this.#flow.stalls;
   }
 
   // ---- What the embedder may do ----------------------------------------------------------------------------------
@@ -64,37 +64,37 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
   pause(): void {
     const stream = this.#ownStream;
     if (stream !== undefined) stream.paused = true;
-    this.session.pause(this.#host.clock.nowUs());
+    this.session.pause(this.#dependencies.clock.nowUs());
   }
 
   resume(): void {
     const stream = this.#ownStream;
     if (stream !== undefined) stream.paused = false;
-    this.session.resume(this.#host.clock.nowUs());
+    this.session.resume(this.#dependencies.clock.nowUs());
   }
 
   /** See AudioHookSession.sendEvent. */
   sendEvent(entities: readonly EventEntity[]): boolean {
-    return this.session.sendEvent(entities, this.#host.clock.nowUs());
+    return this.session.sendEvent(entities, this.#dependencies.clock.nowUs());
   }
 
   requestReconnect(info?: string): void {
-    this.session.requestReconnect(info, this.#host.clock.nowUs());
+    this.session.requestReconnect(info, this.#dependencies.clock.nowUs());
   }
 
   disconnect(reason: 'completed' | 'error', info?: string): void {
-    this.session.disconnect(reason, info, this.#host.clock.nowUs());
+    this.session.disconnect(reason, info, this.#dependencies.clock.nowUs());
   }
 
-  /** Cuts the connection without a word; only for a client that cannot be talked to any more. */
+  /** Closes the connection at once; only for a client that can no longer be reached by messages. */
   terminate(): void {
     this.#socket.terminate();
   }
 
   tick(nowUs: number): void {
-    this.#inflow.tick(nowUs);
-    // What the client sends while it is made to wait cannot be read, its pings included.
-    if (this.#inflow.isStalled) this.session.excuse(nowUs);
+    this.#flow.tick(nowUs);
+    // While the socket is not read, the client's pings are not seen.
+    if (this.#flow.isStalled) this.session.restartPingTimer(nowUs);
     this.#ownStream?.release(nowUs);
     try {
       this.session.tick(nowUs);
@@ -103,7 +103,7 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
     }
   }
 
-  // ---- StreamFeeder ----------------------------------------------------------------------------------------------
+  // ---- StreamOwner ----------------------------------------------------------------------------------------------
 
   get sessionId(): string {
     return this.identity.sessionId;
@@ -114,11 +114,11 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
   }
 
   stalled(): void {
-    this.#inflow.stall();
+    this.#flow.stall();
   }
 
   resumed(): void {
-    this.#inflow.endStall();
+    this.#flow.endStall();
   }
 
   // ---- SessionOutput ---------------------------------------------------------------------------------------------
@@ -127,17 +127,17 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
     const socket = this.#socket;
     if (socket.readyState !== socket.OPEN) return;
     socket.send(text);
-    // A peer that does not read cannot be told so either.
-    if (socket.bufferedAmount > this.#host.outboundBytes) {
+    // A peer that does not read cannot be sent an error either.
+    if (socket.bufferedAmount > this.#dependencies.outboundBytes) {
       this.#fault ??= { kind: 'slowReader', info: 'Client does not read what is sent to it' };
       socket.terminate();
     }
   }
 
   openRequested(request: OpenRequest): void {
-    const host = this.#host;
-    const nowUs = host.clock.nowUs();
-    if (host.draining) {
+    const dependencies = this.#dependencies;
+    const nowUs = dependencies.clock.nowUs();
+    if (dependencies.draining) {
       this.session.refuse('completed', 'Server is shutting down', nowUs);
       return;
     }
@@ -145,22 +145,22 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
     let continued = false;
     if (request.media !== undefined && !request.probe) {
       try {
-        const opened = host.source.open(this, request, request.media, nowUs);
+        const opened = dependencies.streams.open(this, request, request.media, nowUs);
         this.#stream = opened.stream;
         baseSamples = opened.baseSamples;
         continued = opened.stream.sessionIds.length > 1;
       } catch (thrown) {
         const { info, detail } = openFailure(thrown);
-        host.internalError(detail);
+        dependencies.internalError(detail);
         this.session.refuse('error', info, nowUs);
         return;
       }
     }
-    const { supportedLanguages } = host;
-    // A call that comes back is paused if it was when it broke off; only a new one is asked about.
-    const startPaused = continued ? this.#stream?.paused === true : host.startPaused(request);
+    const { supportedLanguages } = dependencies;
+    // A continued call keeps the pause that it had; startPaused applies to new ones.
+    const startPaused = continued ? this.#stream?.paused === true : dependencies.startPaused(request);
     if (this.#stream !== undefined) this.#stream.paused = startPaused;
-    const discardToSamples = Math.round(host.discardToSeconds(request) * (request.media?.rate ?? 0));
+    const discardToSamples = Math.round(dependencies.discardToSeconds(request) * (request.media?.rate ?? 0));
     this.session.accept({ startPaused, supportedLanguages, baseSamples, discardToSamples }, nowUs);
     const { media, conversationId, participantId, probe } = request;
     this.#info = {
@@ -169,11 +169,11 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
       participantId,
       probe,
       continued,
-      openedAtMs: host.clock.wallMs(),
+      openedAtMs: dependencies.clock.wallMs(),
       ...(this.#stream === undefined ? {} : { interactionId: this.#stream.interactionId }),
       ...(media === undefined ? {} : { media: { format: media.format, rate: media.rate, channels: media.channels } }),
     };
-    host.opened(this, this.#info);
+    dependencies.opened(this.#info);
   }
 
   audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void {
@@ -181,26 +181,24 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
   }
 
   flush(): void {
-    this.#ownStream?.flush(this.#host.clock.nowUs());
+    this.#ownStream?.flush(this.#dependencies.clock.nowUs());
   }
 
   mark(state: 'paused' | 'discarded', startSamples: number, lengthSamples: number): void {
-    this.#ownStream?.mark(state, startSamples, lengthSamples, this.#host.clock.nowUs());
+    this.#ownStream?.mark(state, startSamples, lengthSamples, this.#dependencies.clock.nowUs());
   }
 
-  pauseChanged(): void {
-    // The marks on the time line say it all.
-  }
+  pauseChanged(): void {}
 
   finishRequested(): void {
-    const finish = this.#host.finishStream;
-    const interactionId = this.#letGo();
+    const finish = this.#dependencies.finishStream;
+    const interactionId = this.#releaseStream();
     if (interactionId === undefined || finish === undefined) {
-      this.session.finished(this.#host.clock.nowUs());
+      this.session.finished(this.#dependencies.clock.nowUs());
       return;
     }
-    // The session answers by itself when this takes too long, so an outcome of either kind is the same to it.
-    const done = (): void => this.session.finished(this.#host.clock.nowUs());
+    // The session answers by itself when this takes too long, so that success and failure are treated alike.
+    const done = (): void => this.session.finished(this.#dependencies.clock.nowUs());
     finish(interactionId).then(done, done);
   }
 
@@ -209,7 +207,7 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
   }
 
   hangUp(): void {
-    const nowUs = this.#host.clock.nowUs();
+    const nowUs = this.#dependencies.clock.nowUs();
     if (this.#hungUpUs < 0) {
       this.#hungUpUs = nowUs;
       this.#socket.close(1000);
@@ -222,8 +220,8 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
 
   readonly #onMessage = (data: unknown, isBinary: boolean): void => {
     if (!(data instanceof Uint8Array)) return;
-    const nowUs = this.#host.clock.nowUs();
-    this.#inflow.took(data.length, nowUs);
+    const nowUs = this.#dependencies.clock.nowUs();
+    this.#flow.received(data.length, nowUs);
     try {
       if (isBinary) this.session.binary(data, nowUs);
       else this.session.text(data, nowUs);
@@ -232,7 +230,7 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
     }
   };
 
-  // No WebSocket any more, or a message beyond all limits. ws closes it by itself; the rest happens on close.
+  // A violation of RFC 6455, or a message beyond the size limit. ws closes the connection, and 'close' follows.
   readonly #onBroken = ({ message }: Error): void => {
     this.session.counts.faults += 1;
     this.#fault ??= { kind: 'protocol', info: message };
@@ -243,18 +241,18 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
     const broken = session.state === 'ACTIVE' || session.state === 'PAUSED';
     session.transportClosed();
     const stream = this.#stream;
-    if (broken && stream !== undefined && !stream.ended && this.#fault === undefined && !this.#host.draining) {
-      const heldUntilUs = this.#host.clock.nowUs() + this.#host.lossWindowUs;
-      this.#host.source.hold(stream, this.identity.sessionId, 'lost', heldUntilUs);
+    if (broken && stream !== undefined && !stream.ended && this.#fault === undefined && !this.#dependencies.draining) {
+      const untilUs = this.#dependencies.clock.nowUs() + this.#dependencies.lossWindowUs;
+      this.#dependencies.streams.detach(stream, this.identity.sessionId, 'lost', untilUs);
     } else {
-      this.#letGoAtLast();
+      this.#releaseStreamSafely();
     }
     const { rttSeconds, language, closeReason, endReason, positionSamples, counts } = session;
-    this.#host.ended(this, {
+    this.#dependencies.ended({
       ...this.identity,
       ...this.#info,
       connectedAtMs: this.#connectedAtMs,
-      endedAtMs: this.#host.clock.wallMs(),
+      endedAtMs: this.#dependencies.clock.wallMs(),
       endReason,
       positionSamples,
       droppedSamples: stream?.droppedSamples ?? 0,
@@ -268,38 +266,38 @@ export class AudioHookConnection implements SessionOutput, StreamFeeder {
     });
   };
 
-  // The stream, unless another session has taken it over.
+  // The stream, unless another session owns it now.
   get #ownStream(): AudioHookStream | undefined {
-    return this.#stream?.feeder === this ? this.#stream : undefined;
+    return this.#stream?.owner === this ? this.#stream : undefined;
   }
 
-  // Whatever goes wrong here, the session is over and has to be counted as such.
-  #letGoAtLast(): void {
+  // An error here must not keep the session from being counted as ended.
+  #releaseStreamSafely(): void {
     try {
-      this.#letGo();
+      this.#releaseStream();
     } catch (thrown) {
-      this.#host.internalError(messageOf(thrown));
+      this.#dependencies.internalError(messageOf(thrown));
     }
   }
 
-  // Ends the stream, or keeps it for the session that the client says will follow. Returns what has been ended.
-  #letGo(): string | undefined {
+  // Ends the stream, or detaches it when the client announced another session. Returns the id of an ended stream.
+  #releaseStream(): string | undefined {
     const stream = this.#stream;
     if (stream === undefined || stream.ended || stream.ownerSessionId !== this.identity.sessionId) return undefined;
-    const { source, clock, draining, reconnectWindowUs } = this.#host;
+    const { streams, clock, draining, reconnectWindowUs } = this.#dependencies;
     const nowUs = clock.nowUs();
-    if (stream.heldUntilUs > 0) return undefined;
+    if (stream.detachedUntilUs > 0) return undefined;
     if (this.session.closeReason === 'reconnect' && !draining) {
-      source.hold(stream, this.identity.sessionId, 'interrupted', nowUs + reconnectWindowUs);
+      streams.detach(stream, this.identity.sessionId, 'interrupted', nowUs + reconnectWindowUs);
       return undefined;
     }
-    source.end(stream, this.identity.sessionId, this.session.endReason, nowUs);
+    streams.end(stream, this.identity.sessionId, this.session.endReason, nowUs);
     return stream.interactionId;
   }
 
   #internalError(thrown: unknown): void {
     this.#fault ??= { kind: 'internal', info: 'Internal error' };
-    this.#host.internalError(messageOf(thrown));
+    this.#dependencies.internalError(messageOf(thrown));
     this.#socket.terminate();
   }
 }

@@ -9,7 +9,7 @@ import { type Admission, pathOf } from './admission.js';
 import type { ConnectionIdentity } from './connection-contract.js';
 import type { AudioHookLimits, AudioHookServerOptions } from './server-options.js';
 
-/** What a listener asks and tells its server. */
+/** What a listener needs from its server. */
 export interface ListenerDependencies {
   readonly path: string;
   readonly draining: boolean;
@@ -18,21 +18,21 @@ export interface ListenerDependencies {
   internalError(message: string): void;
 }
 
-/** The port: HTTP with or without TLS, the health check, and the upgrade of what is admitted to a WebSocket. */
+/** The port: HTTP with or without TLS, the health check, and the upgrade of admitted requests to WebSockets. */
 export class Listener {
-  readonly #host: ListenerDependencies;
+  readonly #dependencies: ListenerDependencies;
   readonly #admission: Admission;
   readonly #options: AudioHookServerOptions;
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
 
   constructor(
-    host: ListenerDependencies,
+    dependencies: ListenerDependencies,
     admission: Admission,
     options: AudioHookServerOptions,
     { headerMs, messageBytes }: AudioHookLimits,
   ) {
-    this.#host = host;
+    this.#dependencies = dependencies;
     this.#admission = admission;
     this.#options = options;
     const http = {
@@ -53,12 +53,12 @@ export class Listener {
       clientTracking: false,
       perMessageDeflate: false,
       maxPayload: messageBytes,
-      // The session checks it, and answers with a message instead of a cut connection.
+      // The session checks it, and answers with `disconnect` instead of closing the connection.
       skipUTF8Validation: true,
     });
   }
 
-  /** @throws TrunklineError CONNECTION_FAILED when the port cannot be had. */
+  /** @throws TrunklineError CONNECTION_FAILED when it cannot listen on the port. */
   async listen(): Promise<{ readonly host: string; readonly port: number }> {
     const { port, host } = this.#options;
     await new Promise<void>((resolve, reject) => {
@@ -74,7 +74,7 @@ export class Listener {
       this.#http.once('error', onError);
       this.#http.listen({ port, host, backlog: 1024 }, () => {
         this.#http.off('error', onError);
-        this.#http.on('error', (error) => this.#host.internalError(messageOf(error)));
+        this.#http.on('error', (error) => this.#dependencies.internalError(messageOf(error)));
         resolve();
       });
     });
@@ -82,7 +82,7 @@ export class Listener {
     return { host: bound.address, port: bound.port };
   }
 
-  /** Stops listening and cuts what has not become a WebSocket; resolves when the last connection is gone. */
+  /** Stops listening and closes plain HTTP connections; resolves when the last connection is closed. */
   close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     this.#http.closeAllConnections();
@@ -90,20 +90,20 @@ export class Listener {
   }
 
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const { draining, sessionsLive } = this.#host;
+    const { draining, sessionsLive } = this.#dependencies;
     const path = pathOf(request.url);
     if (path === '/health') {
       response.writeHead(draining ? 503 : 200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
       response.end(`{"status":"${draining ? 'draining' : 'ok'}","sessions":${sessionsLive}}\n`);
       return;
     }
-    const expectsUpgrade = path === this.#host.path;
+    const expectsUpgrade = path === this.#dependencies.path;
     response.writeHead(expectsUpgrade ? 426 : 404, expectsUpgrade ? { upgrade: 'websocket' } : {});
     response.end();
   };
 
   readonly #onTlsFailure = ({ code = '' }: NodeJS.ErrnoException, socket: TLSSocket): void => {
-    // Whoever only looks whether the port is open, as load balancers do every few seconds, is none of our business.
+    // Load balancers open and close connections every few seconds to check the port; that is no failure.
     if (code !== 'ECONNRESET') this.#admission.tlsFailed(code, socket);
   };
 
@@ -113,7 +113,7 @@ export class Listener {
     try {
       this.#upgrade(request, socket, head);
     } catch (thrown) {
-      this.#host.internalError(messageOf(thrown));
+      this.#dependencies.internalError(messageOf(thrown));
       socket.destroy();
     }
   };
@@ -124,8 +124,8 @@ export class Listener {
       this.#admission.refuse(request, socket, verdict);
       return;
     }
-    // Calls back within this turn, or answers 400 itself when it is no proper WebSocket request.
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#host.connected(webSocket, verdict));
+    // Calls back within this turn, or answers 400 by itself when this is not a valid WebSocket request.
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#dependencies.connected(webSocket, verdict));
   }
 }
 

@@ -4,7 +4,7 @@ import type { AudioHookSessionInfo, AudioHookSessionSummary } from './connection
 
 export type RejectionReason =
   | AuthFailure
-  /** The TLS handshake failed: plain HTTP, say, or a client that does not trust our certificate. */
+  /** The TLS handshake failed, for example because of plain HTTP or an untrusted certificate. */
   | 'tls'
   | 'path'
   | 'draining'
@@ -16,11 +16,11 @@ export type RejectionReason =
 
 export interface AudioHookRejection {
   readonly reason: RejectionReason;
-  /** As answered; absent where TLS came to no answer. */
+  /** HTTP status of the answer; absent for a failed TLS handshake. */
   readonly status?: number;
-  /** OpenSSL's or Node's, such as ERR_SSL_HTTP_REQUEST, of a TLS handshake. */
+  /** Error code of a failed TLS handshake, such as ERR_SSL_HTTP_REQUEST. */
   readonly code?: string;
-  /** When the request named them properly. */
+  /** Present when the request had valid headers. */
   readonly sessionId?: string;
   readonly organizationId?: string;
   readonly remoteAddress?: string;
@@ -29,16 +29,16 @@ export interface AudioHookRejection {
 export interface AudioHookServerEvents {
   sessionOpened: [info: AudioHookSessionInfo];
   sessionEnded: [summary: AudioHookSessionSummary];
-  /** A request that did not become a session. The reason is for the log; the client was told a status only. */
+  /** A request that was refused. The reason is for the log; the client received a status only. */
   rejected: [rejection: AudioHookRejection];
-  /** A fault of our own that cost one session. */
+  /** An internal error that ended one session. */
   internalError: [message: string];
 }
 
 export interface AudioHookCounters {
   readonly sessionsLive: number;
   /** Streams that wait for a session to continue them. */
-  readonly streamsHeld: number;
+  readonly streamsDetached: number;
   readonly sessionsConnected: number;
   readonly sessionsOpened: number;
   readonly sessionsEnded: number;
@@ -46,9 +46,9 @@ export interface AudioHookCounters {
   /** Sessions that continued the stream of an earlier one. */
   readonly continued: number;
   readonly slowReaders: number;
-  /** Times that a client was made to wait because it sent too much too fast. */
+  /** How often a client was throttled because it sent too fast. */
   readonly throttled: number;
-  /** Times that one was made to wait because there was no room for its audio. */
+  /** How often a client's socket was not read because the engine had no capacity for its audio. */
   readonly stalls: number;
   readonly internalErrors: number;
   readonly rejected: Readonly<Partial<Record<RejectionReason, number>>>;

@@ -4,9 +4,9 @@ import type { OpenRequest, SessionTiming } from '../session/session-contract.js'
 import type { CertifiedKey } from './certificate.js';
 
 export interface AudioHookLimits {
-  /** From the connection to the last byte of the request's headers, and of the TLS handshake. */
+  /** Time limit for the TLS handshake and for the headers of a request. */
   readonly headerMs: number;
-  /** One WebSocket message; text is refused above 64 KiB in any case, by the protocol's own means. */
+  /** Size of one WebSocket message. Text above 64 KiB is answered with `disconnect` in any case. */
   readonly messageBytes: number;
   readonly sessions: number;
   readonly sessionsPerOrganization: number;
@@ -15,7 +15,7 @@ export interface AudioHookLimits {
   /** Messages (or 2 KiB of audio) a second that one client may send in the long run, and at once. */
   readonly messagesPerSecond: number;
   readonly messageBurst: number;
-  /** What may wait to be sent to one client. */
+  /** Bytes that may wait to be sent to one client. */
   readonly outboundBytes: number;
 }
 
@@ -39,24 +39,24 @@ export interface AudioHookServerOptions {
   readonly path?: string;
   readonly keys: readonly AudioHookKey[];
   readonly allowUnsigned?: boolean;
-  /** What clients sign as `@authority` when a proxy in between rewrites Host. */
+  /** The `@authority` that clients sign, when a proxy rewrites Host. */
   readonly authority?: string;
-  /** Without it the server speaks plain HTTP, for loopback or behind a TLS terminator. */
+  /** Without it the server uses plain HTTP, for loopback or behind a TLS terminator. */
   readonly tls?: CertifiedKey;
   readonly limits?: Partial<AudioHookLimits>;
   readonly timing?: Partial<SessionTiming>;
-  /** Failed authentications are answered this long after the request. */
+  /** Delay of the answer to a failed authentication. */
   readonly refusalDelayMs?: number;
-  /** How long the stream of a connection that broke waits for a session to continue it. */
+  /** How long the stream of a lost connection waits for a session to continue it. */
   readonly lossWindowMs?: number;
   /** The same after a `close` with reason reconnect. */
   readonly reconnectWindowMs?: number;
   readonly supportedLanguages?: readonly string[];
-  /** Begin with our own pause on: always, or as the function says of a call. */
+  /** Begin sessions with our own pause: all of them, or those for which the function returns true. */
   readonly startPaused?: boolean | ((request: OpenRequest) => boolean);
-  /** Ask clients to throw away what they hold of a call from before this position of it, in seconds. */
+  /** Ask clients to discard buffered audio from before this position of the call, in seconds. */
   readonly discardToSeconds?: number | ((request: OpenRequest) => number);
-  /** Waited for between the end of a stream and `closed`, for at most 4 s: lets recordings be finished first. */
+  /** Awaited between the end of a stream and `closed`, for at most 4 s, so that recordings are finished first. */
   readonly finishStream?: (interactionId: string) => Promise<void>;
   readonly clock?: Clock;
 }

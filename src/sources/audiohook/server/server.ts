@@ -4,7 +4,7 @@ import { US_PER_MS } from '../../../core/units.js';
 import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
 import { type OpenRequest, SESSION_TIMING, type SessionTiming } from '../session/session-contract.js';
 import { newSessionCounts, type SessionCounts } from '../session/session-counts.js';
-import { AudioHookSource } from '../source.js';
+import { AudioHookStreams } from '../session/streams.js';
 import { Admission, type AdmissionDependencies } from './admission.js';
 import { AudioHookConnection } from './connection.js';
 import type { AudioHookSessionInfo, AudioHookSessionSummary, ConnectionDependencies } from './connection-contract.js';
@@ -16,12 +16,12 @@ const DEFAULT_PATH = '/audiohook/ws';
 const DEFAULT_LOSS_WINDOW_MS = 5_000;
 const DEFAULT_RECONNECT_WINDOW_MS = 15_000;
 const TICK_MS = 100;
-/** What close() allows for audio that waits for room in the engine. */
+/** How long close() waits for audio that waits for capacity in the engine. */
 const CLOSE_FLOWING_MS = 5_000;
 
 /**
- * The server that Genesys Cloud's AudioHook integration connects to. Takes sessions in, hands their audio to the engine
- * through `ingest`, and answers; whatever one client does, the others and the process go on.
+ * The server that Genesys Cloud's AudioHook integration connects to. Accepts sessions, answers them, and passes their
+ * audio to the engine through `ingest`. Nothing that one client does affects the others or the process.
  */
 export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   readonly #options: AudioHookServerOptions;
@@ -29,8 +29,8 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   readonly #clock: Clock;
   readonly #admission: Admission;
   readonly #listener: Listener;
-  readonly #source: AudioHookSource;
-  readonly #host: ConnectionDependencies & { draining: boolean };
+  readonly #streams: AudioHookStreams;
+  readonly #dependencies: ConnectionDependencies & { draining: boolean };
   readonly #live = new Map<string, AudioHookConnection>();
   readonly #totals = newSessionCounts();
   readonly #events = {
@@ -48,22 +48,22 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   #drained: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
-  /** @throws TrunklineError CONFIG_INVALID for keys that could let nobody in, or anybody. */
+  /** @throws TrunklineError CONFIG_INVALID for keys that would admit no client, or any client. */
   constructor(ingest: OrderedStreamIngest, options: AudioHookServerOptions) {
     super();
     this.#options = options;
     this.#limits = { ...AUDIOHOOK_LIMITS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
-    this.#source = new AudioHookSource(ingest);
-    this.#host = this.#makeHost({ ...SESSION_TIMING, ...options.timing });
-    const door = this.#makeDoor();
-    this.#admission = new Admission(door, options, this.#limits, this.#clock);
-    this.#listener = new Listener(door, this.#admission, options, this.#limits);
+    this.#streams = new AudioHookStreams(ingest);
+    this.#dependencies = this.#connectionDependencies({ ...SESSION_TIMING, ...options.timing });
+    const dependencies = this.#admissionDependencies();
+    this.#admission = new Admission(dependencies, options, this.#limits, this.#clock);
+    this.#listener = new Listener(dependencies, this.#admission, options, this.#limits);
   }
 
   /**
    * Starts to listen.
-   * @throws TrunklineError CONNECTION_FAILED when the port cannot be had.
+   * @throws TrunklineError CONNECTION_FAILED when it cannot listen on the port.
    */
   async listen(): Promise<{ readonly host: string; readonly port: number }> {
     const address = await this.#listener.listen();
@@ -72,7 +72,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   }
 
   get draining(): boolean {
-    return this.#host.draining;
+    return this.#dependencies.draining;
   }
 
   /** The live session of that id. */
@@ -80,9 +80,9 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     return this.#live.get(sessionId.toLowerCase());
   }
 
-  /** The live session that feeds that interaction's stream. */
+  /** The live session of that interaction. */
   sessionOf(interactionId: string): AudioHookConnection | undefined {
-    const stream = this.#source.find(interactionId);
+    const stream = this.#streams.find(interactionId);
     return stream === undefined ? undefined : this.#live.get(stream.ownerSessionId);
   }
 
@@ -92,11 +92,11 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   }
 
   /**
-   * Our own pause of an interaction, on or off. It outlasts the session: one that continues the interaction begins
-   * paused. False when no such interaction is open.
+   * Begins or ends our own pause of an interaction. A session that continues the interaction begins paused. False when
+   * no such interaction is open.
    */
   setPaused(interactionId: string, paused: boolean): boolean {
-    const stream = this.#source.find(interactionId);
+    const stream = this.#streams.find(interactionId);
     if (stream === undefined) return false;
     stream.paused = paused;
     const session = this.#live.get(stream.ownerSessionId);
@@ -116,7 +116,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     const { connected, opened, ended, probes, continued, slowReaders, internalErrors } = this.#events;
     return {
       sessionsLive: this.#live.size,
-      streamsHeld: this.#source.heldStreams,
+      streamsDetached: this.#streams.detachedCount,
       sessionsConnected: connected,
       sessionsOpened: opened,
       sessionsEnded: ended,
@@ -132,33 +132,33 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   }
 
   /**
-   * Takes no new sessions, asks every client to reconnect elsewhere, and at the deadline to close. Resolves when all
-   * have gone; those that will not are cut off a while after the deadline. The health check answers 503 from now on.
+   * Accepts no new sessions, asks every client to reconnect elsewhere, and at the deadline to close. Resolves when all
+   * are gone; clients that do not close are disconnected shortly after the deadline. The health check answers 503.
    */
   drain(deadlineMs: number): Promise<void> {
     this.#drained ??= this.#drain(deadlineMs);
     return this.#drained;
   }
 
-  /** Cuts what is left, ends every stream and stops listening. */
+  /** Closes every connection, ends every stream and stops listening. */
   async close(): Promise<void> {
-    this.#host.draining = true;
+    this.#dependencies.draining = true;
     clearInterval(this.#ticker);
     for (const connection of this.#live.values()) connection.terminate();
-    this.#source.sweep(this.#clock.nowUs(), Number.POSITIVE_INFINITY);
+    this.#streams.endDetached(this.#clock.nowUs(), Number.POSITIVE_INFINITY);
     const closed = this.#listener.close();
     await this.#idle();
     await closed;
-    await settledWithin(this.#source.flowing(), CLOSE_FLOWING_MS);
+    await settledWithin(this.#streams.flowing(), CLOSE_FLOWING_MS);
   }
 
   async #drain(deadlineMs: number): Promise<void> {
-    this.#host.draining = true;
-    this.#source.sweep(this.#clock.nowUs(), Number.POSITIVE_INFINITY);
+    this.#dependencies.draining = true;
+    this.#streams.endDetached(this.#clock.nowUs(), Number.POSITIVE_INFINITY);
     for (const connection of this.#live.values()) connection.requestReconnect('Server is shutting down');
     await this.#idle(deadlineMs);
     for (const connection of this.#live.values()) connection.disconnect('completed', 'Server is shutting down');
-    await this.#idle(this.#host.timing.closeWaitUs / US_PER_MS);
+    await this.#idle(this.#dependencies.timing.closeWaitUs / US_PER_MS);
     for (const connection of this.#live.values()) connection.terminate();
     await this.#idle();
   }
@@ -177,12 +177,12 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     });
   }
 
-  #makeHost(timing: SessionTiming): ConnectionDependencies & { draining: boolean } {
+  #connectionDependencies(timing: SessionTiming): ConnectionDependencies & { draining: boolean } {
     const { options, limits } = { options: this.#options, limits: this.#limits };
     const { startPaused, discardToSeconds = 0 } = options;
     return {
       clock: this.#clock,
-      source: this.#source,
+      streams: this.#streams,
       timing,
       inbound: { messagesPerSecond: limits.messagesPerSecond, burst: limits.messageBurst },
       outboundBytes: limits.outboundBytes,
@@ -195,7 +195,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
       discardToSeconds: (request: OpenRequest) =>
         typeof discardToSeconds === 'function' ? discardToSeconds(request) : discardToSeconds,
       finishStream: options.finishStream,
-      opened: (_connection, info) => {
+      opened: (info) => {
         this.#events.opened += 1;
         if (info.probe) this.#events.probes += 1;
         if (info.continued) this.#events.continued += 1;
@@ -206,7 +206,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     };
   }
 
-  #makeDoor(): AdmissionDependencies & ListenerDependencies {
+  #admissionDependencies(): AdmissionDependencies & ListenerDependencies {
     const server = this;
     return {
       path: this.#options.path ?? DEFAULT_PATH,
@@ -221,7 +221,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
       connected: (socket, identity) => {
         this.#events.connected += 1;
         this.#admission.connected(identity);
-        this.#live.set(identity.sessionId, new AudioHookConnection(socket, identity, this.#host));
+        this.#live.set(identity.sessionId, new AudioHookConnection(socket, identity, this.#dependencies));
       },
       internalError: (message) => this.#internalError(message),
     };
@@ -230,12 +230,12 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   readonly #tick = (): void => {
     const nowUs = this.#clock.nowUs();
     for (const connection of this.#live.values()) connection.tick(nowUs);
-    this.#source.sweep(nowUs);
+    this.#streams.endDetached(nowUs);
   };
 
-  readonly #onEnded = (connection: AudioHookConnection, summary: AudioHookSessionSummary): void => {
-    this.#live.delete(connection.sessionId);
-    this.#admission.left(connection.identity);
+  readonly #onEnded = (summary: AudioHookSessionSummary): void => {
+    this.#live.delete(summary.sessionId);
+    this.#admission.disconnected(summary);
     addCounts(this.#totals, summary.counts);
     this.#events.ended += 1;
     this.#events.throttled += summary.throttled;
@@ -253,7 +253,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     this.#notify('internalError', message);
   }
 
-  // A listener's own fault is not the session's.
+  // An error in a listener must not affect the session.
   #notify<E extends keyof AudioHookServerEvents>(event: E, value: AudioHookServerEvents[E][0]): void {
     try {
       (this as EventEmitter).emit(event, value);

@@ -4,51 +4,51 @@ import { TokenBucket } from '../../../core/token-bucket.js';
 import { US_PER_SECOND } from '../../../core/units.js';
 import type { EventEntity, ServerMessageType, ServerParameters } from '../protocol/wire.js';
 
-/** Room for entities in one `event` below the 64,000 bytes of a message. */
+/** Size limit for the entities of one `event`, below the 64,000 bytes of a message. */
 const EVENT_BYTES = 60_000;
-/** A `retryAfter` beyond this is taken for this. */
-const MAX_HOLD_OFF_US = 60 * US_PER_SECOND;
+/** A longer `retryAfter` is shortened to this. */
+const MAX_SUSPEND_US = 60 * US_PER_SECOND;
 
 type Send = <T extends ServerMessageType>(type: T, parameters: ServerParameters[T]) => void;
 
 /**
- * Unsolicited messages that wait for their turn. Genesys drops a connector that sends too many, so they share one rate:
- * of a pause and a resume in a row only the last is sent, and entities share messages.
+ * Unsolicited messages that wait to be sent. Genesys drops a connector that sends too many, so they share one rate: of
+ * a pause and a resume in a row only the last is sent, and several entities share one message.
  */
-export class Outbox {
+export class EventQueue {
   readonly #bucket: TokenBucket;
   readonly #entities: string[] = [];
   #control: 'pause' | 'resume' | undefined;
   #reconnect: ServerParameters['reconnect'] | undefined;
-  #holdOffUntilUs = 0;
+  #suspendedUntilUs = 0;
 
   constructor(messagesPerSecond: number, burst: number, nowUs: number) {
     this.#bucket = new TokenBucket(messagesPerSecond, burst, nowUs);
   }
 
-  control(control: 'pause' | 'resume'): void {
+  requestControl(control: 'pause' | 'resume'): void {
     this.#control = control;
   }
 
-  reconnect(info: string | undefined): void {
+  requestReconnect(info: string | undefined): void {
     this.#reconnect = info === undefined ? {} : { info };
   }
 
-  /** Queues the texts of entities; false when they would be too many. */
+  /** Queues entities, given as JSON; false when the queue cannot take them all. */
   addEntities(texts: readonly string[]): boolean {
     if (this.#entities.length + texts.length > LIMITS.audioHookQueuedEntities) return false;
     this.#entities.push(...texts);
     return true;
   }
 
-  /** The client asked for silence. */
-  holdOff(seconds: number, nowUs: number): void {
-    this.#holdOffUntilUs = nowUs + Math.min(seconds * US_PER_SECOND, MAX_HOLD_OFF_US);
+  /** Sends nothing for a while, as the client requested with `retryAfter`. */
+  suspend(seconds: number, nowUs: number): void {
+    this.#suspendedUntilUs = nowUs + Math.min(seconds * US_PER_SECOND, MAX_SUSPEND_US);
   }
 
   /** Sends what the rate allows. */
   flush(nowUs: number, send: Send): void {
-    if (nowUs < this.#holdOffUntilUs) return;
+    if (nowUs < this.#suspendedUntilUs) return;
     if (this.#reconnect !== undefined && this.#bucket.tryTake(1, nowUs)) {
       send('reconnect', this.#reconnect);
       this.#reconnect = undefined;
@@ -61,14 +61,14 @@ export class Outbox {
       send('event', { entities: this.#nextEntities() });
   }
 
-  /** Forgets everything; returns how many entities that were. */
+  /** Empties the queue; returns the number of dropped entities. */
   clear(): number {
     this.#control = undefined;
     this.#reconnect = undefined;
     return this.#entities.splice(0).length;
   }
 
-  // As many as fit into one message: a token is worth more than the order of one entity a message.
+  // As many as fit into one message, because messages are limited and entities are not.
   #nextEntities(): string[] {
     let count = 0;
     let bytes = 0;
@@ -82,7 +82,7 @@ export class Outbox {
 }
 
 /**
- * An entity as it goes over the wire.
+ * An entity as JSON.
  * @throws TrunklineError CONFIG_INVALID when it is not JSON or is too large.
  */
 export function entityText(entity: EventEntity): string {

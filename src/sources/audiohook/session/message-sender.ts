@@ -1,23 +1,23 @@
 import { formatServerMessage, type ServerMessageType, type ServerParameters } from '../protocol/wire.js';
-import { Outbox } from './event-queue.js';
+import { EventQueue } from './event-queue.js';
 import type { SessionOutput, SessionTiming } from './session-contract.js';
 import type { SessionCounts } from './session-counts.js';
 import type { SessionPauses } from './session-pauses.js';
 
 /**
- * What a session says: numbered without a gap, answers at once, and what nobody asked for after the first `pong` and
- * no faster than its rate.
+ * Sends the messages of a session, numbered without a gap: answers at once, unsolicited messages only after the first
+ * `pong` and within the rate limit.
  */
 export class MessageSender {
-  /** As the client writes it. */
+  /** The session id, spelled as the client spells it. */
   id: string;
   /** Number of the client's last message. */
   clientseq = 0;
-  /** A ping has been answered since `opened`; until then clients must not be told anything unasked. */
-  ponged = false;
-  /** The `disconnect` that waits to be sent. */
-  farewell: ServerParameters['disconnect'] | undefined;
-  readonly outbox: Outbox;
+  /** A ping has been answered since `opened`; clients accept no unsolicited message before that. */
+  mayInitiate = false;
+  /** The `disconnect` that will be sent as soon as unsolicited messages are allowed. */
+  pendingDisconnect: ServerParameters['disconnect'] | undefined;
+  readonly queue: EventQueue;
   readonly #output: Pick<SessionOutput, 'send'>;
   readonly #counts: SessionCounts;
   readonly #pauses: SessionPauses;
@@ -35,7 +35,7 @@ export class MessageSender {
     this.#output = output;
     this.#counts = counts;
     this.#pauses = pauses;
-    this.outbox = new Outbox(timing.messagesPerSecond, timing.messageBurst, nowUs);
+    this.queue = new EventQueue(timing.messagesPerSecond, timing.messageBurst, nowUs);
   }
 
   /** Number of our last message. */
@@ -43,29 +43,29 @@ export class MessageSender {
     return this.#seq;
   }
 
-  say<T extends ServerMessageType>(type: T, parameters: ServerParameters[T]): void {
+  send<T extends ServerMessageType>(type: T, parameters: ServerParameters[T]): void {
     this.#seq += 1;
     this.#counts.messagesSent += 1;
     this.#output.send(formatServerMessage(type, this.id, this.#seq, this.clientseq, parameters));
   }
 
-  /** Says what waits, as far as the rate allows. */
+  /** Sends what is queued, as far as the rate allows. */
   flush(nowUs: number): void {
-    this.outbox.flush(nowUs, this.#sayUnasked);
+    this.queue.flush(nowUs, this.#sendUnsolicited);
   }
 
-  /** Forgets what waits. */
+  /** Drops what is queued, the pending disconnect included. */
   dropPending(): void {
-    this.farewell = undefined;
-    this.#counts.entitiesRefused += this.outbox.clear();
+    this.pendingDisconnect = undefined;
+    this.#counts.entitiesRefused += this.queue.clear();
   }
 
-  readonly #sayUnasked = <T extends ServerMessageType>(type: T, parameters: ServerParameters[T]): void => {
-    if (type === 'pause' || type === 'resume') this.#pauses.asked();
+  readonly #sendUnsolicited = <T extends ServerMessageType>(type: T, parameters: ServerParameters[T]): void => {
+    if (type === 'pause' || type === 'resume') this.#pauses.requested();
     if ('entities' in parameters) {
       this.#counts.eventsSent += 1;
       this.#counts.entitiesSent += parameters.entities.length;
     }
-    this.say(type, parameters);
+    this.send(type, parameters);
   };
 }

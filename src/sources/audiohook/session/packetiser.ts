@@ -3,16 +3,16 @@ import { CLAIM, type OrderedIngest } from '../../../engine/input/ingest.js';
 import { copy, split8, split16 } from '../protocol/deinterleave.js';
 import { channelMap, type SelectedMedia, sampleBytes } from '../protocol/media.js';
 
-/** Longest packet handed to the engine. */
+/** Longest packet passed to the engine. */
 const MAX_PACKET_SECONDS = 0.2;
-/** Shorter frames are put together up to this, so that tiny ones cost the engine no more than the usual ones. */
+/** Shorter frames are joined up to this length, so that tiny ones cost the engine no more than usual ones. */
 const MIN_PACKET_SECONDS = 0.02;
 
 /**
- * Takes interleaved frames of any size apart into packets of one channel each, straight from the socket's buffer into
- * the ring of the stream's shard. Only what is shorter than 20 ms, or half a sample pair, is held over to the next
- * frame. What finds no room stays with the caller, who comes again with the same. Nothing is allocated a packet but a
- * view of the frame.
+ * Splits interleaved frames of any size into packets of one channel each, written from the socket's buffer directly into
+ * the input ring of the stream's shard. Only what is shorter than 20 ms, or half a sample pair, is buffered until the
+ * next frame. When the ring is full, the caller calls again with the same arguments. Nothing is allocated per packet
+ * but a view of the frame.
  */
 export class Packetiser {
   readonly #ordered: OrderedIngest;
@@ -21,14 +21,14 @@ export class Packetiser {
   readonly #sampleBytes: number;
   readonly #pairBytes: number;
   readonly #maxPairs: number;
-  readonly #held: Buffer;
-  #heldBytes = 0;
-  /** Bytes of the frame at hand that were taken before room ran out. */
+  readonly #buffer: Buffer;
+  #bufferedBytes = 0;
+  /** Bytes of the current frame that were taken before the ring was full. */
   #taken = 0;
-  /** Place of the first held, or next, pair on the stream's time line. */
+  /** Position of the first buffered, or next, pair on the stream's time line. */
   #positionSamples = 0;
   #sequence: number;
-  /** Samples, of all channels, of a stream that the engine had already ended. */
+  /** Samples, of all channels, that arrived after the engine had ended the stream. */
   droppedSamples = 0;
 
   constructor(ordered: OrderedIngest, stream: number, media: SelectedMedia, firstSequence: number) {
@@ -38,7 +38,7 @@ export class Packetiser {
     this.#sampleBytes = sampleBytes(media);
     this.#pairBytes = this.#sampleBytes * this.#channels.length;
     this.#maxPairs = Math.round(media.rate * MAX_PACKET_SECONDS);
-    this.#held = Buffer.alloc(Math.round(media.rate * MIN_PACKET_SECONDS) * this.#pairBytes);
+    this.#buffer = Buffer.alloc(Math.round(media.rate * MIN_PACKET_SECONDS) * this.#pairBytes);
     this.#sequence = firstSequence;
   }
 
@@ -48,47 +48,46 @@ export class Packetiser {
   }
 
   /**
-   * One frame; `positionSamples` is that of the first pair that ends in it. False when room has run out: call again
-   * with the same before anything else, and it goes on where it stopped.
+   * Takes one frame; `positionSamples` is the position of the first pair that ends in it. False when the ring is full:
+   * call again with the same arguments before anything else, and it continues where it stopped.
    */
   write(bytes: Uint8Array, positionSamples: number, arrivalUs: number): boolean {
-    if (this.#taken === 0 && this.#heldBytes < this.#pairBytes) this.#positionSamples = positionSamples;
-    if (this.#heldBytes > 0) {
-      this.#taken += this.#hold(bytes, this.#taken);
-      if (this.#heldBytes === this.#held.length) {
-        if (!this.#emit(this.#held, 0, this.#held.length / this.#pairBytes, arrivalUs)) return false;
-        this.#heldBytes = 0;
+    if (this.#taken === 0 && this.#bufferedBytes < this.#pairBytes) this.#positionSamples = positionSamples;
+    if (this.#bufferedBytes > 0) {
+      this.#taken += this.#append(bytes, this.#taken);
+      if (this.#bufferedBytes === this.#buffer.length) {
+        if (!this.#emit(this.#buffer, 0, this.#buffer.length / this.#pairBytes, arrivalUs)) return false;
+        this.#bufferedBytes = 0;
       }
     }
-    if (bytes.length - this.#taken >= this.#held.length) {
+    if (bytes.length - this.#taken >= this.#buffer.length) {
       for (let pairs = this.#pairsLeft(bytes); pairs > 0; pairs = this.#pairsLeft(bytes)) {
         const count = Math.min(pairs, this.#maxPairs);
         if (!this.#emit(bytes, this.#taken, count, arrivalUs)) return false;
         this.#taken += count * this.#pairBytes;
       }
     }
-    this.#hold(bytes, this.#taken);
+    this.#append(bytes, this.#taken);
     this.#taken = 0;
     return true;
   }
 
   /**
-   * Lets go of the whole pairs that are held; half a pair goes on waiting for its other half. True when there were any,
-   * and room for them.
+   * Sends the whole pairs that are buffered; half a pair stays. True when there were any and the ring took them.
    */
   release(arrivalUs: number): boolean {
-    if (this.#heldBytes < this.#pairBytes) return false;
-    const pairs = Math.floor(this.#heldBytes / this.#pairBytes);
-    if (!this.#emit(this.#held, 0, pairs, arrivalUs)) return false;
-    this.#held.copyWithin(0, pairs * this.#pairBytes, this.#heldBytes);
-    this.#heldBytes -= pairs * this.#pairBytes;
+    if (this.#bufferedBytes < this.#pairBytes) return false;
+    const pairs = Math.floor(this.#bufferedBytes / this.#pairBytes);
+    if (!this.#emit(this.#buffer, 0, pairs, arrivalUs)) return false;
+    this.#buffer.copyWithin(0, pairs * this.#pairBytes, this.#bufferedBytes);
+    this.#bufferedBytes -= pairs * this.#pairBytes;
     return true;
   }
 
-  /** Lets go of everything that is held; half a pair has lost its other half and is dropped. False: no room, as above. */
+  /** Sends everything that is buffered; half a pair is dropped. False when the ring is full, as for write(). */
   flush(arrivalUs: number): boolean {
-    if (this.#heldBytes >= this.#pairBytes && !this.release(arrivalUs)) return false;
-    this.#heldBytes = 0;
+    if (this.#bufferedBytes >= this.#pairBytes && !this.release(arrivalUs)) return false;
+    this.#bufferedBytes = 0;
     return true;
   }
 
@@ -96,13 +95,13 @@ export class Packetiser {
     return Math.floor((bytes.length - this.#taken) / this.#pairBytes);
   }
 
-  #hold(bytes: Uint8Array, from: number): number {
-    const length = Math.min(bytes.length - from, this.#held.length - this.#heldBytes);
-    for (let i = 0; i < length; i++) this.#held[this.#heldBytes++] = bytes[from + i] as number;
+  #append(bytes: Uint8Array, from: number): number {
+    const length = Math.min(bytes.length - from, this.#buffer.length - this.#bufferedBytes);
+    for (let i = 0; i < length; i++) this.#buffer[this.#bufferedBytes++] = bytes[from + i] as number;
     return length;
   }
 
-  /** A packet of `pairs` on every channel; false when there is no room for it. */
+  /** Sends a packet of `pairs` on every channel; false when the ring is full. */
   #emit(bytes: Uint8Array, from: number, pairs: number, arrivalUs: number): boolean {
     const ordered = this.#ordered;
     const channels = this.#channels;

@@ -6,13 +6,13 @@ import type { SessionCounts } from './session-counts.js';
 import { SessionPauses } from './session-pauses.js';
 import { TimeLine, type TimeLineVerdict } from './time-line.js';
 
-/** What a client says of a stretch that it did not send, ISO 8601. */
+/** A stretch that the client did not send, as its message describes it: ISO 8601 durations. */
 export interface Stretch {
   readonly start: string;
   readonly discarded: string;
 }
 
-/** What a session's client sends to be heard: its medium, its pauses, and where on the time line all of it belongs. */
+/** The audio side of a session: its medium, its pauses, and its time line. */
 export class SessionAudio {
   readonly pauses = new SessionPauses();
   readonly #output: SessionOutput;
@@ -31,13 +31,13 @@ export class SessionAudio {
     return this.#timeLine.positionSamples;
   }
 
-  /** The medium for an offer; undefined when there is none to take. */
+  /** Chooses a medium from the client's offer; undefined when none is acceptable. */
   choose(offered: readonly unknown[]): SelectedMedia | undefined {
     this.#media = selectMedia(offered);
     return this.#media;
   }
 
-  /** Begins the time line; returns what `opened` says of it. */
+  /** Begins the time line; returns the parameters of `opened`. */
   begin(
     request: OpenRequest | undefined,
     baseSamples: number,
@@ -50,25 +50,25 @@ export class SessionAudio {
     const opened: ServerParameters['opened'] = { media: media === undefined ? '[]' : `[${media.json}]` };
     if (this.pauses.own) {
       opened.startPaused = true;
-      this.pauses.asked();
+      this.pauses.requested();
     }
     if (discardToSamples > 0 && media !== undefined) opened.discardTo = formatDuration(discardToSamples, media.rate);
     return opened;
   }
 
   frame(bytes: Uint8Array, nowUs: number): TimeLineVerdict {
-    if (this.#media !== undefined && !this.#isProbe) return this.#timeLine.audio(bytes, !this.pauses.on, nowUs);
+    if (this.#media !== undefined && !this.#isProbe) return this.#timeLine.audio(bytes, !this.pauses.active, nowUs);
     this.#counts.framesIgnored += 1;
     return 'ok';
   }
 
-  /** `paused`; true when the client's pause begins with it. */
+  /** Handles `paused`; true when the client's pause begins with it. */
   paused(): boolean {
-    const heard = this.pauses.paused();
-    if (heard === 'duplicate') this.#counts.duplicatePaused += 1;
-    if (heard !== 'begun') return false;
+    const outcome = this.pauses.paused();
+    if (outcome === 'duplicate') this.#counts.duplicatePaused += 1;
+    if (outcome !== 'begun') return false;
     this.#counts.pauses += 1;
-    this.#timeLine.breakOff();
+    this.#timeLine.discardPartialPair();
     this.#output.pauseChanged(true);
     return true;
   }

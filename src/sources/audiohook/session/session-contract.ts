@@ -3,32 +3,32 @@ import type { SelectedMedia } from '../protocol/media.js';
 import type { OpenParameters } from '../protocol/wire.js';
 import type { TimeLineOutput } from './time-line.js';
 
-/** What an `open` asks for. No phone numbers: nothing downstream has a use for them. */
+/** What an `open` asks for. Phone numbers are left out: nothing downstream uses them. */
 export interface OpenRequest {
   readonly organizationId: string;
   readonly conversationId: string;
   readonly participantId: string;
   readonly language: string | undefined;
   readonly media: SelectedMedia | undefined;
-  /** A connection probe: null UUIDs as conversation and participant. Answered like a call, recorded never. */
+  /** A connection probe: null UUIDs as conversation and participant. Answered like a call, never recorded. */
   readonly probe: boolean;
   readonly continuedSessions: NonNullable<OpenParameters['continuedSessions']>;
-  /** Where the client's own time line stands, in samples; above zero when it carries on an earlier session. */
+  /** Position of the client's own time line, in samples; above zero when it continues an earlier session. */
   readonly positionSamples: number;
 }
 
 export interface AcceptOptions {
   /** Begin with our own pause on. */
   readonly startPaused?: boolean;
-  /** Ask the client to throw away what comes before this place. */
+  /** Ask the client to discard audio before this position. */
   readonly discardToSamples?: number;
-  /** Named in `opened` when the client asks for them. */
+  /** Listed in `opened` when the client asks for them. */
   readonly supportedLanguages?: readonly string[];
-  /** Where on the stream's time line this session begins: after what an earlier session brought. */
+  /** Position on the stream's time line at which this session begins: after the audio of an earlier session. */
   readonly baseSamples?: number;
 }
 
-/** What comes out of a session, in order, while one of its methods runs. */
+/** Receives the output of a session, in order, while one of its methods runs. */
 export interface SessionOutput extends TimeLineOutput {
   send(text: string): void;
   /** `open` arrived: call accept() or refuse() before returning; nothing may be awaited. */
@@ -37,9 +37,9 @@ export interface SessionOutput extends TimeLineOutput {
   pauseChanged(paused: boolean): void;
   /** `close` arrived: end the stream, then call finished(), which answers `closed`. */
   finishRequested(): void;
-  /** The client broke the protocol or a time limit; `info` is what it was told. */
+  /** The client broke the protocol or a time limit; `info` was sent to it. */
   faulted(kind: SessionFault, info: string): void;
-  /** The client has had its chance to close the connection first. */
+  /** The client did not close the connection in time: close it. */
   hangUp(): void;
 }
 
@@ -55,7 +55,7 @@ export interface SessionTiming {
   /** From `close` to `closed`, whether or not the stream has been finished. */
   readonly finishWaitUs: number;
   /** From `closed` to the end of the connection. */
-  readonly partingWaitUs: number;
+  readonly hangUpWaitUs: number;
   /** Unsolicited messages; Genesys drops the connector that sends more than 5 to 10 a second. */
   readonly messagesPerSecond: number;
   readonly messageBurst: number;
@@ -66,7 +66,7 @@ export const SESSION_TIMING: SessionTiming = {
   pingWaitUs: 30 * US_PER_SECOND,
   closeWaitUs: 5 * US_PER_SECOND,
   finishWaitUs: 4 * US_PER_SECOND,
-  partingWaitUs: 5 * US_PER_SECOND,
+  hangUpWaitUs: 5 * US_PER_SECOND,
   messagesPerSecond: 4,
   messageBurst: 4,
 };

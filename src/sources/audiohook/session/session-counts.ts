@@ -1,4 +1,4 @@
-/** What one session did, for its summary. Samples are of one channel. */
+/** Counters of one session. Samples are of one channel. */
 export interface SessionCounts {
   messagesReceived: number;
   messagesSent: number;
@@ -7,13 +7,13 @@ export interface SessionCounts {
   bytesReceived: number;
   /** Samples taken into the stream. */
   samplesKept: number;
-  /** Samples that came while a pause was on, and were thrown away; they keep their length as a paused stretch. */
+  /** Samples that arrived during a pause and were dropped; the recording keeps their time as a paused span. */
   samplesPaused: number;
-  /** Stretches that the client did not send because of a pause (`resumed`). */
+  /** Samples that the client did not send because of a pause (`resumed`). */
   resumedSamples: number;
-  /** Stretches that the client threw away (`discarded`). */
+  /** Samples that the client discarded (`discarded`). */
   discardedSamples: number;
-  /** Frames that came after the end, without a medium, or in a connection probe. */
+  /** Frames after the end of the session, without a medium, or in a connection probe. */
   framesIgnored: number;
   pings: number;
   pauses: number;
@@ -23,19 +23,19 @@ export interface SessionCounts {
   eventsSent: number;
   entitiesSent: number;
   entitiesRefused: number;
-  /** Things that the protocol says to tolerate. */
+  /** From here on: deviations that the protocol tells a server to tolerate. */
   duplicatePaused: number;
   strayMessages: number;
   unknownTypes: number;
   unknownFields: number;
   connectorMessages: number;
   clientErrors: number;
-  /** `start` of a `discarded` or `resumed` later than the samples that had come. */
+  /** `start` of a `discarded` or `resumed` was later than the position of the samples that had arrived. */
   startAhead: number;
   startBehind: number;
-  /** Frames that ended between the channels of a sample pair; the pair was put together again. */
+  /** Frames that ended between the channels of a sample pair; the pair was joined again. */
   splitPairs: number;
-  /** Violations that were answered with `disconnect`, or would have been had it not been sent already. */
+  /** Violations. The first one is answered with `disconnect`. */
   faults: number;
 }
 

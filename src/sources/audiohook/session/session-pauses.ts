@@ -1,17 +1,17 @@
-/** The two pauses of a session, the client's and ours: independent, and audio flows only when both are over. */
+/** The client's pause and ours. They are independent, and audio flows only when neither is active. */
 export class SessionPauses {
-  /** Ours. */
+  /** Our own pause. */
   own = false;
   #client = false;
-  /** Times that we asked the client to pause or resume and it has not said what it did. */
+  /** Our pause and resume requests that the client has not answered yet. */
   #unanswered = 0;
 
-  get on(): boolean {
+  get active(): boolean {
     return this.own || this.#client;
   }
 
   /** We asked the client to pause or to resume. */
-  asked(): void {
+  requested(): void {
     this.#unanswered += 1;
   }
 
@@ -19,16 +19,16 @@ export class SessionPauses {
     if (this.#unanswered > 0) this.#unanswered -= 1;
   }
 
-  /** The client said `paused`: its pause begins, or it goes on and this is the answer to a request, or said twice. */
+  /** The client sent `paused`: its pause begins, or this answers our request, or it is a repetition. */
   paused(): 'begun' | 'answer' | 'duplicate' {
-    const asked = this.#unanswered > 0;
+    const requested = this.#unanswered > 0;
     this.answered();
-    if (this.#client) return asked ? 'answer' : 'duplicate';
+    if (this.#client) return requested ? 'answer' : 'duplicate';
     this.#client = true;
     return 'begun';
   }
 
-  /** The client's pause is over; false when there was none. */
+  /** Ends the client's pause; false when there was none. */
   resumed(): boolean {
     const was = this.#client;
     this.#client = false;

@@ -1,16 +1,15 @@
-import { Buffer } from 'node:buffer';
 import type { EndReason } from '../../../core/events.js';
 import { channelMap, type SelectedMedia } from '../protocol/media.js';
-import type { AudioHookSource } from '../source.js';
 import { Packetiser } from './packetiser.js';
+import type { Publisher } from './publisher.js';
 import type { OpenRequest } from './session-contract.js';
 
-/** The session that feeds a stream. */
-export interface StreamFeeder {
+/** The session whose audio goes into a stream. */
+export interface StreamOwner {
   readonly sessionId: string;
-  /** Where its time line stands, in samples. */
+  /** Current position of its time line, in samples. */
   readonly positionSamples: number;
-  /** There is no room for what it brings: let the client wait, until resumed() is called. */
+  /** The engine has no capacity for its audio: stop reading from the client until resumed() is called. */
   stalled(): void;
   resumed(): void;
 }
@@ -22,70 +21,70 @@ export class AudioHookStream {
   readonly index: number;
   readonly conversationId: string;
   readonly organizationId: string;
-  /** What any other session sends is not taken. */
-  feeder: StreamFeeder;
-  /** Every session that fed it. */
+  /** Audio of any other session is not taken. */
+  owner: StreamOwner;
+  /** Every session that has owned the stream. */
   readonly sessionIds: string[];
-  readonly #source: AudioHookSource;
+  readonly #publisher: Publisher;
   #media: SelectedMedia;
   #packetiser: Packetiser;
   /**
-   * What found no room, in its order: each entry tries again and says whether it got through. The client is made to wait
-   * meanwhile, so that it is little more than what one read of its socket brings.
+   * Steps that the engine had no capacity for, in order: each tries again and returns whether it succeeded. The client's
+   * socket is not read meanwhile, so that there are few more than one read of it brings.
    */
   readonly #waiting: (() => boolean)[] = [];
-  /** When a stream without an owner ends; 0 while it has one. */
-  heldUntilUs = 0;
-  heldReason: EndReason = 'lost';
+  /** When a detached stream ends; 0 while it has an owner. */
+  detachedUntilUs = 0;
+  detachReason: EndReason = 'lost';
   ended = false;
-  /** Our own pause; it outlasts the session that it was asked of. */
+  /** Our own pause; it continues in the session that continues the stream. */
   paused = false;
 
   constructor(
-    source: AudioHookSource,
+    publisher: Publisher,
     index: number,
     interactionId: string,
-    feeder: StreamFeeder,
+    owner: StreamOwner,
     request: OpenRequest,
     media: SelectedMedia,
   ) {
-    this.#source = source;
+    this.#publisher = publisher;
     this.index = index;
     this.interactionId = interactionId;
-    this.feeder = feeder;
-    this.sessionIds = [feeder.sessionId];
+    this.owner = owner;
+    this.sessionIds = [owner.sessionId];
     this.conversationId = request.conversationId;
     this.organizationId = request.organizationId;
     this.#media = media;
-    this.#packetiser = new Packetiser(source.ingest.ordered, index, media, 0);
+    this.#packetiser = new Packetiser(publisher.ingest.ordered, index, media, 0);
   }
 
   get ownerSessionId(): string {
-    return this.feeder.sessionId;
+    return this.owner.sessionId;
   }
 
   get droppedSamples(): number {
     return this.#packetiser.droppedSamples;
   }
 
-  /** Something waits for room. */
+  /** Something waits for capacity in the engine. */
   get isStalled(): boolean {
     return this.#waiting.length > 0;
   }
 
   audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void {
     if (!this.isStalled && this.#packetiser.write(bytes, positionSamples, nowUs)) {
-      this.#source.pushed();
+      this.#publisher.schedule();
       return;
     }
-    // The bytes are the socket's, and valid only now.
-    const kept = Buffer.from(bytes);
-    this.#wait(() => this.#packetiser.write(kept, positionSamples, nowUs));
+    // The bytes belong to the socket and are valid only until this call returns.
+    const copy = Uint8Array.from(bytes);
+    this.#wait(() => this.#packetiser.write(copy, positionSamples, nowUs));
   }
 
-  /** Lets go of audio that waits for more to fill a packet. */
+  /** Sends audio that waits for more to fill a packet. */
   release(nowUs: number): void {
-    if (!this.isStalled && this.#packetiser.release(nowUs)) this.#source.pushed();
+    if (!this.isStalled && this.#packetiser.release(nowUs)) this.#publisher.schedule();
   }
 
   flush(nowUs: number): void {
@@ -95,31 +94,31 @@ export class AudioHookStream {
   mark(state: 'paused' | 'discarded', startSamples: number, lengthSamples: number, nowUs: number): void {
     this.flush(nowUs);
     this.#inOrder(() => {
-      this.#source.ingest.markSpan(this.index, -1, state, startSamples, lengthSamples);
+      this.#publisher.ingest.markSpan(this.index, -1, state, startSamples, lengthSamples);
       return true;
     });
   }
 
-  /** True when `media` decodes to the same thing, so that a later session may carry this stream on. */
+  /** True when `media` decodes to the same format, so that a later session may continue this stream. */
   fits(media: SelectedMedia): boolean {
     const mine = this.#media;
     return mine.format === media.format && mine.rate === media.rate && mine.channels.length === media.channels.length;
   }
 
-  /** Another session takes over; the order of its channels may be another. */
-  adopt(feeder: StreamFeeder, media: SelectedMedia, nowUs: number): void {
+  /** Another session takes over; the order of its channels may differ. */
+  attach(owner: StreamOwner, media: SelectedMedia, nowUs: number): void {
     this.flush(nowUs);
     if (this.isStalled) {
-      this.feeder.resumed();
-      feeder.stalled();
+      this.owner.resumed();
+      owner.stalled();
     }
-    this.feeder = feeder;
-    this.sessionIds.push(feeder.sessionId);
-    this.heldUntilUs = 0;
+    this.owner = owner;
+    this.sessionIds.push(owner.sessionId);
+    this.detachedUntilUs = 0;
     if (String(channelMap(media)) !== String(channelMap(this.#media))) {
       this.#inOrder(() => {
         const { sequence, droppedSamples } = this.#packetiser;
-        this.#packetiser = new Packetiser(this.#source.ingest.ordered, this.index, media, sequence);
+        this.#packetiser = new Packetiser(this.#publisher.ingest.ordered, this.index, media, sequence);
         this.#packetiser.droppedSamples = droppedSamples;
         return true;
       });
@@ -127,32 +126,32 @@ export class AudioHookStream {
     this.#media = media;
   }
 
-  /** Ends it in the engine, once everything that waits has gone before. */
+  /** Ends the stream in the engine, after everything that waits. */
   end(reason: EndReason, nowUs: number): void {
     this.ended = true;
     this.flush(nowUs);
     this.#inOrder(() => {
-      this.#source.ingest.endStream(this.index, reason);
+      this.#publisher.ingest.endStream(this.index, reason);
       return true;
     });
   }
 
-  /** Tries again to get rid of what waits; true when nothing does any more. */
+  /** Retries the steps that wait; true when none is left. */
   retry(): boolean {
     while (this.#waiting[0]?.() === true) this.#waiting.shift();
     if (this.isStalled) return false;
-    this.feeder.resumed();
+    this.owner.resumed();
     return true;
   }
 
   #inOrder(step: () => boolean): void {
     if (this.isStalled || !step()) this.#wait(step);
-    else this.#source.pushed();
+    else this.#publisher.schedule();
   }
 
   #wait(step: () => boolean): void {
     if (this.#waiting.push(step) > 1) return;
-    this.#source.stalled(this);
-    this.feeder.stalled();
+    this.#publisher.stalled(this);
+    this.owner.stalled();
   }
 }

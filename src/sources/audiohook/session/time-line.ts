@@ -4,26 +4,26 @@ import { durationSamples } from '../protocol/duration.js';
 import { channelMap, type SelectedMedia, sampleBytes } from '../protocol/media.js';
 import type { SessionCounts } from './session-counts.js';
 
-/** What a session's time line is made of, in order. */
+/** Receives a session's time line, in order. */
 export interface TimeLineOutput {
   /**
-   * Interleaved audio to keep, valid until the call returns. `positionSamples` is that of the first pair which ends in
-   * these bytes; a pair may be split over two calls.
+   * Interleaved audio to keep; the bytes are valid until the call returns. `positionSamples` is the position of the
+   * first pair that ends in these bytes; a pair may be split over two calls.
    */
   audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void;
-  /** Audio goes on elsewhere on the time line: let go of what is held, and of half a pair for good. */
+  /** The next audio does not continue the last: hand on what is buffered, and drop half a pair. */
   flush(): void;
   /** A stretch of the time line without audio. */
   mark(state: 'paused' | 'discarded', startSamples: number, lengthSamples: number): void;
 }
 
-/** Whether the client kept to the rules of audio, and which one it broke. */
+/** Whether audio was acceptable: `fraction` is not a whole number of samples, `ahead` too far ahead of the clock. */
 export type TimeLineVerdict = 'ok' | 'fraction' | 'ahead';
 
 const DEFAULT_RATE = 8000;
 
 /**
- * Where every sample of a session belongs: time is the samples that came plus the stretches that the client says it
+ * The position of each sample of a session. Time is the samples that arrived plus the stretches that the client says it
  * did not send. All positions are in sample pairs (samples of one channel) from the start of the stream.
  */
 export class TimeLine {
@@ -34,10 +34,10 @@ export class TimeLine {
   #pairBytes = 1;
   #base = 0;
   #position = 0;
-  /** Where the client's own time line stood when ours stood at the base. */
+  /** Position of the client's own time line when ours was at the base. */
   #clientBase = 0;
   #openedUs = 0;
-  // Bytes of a sample pair whose other half has not come yet, and whether they were thrown away.
+  // Bytes of a sample pair whose other half has not arrived yet, and whether they were dropped.
   #partialBytes = 0;
   #partialDropped = false;
 
@@ -62,7 +62,7 @@ export class TimeLine {
     this.#openedUs = nowUs;
   }
 
-  /** A frame, of any size; without `keep` only its length counts, as a paused stretch. */
+  /** A frame of any size. Without `keep` its samples are dropped and marked as paused. */
   audio(bytes: Uint8Array, keep: boolean, nowUs: number): TimeLineVerdict {
     if (bytes.length % this.#sampleBytes !== 0) return 'fraction';
     let rest = bytes;
@@ -90,8 +90,8 @@ export class TimeLine {
   }
 
   /**
-   * A stretch that the client says it did not send. `start` decides nothing and a wrong one is counted: clients are
-   * known to be ahead of themselves.
+   * A stretch that the client did not send. `start` decides nothing, and a wrong one is counted: real clients report
+   * positions ahead of the true one.
    */
   stretch(state: 'paused' | 'discarded', start: string, discarded: string, nowUs: number): TimeLineVerdict {
     const at = this.#position;
@@ -100,7 +100,7 @@ export class TimeLine {
     if (difference > 0) this.#counts.startAhead += 1;
     else if (difference < 0) this.#counts.startBehind += 1;
     if (this.#aheadOfClock(at + length, nowUs)) return 'ahead';
-    this.breakOff();
+    this.discardPartialPair();
     if (length > 0) {
       this.#position = at + length;
       if (state === 'paused') this.#counts.resumedSamples += length;
@@ -110,8 +110,8 @@ export class TimeLine {
     return 'ok';
   }
 
-  /** The client stops sending here: half a pair will not get its other half. */
-  breakOff(): void {
+  /** The client stops sending here, so that the other half of a split pair will not arrive. */
+  discardPartialPair(): void {
     this.#output.flush();
     this.#partialBytes = 0;
     this.#partialDropped = false;
@@ -132,7 +132,7 @@ export class TimeLine {
     return bytes.subarray(missing);
   }
 
-  // Bounds what one client can make of the recording's length: no call runs much ahead of the clock.
+  // Limits how long one client can make a recording: no call runs far ahead of the clock.
   #aheadOfClock(positionSamples: number, nowUs: number): boolean {
     const seconds = (positionSamples - this.#base) / this.#rate;
     return seconds > (nowUs - this.#openedUs) / US_PER_SECOND + LIMITS.audioHookAheadSeconds;

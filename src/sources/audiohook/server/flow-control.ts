@@ -1,22 +1,22 @@
 import type { WebSocket } from 'ws';
 import { TokenBucket } from '../../../core/token-bucket.js';
 
-/** Bytes that weigh as much as one message when a client sends faster than anybody speaks. */
+/** This many bytes cost as much as one message. */
 const BYTES_PER_TOKEN = 2048;
 
 /**
- * When a client's socket is read, and when the client has to wait. Nothing is dropped for it: TCP holds back what is not
- * read, and everything that was sent is taken in the end. What one read of the socket brought still comes through after
- * it was stopped.
+ * Decides when a client's socket is read. A client that sends too fast is throttled, and one whose audio finds no
+ * capacity in the engine is stalled; nothing is dropped, because TCP keeps what is not read. What one read of the socket
+ * brought still arrives after the socket has been paused.
  */
-export class Inflow {
+export class FlowControl {
   readonly #socket: WebSocket;
   readonly #bucket: TokenBucket;
   #throttledUntilUs = 0;
   #stalled = false;
-  /** Times that the client was held up because it sent too much too fast. */
+  /** How often the client was throttled. */
   throttled = 0;
-  /** Times that it was held up because there was no room for its audio. */
+  /** How often it was stalled. */
   stalls = 0;
 
   constructor(socket: WebSocket, limits: { messagesPerSecond: number; burst: number }, nowUs: number) {
@@ -28,8 +28,8 @@ export class Inflow {
     return this.#stalled;
   }
 
-  /** A message came. */
-  took(bytes: number, nowUs: number): void {
+  /** A message arrived. */
+  received(bytes: number, nowUs: number): void {
     const overdrawnUs = this.#bucket.spend(1 + bytes / BYTES_PER_TOKEN, nowUs);
     if (overdrawnUs === 0) return;
     if (this.#throttledUntilUs === 0) {
