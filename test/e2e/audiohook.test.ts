@@ -128,8 +128,8 @@ describe('recordings', () => {
     quiet.frame(0xff);
     await quiet.close();
     const paused = await new RawCall(node.url).open();
-    paused.say('paused');
-    paused.say('resumed', { start: 'PT0S', discarded: 'PT1S' });
+    paused.sendMessage('paused');
+    paused.sendMessage('resumed', { start: 'PT0S', discarded: 'PT1S' });
     await paused.close();
     await node.stop();
     expect(recordingsIn(out).sort()).toEqual([quiet.conversationId, paused.conversationId].sort());
@@ -200,9 +200,9 @@ describe('pauses', () => {
   it('of the client: what it sends in spite of its own pause is nowhere', async () => {
     const { heard, recorded, session } = await overheard(async (_node, raw) => {
       for (let i = 0; i < 5; i++) raw.frame(PLAIN.code);
-      raw.say('paused', {});
+      raw.sendMessage('paused', {});
       for (let i = 0; i < 5; i++) raw.frame(MARKER.code);
-      raw.say('resumed', { start: 'PT2S', discarded: 'PT0.5S' });
+      raw.sendMessage('resumed', { start: 'PT2S', discarded: 'PT0.5S' });
       for (let i = 0; i < 5; i++) raw.frame(PLAIN.code);
     });
     expect(marked(session)).toEqual([
@@ -243,10 +243,10 @@ describe('pauses', () => {
         await until(() => node.status().counters.totals.framesReceived === before + count, 'frames');
       };
       await frames(5, PLAIN.code);
-      raw.say('paused', {});
+      raw.sendMessage('paused', {});
       await frames(1, MARKER.code);
       node.pause(raw.conversationId);
-      raw.say('resumed', { start: 'PT1S', discarded: 'PT0S' });
+      raw.sendMessage('resumed', { start: 'PT1S', discarded: 'PT0S' });
       await frames(2, MARKER.code);
       node.resume(raw.conversationId);
       await frames(5, PLAIN.code);

@@ -93,7 +93,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 function run(peer: Peer, what: Step): void {
   switch (what.do) {
     case 'say':
-      peer.say(what.type, what.parameters as object, what.envelope);
+      peer.sendMessage(what.type, what.parameters as object, what.envelope);
       return;
     case 'cut':
       peer.raw(

@@ -27,7 +27,7 @@ describe('opening', () => {
   it('answers open in the same turn, with the medium verbatim', () => {
     const peer = new Peer();
     const odd = { ...STEREO, channels: ['internal', 'external'], extra: { a: [1] } };
-    const [opened, ...more] = peer.say('open', openParameters({ media: [odd] }));
+    const [opened, ...more] = peer.sendMessage('open', openParameters({ media: [odd] }));
     expect(more).toEqual([]);
     expect(opened).toEqual({
       version: '2',
@@ -58,16 +58,16 @@ describe('opening', () => {
     ['an unknown format beside a known one', [{ ...STEREO, format: 'G722' }, MONO], [MONO]],
   ])('selects a medium: %s', (_name, media, chosen) => {
     const peer = new Peer();
-    expect(peer.say('open', openParameters({ media }))[0]?.parameters.media).toEqual(chosen);
-    peer.say('ping');
+    expect(peer.sendMessage('open', openParameters({ media }))[0]?.parameters.media).toEqual(chosen);
+    peer.sendMessage('ping');
     // Without audio the session stays up all the same.
-    expect(types(peer.say('ping'))).toEqual(['pong']);
-    expect(types(peer.say('close', { reason: 'end' }))).toEqual(['closed']);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong']);
+    expect(types(peer.sendMessage('close', { reason: 'end' }))).toEqual(['closed']);
   });
 
   it('takes every optional parameter and names languages only when asked', () => {
     const peer = new Peer({ accept: { supportedLanguages: ['en-US', 'de-DE'] } });
-    const [opened] = peer.say(
+    const [opened] = peer.sendMessage(
       'open',
       openParameters({
         language: 'en-US',
@@ -85,12 +85,12 @@ describe('opening', () => {
       probe: false,
     });
     expect(peer.request?.continuedSessions).toEqual([{ id: SESSION_ID, serverseq: 3, clientseq: 4 }]);
-    expect(new Peer().say('open', openParameters())[0]?.parameters).not.toHaveProperty('supportedLanguages');
+    expect(new Peer().sendMessage('open', openParameters())[0]?.parameters).not.toHaveProperty('supportedLanguages');
   });
 
   it('says startPaused and discardTo when they are wanted', () => {
     const peer = new Peer({ accept: { startPaused: true, discardToSamples: 8001 } });
-    expect(peer.say('open', openParameters())[0]?.parameters).toEqual({
+    expect(peer.sendMessage('open', openParameters())[0]?.parameters).toEqual({
       media: [STEREO],
       startPaused: true,
       discardTo: 'PT1.000125S',
@@ -99,27 +99,27 @@ describe('opening', () => {
 
   it('refuses another organization than the one that was authenticated', () => {
     const peer = new Peer();
-    const [answer] = peer.say('open', openParameters({ organizationId: NULL_ID }));
+    const [answer] = peer.sendMessage('open', openParameters({ organizationId: NULL_ID }));
     expect(answer).toMatchObject({ type: 'disconnect', parameters: { reason: 'unauthorized' } });
     expect(peer.of('openRequested')).toEqual([]);
   });
 
   it('lets the embedder refuse', () => {
     const peer = new Peer({ decide: (_request, session, nowUs) => session.refuse('completed', 'Full', nowUs) });
-    expect(peer.say('open', openParameters())).toMatchObject([
+    expect(peer.sendMessage('open', openParameters())).toMatchObject([
       { type: 'disconnect', parameters: { reason: 'completed', info: 'Full' } },
     ]);
-    expect(types(peer.say('close', { reason: 'disconnect' }))).toEqual(['closed']);
+    expect(types(peer.sendMessage('close', { reason: 'disconnect' }))).toEqual(['closed']);
   });
 
   it('answers a probe like a call and knows it for one', () => {
     const peer = new Peer();
     const probe = { conversationId: NULL_ID, participant: { id: NULL_ID, ani: '', aniName: '', dnis: '' } };
-    expect(types(peer.say('open', openParameters(probe)))).toEqual(['opened']);
+    expect(types(peer.sendMessage('open', openParameters(probe)))).toEqual(['opened']);
     expect(peer.request?.probe).toBe(true);
     expect(peer.frame(0)).toEqual([]);
     peer.frame(320);
-    expect(types(peer.say('close', { reason: 'end' }))).toEqual(['closed']);
+    expect(types(peer.sendMessage('close', { reason: 'end' }))).toEqual(['closed']);
     expect(peer.of('audio')).toEqual([]);
     expect(peer.session.counts).toMatchObject({ framesIgnored: 1, emptyFrames: 1, samplesKept: 0, faults: 0 });
   });
@@ -128,15 +128,15 @@ describe('opening', () => {
 describe('messages of the client', () => {
   it('ping: pong with empty parameters and the clientseq of the ping', () => {
     const peer = new Peer().opened();
-    const [pong] = peer.say('ping', { rtt: 'PT0.0125S' });
+    const [pong] = peer.sendMessage('ping', { rtt: 'PT0.0125S' });
     expect(pong).toEqual({ version: '2', type: 'pong', id: SESSION_ID, seq: 3, clientseq: 3, parameters: {} });
     expect(peer.session.rttSeconds).toBe(0.0125);
-    expect(types(peer.say('ping', { rtt: 'soon' }))).toEqual(['pong']);
+    expect(types(peer.sendMessage('ping', { rtt: 'soon' }))).toEqual(['pong']);
   });
 
   it('update: updated', () => {
     const peer = new Peer().opened();
-    expect(peer.say('update', { language: 'fr-FR' })).toMatchObject([{ type: 'updated', parameters: {} }]);
+    expect(peer.sendMessage('update', { language: 'fr-FR' })).toMatchObject([{ type: 'updated', parameters: {} }]);
     expect(peer.session.language).toBe('fr-FR');
   });
 
@@ -149,7 +149,7 @@ describe('messages of the client', () => {
   ])('close %s: finishes the stream, then closed', (reason, endReason) => {
     const peer = new Peer().opened();
     const from = peer.outputs.length;
-    expect(peer.say('close', { reason })).toMatchObject([{ type: 'closed', parameters: {} }]);
+    expect(peer.sendMessage('close', { reason })).toMatchObject([{ type: 'closed', parameters: {} }]);
     expect(peer.outputs.slice(from).map((output) => output.kind)).toEqual(['flush', 'finish', 'send']);
     expect(peer.session.endReason).toBe(endReason);
     expect(peer.session.state).toBe('CLOSED');
@@ -157,10 +157,10 @@ describe('messages of the client', () => {
 
   it('closed waits for the stream to be finished, but not beyond its time', () => {
     const peer = new Peer({ slowFinish: true }).opened();
-    expect(peer.say('close', { reason: 'end' })).toEqual([]);
+    expect(peer.sendMessage('close', { reason: 'end' })).toEqual([]);
     // Asked again meanwhile: one close, one answer.
-    expect(peer.say('close', { reason: 'end' })).toEqual([]);
-    expect(types(peer.say('ping'))).toEqual(['pong']);
+    expect(peer.sendMessage('close', { reason: 'end' })).toEqual([]);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong']);
     expect(types(peer.advance(5))).toEqual(['closed']);
     peer.session.finished(peer.nowUs);
     expect(types(peer.sent).filter((type) => type === 'closed')).toHaveLength(1);
@@ -168,14 +168,14 @@ describe('messages of the client', () => {
 
   it.each([400, 405, 408, 409, 413, 415, 429, 500, 503])('error %i is tolerated and counted', (code) => {
     const peer = new Peer().opened();
-    expect(peer.say('error', { code, message: 'x' })).toEqual([]);
+    expect(peer.sendMessage('error', { code, message: 'x' })).toEqual([]);
     expect(peer.session.counts.clientErrors).toBe(1);
-    expect(types(peer.say('ping'))).toEqual(['pong']);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong']);
   });
 
   it('error 429 with retryAfter holds unsolicited messages back', () => {
     const peer = new Peer().opened();
-    peer.say('error', { code: 429, message: 'slow down', retryAfter: 'PT2S' });
+    peer.sendMessage('error', { code: 429, message: 'slow down', retryAfter: 'PT2S' });
     expect(peer.during(() => peer.session.sendEvent([{ type: 'a', data: 1 }], peer.nowUs))).toEqual([]);
     expect(peer.advance(1.5)).toEqual([]);
     expect(types(peer.advance(1))).toEqual(['event']);
@@ -185,7 +185,7 @@ describe('messages of the client', () => {
     '%s of the Audio Connector is tolerated and counted',
     (type) => {
       const peer = new Peer().opened();
-      expect(peer.say(type, { digit: '1' })).toEqual([]);
+      expect(peer.sendMessage(type, { digit: '1' })).toEqual([]);
       expect(peer.session.counts.connectorMessages).toBe(1);
     },
   );
@@ -193,42 +193,47 @@ describe('messages of the client', () => {
   it('an unknown type and unknown fields are tolerated and counted', () => {
     const peer = new Peer();
     const participant = { id: PARTICIPANT_ID, ani: '', aniName: '', dnis: '', more: 1 };
-    expect(types(peer.say('open', openParameters({ participant, novelty: true }), { stamp: 'x' }))).toEqual(['opened']);
+    expect(types(peer.sendMessage('open', openParameters({ participant, novelty: true }), { stamp: 'x' }))).toEqual([
+      'opened',
+    ]);
     expect(peer.session.counts.unknownFields).toBe(3);
-    expect(peer.say('telepathy', { a: 1 })).toEqual([]);
+    expect(peer.sendMessage('telepathy', { a: 1 })).toEqual([]);
     expect(peer.session.counts).toMatchObject({ unknownTypes: 1, faults: 0 });
-    expect(types(peer.say('ping'))).toEqual(['pong']);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong']);
   });
 
   it('a second open is not answered a second time', () => {
     const peer = new Peer().opened();
-    expect(peer.say('open', openParameters())).toEqual([]);
+    expect(peer.sendMessage('open', openParameters())).toEqual([]);
     expect(peer.session.counts.strayMessages).toBe(1);
   });
 });
 
 describe('what is answered with disconnect error', () => {
   const faults: [string, (peer: Peer) => unknown][] = [
-    ['a sequence number skipped', (peer) => peer.say('ping', {}, { seq: 7 })],
-    ['a sequence number repeated', (peer) => peer.say('ping', {}, { seq: 2 })],
-    ['a sequence number that is none', (peer) => peer.say('ping', {}, { seq: '3' })],
-    ['a huge sequence number', (peer) => peer.say('ping', {}, { seq: 1e300 })],
-    ['serverseq of a message never sent', (peer) => peer.say('ping', {}, { serverseq: 3 })],
-    ['no serverseq', (peer) => peer.say('ping', {}, { serverseq: undefined })],
-    ['another version', (peer) => peer.say('ping', {}, { version: '3' })],
-    ['another session id', (peer) => peer.say('ping', {}, { id: CONVERSATION_ID })],
-    ['no position', (peer) => peer.say('ping', {}, { position: undefined })],
-    ['a position that is no duration', (peer) => peer.say('ping', {}, { position: 'PT1M' })],
-    ['no parameters', (peer) => peer.say('ping', {}, { parameters: undefined })],
-    ['parameters that are a list', (peer) => peer.say('ping', {}, { parameters: [] })],
+    ['a sequence number skipped', (peer) => peer.sendMessage('ping', {}, { seq: 7 })],
+    ['a sequence number repeated', (peer) => peer.sendMessage('ping', {}, { seq: 2 })],
+    ['a sequence number that is none', (peer) => peer.sendMessage('ping', {}, { seq: '3' })],
+    ['a huge sequence number', (peer) => peer.sendMessage('ping', {}, { seq: 1e300 })],
+    ['serverseq of a message never sent', (peer) => peer.sendMessage('ping', {}, { serverseq: 3 })],
+    ['no serverseq', (peer) => peer.sendMessage('ping', {}, { serverseq: undefined })],
+    ['another version', (peer) => peer.sendMessage('ping', {}, { version: '3' })],
+    ['another session id', (peer) => peer.sendMessage('ping', {}, { id: CONVERSATION_ID })],
+    ['no position', (peer) => peer.sendMessage('ping', {}, { position: undefined })],
+    ['a position that is no duration', (peer) => peer.sendMessage('ping', {}, { position: 'PT1M' })],
+    ['no parameters', (peer) => peer.sendMessage('ping', {}, { parameters: undefined })],
+    ['parameters that are a list', (peer) => peer.sendMessage('ping', {}, { parameters: [] })],
     ['no JSON', (peer) => peer.raw('{"version":')],
     ['JSON that is no object', (peer) => peer.raw('[1]')],
     ['no UTF-8', (peer) => peer.raw(Uint8Array.of(0x22, 0xff, 0x22))],
-    ['text over 64 KiB', (peer) => peer.say('ping', { filler: 'x'.repeat(65_536) })],
-    ['discarded without a length', (peer) => peer.say('discarded', { start: 'PT0S' })],
-    ['resumed with a number for a duration', (peer) => peer.say('resumed', { start: 0, discarded: 1 })],
-    ['update without a language', (peer) => peer.say('update')],
-    ['a time line a day ahead of the clock', (peer) => peer.say('discarded', { start: 'PT0S', discarded: 'PT86400S' })],
+    ['text over 64 KiB', (peer) => peer.sendMessage('ping', { filler: 'x'.repeat(65_536) })],
+    ['discarded without a length', (peer) => peer.sendMessage('discarded', { start: 'PT0S' })],
+    ['resumed with a number for a duration', (peer) => peer.sendMessage('resumed', { start: 0, discarded: 1 })],
+    ['update without a language', (peer) => peer.sendMessage('update')],
+    [
+      'a time line a day ahead of the clock',
+      (peer) => peer.sendMessage('discarded', { start: 'PT0S', discarded: 'PT86400S' }),
+    ],
   ];
 
   it.each(faults)('%s', (_name, act) => {
@@ -243,7 +248,7 @@ describe('what is answered with disconnect error', () => {
     // Nothing more is taken, but the client can still close properly, whatever number it goes on with.
     peer.frame(320);
     expect(peer.of('audio')).toEqual([]);
-    expect(types(peer.say('close', { reason: 'disconnect' }))).toEqual(['closed']);
+    expect(types(peer.sendMessage('close', { reason: 'disconnect' }))).toEqual(['closed']);
     expect(peer.session.endReason).toBe('error');
   });
 
@@ -255,7 +260,7 @@ describe('what is answered with disconnect error', () => {
       { kind: 'faulted' },
     ]);
     // `open` comes too late then.
-    expect(peer.say('open', openParameters())).toEqual([]);
+    expect(peer.sendMessage('open', openParameters())).toEqual([]);
   });
 
   it('half a sample of L16', () => {
@@ -294,7 +299,7 @@ describe('what is answered with disconnect error', () => {
 describe('the first moments', () => {
   it('nothing unsolicited between opened and the first pong', () => {
     const peer = new Peer();
-    peer.say('open', openParameters());
+    peer.sendMessage('open', openParameters());
     const held = peer.during(() => {
       peer.session.pause(peer.nowUs);
       peer.session.sendEvent([{ type: 'a', data: 1 }], peer.nowUs);
@@ -302,23 +307,23 @@ describe('the first moments', () => {
     });
     expect(held).toEqual([]);
     expect(peer.advance(3)).toEqual([]);
-    expect(types(peer.say('update', { language: 'en-us' }))).toEqual(['updated']);
-    expect(types(peer.say('ping'))).toEqual(['pong', 'reconnect', 'pause', 'event']);
+    expect(types(peer.sendMessage('update', { language: 'en-us' }))).toEqual(['updated']);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong', 'reconnect', 'pause', 'event']);
   });
 
   it('a disconnect of ours waits as well', () => {
     const peer = new Peer();
-    peer.say('open', openParameters());
+    peer.sendMessage('open', openParameters());
     expect(peer.during(() => peer.session.disconnect('completed', 'bye', peer.nowUs))).toEqual([]);
-    expect(types(peer.say('ping'))).toEqual(['pong', 'disconnect']);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong', 'disconnect']);
   });
 
   it('a ping before open does not count as the first', () => {
     const peer = new Peer();
-    expect(types(peer.say('ping'))).toEqual(['pong']);
-    peer.say('open', openParameters());
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong']);
+    peer.sendMessage('open', openParameters());
     expect(peer.during(() => peer.session.pause(peer.nowUs))).toEqual([]);
-    expect(types(peer.say('ping'))).toEqual(['pong', 'pause']);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong', 'pause']);
   });
 });
 
@@ -326,9 +331,9 @@ describe('pause', () => {
   it('the client pauses and resumes; the stretch is marked and takes its time', () => {
     const peer = new Peer().opened();
     peer.frame(3200);
-    expect(peer.say('paused')).toEqual([]);
+    expect(peer.sendMessage('paused')).toEqual([]);
     expect(peer.session.state).toBe('PAUSED');
-    expect(peer.say('resumed', { start: 'PT0.2S', discarded: 'PT12.34S' })).toEqual([]);
+    expect(peer.sendMessage('resumed', { start: 'PT0.2S', discarded: 'PT12.34S' })).toEqual([]);
     expect(peer.session.state).toBe('ACTIVE');
     peer.frame(2);
     expect(peer.of('mark')).toEqual([{ kind: 'mark', state: 'paused', at: 1600, length: 98_720 }]);
@@ -338,21 +343,21 @@ describe('pause', () => {
 
   it('a duplicate paused is tolerated and counted; resumed without paused as well', () => {
     const peer = new Peer().opened();
-    peer.say('paused');
-    expect(peer.say('paused')).toEqual([]);
+    peer.sendMessage('paused');
+    expect(peer.sendMessage('paused')).toEqual([]);
     expect(peer.session.counts.duplicatePaused).toBe(1);
-    peer.say('resumed', { start: 'PT0S', discarded: 'PT1S' });
-    expect(peer.say('resumed', { start: 'PT1S', discarded: 'PT0S' })).toEqual([]);
+    peer.sendMessage('resumed', { start: 'PT0S', discarded: 'PT1S' });
+    expect(peer.sendMessage('resumed', { start: 'PT1S', discarded: 'PT0S' })).toEqual([]);
     expect(peer.session.positionSamples).toBe(8000);
-    expect(types(peer.say('ping'))).toEqual(['pong']);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong']);
   });
 
   it('nothing of audio that comes during a pause is kept; it keeps its length', () => {
     const peer = new Peer().opened();
     peer.frame(320);
-    peer.say('paused');
+    peer.sendMessage('paused');
     peer.frame(640);
-    peer.say('resumed', { start: 'PT0.02S', discarded: 'PT0S' });
+    peer.sendMessage('resumed', { start: 'PT0.02S', discarded: 'PT0S' });
     peer.frame(320);
     expect(peer.of('audio').map((output) => output.at)).toEqual([0, 480]);
     expect(peer.of('mark')).toEqual([{ kind: 'mark', state: 'paused', at: 160, length: 320 }]);
@@ -364,15 +369,15 @@ describe('pause', () => {
     expect(types(peer.during(() => peer.session.pause(peer.nowUs)))).toEqual(['pause']);
     // In flight before the client heard of it.
     peer.frame(320);
-    peer.say('paused');
+    peer.sendMessage('paused');
     expect(types(peer.during(() => peer.session.pause(peer.nowUs)))).toEqual(['pause']);
-    peer.say('paused');
+    peer.sendMessage('paused');
     expect(peer.session.counts.duplicatePaused).toBe(0);
     expect(types(peer.during(() => peer.session.resume(peer.nowUs)))).toEqual(['resume']);
-    peer.say('resumed', { start: 'PT0.04S', discarded: 'PT0.5S' });
+    peer.sendMessage('resumed', { start: 'PT0.04S', discarded: 'PT0.5S' });
     peer.frame(320);
     expect(types(peer.during(() => peer.session.resume(peer.nowUs)))).toEqual(['resume']);
-    peer.say('resumed', { start: 'PT0.56S', discarded: 'PT0S' });
+    peer.sendMessage('resumed', { start: 'PT0.56S', discarded: 'PT0S' });
     expect(peer.of('audio').map((output) => output.at)).toEqual([0, 4320]);
     expect(peer.of('mark')).toMatchObject([
       { state: 'paused', at: 160, length: 160 },
@@ -382,17 +387,17 @@ describe('pause', () => {
 
   it('audio flows only when both pauses are over', () => {
     const peer = new Peer().opened();
-    peer.say('paused');
+    peer.sendMessage('paused');
     peer.session.pause(peer.nowUs);
-    peer.say('paused');
+    peer.sendMessage('paused');
     peer.session.resume(peer.nowUs);
     // The client's own pause is still on: it answers paused.
-    peer.say('paused');
+    peer.sendMessage('paused');
     peer.frame(320);
     expect(peer.of('audio')).toEqual([]);
     peer.session.pause(peer.nowUs);
     // The client's ends, ours has begun again.
-    peer.say('resumed', { start: 'PT0S', discarded: 'PT1S' });
+    peer.sendMessage('resumed', { start: 'PT0S', discarded: 'PT1S' });
     peer.frame(320);
     expect(peer.of('audio')).toEqual([]);
     peer.session.resume(peer.nowUs);
@@ -403,10 +408,10 @@ describe('pause', () => {
   it('startPaused: nothing is kept until we resume and the client has resumed', () => {
     const peer = new Peer({ accept: { startPaused: true } }).opened();
     peer.frame(320);
-    peer.say('paused');
+    peer.sendMessage('paused');
     expect(peer.session.counts.duplicatePaused).toBe(0);
     peer.session.resume(peer.nowUs);
-    peer.say('resumed', { start: 'PT0.02S', discarded: 'PT1S' });
+    peer.sendMessage('resumed', { start: 'PT0.02S', discarded: 'PT1S' });
     peer.frame(320);
     expect(peer.of('audio').map((output) => output.at)).toEqual([160 + 8000]);
   });
@@ -414,7 +419,7 @@ describe('pause', () => {
   it('a pause asked for before open begins the session paused', () => {
     const peer = new Peer();
     peer.session.pause(peer.nowUs);
-    expect(peer.say('open', openParameters())[0]?.parameters.startPaused).toBe(true);
+    expect(peer.sendMessage('open', openParameters())[0]?.parameters.startPaused).toBe(true);
   });
 
   it('pause and resume in quick succession stay within the rate limit, and the last one counts', () => {
@@ -478,7 +483,7 @@ describe('the time line', () => {
   ])('discarded %s: the time line goes on by what was discarded', (_name, start, counts) => {
     const peer = new Peer().opened();
     peer.frame(320);
-    expect(peer.say('discarded', { start, discarded: 'PT1.000125S' })).toEqual([]);
+    expect(peer.sendMessage('discarded', { start, discarded: 'PT1.000125S' })).toEqual([]);
     peer.frame(320);
     expect(peer.of('mark')).toEqual([{ kind: 'mark', state: 'discarded', at: 160, length: 8001 }]);
     expect(peer.of('audio').map((output) => output.at)).toEqual([0, 8161]);
@@ -489,7 +494,7 @@ describe('the time line', () => {
     const peer = new Peer().opened();
     peer.frame(3);
     const from = peer.outputs.length;
-    peer.say('discarded', { start: 'PT0S', discarded: 'PT1S' });
+    peer.sendMessage('discarded', { start: 'PT0S', discarded: 'PT1S' });
     expect(peer.outputs.slice(from).map((output) => output.kind)).toEqual(['flush', 'mark']);
     // Half a pair before a discard never gets its other half.
     peer.frame(2);
@@ -501,7 +506,7 @@ describe('the time line', () => {
     peer.positionSamples = 40_000;
     peer.opened();
     peer.frame(320);
-    peer.say('discarded', { start: 'PT5.02S', discarded: 'PT1S' });
+    peer.sendMessage('discarded', { start: 'PT5.02S', discarded: 'PT1S' });
     expect(peer.of('audio').map((output) => output.at)).toEqual([50_000]);
     expect(peer.session.positionSamples).toBe(58_160);
     expect(peer.session.counts).toMatchObject({ startAhead: 0, startBehind: 0 });
@@ -516,7 +521,7 @@ describe('the time line', () => {
 
   it('audio an hour ahead of the clock is too much', () => {
     const peer = new Peer().opened();
-    peer.say('discarded', { start: 'PT0S', discarded: 'PT3599S' });
+    peer.sendMessage('discarded', { start: 'PT0S', discarded: 'PT3599S' });
     peer.frame(16_000);
     expect(peer.session.counts.faults).toBe(0);
     peer.frame(16_000);
@@ -547,7 +552,7 @@ describe('events', () => {
         messages += peer.advance(0.1).length;
       }
       perSecond.push(messages);
-      peer.say('ping');
+      peer.sendMessage('ping');
     }
     peer.advance(2);
     expect(Math.max(...perSecond.slice(1))).toBeLessThanOrEqual(5);
@@ -583,7 +588,7 @@ describe('events', () => {
   it('are refused before open and after close', () => {
     const peer = new Peer();
     expect(peer.session.sendEvent([{ type: 'a', data: 1 }], peer.nowUs)).toBe(false);
-    peer.opened().say('close', { reason: 'end' });
+    peer.opened().sendMessage('close', { reason: 'end' });
     expect(peer.session.sendEvent([{ type: 'a', data: 1 }], peer.nowUs)).toBe(false);
   });
 });
@@ -596,8 +601,8 @@ describe('the end', () => {
     ]);
     peer.frame(320);
     expect(peer.of('audio')).toHaveLength(1);
-    expect(types(peer.say('ping'))).toEqual(['pong']);
-    expect(types(peer.say('close', { reason: 'disconnect' }))).toEqual(['closed']);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong']);
+    expect(types(peer.sendMessage('close', { reason: 'disconnect' }))).toEqual(['closed']);
     expect(peer.session.endReason).toBe('stopped');
     peer.advance(4);
     expect(peer.of('hangUp')).toEqual([]);
@@ -619,7 +624,7 @@ describe('the end', () => {
     expect(peer.during(() => peer.session.requestReconnect('moving', peer.nowUs))).toMatchObject([
       { type: 'reconnect', parameters: { info: 'moving' } },
     ]);
-    expect(types(peer.say('close', { reason: 'reconnect' }))).toEqual(['closed']);
+    expect(types(peer.sendMessage('close', { reason: 'reconnect' }))).toEqual(['closed']);
   });
 
   it('a client that never opens is told and dropped', () => {
@@ -638,7 +643,7 @@ describe('the end', () => {
       peer.frame(16_000);
       expect(peer.advance(1)).toEqual([]);
     }
-    expect(types(peer.say('ping'))).toEqual(['pong']);
+    expect(types(peer.sendMessage('ping'))).toEqual(['pong']);
     expect(peer.advance(29)).toEqual([]);
     expect(types(peer.advance(2))).toEqual(['disconnect']);
     expect(peer.of('faulted')).toEqual([{ kind: 'faulted', fault: 'timeout' }]);
@@ -657,13 +662,13 @@ describe('every state and every message', () => {
     CONNECTED: () => new Peer(),
     OPENING: () => {
       const peer = new Peer({ decide: () => {} });
-      peer.say('open', openParameters());
+      peer.sendMessage('open', openParameters());
       return peer;
     },
     ACTIVE: () => new Peer().opened(),
     PAUSED: () => {
       const peer = new Peer().opened();
-      peer.say('paused');
+      peer.sendMessage('paused');
       return peer;
     },
     ENDING: () => {
@@ -678,12 +683,12 @@ describe('every state and every message', () => {
     },
     CLOSING: () => {
       const peer = new Peer({ slowFinish: true }).opened();
-      peer.say('close', { reason: 'end' });
+      peer.sendMessage('close', { reason: 'end' });
       return peer;
     },
     CLOSED: () => {
       const peer = new Peer().opened();
-      peer.say('close', { reason: 'end' });
+      peer.sendMessage('close', { reason: 'end' });
       return peer;
     },
   };
@@ -709,7 +714,7 @@ describe('every state and every message', () => {
     expect(peer.session.state).toBe(state);
     const before = peer.sent.length;
     if (arrival === 'binary') peer.frame(320);
-    else peer.say(arrival === 'unknown' ? 'telepathy' : arrival, PARAMETERS[arrival] ?? {});
+    else peer.sendMessage(arrival === 'unknown' ? 'telepathy' : arrival, PARAMETERS[arrival] ?? {});
     expect(types(peer.sent.slice(before))).toEqual(answers[state][arrival] ?? []);
     expect(peer.sent.map((message) => message.seq)).toEqual(peer.sent.map((_, i) => i + 1));
   });

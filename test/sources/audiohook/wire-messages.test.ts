@@ -108,7 +108,7 @@ describe('envelope', () => {
     async (key, value) => {
       const { dial, ended } = await line();
       const call = await dial().open();
-      call.say('ping', {}, { [key]: value });
+      call.sendMessage('ping', {}, { [key]: value });
       expect((await call.next('disconnect')).parameters).toMatchObject({ reason: 'error' });
       await call.close('disconnect');
       expect(call.types).toEqual(['opened', 'pong', 'disconnect', 'closed']);
@@ -180,10 +180,10 @@ describe('messages of the client', () => {
     const { dial, ingest } = await line();
     const call = await dial().open();
     call.frame(0x80);
-    call.say('paused');
-    call.say('resumed', { start: 'PT0.2S', discarded: 'PT12.34S' });
+    call.sendMessage('paused');
+    call.sendMessage('resumed', { start: 'PT0.2S', discarded: 'PT12.34S' });
     call.frame(0x80);
-    call.say('discarded', { start: 'PT12.74S', discarded: 'PT0.000125S' });
+    call.sendMessage('discarded', { start: 'PT12.74S', discarded: 'PT0.000125S' });
     call.frame(0x80);
     expect(await call.settled()).toEqual([]);
     await call.close();
@@ -225,7 +225,7 @@ describe('messages of the client', () => {
   it.each([400, 405, 408, 409, 413, 415, 429, 500, 503])('error %i is tolerated and counted', async (code) => {
     const { dial, ended } = await line();
     const call = await dial().open();
-    call.say('error', { code, message: 'Something' });
+    call.sendMessage('error', { code, message: 'Something' });
     expect(await call.settled()).toEqual([]);
     await call.close();
     await until(() => ended.length === 1, 'the summary');
@@ -235,7 +235,7 @@ describe('messages of the client', () => {
   it('error 429 with retryAfter: nothing unasked until then', async () => {
     const { dial, server } = await line();
     const call = await dial().open();
-    call.say('error', { code: 429, message: 'Slow down', retryAfter: 'PT0.6S' });
+    call.sendMessage('error', { code: 429, message: 'Slow down', retryAfter: 'PT0.6S' });
     await call.settled();
     server.session(call.sessionId)?.sendEvent([{ type: 'a', data: 1 }]);
     // The ping does not shake it loose.
@@ -271,7 +271,7 @@ describe('messages of the client', () => {
       const { dial, ingest, ended } = await line();
       const call = await dial().open();
       call.frame(0x80);
-      call.say(type, { digit: '5' });
+      call.sendMessage(type, { digit: '5' });
       // Hold is not pause: its music is part of the call.
       call.frame(0x80);
       expect(await call.settled()).toEqual([]);
@@ -286,7 +286,7 @@ describe('messages of the client', () => {
   it('fields that nobody knows are tolerated and counted', async () => {
     const { dial, ended } = await line();
     const call = await dial().open({ novelty: 1 });
-    call.say('ping', { novelty: 1 }, { novelty: 1 });
+    call.sendMessage('ping', { novelty: 1 }, { novelty: 1 });
     await call.next('pong');
     await call.close();
     await until(() => ended.length === 1, 'the summary');
@@ -328,12 +328,12 @@ describe('messages of the server', () => {
     await call.connected();
     const opened = await call.ask('opened', 'open', call.openParameters({ language: 'xx' }));
     expect(opened.parameters).toEqual({ media: [STEREO], startPaused: true });
-    call.say('paused');
+    call.sendMessage('paused');
     call.frame(0x80);
     await call.ask('pong', 'ping');
     server.setPaused(call.conversationId, false);
     await call.next('resume');
-    call.say('resumed', { start: 'PT0.2S', discarded: 'PT0.1S' });
+    call.sendMessage('resumed', { start: 'PT0.2S', discarded: 'PT0.1S' });
     call.frame(0x80);
     await call.close();
     expect(ingest.streams[0]?.marks).toEqual([{ state: 'paused', start: 0, length: 2_400 }]);

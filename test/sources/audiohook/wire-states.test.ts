@@ -67,7 +67,7 @@ describe('media', () => {
     const call = await dial().open();
     for (let i = 0; i < 100; i++) call.frame(0x80);
     expect(await call.settled()).toEqual([]);
-    call.say('discarded', { start: 'PT20S', discarded: 'PT0.5S' });
+    call.sendMessage('discarded', { start: 'PT20S', discarded: 'PT0.5S' });
     await call.close();
     expect(ingest.streams[0]?.marks).toEqual([{ state: 'discarded', start: 160_000, length: 4_000 }]);
     await until(() => ended.length === 1, 'the summary');
@@ -90,8 +90,8 @@ describe('media', () => {
         call.socket.send(new Uint8Array(2 * frame));
         at += frame;
         const text = (samples: number): string => `PT${(samples / 8_000).toFixed(digits)}S`;
-        if (kind === 'resumed') call.say('paused');
-        call.say(kind, { start: text(at), discarded: text(gap) });
+        if (kind === 'resumed') call.sendMessage('paused');
+        call.sendMessage(kind, { start: text(at), discarded: text(gap) });
         const state = kind === 'resumed' ? 'paused' : 'discarded';
         const last = marks.at(-1);
         if (last?.state === state && last.start + last.length === at) last.length += gap;
@@ -117,7 +117,7 @@ describe('media', () => {
   it('a binary message of our own never comes, and 415 for one is tolerated', async () => {
     const { dial } = await line();
     const call = await dial().open();
-    call.say('error', { code: 415, message: 'Unexpected binary message' });
+    call.sendMessage('error', { code: 415, message: 'Unexpected binary message' });
     expect(await call.settled()).toEqual([]);
     await call.close();
     expect(call.binaries).toBe(0);
@@ -133,12 +133,12 @@ describe('opening', () => {
     });
     const call = dial();
     await call.connected();
-    call.say('open', call.openParameters());
+    call.sendMessage('open', call.openParameters());
     call.frame(0x80);
-    call.say('ping', {}, { serverseq: 0 });
-    call.say('update', { language: 'en-us' });
-    call.say('paused');
-    call.say('close', { reason: 'end' });
+    call.sendMessage('ping', {}, { serverseq: 0 });
+    call.sendMessage('update', { language: 'en-us' });
+    call.sendMessage('paused');
+    call.sendMessage('close', { reason: 'end' });
     await call.next('closed');
     expect(call.types).toEqual(['opened', 'pong', 'updated', 'closed']);
     expect(ingest.streams[0]?.pcm(0).length).toBe(1_600);
@@ -148,10 +148,10 @@ describe('opening', () => {
     const { dial, ended } = await line();
     const call = dial();
     await call.connected();
-    call.say('paused');
-    call.say('resumed', { start: 'PT0S', discarded: 'PT9S' });
-    call.say('discarded', { start: 'PT0S', discarded: 'PT9S' });
-    call.say('update', { language: 'en-us' });
+    call.sendMessage('paused');
+    call.sendMessage('resumed', { start: 'PT0S', discarded: 'PT9S' });
+    call.sendMessage('discarded', { start: 'PT0S', discarded: 'PT9S' });
+    call.sendMessage('update', { language: 'en-us' });
     await call.ask('pong', 'ping');
     await call.ask('opened', 'open', call.openParameters());
     await call.close();
@@ -188,7 +188,7 @@ describe('opening', () => {
     server.session(other.sessionId)?.disconnect('completed');
     await pause(400);
     expect(other.types).toEqual(['opened']);
-    other.say('ping');
+    other.sendMessage('ping');
     await until(() => other.types.length === 3, 'the farewell');
     expect(other.types).toEqual(['opened', 'pong', 'disconnect']);
   });
@@ -202,7 +202,7 @@ describe('opening', () => {
       reason: 'error',
       info: 'Audio before the session was opened',
     });
-    call.say('open', call.openParameters());
+    call.sendMessage('open', call.openParameters());
     await call.close('disconnect');
     expect(call.types).toEqual(['disconnect', 'closed']);
     expect(ingest.streams).toEqual([]);
@@ -211,7 +211,7 @@ describe('opening', () => {
   it('a second open is not answered', async () => {
     const { dial, ingest } = await line();
     const call = await dial().open();
-    call.say('open', call.openParameters());
+    call.sendMessage('open', call.openParameters());
     expect(await call.settled()).toEqual([]);
     await call.close();
     expect(ingest.streams).toHaveLength(1);
@@ -236,8 +236,8 @@ describe('pause', () => {
     for (const paused of [true, true, false, false]) {
       server.setPaused(call.conversationId, paused);
       await call.next(paused ? 'pause' : 'resume');
-      if (paused) call.say('paused');
-      else call.say('resumed', { start: 'PT0S', discarded: 'PT0.5S' });
+      if (paused) call.sendMessage('paused');
+      else call.sendMessage('resumed', { start: 'PT0S', discarded: 'PT0.5S' });
       await call.settled();
     }
     call.frame(0x80);
@@ -255,10 +255,10 @@ describe('pause', () => {
   it('a duplicate paused of the client is tolerated and counted', async () => {
     const { dial, ended } = await line();
     const call = await dial().open();
-    call.say('paused');
-    call.say('paused');
-    call.say('resumed', { start: 'PT0S', discarded: 'PT1S' });
-    call.say('resumed', { start: 'PT1S', discarded: 'PT0S' });
+    call.sendMessage('paused');
+    call.sendMessage('paused');
+    call.sendMessage('resumed', { start: 'PT0S', discarded: 'PT1S' });
+    call.sendMessage('resumed', { start: 'PT1S', discarded: 'PT0S' });
     expect(await call.settled()).toEqual([]);
     await call.close();
     await until(() => ended.length === 1, 'the summary');
@@ -269,8 +269,8 @@ describe('pause', () => {
     const { dial, ended } = await line();
     const call = await dial().open();
     call.frame(0x80);
-    call.say('discarded', { start: 'PT5S', discarded: 'PT1S' });
-    call.say('discarded', { start: 'PT0S', discarded: 'PT1S' });
+    call.sendMessage('discarded', { start: 'PT5S', discarded: 'PT1S' });
+    call.sendMessage('discarded', { start: 'PT0S', discarded: 'PT1S' });
     expect(await call.settled()).toEqual([]);
     await call.close();
     await until(() => ended.length === 1, 'the summary');
@@ -289,7 +289,7 @@ describe('the end', () => {
         }),
     });
     const call = await dial().open();
-    call.say('close', { reason: 'end' });
+    call.sendMessage('close', { reason: 'end' });
     await pause(300);
     expect(call.types).toEqual(['opened', 'pong']);
     finish();
@@ -336,8 +336,8 @@ describe('the end', () => {
     const { dial, ended, ingest } = await line();
     const call = await dial().open();
     await call.ask('closed', 'close', { reason: 'end' });
-    call.say('ping');
-    call.say('close', { reason: 'end' });
+    call.sendMessage('ping');
+    call.sendMessage('close', { reason: 'end' });
     call.frame(0x80);
     call.socket.close(1000);
     await once(call.socket, 'close');

@@ -113,7 +113,7 @@ export class Peer implements SessionOutput {
   }
 
   /** Sends a proper message and returns what the server answered to it in the same turn. */
-  say(type: string, parameters: object = {}, envelope: object = {}): ServerMessage[] {
+  sendMessage(type: string, parameters: object = {}, envelope: object = {}): ServerMessage[] {
     this.seq += 1;
     return this.raw(
       JSON.stringify({
@@ -157,8 +157,8 @@ export class Peer implements SessionOutput {
 
   /** Opens and exchanges the first ping, after which the server may say what it likes. */
   opened(extra: object = {}): this {
-    this.say('open', openParameters(extra));
-    this.say('ping');
+    this.sendMessage('open', openParameters(extra));
+    this.sendMessage('ping');
     return this;
   }
 

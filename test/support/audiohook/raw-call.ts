@@ -119,7 +119,7 @@ export class RawCall {
     return this;
   }
 
-  say(type: string, parameters: object = {}, change: object = {}): void {
+  sendMessage(type: string, parameters: object = {}, change: object = {}): void {
     this.#seq += 1;
     const serverseq = this.received.at(-1)?.seq ?? 0;
     const message = {
@@ -136,7 +136,7 @@ export class RawCall {
   }
 
   async ask(answer: string, type: string, parameters: object = {}): Promise<RawMessage> {
-    this.say(type, parameters);
+    this.sendMessage(type, parameters);
     return this.next(answer);
   }
 
