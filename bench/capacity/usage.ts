@@ -90,7 +90,7 @@ function memoryAfterCollection(): { rss: number; heap: number; external: number 
   return { rss, heap: getHeapStatistics().used_heap_size, external };
 }
 
-/** CPU time of each thread, from the scheduler's own books (Linux); the main thread has the process's id. */
+/** CPU time of each thread, from the scheduler's own figures (Linux); the main thread has the process's id. */
 function threadCpuUs(): Map<number, number> {
   const threads = new Map<number, number>();
   try {

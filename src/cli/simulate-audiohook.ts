@@ -24,6 +24,8 @@ interface Flags {
   readonly lossAt?: number;
   readonly rejoin?: boolean;
   readonly probe?: boolean;
+  readonly fault?: ProtocolFault;
+  /** The name that --fault had before. */
   readonly mischief?: ProtocolFault;
   readonly pingSeconds?: number;
   readonly seed?: number;
@@ -33,7 +35,7 @@ interface Flags {
 }
 
 const MAX_SESSIONS = 16_384;
-/** Kinds of trouble that the summary names. */
+/** Kinds of failure that the summary names. */
 const MAX_REASONS = 10;
 const seconds = numberFrom(0.02, 86_400, 'any');
 
@@ -53,25 +55,28 @@ export function registerSimulateAudioHook(simulate: Command): Command {
     .option('--rate <n>', 'new sessions a second (default: 200)', numberFrom(0.01, 100_000, 'any'))
     .addOption(new Option('--seconds <s>', 'length of each call').default(10).argParser(seconds))
     .option('--frame-ms <ms>', 'audio in one frame, such as 20 or 200 (default: 200)', numberFrom(1, 10_000))
-    .option('--wav <file>', 'what is said: 8000 Hz, 16 bit, one or two channels (default: generated sound)')
+    .option('--wav <file>', 'audio of the call: 8000 Hz, 16 bit, one or two channels (default: generated)')
     .addOption(new Option('--media <name,…>', MEDIA_HELP).argParser(mediaFrom))
     .addOption(new Option('--pause <at+length>', 'secure pause, in seconds; may be repeated').argParser(stretchFrom))
     .addOption(
-      new Option('--discard <at+length>', 'audio thrown away, in seconds; may be repeated').argParser(stretchFrom),
+      new Option('--discard <at+length>', 'discarded audio, in seconds; may be repeated').argParser(stretchFrom),
     )
-    .option('--burst <s>', 'so much of the call is sent at once after opened, as history', seconds)
-    .option('--loss-at <s>', 'break the connection there without a word', seconds)
+    .option('--burst <s>', 'send this much of the call at once after opened, as history', seconds)
+    .option('--loss-at <s>', 'break the connection there without closing it', seconds)
     .option('--rejoin', 'go on in a new session after a loss or when asked to reconnect')
     .option('--probe', 'connection probes instead of calls')
     .addOption(
-      new Option('--mischief <name>', 'what every call does wrong').choices([
-        ...AUTHENTICATION_FAULTS,
-        ...SESSION_FAULTS,
-      ]),
+      new Option('--fault <name>', 'what every call does wrong').choices([...AUTHENTICATION_FAULTS, ...SESSION_FAULTS]),
+    )
+    .addOption(
+      new Option('--mischief <name>', 'deprecated: use --fault')
+        .choices([...AUTHENTICATION_FAULTS, ...SESSION_FAULTS])
+        .conflicts('fault')
+        .hideHelp(),
     )
     .option('--ping-seconds <s>', 'between two pings (default: 5)', numberFrom(0.01, 3_600, 'any'))
-    .option('--seed <n>', 'decides the generated sound', numberFrom(0, Number.MAX_SAFE_INTEGER))
-    .option('--insecure', 'accept a certificate that nobody vouches for')
+    .option('--seed <n>', 'seed of the generated audio', numberFrom(0, Number.MAX_SAFE_INTEGER))
+    .option('--insecure', 'accept a self-signed certificate')
     .option('--books <file>', 'write exact accounts of every call to this file at the end')
     .option('--json', 'end with one JSON object as the last line of stdout')
     .addHelpText(
@@ -83,7 +88,7 @@ a call that did nothing wrong was refused, failed or lost. Of replays, the first
 Examples:
   $ trunkline simulate audiohook --url ws://127.0.0.1:8080/audiohook/ws --api-key K --sessions 100 --seconds 30
   $ trunkline simulate audiohook --url … --frame-ms 20 --burst 10 --pause 12+3 --discard 20+0.5 --books books.json
-  $ trunkline simulate audiohook --url … --mischief badSignature`,
+  $ trunkline simulate audiohook --url … --fault badSignature`,
     )
     .action(run);
 }
@@ -92,17 +97,19 @@ const MEDIA_HELP =
   'media to offer, in this order: pcmu or l16, then a colon and e, i, ei or ie for the channels (default: pcmu:ei,pcmu:e,pcmu:i)';
 
 async function run(flags: Flags): Promise<void> {
-  const { pause, discard, burst, lossAt, books: file, json, apiKey, ...same } = flags;
+  const { pause, discard, burst, lossAt, books: file, json, apiKey, mischief, ...same } = flags;
+  const fault = same.fault ?? mischief;
   if (apiKey === undefined) {
     throw new TrunklineError('CONFIG_INVALID', 'Give --api-key, or TRUNKLINE_AUDIOHOOK_API_KEY in the environment.');
   }
   const { runAudioHookClient } = await import('../simulator/audiohook/client.js');
   const stop = new AbortController();
   void untilInterrupted().then(() => stop.abort());
-  // Found out now rather than when the books are all there is left of a run.
+  // Found out now rather than when the ledger is all there is left of a run.
   if (file !== undefined) writeWhole(file, '{"calls":[]}\n');
-  const books = await runAudioHookClient({
+  const ledger = await runAudioHookClient({
     ...same,
+    ...(fault === undefined ? {} : { fault }),
     apiKey,
     signal: stop.signal,
     ...(pause === undefined ? {} : { pauses: pause }),
@@ -110,12 +117,12 @@ async function run(flags: Flags): Promise<void> {
     ...(burst === undefined ? {} : { burstSeconds: burst }),
     ...(lossAt === undefined ? {} : { lossAtSeconds: lossAt }),
   });
-  if (file !== undefined) writeWhole(file, `${JSON.stringify(books, null, 2)}\n`);
-  const { calls, ...totals } = books;
-  process.stdout.write(json ? `${JSON.stringify(totals)}\n` : summaryOf(books));
-  const { refused, failed, lost } = books.outcomes;
-  const unwanted = same.mischief === undefined ? refused + failed + (lossAt === undefined ? lost : 0) : 0;
-  if (books.violations + unwanted > 0) process.exitCode = 1;
+  if (file !== undefined) writeWhole(file, `${JSON.stringify(ledger, null, 2)}\n`);
+  const { calls, ...totals } = ledger;
+  process.stdout.write(json ? `${JSON.stringify(totals)}\n` : summaryOf(ledger));
+  const { refused, failed, lost } = ledger.outcomes;
+  const unwanted = fault === undefined ? refused + failed + (lossAt === undefined ? lost : 0) : 0;
+  if (ledger.violations + unwanted > 0) process.exitCode = 1;
 }
 
 function summaryOf({ calls, outcomes, framesSent, violations, roundTrip, opened }: AudioHookClientLedger): string {
@@ -126,13 +133,13 @@ function summaryOf({ calls, outcomes, framesSent, violations, roundTrip, opened 
   const { p50, p99, count } = roundTrip;
   if (count > 0) lines.push(`pong p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`);
   if (opened.count > 0) lines.push(`opened p50 ${opened.p50.toFixed(2)} ms, max ${opened.max.toFixed(2)} ms`);
-  const told = new Map<string, number>();
-  for (const reason of calls.flatMap(troubleOf)) told.set(reason, (told.get(reason) ?? 0) + 1);
-  for (const [reason, times] of [...told].slice(0, MAX_REASONS)) lines.push(`${times} × ${reason}`);
+  const counts = new Map<string, number>();
+  for (const reason of calls.flatMap(failuresOf)) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  for (const [reason, times] of [...counts].slice(0, MAX_REASONS)) lines.push(`${times} × ${reason}`);
   return `${lines.join('\n')}\n`;
 }
 
-function troubleOf({ status, error, disconnect, violations }: AudioHookCallLedger): string[] {
+function failuresOf({ status, error, disconnect, violations }: AudioHookCallLedger): string[] {
   const told = disconnect === undefined ? [] : [`told to disconnect, ${disconnect.reason}: ${disconnect.info ?? ''}`];
   const answered = status === undefined ? [] : [`answered ${status}`];
   return [...answered, ...(error === undefined ? [] : [`no connection: ${error}`]), ...told, ...violations];

@@ -105,9 +105,9 @@ Examples:
   $ trunkline simulate --interactions 50 --loss 0.02 --reorder 0.03 --duplicate 0.01 --jitter-ms 30 --seed 7`,
     )
     .action(async (flags: SimulateFlags) => {
-      const { books, fault = [], queue, user, ...options } = flags;
-      // Found out now rather than when the books are all there is left of a run.
-      if (books !== undefined) writeWhole(books, '{"interactions":{}}\n');
+      const { books: ledgerFile, fault = [], queue, user, ...options } = flags;
+      // Found out now rather than when the ledger is all there is left of a run.
+      if (ledgerFile !== undefined) writeWhole(ledgerFile, '{"interactions":{}}\n');
       const { startSimulator } = await import('../simulator/genesys/simulator.js');
       const { parseFault } = await import('../simulator/genesys/fault-commands.js');
       const faultList = fault.map(parseFault);
@@ -122,6 +122,6 @@ Examples:
       process.stdout.write(`${JSON.stringify({ apiUrl, mediaUrl, interactionIds })}\n`);
       await Promise.race([simulator.done, interrupted]);
       await simulator.close();
-      if (books !== undefined) writeWhole(books, `${JSON.stringify(simulator.books(), null, 2)}\n`);
+      if (ledgerFile !== undefined) writeWhole(ledgerFile, `${JSON.stringify(simulator.ledger(), null, 2)}\n`);
     });
 }

@@ -84,8 +84,8 @@ test(`${CALLS} calls, ${CHAOS_S} s of faults of every kind, seed ${SEED}`, { tim
     await expect.poll(() => summaries.size, { timeout: 60_000, interval: 250 }).toBe(CALLS);
     await node.stop();
 
-    const books = simulator.books().interactions;
-    const wrong = Object.entries(books).flatMap(([id, { knowable, sent, packets, endReason }]) => {
+    const ledger = simulator.ledger().interactions;
+    const wrong = Object.entries(ledger).flatMap(([id, { knowable, sent, packets, endReason }]) => {
       const summary = summaries.get(id);
       const due = (summary?.packetsReceived ?? 0) + (summary?.packetsLost ?? 0);
       const isRight = due === knowable && (summary?.packetsReceived ?? 0) <= sent && summary?.packetsDropped === 0;
@@ -108,7 +108,7 @@ test(`${CALLS} calls, ${CHAOS_S} s of faults of every kind, seed ${SEED}`, { tim
     expect([...opened.values()].filter((count) => count > 1)).toEqual([]);
     expect(node.sourceCounters().reconnects).toBeGreaterThan(5);
     expect(busiest(asked, 60_000)).toBeLessThanOrEqual(REQUESTS_A_MINUTE);
-    for (const id of Object.keys(books)) {
+    for (const id of Object.keys(ledger)) {
       const session = JSON.parse(readFileSync(join(out, folderName(id), 'session.json'), 'utf8')) as object;
       expect(session).toMatchObject({ interactionId: id });
     }

@@ -129,10 +129,10 @@ describe('the command line', () => {
 });
 
 describe('trunkline simulate', () => {
-  test('says where it is in one line of JSON, and writes its books when interrupted', async () => {
-    const books = join(folder, 'books.json');
+  test('says where it is in one line of JSON, and writes its ledger when interrupted', async () => {
+    const ledger = join(folder, 'books.json');
     const { code, stdout, stderr } = await trunkline(
-      ['simulate', '--interactions', '2', '--seconds', '60', '--books', books],
+      ['simulate', '--interactions', '2', '--seconds', '60', '--books', ledger],
       (kill) => kill('SIGINT'),
     );
     expect(stderr).toBe('');
@@ -140,7 +140,7 @@ describe('trunkline simulate', () => {
     const ready = JSON.parse(stdout) as { apiUrl: string; mediaUrl: string; interactionIds: string[] };
     expect(ready.apiUrl).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(ready.mediaUrl).toMatch(/^ws:\/\/127\.0\.0\.1:\d+\//);
-    const { interactions } = JSON.parse(readFileSync(books, 'utf8')) as { interactions: Record<string, unknown> };
+    const { interactions } = JSON.parse(readFileSync(ledger, 'utf8')) as { interactions: Record<string, unknown> };
     expect(Object.keys(interactions)).toEqual(ready.interactionIds);
   });
 });

@@ -74,8 +74,8 @@ describe('serve as a process', () => {
     const health = await fetch(one.healthUrl);
     expect([health.status, await health.json()]).toEqual([503, { status: 'draining', sessions: 3 }]);
     expect((await call(one, { sessions: 1 })).calls[0]).toMatchObject({ outcome: 'refused', status: 503 });
-    const books = await calls;
-    for (const each of books.calls) {
+    const ledger = await calls;
+    for (const each of ledger.calls) {
       expect(each).toMatchObject({
         outcome: 'closed',
         violations: [],
@@ -114,13 +114,13 @@ describe('serve as a process', () => {
     const calls = call(one, { frameMs: 20, pauses: [{ atSeconds: 1, lastsSeconds: 0.5 }] });
     await pause(3000);
     one.child.kill('SIGKILL');
-    const books = await calls;
+    const ledger = await calls;
     await one.exited;
     const capture = join(out, 'capture');
     const repair = spawnSync(process.execPath, [MAIN, 'repair', capture], { encoding: 'utf8' });
     expect([repair.status, repair.stderr]).toEqual([0, '']);
     expect(recordingsIn(capture)).toHaveLength(3);
-    for (const each of books.calls) {
+    for (const each of ledger.calls) {
       const session = sessionOf(capture, each.conversationId);
       expect(session.endReason).toBe('interrupted');
       expect(session.spans).toContainEqual({ state: 'paused', channel: 1, startMs: 1000, endMs: 1500 });
@@ -140,10 +140,10 @@ describe('serve as a process', () => {
   it('bounds and counts floods and silence from hostile processes, and the calls beside them are recorded to the bit', async () => {
     const one = await serve(['--drain-seconds', '0']);
     const before = peakMemoryBytes(one.child);
-    const hostile = ['tinyFrames', 'tinyFrames', 'neverRead', 'neverRead', 'neverOpen'].map((mischief) => {
+    const hostile = ['tinyFrames', 'tinyFrames', 'neverRead', 'neverRead', 'neverOpen'].map((fault) => {
       const child = spawn(process.execPath, [
         ...[MAIN, 'simulate', 'audiohook', '--url', one.url, '--api-key', API_KEY, '--client-secret', CLIENT_SECRET],
-        ...['--mischief', mischief, '--media', 'l16:ei', '--seconds', '600'],
+        ...['--fault', fault, '--media', 'l16:ei', '--seconds', '600'],
       ]);
       const said = { text: '' };
       child.stdout.on('data', (chunk) => {
@@ -196,8 +196,8 @@ describe('serve as a process', () => {
     expect(result).toMatch(
       /^4 calls: 4 closed; \d+ frames sent, 0 violations by the server\npong p50 .*\nopened p50 .*\n$/,
     );
-    const books = JSON.parse(readFileSync(file, 'utf8')) as { calls: AudioHookCallLedger[] };
-    for (const each of books.calls) expectRecorded(join(out, 'capture'), each, SOUND);
+    const ledger = JSON.parse(readFileSync(file, 'utf8')) as { calls: AudioHookCallLedger[] };
+    for (const each of ledger.calls) expectRecorded(join(out, 'capture'), each, SOUND);
     one.child.kill('SIGINT');
     expect(await one.exited).toBe(0);
   }, 30_000);
@@ -206,9 +206,9 @@ describe('serve as a process', () => {
     const { certFile, keyFile } = makeCertificate(out);
     const one = await serve(['--tls-cert', certFile, '--tls-key', keyFile, '--host', '127.0.0.1']);
     expect(one.url).toMatch(/^wss:/);
-    const books = await call(one, { sessions: 1, seconds: 1, insecure: true });
-    expect(books.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
-    expectRecorded(join(out, 'capture'), books.calls[0] as AudioHookCallLedger, SOUND);
+    const ledger = await call(one, { sessions: 1, seconds: 1, insecure: true });
+    expect(ledger.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
+    expectRecorded(join(out, 'capture'), ledger.calls[0] as AudioHookCallLedger, SOUND);
   });
 
   it.each<[args: string[], expected: RegExp, audiohook?: Record<string, string>]>([
@@ -239,7 +239,7 @@ describe('serve as a process', () => {
     [['simulate', 'audiohook', '--url', 'http://x', '--api-key', 'k'], /is no WebSocket address/],
     [['simulate', 'audiohook', '--url', 'ws://x'], /Give --api-key/],
     [['simulate', 'audiohook', '--url', 'ws://x', '--pause', '3'], /Two numbers of seconds/],
-    [['simulate', 'audiohook', '--url', 'ws://x', '--mischief', 'kindness'], /Allowed choices are badSignature/],
+    [['simulate', 'audiohook', '--url', 'ws://x', '--fault', 'kindness'], /Allowed choices are badSignature/],
   ])('%j is a usage error that says what to do', (args, expected, audiohook = {}) => {
     const own = Object.entries(audiohook).map(([name, value]) => [`TRUNKLINE_AUDIOHOOK_${name}`, value]);
     const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], {

@@ -96,14 +96,14 @@ function auditedEnd(audit: readonly Record<string, unknown>[], { conversationId 
 
 describe('recordings of `trunkline serve`', () => {
   it.each(['off', 'auto'])(
-    'equal the books of the caller bit for bit, in length and place, with native %s',
+    'equal the ledger of the caller bit for bit, in length and place, with native %s',
     async (native) => {
       server = await serveProcess(out, ['--native', native, '--drain-seconds', '0']);
-      const books = await callAll(server.url, varied);
-      expect(books.outcomes).toEqual({ closed: CALLS, lost: 0, refused: 0, failed: 0 });
-      expect(books.calls.flatMap((one) => one.violations)).toEqual([]);
+      const ledger = await callAll(server.url, varied);
+      expect(ledger.outcomes).toEqual({ closed: CALLS, lost: 0, refused: 0, failed: 0 });
+      expect(ledger.calls.flatMap((one) => one.violations)).toEqual([]);
       // Closed is said when the files are finished, so nothing has to be waited for.
-      for (const one of books.calls) {
+      for (const one of ledger.calls) {
         expectRecorded(out, one, SOUND);
         expect(sessionOf(out, one.conversationId).endReason).toBe('ended');
       }
@@ -123,7 +123,7 @@ describe('recordings of `trunkline serve`', () => {
         },
       });
       const audit = auditOf(out);
-      for (const one of books.calls) {
+      for (const one of ledger.calls) {
         expect(auditedEnd(audit, one)).toMatchObject({
           reason: 'ended',
           keptMs: Math.round(total(one, 'audio') / 8),
@@ -144,7 +144,7 @@ describe('recordings of `trunkline serve`', () => {
 
 describe('recordings with pauses of ours', () => {
   it(
-    'equal the books, but for what was under way when pause() was called: that is silence, marked as paused',
+    'equal the ledger, but for what was under way when pause() was called: that is silence, marked as paused',
     async () => {
       node = new AudioHookNode({
         out,
@@ -166,17 +166,17 @@ describe('recordings with pauses of ours', () => {
         setTimeout(() => one.resume(id), to);
       });
       await one.start();
-      const books = await callAll(one.url, (i) => ({
+      const ledger = await callAll(one.url, (i) => ({
         ...varied(i),
         burstSeconds: 0,
         pauses: [{ atSeconds: 0.7, lastsSeconds: 0.51 }],
         discards: i % 3 === 0 ? [{ atSeconds: 2.9001, lastsSeconds: 0.30025 }] : [],
       }));
-      expect(books.outcomes).toEqual({ closed: CALLS, lost: 0, refused: 0, failed: 0 });
-      expect(books.calls.flatMap(({ violations }) => violations)).toEqual([]);
+      expect(ledger.outcomes).toEqual({ closed: CALLS, lost: 0, refused: 0, failed: 0 });
+      expect(ledger.calls.flatMap(({ violations }) => violations)).toEqual([]);
       await one.stop();
       const audit = auditOf(out);
-      for (const call of books.calls) {
+      for (const call of ledger.calls) {
         expect(call.received).toMatchObject({ pause: 1, resume: 1 });
         const session = sessionOf(out, call.conversationId);
         let pausedSamples = 0;

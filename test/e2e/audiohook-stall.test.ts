@@ -37,9 +37,9 @@ async function rig(ingest: OrderedStreamIngest, options: Partial<AudioHookServer
   return { server, ended, call };
 }
 
-/** Index of the first sample that is not as the client has it in its books; −1 when all are, and not one is missing. */
-function firstWrong(pcm: ArrayLike<number>, books: AudioHookCallLedger, side: 'external' | 'internal'): number {
-  const due = expectedPcm(books, SOUND, side);
+/** Index of the first sample that is not as the client has it in its ledger; −1 when all are, and not one is missing. */
+function firstWrong(pcm: ArrayLike<number>, ledger: AudioHookCallLedger, side: 'external' | 'internal'): number {
+  const due = expectedPcm(ledger, SOUND, side);
   const wrong = due.findIndex((sample, i) => sample !== pcm[i]);
   return wrong < 0 && pcm.length !== due.length ? due.length : wrong;
 }
@@ -75,11 +75,11 @@ describe('a stream without room', () => {
     expect(ingest.streams[0]?.pcm(0).length).toBe(heldAt);
 
     ingest.ordered.full.delete(0);
-    const [books] = (await slow).calls;
-    expect(books).toMatchObject({ outcome: 'closed', violations: [] });
+    const [ledger] = (await slow).calls;
+    expect(ledger).toMatchObject({ outcome: 'closed', violations: [] });
     expect(ingest.streams[0]).toMatchObject({ problems: [], endReason: 'ended' });
     for (const [channel, side] of [[0, 'external'] as const, [1, 'internal'] as const]) {
-      expect(firstWrong(ingest.streams[0]?.pcm(channel) ?? [], books as AudioHookCallLedger, side)).toBe(-1);
+      expect(firstWrong(ingest.streams[0]?.pcm(channel) ?? [], ledger as AudioHookCallLedger, side)).toBe(-1);
     }
     expect(ingest.streams[0]?.marks.map(({ state, length }) => [state, length])).toEqual([
       ['paused', 20_000],
@@ -138,7 +138,7 @@ describe('a ring that holds a twentieth of what comes at once', () => {
     engine.addSink(takings);
     await engine.start();
     const { server, ended, call } = await rig(engine);
-    const books = await call({
+    const ledger = await call({
       sessions: 20,
       rate: 1000,
       // All of it is history, sent in one go with the close behind it.
@@ -150,12 +150,12 @@ describe('a ring that holds a twentieth of what comes at once', () => {
         media: [{ format: i % 4 < 2 ? 'PCMU' : 'L16', channels: ['external', 'internal'] }],
       }),
     });
-    expect(books.outcomes).toEqual({ closed: 20, lost: 0, refused: 0, failed: 0 });
-    expect(books.calls.flatMap(({ violations }) => violations)).toEqual([]);
+    expect(ledger.outcomes).toEqual({ closed: 20, lost: 0, refused: 0, failed: 0 });
+    expect(ledger.calls.flatMap(({ violations }) => violations)).toEqual([]);
     await until(() => engine.streams().length === 0 && ended.length === 20, 'the ends');
     await engine.close();
     expect(takings.problems).toEqual([]);
-    for (const one of books.calls) {
+    for (const one of ledger.calls) {
       const sides = takings.pcm.get(one.conversationId);
       expect(firstWrong(sides?.[0] ?? [], one, 'external')).toBe(-1);
       expect(firstWrong(sides?.[1] ?? [], one, 'internal')).toBe(-1);

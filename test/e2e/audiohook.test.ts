@@ -69,8 +69,8 @@ describe('recordings', () => {
       continued.push(info.continued);
       if (!info.continued) setTimeout(() => node.requestReconnect(info.interactionId ?? ''), 500);
     });
-    const books = await call(node, { seconds: 3, rejoin: true, pingSeconds: 0.2 });
-    const [one] = books.calls as [AudioHookCallLedger];
+    const ledger = await call(node, { seconds: 3, rejoin: true, pingSeconds: 0.2 });
+    const [one] = ledger.calls as [AudioHookCallLedger];
     expect(one).toMatchObject({ outcome: 'closed', violations: [], received: { reconnect: 1, opened: 2 } });
     expect(one.sessionIds).toHaveLength(2);
     expect(continued).toEqual([false, true]);
@@ -82,8 +82,8 @@ describe('recordings', () => {
 
   it('begin where the server has said by discardTo, with the time before marked', async () => {
     const node = await started({}, { discardToSeconds: ({ media }) => (media?.channels.length === 2 ? 1.5 : 0) });
-    const books = await call(node, { seconds: 3, burstSeconds: 2 });
-    const [one] = books.calls as [AudioHookCallLedger];
+    const ledger = await call(node, { seconds: 3, burstSeconds: 2 });
+    const [one] = ledger.calls as [AudioHookCallLedger];
     expect(one).toMatchObject({ outcome: 'closed', violations: [] });
     expect(one.stretches[0]).toMatchObject({ kind: 'discarded', startSamples: 0, lengthSamples: 12_000 });
     expectRecorded(out, one, SOUND);
@@ -91,8 +91,8 @@ describe('recordings', () => {
 
   it('of a call that broke off and came back is one, and keeps the time of the call', async () => {
     const node = await started();
-    const books = await call(node, { seconds: 3, lossAtSeconds: 1, rejoin: true });
-    const [one] = books.calls as [AudioHookCallLedger];
+    const ledger = await call(node, { seconds: 3, lossAtSeconds: 1, rejoin: true });
+    const [one] = ledger.calls as [AudioHookCallLedger];
     expect(one).toMatchObject({ outcome: 'closed', violations: [] });
     expect(recordingsIn(out)).toEqual([one.conversationId]);
     expect(recordedPcm(out, one.conversationId, 0).length).toBe(one.positionSamples);
@@ -101,8 +101,8 @@ describe('recordings', () => {
 
   it('of a call that broke off for good ends as lost, with what had come', async () => {
     const node = await started({}, { lossWindowMs: 200 });
-    const books = await call(node, { seconds: 3, lossAtSeconds: 1 });
-    const [one] = books.calls as [AudioHookCallLedger];
+    const ledger = await call(node, { seconds: 3, lossAtSeconds: 1 });
+    const [one] = ledger.calls as [AudioHookCallLedger];
     await until(() => node.engine.streams().length === 0, 'the end of the stream');
     await node.stop();
     expect(one.outcome).toBe('lost');
@@ -142,8 +142,8 @@ describe('recordings', () => {
     const node = await started();
     const probes: boolean[] = [];
     node.on('sessionOpened', ({ probe }) => probes.push(probe));
-    const books = await call(node, { sessions: 3, probe: true });
-    expect(books.calls.map(({ outcome, violations }) => [outcome, violations.length])).toEqual(
+    const ledger = await call(node, { sessions: 3, probe: true });
+    expect(ledger.calls.map(({ outcome, violations }) => [outcome, violations.length])).toEqual(
       Array(3).fill(['closed', 0]),
     );
     await node.stop();
@@ -303,8 +303,8 @@ describe('pauses', () => {
 
   it('startPaused keeps nothing until resume()', async () => {
     const node = await started({}, { startPaused: true });
-    const books = await call(node, { seconds: 1 });
-    const [one] = books.calls as [AudioHookCallLedger];
+    const ledger = await call(node, { seconds: 1 });
+    const [one] = ledger.calls as [AudioHookCallLedger];
     expect(one).toMatchObject({ outcome: 'closed', violations: [] });
     expect(recordedPcm(out, one.conversationId, 0)).toEqual(new Int16Array(one.positionSamples));
   });
@@ -337,12 +337,12 @@ describe('clients that misbehave', () => {
     const faults: string[] = [];
     node.on('sessionEnded', ({ fault }) => fault && faults.push(fault.kind));
     const stop = new AbortController();
-    const mischief = ['neverOpen', 'neverPing', 'badJson', 'halfSample'] as const;
+    const fault = ['neverOpen', 'neverPing', 'badJson', 'halfSample'] as const;
     const bad = call(node, {
-      sessions: mischief.length,
+      sessions: fault.length,
       seconds: 600,
       signal: stop.signal,
-      vary: (i) => ({ mischief: mischief[i], media: [{ format: 'L16', channels: ['external', 'internal'] }] }),
+      vary: (i) => ({ fault: fault[i], media: [{ format: 'L16', channels: ['external', 'internal'] }] }),
     });
     const good = await call(node, { sessions: 4, seconds: 3, frameMs: 20, pingSeconds: 0.2 });
     expect(good.calls.map(({ outcome, disconnect }) => [outcome, disconnect?.info])).toEqual(
@@ -365,8 +365,8 @@ describe('clients that misbehave', () => {
     const node = await started();
     const told: string[] = [];
     node.on('rejected', ({ reason }) => told.push(reason));
-    const books = await call(node, { sessions: 80, rate: 10_000, mischief: 'badSignature' });
-    expect(books.outcomes.refused).toBe(80);
+    const ledger = await call(node, { sessions: 80, rate: 10_000, fault: 'badSignature' });
+    expect(ledger.outcomes.refused).toBe(80);
     expect(node.status().counters.rejected).toEqual({ signatureMismatch: 80 });
     expect(told.length).toBeGreaterThanOrEqual(50);
     expect(told.length).toBeLessThan(80);

@@ -40,12 +40,12 @@ describe('kill -9 of the capturing process', () => {
       { env: { ...process.env, GENESYS_CLIENT_ID: 'test', GENESYS_CLIENT_SECRET: 'test' }, stdio: 'inherit' },
     );
     const firstSent = async () => {
-      const books = Object.values(simulator.books().interactions);
-      return Math.min(...books.map((book) => book.sent));
+      const ledger = Object.values(simulator.ledger().interactions);
+      return Math.min(...ledger.map((book) => book.sent));
     };
     while ((await firstSent()) < 150) await new Promise((resolve) => setTimeout(resolve, 20));
     child.kill('SIGKILL');
-    const sent = simulator.books().interactions;
+    const sent = simulator.ledger().interactions;
     await once(child, 'exit');
     const repair = spawnSync(process.execPath, [MAIN, 'repair', out], { encoding: 'utf8' });
     expect(repair.stderr).toBe('');

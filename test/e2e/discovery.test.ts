@@ -74,7 +74,7 @@ test(`${RUN.interactions} calls of a queue and a user come, pause and go; nothin
   expect(node.status()).toMatchObject({ interactions: 0, paused: 0, discovery: { calls: 0 } });
   await node.stop();
 
-  for (const [id, { knowable }] of Object.entries(simulator.books().interactions)) {
+  for (const [id, { knowable }] of Object.entries(simulator.ledger().interactions)) {
     expect(received.get(id), id).toBe(knowable);
   }
   expect(pauses).toEqual({ begun: RUN.interactions / 10, over: RUN.interactions / 10 });

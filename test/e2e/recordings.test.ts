@@ -55,7 +55,7 @@ async function captureAll(options: SimulatorOptions): Promise<{ simulator: Simul
   return { simulator, node };
 }
 
-/** What the simulator's books say it sent of one interaction, in order, each number once. */
+/** What the simulator's ledger says it sent of one interaction, in order, each number once. */
 async function sentPackets(apiUrl: string, interactionId: string): Promise<Sent[]> {
   const response = await fetch(`${apiUrl}/books/${interactionId}/packets`);
   const packets = (await response.text())
@@ -131,9 +131,9 @@ describe('recordings of calls without loss', () => {
     'equal an independent decode of what was sent, to the sample',
     async () => {
       const { simulator } = await captureAll({ keepPackets: true });
-      const books = simulator.books().interactions;
+      const ledger = simulator.ledger().interactions;
       let opusCompared = 0;
-      for (const [id, book] of Object.entries(books)) {
+      for (const [id, book] of Object.entries(ledger)) {
         const packets = await sentPackets(simulator.apiUrl, id);
         expect(packets).toHaveLength(book.packets);
         if (book.codec !== 'opus') expect(packets).toHaveLength(SECONDS * 50);
@@ -171,7 +171,7 @@ describe('recordings of calls without loss', () => {
   );
 });
 
-describe('recordings of calls in trouble', () => {
+describe('recordings of calls in impairments', () => {
   it.each([1, 2] as const)(
     'have exact counts and keep their length, with %i channel(s)',
     async (channels) => {
@@ -185,7 +185,7 @@ describe('recordings of calls in trouble', () => {
         seed: 7,
       });
       let lost = 0;
-      for (const [id, book] of Object.entries(simulator.books().interactions)) {
+      for (const [id, book] of Object.entries(simulator.ledger().interactions)) {
         const { sampleRate, data } = wavSamples(join(out, id, 'audio.wav'));
         expect({ id, ...session(id) }).toMatchObject({
           id,

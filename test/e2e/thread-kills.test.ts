@@ -84,9 +84,9 @@ describe('every thread that is killed in turn under load', () => {
         ...{ sessions: CALLS, rate: 1_000, seconds: 5, frameMs: 20, pauses: [{ atSeconds: 1, lastsSeconds: 0.5 }] },
       });
       expect(await killInTurn(node, CALLS)).toEqual(THREADS);
-      const books = await calls;
+      const ledger = await calls;
       await node.stop();
-      for (const one of books.calls) {
+      for (const one of ledger.calls) {
         expect(one).toMatchObject({ outcome: 'closed', violations: [] });
         expectRecorded(out, one, SOUND);
       }

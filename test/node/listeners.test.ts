@@ -108,12 +108,12 @@ describe('a listener that throws costs no call anything, and is told of as an er
     const { hook, call } = await makeHook();
     const names = [...EVENTS, ...OF_SESSIONS];
     const { thrown, told } = spoil(hook, names);
-    const books = await call();
+    const ledger = await call();
     await hook.stop();
     expect(Object.keys(thrown).sort()).toEqual(names.toSorted());
     expect(told).toEqual(thrown);
     expect(uncaught).toEqual([]);
-    for (const one of books.calls) {
+    for (const one of ledger.calls) {
       expect(one).toMatchObject({ outcome: 'closed', violations: [] });
       expectRecorded(out, one, SOUND);
     }
@@ -205,10 +205,10 @@ describe('a listener may stop the node', () => {
     const stopping = new Promise<void>((resolve) => {
       hook.once(name, () => resolve(hook.stop()));
     });
-    const books = await call();
+    const ledger = await call();
     await stopping;
     expect(uncaught).toEqual([]);
-    for (const one of books.calls) {
+    for (const one of ledger.calls) {
       expect(one.violations).toEqual([]);
       if (one.outcome === 'closed' && one.positionSamples > 0) expectRecorded(out, one, SOUND);
     }
@@ -264,11 +264,11 @@ describe('a listener may end its call, and leave', () => {
         hook.disconnect(left);
       };
       hook.on(name, leave);
-      const books = await call();
+      const ledger = await call();
       await hook.stop();
       expect(uncaught).toEqual([]);
       expect(left).toBeDefined();
-      for (const one of books.calls) {
+      for (const one of ledger.calls) {
         expect(one).toMatchObject({ outcome: 'closed', violations: [] });
         if (one.positionSamples > 0) expectRecorded(out, one, SOUND);
       }

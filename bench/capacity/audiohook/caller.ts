@@ -79,7 +79,7 @@ export class Caller {
       correlationId: randomUUID(),
       ...HOOK_KEY,
     };
-    // Only a request that does mischief has a header twice.
+    // Only a request that does fault has a header twice.
     const headers = requestHeaders(identity, systemClock.wallMs()) as Record<string, string>;
     const webSocket = new WebSocket(url, { headers, perMessageDeflate: false });
     this.#webSocket = webSocket;
@@ -108,13 +108,13 @@ export class Caller {
   ping(dueUs: number): void {
     if (this.#state !== 'live') return;
     this.#pings.push(dueUs);
-    this.#say('ping', {});
+    this.#sendMessage('ping', {});
   }
 
   close(): void {
     if (this.#state !== 'live') return;
     this.#state = 'closing';
-    this.#say('close', { reason: 'end' });
+    this.#sendMessage('close', { reason: 'end' });
   }
 
   /** Ends what is left without a word, and tells what was still owed. */
@@ -127,7 +127,7 @@ export class Caller {
 
   #open(): void {
     this.#openSentUs = systemClock.nowUs();
-    this.#say('open', {
+    this.#sendMessage('open', {
       organizationId: ORGANIZATION_ID,
       conversationId: interactionId(this.index),
       participant: {
@@ -179,7 +179,7 @@ export class Caller {
     else this.#events.pong(dueUs, nowUs - dueUs);
   }
 
-  #say(type: string, parameters: object): void {
+  #sendMessage(type: string, parameters: object): void {
     this.#seq++;
     const position = `PT${((this.#frames * this.#frameSamples) / SAMPLE_RATE).toFixed(3)}S`;
     const message = { version: '2', id: this.#sessionId, type, seq: this.#seq, serverseq: this.#serverseq };

@@ -31,12 +31,12 @@ const ANSWER_WAIT_US = 5 * US_PER_SECOND;
 
 /** One call as Genesys Cloud would make it, over one connection or, when it is rejoined, several. */
 export class AudioHookCall {
-  readonly books: AudioHookCallLedger;
+  readonly ledger: AudioHookCallLedger;
   readonly #run: HookRun;
   readonly #script: HookScript;
   readonly #dueUs: number;
   readonly #playback: HookPlayback;
-  readonly #misbehaviour: SessionFaults | undefined;
+  readonly #faults: SessionFaults | undefined;
   #socket: WebSocket | undefined;
   #sessionId = '';
   #state: 'waiting' | 'connecting' | 'opening' | 'live' | 'closing' | 'over' = 'waiting';
@@ -54,9 +54,9 @@ export class AudioHookCall {
     this.#run = run;
     this.#script = script;
     this.#dueUs = dueUs;
-    const { mischief } = script;
-    if (mischief !== undefined && isSessionFault(mischief)) this.#misbehaviour = new SessionFaults(mischief);
-    this.books = {
+    const { fault } = script;
+    if (fault !== undefined && isSessionFault(fault)) this.#faults = new SessionFaults(fault);
+    this.ledger = {
       conversationId: script.probe ? NULL_ID : run.newId(),
       participantId: script.probe ? NULL_ID : run.newId(),
       sessionIds: [],
@@ -71,10 +71,10 @@ export class AudioHookCall {
     };
     const output = {
       frame: (bytes: Uint8Array) => this.#socket?.send(bytes),
-      say: (type: string, parameters: object) => this.#say(type, parameters),
+      sendMessage: (type: string, parameters: object) => this.#sendMessage(type, parameters),
       nowUs: () => run.clock.nowUs(),
     };
-    this.#playback = new HookPlayback(script, run.sound, this.books, output, startSource);
+    this.#playback = new HookPlayback(script, run.sound, this.ledger, output, startSource);
   }
 
   get over(): boolean {
@@ -87,7 +87,7 @@ export class AudioHookCall {
       if (nowUs >= this.#dueUs) this.#connect();
     } else if (this.#state === 'live') {
       this.#ping(nowUs);
-      this.#misbehave();
+      this.#injectFault();
       this.#play(nowUs);
     } else if (this.#state === 'opening' || this.#state === 'closing') {
       this.#awaitAnswer(nowUs);
@@ -105,15 +105,15 @@ export class AudioHookCall {
 
   #connect(): void {
     const { url, organizationId, apiKey, clientSecret, rejectUnauthorized, clock } = this.#run;
-    const { mischief } = this.#script;
+    const { fault } = this.#script;
     this.#state = 'connecting';
     this.#sessionId = this.#run.newId();
-    this.books.sessionIds.push(this.#sessionId);
+    this.ledger.sessionIds.push(this.#sessionId);
     this.#seq = 0;
     this.#serverseq = 0;
     const correlationId = this.#run.newId();
     const identity = { url, organizationId, sessionId: this.#sessionId, correlationId, apiKey, clientSecret };
-    const headers = requestHeaders(identity, clock.wallMs(), mischief);
+    const headers = requestHeaders(identity, clock.wallMs(), fault);
     const socket = new WebSocket(url, {
       headers: headers as Record<string, string>,
       perMessageDeflate: false,
@@ -123,29 +123,29 @@ export class AudioHookCall {
     socket.on('open', () => this.#onOpen());
     socket.on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary));
     socket.on('unexpected-response', (_request, response) => {
-      if (response.statusCode !== undefined) this.books.status = response.statusCode;
+      if (response.statusCode !== undefined) this.ledger.status = response.statusCode;
       response.resume();
       socket.terminate();
       this.#end('refused');
     });
     socket.on('error', ({ message }) => {
-      if (this.#state === 'connecting') this.books.error ??= message;
+      if (this.#state === 'connecting') this.ledger.error ??= message;
     });
     socket.on('close', () => this.#onClosed());
   }
 
   #onOpen(): void {
-    const { mischief, probe, media } = this.#script;
-    if (mischief === 'neverOpen') return;
-    if (mischief === 'audioBeforeOpen') this.#socket?.send(new Uint8Array(160));
+    const { fault, probe, media } = this.#script;
+    if (fault === 'neverOpen') return;
+    if (fault === 'audioBeforeOpen') this.#socket?.send(new Uint8Array(160));
     this.#state = 'opening';
     this.#isOverdue = false;
     this.#askedUs = this.#run.clock.nowUs();
-    this.#say('open', {
+    this.#sendMessage('open', {
       organizationId: this.#run.organizationId,
-      conversationId: this.books.conversationId,
+      conversationId: this.ledger.conversationId,
       participant: {
-        id: this.books.participantId,
+        id: this.ledger.participantId,
         ani: probe ? '' : '+15550100',
         aniName: probe ? '' : 'Caller',
         dnis: probe ? '' : '+15550199',
@@ -170,7 +170,7 @@ export class AudioHookCall {
   #end(outcome: AudioHookCallLedger['outcome']): void {
     if (this.#state === 'over') return;
     this.#state = 'over';
-    this.books.outcome = outcome;
+    this.ledger.outcome = outcome;
     this.#run.ended(this);
   }
 
@@ -179,7 +179,7 @@ export class AudioHookCall {
   #onMessage(data: Buffer, isBinary: boolean): void {
     if (isBinary) {
       this.#violation('binary message');
-      this.#say('error', { code: 415, message: 'Unexpected binary message' });
+      this.#sendMessage('error', { code: 415, message: 'Unexpected binary message' });
       return;
     }
     const message = JSON.parse(data.toString()) as Record<string, unknown>;
@@ -190,7 +190,7 @@ export class AudioHookCall {
     if (typeof parameters !== 'object' || parameters === null) this.#violation(`no parameters in ${String(type)}`);
     this.#serverseq = Number(seq);
     const kind = String(type);
-    this.books.received[kind] = (this.books.received[kind] ?? 0) + 1;
+    this.ledger.received[kind] = (this.ledger.received[kind] ?? 0) + 1;
     this.#answer(kind, (parameters ?? {}) as Record<string, unknown>);
   }
 
@@ -209,7 +209,7 @@ export class AudioHookCall {
         this.#playback.serverResumed();
         break;
       case 'disconnect':
-        this.books.disconnect = parameters as { reason: string };
+        this.ledger.disconnect = parameters as { reason: string };
         if (this.#state !== 'closing') this.#close('disconnect');
         break;
       case 'reconnect':
@@ -219,7 +219,7 @@ export class AudioHookCall {
         break;
       case 'closed':
         if (this.#state !== 'closing') this.#violation('closed without close');
-        this.books.closedMs = (this.#run.clock.nowUs() - this.#askedUs) / US_PER_MS;
+        this.ledger.closedMs = (this.#run.clock.nowUs() - this.#askedUs) / US_PER_MS;
         if (!this.#rejoining) this.#end('closed');
         this.#socket?.close(1000);
         break;
@@ -234,7 +234,7 @@ export class AudioHookCall {
     const nowUs = this.#run.clock.nowUs();
     const [media] = (parameters['media'] ?? []) as HookMedia[];
     if (media !== undefined) this.#playback.take(media);
-    this.books.openedMs ??= (nowUs - this.#askedUs) / US_PER_MS;
+    this.ledger.openedMs ??= (nowUs - this.#askedUs) / US_PER_MS;
     if (this.#continued === undefined) {
       this.#run.opened(nowUs - this.#dueUs);
       this.#playback.begin(nowUs);
@@ -251,7 +251,7 @@ export class AudioHookCall {
   #onPong(): void {
     if (this.#pingSentUs < 0) {
       // A flood sends more pings than it keeps count of.
-      if (!isFlood(this.#script.mischief)) this.#violation('pong without ping');
+      if (!isFlood(this.#script.fault)) this.#violation('pong without ping');
       return;
     }
     const nowUs = this.#run.clock.nowUs();
@@ -263,15 +263,15 @@ export class AudioHookCall {
   }
 
   #violation(what: string): void {
-    if (this.books.violations.length < 100) this.books.violations.push(what);
+    if (this.ledger.violations.length < 100) this.ledger.violations.push(what);
   }
 
   // ---- What the client does --------------------------------------------------------------------------------------
 
-  #say(type: string, parameters: object | undefined, change: object = {}): void {
+  #sendMessage(type: string, parameters: object | undefined, change: object = {}): void {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#seq += 1;
-    const position = secondsText(this.books.positionSamples);
+    const position = secondsText(this.ledger.positionSamples);
     const message = {
       version: '2',
       id: this.#sessionId,
@@ -290,14 +290,14 @@ export class AudioHookCall {
     this.#state = 'closing';
     this.#isOverdue = false;
     this.#askedUs = this.#run.clock.nowUs();
-    this.#say('close', { reason });
+    this.#sendMessage('close', { reason });
   }
 
   #ping(nowUs: number): void {
     if (this.#pingSentUs >= 0) this.#judgeWait('pong', nowUs - this.#pingSentUs);
-    if (nowUs < this.#pingDueUs || this.#pingSentUs >= 0 || this.#script.mischief === 'neverPing') return;
+    if (nowUs < this.#pingDueUs || this.#pingSentUs >= 0 || this.#script.fault === 'neverPing') return;
     this.#pingSentUs = nowUs;
-    this.#say('ping', this.#rttUs < 0 ? {} : { rtt: `PT${(this.#rttUs / US_PER_SECOND).toFixed(6)}S` });
+    this.#sendMessage('ping', this.#rttUs < 0 ? {} : { rtt: `PT${(this.#rttUs / US_PER_SECOND).toFixed(6)}S` });
   }
 
   // Nothing more can come of a call whose server does not answer.
@@ -308,7 +308,7 @@ export class AudioHookCall {
   }
 
   #judgeWait(answer: string, waitedUs: number): void {
-    if (waitedUs <= ANSWER_WAIT_US || this.#isOverdue || isFlood(this.#script.mischief)) return;
+    if (waitedUs <= ANSWER_WAIT_US || this.#isOverdue || isFlood(this.#script.fault)) return;
     this.#isOverdue = true;
     this.#violation(`no ${answer} within ${ANSWER_WAIT_US / US_PER_SECOND} s`);
   }
@@ -323,12 +323,12 @@ export class AudioHookCall {
     this.#socket?.terminate();
   }
 
-  #misbehave(): void {
+  #injectFault(): void {
     const socket = this.#socket;
-    if (this.#misbehaviour === undefined || socket === undefined) return;
+    if (this.#faults === undefined || socket === undefined) return;
     const call: SessionFaultTarget = {
       socket,
-      say: (type, parameters, change) => this.#say(type, parameters, change),
+      sendMessage: (type, parameters, change) => this.#sendMessage(type, parameters, change),
       skipNumber: () => {
         this.#seq += 1;
       },
@@ -336,6 +336,6 @@ export class AudioHookCall {
       pause: () => this.#playback.pause(),
       resume: () => this.#playback.resume(),
     };
-    this.#misbehaviour.tick(call);
+    this.#faults.tick(call);
   }
 }

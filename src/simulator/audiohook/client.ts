@@ -37,7 +37,7 @@ export interface AudioHookClientOptions {
   readonly rejoin?: boolean;
   readonly pingSeconds?: number;
   readonly probe?: boolean;
-  readonly mischief?: ProtocolFault;
+  readonly fault?: ProtocolFault;
   /** Script of call number `index` where it differs from the above. */
   readonly vary?: (index: number) => Partial<HookScript>;
   /** Accept a certificate that nobody vouches for. */
@@ -56,8 +56,8 @@ const TICK_MS = 5;
 
 /**
  * Makes calls as Genesys Cloud does, by the clock and in an open loop: what is due is due, however busy the server is.
- * Resolves when the last call is over, with books of everything that was sent and answered.
- * @throws TrunklineError CONFIG_INVALID, FILE_INVALID. What happens to a call stands in its books instead.
+ * Resolves when the last call is over, with ledger of everything that was sent and answered.
+ * @throws TrunklineError CONFIG_INVALID, FILE_INVALID. What happens to a call stands in its ledger instead.
  */
 export function runAudioHookClient(options: AudioHookClientOptions): Promise<AudioHookClientLedger> {
   const clock = options.clock ?? systemClock;
@@ -133,7 +133,7 @@ function scriptOf(options: AudioHookClientOptions): HookScript {
     rejoin: options.rejoin ?? false,
     pingSeconds: options.pingSeconds ?? 5,
     probe: options.probe ?? false,
-    mischief: options.mischief,
+    fault: options.fault,
   };
 }
 
@@ -166,13 +166,13 @@ function sumUp(
   let framesSent = 0;
   let bytesSent = 0;
   let violations = 0;
-  for (const { books } of calls) {
-    outcomes[books.outcome] += 1;
-    framesSent += books.framesSent;
-    bytesSent += books.bytesSent;
-    violations += books.violations.length;
+  for (const { ledger } of calls) {
+    outcomes[ledger.outcome] += 1;
+    framesSent += ledger.framesSent;
+    bytesSent += ledger.bytesSent;
+    violations += ledger.violations.length;
   }
-  const all = calls.map(({ books }) => books);
+  const all = calls.map(({ ledger }) => ledger);
   const latencies = { ping: latency(pings), roundTrip: latency(roundTrips), opened: latency(openings) };
   return { calls: all, outcomes, framesSent, bytesSent, violations, ...latencies };
 }

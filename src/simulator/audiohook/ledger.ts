@@ -62,27 +62,27 @@ export interface AudioHookClientLedger {
 
 /** Adds a stretch to the time line; one of the same kind that goes on is made longer. */
 export function addStretch(
-  books: AudioHookCallLedger,
+  ledger: AudioHookCallLedger,
   kind: HookStretch['kind'],
   lengthSamples: number,
   sourceSamples: number,
 ): void {
-  const last = books.stretches.at(-1);
+  const last = ledger.stretches.at(-1);
   const isNext = last !== undefined && last.sourceSamples + last.lengthSamples === sourceSamples;
   // What was not sent has no place in the sound that could matter.
   const goesOn = last?.kind === kind && (isNext || kind !== 'audio');
   if (last !== undefined && goesOn) last.lengthSamples += lengthSamples;
-  else books.stretches.push({ kind, startSamples: books.positionSamples, lengthSamples, sourceSamples });
-  books.positionSamples += lengthSamples;
+  else ledger.stretches.push({ kind, startSamples: ledger.positionSamples, lengthSamples, sourceSamples });
+  ledger.positionSamples += lengthSamples;
 }
 
 /** What a recording of one side of the call must hold, sample for sample: stretches not sent are silence. */
-export function expectedPcm(books: AudioHookCallLedger, sound: AudioHookSound, channel: HookChannel): Int16Array {
-  const pcm = new Int16Array(books.positionSamples);
-  const { media } = books;
+export function expectedPcm(ledger: AudioHookCallLedger, sound: AudioHookSound, channel: HookChannel): Int16Array {
+  const pcm = new Int16Array(ledger.positionSamples);
+  const { media } = ledger;
   if (media === undefined || !media.channels.includes(channel)) return pcm;
   const source = sound.decoded(media.format, channel);
-  for (const { kind, startSamples, lengthSamples, sourceSamples } of books.stretches) {
+  for (const { kind, startSamples, lengthSamples, sourceSamples } of ledger.stretches) {
     if (kind !== 'audio') continue;
     for (let i = 0; i < lengthSamples; i++) pcm[startSamples + i] = source[(sourceSamples + i) % source.length] ?? 0;
   }

@@ -6,15 +6,15 @@ import { type AudioHookSound, HOOK_RATE } from './sound.js';
 /** How a call's audio and what there is to say of it leave. */
 export interface PlaybackOutput {
   frame(bytes: Uint8Array): void;
-  say(type: 'paused' | 'resumed' | 'discarded', parameters: object): void;
+  sendMessage(type: 'paused' | 'resumed' | 'discarded', parameters: object): void;
   nowUs(): number;
 }
 
-/** One call's time line: plays its script by the clock, and enters all of it in the books. */
+/** One call's time line: plays its script by the clock, and enters all of it in the ledger. */
 export class HookPlayback {
   readonly #script: HookScript;
   readonly #sound: AudioHookSound;
-  readonly #books: AudioHookCallLedger;
+  readonly #ledger: AudioHookCallLedger;
   readonly #output: PlaybackOutput;
   /** Where in the sound the call begins. */
   readonly #startSource: number;
@@ -31,13 +31,13 @@ export class HookPlayback {
   constructor(
     script: HookScript,
     sound: AudioHookSound,
-    books: AudioHookCallLedger,
+    ledger: AudioHookCallLedger,
     output: PlaybackOutput,
     startSource: number,
   ) {
     this.#script = script;
     this.#sound = sound;
-    this.#books = books;
+    this.#ledger = ledger;
     this.#output = output;
     this.#startSource = startSource;
   }
@@ -48,7 +48,7 @@ export class HookPlayback {
 
   /** The medium that the server took. */
   take({ format, channels }: HookMedia): void {
-    this.#books.media = { format, channels };
+    this.#ledger.media = { format, channels };
     this.#coded = this.#sound.coded(format, channels);
     this.#pairBytes = (format === 'PCMU' ? 1 : 2) * channels.length;
   }
@@ -62,7 +62,7 @@ export class HookPlayback {
     const due = this.#dueSamples(nowUs);
     for (;;) {
       if (this.#ownPauseEnds >= 0 && due >= this.#ownPauseEnds) this.#endOwnPause();
-      const { positionSamples } = this.#books;
+      const { positionSamples } = this.#ledger;
       if (this.#pausedAtSamples >= 0) return due >= end ? 'ended' : 'goesOn';
       if (positionSamples >= lossAt) return 'breaks';
       if (positionSamples >= end) return 'ended';
@@ -75,7 +75,7 @@ export class HookPlayback {
 
   /** The server has no use for anything before `samples`. */
   serverDiscards(samples: number): void {
-    const { positionSamples } = this.#books;
+    const { positionSamples } = this.#ledger;
     if (samples > positionSamples) this.#discard(positionSamples, samples - positionSamples);
   }
 
@@ -88,22 +88,22 @@ export class HookPlayback {
   /** The server's own pause is over; the script's may not be. */
   serverResumed(): void {
     this.#serverPause = false;
-    if (this.#ownPauseEnds >= 0) this.#output.say('paused', {});
+    if (this.#ownPauseEnds >= 0) this.#output.sendMessage('paused', {});
     else this.resume();
   }
 
   pause(): void {
-    if (this.#pausedAtSamples < 0) this.#pausedAtSamples = this.#books.positionSamples;
-    this.#output.say('paused', {});
+    if (this.#pausedAtSamples < 0) this.#pausedAtSamples = this.#ledger.positionSamples;
+    this.#output.sendMessage('paused', {});
   }
 
   /** Time has gone on during the pause; what it took was thrown away. */
   resume(atSamples = this.#dueSamples(this.#output.nowUs())): void {
-    const start = this.#pausedAtSamples < 0 ? this.#books.positionSamples : this.#pausedAtSamples;
+    const start = this.#pausedAtSamples < 0 ? this.#ledger.positionSamples : this.#pausedAtSamples;
     const length = this.#pausedAtSamples < 0 ? 0 : Math.max(0, atSamples - start);
     this.#pausedAtSamples = -1;
-    if (length > 0) addStretch(this.#books, 'paused', length, this.#sourceAt(start));
-    this.#output.say('resumed', { start: secondsText(start), discarded: secondsText(length) });
+    if (length > 0) addStretch(this.#ledger, 'paused', length, this.#sourceAt(start));
+    this.#output.sendMessage('resumed', { start: secondsText(start), discarded: secondsText(length) });
   }
 
   /** The call ends: a pause that is on ends with it. */
@@ -137,8 +137,8 @@ export class HookPlayback {
   }
 
   #discard(positionSamples: number, length: number): void {
-    addStretch(this.#books, 'discarded', length, this.#sourceAt(positionSamples));
-    this.#output.say('discarded', { start: secondsText(positionSamples), discarded: secondsText(length) });
+    addStretch(this.#ledger, 'discarded', length, this.#sourceAt(positionSamples));
+    this.#output.sendMessage('discarded', { start: secondsText(positionSamples), discarded: secondsText(length) });
   }
 
   #untilNextStretch(positionSamples: number): number {
@@ -154,12 +154,12 @@ export class HookPlayback {
   }
 
   #frame(length: number): void {
-    const books = this.#books;
+    const ledger = this.#ledger;
     if (this.#coded.length === 0) {
-      books.positionSamples += length;
+      ledger.positionSamples += length;
       return;
     }
-    const from = this.#sourceAt(books.positionSamples);
+    const from = this.#sourceAt(ledger.positionSamples);
     const loop = this.#sound.lengthSamples;
     const first = this.#coded.subarray(from * this.#pairBytes, Math.min(from + length, loop) * this.#pairBytes);
     const frame =
@@ -167,10 +167,10 @@ export class HookPlayback {
         ? first
         : Buffer.concat([first, this.#coded.subarray(0, (from + length - loop) * this.#pairBytes)]);
     this.#output.frame(frame);
-    books.framesSent += 1;
-    books.bytesSent += frame.length;
-    books.samplesSent += length;
-    addStretch(books, 'audio', length, this.#startSource + books.positionSamples);
+    ledger.framesSent += 1;
+    ledger.bytesSent += frame.length;
+    ledger.samplesSent += length;
+    addStretch(ledger, 'audio', length, this.#startSource + ledger.positionSamples);
   }
 
   #endOwnPause(): void {

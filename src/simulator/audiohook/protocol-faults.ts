@@ -43,8 +43,8 @@ export const SESSION_FAULTS = [
 export type SessionFault = (typeof SESSION_FAULTS)[number];
 export type ProtocolFault = (typeof AUTHENTICATION_FAULTS)[number] | SessionFault;
 
-export function isSessionFault(mischief: ProtocolFault): mischief is SessionFault {
-  return (SESSION_FAULTS as readonly string[]).includes(mischief);
+export function isSessionFault(fault: ProtocolFault): fault is SessionFault {
+  return (SESSION_FAULTS as readonly string[]).includes(fault);
 }
 
 export interface RequestIdentity {
@@ -61,9 +61,9 @@ export interface RequestIdentity {
 export function requestHeaders(
   identity: RequestIdentity,
   wallMs: number,
-  mischief?: ProtocolFault,
+  fault?: ProtocolFault,
 ): Record<string, string | string[]> {
-  const apiKey = mischief === 'wrongKey' ? `${identity.apiKey}-unknown` : identity.apiKey;
+  const apiKey = fault === 'wrongKey' ? `${identity.apiKey}-unknown` : identity.apiKey;
   const named: [string, string][] = [
     ['audiohook-organization-id', identity.organizationId],
     ['audiohook-session-id', identity.sessionId],
@@ -72,26 +72,26 @@ export function requestHeaders(
   ];
   const headers: Record<string, string | string[]> = Object.fromEntries(named);
   headers['audiohook-retry-attempt'] = '0';
-  if (mischief === 'duplicateHeader') headers['x-api-key'] = [apiKey, apiKey];
-  if (identity.clientSecret === undefined || mischief === 'unsigned') return headers;
+  if (fault === 'duplicateHeader') headers['x-api-key'] = [apiKey, apiKey];
+  if (identity.clientSecret === undefined || fault === 'unsigned') return headers;
 
-  const offsetSeconds = mischief === 'old' ? -60 : mischief === 'future' ? 60 : 0;
+  const offsetSeconds = fault === 'old' ? -60 : fault === 'future' ? 60 : 0;
   const created = Math.floor(wallMs / MS_PER_SECOND) + offsetSeconds;
-  const nonce = mischief === 'replay' ? 'the-nonce-of-every-replay' : randomBytes(18).toString('base64');
+  const nonce = fault === 'replay' ? 'the-nonce-of-every-replay' : randomBytes(18).toString('base64');
   const covered: [string, string][] = [
     ['@request-target', identity.url.pathname + identity.url.search],
     ['@authority', identity.url.host],
     ...named,
   ];
-  if (mischief === 'missingComponent') covered.splice(3, 1);
+  if (fault === 'missingComponent') covered.splice(3, 1);
   const list = covered.map(([name]) => `"${name}"`).join(' ');
-  const parameters = `keyid="${apiKey}";nonce="${mischief === 'shortNonce' ? 'short' : nonce}";alg="hmac-sha256";created=${created};expires=${created + 10}`;
+  const parameters = `keyid="${apiKey}";nonce="${fault === 'shortNonce' ? 'short' : nonce}";alg="hmac-sha256";created=${created};expires=${created + 10}`;
   const lines = covered.map(([name, value]) => `"${name}": ${value}`);
   lines.push(`"@signature-params": (${list});${parameters}`);
   let mac = createHmac('sha256', Buffer.from(identity.clientSecret, 'base64')).update(lines.join('\n')).digest();
-  if (mischief === 'badSignature') mac[0] = (mac[0] ?? 0) ^ 1;
-  if (mischief === 'shortSignature') mac = mac.subarray(0, 31);
-  if (mischief === 'longSignature') mac = Buffer.concat([mac, mac]);
+  if (fault === 'badSignature') mac[0] = (mac[0] ?? 0) ^ 1;
+  if (fault === 'shortSignature') mac = mac.subarray(0, 31);
+  if (fault === 'longSignature') mac = Buffer.concat([mac, mac]);
   headers['signature-input'] = `sig1=(${list});${parameters}`;
   headers['signature'] = `sig1=:${mac.toString('base64')}:`;
   return headers;

@@ -30,5 +30,5 @@ export interface HookScript {
   readonly pingSeconds: number;
   /** Null UUIDs, no audio: the connection test of the integration's settings. */
   readonly probe: boolean;
-  readonly mischief: ProtocolFault | undefined;
+  readonly fault: ProtocolFault | undefined;
 }

@@ -1,11 +1,11 @@
 import type { WebSocket } from 'ws';
 import type { SessionFault } from './protocol-faults.js';
 
-/** What a call lets its mischief do. */
+/** What a call lets its fault do. */
 export interface SessionFaultTarget {
   readonly socket: WebSocket;
   /** `change` replaces fields of the envelope; without `parameters` the message has none. */
-  say(type: string, parameters: object | undefined, change?: object): void;
+  sendMessage(type: string, parameters: object | undefined, change?: object): void;
   skipNumber(): void;
   newId(): string;
   pause(): void;
@@ -22,25 +22,25 @@ type Once = (call: SessionFaultTarget) => void;
 /** What is done wrong a single time, after `opened`. */
 const ONCE: Partial<Record<SessionFault, Once>> = {
   badJson: ({ socket }) => socket.send('{"version":"2"'),
-  hugeText: (call) => call.say('ping', { filler: 'x'.repeat(70_000) }),
+  hugeText: (call) => call.sendMessage('ping', { filler: 'x'.repeat(70_000) }),
   skipSeq: (call) => {
     call.skipNumber();
-    call.say('ping', {});
+    call.sendMessage('ping', {});
   },
-  wrongVersion: (call) => call.say('ping', {}, { version: '1' }),
-  wrongId: (call) => call.say('ping', {}, { id: call.newId() }),
-  missingParameters: (call) => call.say('ping', undefined),
+  wrongVersion: (call) => call.sendMessage('ping', {}, { version: '1' }),
+  wrongId: (call) => call.sendMessage('ping', {}, { id: call.newId() }),
+  missingParameters: (call) => call.sendMessage('ping', undefined),
   halfSample: ({ socket }) => socket.send(new Uint8Array(321)),
-  unknownType: (call) => call.say('telepathy', {}),
+  unknownType: (call) => call.sendMessage('telepathy', {}),
   unknownField: (call) =>
-    call.say('error', { code: 400, message: 'with an unknown field', novelty: true }, { novelty: true }),
+    call.sendMessage('error', { code: 400, message: 'with an unknown field', novelty: true }, { novelty: true }),
   duplicatePaused: (call) => {
     call.pause();
     call.pause();
     call.resume();
   },
-  discardedAhead: (call) => call.say('discarded', { start: 'PT3600S', discarded: 'PT0S' }),
-  error: (call) => call.say('error', { code: 500, message: 'Internal client error' }),
+  discardedAhead: (call) => call.sendMessage('discarded', { start: 'PT3600S', discarded: 'PT0S' }),
+  error: (call) => call.sendMessage('error', { code: 500, message: 'Internal client error' }),
 };
 
 /** What is done wrong all the time, as fast as the socket takes it; TCP holds this end up when the server does. */
@@ -48,24 +48,24 @@ const FLOOD: Partial<Record<SessionFault, Once>> = {
   tinyFrames: ({ socket }) => socket.send(ONE_BYTE),
   neverRead: (call) => {
     call.socket.pause();
-    call.say('ping', {});
+    call.sendMessage('ping', {});
   },
 };
 
 /** True when late answers are the client's own doing. */
-export function isFlood(mischief: string | undefined): boolean {
-  return mischief !== undefined && mischief in FLOOD;
+export function isFlood(fault: string | undefined): boolean {
+  return fault !== undefined && fault in FLOOD;
 }
 
-/** Does one kind of mischief: once, or whenever there is time. */
+/** Does one kind of fault: once, or whenever there is time. */
 export class SessionFaults {
   readonly #once: Once | undefined;
   readonly #flood: Once | undefined;
   #done = false;
 
-  constructor(mischief: SessionFault) {
-    this.#once = ONCE[mischief];
-    this.#flood = FLOOD[mischief];
+  constructor(fault: SessionFault) {
+    this.#once = ONCE[fault];
+    this.#flood = FLOOD[fault];
   }
 
   tick(call: SessionFaultTarget): void {

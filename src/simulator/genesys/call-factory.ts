@@ -14,7 +14,7 @@ export interface CallFactoryOptions {
   /** Length of each call; Infinity is possible. */
   readonly seconds: number;
   readonly seed: number;
-  readonly trouble: NetworkImpairments;
+  readonly impairments: NetworkImpairments;
   readonly tracePath?: string | undefined;
   readonly keepPackets: boolean;
   readonly codecInPackets: boolean;
@@ -29,13 +29,13 @@ export interface CallSet {
 }
 
 /** What a random number is for. Each use has a sequence of its own. */
-const DRAW = { ID: 0, NUMBERS: 1, PLACE: 2, TROUBLE: 3 } as const;
+const DRAW = { ID: 0, NUMBERS: 1, PLACE: 2, IMPAIRMENTS: 3 } as const;
 /** Spreads any number of interactions evenly over the 20 ms of a packet: the golden ratio's low-discrepancy sequence. */
 const GOLDEN = 0.618_033_988_749_895;
 
 /** Makes the calls. The seed and its own number decide everything about each. */
 export function createCalls(options: CallFactoryOptions): CallSet {
-  return options.tracePath === undefined ? castSpeakers(options) : castTrace(options, options.tracePath);
+  return options.tracePath === undefined ? createSpeechCalls(options) : createTraceCalls(options, options.tracePath);
 }
 
 function common(options: CallFactoryOptions, number: number) {
@@ -47,7 +47,7 @@ function common(options: CallFactoryOptions, number: number) {
   };
 }
 
-function castTrace(options: CallFactoryOptions, path: string): CallSet {
+function createTraceCalls(options: CallFactoryOptions, path: string): CallSet {
   const trace = loadTrace(path);
   const interactions = Array.from(
     { length: options.interactions },
@@ -59,13 +59,13 @@ function castTrace(options: CallFactoryOptions, path: string): CallSet {
 
 let sharedLibrary: LoopLibrary | undefined;
 
-function castSpeakers(options: CallFactoryOptions): CallSet {
+function createSpeechCalls(options: CallFactoryOptions): CallSet {
   // Shared by all simulators of a process, because encoding Opus takes a good part of a second a clip.
   sharedLibrary ??= new LoopLibrary(loadClips());
   const library = sharedLibrary;
-  const isTroubled = Object.entries(NO_IMPAIRMENTS).some(
+  const isImpaired = Object.entries(NO_IMPAIRMENTS).some(
     ([name, none]) =>
-      name !== 'maxDelayMs' && name !== 'burst' && options.trouble[name as keyof NetworkImpairments] !== none,
+      name !== 'maxDelayMs' && name !== 'burst' && options.impairments[name as keyof NetworkImpairments] !== none,
   );
   const speaker = (number: number): Interaction => {
     const coding = codingOf(options.codec, number);
@@ -78,8 +78,8 @@ function castSpeakers(options: CallFactoryOptions): CallSet {
       // Clips shift against codecs from round to round, so that every codec speaks with every voice.
       const clip = (number + Math.floor(number / library.clipCount) + channel) % library.clipCount;
       const loop = library.loop(clip, coding);
-      const plan = isTroubled
-        ? new ImpairmentPlan(options.trouble, new SeededRandom(options.seed, number, DRAW.TROUBLE, channel))
+      const plan = isImpaired
+        ? new ImpairmentPlan(options.impairments, new SeededRandom(options.seed, number, DRAW.IMPAIRMENTS, channel))
         : undefined;
       const firstSequence = drawSequence(numbers, number % 4 === 0);
       const numbering = { firstSequence, firstTimestamp };

@@ -9,7 +9,7 @@ export interface Carrier {
   readonly isOpen: boolean;
   sendPacket(
     text: string,
-    books: ChannelLedger,
+    ledger: ChannelLedger,
     index: number,
     sequence: number,
     timestamp: number,
@@ -33,7 +33,7 @@ export type InteractionEnd = 'ended' | 'unsubscribed' | 'stopped';
 
 interface Channel {
   readonly track: Track;
-  readonly books: ChannelLedger;
+  readonly ledger: ChannelLedger;
   readonly send: Send;
 }
 
@@ -83,17 +83,17 @@ export class Interaction {
     this.sentPackets = log;
     const isSplit = options.tracks.length > 1;
     this.#channels = options.tracks.map((track, channel) => {
-      const books = new ChannelLedger(channel, log);
+      const ledger = new ChannelLedger(channel, log);
       const codec = options.codecInPackets ? options.format.codec : undefined;
       const prefix = packetPrefix(options.id, isSplit ? channel : undefined, codec);
       const send: Send = (index, sequence, timestamp, payload) => {
         if (this.#carrier?.isOpen !== true) return;
         const text = packetMessage(prefix, sequence, timestamp, payload);
-        this.#carrier.sendPacket(text, books, index, sequence, timestamp, payload);
+        this.#carrier.sendPacket(text, ledger, index, sequence, timestamp, payload);
         if (this.#nowUs >= this.doubledUntilUs) return;
-        this.#carrier.sendPacket(text, books, index, sequence, timestamp, payload);
+        this.#carrier.sendPacket(text, ledger, index, sequence, timestamp, payload);
       };
-      return { track, books, send };
+      return { track, ledger, send };
     });
   }
 
@@ -134,10 +134,10 @@ export class Interaction {
 
   /** The sender begins its numbers anew on every channel. */
   renumber(sequenceJump: number, firstTimestamp: number): void {
-    for (const { track, books, send } of this.#channels) {
+    for (const { track, ledger, send } of this.#channels) {
       if (track.renumber === undefined) continue;
       track.renumber(sequenceJump, firstTimestamp, send);
-      books.beginEpoch(track.due);
+      ledger.beginEpoch(track.due);
     }
   }
 
@@ -157,20 +157,20 @@ export class Interaction {
     this.#end(reason, nowMs);
   }
 
-  books(): InteractionLedger {
+  ledger(): InteractionLedger {
     let packets = 0;
     let knowable = 0;
     let sent = 0;
     let duplicated = 0;
     let reordered = 0;
     let payloadBytes = 0;
-    for (const { track, books } of this.#channels) {
-      packets += this.state === 'ended' && !this.#ranToItsEnd ? books.highest + 1 : track.due;
-      knowable += books.due();
-      sent += books.sent;
-      duplicated += books.duplicated;
-      reordered += books.reordered;
-      payloadBytes += books.payloadBytes;
+    for (const { track, ledger } of this.#channels) {
+      packets += this.state === 'ended' && !this.#ranToItsEnd ? ledger.highest + 1 : track.due;
+      knowable += ledger.due();
+      sent += ledger.sent;
+      duplicated += ledger.duplicated;
+      reordered += ledger.reordered;
+      payloadBytes += ledger.payloadBytes;
     }
     const { codec, clockRate, sampleRate, channels } = this.format;
     const { state, endReason } = this;

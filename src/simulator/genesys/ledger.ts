@@ -12,7 +12,7 @@ export interface SentPacket {
   readonly payload: string;
 }
 
-/** The books of one interaction, its channels added up. */
+/** The ledger of one interaction, its channels added up. */
 export interface InteractionLedger {
   readonly codec: string;
   readonly clockRate: number;

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RawData, WebSocket } from 'ws';
 import type { Clock } from '../../core/clock.js';
 import { LIMITS } from '../../core/limits.js';
-import { Outbox } from '../network/send-queue.js';
+import { SendQueue } from '../network/send-queue.js';
 import type { Faults } from './faults.js';
 import type { Carrier, Interaction } from './interaction.js';
 import type { ChannelLedger } from './ledger.js';
@@ -44,7 +44,7 @@ const MAX_DRAIN_TRIES = 50;
 /** One client's media WebSocket. */
 export class MediaConnection implements Carrier {
   readonly #socket: WebSocket;
-  readonly #outbox: Outbox;
+  readonly #sendQueue: SendQueue;
   readonly #context: MediaContext;
   readonly #subscribed = new Set<Interaction>();
   readonly #stream: Socket;
@@ -55,7 +55,7 @@ export class MediaConnection implements Carrier {
   constructor(socket: WebSocket, stream: Socket, context: MediaContext) {
     this.#socket = socket;
     this.#stream = stream;
-    this.#outbox = new Outbox(stream);
+    this.#sendQueue = new SendQueue(stream);
     this.#context = context;
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('ping', (data) => {
@@ -72,13 +72,13 @@ export class MediaConnection implements Carrier {
 
   sendPacket(
     text: string,
-    books: ChannelLedger,
+    ledger: ChannelLedger,
     index: number,
     sequence: number,
     timestamp: number,
     payload: string,
   ): void {
-    this.#outbox.pushPacket(text, books, index, sequence, timestamp, payload);
+    this.#sendQueue.pushPacket(text, ledger, index, sequence, timestamp, payload);
   }
 
   interactionTaken(interaction: Interaction): void {
@@ -87,14 +87,14 @@ export class MediaConnection implements Carrier {
 
   interactionEnded(interaction: Interaction): void {
     this.#subscribed.delete(interaction);
-    if (this.#context.announces) this.#say(endedMessage(interaction.id, interaction.endReason ?? 'ended'));
+    if (this.#context.announces) this.#sendMessage(endedMessage(interaction.id, interaction.endReason ?? 'ended'));
   }
 
   /** Writes what has gathered, and cuts off a client that does not read. */
   flush(): void {
     if (!this.isOpen) return;
-    this.#outbox.flush();
-    if (this.#outbox.backlogBytes > this.#context.backlogBytes) {
+    this.#sendQueue.flush();
+    if (this.#sendQueue.backlogBytes > this.#context.backlogBytes) {
       this.#wasCut = true;
       this.#socket.terminate();
     }
@@ -110,12 +110,12 @@ export class MediaConnection implements Carrier {
 
   /**
    * Sends no packet any more, and resolves when what was sent has left. A reset throws away what the receiver's system
-   * has not taken yet; only behind nothing are the books exact about what had gone out.
+   * has not taken yet; only behind nothing are the ledger exact about what had gone out.
    */
   async quieten(): Promise<void> {
     this.flush();
     this.#wasCut = true;
-    for (let tries = 0; this.#outbox.backlogBytes > 0 && tries < MAX_DRAIN_TRIES; tries++) await delay(DRAIN_MS);
+    for (let tries = 0; this.#sendQueue.backlogBytes > 0 && tries < MAX_DRAIN_TRIES; tries++) await delay(DRAIN_MS);
     await delay(DRAIN_MS);
   }
 
@@ -168,7 +168,7 @@ export class MediaConnection implements Carrier {
     }
     const accepted = ids.map((id) => this.#admit(id)).filter((interaction) => interaction !== undefined);
     if (accepted.length > 0 && this.#context.announces) {
-      this.#say(subscribedMessage(accepted.map(({ id, format }) => ({ interactionId: id, ...format }))));
+      this.#sendMessage(subscribedMessage(accepted.map(({ id, format }) => ({ interactionId: id, ...format }))));
     }
     const nowUs = this.#context.clock.nowUs();
     for (const interaction of accepted) {
@@ -194,21 +194,21 @@ export class MediaConnection implements Carrier {
     if (endedForMs > this.#context.availabilitySeconds * 1e3 || !this.#context.announces) {
       this.#complain(mediaNotAvailable(id));
     } else {
-      this.#say(endedMessage(id, interaction.endReason ?? 'ended'));
+      this.#sendMessage(endedMessage(id, interaction.endReason ?? 'ended'));
     }
     return undefined;
   }
 
   #complain(error: ErrorMessage): void {
-    this.#say(JSON.stringify(error));
+    this.#sendMessage(JSON.stringify(error));
   }
 
-  #say(text: string): void {
-    this.#outbox.pushMessage(text);
+  #sendMessage(text: string): void {
+    this.#sendQueue.pushMessage(text);
   }
 
   #closed(code: number): void {
-    this.#outbox.takeBackUnsent();
+    this.#sendQueue.takeBackUnsent();
     const { clock } = this.#context;
     for (const interaction of this.#subscribed) {
       interaction.detach(this);

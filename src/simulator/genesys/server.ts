@@ -25,7 +25,7 @@ const MAX_FORM_BYTES = 16_384;
 /** Room for a request that asks for far too much, so that it can be told so. */
 const MAX_REQUEST_BYTES = 2 << 20;
 /** Time for clients to answer a close before they are dropped. */
-const FAREWELL_MS = 500;
+const CLOSE_WAIT_MS = 500;
 const LINES_AT_A_TIME = 500;
 
 export interface ServerContext extends MediaContext {
@@ -36,11 +36,11 @@ export interface ServerContext extends MediaContext {
   readonly log: RequestLog;
   /** Wall clock of the start of all calls. */
   readonly startedAtMs: number;
-  books(): Ledger;
+  ledger(): Ledger;
   opened(connection: MediaConnection): void;
 }
 
-/** The simulator's one port: sign-in, conversations, books and the media WebSocket. */
+/** The simulator's one port: sign-in, conversations, ledger and the media WebSocket. */
 export class SimulatorServer {
   readonly #http: Server;
   readonly #webSockets = new WebSocketServer({
@@ -93,7 +93,7 @@ export class SimulatorServer {
     this.#http.closeIdleConnections();
     const drop = setTimeout(() => {
       for (const stream of this.#streams) stream.destroy();
-    }, FAREWELL_MS);
+    }, CLOSE_WAIT_MS);
     await closed;
     clearTimeout(drop);
   }
@@ -161,7 +161,7 @@ export class SimulatorServer {
       const page = found.slice(from, from + paging.pageSize);
       return { status: 200, body: conversationDetails(page, this.#context.startedAtMs) };
     }
-    if (pathname === '/books' && method === 'GET') return { status: 200, body: this.#context.books() };
+    if (pathname === '/books' && method === 'GET') return { status: 200, body: this.#context.ledger() };
     if (pathname === '/requests' && method === 'GET') return { status: 200, body: { requests: log.requests } };
     if (pathname === '/faults' && method === 'POST') return this.#setFaults(request);
     return { status: 404, body: errorBody(404, 'not.found', 'The requested resource does not exist.') };

@@ -43,7 +43,7 @@ export const SIMULATOR_OPTIONS = z.strictObject({
   jitterMs: z.number().min(0).max(10_000).default(0),
   /** Most that jitter and reordering together delay a packet. */
   maxDelayMs: z.number().min(0).max(10_000).default(NO_IMPAIRMENTS.maxDelayMs),
-  /** Decides ids, speech, numbers and all trouble. */
+  /** Determines ids, speech, numbers and impairments. */
   seed: z.number().int().default(1),
   /** A file of packets that every interaction replays, instead of speech. */
   trace: z.string().min(1).optional(),
@@ -91,12 +91,12 @@ export interface Simulator {
   readonly requests: readonly LoggedRequest[];
   /** Makes something go wrong, as POST /faults does. */
   fault(fault: FaultInput): void;
-  /** Fulfilled when the calls are over and the clients have left (or when nobody came), and by close(). */
+  /** Fulfilled when the calls are over and the clients have left, when no client came, and by close(). */
   readonly done: Promise<void>;
-  books(): Ledger;
+  ledger(): Ledger;
   /** Open media connections, oldest first. */
   connections(): readonly MediaConnection[];
-  /** Ends what is live, with reason `stopped`, and stops listening. The books stay. */
+  /** Ends what is live, with reason `stopped`, and stops listening. The ledger stays. */
   close(): Promise<void>;
 }
 
@@ -104,7 +104,7 @@ const CHECK_MS = 100;
 
 /**
  * Starts a simulator of the Genesys platform on loopback: sign-in, conversations and media, as the SDK and the media
- * protocol have them, with speech in place of callers and exact books of what was sent.
+ * protocol have them, with recorded speech and an exact ledger of what was sent.
  * @throws TrunklineError CONFIG_INVALID, CONNECTION_FAILED when the port is taken, FILE_FAILED, FILE_INVALID and
  *   CODEC_UNSUPPORTED for a trace that cannot be replayed.
  */
@@ -119,19 +119,19 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
   const settings = checked.data;
   const { loss, burst, reorder, duplicate, jitterMs, maxDelayMs } = settings;
   const isPlanned = settings.queues.length + settings.users.length > 0;
-  const cast = createCalls({
+  const calls = createCalls({
     interactions: settings.interactions,
     codec: settings.codec,
     channels: settings.channels,
     seconds: settings.seconds ?? Infinity,
     seed: settings.seed,
-    trouble: { loss, burst, reorder, duplicate, jitterMs, maxDelayMs },
+    impairments: { loss, burst, reorder, duplicate, jitterMs, maxDelayMs },
     tracePath: settings.trace,
     keepPackets: settings.keepPackets,
     codecInPackets: settings.codecInPackets,
     planned: isPlanned,
   });
-  const interactions = new Map(cast.interactions.map((interaction) => [interaction.id, interaction]));
+  const interactions = new Map(calls.interactions.map((interaction) => [interaction.id, interaction]));
   const connections = new Set<MediaConnection>();
   const faults: Faults = {};
   const hub = new NotificationHub(clock);
@@ -140,8 +140,8 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
   const pacer = new Pacer(clock, () => {
     for (const connection of connections) connection.flush();
   });
-  const books = (): Ledger => ({
-    interactions: Object.fromEntries(cast.interactions.map((interaction) => [interaction.id, interaction.books()])),
+  const ledger = (): Ledger => ({
+    interactions: Object.fromEntries(calls.interactions.map((interaction) => [interaction.id, interaction.ledger()])),
   });
 
   const board = new FaultBoard(
@@ -170,7 +170,7 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
     log,
     tokens,
     startedAtMs: clock.wallMs(),
-    books,
+    ledger,
     opened: (connection) => connections.add(connection),
     closed: (connection) => connections.delete(connection),
     started: (interaction) => pacer.add(interaction),
@@ -180,21 +180,21 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
   const { queues, users, leadSeconds, spreadSeconds, securePause, seed } = settings;
   const seconds = settings.seconds ?? Infinity;
   const plan = { queues, users, leadSeconds, spreadSeconds, securePause, seed, seconds };
-  const switchboard = isPlanned ? new CallScheduler(cast.interactions, plan, clock, hub) : undefined;
+  const scheduler = isPlanned ? new CallScheduler(calls.interactions, plan, clock, hub) : undefined;
 
-  const completion = new Completion((cast.durationSeconds + leadSeconds + spreadSeconds) * 1e6, clock.nowUs());
+  const completion = new Completion((calls.durationSeconds + leadSeconds + spreadSeconds) * 1e6, clock.nowUs());
   const { promise: done, resolve: finish } = promiseWithResolver();
   const check = (): void => {
-    const started = cast.interactions.filter(({ state }) => state !== 'waiting').length;
-    const isToCome = switchboard?.isDone === false ? 1 : 0;
-    const live = cast.interactions.filter(({ state }) => state === 'live').length + isToCome;
+    const started = calls.interactions.filter(({ state }) => state !== 'waiting').length;
+    const isToCome = scheduler?.isDone === false ? 1 : 0;
+    const live = calls.interactions.filter(({ state }) => state === 'live').length + isToCome;
     if (completion.isDone({ started, live, connections: connections.size }, clock.nowUs())) {
       clearInterval(checks);
       finish();
     }
   };
   // Without an end to the calls there is none to wait for.
-  const checks = cast.durationSeconds === Infinity ? undefined : setInterval(check, CHECK_MS);
+  const checks = calls.durationSeconds === Infinity ? undefined : setInterval(check, CHECK_MS);
 
   return {
     apiUrl: `http://${settings.host}:${port}`,
@@ -206,14 +206,14 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
     },
     fault: (fault) => board.set(FAULT.parse(fault)),
     done,
-    books,
+    ledger,
     connections: () => [...connections],
     async close() {
       clearInterval(checks);
       board.clear();
-      switchboard?.stop();
+      scheduler?.stop();
       hub.close();
-      for (const interaction of cast.interactions) {
+      for (const interaction of calls.interactions) {
         if (interaction.state === 'live') interaction.finish('stopped', clock.nowUs(), clock.wallMs());
       }
       for (const connection of connections) connection.flush();

@@ -42,13 +42,13 @@ export interface PacketPlan {
 }
 
 /**
- * The plan of trouble for one channel: which of its packets are withheld, delayed and doubled. It depends on nothing
+ * The plan of impairments for one channel: which of its packets are withheld, delayed and doubled. It depends on nothing
  * but the seed, and it draws the same amount of random numbers for every packet, so that changing one rate does not
  * reshuffle the others.
  */
 export class ImpairmentPlan {
-  readonly fate: PacketPlan = { withheld: false, delayUs: 0, copyDelayUs: -1 };
-  readonly #trouble: NetworkImpairments;
+  readonly packetPlan: PacketPlan = { withheld: false, delayUs: 0, copyDelayUs: -1 };
+  readonly #impairments: NetworkImpairments;
   readonly #random: SeededRandom;
   readonly #jitterUs: number;
   readonly #maxDelayUs: number;
@@ -58,38 +58,40 @@ export class ImpairmentPlan {
   readonly #enter: number;
   #inRun = false;
 
-  constructor(trouble: NetworkImpairments, random: SeededRandom) {
-    this.#trouble = trouble;
+  constructor(impairments: NetworkImpairments, random: SeededRandom) {
+    this.#impairments = impairments;
     this.#random = random;
-    this.#maxDelayUs = trouble.maxDelayMs * US_PER_MS;
-    this.#jitterUs = Math.min(trouble.jitterMs * US_PER_MS, this.#maxDelayUs);
-    const independent = trouble.burst <= 1;
-    this.#stay = independent ? trouble.loss : 1 - 1 / trouble.burst;
-    this.#enter = independent ? trouble.loss : Math.min(1, trouble.loss / (1 - trouble.loss) / trouble.burst);
+    this.#maxDelayUs = impairments.maxDelayMs * US_PER_MS;
+    this.#jitterUs = Math.min(impairments.jitterMs * US_PER_MS, this.#maxDelayUs);
+    const independent = impairments.burst <= 1;
+    this.#stay = independent ? impairments.loss : 1 - 1 / impairments.burst;
+    this.#enter = independent
+      ? impairments.loss
+      : Math.min(1, impairments.loss / (1 - impairments.loss) / impairments.burst);
   }
 
   /**
-   * Decides about the next packet and fills `fate`. A packet at an edge is always sent, once and in place: no receiver
+   * Decides about the next packet and fills `packetPlan`. A packet at an edge is always sent, once and in place: no receiver
    * can know of a loss before the first packet or after the last.
    */
   next(atEdge: boolean): PacketPlan {
     const random = this.#random;
-    const fate = this.fate;
+    const packetPlan = this.packetPlan;
     this.#inRun = random.unit() < (this.#inRun ? this.#stay : this.#enter);
     const jitterUs = random.unit() * this.#jitterUs;
-    const reordered = random.unit() < this.#trouble.reorder;
+    const reordered = random.unit() < this.#impairments.reorder;
     const behind = 1 + random.below(2);
-    const doubled = random.unit() < this.#trouble.duplicate;
+    const doubled = random.unit() < this.#impairments.duplicate;
     const copyUs = random.unit() * PACKET_US;
     if (atEdge) {
-      fate.withheld = false;
-      fate.delayUs = 0;
-      fate.copyDelayUs = -1;
-      return fate;
+      packetPlan.withheld = false;
+      packetPlan.delayUs = 0;
+      packetPlan.copyDelayUs = -1;
+      return packetPlan;
     }
-    fate.withheld = this.#inRun;
-    fate.delayUs = Math.min(this.#maxDelayUs, jitterUs + (reordered ? behind * PACKET_US + PAST_US : 0));
-    fate.copyDelayUs = doubled ? Math.min(this.#maxDelayUs, fate.delayUs + copyUs) : -1;
-    return fate;
+    packetPlan.withheld = this.#inRun;
+    packetPlan.delayUs = Math.min(this.#maxDelayUs, jitterUs + (reordered ? behind * PACKET_US + PAST_US : 0));
+    packetPlan.copyDelayUs = doubled ? Math.min(this.#maxDelayUs, packetPlan.delayUs + copyUs) : -1;
+    return packetPlan;
   }
 }

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import type { ChannelLedger } from '../genesys/ledger.js';
 
-/** One packet, as it stands in the books. */
+/** One packet, as it stands in the ledger. */
 interface Entry {
-  readonly books: ChannelLedger;
+  readonly ledger: ChannelLedger;
   readonly index: number;
   readonly sequence: number;
   readonly payload: string;
@@ -26,10 +26,10 @@ interface Batch {
  * tenth of what they do one by one. Frames are RFC 6455 5.2, final, unmasked; ws itself reads the connection and
  * writes control frames, which may stand between any two of these.
  *
- * Packets are entered in the books when they are pushed. Those that the operating system has not taken when the
+ * Packets are entered in the ledger when they are pushed. Those that the operating system has not taken when the
  * connection ends are taken back. At most one batch is under way at a time, so that this is known of all but one.
  */
-export class Outbox {
+export class SendQueue {
   readonly #socket: Socket;
   readonly #texts: string[] = [];
   #entries: Entry[] = [];
@@ -53,10 +53,10 @@ export class Outbox {
     this.#bytes += Buffer.byteLength(text) + MAX_HEADER_BYTES;
   }
 
-  /** Adds a packet and enters it in the books. `text` must be ASCII. */
+  /** Adds a packet and enters it in the ledger. `text` must be ASCII. */
   pushPacket(
     text: string,
-    books: ChannelLedger,
+    ledger: ChannelLedger,
     index: number,
     sequence: number,
     timestamp: number,
@@ -64,8 +64,8 @@ export class Outbox {
   ): void {
     this.#texts.push(text);
     this.#bytes += text.length + MAX_HEADER_BYTES;
-    const mark = books.record(index, sequence, timestamp, payload);
-    this.#entries.push({ books, index, sequence, payload, mark });
+    const mark = ledger.record(index, sequence, timestamp, payload);
+    this.#entries.push({ ledger, index, sequence, payload, mark });
   }
 
   /** Writes what was pushed. */
@@ -110,8 +110,8 @@ export class Outbox {
   /** Once the connection is closed: takes back what never left. Of a batch that had left in part, all of it. */
   takeBackUnsent(): void {
     const unsent = [...this.#queue.flatMap(({ entries }) => entries), ...this.#entries];
-    for (const { books, index, sequence, payload, mark } of unsent.reverse()) {
-      books.undo(index, sequence, payload, mark);
+    for (const { ledger, index, sequence, payload, mark } of unsent.reverse()) {
+      ledger.undo(index, sequence, payload, mark);
     }
     this.#queue.length = 0;
     this.#entries = [];

@@ -66,7 +66,7 @@ export function findLoopStart({ payloads }: PacketLoop, place: number, slots: nu
 }
 
 /**
- * Speech, one packet every 20 ms, with what the plan of trouble does to it. In a pause of discontinuous transmission
+ * Speech, one packet every 20 ms, with what the plan of impairments does to it. In a pause of discontinuous transmission
  * time goes on (a slot is 20 ms), but no packet is due and no number given.
  */
 export class SpeechTrack implements Track {
@@ -144,11 +144,11 @@ export class SpeechTrack implements Track {
   }
 
   #schedule(index: number, slot: number, plan: ImpairmentPlan): void {
-    const fate = plan.next(slot === 0 || slot === this.#total - 1);
-    if (fate.withheld) return;
+    const packetPlan = plan.next(slot === 0 || slot === this.#total - 1);
+    if (packetPlan.withheld) return;
     const dueUs = slot * PACKET_US;
-    this.#insert(Math.min(dueUs + fate.delayUs, this.#lastUs), index, slot);
-    if (fate.copyDelayUs >= 0) this.#insert(Math.min(dueUs + fate.copyDelayUs, this.#lastUs), index, slot);
+    this.#insert(Math.min(dueUs + packetPlan.delayUs, this.#lastUs), index, slot);
+    if (packetPlan.copyDelayUs >= 0) this.#insert(Math.min(dueUs + packetPlan.copyDelayUs, this.#lastUs), index, slot);
   }
 
   #insert(atUs: number, index: number, slot: number): void {

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { countPackets, Listener } from '../../support/genesys/listener.js';
-import { ALL_TROUBLE, booked, start } from '../../support/genesys/running.js';
+import { ALL_IMPAIRMENTS, booked, start } from '../../support/genesys/running.js';
 
 test.each([1, 2] as const)(
-  'the books equal what a client counts with all trouble at once, %i channels',
+  'the ledger equals what a client counts with all impairments at once, %i channels',
   async (channels) => {
     const seconds = 2;
-    const simulator = await start({ interactions: 15, codec: 'mixed', channels, seconds, seed: 7, ...ALL_TROUBLE });
+    const simulator = await start({ interactions: 15, codec: 'mixed', channels, seconds, seed: 7, ...ALL_IMPAIRMENTS });
     const listener = await Listener.connect(simulator);
     listener.subscribe(simulator.interactionIds);
     await listener.ended(simulator.interactionIds);
@@ -19,7 +19,7 @@ test.each([1, 2] as const)(
       expect(counts, id).toEqual(booked(simulator, id));
       // Discontinuous transmission leaves out what need not be sent; every other codec has a packet every 20 ms.
       const slots = seconds * 50 * channels;
-      if (simulator.books().interactions[id]?.codec === 'opus') expect(counts.packets).toBeLessThanOrEqual(slots);
+      if (simulator.ledger().interactions[id]?.codec === 'opus') expect(counts.packets).toBeLessThanOrEqual(slots);
       else expect(counts.packets).toBe(slots);
       packets += counts.packets;
       total.lost += counts.lost;
@@ -34,7 +34,7 @@ test.each([1, 2] as const)(
 );
 
 test('an unsubscribed interaction ends where both sides agree, and the others go on', async () => {
-  const simulator = await start({ interactions: 10, codec: 'pcmu', seconds: 2, seed: 3, ...ALL_TROUBLE });
+  const simulator = await start({ interactions: 10, codec: 'pcmu', seconds: 2, seed: 3, ...ALL_IMPAIRMENTS });
   const [first = '', ...others] = simulator.interactionIds;
   const listener = await Listener.connect(simulator);
   listener.subscribe(simulator.interactionIds);
@@ -51,21 +51,21 @@ test('an unsubscribed interaction ends where both sides agree, and the others go
   expect(listener.counts(first)).toEqual(counts);
 });
 
-test('a clean close ends the books with the last packet sent', async () => {
-  const simulator = await start({ interactions: 10, codec: 'pcma', seconds: 5, seed: 4, ...ALL_TROUBLE });
+test('a clean close ends the ledger with the last packet sent', async () => {
+  const simulator = await start({ interactions: 10, codec: 'pcma', seconds: 5, seed: 4, ...ALL_IMPAIRMENTS });
   const listener = await Listener.connect(simulator);
   listener.subscribe(simulator.interactionIds);
   await sleep(500);
   await listener.leave();
   await expect.poll(() => simulator.connections().length).toBe(0);
   for (const id of simulator.interactionIds) {
-    expect(simulator.books().interactions[id]).toMatchObject({ state: 'ended', endReason: 'unsubscribed' });
+    expect(simulator.ledger().interactions[id]).toMatchObject({ state: 'ended', endReason: 'unsubscribed' });
     expect(listener.counts(id), id).toEqual(booked(simulator, id));
   }
 });
 
 test('after an abnormal close packets go on being due, and a new subscription goes on in the same numbers', async () => {
-  const simulator = await start({ interactions: 5, codec: 'pcmu', seconds: 2, seed: 5, ...ALL_TROUBLE });
+  const simulator = await start({ interactions: 5, codec: 'pcmu', seconds: 2, seed: 5, ...ALL_IMPAIRMENTS });
   const first = await Listener.connect(simulator);
   first.subscribe(simulator.interactionIds);
   await sleep(400);
@@ -92,8 +92,8 @@ test('an interaction that nobody comes back for ends all the same, with every pa
   listener.subscribe([id]);
   await sleep(200);
   listener.socket.terminate();
-  await expect.poll(() => simulator.books().interactions[id]?.state, { timeout: 3000 }).toBe('ended');
-  const { packets, sent, withheld } = simulator.books().interactions[id] ?? {};
+  await expect.poll(() => simulator.ledger().interactions[id]?.state, { timeout: 3000 }).toBe('ended');
+  const { packets, sent, withheld } = simulator.ledger().interactions[id] ?? {};
   expect(packets).toBe(30);
   expect(sent).toBeLessThan(20);
   expect(withheld).toBe(30 - (sent ?? 0));
@@ -116,8 +116,8 @@ test('the newest subscription gets the media, and the old connection is left alo
   expect(first.controls.filter((message) => message['interactionId'] === shared)).toEqual([]);
 });
 
-test('closing the simulator ends what is live, and the books stay exact', async () => {
-  const simulator = await start({ interactions: 6, codec: 'pcmu', seed: 8, ...ALL_TROUBLE });
+test('closing the simulator ends what is live, and the ledger stays exact', async () => {
+  const simulator = await start({ interactions: 6, codec: 'pcmu', seed: 8, ...ALL_IMPAIRMENTS });
   const listener = await Listener.connect(simulator);
   listener.subscribe(simulator.interactionIds);
   await sleep(400);
@@ -126,7 +126,7 @@ test('closing the simulator ends what is live, and the books stay exact', async 
   await simulator.done;
   await closed;
   for (const id of simulator.interactionIds) {
-    expect(simulator.books().interactions[id]).toMatchObject({ state: 'ended', endReason: 'stopped' });
+    expect(simulator.ledger().interactions[id]).toMatchObject({ state: 'ended', endReason: 'stopped' });
     expect(listener.counts(id), id).toEqual(booked(simulator, id));
   }
 });
@@ -143,7 +143,7 @@ test('a client that does not read is cut off, and what never left counts as with
   let sent = 0;
   let withheld = 0;
   for (const id of simulator.interactionIds) {
-    const entry = simulator.books().interactions[id];
+    const entry = simulator.ledger().interactions[id];
     sent += entry?.sent ?? 0;
     withheld += entry?.withheld ?? 0;
   }
@@ -153,20 +153,20 @@ test('a client that does not read is cut off, and what never left counts as with
   expect(listener.packets.length - sent).toBeLessThan(400);
 });
 
-test('GET /books gives the books, GET /books/{id}/packets what was sent', async () => {
+test('GET /books gives the ledger, GET /books/{id}/packets what was sent', async () => {
   const simulator = await start({
     interactions: 2,
     codec: 'opus',
     channels: 2,
     seconds: 0.6,
     keepPackets: true,
-    ...ALL_TROUBLE,
+    ...ALL_IMPAIRMENTS,
   });
   const listener = await Listener.connect(simulator);
   listener.subscribe(simulator.interactionIds);
   await listener.ended(simulator.interactionIds);
-  const books = await fetch(`${simulator.apiUrl}/books`);
-  expect(await books.json()).toEqual(JSON.parse(JSON.stringify(simulator.books())));
+  const response = await fetch(`${simulator.apiUrl}/books`);
+  expect(await response.json()).toEqual(JSON.parse(JSON.stringify(simulator.ledger())));
   for (const id of simulator.interactionIds) {
     const text = await (await fetch(`${simulator.apiUrl}/books/${id}/packets`)).text();
     const lines = text
@@ -192,7 +192,7 @@ test('done is fulfilled a second after the calls are over and the clients have l
   expect(isDone).toBe(false);
   await listener.leave();
   await simulator.done;
-  expect(simulator.books().interactions[first]?.state).toBe('ended');
+  expect(simulator.ledger().interactions[first]?.state).toBe('ended');
 });
 
 test('every wrap of sequence numbers and timestamps is passed in step', async () => {
@@ -216,9 +216,9 @@ test('every wrap of sequence numbers and timestamps is passed in step', async ()
   expect(timestampWraps).toBeGreaterThanOrEqual(3);
 });
 
-test('the same seed makes the same ids, numbers, speech and trouble, whatever the timing', async () => {
+test('the same seed makes the same ids, numbers, speech and impairments, whatever the timing', async () => {
   const run = async (seed: number, stallMs: number) => {
-    const simulator = await start({ interactions: 6, codec: 'pcmu', seconds: 1, seed, ...ALL_TROUBLE });
+    const simulator = await start({ interactions: 6, codec: 'pcmu', seconds: 1, seed, ...ALL_IMPAIRMENTS });
     const listener = await Listener.connect(simulator);
     listener.subscribe(simulator.interactionIds);
     await sleep(300);

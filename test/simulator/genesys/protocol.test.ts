@@ -168,7 +168,7 @@ test('more than 50 interactions on a connection are refused, wholly', async () =
   listener.controls.length = 0;
   listener.subscribe(Array.from({ length: 10_000 }, (_, i) => `interaction-${i}`));
   await listener.control({ code: 'tooManyInteractions' });
-  expect(Object.values(simulator.books().interactions).filter(({ state }) => state === 'live')).toHaveLength(50);
+  expect(Object.values(simulator.ledger().interactions).filter(({ state }) => state === 'live')).toHaveLength(50);
 });
 
 test('an ended interaction says so for a while, and then has no media', async () => {
@@ -199,7 +199,7 @@ test('a server may keep silent about everything but the packets', async () => {
   const texts: string[] = [];
   listener.socket.on('message', (data) => texts.push(String(data)));
   listener.subscribe(simulator.interactionIds);
-  await expect.poll(() => Object.values(simulator.books().interactions)[0]?.state).toBe('ended');
+  await expect.poll(() => Object.values(simulator.ledger().interactions)[0]?.state).toBe('ended');
   await listener.until(() => texts.length === 15);
   expect(listener.controls).toEqual([]);
   expect(JSON.parse(texts[0] ?? '')).toEqual({
@@ -238,7 +238,7 @@ test('faults can be switched on and off while it runs', async () => {
   const [code] = (await once(listener.socket, 'close')) as [number];
   expect(code).toBe(1012);
   // Cut off from this side is no leave-taking: the call goes on.
-  expect(simulator.books().interactions[first]?.state).toBe('live');
+  expect(simulator.ledger().interactions[first]?.state).toBe('live');
 });
 
 test('a port in use and options that make no sense are refused with a sentence', async () => {

@@ -5,15 +5,15 @@ import { SeededRandom } from '../../../src/simulator/network/random.js';
 
 const PACKETS = 40_000;
 
-function plan(trouble: Partial<NetworkImpairments>, seed = 1, packets = PACKETS) {
-  const troublePlan = new ImpairmentPlan({ ...NO_IMPAIRMENTS, ...trouble }, new SeededRandom(seed));
+function plan(impairments: Partial<NetworkImpairments>, seed = 1, packets = PACKETS) {
+  const troublePlan = new ImpairmentPlan({ ...NO_IMPAIRMENTS, ...impairments }, new SeededRandom(seed));
   return Array.from({ length: packets }, () => ({ ...troublePlan.next(false) }));
 }
 
-function runs(fates: readonly { withheld: boolean }[]): number[] {
+function runs(plans: readonly { withheld: boolean }[]): number[] {
   const lengths: number[] = [];
   let length = 0;
-  for (const { withheld } of [...fates, { withheld: false }]) {
+  for (const { withheld } of [...plans, { withheld: false }]) {
     if (withheld) length++;
     else if (length > 0) {
       lengths.push(length);
@@ -31,24 +31,24 @@ test.each([
   { loss: 0.1, burst: 4, runLength: 4 },
   { loss: 0.3, burst: 10, runLength: 10 },
 ])('loss $loss in runs of $burst has that rate and that length', ({ loss, burst, runLength }) => {
-  const fates = plan({ loss, burst });
-  const rate = fates.filter(({ withheld }) => withheld).length / PACKETS;
+  const plans = plan({ loss, burst });
+  const rate = plans.filter(({ withheld }) => withheld).length / PACKETS;
   expect(rate / loss).toBeGreaterThan(0.85);
   expect(rate / loss).toBeLessThan(1.15);
-  expect(mean(runs(fates)) / runLength).toBeGreaterThan(0.9);
-  expect(mean(runs(fates)) / runLength).toBeLessThan(1.1);
+  expect(mean(runs(plans)) / runLength).toBeGreaterThan(0.9);
+  expect(mean(runs(plans)) / runLength).toBeLessThan(1.1);
 });
 
 test('duplicates and reordering have their rates', () => {
-  const fates = plan({ duplicate: 0.05, reorder: 0.1 });
-  const doubled = fates.filter(({ copyDelayUs }) => copyDelayUs >= 0).length / PACKETS;
-  const heldBack = fates.filter(({ delayUs }) => delayUs > 20_000).length / PACKETS;
+  const plans = plan({ duplicate: 0.05, reorder: 0.1 });
+  const doubled = plans.filter(({ copyDelayUs }) => copyDelayUs >= 0).length / PACKETS;
+  const heldBack = plans.filter(({ delayUs }) => delayUs > 20_000).length / PACKETS;
   expect(Math.abs(doubled - 0.05)).toBeLessThan(0.005);
   expect(Math.abs(heldBack - 0.1)).toBeLessThan(0.008);
 });
 
 test('nothing is delayed beyond the limit, copies come after their packets, edges are left alone', () => {
-  const trouble = fc.record({
+  const impairments = fc.record({
     loss: fc.double({ min: 0, max: 0.9, noNaN: true }),
     burst: fc.double({ min: 0, max: 20, noNaN: true }),
     reorder: fc.double({ min: 0, max: 1, noNaN: true }),
@@ -57,7 +57,7 @@ test('nothing is delayed beyond the limit, copies come after their packets, edge
     maxDelayMs: fc.double({ min: 0, max: 45, noNaN: true }),
   });
   fc.assert(
-    fc.property(trouble, fc.integer(), (options, seed) => {
+    fc.property(impairments, fc.integer(), (options, seed) => {
       const troublePlan = new ImpairmentPlan(options, new SeededRandom(seed));
       for (let i = 0; i < 100; i++) {
         const isEdge = i % 10 === 0;

@@ -48,7 +48,7 @@ test('a trace is replayed in its order, with its own timing and numbers', () => 
   expect([track.nextUs, track.due]).toEqual([Infinity, 6]);
 });
 
-test('the books of a replay are those that the file implies', async () => {
+test('the ledger of a replay has the counts that the file implies', async () => {
   const path = join(folder, 'troubled.jsonl');
   writeFileSync(path, traceText(8000, TROUBLED));
   const simulator = await start({ interactions: 3, trace: path });

@@ -54,7 +54,7 @@ test('a pause of discontinuous transmission takes time but no numbers, and a cal
   expect(track.due).toBe(3);
 });
 
-test('without trouble each packet goes when it is due, not before', () => {
+test('without impairments each packet goes when it is due, not before', () => {
   const track = new SpeechTrack(LOOP, 0, { firstSequence: 0, firstTimestamp: 0 }, 8000, 1);
   const sent: number[] = [];
   const at = (us: number) => track.run(us, (index) => sent.push(index));

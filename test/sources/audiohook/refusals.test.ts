@@ -19,14 +19,14 @@ const WEBSOCKET = [
 ] as const;
 
 interface Signing {
-  readonly mischief?: (typeof AUTHENTICATION_FAULTS)[number];
+  readonly fault?: (typeof AUTHENTICATION_FAULTS)[number];
   readonly apiKey?: string;
   readonly secret?: string;
   readonly signature?: string;
 }
 
 /** A whole signed request, as the caller of the simulator signs it. */
-function signed(port: number, { mischief, apiKey = 'key', secret = SECRET, signature }: Signing = {}): string {
+function signed(port: number, { fault, apiKey = 'key', secret = SECRET, signature }: Signing = {}): string {
   const identity = {
     url: new URL(`ws://127.0.0.1:${port}/audiohook/ws`),
     organizationId: uuid(),
@@ -35,7 +35,7 @@ function signed(port: number, { mischief, apiKey = 'key', secret = SECRET, signa
     apiKey,
     clientSecret: secret,
   };
-  const headers = requestHeaders(identity, Date.now(), mischief);
+  const headers = requestHeaders(identity, Date.now(), fault);
   if (signature !== undefined) headers['signature'] = signature;
   return upgrade([['Host', `127.0.0.1:${port}`], ...WEBSOCKET, ...Object.entries(headers)]);
 }
@@ -44,10 +44,8 @@ describe('refused requests', () => {
   it('are answered with the same bytes whatever is wrong; the reason is in our log, and the next good one is let in', async () => {
     const { port, rejected, server, call } = await rig();
     // Let in once, refused ever after.
-    expect((await call({ mischief: 'replay' })).outcomes.closed).toBe(1);
-    const answers = await Promise.all(
-      AUTHENTICATION_FAULTS.map((mischief) => exchange(port, signed(port, { mischief }))),
-    );
+    expect((await call({ fault: 'replay' })).outcomes.closed).toBe(1);
+    const answers = await Promise.all(AUTHENTICATION_FAULTS.map((fault) => exchange(port, signed(port, { fault }))));
     expect(answers).toEqual(AUTHENTICATION_FAULTS.map(() => REFUSED));
     const wrongSecret = await exchange(port, signed(port, { secret: 'd3Jvbmc=' }));
     const otherKey = await exchange(port, signed(port, { apiKey: 'kex' }));
@@ -99,7 +97,7 @@ describe('refused requests', () => {
     const { port } = await rig({ refusalDelayMs: 200 });
     const from = performance.now();
     const kinds = ['badSignature', 'wrongKey', 'unsigned'] as const;
-    const answers = await Promise.all(kinds.map((mischief) => exchange(port, signed(port, { mischief }))));
+    const answers = await Promise.all(kinds.map((fault) => exchange(port, signed(port, { fault }))));
     expect(answers).toEqual(Array(3).fill(REFUSED));
     // Not how fast: that it was no sooner.
     expect(performance.now() - from).toBeGreaterThanOrEqual(195);

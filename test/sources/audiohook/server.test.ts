@@ -5,10 +5,10 @@ import { expectRecorded } from '../../support/audiohook/recorded.js';
 import { exchange, rig, SECRET } from '../../support/audiohook/server-rig.js';
 
 describe('calls over real sockets', () => {
-  it('recordings equal the books bit for bit: frames, bursts, discards and pauses', async () => {
+  it('recordings equal the ledger bit for bit: frames, bursts, discards and pauses', async () => {
     const { call, ingest, ended, server, errors } = await rig();
     const orders = [['external', 'internal'], ['internal', 'external'], ['external']] as const;
-    const books = await call({
+    const ledger = await call({
       sessions: 24,
       rate: 500,
       seconds: 4,
@@ -27,10 +27,10 @@ describe('calls over real sockets', () => {
             : [],
       }),
     });
-    expect(books.outcomes).toEqual({ closed: 24, lost: 0, refused: 0, failed: 0 });
-    expect(books.calls.flatMap((one) => one.violations)).toEqual([]);
-    for (const one of books.calls) expectRecorded(ingest, one);
-    expect(books.ping.count).toBeGreaterThan(24);
+    expect(ledger.outcomes).toEqual({ closed: 24, lost: 0, refused: 0, failed: 0 });
+    expect(ledger.calls.flatMap((one) => one.violations)).toEqual([]);
+    for (const one of ledger.calls) expectRecorded(ingest, one);
+    expect(ledger.ping.count).toBeGreaterThan(24);
     await until(() => ended.length === 24, 'the summaries');
     for (const summary of ended) {
       expect(summary).toMatchObject({
@@ -55,17 +55,17 @@ describe('calls over real sockets', () => {
 
   it('a probe is answered, counted apart and records nothing', async () => {
     const { call, ingest, server } = await rig();
-    const books = await call({ probe: true });
-    expect(books.calls[0]).toMatchObject({ outcome: 'closed', received: { opened: 1, closed: 1 } });
+    const ledger = await call({ probe: true });
+    expect(ledger.calls[0]).toMatchObject({ outcome: 'closed', received: { opened: 1, closed: 1 } });
     expect(ingest.streams).toEqual([]);
     expect(server.counters()).toMatchObject({ probes: 1 });
   });
 
   it('a call without a medium stays up', async () => {
     const { call, ingest, ended } = await rig();
-    const books = await call({ media: [], pingSeconds: 0.02 });
-    expect(books.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
-    expect(books.calls[0]?.media).toBeUndefined();
+    const ledger = await call({ media: [], pingSeconds: 0.02 });
+    expect(ledger.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
+    expect(ledger.calls[0]?.media).toBeUndefined();
     expect(ingest.streams).toEqual([]);
     await until(() => ended.length === 1, 'the summary');
     expect(ended[0]).not.toHaveProperty('interactionId');
@@ -78,8 +78,8 @@ describe('calls over real sockets', () => {
       setTimeout(() => session?.pause(), 300);
       setTimeout(() => session?.resume(), 500);
     });
-    const books = await call({ seconds: 8 });
-    const one = books.calls[0] as AudioHookCallLedger;
+    const ledger = await call({ seconds: 8 });
+    const one = ledger.calls[0] as AudioHookCallLedger;
     expect(one).toMatchObject({ outcome: 'closed', violations: [], received: { pause: 1, resume: 1 } });
     const stream = ingest.streams[0];
     expect(stream?.pcm(0).length).toBe(one.positionSamples);
@@ -94,11 +94,11 @@ describe('calls over real sockets', () => {
 
   it('startPaused: nothing before we resume', async () => {
     const { call, ingest } = await rig({ startPaused: true });
-    const books = await call({});
-    expect(books.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
+    const ledger = await call({});
+    expect(ledger.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
     const audible = ingest.streams[0]?.pcm(0).some((sample) => sample !== 0);
     expect(audible).toBe(false);
-    expect(ingest.streams[0]?.pcm(0).length).toBe(books.calls[0]?.positionSamples);
+    expect(ingest.streams[0]?.pcm(0).length).toBe(ledger.calls[0]?.positionSamples);
   });
 
   it('events reach the client', async () => {
@@ -106,16 +106,16 @@ describe('calls over real sockets', () => {
     server.on('sessionOpened', ({ sessionId }) =>
       server.session(sessionId)?.sendEvent([{ type: 'silence', data: { silent: true } }]),
     );
-    const books = await call({ seconds: 5 });
-    expect(books.calls[0]?.received).toMatchObject({ event: 1 });
+    const ledger = await call({ seconds: 5 });
+    expect(ledger.calls[0]?.received).toMatchObject({ event: 1 });
   });
 });
 
 describe('connections that end early', () => {
   it('a loss ends the stream as lost, with what had come', async () => {
     const { call, ingest, ended } = await rig();
-    const books = await call({ seconds: 5, lossAtSeconds: 2 });
-    expect(books.calls[0]?.outcome).toBe('lost');
+    const ledger = await call({ seconds: 5, lossAtSeconds: 2 });
+    expect(ledger.calls[0]?.outcome).toBe('lost');
     await until(() => ingest.streams[0]?.endReason !== undefined, 'the end of the stream');
     expect(ingest.streams[0]).toMatchObject({ endReason: 'lost', problems: [] });
     expect(ended[0]).toMatchObject({ endReason: 'lost' });
@@ -123,8 +123,8 @@ describe('connections that end early', () => {
 
   it('a call that comes back is joined to its stream', async () => {
     const { call, ingest, server } = await rig({ lossWindowMs: 2000 });
-    const books = await call({ seconds: 5, lossAtSeconds: 2, rejoin: true });
-    const one = books.calls[0] as AudioHookCallLedger;
+    const ledger = await call({ seconds: 5, lossAtSeconds: 2, rejoin: true });
+    const one = ledger.calls[0] as AudioHookCallLedger;
     expect(one).toMatchObject({ outcome: 'closed', violations: [] });
     expect(one.sessionIds).toHaveLength(2);
     expect(ingest.streams).toHaveLength(1);
@@ -140,8 +140,8 @@ describe('connections that end early', () => {
       if (!asked) setTimeout(() => server.session(sessionId)?.requestReconnect('elsewhere'), 200);
       asked = true;
     });
-    const books = await call({ seconds: 5, rejoin: true });
-    const one = books.calls[0] as AudioHookCallLedger;
+    const ledger = await call({ seconds: 5, rejoin: true });
+    const one = ledger.calls[0] as AudioHookCallLedger;
     expect(one).toMatchObject({ outcome: 'closed', violations: [], received: { reconnect: 1, opened: 2, closed: 2 } });
     expect(ingest.streams).toHaveLength(1);
     expectRecorded(ingest, one);
@@ -239,9 +239,9 @@ describe('limits', () => {
     ['wrongId', 'error'],
     ['missingParameters', 'error'],
     ['audioBeforeOpen', 'error'],
-  ] as const)('%s is answered with disconnect, then closed; the client hangs up first', async (mischief, reason) => {
+  ] as const)('%s is answered with disconnect, then closed; the client hangs up first', async (fault, reason) => {
     const { call, ended } = await rig();
-    const { calls } = await call({ mischief, seconds: 20 });
+    const { calls } = await call({ fault, seconds: 20 });
     expect(calls[0]).toMatchObject({ outcome: 'closed', violations: [], disconnect: { reason } });
     await until(() => ended.length === 1, 'the summary');
     expect(ended[0]).toMatchObject({ fault: { kind: 'protocol' }, closeReason: 'disconnect' });
@@ -249,9 +249,9 @@ describe('limits', () => {
 
   it.each(['unknownType', 'unknownField', 'duplicatePaused', 'discardedAhead', 'error'] as const)(
     '%s is tolerated',
-    async (mischief) => {
+    async (fault) => {
       const { call, ended } = await rig();
-      const { calls } = await call({ mischief, seconds: 2 });
+      const { calls } = await call({ fault, seconds: 2 });
       expect(calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
       expect(calls[0]?.received).not.toHaveProperty('disconnect');
       await until(() => ended.length === 1, 'the summary');
@@ -263,8 +263,8 @@ describe('limits', () => {
     const timing = { openWaitUs: 400_000, pingWaitUs: 800_000, closeWaitUs: 300_000 };
     const { call, server, ended, ingest, errors } = await rig({ timing, limits: { outboundBytes: 4096 } });
     const stop = new AbortController();
-    const mischief = ['neverOpen', 'neverPing', 'neverRead', 'tinyFrames'] as const;
-    const bad = call({ sessions: 4, seconds: 600, signal: stop.signal, vary: (i) => ({ mischief: mischief[i] }) });
+    const fault = ['neverOpen', 'neverPing', 'neverRead', 'tinyFrames'] as const;
+    const bad = call({ sessions: 4, seconds: 600, signal: stop.signal, vary: (i) => ({ fault: fault[i] }) });
     const good = await call({ seconds: 20, pingSeconds: 0.2 });
     expect(good.calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
     expectRecorded(ingest, good.calls[0] as AudioHookCallLedger);
@@ -281,7 +281,7 @@ describe('limits', () => {
     const { call, server, ended } = await rig({
       limits: { outboundBytes: 65_536, messagesPerSecond: 1e6, messageBurst: 1e6 },
     });
-    const { calls } = await call({ seconds: 600, mischief: 'neverRead' });
+    const { calls } = await call({ seconds: 600, fault: 'neverRead' });
     expect(calls[0]?.outcome).toBe('lost');
     await until(() => ended.length === 1, 'the summary');
     expect(ended[0]).toMatchObject({ fault: { kind: 'slowReader' } });

@@ -36,7 +36,7 @@ const parameters: Record<string, fc.Arbitrary<unknown>> = {
 const RUNS = Number(process.env['TRUNKLINE_FUZZ_RUNS'] ?? 2000);
 
 type Step =
-  | { do: 'say'; type: string; parameters: unknown; envelope: object }
+  | { do: 'sendMessage'; type: string; parameters: unknown; envelope: object }
   | { do: 'cut'; type: string; at: number }
   | { do: 'bytes'; bytes: Uint8Array }
   | { do: 'huge'; bytes: number }
@@ -62,7 +62,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 20,
     arbitrary: type.chain((name) =>
       fc.record({
-        do: fc.constant('say' as const),
+        do: fc.constant('sendMessage' as const),
         type: fc.constant(name),
         parameters: (Object.hasOwn(parameters, name) ? parameters[name] : fc.constant({})) as fc.Arbitrary<unknown>,
         envelope,
@@ -92,7 +92,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 function run(peer: Peer, what: Step): void {
   switch (what.do) {
-    case 'say':
+    case 'sendMessage':
       peer.sendMessage(what.type, what.parameters as object, what.envelope);
       return;
     case 'cut':
@@ -135,7 +135,7 @@ const UNASKED = ['event', 'pause', 'resume', 'reconnect', 'disconnect'];
 
 /** Whether nothing is wrong with a message in itself. */
 function isProper(what: Step): boolean {
-  if (what.do !== 'say' || Object.keys(what.envelope).length > 0) return false;
+  if (what.do !== 'sendMessage' || Object.keys(what.envelope).length > 0) return false;
   const { organizationId, media, language, start, discarded } = what.parameters as Record<string, unknown>;
   switch (what.type) {
     case 'open':
@@ -173,7 +173,7 @@ class Witness extends Peer {
   /** Takes one step: whatever has to be answered is, once, in the same turn and by its number, and nothing else. */
   step(what: Step): void {
     const from = this.outputs.length;
-    const due = what.do === 'say' && isProper(what) ? this.#dueAnswer(what.type) : undefined;
+    const due = what.do === 'sendMessage' && isProper(what) ? this.#dueAnswer(what.type) : undefined;
     const live = this.#isLive();
     run(this, what);
     const now = this.outputs.slice(from);
@@ -184,7 +184,7 @@ class Witness extends Peer {
         due === undefined ? [] : [[due, this.seq]],
       );
       if (due !== undefined) expect(sent[0]?.type).toBe(due);
-    } else if (what.do === 'say') {
+    } else if (what.do === 'sendMessage') {
       // A field too many does no harm, so there may be an answer; never two.
       expect(answers.length).toBeLessThanOrEqual(1);
     } else {
@@ -213,7 +213,7 @@ class Witness extends Peer {
   #notePauses(what: Step, wasLive: boolean, due: string | undefined): void {
     if (what.do === 'own' && what.command < 2) this.#ownPause = what.command === 0;
     if (due === 'opened' && this.#startPaused) this.#ownPause = true;
-    if (what.do !== 'say') return;
+    if (what.do !== 'sendMessage') return;
     if (wasLive && what.type === 'paused' && isProper(what)) this.#clientPaused = true;
     if (what.type === 'resumed') this.#clientPaused = false;
   }
@@ -272,7 +272,7 @@ class Witness extends Peer {
 }
 
 it('whatever a client does: no exception, one answer a request, every number in order, every sample in its place', () => {
-  const proper = (type: string, parameters: object): Step => ({ do: 'say', type, parameters, envelope: {} });
+  const proper = (type: string, parameters: object): Step => ({ do: 'sendMessage', type, parameters, envelope: {} });
   const opening: fc.Arbitrary<Step[]> = fc.constantFrom<Step[]>(
     [],
     [proper('open', openParameters())],

@@ -53,7 +53,7 @@ async function flowing(): Promise<void> {
 async function settle(): Promise<void> {
   await source.stop();
   expect(ingest.opened).toHaveLength(simulator.interactionIds.length);
-  for (const [id, { sent }] of Object.entries(simulator.books().interactions)) {
+  for (const [id, { sent }] of Object.entries(simulator.ledger().interactions)) {
     expect(new Set(ingest.sequencesOf(id)).size, id).toBe(sent);
   }
 }
@@ -203,10 +203,10 @@ describe('media', () => {
     simulator.fault({ fault: 'duplicateStreams', count: 6, seconds: 1 });
     await flowing();
     await expect
-      .poll(() => Object.values(simulator.books().interactions).every(({ duplicated }) => duplicated > 10))
+      .poll(() => Object.values(simulator.ledger().interactions).every(({ duplicated }) => duplicated > 10))
       .toBe(true);
     await settle();
-    for (const [id, { sent, duplicated }] of Object.entries(simulator.books().interactions)) {
+    for (const [id, { sent, duplicated }] of Object.entries(simulator.ledger().interactions)) {
       expect(ingest.sequencesOf(id)).toHaveLength(sent + duplicated);
     }
   });

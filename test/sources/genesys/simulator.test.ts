@@ -3,7 +3,7 @@ import { type Simulator, type SimulatorOptions, startSimulator } from '../../../
 import { SubscriptionSource } from '../../../src/sources/genesys/source.js';
 import { FakeIngest } from '../../support/genesys/fake-ingest.js';
 
-// The whole way with the real SDK: sign-in, conversations and media, against the simulator's exact books.
+// The whole way with the real SDK: sign-in, conversations and media, against the simulator's exact ledger.
 let simulator: Simulator;
 let source: SubscriptionSource;
 let ingest: FakeIngest;
@@ -42,8 +42,8 @@ function received(id: string): { sent: number; duplicated: number; payloadBytes:
   return { sent: seen.size, duplicated, payloadBytes };
 }
 
-function expectBooksToAgree(): void {
-  for (const [id, { sent, duplicated, payloadBytes }] of Object.entries(simulator.books().interactions)) {
+function expectLedgerToAgree(): void {
+  for (const [id, { sent, duplicated, payloadBytes }] of Object.entries(simulator.ledger().interactions)) {
     expect(received(id), id).toEqual({ sent, duplicated, payloadBytes });
   }
 }
@@ -62,7 +62,7 @@ test('24 calls of all codecs over three connections, to their end, in trouble', 
   const idle = new Promise<void>((resolve) => source.once('idle', resolve));
   await source.subscribe(simulator.interactionIds);
   await idle;
-  expectBooksToAgree();
+  expectLedgerToAgree();
   expect(ingest.opened.map(({ id }) => id).toSorted()).toEqual(simulator.interactionIds.toSorted());
   expect(new Set(ingest.opened.map(({ format }) => format.codec)).size).toBe(4);
   expect(ingest.ended.filter(({ reason }) => reason === 'ended')).toHaveLength(24);
@@ -81,7 +81,7 @@ test('stopped in the middle of the calls, both sides have counted the same', asy
   await source.subscribe(simulator.interactionIds);
   await expect.poll(() => ingest.packets.length).toBeGreaterThan(100);
   await source.stop();
-  expectBooksToAgree();
+  expectLedgerToAgree();
   expect(ingest.ended.map(({ reason }) => reason)).toEqual(Array(5).fill('stopped'));
 });
 

@@ -89,7 +89,7 @@ afterEach(async () => {
 });
 
 describe('SubscriptionSource', () => {
-  test('subscribes, feeds the engine, and takes its leave so that both books agree', async () => {
+  test('subscribes, feeds the engine, and takes its leave so that both ledgers agree', async () => {
     make();
     await source.start();
     expect(await source.subscribe(['a', 'b', 'a'])).toEqual([

@@ -40,32 +40,32 @@ export function pausedIn(session: ReturnType<typeof sessionOf>, channel: 0 | 1):
     .map(({ startMs, endMs }) => ({ from: Math.round(startMs * 8), to: Math.round(endMs * 8) }));
 }
 
-/** Sound, length and marked spans of a recording, all as the client's books have them. */
-export function expectRecorded(out: string, books: AudioHookCallLedger, sound: AudioHookSound): void {
-  const id = books.conversationId;
-  const sides = books.media?.channels ?? [];
+/** Sound, length and marked spans of a recording, all as the client's ledger has them. */
+export function expectRecorded(out: string, ledger: AudioHookCallLedger, sound: AudioHookSound): void {
+  const id = ledger.conversationId;
+  const sides = ledger.media?.channels ?? [];
   const session = sessionOf(out, id);
   expect(session).toMatchObject({ interactionId: id, channels: sides.length, sampleRate: 8000, decodeErrors: 0 });
-  expect(session.bytesReceived).toBe(books.bytesSent);
+  expect(session.bytesReceived).toBe(ledger.bytesSent);
   expect(session.incomplete).toBeUndefined();
   for (const channel of sides.length === 2 ? ([0, 1] as const) : ([0] as const)) {
     const name = sides.length === 2 ? (['external', 'internal'] as const)[channel] : sides[0];
-    const due = expectedPcm(books, sound, name ?? 'external');
+    const due = expectedPcm(ledger, sound, name ?? 'external');
     const got = recordedPcm(out, id, channel);
     expect(got.length, `length of ${name} of ${id}`).toBe(due.length);
     const wrong = got.findIndex((sample, i) => sample !== due[i]);
     expect(wrong, `first sample of ${name} of ${id} that differs`).toBe(-1);
     const marked = session.spans.filter((span) => span.channel === channel && /paused|discarded/.test(span.state));
-    expect(marked).toEqual(markedIn(books, channel));
+    expect(marked).toEqual(markedIn(ledger, channel));
     // Spans follow one another from the start to the end, without hole or overlap.
     const all = session.spans.filter((span) => span.channel === channel);
     expect(all.map(({ startMs }) => startMs)).toEqual([0, ...all.slice(0, -1).map(({ endMs }) => endMs)]);
-    expect(all.at(-1)?.endMs).toBe(books.positionSamples / 8);
+    expect(all.at(-1)?.endMs).toBe(ledger.positionSamples / 8);
   }
 }
 
-function markedIn(books: AudioHookCallLedger, channel: 0 | 1) {
-  return books.stretches
+function markedIn(ledger: AudioHookCallLedger, channel: 0 | 1) {
+  return ledger.stretches
     .filter(({ kind }) => kind !== 'audio')
     .map(({ kind, startSamples, lengthSamples }) => ({
       state: kind,

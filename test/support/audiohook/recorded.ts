@@ -3,18 +3,18 @@ import { type AudioHookCallLedger, expectedPcm } from '../../../src/simulator/au
 import type { RecordingIngest } from './recording-ingest.js';
 import { SOUND } from './server-rig.js';
 
-/** Sound, length and marks of a stream, all as the caller's books have them. */
-export function expectRecorded(ingest: RecordingIngest, books: AudioHookCallLedger): void {
-  const stream = ingest.streams.find(({ interactionId }) => interactionId === books.conversationId);
-  if (stream === undefined) throw new Error(`no stream of ${books.conversationId}`);
+/** Sound, length and marks of a stream, all as the caller's ledger has them. */
+export function expectRecorded(ingest: RecordingIngest, ledger: AudioHookCallLedger): void {
+  const stream = ingest.streams.find(({ interactionId }) => interactionId === ledger.conversationId);
+  if (stream === undefined) throw new Error(`no stream of ${ledger.conversationId}`);
   expect(stream.problems).toEqual([]);
   expect(stream.options).toEqual({ ordered: true });
-  expect(stream.pcm(0).length).toBe(books.positionSamples);
-  expect(Buffer.compare(bytes(stream.pcm(0)), bytes(expectedPcm(books, SOUND, 'external')))).toBe(0);
-  if (books.media?.channels.length === 2) {
-    expect(Buffer.compare(bytes(stream.pcm(1)), bytes(expectedPcm(books, SOUND, 'internal')))).toBe(0);
+  expect(stream.pcm(0).length).toBe(ledger.positionSamples);
+  expect(Buffer.compare(bytes(stream.pcm(0)), bytes(expectedPcm(ledger, SOUND, 'external')))).toBe(0);
+  if (ledger.media?.channels.length === 2) {
+    expect(Buffer.compare(bytes(stream.pcm(1)), bytes(expectedPcm(ledger, SOUND, 'internal')))).toBe(0);
   }
-  const kept = books.stretches.filter(({ kind }) => kind !== 'audio');
+  const kept = ledger.stretches.filter(({ kind }) => kind !== 'audio');
   expect(stream.marks).toEqual(
     kept.map(({ kind, startSamples, lengthSamples }) => ({ state: kind, start: startSamples, length: lengthSamples })),
   );

@@ -12,7 +12,7 @@ export interface TakenPacket {
   readonly payload: string;
 }
 
-/** An engine that only keeps books, with a real batch over a real arena. */
+/** An engine that only keeps ledger, with a real batch over a real arena. */
 export class FakeIngest implements StreamIngest {
   readonly batch: PacketBatch;
   readonly packets: TakenPacket[] = [];

@@ -15,10 +15,10 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((simulator) => simulator.close()));
 });
 
-/** What the books say of an interaction, in the words of the listener. */
+/** What the ledger says of an interaction, in the words of the listener. */
 export function booked(simulator: Simulator, id: string): Counts {
-  const entry = simulator.books().interactions[id];
-  if (entry === undefined) throw new Error(`${id} is not in the books`);
+  const entry = simulator.ledger().interactions[id];
+  if (entry === undefined) throw new Error(`${id} is not in the ledger`);
   return {
     packets: entry.packets,
     received: entry.sent,
@@ -29,4 +29,4 @@ export function booked(simulator: Simulator, id: string): Counts {
   };
 }
 
-export const ALL_TROUBLE = { loss: 0.05, burst: 2, reorder: 0.06, duplicate: 0.05, jitterMs: 30 } as const;
+export const ALL_IMPAIRMENTS = { loss: 0.05, burst: 2, reorder: 0.06, duplicate: 0.05, jitterMs: 30 } as const;

@@ -96,7 +96,7 @@ it('is followed while the node runs: ids added, removed, the file replaced, miss
 
   await node.stop();
   expect(ended.at(-1)).toBe(`stopped ${id(0)}`);
-  const { interactions } = simulator.books();
+  const { interactions } = simulator.ledger();
   let sent = 0;
   for (const one of Object.values(interactions)) sent += one.sent;
   expect(node.summary()).toMatchObject({ packetsReceived: sent, packetsLost: 0, streams: 6 });
