@@ -3,11 +3,12 @@ import type { PacketRing } from './packet-ring.js';
 const NONE = -1;
 
 /**
- * The packets of each channel in the order in which they are to go: by epoch, then by sequence number. Doubly linked
- * lists through the descriptors, entered from the back: a packet in order costs one look, one out of order as many as
- * packets overtook it (never more than the history of reception.ts). Against a ring of slots by sequence number this
- * needs no room for packets that are not there and no growing, and a restarted numbering simply follows behind the
- * old one.
+ * The held packets of each channel in the order in which they are released: by epoch, then by sequence number.
+ *
+ * Doubly linked lists through the descriptors, searched from the back: a packet in order costs one comparison, one out
+ * of order as many as packets overtook it (never more than HISTORY_PACKETS of reception.ts). Compared with an array of
+ * slots by sequence number, lists need no slots for missing packets and never grow, and the packets of a restarted
+ * numbering simply follow those of the old one.
  */
 export class ChannelOrder {
   readonly #packets: PacketRing;
@@ -20,18 +21,18 @@ export class ChannelOrder {
     this.#last = new Int32Array(channels).fill(NONE);
   }
 
-  /** The packet that goes first, or −1. */
+  /** The packet to release first, or −1. */
   first(channel: number): number {
     return this.#first[channel] as number;
   }
 
-  /** The packet that goes last, or −1. */
+  /** The packet to release last, or −1. */
   last(channel: number): number {
     return this.#last[channel] as number;
   }
 
-  /** Puts a packet of the channel's latest epoch in its place. Returns the packet that follows it there, or −1. */
-  enter(channel: number, d: number, epoch: number): number {
+  /** Inserts a packet of the channel's latest epoch. Returns the packet that follows it in the order, or −1. */
+  insert(channel: number, d: number, epoch: number): number {
     const packets = this.#packets;
     const sequence = packets.sequence[d] as number;
     let before = this.#last[channel] as number;
@@ -50,7 +51,7 @@ export class ChannelOrder {
     return after;
   }
 
-  /** Takes the first packet out. */
+  /** Removes the first packet. */
   shift(channel: number): void {
     const next = this.#packets.next[this.#first[channel] as number] as number;
     this.#first[channel] = next;

@@ -3,23 +3,27 @@ import type { PacketRing } from './packet-ring.js';
 import { MAX_PACKET_SECONDS } from './reception.js';
 import { TimestampLimiter } from './timestamp-limiter.js';
 
-/** A hole of more packets than this is a jump: the longest hole, in packets of 10 ms. */
+/** A gap of more packets than this is a jump: the longest gap, in packets of 10 ms. */
 export const MAX_GAP_PACKETS = LIMITS.maxGapSeconds * 100;
-/** The shortest packet that any codec makes (RFC 6716: 2.5 ms). A hole with less for each lost one is none. */
+/** The shortest packet of any codec (RFC 6716: 2.5 ms). A gap with less time than this for each lost packet is a jump. */
 const MIN_PACKET_SECONDS = 0.0025;
 
 /**
- * Cuts the time between two released packets into the packets lost there. What is missing in time is the step of the
- * timestamps less the duration of the packet before the hole, and no field of RTP says how long that one is: it is
- * told by its bytes where they have stood for samples so far, else by the step between the latest two packets with
- * consecutive numbers.
+ * Divides the time between two released packets among the packets lost there.
  *
- * Timestamps are only a claim: all holes together are filled no farther than arrival times bear out (lead.ts).
+ * The gap is the step of the timestamps less the duration of the packet before it, and no RTP field says how long that
+ * packet is. Its bytes say it if bytes have corresponded to ticks so far (G.711, L16); otherwise the step between the
+ * latest two packets with consecutive numbers does.
+ *
+ * Worked example, PCMU at 8 kHz: packet 7 with 160 bytes has timestamp 1,120, packet 10 has 1,600. The step is 480
+ * ticks, the packet before the gap covers 160, so packets 8 and 9 cover 320: 1,280 to 1,440 and 1,440 to 1,600.
+ *
+ * Timestamps are only a claim: gaps are filled no further than arrival times allow (timestamp-limiter.ts).
  */
 export class GapEstimator {
   readonly #packets: PacketRing;
   readonly #clockRate: Float64Array;
-  /** Of the packet released last. */
+  /** Timestamp and payload length of the packet released last. */
   readonly #timestamp: Float64Array;
   readonly #bytes: Float64Array;
   /** Step between the latest two consecutive packets; 0 while unknown. */
@@ -27,9 +31,9 @@ export class GapEstimator {
   /** 1 (G.711) or 2 (L16) when payload and step were in that proportion, else 0. */
   readonly #bytesPerTick: Uint8Array;
   readonly #limiter: TimestampLimiter;
-  /** What timestamps have over the channel's media time: moved when they jump, so that the media time does not. */
+  /** Timestamp less media time of the channel: moved when timestamps jump, so that media time does not. */
   readonly #offset: Float64Array;
-  // The hole measured last, of whichever channel: it is cut up before the next one is measured.
+  // The gap measured last, of any channel: it is divided before the next one is measured.
   #from = 0;
   #ticks = 0;
   #lost = 1;
@@ -67,8 +71,8 @@ export class GapEstimator {
       this.#packetTicks[channel] = ticks;
       this.#bytesPerTick[channel] = before === ticks ? 1 : before === 2 * ticks ? 2 : 0;
       this.#advance(channel, d, 0);
-    } else if (ticks >= 0 && this.#isBorneOut(channel, d)) {
-      this.#advance(channel, d, Math.max(0, ticks - this.#heldTicks(channel)));
+    } else if (ticks >= 0 && this.#isAllowed(channel, d)) {
+      this.#advance(channel, d, Math.max(0, ticks - this.#durationTicks(channel)));
     } else {
       this.jump(channel, d);
       return;
@@ -76,13 +80,13 @@ export class GapEstimator {
     this.#remember(channel, d);
   }
 
-  /** Packet `d` was released after the hole that was measured. */
+  /** Packet `d` was released after the gap that was measured. */
   fill(channel: number, d: number): void {
     this.#advance(channel, d, this.#ticks);
     this.#remember(channel, d);
   }
 
-  /** Packet `d` was released, and its timestamp has nothing to do with the ones before. */
+  /** Packet `d` was released, and its timestamp is unrelated to the ones before. */
   jump(channel: number, d: number): void {
     const arrivalUs = this.#packets.arrivalUs[d] as number;
     const media = this.#limiter.mediaAt(channel, arrivalUs);
@@ -92,24 +96,24 @@ export class GapEstimator {
   }
 
   /**
-   * Measures the hole of `lost` packets before packet `d`. False when it is not to be filled: too long, not borne out
-   * by the arrival, with too little time for so many, or timestamps that did not go forward.
+   * Measures the gap of `lost` packets before packet `d`. False when it must not be filled: it is too long, arrival time
+   * contradicts it, it has too little time for so many packets, or timestamps did not increase.
    */
   measure(channel: number, lost: number, d: number): boolean {
     const from = this.#timestamp[channel] as number;
     const step = (this.#packets.timestamp[d] as number) - from;
-    let held = this.#heldTicks(channel);
-    // Nothing is known, or what is known leaves next to no time for the lost ones: all were of the same length.
-    if (held === 0 || step - held < (lost * held) / 4) held = Math.round(step / (lost + 1));
-    this.#from = from + held;
-    this.#ticks = step - held;
+    let duration = this.#durationTicks(channel);
+    // The duration is unknown, or leaves next to no time for the lost packets: assume that all are equally long.
+    if (duration === 0 || step - duration < (lost * duration) / 4) duration = Math.round(step / (lost + 1));
+    this.#from = from + duration;
+    this.#ticks = step - duration;
     this.#lost = lost;
     const rate = this.#clockRate[channel] as number;
     if (step <= 0 || lost > MAX_GAP_PACKETS || this.#ticks > rate * LIMITS.maxGapSeconds) return false;
-    return this.#ticks >= lost * rate * MIN_PACKET_SECONDS && this.#isBorneOut(channel, d);
+    return this.#ticks >= lost * rate * MIN_PACKET_SECONDS && this.#isAllowed(channel, d);
   }
 
-  /** Timestamp at which lost packet `i` of the hole begins. */
+  /** Timestamp at which lost packet `i` of the gap begins. */
   startOf(i: number): number {
     return this.#from + Math.round((this.#ticks * i) / this.#lost);
   }
@@ -118,15 +122,15 @@ export class GapEstimator {
     return this.startOf(i + 1) - this.startOf(i);
   }
 
-  /** How long the packet released last is; 0 while unknown. */
-  #heldTicks(channel: number): number {
+  /** Duration of the packet released last; 0 while unknown. */
+  #durationTicks(channel: number): number {
     const bytesPerTick = this.#bytesPerTick[channel] as number;
     return bytesPerTick > 0
       ? Math.round((this.#bytes[channel] as number) / bytesPerTick)
       : (this.#packetTicks[channel] as number);
   }
 
-  #isBorneOut(channel: number, d: number): boolean {
+  #isAllowed(channel: number, d: number): boolean {
     return this.#limiter.allows(channel, this.#media(channel, d), this.#packets.arrivalUs[d] as number);
   }
 

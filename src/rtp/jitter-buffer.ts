@@ -1,15 +1,13 @@
 import { zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
-import { ChannelOrder } from './channel-order.js';
-import { GapEstimator } from './gap-estimator.js';
 import { KIND, type PacketDelayKind, PacketRing } from './packet-ring.js';
-import { PlayoutDelay } from './playout-delay.js';
+import { type JitterOutput, PlayoutQueue } from './playout-queue.js';
 import { Reception, SEQUENCE_CLASS } from './reception.js';
 import { CANDIDATE, CANDIDATE_TIMEOUT_US, CLASSIFICATION, RestartDetector } from './restart-detector.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './unwrapper.js';
 
-/** What becomes of a packet at insert(). Only an ACCEPTED or CANDIDATE one keeps its payload. */
+/** What insert() did with a packet. Only an ACCEPTED or CANDIDATE one keeps its payload. */
 export const INSERTED = {
   ACCEPTED: 0,
   DUPLICATE: 1,
@@ -17,7 +15,7 @@ export const INSERTED = {
   LATE: 2,
   /** No descriptor free: counted as received and dropped. */
   FULL: 3,
-  /** Out of all order; held until another packet shows whether the sender has restarted. */
+  /** Its number is out of range; held until another packet shows whether the sender has restarted. */
   CANDIDATE: 4,
   /** The channel is not open. */
   CLOSED: 5,
@@ -26,47 +24,26 @@ export const INSERTED = {
 } as const;
 export type InsertOutcome = (typeof INSERTED)[keyof typeof INSERTED];
 
-/** Set on a packet before which the time line jumps. The same bit as FLAG.DISCONTINUITY of the ring's records. */
-export const DISCONTINUITY = 2;
-
-/** Where released packets go. Must not call back into the buffer. */
-export interface JitterOutput {
-  /** Asked before each packet that is due. False lets it wait, and with it all that would come after it. */
-  isReady(): boolean;
-  /**
-   * One packet, in order of its channel. Sequence and timestamp are unwrapped; payload and flags are as given to
-   * insert(), with DISCONTINUITY added after a restart of the sender or a hole that is not to be filled.
-   */
-  packet(
-    channel: number,
-    sequence: number,
-    timestamp: number,
-    arrivalUs: number,
-    flags: number,
-    payloadOffset: number,
-    payloadLength: number,
-  ): void;
-  /** One lost packet. The durations of a hole add up to the hole. */
-  lost(channel: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void;
-}
-
 export interface JitterOptions {
   readonly channels: number;
   /** Packets that may be held at the same time, of all channels; a power of two. */
   readonly packets: number;
   /** How long each packet is held. */
   readonly playoutDelayUs: number;
-  /** How long it is held while the channel loses more than 5 %. */
+  /** How long it is held while more than 5 % of the channel's packets miss their time. */
   readonly maxPlayoutDelayUs: number;
 }
 
 const NONE = -1;
 
 /**
- * The jitter buffer of all channels. A channel is one channel of one stream, with numbers, order and loss of its own.
+ * The jitter buffer of all channels. `channel` is an index here: stream × 2 + channel of the stream. Each channel has
+ * numbers, order and loss of its own.
  *
- * Each packet is held until its hold is over; then it leaves and takes along everything before it in its channel. When
- * its neighbours' turn comes in the ring of packets (packet-ring.ts), they are free already and are stepped over.
+ * A packet is unwrapped (unwrapper.ts), classified and counted (reception.ts), held for the playout delay
+ * (packet-ring.ts) and released in order, with lost packets in between (playout-queue.ts). A number out of range is
+ * held apart until it is known whether the sender has restarted (restart-detector.ts).
+ *
  * `arrivalUs` should not fall from insert to insert: a packet that claims to be older than the one inserted before it
  * falls due with that one.
  */
@@ -76,20 +53,12 @@ export class JitterBuffer {
   readonly #timestamps: Unwrapper;
   readonly #reception: Reception;
   readonly #restarts: RestartDetector;
-  readonly #order: ChannelOrder;
-  readonly #playoutDelay: PlayoutDelay;
-  readonly #gaps: GapEstimator;
+  readonly #queue: PlayoutQueue;
   readonly #playoutDelayUs: number;
   readonly #maxPlayoutDelayUs: number;
-
   readonly #open: Uint8Array;
-  /** Numbering at the reception end of the channel, and the one at its release end. 0: nothing yet. */
-  readonly #epochIn: Int32Array;
-  readonly #epochOut: Int32Array;
-  /** The number that follows the last one released. */
-  readonly #nextOut: Float64Array;
-  /** A packet of the epoch at the reception end with a lower number than this is late. */
-  readonly #lateBelow: Float64Array;
+  /** Epoch of the packet received last; 0 before the first. */
+  readonly #epoch: Int32Array;
 
   /** @throws TrunklineError CONFIG_INVALID */
   constructor(options: JitterOptions) {
@@ -97,13 +66,13 @@ export class JitterBuffer {
     if (packets < 2 || packets > 2 ** 30 || (packets & (packets - 1)) !== 0) {
       throw new TrunklineError(
         'CONFIG_INVALID',
-        `A jitter buffer needs room for a power of two of packets; got ${packets}.`,
+        `The number of packets in a jitter buffer must be a power of two from 2 to 2^30; got ${packets}.`,
       );
     }
     if (!(playoutDelayUs >= 0 && maxPlayoutDelayUs >= playoutDelayUs && maxPlayoutDelayUs < Number.POSITIVE_INFINITY)) {
       throw new TrunklineError(
         'CONFIG_INVALID',
-        `Give a hold of 0 or more and a wide hold no shorter; got ${playoutDelayUs} and ${maxPlayoutDelayUs} µs.`,
+        `The playout delay must be 0 or more and not above its maximum; got ${playoutDelayUs} and ${maxPlayoutDelayUs} µs.`,
       );
     }
     this.#playoutDelayUs = playoutDelayUs;
@@ -116,42 +85,33 @@ export class JitterBuffer {
     this.#timestamps = new Unwrapper(channels, MODULUS_32);
     this.#reception = new Reception(channels, this.#packets);
     this.#restarts = new RestartDetector(channels, this.#packets, this.#sequences, this.#reception);
-    this.#order = new ChannelOrder(channels, this.#packets);
-    this.#playoutDelay = new PlayoutDelay(channels);
-    this.#gaps = new GapEstimator(channels, this.#packets);
-
+    this.#queue = new PlayoutQueue(channels, this.#packets);
     this.#open = new Uint8Array(channels);
-    this.#epochIn = new Int32Array(channels);
-    this.#epochOut = new Int32Array(channels);
-    this.#nextOut = new Float64Array(channels);
-    this.#lateBelow = new Float64Array(channels);
+    this.#epoch = new Int32Array(channels);
   }
 
-  /** Begins a channel with fresh counts. @param clockRate RTP timestamp units a second. */
+  /** Opens a channel with all counts at 0. @param clockRate RTP timestamp units a second. */
   openChannel(channel: number, clockRate: number): void {
     this.closeChannel(channel);
     this.#open[channel] = 1;
-    this.#epochIn[channel] = 0;
-    this.#epochOut[channel] = 0;
+    this.#epoch[channel] = 0;
     this.#sequences.open(channel);
     this.#timestamps.open(channel);
     this.#reception.open(channel, clockRate);
-    this.#playoutDelay.open(channel);
-    this.#gaps.open(channel, clockRate);
+    this.#queue.open(channel, clockRate);
   }
 
-  /** Throws away what the channel holds. Its counts can still be read until it is opened again. */
+  /** Discards what the channel holds. Its counts can still be read until it is opened again. */
   closeChannel(channel: number): void {
-    this.#free(this.#order.first(channel));
-    this.#order.clear(channel);
-    this.#free(this.#restarts.clear(channel));
+    this.#queue.clear(channel);
+    this.#packets.freeList(this.#restarts.clear(channel));
     this.#open[channel] = 0;
     this.#packets.trim();
   }
 
   /**
-   * The channel's connection broke and comes back: the next packet goes on with the numbering, after whatever gap, or
-   * begins a new one at once, without probation. Numbers of the history whose timestamps fit are sent once more.
+   * The channel's connection broke and was replaced: the next packet continues the numbering, after any gap, or
+   * begins a new one at once, without confirmation. Numbers of the history whose timestamps fit are duplicates.
    */
   interrupted(channel: number): void {
     this.#settleCandidates(channel);
@@ -182,8 +142,8 @@ export class JitterBuffer {
   }
 
   /**
-   * Lets go everything that is due, in order within each channel, as long as `out` is ready for it. Returns how many
-   * packets and holes that gave it.
+   * Releases everything that is due, in order within each channel, for as long as `out` is ready. Returns how many
+   * packets and lost packets `out` got.
    */
   advance(nowUs: number, out: JitterOutput): number {
     if (this.#packets.oldest() === NONE) return 0;
@@ -195,11 +155,11 @@ export class JitterBuffer {
     return calls;
   }
 
-  /** The stream ends: lets go everything the channel holds, holes between as lost. */
+  /** The stream ends: releases everything the channel holds, and what is missing in between as lost. */
   flushChannel(channel: number, nowUs: number, out: JitterOutput): void {
     this.#settleCandidates(channel);
-    const last = this.#order.last(channel);
-    if (last !== NONE) this.#releaseThrough(last, nowUs, out);
+    const last = this.#queue.last(channel);
+    if (last !== NONE) this.#queue.releaseThrough(last, nowUs, out);
     this.#packets.trim();
   }
 
@@ -214,7 +174,7 @@ export class JitterBuffer {
     return d === NONE ? -1 : (this.#packets.payloadOffset[d] as number);
   }
 
-  /** A fresh object, as of now. */
+  /** The channel's counts at this moment, as a new object. */
   counts(channel: number): ReceptionCounts {
     const counts = zeroCounts();
     this.addCounts(channel, counts);
@@ -226,12 +186,10 @@ export class JitterBuffer {
     this.#reception.addCounts(channel, sum);
   }
 
-  /** The hold that the channel's next packet will have. */
+  /** The playout delay of the channel's next packet. */
   playoutDelayUs(channel: number): number {
-    return this.#playoutDelay.isWide(channel) ? this.#maxPlayoutDelayUs : this.#playoutDelayUs;
+    return this.#queue.delayKind(channel) === KIND.LONGER ? this.#maxPlayoutDelayUs : this.#playoutDelayUs;
   }
-
-  // ---- in
 
   #take(channel: number, d: number): InsertOutcome {
     const packets = this.#packets;
@@ -245,11 +203,11 @@ export class JitterBuffer {
     packets.timestamp[d] = this.#timestamps.unwrap(channel, timestamp);
     switch (this.#reception.classify(channel, d)) {
       case SEQUENCE_CLASS.AHEAD:
-        this.#goAhead(channel, d);
+        this.#accept(channel, d);
         break;
       case SEQUENCE_CLASS.BEHIND:
         this.#reception.behind(channel, d);
-        if ((packets.sequence[d] as number) < (this.#lateBelow[channel] as number)) {
+        if (this.#queue.isLate(channel, d, this.#epoch[channel] as number)) {
           this.#reception.late(channel);
           return INSERTED.LATE;
         }
@@ -263,15 +221,16 @@ export class JitterBuffer {
         this.#beginEpoch(channel, d);
         break;
     }
-    if (!packets.keep(this.#playoutDelay.isWide(channel) ? KIND.LONGER : KIND.NORMAL)) {
+    if (!packets.keep(this.#queue.delayKind(channel))) {
       this.#reception.dropped(channel);
       return INSERTED.FULL;
     }
-    this.#enter(channel, d);
+    this.#queue.insert(channel, d, this.#epoch[channel] as number);
     return INSERTED.ACCEPTED;
   }
 
-  #goAhead(channel: number, d: number): void {
+  /** The newest packet of its channel. */
+  #accept(channel: number, d: number): void {
     const packets = this.#packets;
     this.#reception.ahead(channel, d);
     this.#sequences.accept(channel, packets.wireSequence[d] as number, packets.sequence[d] as number);
@@ -281,22 +240,11 @@ export class JitterBuffer {
   #beginEpoch(channel: number, d: number): void {
     const packets = this.#packets;
     packets.sequence[d] = this.#sequences.restart(channel, packets.wireSequence[d] as number);
-    // Timestamps are unwrapped across a restart: a sender may begin its numbers anew and go on with its clock.
+    // Timestamps are unwrapped across a restart: a sender may restart its numbers and continue its clock.
     this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
     this.#reception.begin(channel, d);
-    this.#epochIn[channel] = (this.#epochIn[channel] as number) + 1;
-    this.#lateBelow[channel] = Number.NEGATIVE_INFINITY;
+    this.#epoch[channel] = (this.#epoch[channel] as number) + 1;
   }
-
-  /** Puts a packet in its place in the channel's order. */
-  #enter(channel: number, d: number): void {
-    const packets = this.#packets;
-    const after = this.#order.enter(channel, d, this.#epochIn[channel] as number);
-    const isRecovered = after !== NONE && packets.isDue(after, KIND.NORMAL, packets.arrivalUs[d] as number);
-    packets.recovered[d] = isRecovered ? 1 : 0;
-  }
-
-  // ---- out
 
   #releaseDue(kind: PacketDelayKind, nowUs: number, out: JitterOutput): number {
     const packets = this.#packets;
@@ -304,76 +252,11 @@ export class JitterBuffer {
     for (;;) {
       const d = packets.nextOf(kind);
       if (d === NONE || !packets.isDue(d, kind, nowUs) || !out.isReady()) return calls;
-      // Either way the packet is free afterwards, or it is a restart now and let go at the next look.
+      // Either way the packet is free afterwards, or it belongs to a restart now and is released in the next round.
       if (packets.epoch[d] === CANDIDATE) this.#settleCandidates(packets.channel[d] as number);
-      else calls += this.#releaseThrough(d, nowUs, out);
+      else calls += this.#queue.releaseThrough(d, nowUs, out);
     }
   }
-
-  /** Lets go the packets of a channel up to and including `last`. */
-  #releaseThrough(last: number, nowUs: number, out: JitterOutput): number {
-    const channel = this.#packets.channel[last] as number;
-    let calls = 0;
-    let d: number;
-    do {
-      d = this.#order.first(channel);
-      calls += this.#releaseFirst(channel, d, nowUs, out);
-    } while (d !== last);
-    return calls;
-  }
-
-  #releaseFirst(channel: number, d: number, nowUs: number, out: JitterOutput): number {
-    const packets = this.#packets;
-    const sequence = packets.sequence[d] as number;
-    const epoch = packets.epoch[d] as number;
-    const follows = epoch === this.#epochOut[channel];
-    const missing = follows ? sequence - (this.#nextOut[channel] as number) : 0;
-    const isFirst = this.#epochOut[channel] === 0;
-
-    // The channel is in order again before `out` is called, so that an error thrown there does no harm here.
-    this.#order.shift(channel);
-    packets.kind[d] = KIND.FREE;
-    this.#epochOut[channel] = epoch;
-    this.#nextOut[channel] = sequence + 1;
-    if (epoch === this.#epochIn[channel]) this.#lateBelow[channel] = sequence + 1;
-    this.#playoutDelay.place(channel, packets.recovered[d] as number);
-
-    let calls = 1;
-    let flags = packets.flags[d] as number;
-    if (isFirst) {
-      this.#gaps.begin(channel, d);
-    } else if (follows && missing === 0) {
-      this.#gaps.follow(channel, d);
-    } else if (follows && this.#gaps.measure(channel, missing, d)) {
-      calls += this.#releaseGap(channel, d, missing, nowUs, out);
-      this.#gaps.fill(channel, d);
-    } else {
-      flags |= DISCONTINUITY;
-      this.#gaps.jump(channel, d);
-    }
-    out.packet(
-      channel,
-      sequence,
-      packets.timestamp[d] as number,
-      packets.arrivalUs[d] as number,
-      flags,
-      packets.payloadOffset[d] as number,
-      packets.payloadLength[d] as number,
-    );
-    return calls;
-  }
-
-  /** The hole before packet `d`, as measured. */
-  #releaseGap(channel: number, d: number, missing: number, nowUs: number, out: JitterOutput): number {
-    const from = (this.#packets.sequence[d] as number) - missing;
-    for (let i = 0; i < missing; i++) {
-      this.#playoutDelay.place(channel, 1);
-      out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs);
-    }
-    return missing;
-  }
-
-  // ---- restarts of the sender
 
   #takeCandidate(channel: number, d: number): InsertOutcome {
     switch (this.#restarts.classify(channel, d)) {
@@ -403,11 +286,11 @@ export class JitterBuffer {
   }
 
   #rejectCandidates(channel: number): void {
-    const dismissed = this.#free(this.#restarts.clear(channel));
-    for (let i = 0; i < dismissed; i++) this.#reception.duplicate(channel);
+    const rejected = this.#packets.freeList(this.#restarts.clear(channel));
+    for (let i = 0; i < rejected; i++) this.#reception.duplicate(channel);
   }
 
-  /** The candidates become the beginning of a new epoch. They go out when the next packet does, or after probation. */
+  /** The candidates become the beginning of a new epoch. They leave with the next packet, or after their timeout. */
   #confirmRestart(channel: number): void {
     const packets = this.#packets;
     let d = this.#restarts.clear(channel);
@@ -416,20 +299,10 @@ export class JitterBuffer {
       packets.sequence[d] = this.#sequences.unwrap(channel, packets.wireSequence[d] as number);
       packets.timestamp[d] = this.#timestamps.unwrap(channel, packets.wireTimestamp[d] as number);
       if (isFirst) this.#beginEpoch(channel, d);
-      else if (this.#reception.classify(channel, d) === SEQUENCE_CLASS.AHEAD) this.#goAhead(channel, d);
+      else if (this.#reception.classify(channel, d) === SEQUENCE_CLASS.AHEAD) this.#accept(channel, d);
       else this.#reception.behind(channel, d);
-      this.#enter(channel, d);
+      this.#queue.insert(channel, d, this.#epoch[channel] as number);
       d = next;
     }
-  }
-
-  /** Frees a list of packets; returns how many they were. */
-  #free(first: number): number {
-    let count = 0;
-    for (let d = first; d !== NONE; d = this.#packets.next[d] as number) {
-      this.#packets.kind[d] = KIND.FREE;
-      count++;
-    }
-    return count;
   }
 }

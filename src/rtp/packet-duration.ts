@@ -1,7 +1,7 @@
 import { CODEC_ID, type CodecId } from '../core/codec.js';
 import { MAX_PACKET_SECONDS } from './reception.js';
 
-/** RFC 6716 §3.1: frames of Opus last a whole number of 2.5 ms, here by configuration. */
+/** Length of an Opus frame in units of 2.5 ms, by configuration number (RFC 6716 §3.1, table 2). */
 const OPUS_UNITS_A_SECOND = 400;
 const OPUS_FRAME_UNITS = Uint8Array.from({ length: 32 }, (_, config) => {
   if (config < 12) return [4, 8, 16, 24][config & 3] as number;
@@ -10,9 +10,10 @@ const OPUS_FRAME_UNITS = Uint8Array.from({ length: 32 }, (_, config) => {
 });
 
 /**
- * How long the audio of a packet lasts, in ticks of its RTP clock, by its payload alone; 0 where that does not say.
- * G.711 has a byte a sample and L16 two (RFC 3551 §4.5), Opus says it in its first two bytes (RFC 6716 §3.1, §3.2).
- * @param ticksPerSample clock rate by sample rate.
+ * How long the audio of a packet lasts, in ticks of its RTP clock, by its payload alone; 0 when the payload does not
+ * say. G.711 has one byte per sample and L16 two (RFC 3551 §4.5); Opus says it in its first two bytes (RFC 6716 §3.1,
+ * §3.2). Example: 160 bytes of PCMU at 8 kHz are 160 ticks, 20 ms.
+ * @param ticksPerSample clock rate divided by sample rate.
  */
 export function packetTicks(
   codec: CodecId,

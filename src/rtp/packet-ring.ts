@@ -1,17 +1,18 @@
-/** Which hold a packet is under; the index of its cursor. */
+/** Which delay a packet is held for; the index of its cursor. */
 export const KIND = { FREE: 0, NORMAL: 1, LONGER: 2, CANDIDATE: 3 } as const;
 export type PacketDelayKind = 1 | 2 | 3;
 
 /**
  * The packets that a jitter buffer holds: descriptors in columns, used as a ring in the order of insertion.
  *
- * There are only three lengths of hold, and packets under the same one fall due in the order in which they came. So a
- * cursor for each hold, which steps over what is not its own, finds the next due packet without a timer, a heap or a
- * search, and the ring's head is the oldest packet, up to which payload memory is free.
+ * There are only three delays (normal, longer, candidate), and packets with the same delay fall due in the order in
+ * which they arrived. So one cursor for each delay, which steps over packets of the other kinds, finds the next due
+ * packet without a timer, a heap or a search. The head of the ring is the oldest packet; payload memory before it is
+ * free.
  *
- * Everything else in this room speaks of a packet by its descriptor's index: an integer can be passed from function
- * to function for nothing, whereas a double (a time, an unwrapped number) costs an allocation whenever the compiler
- * has not inlined the call.
+ * The rest of this folder refers to a packet by the index of its descriptor, `d`: an integer can be passed from
+ * function to function without cost, whereas a double (a time, an unwrapped number) is allocated on the heap whenever
+ * the compiler has not inlined the call.
  */
 export class PacketRing {
   readonly channel: Int32Array;
@@ -25,11 +26,11 @@ export class PacketRing {
   /** Unwrapped, as is `timestamp`. */
   readonly sequence: Float64Array;
   readonly timestamp: Float64Array;
-  /** Which numbering of the channel the packet belongs to. */
+  /** Which numbering of the channel the packet belongs to: 1 for the first one, 2 after a restart, and so on. */
   readonly epoch: Int32Array;
-  /** 1: in time only because the hold is wide. */
+  /** 1: in time only because of the longer playout delay. */
   readonly recovered: Uint8Array;
-  /** Links of the lists that the jitter buffer makes. */
+  /** Links of the lists that packets are in: the channel's order, or its candidates. */
   readonly next: Int32Array;
   readonly previous: Int32Array;
 
@@ -42,7 +43,7 @@ export class PacketRing {
 
   /** @param packets a power of two. @param playoutDelayUs by kind. */
   constructor(packets: number, playoutDelayUs: Float64Array) {
-    // One more than the ring has: the place of a packet that comes when the ring is full, and is counted all the same.
+    // One more than the ring has: for a packet that arrives while the ring is full. It is counted but not kept.
     const places = packets + 1;
     this.#mask = packets - 1;
     this.#playoutDelayUs = playoutDelayUs;
@@ -62,12 +63,12 @@ export class PacketRing {
     this.previous = new Int32Array(places);
   }
 
-  /** The descriptor for the packet at hand. It is only held after keep(); until then, the next packet gets the same. */
+  /** The descriptor to fill for a new packet. It is kept only by keep(); until then, the next packet gets the same. */
   incoming(): number {
     return ((this.#tail - this.#head) | 0) > this.#mask ? this.#mask + 1 : this.#tail & this.#mask;
   }
 
-  /** Holds the packet in incoming(). False when the ring is full. */
+  /** Keeps the packet in incoming(). False when the ring is full. */
   keep(kind: PacketDelayKind): boolean {
     if (((this.#tail - this.#head) | 0) > this.#mask) return false;
     this.kind[this.#tail & this.#mask] = kind;
@@ -75,7 +76,7 @@ export class PacketRing {
     return true;
   }
 
-  /** The next descriptor of a kind, which its cursor then stands on, or −1. */
+  /** The next descriptor of a kind, or −1. Its cursor stays on it. */
   nextOf(kind: PacketDelayKind): number {
     let at = this.#cursor[kind] as number;
     while (at !== this.#tail && this.kind[at & this.#mask] !== kind) at = (at + 1) | 0;
@@ -96,7 +97,17 @@ export class PacketRing {
     return this.#head === this.#tail ? -1 : this.#head & this.#mask;
   }
 
-  /** Gives back the descriptors that are free at the ring's head. No cursor may stay behind it. */
+  /** Frees a list of packets, linked by `next`; returns how many they were. The ring takes them back at trim(). */
+  freeList(first: number): number {
+    let count = 0;
+    for (let d = first; d !== -1; d = this.next[d] as number) {
+      this.kind[d] = KIND.FREE;
+      count++;
+    }
+    return count;
+  }
+
+  /** Takes back the free descriptors at the head of the ring. Cursors behind the head move up to it. */
   trim(): void {
     let head = this.#head;
     while (head !== this.#tail && this.kind[head & this.#mask] === KIND.FREE) head = (head + 1) | 0;

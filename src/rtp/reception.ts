@@ -3,25 +3,25 @@ import { LIMITS } from '../core/limits.js';
 import { US_PER_SECOND } from '../core/units.js';
 import type { PacketRing } from './packet-ring.js';
 
-/** RFC 3550 A.1: a step forward of this many numbers or more is no mere gap. */
+/** RFC 3550 A.1: a step forward by this many numbers or more is not ordinary loss. */
 export const MAX_DROPOUT = 3000;
-/** RFC 3550 A.1: a step back of this many numbers or more is no mere misorder. */
+/** RFC 3550 A.1: a step back by this many numbers or more is not ordinary reordering. */
 export const MAX_MISORDER = 100;
-/** How many numbers back the history of a channel tells a late packet from a duplicate. A power of two. */
+/** How many numbers back a late packet can be told from a duplicate. A power of two. */
 export const HISTORY_PACKETS = 2048;
-/** The longest packet that any codec makes (RFC 6716: 120 ms); what is longer is a pause between packets. */
+/** The longest packet of any codec (RFC 6716: 120 ms); a longer step between packets is a pause. */
 export const MAX_PACKET_SECONDS = 0.12;
 
-/** What a packet is to its channel, by its number. */
+/** How the number of a packet relates to the numbers of its channel so far. */
 export const SEQUENCE_CLASS = {
-  /** Higher than all before it. */
+  /** Higher than all before. */
   AHEAD: 0,
   /** Lower than the highest, and not seen before. */
   BEHIND: 1,
   DUPLICATE: 2,
-  /** Out of all order: a restart if the next packet confirms it, else nothing. */
+  /** Too far away: a restart of the sender if the next packet confirms it. */
   OUT_OF_RANGE: 3,
-  /** The numbering begins here, without need of a confirmation. */
+  /** A numbering begins here; no confirmation needed. */
   FIRST: 4,
 } as const;
 export type SequenceClass = (typeof SEQUENCE_CLASS)[keyof typeof SEQUENCE_CLASS];
@@ -31,17 +31,18 @@ const PHASE = { NEW: 0, RUNNING: 1, RESUMING: 2 } as const;
 const HISTORY_WORDS = HISTORY_PACKETS / 32;
 
 /**
- * Reception statistics of every channel: validity of sequence numbers and restarts (RFC 3550 A.1), loss (A.3),
- * interarrival jitter (A.8), all over unwrapped numbers.
+ * Reception statistics of every channel: validity of sequence numbers (RFC 3550 A.1), loss (A.3) and interarrival jitter
+ * (A.8), all over unwrapped numbers.
  *
- * An *epoch* is a run of one numbering; a sender that restarts begins another. What is due is, of each epoch, every
- * number from the lowest to the highest received. Each is counted as received once, however late it comes, so that
- * lost = due − received is at any moment what never arrived.
+ * An *epoch* is a run of one numbering; a sender that restarts begins another. Due are, in each epoch, all numbers from
+ * the lowest to the highest received. Each is counted as received once, however late it arrives, so that
+ * lost = due − received is at any moment the number of packets that never arrived. Example: 100, 101, 104 received:
+ * due 5, received 3, lost 2; when 102 arrives at last, lost 1.
  *
- * Beyond A.1, timestamps bear witness: a number far back, but missing in the history and with a timestamp that fits,
- * is a very late packet and no restart; a number just behind with a timestamp that does not fit is no duplicate.
- * A packet whose number can be neither placed nor confirmed as a restart counts as a duplicate, the one reading that
- * leaves received + lost = due: that includes a packet later than the history reaches.
+ * Beyond A.1, timestamps are checked as well: a number far back, but missing in the history and with a timestamp that
+ * fits, is a very late packet and not a restart; a number just behind with a timestamp that does not fit is not a
+ * duplicate. A packet whose number can be neither placed nor confirmed as a restart counts as a duplicate, the one
+ * reading that keeps received + lost = due: that includes a packet later than the history reaches.
  */
 export class Reception {
   readonly #packets: PacketRing;
@@ -54,7 +55,7 @@ export class Reception {
   readonly #highestTimestamp: Float64Array;
   /** Ticks between the two latest packets with consecutive numbers; 0 while unknown. */
   readonly #packetTicks: Float64Array;
-  /** Arrival less timestamp, in microseconds; NaN when the next packet has none to be compared with. */
+  /** Arrival less timestamp, in microseconds; NaN when the next packet must not be compared. */
   readonly #transitUs: Float64Array;
   readonly #lastArrivalUs: Float64Array;
   readonly #jitterUs: Float64Array;
@@ -66,12 +67,12 @@ export class Reception {
   readonly #duplicate: Float64Array;
   readonly #reordered: Float64Array;
   readonly #dropped: Float64Array;
-  /** Of those dropped, the ones of no known numbering: each was due and received by itself. */
+  /** Dropped packets that belong to no known numbering: each counts as due and received by itself. */
   readonly #refused: Float64Array;
   /** One bit a number, HISTORY_PACKETS a channel: received, of the numbers up to the highest. */
   readonly #history: Int32Array;
 
-  /** Packets are given to the methods by their place in `packets`, numbers and timestamps unwrapped. */
+  /** Packets are passed by their index in `packets`, with unwrapped numbers and timestamps. */
   constructor(channels: number, packets: PacketRing) {
     this.#packets = packets;
     this.#phase = new Uint8Array(channels);
@@ -112,32 +113,32 @@ export class Reception {
     this.#refused[channel] = 0;
   }
 
-  /** The connection broke: what comes next goes on, is sent once more, or begins anew at once, without probation. */
+  /** The connection broke: the next packet continues, repeats, or restarts the numbering, without confirmation. */
   interrupted(channel: number): void {
     if (this.#phase[channel] === PHASE.RUNNING) this.#phase[channel] = PHASE.RESUMING;
   }
 
-  /** What a packet is; counts nothing. */
+  /** Classifies a packet; counts nothing. */
   classify(channel: number, d: number): SequenceClass {
     const sequence = this.#packets.sequence[d] as number;
     const ahead = sequence - (this.#highest[channel] as number);
     if (this.#phase[channel] === PHASE.NEW) return SEQUENCE_CLASS.FIRST;
     if (this.#phase[channel] === PHASE.RESUMING) {
-      if (this.#goesOn(channel, d, true)) return SEQUENCE_CLASS.AHEAD;
-      // A server that has the connection back may send once more what it had sent last.
+      if (this.#continues(channel, d, true)) return SEQUENCE_CLASS.AHEAD;
+      // After a reconnect a server may repeat its last packets.
       const isAgain =
         -ahead < HISTORY_PACKETS && sequence >= (this.#lowest[channel] as number) && this.fits(channel, d);
       if (!isAgain) return SEQUENCE_CLASS.FIRST;
       return this.#seen(channel, sequence) ? SEQUENCE_CLASS.DUPLICATE : SEQUENCE_CLASS.BEHIND;
     }
     if (ahead > 0) {
-      if (ahead < MAX_DROPOUT || this.#goesOn(channel, d, false)) return SEQUENCE_CLASS.AHEAD;
+      if (ahead < MAX_DROPOUT || this.#continues(channel, d, false)) return SEQUENCE_CLASS.AHEAD;
       return SEQUENCE_CLASS.OUT_OF_RANGE;
     }
     if (-ahead >= HISTORY_PACKETS || !this.fits(channel, d)) return SEQUENCE_CLASS.OUT_OF_RANGE;
     const seen = this.#seen(channel, sequence);
     if (-ahead < MAX_MISORDER) return seen ? SEQUENCE_CLASS.DUPLICATE : SEQUENCE_CLASS.BEHIND;
-    // Farther back only what is known to be missing is late. All else is a copy, or a sender that has begun again, and
+    // Farther back only a number known to be missing is late. Any other is a copy, or a sender that has restarted,
     // perhaps at the same numbers and timestamps as before.
     return seen || sequence < (this.#lowest[channel] as number) ? SEQUENCE_CLASS.OUT_OF_RANGE : SEQUENCE_CLASS.BEHIND;
   }
@@ -192,7 +193,7 @@ export class Reception {
   /** Counts a packet that was judged BEHIND. */
   behind(channel: number, d: number): void {
     const sequence = this.#packets.sequence[d] as number;
-    // One that comes before the first: the epoch began earlier than it seemed.
+    // Before the first one: the epoch began earlier than it seemed.
     if (sequence < (this.#lowest[channel] as number)) this.#lowest[channel] = sequence;
     this.#reordered[channel] = (this.#reordered[channel] as number) + 1;
     this.#mark(channel, sequence);
@@ -203,7 +204,7 @@ export class Reception {
     this.#duplicate[channel] = (this.#duplicate[channel] as number) + 1;
   }
 
-  /** A packet that was counted as received came after its place had been given up. */
+  /** A packet that was counted as received arrived after its place had been given up. */
   late(channel: number): void {
     this.#late[channel] = (this.#late[channel] as number) + 1;
   }
@@ -213,8 +214,8 @@ export class Reception {
   }
 
   /**
-   * Counts a packet on trial that there was no room for: received and dropped, like any other, and due in a numbering
-   * of its own, for want of one that it is known to belong to.
+   * Counts a candidate for which the ring had no capacity: received and dropped like any other, and due by itself,
+   * since it is not known which numbering it belongs to.
    */
   refused(channel: number, d: number): void {
     this.#refused[channel] = (this.#refused[channel] as number) + 1;
@@ -222,12 +223,12 @@ export class Reception {
     this.dropped(channel);
   }
 
-  /** Packets that have found their place in a numbering. */
+  /** Packets that belong to a known numbering. */
   received(channel: number): number {
     return this.#received[channel] as number;
   }
 
-  /** Adds the channel's counts up, as core/counts.ts does: of thousands of channels without an object for each. */
+  /** Adds the channel's counts to `sum`, without an object per channel. */
   addCounts(channel: number, sum: ReceptionCounts): void {
     const received = this.#received[channel] as number;
     const due = (this.#duePast[channel] as number) + (this.#phase[channel] === PHASE.NEW ? 0 : this.#dueNow(channel));
@@ -246,11 +247,11 @@ export class Reception {
   }
 
   /**
-   * Whether a jump forward is the same numbering after an outage: the timestamp has gone on for as long as nothing
-   * was heard and leaves room for the packets between. After an interruption the source may also have stood still
-   * meanwhile; then timestamp and number must have gone on alike.
+   * Whether a jump forward is the same numbering after an outage: the timestamp has advanced for as long as no packet
+   * arrived, and there is enough time for the packets in between. After a reconnect the source may also have stood
+   * still; then timestamp and number must have advanced in proportion.
    */
-  #goesOn(channel: number, d: number, resuming: boolean): boolean {
+  #continues(channel: number, d: number, resuming: boolean): boolean {
     const ahead = (this.#packets.sequence[d] as number) - (this.#highest[channel] as number);
     const ticks = (this.#packets.timestamp[d] as number) - (this.#highestTimestamp[channel] as number);
     const rate = this.#clockRate[channel] as number;
@@ -262,8 +263,8 @@ export class Reception {
     return resuming && ahead < MAX_DROPOUT && ticks <= ahead * rate * MAX_PACKET_SECONDS;
   }
 
-  // RFC 3550 A.8 over every packet received, in the order of arrival. A step beyond the longest hole is a sender
-  // that has set its clock; it is no jitter.
+  // RFC 3550 A.8 over every packet received, in the order of arrival: J += (|D| − J) / 16. A step longer than the
+  // longest gap is a sender that has set its clock, not jitter.
   #count(channel: number, d: number): void {
     const arrivalUs = this.#packets.arrivalUs[d] as number;
     this.#received[channel] = (this.#received[channel] as number) + 1;
@@ -288,7 +289,7 @@ export class Reception {
   #mark(channel: number, sequence: number): void {
     const bit = sequence & (HISTORY_PACKETS - 1);
     const word = channel * HISTORY_WORDS + (bit >> 5);
-    // The places of a history are used again every HISTORY_PACKETS numbers; forget() has cleared what was passed over.
+    // Bits are reused every HISTORY_PACKETS numbers; forget() has cleared those of the numbers skipped over.
     this.#history[word] = (this.#history[word] as number) | (1 << (bit & 31));
   }
 

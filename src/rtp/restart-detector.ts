@@ -2,41 +2,44 @@ import type { PacketRing } from './packet-ring.js';
 import { MAX_MISORDER, type Reception } from './reception.js';
 import type { Unwrapper } from './unwrapper.js';
 
-/** How long an unconfirmed restart is held, at most. */
+/** How long an unconfirmed candidate is held, at most. */
 export const CANDIDATE_TIMEOUT_US = 100_000;
-/** So many packets around one number are a restart, even if no two of them are consecutive. */
+/** More candidates than this around one number are a restart, even if no two of them are consecutive. */
 const MAX_CANDIDATES = 8;
-/** In place of an epoch: the packet is a candidate for a restart. */
+/** Epoch of a packet that is a candidate for a restart. */
 export const CANDIDATE = -1;
 
 const NONE = -1;
 
-/** What a number out of all order does to the candidates of its channel. */
+/** What a packet whose number is out of range means for the candidates of its channel. */
 export const CLASSIFICATION = {
-  /** It is the next candidate, to be added. */
+  /** It is another candidate, to be added. */
   WAIT: 0,
-  /** It is there already. */
+  /** It is a copy of a candidate. */
   DUPLICATE: 1,
-  /** With it, the candidates are a restart. */
+  /** Together with it, the candidates are a restart. */
   CONFIRMED: 2,
-  /** As WAIT, but the candidates before it are refuted and have to go. */
+  /** As WAIT, but the earlier candidates are refuted and must be removed. */
   REPLACE: 3,
 } as const;
 export type Classification = (typeof CLASSIFICATION)[keyof typeof CLASSIFICATION];
 
 /**
- * Restarts of the sender (RFC 3550 A.1). Nothing is decided by one packet whose number is out of all order: it is kept
- * as a candidate, and when another one comes with the number before or after it, the candidates are the beginning of a
- * new numbering, and none of them is lost. They lie in the packet ring, linked in the order of arrival.
+ * Detects restarts of the sender (RFC 3550 A.1). One packet whose number is out of range decides nothing: it is kept as
+ * a candidate. When another one arrives with the number before or after it, the candidates are the beginning of a new
+ * numbering, and none of them is lost. They lie in the packet ring, linked in the order of arrival.
+ *
+ * Worked example: 1000, 1001, then 40000: a candidate. If 40001 follows, both begin a new epoch. If 1002 follows and
+ * nothing near 40000, the candidate is removed after CANDIDATE_TIMEOUT_US and counted as a duplicate.
  */
 export class RestartDetector {
   readonly #packets: PacketRing;
   readonly #sequences: Unwrapper;
   readonly #reception: Reception;
   readonly #first: Int32Array;
-  /** 1: by number and timestamp the candidates look like copies of packets long gone. */
+  /** 1: number and timestamp of the candidates look like copies of packets released long ago. */
   readonly #copies: Uint8Array;
-  /** Packets received when the first candidate came: if there are more now, the old numbering lives. */
+  /** Packets received when the first candidate arrived: if there are more now, the old numbering continues. */
   readonly #receivedThen: Float64Array;
 
   constructor(channels: number, packets: PacketRing, sequences: Unwrapper, reception: Reception) {
@@ -53,14 +56,14 @@ export class RestartDetector {
     return this.#first[channel] as number;
   }
 
-  /** Weighs a packet against the channel's candidates. */
+  /** Compares a packet with the channel's candidates. */
   classify(channel: number, d: number): Classification {
     const packets = this.#packets;
     const sequence = packets.wireSequence[d] as number;
     const first = this.#first[channel] as number;
     if (first === NONE) return CLASSIFICATION.WAIT;
-    // Copies that come in between the packets of a living numbering confirm nothing.
-    if (this.#copies[channel] === 1 && this.#livesOn(channel)) return CLASSIFICATION.REPLACE;
+    // Copies that arrive between the packets of a numbering that continues confirm nothing.
+    if (this.#copies[channel] === 1 && this.#continues(channel)) return CLASSIFICATION.REPLACE;
     const away = this.#sequences.distance(channel, packets.wireSequence[first] as number, sequence);
     if (Math.abs(away) >= MAX_MISORDER) return CLASSIFICATION.REPLACE;
     let candidates = 1;
@@ -74,7 +77,7 @@ export class RestartDetector {
     return isNeighbour || candidates > MAX_CANDIDATES ? CLASSIFICATION.CONFIRMED : CLASSIFICATION.WAIT;
   }
 
-  /** Makes a packet, which the ring keeps, the channel's last candidate. */
+  /** Adds a packet, which the ring keeps already, to the channel's candidates. */
   add(channel: number, d: number): void {
     const packets = this.#packets;
     packets.epoch[d] = CANDIDATE;
@@ -91,21 +94,21 @@ export class RestartDetector {
   }
 
   /**
-   * Whether the candidates are to be believed though nothing has confirmed them: the old numbering is silent, and
-   * they are no copies. Better that than to lose the first words after a pause.
+   * Whether unconfirmed candidates are taken for a restart: nothing has arrived in the old numbering since, and they are
+   * not copies. The alternative would be to lose the first words after a pause.
    */
   isCredible(channel: number): boolean {
-    return this.#copies[channel] === 0 && !this.#livesOn(channel);
+    return this.#copies[channel] === 0 && !this.#continues(channel);
   }
 
-  /** Takes out all candidates; returns the first, from which the others hang. */
+  /** Removes all candidates; returns the first, which links to the others. */
   clear(channel: number): number {
     const first = this.#first[channel] as number;
     this.#first[channel] = NONE;
     return first;
   }
 
-  #livesOn(channel: number): boolean {
+  #continues(channel: number): boolean {
     return this.#reception.received(channel) !== this.#receivedThen[channel];
   }
 }

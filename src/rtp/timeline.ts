@@ -1,5 +1,5 @@
 import { US_PER_SECOND } from '../core/units.js';
-import { DISCONTINUITY } from './jitter-buffer.js';
+import { DISCONTINUITY } from './playout-queue.js';
 import { TimestampLimiter } from './timestamp-limiter.js';
 import { MODULUS_32 } from './unwrapper.js';
 

@@ -1,16 +1,21 @@
 import { US_PER_SECOND } from '../core/units.js';
 
-/** Time without audio may run ahead of the arrival by this much in all: links do not bring packets alike fast. */
+/** Time without audio may be ahead of arrival time by this much in total: networks do not deliver evenly. */
 export const MAX_AHEAD_SECONDS = 1;
 
 /**
- * Keeps senders from inventing time. Audio that has come is as long as it is, but a hole or a pause is only what
- * timestamps claim: all of these together must not be longer than the time that has passed in arrival, give or take
- * MAX_AHEAD_SECONDS.
+ * Limits how much time without audio a sender can claim by its timestamps. Audio that has arrived is as long as it is.
+ * A gap or a pause is only a claim: all of them together must not be longer than the time that has passed in arrival,
+ * plus MAX_AHEAD_SECONDS.
  *
- * A channel's *lead* is its media time less its arrival time, and its *horizon* the lead that its audio alone accounts
- * for. A stall of the link lowers the lead, so that holes in the burst after it have room; audio that comes faster
- * than it plays raises both; a hole raises the lead alone, and never far above the horizon.
+ * The *offset* of a channel is its media time less its arrival time. The *audio offset* is the highest offset that audio
+ * alone accounts for. A network delay lowers the offset, which leaves room for gaps in the burst that follows; audio that
+ * arrives faster than it plays raises both; a gap raises the offset alone, and never more than MAX_AHEAD_SECONDS above
+ * the audio offset.
+ *
+ * Worked example at 8 kHz: packets 0 and 1 arrive at 0 and 20 ms with timestamps 0 and 160; both offsets are 0. Packet
+ * 2 arrives at 40 ms with timestamp 80,320: a pause of 10 s within 20 ms. Its offset would be 80,000 ticks; allowed are
+ * 8,000. The claim is refused, and the packet is placed by its arrival.
  */
 export class TimestampLimiter {
   readonly #ticksPerUs: Float64Array;
@@ -25,7 +30,7 @@ export class TimestampLimiter {
     this.#offset = new Float64Array(channels);
   }
 
-  /** @param clockRate ticks a second. */
+  /** @param clockRate ticks per second. */
   open(channel: number, clockRate: number): void {
     this.#ticksPerUs[channel] = clockRate / US_PER_SECOND;
     this.#slack[channel] = clockRate * MAX_AHEAD_SECONDS;
@@ -33,34 +38,34 @@ export class TimestampLimiter {
 
   /** The channel's first packet. */
   begin(channel: number, media: number, arrivalUs: number): void {
-    this.#offset[channel] = this.#of(channel, media, arrivalUs);
-    this.#audioOffset[channel] = this.#offset[channel] as number;
+    const offset = this.#offsetOf(channel, media, arrivalUs);
+    this.#offset[channel] = offset;
+    this.#audioOffset[channel] = offset;
   }
 
-  /** Whether media time may have got to `media`, in ticks, by way of time without audio. */
+  /** Whether media time may have advanced to `media`, in ticks, with time without audio before it. */
   allows(channel: number, media: number, arrivalUs: number): boolean {
-    return (
-      this.#of(channel, media, arrivalUs) <= (this.#audioOffset[channel] as number) + (this.#slack[channel] as number)
-    );
+    const limit = (this.#audioOffset[channel] as number) + (this.#slack[channel] as number);
+    return this.#offsetOf(channel, media, arrivalUs) <= limit;
   }
 
-  /** A packet at `media`; the last `withoutAudio` ticks before it were a hole or a pause. */
+  /** A packet at `media`; the last `withoutAudio` ticks before it were a gap or a pause. */
   advance(channel: number, media: number, arrivalUs: number, withoutAudio: number): void {
-    const lead = this.#of(channel, media, arrivalUs);
-    const horizon = this.#audioOffset[channel] as number;
-    const byAudio = lead - withoutAudio;
-    const raised = Math.min(byAudio - horizon, byAudio - (this.#offset[channel] as number));
-    if (raised > 0) this.#audioOffset[channel] = horizon + raised;
-    this.#offset[channel] = lead;
+    const offset = this.#offsetOf(channel, media, arrivalUs);
+    const audioOffset = this.#audioOffset[channel] as number;
+    const byAudio = offset - withoutAudio;
+    const raised = Math.min(byAudio - audioOffset, byAudio - (this.#offset[channel] as number));
+    if (raised > 0) this.#audioOffset[channel] = audioOffset + raised;
+    this.#offset[channel] = offset;
   }
 
-  /** Where media time stands at an arrival, had nothing but time passed since the last packet; nothing ahead of it. */
+  /** Media time at an arrival if nothing but time had passed since the last packet; nothing ahead of it. */
   mediaAt(channel: number, arrivalUs: number): number {
-    const lead = Math.min(this.#offset[channel] as number, this.#audioOffset[channel] as number);
-    return Math.round(lead + arrivalUs * (this.#ticksPerUs[channel] as number));
+    const offset = Math.min(this.#offset[channel] as number, this.#audioOffset[channel] as number);
+    return Math.round(offset + arrivalUs * (this.#ticksPerUs[channel] as number));
   }
 
-  #of(channel: number, media: number, arrivalUs: number): number {
+  #offsetOf(channel: number, media: number, arrivalUs: number): number {
     return media - arrivalUs * (this.#ticksPerUs[channel] as number);
   }
 }

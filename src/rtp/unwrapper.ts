@@ -4,21 +4,22 @@ export const MODULUS_16 = 2 ** 16;
 export const MODULUS_32 = 2 ** 32;
 
 /**
- * Turns wrapping numbers into ones that go on, a channel at a time, by taking the value nearest to the newest one.
+ * Extends wrapping numbers of each channel to numbers that keep growing, by taking the value nearest to the newest one:
+ * after 65535 the wire form 2 becomes 65538 (RFC 3550 A.1, `extended sequence number`).
  *
- * A sender does not say where its numbers wrap, so each channel begins with the smallest modulus it can have and takes
- * a larger one when a number shows it: beyond 65535 they are not of 16 bits, beyond 2^32 − 1 they never wrap. Until
- * then both readings agree, because the unwrapped value begins as the number on the wire.
+ * A sender does not say at which modulus its numbers wrap. Each channel therefore begins with the smallest possible one
+ * and takes a larger one when a number shows it: numbers beyond 65535 have more than 16 bits, numbers beyond 2^32 − 1
+ * never wrap. Until then both readings agree, because the unwrapped value begins as the number on the wire.
  *
- * unwrap() changes nothing; accept() is for the packets that turn out to belong, so that one corrupt number can
- * neither move the reference nor change the modulus.
+ * unwrap() changes nothing. accept() is called only for packets that turn out to belong to the channel, so a single
+ * corrupt number can neither move the reference nor change the modulus.
  */
 export class Unwrapper {
   readonly #smallest: number;
   readonly #modulus: Float64Array;
   /** Unwrapped value of the newest packet. */
   readonly #newest: Float64Array;
-  /** What the newest value has over its wire form: a multiple of the modulus. */
+  /** The newest value less its wire form: a multiple of the modulus. */
   readonly #offset: Float64Array;
 
   constructor(channels: number, smallestModulus: typeof MODULUS_16 | typeof MODULUS_32) {
@@ -28,14 +29,14 @@ export class Unwrapper {
     this.#offset = new Float64Array(channels);
   }
 
-  /** A new sender, of whose numbers nothing is known: unwrap() gives them as they are until one is accepted. */
+  /** A new sender: unwrap() returns numbers unchanged until one is accepted. */
   open(channel: number): void {
     this.#modulus[channel] = this.#smallest;
     this.#newest[channel] = Number.NaN;
     this.#offset[channel] = 0;
   }
 
-  /** The value nearest to the newest one that has this wire form. May be negative just before a channel's beginning. */
+  /** The value nearest to the newest one that has this wire form. May be negative for packets before the first one. */
   unwrap(channel: number, wire: number): number {
     const modulus = this.#modulus[channel] as number;
     if (wire >= modulus) return this.#unwrapLarger(channel, wire);
@@ -47,20 +48,20 @@ export class Unwrapper {
     return value;
   }
 
-  /** Makes `value`, as unwrap() gave it for `wire`, the newest one. */
+  /** Makes `value`, which unwrap() returned for `wire`, the newest one. */
   accept(channel: number, wire: number, value: number): void {
     if (wire >= (this.#modulus[channel] as number)) this.#modulus[channel] = modulusFor(wire);
     this.#newest[channel] = value;
     this.#offset[channel] = value - wire;
   }
 
-  /** Begins anew at `wire`: the first packet, or a sender that has restarted. What is known of the modulus stays. */
+  /** Restarts at `wire`: the first packet, or a sender that has restarted. The modulus stays. */
   restart(channel: number, wire: number): number {
     this.accept(channel, wire, wire);
     return wire;
   }
 
-  /** The shortest way from one wire form to another: positive when `to` is the newer. */
+  /** The shortest distance from one wire form to another: positive when `to` is newer. */
   distance(channel: number, from: number, to: number): number {
     const modulus = Math.max(this.#modulus[channel] as number, modulusFor(Math.max(from, to)));
     const way = to - from;
@@ -69,7 +70,7 @@ export class Unwrapper {
     return way;
   }
 
-  // The number shows a larger modulus than the channel has had so far.
+  // The number shows that the modulus is larger than assumed so far.
   #unwrapLarger(channel: number, wire: number): number {
     const modulus = modulusFor(wire);
     if (modulus === Number.POSITIVE_INFINITY) return wire;

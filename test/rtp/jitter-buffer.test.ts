@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { TrunklineError } from '../../src/core/errors.js';
 import { LIMITS } from '../../src/core/limits.js';
 import { FLAG } from '../../src/ring/layout.js';
-import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
 import { faultOfGaps } from './jitter-model.js';
 import { type Arrival, advanceTo, Listener, plain, replay, seeded } from './replay.js';
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
 import { type BookArrival, faultOfGaps, model } from './jitter-model.js';
 import { advanceTo, Listener, plain, replay } from './replay.js';
 

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { DISCONTINUITY, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
 import { type BookArrival, faultOfGaps, model } from './jitter-model.js';
 import { Listener, replay } from './replay.js';
 

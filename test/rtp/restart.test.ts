@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DISCONTINUITY, INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
 import { type Arrival, Listener, plain, replay } from './replay.js';
 
 const { ACCEPTED, DUPLICATE, CANDIDATE } = INSERTED;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DISCONTINUITY } from '../../src/rtp/jitter-buffer.js';
+import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
 import { Timeline } from '../../src/rtp/timeline.js';
 
 const RATE = 8000;

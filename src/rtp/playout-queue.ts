@@ -1,0 +1,161 @@
+import { ChannelOrder } from './channel-order.js';
+import { GapEstimator } from './gap-estimator.js';
+import { KIND, type PacketDelayKind, type PacketRing } from './packet-ring.js';
+import { PlayoutDelay } from './playout-delay.js';
+
+/** Set on a packet before which the time line jumps. The same bit as FLAG.DISCONTINUITY of the ring's records. */
+export const DISCONTINUITY = 2;
+
+/** Where released packets go. Must not call back into the buffer. */
+export interface JitterOutput {
+  /** Asked before each packet that is due. False keeps it in the buffer, and with it everything that would follow. */
+  isReady(): boolean;
+  /**
+   * One packet, in the order of its channel. Sequence and timestamp are unwrapped; payload and flags are as given to
+   * insert(), with DISCONTINUITY added after a restart of the sender or a gap that is not filled.
+   */
+  packet(
+    channel: number,
+    sequence: number,
+    timestamp: number,
+    arrivalUs: number,
+    flags: number,
+    payloadOffset: number,
+    payloadLength: number,
+  ): void;
+  /** One lost packet. The durations of all lost packets of a gap add up to the gap. */
+  lost(channel: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void;
+}
+
+const NONE = -1;
+
+/**
+ * The release side of the jitter buffer: which packet leaves next, and what is missing before it.
+ *
+ * A packet that is due leaves together with everything before it in its channel, so a packet that arrived late but
+ * before its successor is due still comes out in order. A number that is missing at that moment is given up: the gap
+ * is cut into lost packets (gap-estimator.ts), and a packet that arrives for it later is late.
+ *
+ * Worked example, 20 ms packets held for 50 ms: 0 arrives at 0 ms, 2 at 40 ms. At 50 ms packet 0 leaves. At 90 ms
+ * packet 2 is due, 1 has not come: *lost 1*, then *packet 2*. If 1 arrives at 85 ms it leaves at 90 ms, in order; at
+ * 95 ms it is late.
+ */
+export class PlayoutQueue {
+  readonly #packets: PacketRing;
+  readonly #order: ChannelOrder;
+  readonly #playoutDelay: PlayoutDelay;
+  readonly #gaps: GapEstimator;
+  /** Epoch of the packet released last; 0 before the first. */
+  readonly #epoch: Int32Array;
+  /** The number that follows the packet released last. */
+  readonly #nextSequence: Float64Array;
+
+  constructor(channels: number, packets: PacketRing) {
+    this.#packets = packets;
+    this.#order = new ChannelOrder(channels, packets);
+    this.#playoutDelay = new PlayoutDelay(channels);
+    this.#gaps = new GapEstimator(channels, packets);
+    this.#epoch = new Int32Array(channels);
+    this.#nextSequence = new Float64Array(channels);
+  }
+
+  /** @param clockRate RTP timestamp units a second. */
+  open(channel: number, clockRate: number): void {
+    this.#epoch[channel] = 0;
+    this.#playoutDelay.open(channel);
+    this.#gaps.open(channel, clockRate);
+  }
+
+  /** Frees every packet of the channel. */
+  clear(channel: number): void {
+    this.#packets.freeList(this.#order.first(channel));
+    this.#order.clear(channel);
+  }
+
+  /** Which delay the channel's next packet gets. */
+  delayKind(channel: number): PacketDelayKind {
+    return this.#playoutDelay.isLonger(channel) ? KIND.LONGER : KIND.NORMAL;
+  }
+
+  /** Whether the place of packet `d`, which belongs to `epoch`, has been given up already. */
+  isLate(channel: number, d: number, epoch: number): boolean {
+    return (
+      epoch === this.#epoch[channel] && (this.#packets.sequence[d] as number) < (this.#nextSequence[channel] as number)
+    );
+  }
+
+  /** Puts a packet of the channel's latest epoch in its place. */
+  insert(channel: number, d: number, epoch: number): void {
+    const packets = this.#packets;
+    const following = this.#order.insert(channel, d, epoch);
+    const isRecovered = following !== NONE && packets.isDue(following, KIND.NORMAL, packets.arrivalUs[d] as number);
+    packets.recovered[d] = isRecovered ? 1 : 0;
+  }
+
+  /** The packet of the channel that leaves last, or −1. */
+  last(channel: number): number {
+    return this.#order.last(channel);
+  }
+
+  /** Releases the packets of a channel up to and including `last`. Returns how many calls `out` got. */
+  releaseThrough(last: number, nowUs: number, out: JitterOutput): number {
+    const channel = this.#packets.channel[last] as number;
+    let calls = 0;
+    let d: number;
+    do {
+      d = this.#order.first(channel);
+      calls += this.#releaseFirst(channel, d, nowUs, out);
+    } while (d !== last);
+    return calls;
+  }
+
+  #releaseFirst(channel: number, d: number, nowUs: number, out: JitterOutput): number {
+    const packets = this.#packets;
+    const sequence = packets.sequence[d] as number;
+    const epoch = packets.epoch[d] as number;
+    const isSameEpoch = epoch === this.#epoch[channel];
+    const missing = isSameEpoch ? sequence - (this.#nextSequence[channel] as number) : 0;
+    const isFirst = this.#epoch[channel] === 0;
+
+    // The queue is consistent again before `out` is called, so an error thrown there does no harm here.
+    this.#order.shift(channel);
+    packets.kind[d] = KIND.FREE;
+    this.#epoch[channel] = epoch;
+    this.#nextSequence[channel] = sequence + 1;
+    this.#playoutDelay.observe(channel, packets.recovered[d] as number);
+
+    let calls = 1;
+    let flags = packets.flags[d] as number;
+    if (isFirst) {
+      this.#gaps.begin(channel, d);
+    } else if (isSameEpoch && missing === 0) {
+      this.#gaps.follow(channel, d);
+    } else if (isSameEpoch && this.#gaps.measure(channel, missing, d)) {
+      calls += this.#releaseLost(channel, d, missing, nowUs, out);
+      this.#gaps.fill(channel, d);
+    } else {
+      flags |= DISCONTINUITY;
+      this.#gaps.jump(channel, d);
+    }
+    out.packet(
+      channel,
+      sequence,
+      packets.timestamp[d] as number,
+      packets.arrivalUs[d] as number,
+      flags,
+      packets.payloadOffset[d] as number,
+      packets.payloadLength[d] as number,
+    );
+    return calls;
+  }
+
+  /** The lost packets before packet `d`, as measured. */
+  #releaseLost(channel: number, d: number, missing: number, nowUs: number, out: JitterOutput): number {
+    const from = (this.#packets.sequence[d] as number) - missing;
+    for (let i = 0; i < missing; i++) {
+      this.#playoutDelay.observe(channel, 1);
+      out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs);
+    }
+    return missing;
+  }
+}
