@@ -24,7 +24,7 @@ export class Child {
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
     });
-    // Whoever waits for an answer hears of it anyway.
+    // answer() rejects with the same error.
     this.failed.catch(() => {});
     this.#process = fork(fileURLToPath(new URL(`./${module}.js`, import.meta.url)), {
       execArgv: ['--expose-gc', ...execArgv],

@@ -14,19 +14,19 @@ const PROCESSED_EVERY = 11;
  * packet's tick alone, so that nothing has to travel with it.
  */
 export class LatencyMeter {
-  readonly #holdUs: number;
+  readonly #playoutDelayUs: number;
   // Not the library's own record, which would cost the subject a tenth of what it is measured for.
   readonly #delivered = new LatencyHistogram();
   readonly #processed = new LatencyHistogram();
   #timetable: Timetable | undefined;
-  #pieces = 0;
+  #parts = 0;
   #windowPackets = 0;
   /** All packets since the beginning. */
   packets = 0;
 
-  /** @param holdUs the hold that the subject adds on purpose, which is no latency of its own doing. */
-  constructor(holdUs: number) {
-    this.#holdUs = holdUs;
+  /** @param playoutDelayUs the playout delay, which the subject adds on purpose. */
+  constructor(playoutDelayUs: number) {
+    this.#playoutDelayUs = playoutDelayUs;
   }
 
   begin(timetable: Timetable): void {
@@ -34,9 +34,9 @@ export class LatencyMeter {
   }
 
   /**
-   * A packet has come through, or a piece of one.
+   * A packet has come through, or a part of one.
    *
-   * @param share of the packet; the pieces of one add up to 1, and each counts its own latency.
+   * @param share of the packet; the parts of one add up to 1, and each counts its own latency.
    * @param processedUs when it had been decoded; `nowUs` for a subject that does everything in one go.
    */
   packet(index: number, tick: number, share: number, processedUs: number, nowUs: number): void {
@@ -45,9 +45,9 @@ export class LatencyMeter {
     const due = dueUs(this.#timetable, index, tick);
     if (!isInWindow(this.#timetable, due)) return;
     this.#windowPackets += share;
-    const freeUs = due + this.#holdUs;
+    const freeUs = due + this.#playoutDelayUs;
     this.#delivered.record(nowUs - freeUs);
-    if (this.#pieces++ % PROCESSED_EVERY === 0) this.#processed.record(processedUs - freeUs);
+    if (this.#parts++ % PROCESSED_EVERY === 0) this.#processed.record(processedUs - freeUs);
   }
 
   report(): Required<Pick<SubjectReport, 'packetsDelivered' | 'delivered' | 'processed'>> {

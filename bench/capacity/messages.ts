@@ -79,7 +79,7 @@ export interface SubjectReport {
   /** Packets that came through between the two readings of the CPU clock. */
   readonly packetsWhileMeasured: number;
   readonly losses: Losses;
-  /** Beyond the hold, encoded; absent where a subject does not look at its packets. */
+  /** Beyond the playout delay, encoded; absent where a subject does not look at its packets. */
   readonly delivered?: string;
   readonly processed?: string;
 }

@@ -50,9 +50,9 @@ export abstract class NodeSubject<Node extends AudioNode> implements Subject {
   readonly #places: FramePlaces;
   #errors = 0;
 
-  constructor(node: Node, load: Load, holdUs: number, places: FramePlaces) {
+  constructor(node: Node, load: Load, playoutDelayUs: number, places: FramePlaces) {
     this.node = node;
-    this.meter = new LatencyMeter(holdUs);
+    this.meter = new LatencyMeter(playoutDelayUs);
     this.#places = places;
     node.engine.addSink(new LatencySink(this.meter, places, load));
     node.on('error', () => {

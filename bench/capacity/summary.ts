@@ -46,9 +46,9 @@ export interface CapacityRun {
     /** What the workers use of it: the shards alone, unless it is recorded as well. */
     readonly ratio: number;
   } | null;
-  /** From due to delivered, the hold taken off. */
+  /** From due to delivered, without the playout delay. */
   readonly latencyMicros: Percentiles;
-  /** From due to decoded, the hold taken off. */
+  /** From due to decoded, without the playout delay. */
   readonly latencyProcessedMicros: Percentiles;
   /** Where the load is what connects and asks. */
   readonly calls: Calls | null;

@@ -82,8 +82,8 @@ export class UsageMeter {
 }
 
 function memoryAfterCollection(): { rss: number; heap: number; external: number } {
-  // There when the process was started with --expose-gc, as the orchestrator does. Twice, for what the first one only
-  // lets go of: it would pass for growth that differs from run to run.
+  // There when the process was started with --expose-gc, as the orchestrator does. Twice: what the
+  // first one only marks as free would count as growth, and differ from run to run.
   globalThis.gc?.();
   globalThis.gc?.();
   const { rss, external } = process.memoryUsage();

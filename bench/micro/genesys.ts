@@ -33,33 +33,33 @@ export function genesysCases(): MicroCase[] {
     at += text.length;
     return read.subarray(at - text.length, at);
   });
-  const roster = new InteractionTable();
+  const table = new InteractionTable();
   for (const id of ids) {
-    const slot = roster.add(id);
-    roster.stream[slot] = slot;
-    roster.channels[slot] = 1;
-    roster.codec[slot] = CODEC_ID.PCMU;
-    roster.flowing[slot] = 1;
+    const slot = table.add(id);
+    table.stream[slot] = slot;
+    table.channels[slot] = 1;
+    table.codec[slot] = CODEC_ID.PCMU;
+    table.flowing[slot] = 1;
   }
   const frames = Buffer.concat(texts.map((text) => textFrame(text)));
   return [
     exact(messages),
-    scan(messages, roster),
-    intake('genesys take in what ws hands on: parse, base64, batch', roster, (taken) => {
-      for (const message of messages) taken.message(message, roster);
+    scan(messages, table),
+    ingestCase('genesys take in what ws hands on: parse, base64, batch', table, (taken) => {
+      for (const message of messages) taken.message(message, table);
     }),
-    ...socketReads(frames, roster),
+    ...socketReads(frames, table),
   ];
 }
 
 /** The same packets as they come from the socket, past ws. */
-function socketReads(frames: Buffer, roster: InteractionTable): MicroCase[] {
+function socketReads(frames: Buffer, table: InteractionTable): MicroCase[] {
   const readAll = (taken: PacketIngest): void => {
-    if (taken.read(frames, 0, frames.length, roster) !== frames.length) throw new Error('A frame was not recognised.');
+    if (taken.read(frames, 0, frames.length, table) !== frames.length) throw new Error('A frame was not recognised.');
   };
-  const js = intake('genesys take in a socket read: frames, parse, base64, batch', roster, readAll);
+  const js = ingestCase('genesys take in a socket read: frames, parse, base64, batch', table, readAll);
   if (nativeMediaReader(new SharedArrayBuffer(8)) === undefined) return [js];
-  return [js, intake('genesys take in a socket read, native', roster, readAll, nativeMediaReader)];
+  return [js, ingestCase('genesys take in a socket read, native', table, readAll, nativeMediaReader)];
 }
 
 function exact(messages: readonly Buffer[]): MicroCase {
@@ -73,7 +73,7 @@ function exact(messages: readonly Buffer[]): MicroCase {
   };
 }
 
-function scan(messages: readonly Buffer[], roster: InteractionTable): MicroCase {
+function scan(messages: readonly Buffer[], table: InteractionTable): MicroCase {
   const reader = new PacketReader();
   return {
     name: 'genesys parse a packet from its bytes',
@@ -81,15 +81,15 @@ function scan(messages: readonly Buffer[], roster: InteractionTable): MicroCase 
     steps: messages.length,
     run() {
       for (const message of messages) {
-        if (!reader.scan(message, 0, message.length, roster)) throw new Error('The packet was not recognised.');
+        if (!reader.scan(message, 0, message.length, table)) throw new Error('The packet was not recognised.');
       }
     },
   };
 }
 
-function intake(
+function ingestCase(
   name: string,
-  roster: InteractionTable,
+  table: InteractionTable,
   takeAll: (taken: PacketIngest) => void,
   makeReader?: (arena: ArrayBufferLike) => MediaReader | undefined,
 ): MicroCase {
@@ -115,7 +115,7 @@ function intake(
   return {
     name,
     unit: 'packet',
-    steps: roster.size,
+    steps: table.size,
     run() {
       takeAll(taken);
       taken.flush();

@@ -1,6 +1,6 @@
 /** One step of the hot path, done many times over: a loop takes longer than looking at the clock does. */
 export interface MicroCase {
-  /** Room and step. */
+  /** Module and step. */
   readonly name: string;
   /** What one of them is. */
   readonly unit: string;

@@ -78,7 +78,7 @@ it('makes one page with the pictures in it that fetches nothing', () => {
   expect(page).not.toMatch(/plain<|null|undefined/);
 });
 
-it('tells of AudioHook what there is to tell, and nothing of a tutorial that was not run', () => {
+it('reports the figures of AudioHook, and leaves out the tutorial that was not run', () => {
   const percentiles = { p50: 700, p99: 3_210, p999: 5_000, max: 6_543 };
   const calls = {
     openRate: 200,

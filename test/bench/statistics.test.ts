@@ -67,22 +67,22 @@ describe('latency', () => {
   };
   const hold = 50_000;
 
-  function metered(pieces: number): LatencyMeter {
+  function metered(parts: number): LatencyMeter {
     const meter = new LatencyMeter(hold);
     meter.begin(timetable);
     for (const index of [0, 1]) {
       for (let tick = 0; tick < 20; tick++) {
         const releasedUs = dueUs(timetable, index, tick) + hold;
-        for (let piece = 0; piece < pieces; piece++) {
-          meter.packet(index, tick, 1 / pieces, releasedUs + 300, releasedUs + (tick === 12 ? 9_000 : 1_000));
+        for (let part = 0; part < parts; part++) {
+          meter.packet(index, tick, 1 / parts, releasedUs + 300, releasedUs + (tick === 12 ? 9_000 : 1_000));
         }
       }
     }
     return meter;
   }
 
-  it.each([1, 2])('counts from the moment each packet was due, and only in the window, in %i pieces', (pieces) => {
-    const meter = metered(pieces);
+  it.each([1, 2])('counts from the moment each packet was due, and only in the window, in %i parts', (parts) => {
+    const meter = metered(parts);
     const { delivered, processed, packetsDelivered } = meter.report();
     expect([meter.packets, packetsDelivered]).toEqual([40, 10]);
     expect(percentilesOf(mergeHistograms([processed]))).toMatchObject({ p50: 300, max: 300 });
@@ -157,7 +157,7 @@ describe('a rota', () => {
     expect(() => rota.take()).toThrow(RangeError);
   });
 
-  it('spreads any number over the period without a lump or a hole', () => {
+  it('spreads any number over the period evenly', () => {
     for (const count of [10, 100, 1_000]) {
       const phases = Array.from({ length: count }, (_, index) => evenPhase(index)).sort((a, b) => a - b);
       const gaps = phases.map((phase, i) => (phases[i + 1] ?? 1) - phase);

@@ -88,9 +88,9 @@ describe.skipIf(missing !== undefined)('the native path, over Opus', () => {
     encoded(sampleRate, frameMs, bitrate).forEach((packet, k) => {
       each((rig) => rig.packet(0, k, k * frameMs * 48, packet));
     });
-    const heard = native.drain();
-    expectNear(heard, js.drain());
-    expect(heard.filter(({ kind }) => kind === KIND.EDGE).length).toBeGreaterThan(1);
+    const records = native.drain();
+    expectNear(records, js.drain());
+    expect(records.filter(({ kind }) => kind === KIND.EDGE).length).toBeGreaterThan(1);
   });
 
   it('keeps count and length of frames through loss, damage and any bytes', () => {
@@ -116,9 +116,9 @@ describe.skipIf(missing !== undefined)('the native path, over Opus', () => {
         records
           .filter(({ kind }) => kind === KIND.FRAME)
           .map((record) => ({ ...shapeOf(record), flags: record.flags & ~FLAG.SILENT }));
-      const heard = framesOf(native.drain());
-      expect(heard, `seed ${seed}`).toEqual(framesOf(js.drain()));
-      expect(heard.some(({ flags }) => (flags & FLAG.DECODE_ERROR) !== 0)).toBe(true);
+      const records = framesOf(native.drain());
+      expect(records, `seed ${seed}`).toEqual(framesOf(js.drain()));
+      expect(records.some(({ flags }) => (flags & FLAG.DECODE_ERROR) !== 0)).toBe(true);
       expect(native.counters(), `seed ${seed}`).toEqual(js.counters());
     }
   });
@@ -137,8 +137,8 @@ describe.skipIf(missing !== undefined)('the native path, over Opus', () => {
     for (const [k, { pt, ts, payload }] of packets.entries()) {
       if (pt === type) each((rig) => rig.packet(0, k, ts, Buffer.from(payload, 'base64')));
     }
-    const heard = native.drain();
-    expectNear(heard, js.drain());
+    const records = native.drain();
+    expectNear(records, js.drain());
     expect(native.counters()['DECODE_ERRORS']).toBe(0);
   });
 

@@ -34,9 +34,9 @@ function paths(options?: RigOptions) {
 }
 
 /** One act on a shard, the same for either path, by a random draw. */
-class NetworkImpairments {
+class RandomInput {
   readonly #random: Random;
-  readonly #lanes = new Map<number, { codec: CodecId; rate: number; sequence: number; position: number }>();
+  readonly #openStreams = new Map<number, { codec: CodecId; rate: number; sequence: number; position: number }>();
   readonly #streams: number;
 
   constructor(seed: number, streams: number) {
@@ -47,11 +47,11 @@ class NetworkImpairments {
   next(): (rig: ShardRig) => unknown {
     const random = this.#random;
     const stream = below(random, this.#streams);
-    const lane = this.#lanes.get(stream);
-    if (lane === undefined) return this.#open(stream);
+    const open = this.#openStreams.get(stream);
+    if (open === undefined) return this.#open(stream);
     const draw = random();
     if (draw < 0.01) {
-      this.#lanes.delete(stream);
+      this.#openStreams.delete(stream);
       return (rig) => rig.close(stream);
     }
     if (draw < 0.03) {
@@ -59,13 +59,13 @@ class NetworkImpairments {
       return (rig) => rig.table.set(stream, 24, wants);
     }
     const channel = below(random, 2);
-    const position = lane.position;
-    const ticks = draw < 0.2 ? below(random, lane.rate / 10) : lane.rate / 50;
-    lane.position += ticks;
-    const sequence = lane.sequence++;
+    const position = open.position;
+    const ticks = draw < 0.2 ? below(random, open.rate / 10) : open.rate / 50;
+    open.position += ticks;
+    const sequence = open.sequence++;
     if (draw < 0.06) return (rig) => rig.mark(stream, position, ticks, MARK.DISCARDED, channel);
     if (draw < 0.14) return (rig) => rig.lost(stream, sequence, position, ticks, channel);
-    if (draw < 0.16) lane.position += below(random, 3 * lane.rate) - lane.rate;
+    if (draw < 0.16) open.position += below(random, 3 * open.rate) - open.rate;
     if (draw < 0.2) {
       // Any bytes, any length: empty, odd, long.
       const bytes = Uint8Array.from({ length: below(random, 700) }, () => below(random, 256));
@@ -74,7 +74,7 @@ class NetworkImpairments {
     }
     const rms = [0, 0.004, 0.012, 0.3][below(random, 4)] as number;
     const pcm = Int16Array.from({ length: ticks }, () => Math.round((2 * random() - 1) * rms * 56_000) | 0);
-    const payload = ENCODE[lane.codec]?.(pcm) ?? new Uint8Array(0);
+    const payload = ENCODE[open.codec]?.(pcm) ?? new Uint8Array(0);
     return (rig) => rig.packet(stream, sequence, position, payload, channel);
   }
 
@@ -83,7 +83,7 @@ class NetworkImpairments {
     const rate = RATES[below(this.#random, RATES.length)] as number;
     const channels = below(this.#random, 2) === 0 ? 1 : 2;
     const wants = below(this.#random, 8);
-    this.#lanes.set(stream, { codec, rate, sequence: 0, position: below(this.#random, 1_000) });
+    this.#openStreams.set(stream, { codec, rate, sequence: 0, position: below(this.#random, 1_000) });
     return (rig) => rig.open(stream, { codec, sampleRate: rate, channels, wants });
   }
 }
@@ -96,9 +96,9 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
       rig.open(0, { codec, sampleRate: 8000 });
       rig.packet(0, 0, 0, every);
     });
-    const heard = native.drain();
-    expect(heard).toEqual(js.drain());
-    expect(heard.find(({ kind }) => kind === KIND.FRAME)?.payload.some((byte) => byte !== 0)).toBe(true);
+    const records = native.drain();
+    expect(records).toEqual(js.drain());
+    expect(records.find(({ kind }) => kind === KIND.FRAME)?.payload.some((byte) => byte !== 0)).toBe(true);
   });
 
   it.each(CODECS)('finds the same silence in codec %i, whatever the frames', (codec) => {
@@ -112,29 +112,29 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
       each((rig) => rig.packet(0, k, at, payload));
       at += part.length;
     }
-    const heard = native.drain();
-    expect(heard).toEqual(js.drain());
-    expect(heard.filter(({ kind }) => kind === KIND.EDGE)).toHaveLength(5);
+    const records = native.drain();
+    expect(records).toEqual(js.drain());
+    expect(records.filter(({ kind }) => kind === KIND.EDGE)).toHaveLength(5);
     expect(native.tableBytes()).toEqual(js.tableBytes());
   });
 
-  it.each([1, 2, 3, 4, 5, 6])('puts out the same under random trouble and full rings, seed %i', (seed) => {
+  it.each([1, 2, 3, 4, 5, 6])('puts out the same under random input and full rings, seed %i', (seed) => {
     // Rings so small that output and recorder are full every now and then, and wrap all the time.
     const options = { streams: 5, inputRingBytes: 1 << 15, outputRingBytes: 1 << 15, recorderRingBytes: 1 << 13 };
     const { js, native, each } = paths(options);
-    const trouble = new NetworkImpairments(seed, 5);
+    const input = new RandomInput(seed, 5);
     const random = mulberry32(seed * 977);
     let frames = 0;
     for (let round = 0; round < 1_500; round++) {
       const message = `seed ${seed}, round ${round}`;
-      const act = trouble.next();
+      const act = input.next();
       expect(act(native), message).toBe(act(js));
       if (random() < 0.3) expect(native.work(), message).toBe(js.work());
       if (random() < 0.2) {
         const most = below(random, 6);
-        const heard = native.take(native.output, most);
-        frames += heard.filter(({ kind }) => kind === KIND.FRAME).length;
-        expect(heard, message).toEqual(js.take(js.output, most));
+        const records = native.take(native.output, most);
+        frames += records.filter(({ kind }) => kind === KIND.FRAME).length;
+        expect(records, message).toEqual(js.take(js.output, most));
       }
       if (random() < 0.1) {
         const most = below(random, 6);
@@ -206,9 +206,9 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
       }
       rig.packet(0, 1, 160, new Uint8Array(160).fill(3));
     });
-    const heard = native.drain();
-    expect(heard).toEqual(js.drain());
-    const frames = heard.filter(({ kind }) => kind === KIND.FRAME);
+    const records = native.drain();
+    expect(records).toEqual(js.drain());
+    const frames = records.filter(({ kind }) => kind === KIND.FRAME);
     expect(frames.map(({ flags }) => flags & 16)).toEqual([16, 0]);
     expect(native.counters()).toMatchObject({ POISONED: 1, DECODE_ERRORS: 1, REBUILT: 2 });
     expect(native.counters()).toEqual(js.counters());

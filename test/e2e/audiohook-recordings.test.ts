@@ -186,7 +186,7 @@ describe('recordings with pauses of ours', () => {
           const paused = pausedIn(session, channel);
           for (const { from, to } of paused) due.fill(0, from, to);
           expect(Buffer.compare(bytesOf(recordedPcm(out, call.conversationId, channel)), bytesOf(due))).toBe(0);
-          // Each ends where the client says that it does; ours may have begun before the client heard of it.
+          // Each ends where the client says that it does; ours may have begun before the client knew of it.
           const said = call.stretches
             .filter(({ kind }) => kind === 'paused')
             .map(({ startSamples, lengthSamples }) => ({ from: startSamples, to: startSamples + lengthSamples }));

@@ -44,7 +44,7 @@ function firstWrong(pcm: ArrayLike<number>, ledger: AudioHookCallLedger, side: '
   return wrong < 0 && pcm.length !== due.length ? due.length : wrong;
 }
 
-describe('a stream without room', () => {
+describe('a stream whose ring is full', () => {
   it('makes its own client wait, which is not taken for silent, and loses nothing; others go on', async () => {
     const ingest = new RecordingIngest();
     const { server, ended, call } = await rig(ingest, { timing: { pingWaitUs: 300_000 } });

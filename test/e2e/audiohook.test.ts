@@ -99,7 +99,7 @@ describe('recordings', () => {
     expect(sessionOf(out, one.conversationId).endReason).toBe('ended');
   });
 
-  it('of a call that broke off for good ends as lost, with what had come', async () => {
+  it('of a call that was lost and not rejoined ends as lost, with what had come', async () => {
     const node = await started({}, { lossWindowMs: 200 });
     const ledger = await call(node, { seconds: 3, lossAtSeconds: 1 });
     const [one] = ledger.calls as [AudioHookCallLedger];
@@ -163,12 +163,12 @@ const PLAIN = { code: 0xa0, pcm: 7_932 } as const;
 
 describe('pauses', () => {
   /** Whatever leaves the node while a call is played by hand. */
-  async function overheard(play: (node: AudioHookNode, raw: RawCall) => Promise<void>) {
+  async function withListener(play: (node: AudioHookNode, raw: RawCall) => Promise<void>) {
     const node = await started({ includeSilent: true, audit: 'packets', silenceThreshold: 0.0001 });
-    const heard = new Set<number>();
+    const received = new Set<number>();
     const take = (bytes: Uint8Array): void => {
       const { buffer, byteOffset, byteLength } = Uint8Array.from(bytes);
-      for (const sample of new Int16Array(buffer, byteOffset, byteLength >> 1)) heard.add(sample);
+      for (const sample of new Int16Array(buffer, byteOffset, byteLength >> 1)) received.add(sample);
     };
     node.on('mediaChunk', ({ payload }) => take(payload));
     const monitored: string[] = [];
@@ -189,7 +189,7 @@ describe('pauses', () => {
       if (payload !== undefined) take(Buffer.from(payload, 'base64'));
     }
     const recorded = new Set([...recordedPcm(out, raw.conversationId, 0), ...recordedPcm(out, raw.conversationId, 1)]);
-    return { node, raw, heard, recorded, session: sessionOf(out, raw.conversationId) };
+    return { node, raw, received, recorded, session: sessionOf(out, raw.conversationId) };
   }
 
   const marked = (session: ReturnType<typeof sessionOf>) =>
@@ -198,7 +198,7 @@ describe('pauses', () => {
       .map(({ channel, startMs, endMs }) => [channel, startMs, endMs]);
 
   it('of the client: what it sends in spite of its own pause is nowhere', async () => {
-    const { heard, recorded, session } = await overheard(async (_node, raw) => {
+    const { received, recorded, session } = await withListener(async (_node, raw) => {
       for (let i = 0; i < 5; i++) raw.frame(PLAIN.code);
       raw.sendMessage('paused', {});
       for (let i = 0; i < 5; i++) raw.frame(MARKER.code);
@@ -210,17 +210,17 @@ describe('pauses', () => {
       [1, 1000, 2500],
     ]);
     expect([...recorded].sort()).toEqual([0, PLAIN.pcm].sort());
-    expect(heard.has(PLAIN.pcm)).toBe(true);
-    expect(heard.has(MARKER.pcm)).toBe(false);
+    expect(received.has(PLAIN.pcm)).toBe(true);
+    expect(received.has(MARKER.pcm)).toBe(false);
   });
 
   it('of ours: nothing is kept from the call of pause() on, whatever the client does', async () => {
-    const { heard, recorded, session, raw } = await overheard(async (node, raw) => {
+    const { received, recorded, session, raw } = await withListener(async (node, raw) => {
       const id = raw.conversationId;
       for (let i = 0; i < 5; i++) raw.frame(PLAIN.code);
       await until(() => node.status().counters.totals.framesReceived === 5, 'the frames');
       node.pause(id);
-      // This client has never heard of pause.
+      // This client does not know the message pause.
       for (let i = 0; i < 5; i++) raw.frame(MARKER.code);
       await until(() => node.status().counters.totals.framesReceived === 10, 'the frames of the pause');
       node.resume(id);
@@ -232,11 +232,11 @@ describe('pauses', () => {
       [1, 1000, 2000],
     ]);
     expect([...recorded].sort()).toEqual([0, PLAIN.pcm].sort());
-    expect(heard.has(MARKER.pcm)).toBe(false);
+    expect(received.has(MARKER.pcm)).toBe(false);
   });
 
   it('of both: audio flows only when the last of them is over', async () => {
-    const { recorded, session } = await overheard(async (node, raw) => {
+    const { recorded, session } = await withListener(async (node, raw) => {
       const frames = async (count: number, code: number): Promise<void> => {
         const before = node.status().counters.totals.framesReceived;
         for (let i = 0; i < count; i++) raw.frame(code);

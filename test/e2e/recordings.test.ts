@@ -12,7 +12,7 @@ import { oggOpus } from '../support/ogg-opus.js';
 const FULL = process.env['TRUNKLINE_E2E'] === 'full';
 const CALLS = FULL ? 200 : 20;
 const SECONDS = FULL ? 60 : 4;
-const TROUBLED_SECONDS = FULL ? 20 : 4;
+const IMPAIRED_SECONDS = FULL ? 20 : 4;
 const TIMEOUT_MS = (SECONDS + 120) * 1000;
 
 const hasFfmpeg = spawnSync('ffmpeg', ['-hide_banner', '-decoders'], { encoding: 'utf8' }).stdout?.includes('libopus');
@@ -176,7 +176,7 @@ describe('recordings of calls in impairments', () => {
     'have exact counts and keep their length, with %i channel(s)',
     async (channels) => {
       const { simulator, node } = await captureAll({
-        seconds: TROUBLED_SECONDS,
+        seconds: IMPAIRED_SECONDS,
         channels,
         loss: 0.02,
         reorder: 0.03,
@@ -195,7 +195,7 @@ describe('recordings of calls in impairments', () => {
           packetsReordered: book.reordered,
           bytesReceived: book.payloadBytes,
         });
-        expect(data.length).toBe(TROUBLED_SECONDS * sampleRate * 2 * channels);
+        expect(data.length).toBe(IMPAIRED_SECONDS * sampleRate * 2 * channels);
         lost += book.withheld;
       }
       expect(node.summary()).toMatchObject({ streams: CALLS, packetsLost: lost, decodeErrors: 0, packetsDropped: 0 });

@@ -65,7 +65,7 @@ describe('every thread that is killed in turn under load', () => {
         expect(sessionOf(out, id)).toMatchObject({ packetsReceived: seconds * 50, endReason: 'ended' });
         expect(sessionOf(out, id).incomplete).toBeUndefined();
         expect(statSync(join(out, id, 'audio.wav')).size).toBe(44 + seconds * 8000 * 2);
-        // The simulator's voices are never wholly silent for a quarter of a second: a hole would be.
+        // The simulator's voices are never wholly silent for a quarter of a second: a gap would be.
         expect(longestZeros(join(out, id, 'audio.wav'))).toBeLessThan(2_000);
       }
     } finally {

@@ -37,14 +37,14 @@ describe.skipIf(missing !== undefined)('native shards in threads', () => {
     const native = await createEngine({ ...NATIVE, shards: 2 });
     engine = native;
     expect(native.backend).toBe('native');
-    const heard = new Map<string, { frames: number; end: number }>();
+    const received = new Map<string, { frames: number; end: number }>();
     let ended = 0;
     native.on('frame', (frame) => {
-      const one = heard.get(frame.info.interactionId) ?? { frames: 0, end: 0 };
+      const one = received.get(frame.info.interactionId) ?? { frames: 0, end: 0 };
       expect(frame.positionSamples).toBe(one.end);
       one.frames++;
       one.end += frame.sampleCount;
-      heard.set(frame.info.interactionId, one);
+      received.set(frame.info.interactionId, one);
     });
     native.on('ended', () => ended++);
     const packets = opusPackets();
@@ -63,7 +63,7 @@ describe.skipIf(missing !== undefined)('native shards in threads', () => {
     }
     for (const stream of streams) stream.end();
     await until(() => ended === 100, 'all streams to end');
-    expect([...heard.values()].map(({ frames }) => frames)).toEqual(new Array(100).fill(90));
+    expect([...received.values()].map(({ frames }) => frames)).toEqual(new Array(100).fill(90));
     expect(native.counters()).toMatchObject({ shardRestarts: 3, decodersRebuilt: 150, decodeErrors: 0, poisoned: 0 });
     expect(native.backend).toBe('native');
   });

@@ -41,17 +41,17 @@ test.skipIf(!existsSync(main))(
       ...{ record: false, audit: 'off', heartbeatSeconds: 5 },
     });
     const { engine } = node;
-    const heard = () =>
+    const received = () =>
       new Map(engine.streams().map(({ stream }) => [stream, engine.counts(stream)?.packetsReceived ?? 0]));
-    const allHeardSince = (before: ReadonlyMap<number, number>): boolean => {
-      const now = heard();
+    const allReceivedSince = (before: ReadonlyMap<number, number>): boolean => {
+      const now = received();
       return now.size === INTERACTIONS && [...now].every(([stream, packets]) => packets > (before.get(stream) ?? 0));
     };
     const sinceUs = (us: number): number => Math.round((systemClock.nowUs() - us) / 1e3);
 
     const beganUs = systemClock.nowUs();
     await node.start();
-    await expect.poll(() => allHeardSince(new Map()), { timeout: LIMIT_MS, interval: 50 }).toBe(true);
+    await expect.poll(() => allReceivedSince(new Map()), { timeout: LIMIT_MS, interval: 50 }).toBe(true);
     const subscribedMs = sinceUs(beganUs);
     expect(subscribedMs).toBeLessThan(LIMIT_MS);
     expect(node.status().connections).toHaveLength(CONNECTIONS);
@@ -59,7 +59,7 @@ test.skipIf(!existsSync(main))(
     const down = { fault: 'restart', downSeconds: DOWN_SECONDS, forgetTokens: true };
     await fetch(`${apiUrl}/faults`, { method: 'POST', body: JSON.stringify(down) });
     await expect.poll(() => node?.status().connections.every(({ state }) => state !== 'open')).toBe(true);
-    const before = heard();
+    const before = received();
     const requests = async (): Promise<LoggedRequest[]> =>
       ((await (await fetch(`${apiUrl}/requests`)).json()) as { requests: LoggedRequest[] }).requests;
     await expect
@@ -73,7 +73,7 @@ test.skipIf(!existsSync(main))(
       )
       .toBe(true);
     const returnedUs = systemClock.nowUs();
-    await expect.poll(() => allHeardSince(before), { timeout: LIMIT_MS, interval: 50 }).toBe(true);
+    await expect.poll(() => allReceivedSince(before), { timeout: LIMIT_MS, interval: 50 }).toBe(true);
     const returnedMs = sinceUs(returnedUs);
     expect(returnedMs).toBeLessThan(LIMIT_MS);
 

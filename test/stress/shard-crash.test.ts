@@ -12,7 +12,7 @@ afterEach(async () => {
   engine = undefined;
 });
 
-interface ConcealmentHistory {
+interface ReceivedStream {
   frames: number;
   errors: number;
   samples: number;
@@ -23,14 +23,14 @@ interface ConcealmentHistory {
 /** An engine that notes, by interaction, what came out of it. */
 async function listeningEngine(options: AudioEngineOptions): Promise<{
   engine: AudioEngine;
-  heard: Map<string, ConcealmentHistory>;
+  received: Map<string, ReceivedStream>;
   ended: Map<string, StreamSummary>;
 }> {
-  const heard = new Map<string, ConcealmentHistory>();
+  const received = new Map<string, ReceivedStream>();
   const ended = new Map<string, StreamSummary>();
   engine = new AudioEngine({ playoutDelayMs: 0, maxPlayoutDelayMs: 0, ...options });
   engine.on('frame', (frame) => {
-    const one = heard.get(frame.info.interactionId) ?? {
+    const one = received.get(frame.info.interactionId) ?? {
       frames: 0,
       errors: 0,
       samples: 0,
@@ -42,11 +42,11 @@ async function listeningEngine(options: AudioEngineOptions): Promise<{
     one.samples += frame.sampleCount;
     if (frame.positionSamples !== one.lastEnd) one.contiguous = false;
     one.lastEnd = frame.positionSamples + frame.sampleCount;
-    heard.set(frame.info.interactionId, one);
+    received.set(frame.info.interactionId, one);
   });
   engine.on('ended', (info, summary) => ended.set(info.interactionId, summary));
   await engine.start();
-  return { engine, heard, ended };
+  return { engine, received, ended };
 }
 
 function pushPackets(stream: PushStream, from: number, count: number): void {
@@ -65,24 +65,24 @@ async function until(condition: () => boolean, what: string): Promise<void> {
 
 describe('a shard that dies', () => {
   it.each(Object.entries(POISON))('is replaced when a record %s, and the record is skipped', async (_, poison) => {
-    const { engine, heard } = await listeningEngine({ shards: 1, shardEntry: FRAGILE });
+    const { engine, received } = await listeningEngine({ shards: 1, shardEntry: FRAGILE });
     const streams = Array.from({ length: 20 }, (_, i) => engine.open(`call-${i}`, { codec: 'pcmu' }));
     for (const stream of streams) pushPackets(stream, 0, 10);
-    await until(() => heard.size === 20 && [...heard.values()].every((h) => h.frames === 10), 'the first frames');
+    await until(() => received.size === 20 && [...received.values()].every((h) => h.frames === 10), 'the first frames');
     const poisoned = new Uint8Array(160);
     poisoned.set([0xde, 0xad, poison]);
     streams[0]?.push({ sequenceNumber: 10, timestamp: 1600, payload: poisoned });
     for (const stream of streams.slice(1)) pushPackets(stream, 10, 1);
     for (const stream of streams) pushPackets(stream, 11, 10);
-    await until(() => [...heard.values()].every((h) => h.frames === 21), 'frames after the restart');
-    for (const one of heard.values()) expect(one).toMatchObject({ frames: 21, samples: 21 * 160, contiguous: true });
-    expect(heard.get('call-0')?.errors).toBe(1);
-    expect(heard.get('call-1')?.errors).toBe(0);
+    await until(() => [...received.values()].every((h) => h.frames === 21), 'frames after the restart');
+    for (const one of received.values()) expect(one).toMatchObject({ frames: 21, samples: 21 * 160, contiguous: true });
+    expect(received.get('call-0')?.errors).toBe(1);
+    expect(received.get('call-1')?.errors).toBe(0);
     expect(engine.counters()).toMatchObject({ poisoned: 1, shardRestarts: 2, decodersRebuilt: 40 });
   });
 
   it('loses nothing when its thread is ended from outside in the middle of 200 streams, and leaves others alone', async () => {
-    const { engine, heard, ended } = await listeningEngine({ shards: 2 });
+    const { engine, received, ended } = await listeningEngine({ shards: 2 });
     const streams = Array.from({ length: 200 }, (_, i) => engine.open(`call-${i}`, { codec: 'pcmu' }));
     for (let round = 0; round < 50; round++) {
       for (const stream of streams) pushPackets(stream, round * 2, 2);
@@ -91,8 +91,8 @@ describe('a shard that dies', () => {
     }
     for (const stream of streams) stream.end();
     await until(() => ended.size === 200, 'all streams to end');
-    for (const [id, one] of heard) expect({ id, ...one }).toMatchObject({ frames: 100, contiguous: true });
-    expect(heard.size).toBe(200);
+    for (const [id, one] of received) expect({ id, ...one }).toMatchObject({ frames: 100, contiguous: true });
+    expect(received.size).toBe(200);
     expect(engine.counters()).toMatchObject({ shardRestarts: 1, decodersRebuilt: 100, decodeErrors: 0 });
   });
 });

@@ -21,7 +21,7 @@ const CLOSE_PATIENCE_US = 10 * US_PER_SECOND;
 
 /**
  * The load: Genesys Cloud's side of AudioHook, for many calls. Open loop: calls begin, speak and ping at moments that
- * are fixed beforehand, whatever has become of what came before. A call speaks as soon as it has been opened, while
+ * are fixed in advance and do not depend on how earlier calls went. A call speaks as soon as it has been opened, while
  * others are still to come; what the server leaves unread waits in this process, and counts with its whole wait.
  */
 class Fleet implements Generator, CallEvents {

@@ -15,7 +15,7 @@ export interface Voice extends Speech {
 const ZERO = 0x30;
 
 /**
- * All that one connection ever sends, laid out beforehand: a buffer for each of `slots` ticks with one frame of each
+ * All that one connection ever sends, laid out in advance: a buffer for each of `slots` ticks with one frame of each
  * interaction. A tick takes the next slot, and only the digits of its numbers change; the payloads come round again
  * when the slots do. The slots are also how far a client may fall behind before the buffers would be patched under
  * the socket's hands.

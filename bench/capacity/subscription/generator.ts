@@ -194,7 +194,7 @@ export function makeLoadGenerator(load: Load): Generator {
 
 const DAY_SECONDS = 86_400;
 
-/** Sign-in and conversations: whoever asks gets a token, and every call is going on. */
+/** Sign-in and conversations: every request gets a token, and every call is active. */
 function answer(request: IncomingMessage, response: ServerResponse): void {
   const path = request.url ?? '';
   request.resume();

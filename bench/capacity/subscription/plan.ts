@@ -7,7 +7,7 @@ export const TICK_US = 20_000;
 export const OPUS_SAMPLE_RATE = 16_000;
 
 // Numbers keep their count of digits for as long as a run can last, so that a frame keeps its length when they are
-// patched: six digits have room for 4.4 hours of ticks above the largest base, ten for 19 hours of Opus timestamps.
+// patched: six digits are enough for 4.4 hours of ticks above the largest base, ten for 19 hours of Opus timestamps.
 const SEQUENCE_BASE = 100_000;
 export const SEQUENCE_DIGITS = 6;
 const TIMESTAMP_BASE = 1_000_000_000;

@@ -45,7 +45,7 @@ export class Tutorial extends EventEmitter<{ mediaChunk: [chunk: unknown]; metad
     this.#decoders = new Map(opusIds.map((id) => [id, new OpusDecoder(OPUS_SAMPLE_RATE)]));
   }
 
-  /** Returns the packet, so that whoever measures need not parse it again; undefined for another message. */
+  /** Returns the packet, so that the caller need not parse it again; undefined for another message. */
   message(data: Buffer): Packet | undefined {
     const packet = JSON.parse(data.toString()) as Packet;
     if (typeof packet.payload !== 'string') return undefined;

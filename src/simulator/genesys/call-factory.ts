@@ -18,7 +18,7 @@ export interface CallFactoryOptions {
   readonly tracePath?: string | undefined;
   readonly keepPackets: boolean;
   readonly codecInPackets: boolean;
-  /** Calls are ended by somebody else, and secure pauses may be heard in them. */
+  /** Calls are ended by the call scheduler and may have secure pauses. */
   readonly planned: boolean;
 }
 

@@ -65,7 +65,7 @@ export const FAULT = z.discriminatedUnion('fault', [
     forgetTokens: z.boolean().default(false),
     ...timing,
   }),
-  /** `count` live calls, or these, begin their numbers anew. */
+  /** `count` live calls, or these, restart their sequence numbers and timestamps. */
   z.strictObject({
     fault: z.literal('sequenceRestart'),
     interactions: ids.optional(),

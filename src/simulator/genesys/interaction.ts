@@ -132,7 +132,7 @@ export class Interaction {
     }
   }
 
-  /** The sender begins its numbers anew on every channel. */
+  /** The sender restarts its sequence numbers and timestamps on every channel. */
   renumber(sequenceJump: number, firstTimestamp: number): void {
     for (const { track, ledger, send } of this.#channels) {
       if (track.renumber === undefined) continue;
@@ -141,7 +141,7 @@ export class Interaction {
     }
   }
 
-  /** Whether what is heard from now on is a secure pause. */
+  /** Whether a secure pause is on from now. */
   mark(isMarked: boolean): void {
     for (const { track } of this.#channels) track.mark?.(isMarked);
   }

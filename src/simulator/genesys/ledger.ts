@@ -101,7 +101,7 @@ export class ChannelLedger {
     else if (this.highest === index) this.highest = mark;
   }
 
-  /** From `index` on, packets are numbered anew. */
+  /** From `index` on, packets have new numbers. */
   beginEpoch(index: number): void {
     if ((this.#epochs.at(-1) as number) < index) this.#epochs.push(index);
   }

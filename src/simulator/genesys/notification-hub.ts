@@ -47,7 +47,7 @@ export class NotificationHub {
   create(origin: string): HttpReply {
     const id = `streaming-0-${randomUUID()}`;
     const expires = new Date(this.#clock.wallMs() + CHANNEL_LIFE_MS).toISOString();
-    // The platform lets go of the oldest for a new one.
+    // The platform closes the oldest channel when there are too many.
     const oldest = this.#channels.values().next();
     if (this.#channels.size >= MAX_CHANNELS && oldest.done !== true) this.#drop(oldest.value);
     this.#channels.set(id, { id, expires, topics: new Set(), socket: undefined, stream: undefined });

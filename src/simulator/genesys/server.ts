@@ -22,7 +22,7 @@ const CONVERSATION_PATH = /^\/api\/v2\/conversations\/([^/]+)$/;
 const DETAILS_PATH = '/api/v2/analytics/conversations/details/query';
 const PACKETS_PATH = /^\/books\/([^/]+)\/packets$/;
 const MAX_FORM_BYTES = 16_384;
-/** Room for a request that asks for far too much, so that it can be told so. */
+/** Large enough for a request with far too many interactions to be read and refused. */
 const MAX_REQUEST_BYTES = 2 << 20;
 /** Time for clients to answer a close before they are dropped. */
 const CLOSE_WAIT_MS = 500;

@@ -76,7 +76,7 @@ export class LoopLibrary {
     return loop;
   }
 
-  /** What is heard in a secure pause: a square wave of 400 Hz, louder than any voice here. */
+  /** What is sent in a secure pause: a square wave of 400 Hz, louder than any voice here. */
   marking(coding: Coding): PacketLoop {
     const key = `marking ${coding.codec} ${coding.sampleRate}`;
     let loop = this.#loops.get(key);
@@ -110,7 +110,7 @@ function encode(pcm: Int16Array, { codec, sampleRate, dtx }: Coding): string[] {
     const encodeFrame = { pcmu: encodePcmu, pcma: encodePcma, l16: encodeL16 }[codec];
     return frames.map((frame) => toBase64(encodeFrame(frame)));
   }
-  // A fast search: whoever starts the demo hears speech seconds sooner.
+  // Low complexity: the demo starts seconds sooner.
   const encoder = new OpusEncoder({ sampleRate, dtx, complexity: 1 });
   try {
     return frames.map((frame) => {

@@ -108,7 +108,7 @@ function opusSampleRate(payload: string): number {
   return byFours[configuration >> 2] ?? 48_000;
 }
 
-/** Replays a trace with its own timing, numbers and holes. */
+/** Replays a trace with its own timing, numbers and gaps. */
 export class TraceTrack implements Track {
   due = 0;
   readonly #packets: readonly TracePacket[];

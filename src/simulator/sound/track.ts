@@ -17,8 +17,8 @@ export interface Track {
   /** Hands over at once what is due already but was still delayed. */
   flush(send: Send): void;
   /**
-   * From the next packet on, sequence numbers are `sequenceJump` further on than they would be, and timestamps begin
-   * anew; `due` goes on. What was still delayed is handed over first.
+   * From the next packet on, sequence numbers are `sequenceJump` further on than they would be, and timestamps
+   * restart; `due` goes on. Delayed packets are handed over first.
    */
   renumber?(sequenceJump: number, firstTimestamp: number, send: Send): void;
   /** Whether the packets from the next one on carry the mark of a secure pause in place of speech. */
@@ -89,7 +89,7 @@ export class SpeechTrack implements Track {
   // What is due and not yet sent, by time; of equal times, the one that was planned first.
   readonly #delayed: Delayed[] = [];
 
-  /** `seconds` may be Infinity. Without a plan nothing goes wrong. `marking` is heard in secure pauses. */
+  /** `seconds` may be Infinity. Without a plan nothing goes wrong. `marking` is sent in secure pauses. */
   constructor(
     loop: PacketLoop,
     loopStart: number,

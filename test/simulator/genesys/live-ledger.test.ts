@@ -173,8 +173,8 @@ test('GET /books gives the ledger, GET /books/{id}/packets what was sent', async
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as unknown);
-    const heard = listener.packets.filter(({ interactionId }) => interactionId === id);
-    expect(lines).toEqual(heard.map((p) => [p.sequence, p.timestamp, p.payload, p.channel]));
+    const received = listener.packets.filter(({ interactionId }) => interactionId === id);
+    expect(lines).toEqual(received.map((p) => [p.sequence, p.timestamp, p.payload, p.channel]));
   }
   expect((await fetch(`${simulator.apiUrl}/books/nobody/packets`)).status).toBe(404);
 });
@@ -222,7 +222,7 @@ test('the same seed makes the same ids, numbers, speech and impairments, whateve
     const listener = await Listener.connect(simulator);
     listener.subscribe(simulator.interactionIds);
     await sleep(300);
-    // Whoever shares the process with the sender stops it for a while.
+    // Blocks the sender, which runs in this process, for a while.
     const until = performance.now() + stallMs;
     while (performance.now() < until);
     await listener.ended(simulator.interactionIds);

@@ -25,7 +25,7 @@ function conversation(simulator: Simulator, id: string, token: string): Promise<
   return fetch(`${simulator.apiUrl}/api/v2/conversations/${id}`, { headers: { authorization: `Bearer ${token}` } });
 }
 
-test('tokens are given to whoever has the credentials, differ each time, and run out', async () => {
+test('tokens are given for the right credentials, differ each time, and expire', async () => {
   const simulator = await start({ clientId: 'id', clientSecret: 'pass:word', tokenSeconds: 0.3 });
   expect((await requestToken(simulator, basic('id', 'wrong'))).status).toBe(401);
   expect((await requestToken(simulator, basic('', ''))).status).toBe(401);

@@ -6,8 +6,8 @@ import { SeededRandom } from '../../../src/simulator/network/random.js';
 const PACKETS = 40_000;
 
 function plan(impairments: Partial<NetworkImpairments>, seed = 1, packets = PACKETS) {
-  const troublePlan = new ImpairmentPlan({ ...NO_IMPAIRMENTS, ...impairments }, new SeededRandom(seed));
-  return Array.from({ length: packets }, () => ({ ...troublePlan.next(false) }));
+  const plan = new ImpairmentPlan({ ...NO_IMPAIRMENTS, ...impairments }, new SeededRandom(seed));
+  return Array.from({ length: packets }, () => ({ ...plan.next(false) }));
 }
 
 function runs(plans: readonly { withheld: boolean }[]): number[] {
@@ -58,10 +58,10 @@ test('nothing is delayed beyond the limit, copies come after their packets, edge
   });
   fc.assert(
     fc.property(impairments, fc.integer(), (options, seed) => {
-      const troublePlan = new ImpairmentPlan(options, new SeededRandom(seed));
+      const plan = new ImpairmentPlan(options, new SeededRandom(seed));
       for (let i = 0; i < 100; i++) {
         const isEdge = i % 10 === 0;
-        const { withheld, delayUs, copyDelayUs } = troublePlan.next(isEdge);
+        const { withheld, delayUs, copyDelayUs } = plan.next(isEdge);
         if (isEdge)
           expect({ withheld, delayUs, copyDelayUs }).toEqual({ withheld: false, delayUs: 0, copyDelayUs: -1 });
         expect(delayUs).toBeGreaterThanOrEqual(0);

@@ -24,7 +24,7 @@ function traceText(clockHz: number, lines: readonly Line[]): string {
 }
 
 // Across the wrap: 65534, 0, 65535 (reordered), 0 again (copy), 3; so 1 and 2 are missing.
-const TROUBLED: readonly Line[] = [
+const IMPAIRED: readonly Line[] = [
   { arrivalUs: 0, seq: 65_534, ts: 2 ** 32 - 160 },
   { arrivalUs: 41_000, seq: 0, ts: 160 },
   { arrivalUs: 41_500, seq: 65_535, ts: 0 },
@@ -33,7 +33,7 @@ const TROUBLED: readonly Line[] = [
 ];
 
 test('a trace is replayed in its order, with its own timing and numbers', () => {
-  const track = new TraceTrack(parseTrace(traceText(8000, TROUBLED), 'test'));
+  const track = new TraceTrack(parseTrace(traceText(8000, IMPAIRED), 'test'));
   const sent: number[][] = [];
   const run = (us: number) => track.run(us, (index, sequence, timestamp) => sent.push([index, sequence, timestamp]));
   run(0);
@@ -49,8 +49,8 @@ test('a trace is replayed in its order, with its own timing and numbers', () => 
 });
 
 test('the ledger of a replay has the counts that the file implies', async () => {
-  const path = join(folder, 'troubled.jsonl');
-  writeFileSync(path, traceText(8000, TROUBLED));
+  const path = join(folder, 'impaired.jsonl');
+  writeFileSync(path, traceText(8000, IMPAIRED));
   const simulator = await start({ interactions: 3, trace: path });
   const listener = await Listener.connect(simulator);
   listener.subscribe(simulator.interactionIds);
@@ -65,9 +65,9 @@ test('the ledger of a replay has the counts that the file implies', async () => 
       payloadBytes: 13,
     });
     expect(listener.counts(id)).toEqual(booked(simulator, id));
-    const heard = listener.packets.filter(({ interactionId }) => interactionId === id);
-    expect(heard.map(({ sequence, timestamp }) => [sequence, timestamp])).toEqual(
-      TROUBLED.map(({ seq, ts }) => [seq, ts]),
+    const received = listener.packets.filter(({ interactionId }) => interactionId === id);
+    expect(received.map(({ sequence, timestamp }) => [sequence, timestamp])).toEqual(
+      IMPAIRED.map(({ seq, ts }) => [seq, ts]),
     );
   }
 });
@@ -100,7 +100,7 @@ test('payload types name their codecs, and Opus packets their bandwidth', () => 
 });
 
 test('a file that is no trace is refused with the line that is wrong', async () => {
-  const good = traceText(8000, TROUBLED);
+  const good = traceText(8000, IMPAIRED);
   const wrong = [
     '',
     '{"clockHz":8000}',

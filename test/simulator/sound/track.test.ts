@@ -5,13 +5,20 @@ import { SeededRandom } from '../../../src/simulator/network/random.js';
 import { drawSequence, drawTimestamp, findLoopStart, SpeechTrack } from '../../../src/simulator/sound/track.js';
 
 const LOOP = { payloads: ['AAAA', 'BBBB', 'CCCC'] };
-const TROUBLE: NetworkImpairments = { loss: 0.1, burst: 2, reorder: 0.2, duplicate: 0.1, jitterMs: 30, maxDelayMs: 45 };
+const IMPAIRMENTS: NetworkImpairments = {
+  loss: 0.1,
+  burst: 2,
+  reorder: 0.2,
+  duplicate: 0.1,
+  jitterMs: 30,
+  maxDelayMs: 45,
+};
 const SECONDS = 2;
 const PACKETS = SECONDS * 50;
 
-function troubled(seed: number): SpeechTrack {
+function impairedTrack(seed: number): SpeechTrack {
   const numbering = { firstSequence: 65_530, firstTimestamp: 2 ** 32 - 1000 };
-  return new SpeechTrack(LOOP, 1, numbering, 8000, SECONDS, new ImpairmentPlan(TROUBLE, new SeededRandom(seed)));
+  return new SpeechTrack(LOOP, 1, numbering, 8000, SECONDS, new ImpairmentPlan(IMPAIRMENTS, new SeededRandom(seed)));
 }
 
 /** Runs a track to its end, looking at it at the given moments only; returns the indices in the order of sending. */
@@ -73,10 +80,10 @@ test('what happens to the packets depends on the seed only, however late the sen
     fc.property(fc.integer(), fc.array(fc.integer({ min: 0, max: 2_100_000 }), { maxLength: 300 }), (seed, moments) => {
       moments.sort((a, b) => a - b);
       const eager = play(
-        troubled(seed),
+        impairedTrack(seed),
         Array.from({ length: 2100 }, (_, ms) => ms * 1000),
       );
-      const lazy = play(troubled(seed), moments);
+      const lazy = play(impairedTrack(seed), moments);
       // The same packets and copies in the same order.
       expect(lazy.map(({ index }) => index)).toEqual(eager.map(({ index }) => index));
     }),
@@ -86,7 +93,7 @@ test('what happens to the packets depends on the seed only, however late the sen
 
 test('first and last are sent once and in place, and nothing is more than 45 ms late', () => {
   for (let seed = 0; seed < 50; seed++) {
-    const track = troubled(seed);
+    const track = impairedTrack(seed);
     const sent = play(
       track,
       Array.from({ length: 2100 }, (_, ms) => ms * 1000),
@@ -105,8 +112,8 @@ test('first and last are sent once and in place, and nothing is more than 45 ms 
 
 test('a flush hands over what is due and delayed, and nothing that is not due', () => {
   for (let seed = 0; seed < 20; seed++) {
-    const whole = play(troubled(seed), []).map(({ index }) => index);
-    const track = troubled(seed);
+    const whole = play(impairedTrack(seed), []).map(({ index }) => index);
+    const track = impairedTrack(seed);
     const sent: number[] = [];
     track.run(1_000_000, (index) => sent.push(index));
     track.flush((index) => sent.push(index));

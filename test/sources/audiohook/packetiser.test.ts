@@ -4,7 +4,7 @@ import { TokenBucket } from '../../../src/core/token-bucket.js';
 import { durationSamples, formatDuration } from '../../../src/sources/audiohook/protocol/duration.js';
 import { type SelectedMedia, selectMedia } from '../../../src/sources/audiohook/protocol/media.js';
 import { Packetiser } from '../../../src/sources/audiohook/session/packetiser.js';
-import { OrderedRoom } from '../../support/audiohook/recording-ingest.js';
+import { DirectIngest } from '../../support/audiohook/recording-ingest.js';
 
 interface Packet {
   channel: number;
@@ -13,13 +13,13 @@ interface Packet {
   bytes: number[];
 }
 
-function bench(media: SelectedMedia): { packetiser: Packetiser; packets: Packet[]; room: OrderedRoom } {
+function bench(media: SelectedMedia): { packetiser: Packetiser; packets: Packet[]; ingest: DirectIngest } {
   const packets: Packet[] = [];
-  const room = new OrderedRoom(
+  const ingest = new DirectIngest(
     (stream) => (stream === 7 ? media.channels.length : 0),
     ({ channel, sequence, position, bytes }) => packets.push({ channel, sequence, position, bytes: [...bytes] }),
   );
-  return { packetiser: new Packetiser(room, 7, media, 0), packets, room };
+  return { packetiser: new Packetiser(ingest, 7, media, 0), packets, ingest };
 }
 
 function media(format: string, channels: string[]): SelectedMedia {
@@ -49,16 +49,16 @@ describe('packetiser', () => {
         ),
         fc.array(fc.boolean(), { minLength: 30, maxLength: 30 }),
         fc.infiniteStream(fc.integer({ min: 0, max: 4 })),
-        (m, sizes, releases, rooms) => {
+        (m, sizes, releases, capacities) => {
           const sampleBytes = m.format === 'PCMU' ? 1 : 2;
           const pairBytes = sampleBytes * m.channels.length;
-          const { packetiser, packets, room } = bench(m);
-          // Room runs out anywhere, also within a frame, and the same comes again.
+          const { packetiser, packets, ingest } = bench(m);
+          // Capacity ends anywhere, also within a frame, and the same frame is written again.
           const until = (step: () => boolean): void => {
             for (;;) {
-              room.room = rooms.next().value ?? 1;
+              ingest.claimsLeft = capacities.next().value ?? 1;
               if (step()) return;
-              expect(room.room).toBe(0);
+              expect(ingest.claimsLeft).toBe(0);
             }
           };
           const expected: number[][] = [[], []];
@@ -124,7 +124,7 @@ describe('packetiser', () => {
 
   it('goes on after a stream that the engine has ended, and counts what is lost with it', () => {
     const gone = media('PCMU', ['external', 'internal']);
-    const packetiser = new Packetiser(bench(gone).room, 8, gone, 0);
+    const packetiser = new Packetiser(bench(gone).ingest, 8, gone, 0);
     expect(packetiser.write(new Uint8Array(640), 0, 1)).toBe(true);
     expect(packetiser.droppedSamples).toBe(640);
   });

@@ -57,7 +57,7 @@ export function expectRecorded(out: string, ledger: AudioHookCallLedger, sound: 
     expect(wrong, `first sample of ${name} of ${id} that differs`).toBe(-1);
     const marked = session.spans.filter((span) => span.channel === channel && /paused|discarded/.test(span.state));
     expect(marked).toEqual(markedIn(ledger, channel));
-    // Spans follow one another from the start to the end, without hole or overlap.
+    // Spans follow one another from the start to the end, without gap or overlap.
     const all = session.spans.filter((span) => span.channel === channel);
     expect(all.map(({ startMs }) => startMs)).toEqual([0, ...all.slice(0, -1).map(({ endMs }) => endMs)]);
     expect(all.at(-1)?.endMs).toBe(ledger.positionSamples / 8);

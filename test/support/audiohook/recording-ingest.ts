@@ -50,18 +50,18 @@ export interface OrderedPacket {
   readonly bytes: Buffer;
 }
 
-const ROOM_BYTES = 1 << 17;
+const CAPACITY_BYTES = 1 << 17;
 /** As a ring's: a payload begins at a multiple of 8, and not where the one before ends. */
 const GAP_BYTES = 56;
 
-/** An ordered way in that hands each packet on as it is committed, while it has room. */
-export class OrderedRoom implements OrderedIngest {
-  readonly bytes = Buffer.from(new SharedArrayBuffer(ROOM_BYTES));
+/** An OrderedIngest that hands each packet on as it is committed. */
+export class DirectIngest implements OrderedIngest {
+  readonly bytes = Buffer.from(new SharedArrayBuffer(CAPACITY_BYTES));
   readonly words = new Int32Array(this.bytes.buffer);
   readonly at = new Int32Array(2);
   /** Claims that are still granted. */
-  room = Number.POSITIVE_INFINITY;
-  /** Streams that get no room at all. */
+  claimsLeft = Number.POSITIVE_INFINITY;
+  /** Streams whose claims are always refused. */
   readonly full = new Set<number>();
   published = 0;
   readonly #channelsOf: (stream: number) => number;
@@ -76,7 +76,7 @@ export class OrderedRoom implements OrderedIngest {
 
   claim(stream: number, length: number): Claim {
     if (this.#channelsOf(stream) === 0) return CLAIM.GONE;
-    if (this.room === 0 || this.full.has(stream)) return CLAIM.FULL;
+    if (this.claimsLeft === 0 || this.full.has(stream)) return CLAIM.FULL;
     this.at[0] = GAP_BYTES;
     this.at[1] = GAP_BYTES + ((length + GAP_BYTES + 7) & ~7);
     this.#stream = stream;
@@ -85,7 +85,7 @@ export class OrderedRoom implements OrderedIngest {
   }
 
   commit(sequence: number, position: number): void {
-    this.room -= 1;
+    this.claimsLeft -= 1;
     const stream = this.#stream;
     for (let channel = 0; channel < this.#channelsOf(stream); channel++) {
       const at = this.at[channel] as number;
@@ -99,11 +99,11 @@ export class OrderedRoom implements OrderedIngest {
   }
 }
 
-/** Stands in for the engine: decodes at once and lays every channel out on its time line, without the rings. */
+/** An engine for tests: decodes at once and lays every channel out on its time line, without the rings. */
 export class RecordingIngest implements OrderedStreamIngest {
   readonly streams: RecordedStream[] = [];
   readonly batch = new PacketBatch(new PayloadArena(new SharedArrayBuffer(0), 0, 0), () => {});
-  readonly ordered = new OrderedRoom(
+  readonly ordered = new DirectIngest(
     (index) => this.streams[index]?.format.channels ?? 0,
     (packet) => this.#take(packet),
   );

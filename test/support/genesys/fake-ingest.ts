@@ -71,7 +71,7 @@ export class FakeIngest implements StreamIngest {
     this.#arena.releaseTo(-1);
   }
 
-  /** Claims that found no room. */
+  /** Claims that were refused. */
   get refused(): number {
     return this.#arena.refused;
   }

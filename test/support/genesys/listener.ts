@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import WebSocket from 'ws';
 import type { Simulator } from '../../../src/simulator/genesys/simulator.js';
 
-export interface HeardPacket {
+export interface ReceivedPacket {
   readonly interactionId: string;
   readonly channel: number;
   readonly sequence: number;
@@ -23,7 +23,7 @@ export interface Counts {
 /** An independent client: it knows the protocol from its page and shares no code with the simulator. */
 export class Listener {
   readonly socket: WebSocket;
-  readonly packets: HeardPacket[] = [];
+  readonly packets: ReceivedPacket[] = [];
   readonly controls: Record<string, unknown>[] = [];
 
   constructor(socket: WebSocket) {
@@ -92,7 +92,7 @@ export class Listener {
   }
 }
 
-export function countPackets(packets: readonly HeardPacket[]): Counts {
+export function countPackets(packets: readonly ReceivedPacket[]): Counts {
   const counts: Counts = { packets: 0, received: 0, lost: 0, duplicates: 0, reordered: 0, payloadBytes: 0 };
   for (const channel of new Set(packets.map((packet) => packet.channel))) {
     const seen = new Set<number>();
