@@ -36,7 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   shard: ['ring', 'audio', 'native/addon'],
   // What a shard is told when it starts, and where its file is; never its loop.
-  engine: ['rtp', 'ring', 'shard/shard-data', 'shard/location'],
+  engine: ['config/schema', 'rtp', 'ring', 'shard/shard-data', 'shard/location'],
   'sources/genesys': ['type:engine/input/ingest', 'engine/input/packet-batch'],
   'sources/audiohook': ['engine/input/ingest'],
   'sinks/recorder': ['ring', 'audio/wav', 'type:engine/options', 'shard/location'],

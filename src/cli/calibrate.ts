@@ -3,10 +3,9 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Calibration } from '../audio/calibrate.js';
-import { loadConfig } from '../config/load.js';
-import type { Config, SettingName } from '../config/schema.js';
+import { type Config, nodeConfigOf, type SettingName } from '../config/schema.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
+import { addSettingOptions, loadSettings, numberFrom } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 
 /** Of a capture node's settings, those that decide what is heard, and whether anything is. */
@@ -48,7 +47,7 @@ Examples:
     .action(async (file: string | undefined, { json, seconds }: { json?: true; seconds?: number }) => {
       const channels =
         file === undefined
-          ? await calibrateLive(loadConfig({ ...settingsFrom(command), env: process.env }), seconds ?? LISTEN_SECONDS)
+          ? await calibrateLive(loadSettings(command).config, seconds ?? LISTEN_SECONDS)
           : await calibrateFile(file);
       const threshold = roundedUp(Math.max(...channels.map((channel) => channel.threshold)));
       process.stdout.write(json ? `${JSON.stringify({ threshold, channels })}\n` : report(threshold, channels));
@@ -65,7 +64,7 @@ async function calibrateLive(config: Config, seconds: number): Promise<Calibrati
   }
   const { CaptureNode } = await import('../node/capture-node.js');
   const { Calibrator } = await import('../audio/calibrate.js');
-  const node = new CaptureNode({ ...config, record: false, audit: 'off' });
+  const node = new CaptureNode({ ...nodeConfigOf(config), record: false, audit: 'off' });
   const heard = new Map<string, InstanceType<typeof Calibrator>>();
   const whyEnded: string[] = [];
   node.engine.addSink({

@@ -1,10 +1,11 @@
 import process from 'node:process';
 import type { Command } from 'commander';
-import { loadConfig } from '../config/load.js';
-import { printableConfig, SERVER_SETTING_NAMES, SETTINGS } from '../config/schema.js';
+import { printableConfig } from '../config/documents.js';
+import type { LoadedConfig } from '../config/load.js';
+import { nodeConfigOf, settingsOf } from '../config/schema.js';
 import { TrunklineError } from '../core/errors.js';
 import type { CaptureNode } from '../node/capture-node.js';
-import { addSettingOptions, settingsFrom } from './arguments.js';
+import { addSettingOptions, loadSettings } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { NodeConsole } from './node-run.js';
 import { reportOutcome } from './outcome.js';
@@ -13,7 +14,7 @@ export function registerCapture(program: Command): Command {
   const command = program
     .command('capture')
     .description('capture interactions from Genesys Cloud into recordings, events and audit');
-  const names = SETTINGS.map(({ name }) => name).filter((name) => !SERVER_SETTING_NAMES.some((one) => one === name));
+  const names = settingsOf('genesys', 'engine', 'recording', 'audit', 'operation').map(({ name }) => name);
   return addSettingOptions(command, names)
     .addHelpText(
       'after',
@@ -28,8 +29,8 @@ Examples:
       --interactions ID --seconds 30 --json`,
     )
     .action(async () => {
-      const config = loadConfig({ ...settingsFrom(command), env: process.env });
-      const { interactions, queues, users, interactionsFile } = config;
+      const loaded = loadSettings(command);
+      const { interactions, queues, users, interactionsFile } = loaded.config;
       if (interactions.length + queues.length + users.length === 0 && interactionsFile === undefined) {
         throw new TrunklineError(
           'CONFIG_INVALID',
@@ -42,14 +43,18 @@ Examples:
       const { tuneHeap } = await import('../node/heap.js');
       tuneHeap();
       const { CaptureNode } = await import('../node/capture-node.js');
-      await runCapture(new CaptureNode(config), interrupted);
+      await runCapture(new CaptureNode(nodeConfigOf(loaded.config)), loaded, interrupted);
     });
 }
 
 /** Runs a node to its end, whichever comes first, and prints what came of it. */
-export async function runCapture(node: CaptureNode, interrupted: Promise<unknown>): Promise<void> {
-  const { config } = node;
-  const view = new NodeConsole(node);
+export async function runCapture(
+  node: CaptureNode,
+  loaded: LoadedConfig,
+  interrupted: Promise<unknown>,
+): Promise<void> {
+  const { config } = loaded;
+  const view = new NodeConsole(node, loaded);
   const timer = config.seconds === undefined ? undefined : delay(config.seconds * 1000);
   view.logger.debug(printableConfig(config), 'settings');
   // Calls that Genesys ended or that we left are no failure; calls that were given up are.
@@ -83,12 +88,12 @@ export async function runCapture(node: CaptureNode, interrupted: Promise<unknown
   } finally {
     view.close();
   }
-  reportOutcome(node);
+  reportOutcome(node, config);
   if (hasFailed) process.exitCode = 1;
   if (hasFailed || wasInterrupted) return;
-  if (opened.size === 0 && config.interactions.length > 0) {
+  if (opened.size === 0 && node.config.interactions.length > 0) {
     process.stderr.write(
-      `trunkline: nothing was captured: no media came from the interactions that were named (${config.interactions.length})\n`,
+      `trunkline: nothing was captured: no media came from the interactions that were named (${node.config.interactions.length})\n`,
     );
     process.exitCode = 1;
   } else if ([...opened].every((id) => givenUp.has(id)) && opened.size > 0) {

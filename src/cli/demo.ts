@@ -5,10 +5,10 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { loadConfig } from '../config/load.js';
+import { nodeConfigOf } from '../config/schema.js';
 import { TrunklineError } from '../core/errors.js';
 import { LIMITS } from '../core/limits.js';
-import { addSettingOptions, numberFrom, settingsFrom } from './arguments.js';
+import { addSettingOptions, loadSettings, numberFrom } from './arguments.js';
 import { runCapture } from './capture.js';
 import { untilInterrupted } from './interrupt.js';
 import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './simulate.js';
@@ -59,7 +59,8 @@ Examples:
     )
     .action(async (flags: DemoFlags) => {
       const { streams = DEFAULTS.streams, seconds = DEFAULTS.seconds, codec = DEFAULTS.codec } = flags;
-      const config = loadConfig({ ...settingsFrom(command), env: process.env });
+      const loaded = loadSettings(command);
+      const config = nodeConfigOf(loaded.config);
       // Found out here rather than by the simulator, whose end would be a failure.
       const { parseFault } = await import('../simulator/genesys/fault-commands.js');
       flags.fault?.forEach(parseFault);
@@ -82,7 +83,7 @@ Examples:
           clientSecret: 'demo',
           maxStreams: Math.max(config.maxStreams, streams),
         });
-        await runCapture(node, interrupted);
+        await runCapture(node, loaded, interrupted);
       } finally {
         await stopped(simulator);
       }

@@ -1,4 +1,5 @@
 import process from 'node:process';
+import type { LoadedConfig } from '../config/load.js';
 import type { FrameSink, FrameView, StreamInfo } from '../core/events.js';
 import type { AudioNode } from '../node/audio-node.js';
 import { LiveTable, type TableRow } from './live-table.js';
@@ -84,8 +85,7 @@ export class NodeConsole {
   readonly #table: LiveTable;
   readonly #timers: NodeJS.Timeout[] = [];
 
-  constructor(node: AudioNode) {
-    const { config } = node;
+  constructor(node: AudioNode, { config, warnings }: LoadedConfig) {
     this.#table = new LiveTable(process.stderr);
     this.logger = createLogger(config, { write: (line) => this.#table.writeAbove(line) });
     const onTerminal = process.stderr.isTTY === true;
@@ -97,6 +97,7 @@ export class NodeConsole {
       this.#every(config.metricsSeconds * 1000, () => this.logger.info(node.metricsLine()));
     }
     this.#log(node);
+    for (const warning of warnings) this.logger.warn(warning);
   }
 
   close(): void {

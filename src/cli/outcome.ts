@@ -1,12 +1,17 @@
 import process from 'node:process';
+import type { Config } from '../config/schema.js';
 import type { AudioNode, NodeSummary } from '../node/audio-node.js';
 
 /**
  * Prints what came of a node that has stopped: a sentence or, with `--json`, one object, to which `extra` is added.
  * Sound or audit that could not be written makes the exit code 1.
  */
-export function reportOutcome(node: AudioNode, extra: Readonly<Record<string, unknown>> = {}): void {
-  const { json, record, audit, out } = node.config;
+export function reportOutcome(
+  node: AudioNode,
+  { json }: Pick<Config, 'json'>,
+  extra: Readonly<Record<string, unknown>> = {},
+): void {
+  const { record, audit, out } = node.config;
   const summary = node.summary();
   if (json) process.stdout.write(`${JSON.stringify({ ...summary, ...extra })}\n`);
   else process.stdout.write(`${sentence(summary)}\n${whereabouts(record, audit !== 'off', out)}`);

@@ -4,10 +4,10 @@ import { messageOf, TrunklineError } from '../core/errors.js';
 import { registerBench } from './bench.js';
 import { registerCalibrate } from './calibrate.js';
 import { registerCapture } from './capture.js';
+import { registerConfig, registerSettings } from './config.js';
 import { registerDemo } from './demo.js';
 import { registerRepair } from './repair.js';
 import { registerServe } from './serve.js';
-import { registerSettings } from './settings.js';
 import { registerSimulate } from './simulate.js';
 
 /** Exit codes: all went well; something failed; the command line or the settings are wrong. */
@@ -21,6 +21,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerSimulate,
   registerCalibrate,
   registerRepair,
+  registerConfig,
   registerSettings,
   registerBench,
 ];

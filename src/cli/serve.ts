@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { loadConfig } from '../config/load.js';
-import { type Config, printableConfig, SERVER_SETTING_NAMES } from '../config/schema.js';
+import { printableConfig } from '../config/documents.js';
+import type { LoadedConfig } from '../config/load.js';
+import { type Config, nodeConfigOf, settingsOf } from '../config/schema.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { AudioHookNode, AudioHookNodeSettings } from '../node/audiohook-node.js';
-import { addSettingOptions, settingsFrom } from './arguments.js';
+import { addSettingOptions, loadSettings } from './arguments.js';
 import { untilInterrupted } from './interrupt.js';
 import { NodeConsole } from './node-run.js';
 import { reportOutcome } from './outcome.js';
@@ -16,6 +17,7 @@ const SETTING_NAMES = [
   'out',
   'record',
   'seconds',
+  'drainSeconds',
   'shards',
   'maxStreams',
   'silenceThreshold',
@@ -40,7 +42,7 @@ export function registerServe(program: Command): Command {
   const command = program
     .command('serve')
     .description('be the server that Genesys Cloud’s AudioHook integration connects to');
-  return addSettingOptions(command, [...SERVER_SETTING_NAMES, ...SETTING_NAMES])
+  return addSettingOptions(command, [...settingsOf('audiohook').map(({ name }) => name), ...SETTING_NAMES], 'audiohook')
     .addHelpText(
       'after',
       `
@@ -53,13 +55,15 @@ Examples:
   $ trunkline serve --port 443 --keys keys.json --tls-cert chain.pem --tls-key key.pem --out capture`,
     )
     .action(async () => {
-      const config = loadConfig({ ...settingsFrom(command), env: process.env });
+      const loaded = loadSettings(command);
+      const { config } = loaded;
       const server = serverFrom(config);
       const { tuneHeap } = await import('../node/heap.js');
       tuneHeap();
       const { AudioHookNode } = await import('../node/audiohook-node.js');
-      const { audiohookSilenceEvents: silenceEvents, audiohookDrainSeconds: drainSeconds } = config;
-      await runServe(new AudioHookNode({ ...config, server, silenceEvents, drainMs: drainSeconds * 1000 }));
+      const { audiohookSilenceEvents: silenceEvents, drainSeconds } = config;
+      const node = new AudioHookNode({ ...nodeConfigOf(config), server, silenceEvents, drainMs: drainSeconds * 1000 });
+      await runServe(node, loaded);
     });
 }
 
@@ -79,9 +83,9 @@ function serverFrom(config: Config): AudioHookNodeSettings['server'] {
   };
 }
 
-async function runServe(node: AudioHookNode): Promise<void> {
-  const { config } = node;
-  const view = new NodeConsole(node);
+async function runServe(node: AudioHookNode, loaded: LoadedConfig): Promise<void> {
+  const { config } = loaded;
+  const view = new NodeConsole(node, loaded);
   const log = view.logger;
   const interrupted = untilInterrupted();
   log.debug(printableConfig(config), 'settings');
@@ -109,7 +113,7 @@ async function runServe(node: AudioHookNode): Promise<void> {
   } finally {
     view.close();
   }
-  reportOutcome(node, { sessions: node.status().counters });
+  reportOutcome(node, config, { sessions: node.status().counters });
   if (failed) process.exitCode = 1;
 }
 

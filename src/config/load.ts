@@ -1,53 +1,58 @@
 import { readFileSync } from 'node:fs';
 import { parse as parseEnvFile } from 'dotenv';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import { type Config, configSchema, SETTINGS, type Setting } from './schema.js';
+import { printableValue } from './documents.js';
+import { nearestOf } from './nearest.js';
+import { type Config, configSchema, SETTINGS, type Setting, type SettingName } from './schema.js';
+import { type GivenValue, isMissing, readSettingsFile } from './settings-file.js';
 
 const PREFIX = 'TRUNKLINE_';
 
 export interface ConfigSources {
   /** Values from the command line, by setting; texts, lists of texts, or booleans. */
   readonly flags?: Readonly<Partial<Record<string, unknown>>>;
+  /** The flags they were given with, by setting, where it is not the usual one. */
+  readonly flagNames?: Readonly<Partial<Record<string, string>>>;
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Default `.env`; a missing one is not an error. */
   readonly envFile?: string;
-  /** A JSON object of settings. */
+  /** A JSON object with an object for each group of settings. */
   readonly configFile?: string | undefined;
 }
 
-interface Given {
-  readonly value: unknown;
-  readonly where: string;
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Where the settings that are not defaults came from, such as `--shards` or `TRUNKLINE_OUT in .env`. */
+  readonly origins: ReadonlyMap<SettingName, string>;
+  /** One sentence for each use of a name that the next release will not know. */
+  readonly warnings: readonly string[];
 }
 
 /**
- * The settings that follow from all sources: command line before environment before `.env` before file before default.
- * @throws TrunklineError CONFIG_INVALID; its message has one sentence for each thing that is wrong.
+ * The effective settings: command line before environment before `.env` before file before default.
+ *
+ * @throws TrunklineError CONFIG_INVALID; its message has one line for each thing that is wrong.
  */
-export function loadConfig(sources: ConfigSources = {}): Config {
-  const envFile = sources.envFile ?? '.env';
-  const given = new Map<string, Given>();
+export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
+  const { configFile, envFile = '.env' } = sources;
+  const given = new Map<SettingName, GivenValue>();
   const problems: string[] = [];
+  const warnings: string[] = [];
   // From the weakest source to the strongest: later ones overwrite.
-  if (sources.configFile !== undefined) {
-    for (const [name, value] of Object.entries(readConfigFile(sources.configFile))) {
-      const where = `"${name}" in ${sources.configFile}`;
-      if (SETTINGS.some((one) => one.name === name)) given.set(name, { value, where });
-      else
-        problems.push(
-          `${where} is no setting of trunkline.${suggestion(
-            name,
-            SETTINGS.map((one) => one.name),
-          )}`,
-        );
-    }
+  if (configFile !== undefined) {
+    const file = readSettingsFile(configFile);
+    for (const [name, value] of file.values) given.set(name, value);
+    problems.push(...file.problems);
+    warnings.push(...file.warnings);
   }
-  takeEnvironment(readEnvFile(envFile), ` in ${envFile}`, given, problems);
-  takeEnvironment(sources.env ?? {}, ' in the environment', given, problems);
-  for (const setting of SETTINGS) {
-    const value = sources.flags?.[setting.name];
-    if (value !== undefined) given.set(setting.name, { value: fromText(setting, value), where: setting.flag });
+  for (const [env, place] of [
+    [readEnvFile(envFile), ` in ${envFile}`],
+    [sources.env ?? {}, ' in the environment'],
+  ] as const) {
+    takeEnvironment(env, place, given, warnings);
+    problems.push(...misspelt(env, place));
   }
+  takeFlags(sources, given, warnings);
 
   const parsed = configSchema.safeParse(Object.fromEntries([...given].map(([name, { value }]) => [name, value])));
   for (const issue of parsed.error?.issues ?? []) {
@@ -57,30 +62,48 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   if (problems.length > 0 || parsed.data === undefined) {
     throw new TrunklineError('CONFIG_INVALID', [...new Set(problems)].join('\n'));
   }
-  return parsed.data;
+  const origins = new Map([...given].map(([name, { where }]) => [name, where]));
+  return { config: parsed.data, origins, warnings };
+}
+
+function takeFlags(sources: ConfigSources, given: Map<SettingName, GivenValue>, warnings: string[]): void {
+  for (const setting of SETTINGS) {
+    const value = sources.flags?.[setting.name];
+    if (value === undefined) continue;
+    const where = sources.flagNames?.[setting.name] ?? setting.flag;
+    if (where === setting.former?.flag) warnings.push(`${where} is now ${setting.flag}.`);
+    given.set(setting.name, { value: fromText(setting, value), where });
+  }
 }
 
 function takeEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   place: string,
-  given: Map<string, Given>,
-  problems: string[],
+  given: Map<SettingName, GivenValue>,
+  warnings: string[],
 ): void {
   for (const setting of SETTINGS) {
-    const value = env[setting.env];
+    const former = setting.former?.env;
     // `NAME=` is how compose files and shells write "not set".
-    if (value === undefined || value.trim() === '') continue;
-    given.set(setting.name, { value: fromText(setting, value), where: `${setting.env}${place}` });
+    const isSet = (name: string | undefined): name is string => name !== undefined && (env[name] ?? '').trim() !== '';
+    if (isSet(former)) warnings.push(`${former}${place} is now ${setting.env}.`);
+    const name = isSet(setting.env) ? setting.env : former;
+    if (isSet(name)) given.set(setting.name, { value: fromText(setting, env[name]), where: `${name}${place}` });
   }
-  const names = SETTINGS.map((one) => one.env);
-  const ours = names.filter((name) => name.startsWith(PREFIX)).map((name) => name.slice(PREFIX.length));
-  for (const name of Object.keys(env)) {
-    if (!name.startsWith(PREFIX) || names.includes(name)) continue;
+}
+
+/** Not every variable with our prefix is ours; one that is nearly ours is a slip that would otherwise go unnoticed. */
+function misspelt(env: Readonly<Record<string, string | undefined>>, place: string): string[] {
+  const names = SETTINGS.flatMap(({ env: name, former }) => [name, ...(former?.env ? [former.env] : [])]);
+  const ours = SETTINGS.filter(({ env: name }) => name.startsWith(PREFIX)).map(({ env: name }) =>
+    name.slice(PREFIX.length),
+  );
+  return Object.keys(env).flatMap((name) => {
+    if (!name.startsWith(PREFIX) || names.includes(name)) return [];
     const nearest = nearestOf(name.slice(PREFIX.length), ours);
-    // Not every such name is ours; one that is nearly ours is a slip that would otherwise go unnoticed.
-    if (nearest !== undefined)
-      problems.push(`${name}${place} is no setting of trunkline. Did you mean ${PREFIX}${nearest}?`);
-  }
+    if (nearest === undefined) return [];
+    return [`${name}${place} is not a setting of trunkline. Did you mean ${PREFIX}${nearest}?`];
+  });
 }
 
 function readEnvFile(file: string): Record<string, string> {
@@ -90,22 +113,6 @@ function readEnvFile(file: string): Record<string, string> {
     if (isMissing(error)) return {};
     throw new TrunklineError('CONFIG_INVALID', `Cannot read ${file}: ${messageOf(error)}`, { cause: error });
   }
-}
-
-function readConfigFile(file: string): object {
-  let content: unknown;
-  try {
-    content = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (error) {
-    const why = isMissing(error) ? 'there is no such file' : messageOf(error);
-    throw new TrunklineError('CONFIG_INVALID', `Cannot read the configuration file ${file}: ${why}.`, { cause: error });
-  }
-  if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content;
-  throw new TrunklineError('CONFIG_INVALID', `The configuration file ${file} must hold one JSON object of settings.`);
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 const SWITCH: Readonly<Record<string, boolean>> = {
@@ -132,40 +139,14 @@ function fromText(setting: Setting, value: unknown): unknown {
   return trimmed;
 }
 
-function problemOf(setting: Setting, given: Given | undefined): string {
+function problemOf(setting: Setting, given: GivenValue | undefined): string {
   const where = given?.where ?? `The default of "${setting.name}"`;
-  return `${where} must be ${setting.allowed}${setting.secret !== undefined ? '' : `, not ${shown(given?.value ?? setting.default)}`}.`;
+  const value = given?.value ?? setting.default;
+  const shown = setting.secret === undefined ? `, not ${shortened(printableValue(setting, value))}` : '';
+  return `${where} must be ${setting.allowed}${shown}.`;
 }
 
-function shown(value: unknown): string {
+function shortened(value: unknown): string {
   const json = JSON.stringify(value) ?? String(value);
   return json.length > 80 ? `${json.slice(0, 79)}…` : json;
-}
-
-function suggestion(name: string, known: readonly string[]): string {
-  const nearest = nearestOf(name, known);
-  return nearest === undefined ? ` Settings are: ${known.join(', ')}.` : ` Did you mean "${nearest}"?`;
-}
-
-/** The known name that differs from `name` by the fewest edits, when those are few. */
-export function nearestOf(name: string, known: readonly string[]): string | undefined {
-  const most = Math.max(1, Math.floor(name.length / 4));
-  const [best] = known
-    .map((candidate) => ({ candidate, edits: editsBetween(name.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.edits - b.edits);
-  return best !== undefined && best.edits <= most ? best.candidate : undefined;
-}
-
-/** Levenshtein's distance, row by row. */
-function editsBetween(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1];
-    for (const [j, other] of [...b].entries()) {
-      const replaced = (row[j] ?? 0) + (letter === other ? 0 : 1);
-      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

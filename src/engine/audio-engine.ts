@@ -121,8 +121,8 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
   constructor(options: AudioEngineOptions = {}) {
     super();
     this.#clock = options.clock ?? systemClock;
-    this.#engine = new Engine(options);
-    const silentPcm = options.silentPcm ?? true;
+    const { silentPcm = true, ...engineOptions } = options;
+    this.#engine = new Engine(engineOptions);
     this.#engine.addSink({
       pcmSelection: () => (silentPcm ? 'all' : 'speech'),
       frame: (frame) => this.emit('frame', frame),

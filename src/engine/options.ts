@@ -1,13 +1,11 @@
-import { availableParallelism } from 'node:os';
+import { checkOptions, engineSchema, type FormerOptions } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
-import { TrunklineError } from '../core/errors.js';
-import { LIMITS } from '../core/limits.js';
 import { US_PER_MS } from '../core/units.js';
 import type { JitterOptions } from '../rtp/jitter-buffer.js';
 import type { SilenceSettings } from '../shard/shard-data.js';
 import type { EngineMemory, MemorySizes } from './threads/memory.js';
 
-export interface EngineOptions {
+export interface EngineOptions extends FormerOptions {
   /** Decoding threads; default one less than the cores, at least one. */
   readonly shards?: number;
   /** Streams open at one time; default 4096. */
@@ -36,13 +34,6 @@ export interface RecorderAgent {
   data(memory: EngineMemory): unknown;
 }
 
-const DEFAULTS = {
-  maxStreams: 4096,
-  playoutDelayMs: 50,
-  maxPlayoutDelayMs: 100,
-  silenceThreshold: 0.01,
-  silenceWindowMs: 20,
-};
 const INPUT_RING_BYTES = 8 << 20;
 const OUTPUT_RING_BYTES = 8 << 20;
 const RECORDER_RING_BYTES = 16 << 20;
@@ -50,6 +41,8 @@ const RECORDER_RING_BYTES = 16 << 20;
 const ARENA_BYTES_PER_STREAM = 8 << 10;
 const ARENA_BYTES_LEAST = 4 << 20;
 const ARENA_BYTES_MOST = 256 << 20;
+/** What the sizes per stream are meant for; a longer delay needs more. */
+const USUAL_MAX_PLAYOUT_DELAY_MS = 100;
 /** Packets held in the jitter buffer for each stream: 100 ms of 20 ms packets, and half a second behind a stall. */
 const HELD_PER_STREAM = 32;
 const HELD_LEAST = 1024;
@@ -63,30 +56,20 @@ export interface EngineSettings {
 
 /** @throws TrunklineError CONFIG_INVALID, which names the option. */
 export function resolveOptions(options: EngineOptions): EngineSettings {
-  const { maxStreams, playoutDelayMs, silenceThreshold, silenceWindowMs } = {
-    ...DEFAULTS,
-    ...withoutUndefined(options),
-  };
-  const shards = options.shards ?? Math.min(LIMITS.maxShards, Math.max(1, availableParallelism() - 1));
-  const maxPlayoutDelayMs = Math.max(playoutDelayMs, options.maxPlayoutDelayMs ?? DEFAULTS.maxPlayoutDelayMs);
-  checkRange('shards', shards, 1, LIMITS.maxShards);
-  checkRange('maxStreams', maxStreams, 1, LIMITS.maxStreams);
-  checkRange('playoutDelayMs', playoutDelayMs, 0, LIMITS.maxPlayoutDelayMs);
-  checkRange('maxPlayoutDelayMs', maxPlayoutDelayMs, 0, LIMITS.maxPlayoutDelayMs);
-  // What audio/silence.ts takes; a shard could only die of anything else.
-  checkRange('silenceThreshold', silenceThreshold, Number.MIN_VALUE, 1);
-  checkRange('silenceWindowMs', silenceWindowMs, 5, 200);
-  checkRange('silenceWindowMs modulo 5', silenceWindowMs % 5, 0, 0);
-
-  const held = maxStreams * Math.max(1, maxPlayoutDelayMs / DEFAULTS.maxPlayoutDelayMs);
+  const { clock: _, recorder, shardEntry: __, inputRingBytes, ...settings } = options;
+  const { shards, maxStreams, playoutDelayMs, maxPlayoutDelayMs, silenceThreshold, silenceWindowMs } = checkOptions(
+    engineSchema,
+    settings,
+  );
+  const held = maxStreams * Math.max(1, maxPlayoutDelayMs / USUAL_MAX_PLAYOUT_DELAY_MS);
   return {
     memory: {
       shards,
       maxStreams,
       arenaBytes: Math.min(Math.max(held * ARENA_BYTES_PER_STREAM, ARENA_BYTES_LEAST), ARENA_BYTES_MOST),
-      inputRingBytes: options.inputRingBytes ?? INPUT_RING_BYTES,
+      inputRingBytes: inputRingBytes ?? INPUT_RING_BYTES,
       outputRingBytes: OUTPUT_RING_BYTES,
-      recorderRingBytes: options.recorder === undefined ? 0 : RECORDER_RING_BYTES,
+      recorderRingBytes: recorder === undefined ? 0 : RECORDER_RING_BYTES,
     },
     jitter: {
       channels: maxStreams * 2,
@@ -96,14 +79,4 @@ export function resolveOptions(options: EngineOptions): EngineSettings {
     },
     silence: { threshold: silenceThreshold, windowMs: silenceWindowMs },
   };
-}
-
-/** So that an option given as undefined is one left out. */
-function withoutUndefined(options: EngineOptions): EngineOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
-}
-
-function checkRange(name: string, value: number, least: number, most: number): void {
-  if (value >= least && value <= most) return;
-  throw new TrunklineError('CONFIG_INVALID', `Set ${name} to ${least} to ${most}; it is ${value}.`);
 }

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { type Config, configSchema, SETTINGS, type ServerSettingName } from '../config/schema.js';
+import { checkOptions, type FormerOptions, type NodeConfig, nodeSchema } from '../config/schema.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { GuardedEmitter } from '../core/emitter.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
@@ -18,8 +18,8 @@ import { NodeRecorder } from '../sinks/recorder/recorder-agent.js';
 import type { RecorderCounters } from '../sinks/recorder/recorder-memory.js';
 import { type RepairReport, repairRecordings } from '../sinks/recorder/repair.js';
 
-/** Settings of a node: those of config.ts, each with its default, but for a server's, which AudioHookNode takes apart. */
-export type NodeSettings = Partial<Omit<Config, ServerSettingName>>;
+/** Settings of a node, each with its default in `config/`; those of the AudioHook server are options of AudioHookNode. */
+export type NodeSettings = Partial<NodeConfig> & FormerOptions;
 
 /** What a node has done; the last line that `--json` prints. */
 export interface NodeSummary {
@@ -53,7 +53,7 @@ const REPORT_MS = 500;
  * packets is a subclass's: CaptureNode subscribes at Genesys Cloud.
  */
 export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
-  readonly config: Config;
+  readonly config: NodeConfig;
   readonly engine: Engine;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -68,7 +68,7 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
   /** @throws TrunklineError CONFIG_INVALID. */
   constructor(settings: NodeSettings = {}, clock: Clock = systemClock) {
     super();
-    this.config = checked(settings);
+    this.config = checkOptions(nodeSchema, settings);
     this.clock = clock;
     const { config } = this;
     this.#recorder = config.record ? new NodeRecorder(config.out, config.maxStreams) : undefined;
@@ -271,16 +271,6 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
     const text = this.#recorder?.takeReport();
     if (text !== undefined) this.report(new TrunklineError('FILE_FAILED', text));
   }
-}
-
-function checked(settings: NodeSettings): Config {
-  const parsed = configSchema.safeParse(settings);
-  if (parsed.success) return parsed.data;
-  const sentences = parsed.error.issues.map(({ path, message }) => {
-    const setting = SETTINGS.find(({ name }) => name === path[0]);
-    return setting === undefined ? `${message}.` : `The setting "${setting.name}" must be ${setting.allowed}.`;
-  });
-  throw new TrunklineError('CONFIG_INVALID', [...new Set(sentences)].join(' '));
 }
 
 /** As mkdir with `recursive`, which never comes back where a file system lets nobody make folders, such as /proc. */

@@ -64,7 +64,7 @@ describe('the command line', () => {
   test('without a command prints its help', async () => {
     const { code, stdout } = await trunkline([]);
     expect(code).toBe(0);
-    for (const command of ['demo', 'capture', 'simulate', 'calibrate', 'repair', 'settings'])
+    for (const command of ['demo', 'capture', 'simulate', 'calibrate', 'repair', 'config'])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
   });
 
@@ -80,7 +80,7 @@ describe('the command line', () => {
     const flags = NODE_FLAGS.join(' ');
     expect(readFileSync(MAIN, 'utf8')).toMatch(new RegExp(`^#!/usr/bin/env -S node ${flags}\n`));
     expect(scripts).toContain(`node ${flags} dist/src/cli/main.js demo`);
-    expect(spawnSync(MAIN, ['settings']).status).toBe(0);
+    expect(spawnSync(MAIN, ['config']).status).toBe(0);
   });
 
   test.each([
@@ -107,7 +107,9 @@ describe('the command line', () => {
     ['capture', '--audit-key', 'TRUNKLINE_AUDIT_KEY'],
   ])('%s refuses the secret %s on the command line, and does not repeat it', async (command, flag, env) => {
     const { code, stderr } = await trunkline([command, flag, 's3cret']);
-    expect(stderr).toBe(`trunkline: ${flag} is not taken, for command lines are no secret: set ${env}.\n`);
+    expect(stderr).toBe(
+      `trunkline: ${flag} is refused, because other users can read command lines: set ${env} in the environment.\n`,
+    );
     expect(code).toBe(2);
     expect((await trunkline([command, '--help'])).stdout).not.toContain(flag);
   });

@@ -2,8 +2,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import {
+  configFileSchema,
+  effectiveSettings,
+  effectiveText,
+  printableConfig,
+  settingsMarkdown,
+} from '../../src/config/documents.js';
 import { type ConfigSources, loadConfig } from '../../src/config/load.js';
-import { configTable, printableConfig, SETTINGS } from '../../src/config/schema.js';
+import { SETTINGS } from '../../src/config/schema.js';
 import { TrunklineError } from '../../src/core/errors.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'trunkline-config-'));
@@ -18,9 +25,13 @@ function file(content: string): string {
 
 const nowhere = join(folder, 'nowhere');
 
-/** Without the `.env` of whoever runs the tests. */
-function load(sources: ConfigSources) {
+/** Without the `.env` of the machine that runs the tests. */
+function loaded(sources: ConfigSources) {
   return loadConfig({ envFile: nowhere, ...sources });
+}
+
+function load(sources: ConfigSources) {
+  return loaded(sources).config;
 }
 
 function complaint(sources: ConfigSources): string {
@@ -53,9 +64,9 @@ describe('where settings come from', () => {
 
   test('command line wins over environment, environment over .env, .env over file, file over default', () => {
     const layers: ConfigSources[] = [
-      { configFile: file('{"playoutDelayMs": 11}') },
-      { envFile: file('TRUNKLINE_HOLD_MS=12') },
-      { env: { TRUNKLINE_HOLD_MS: '13' } },
+      { configFile: file('{"engine": {"playoutDelayMs": 11}}') },
+      { envFile: file('TRUNKLINE_PLAYOUT_DELAY_MS=12') },
+      { env: { TRUNKLINE_PLAYOUT_DELAY_MS: '13' } },
       { flags: { playoutDelayMs: '14' } },
     ];
     const seen = layers.map((_, count) => load(Object.assign({}, ...layers.slice(0, count + 1))).playoutDelayMs);
@@ -94,7 +105,7 @@ describe('where settings come from', () => {
     expect(load({ flags: { interactions: ['a,b', 'c'] } }).interactions).toEqual(['a', 'b', 'c']);
   });
 
-  test('the wide hold is never less than the other', () => {
+  test('the maximum playout delay is never less than the usual one', () => {
     expect(load({ flags: { playoutDelayMs: '300' } })).toMatchObject({ playoutDelayMs: 300, maxPlayoutDelayMs: 300 });
   });
 });
@@ -108,8 +119,8 @@ describe('what is wrong with them', () => {
     ],
     [
       'a variable out of bounds',
-      { env: { TRUNKLINE_HOLD_MS: '-1' } },
-      'TRUNKLINE_HOLD_MS in the environment must be a whole number from 0 to 2000, not -1.',
+      { env: { TRUNKLINE_PLAYOUT_DELAY_MS: '-1' } },
+      'TRUNKLINE_PLAYOUT_DELAY_MS in the environment must be a whole number from 0 to 2000, not -1.',
     ],
     [
       'a number between two steps',
@@ -136,31 +147,45 @@ describe('what is wrong with them', () => {
   });
 
   test('every fault is told, each in its own line, with where it came from', () => {
-    const configFile = file('{"shards": "two", "record": 1}');
+    const configFile = file('{"engine": {"shards": "two"}, "recording": {"enabled": 1}}');
     expect(complaint({ configFile }).split('\n').sort()).toEqual([
-      `"record" in ${configFile} must be true or false, not 1.`,
-      `"shards" in ${configFile} must be a whole number from 1 to 32, not "two".`,
+      `"engine.shards" in ${configFile} must be a whole number from 1 to 32, not "two".`,
+      `"recording.enabled" in ${configFile} must be true or false, not 1.`,
     ]);
   });
 
-  test('a key that the file should not have is told, with the one that was meant', () => {
-    const configFile = file('{"playoutDelMs": 40}');
-    expect(complaint({ configFile })).toBe(
-      `"playoutDelMs" in ${configFile} is no setting of trunkline. Did you mean "playoutDelayMs"?`,
-    );
+  test.each([
+    [
+      '{"engine": {"playoutDelMs": 40}}',
+      '"engine.playoutDelMs" in FILE is not a setting of trunkline. Did you mean "playoutDelayMs"?',
+    ],
+    ['{"engine": {"out": "x"}}', '"engine.out" in FILE is not a setting of trunkline. It is "out" in "recording".'],
+    ['{"engin": {}}', '"engin" in FILE is not a setting of trunkline. Did you mean "engine"?'],
+    ['{"playoutDelMs": 40}', '"playoutDelMs" in FILE is not a setting of trunkline. Did you mean "playoutDelayMs"?'],
+    ['{"engine": 3}', '"engine" in FILE must be an object of settings.'],
+  ])('the file %s has a key that it should not have', (content, says) => {
+    const configFile = file(content);
+    expect(complaint({ configFile })).toBe(says.replace('FILE', configFile));
   });
 
   test('a key like nothing known lists what there is', () => {
-    expect(complaint({ configFile: file('{"colour": 1, "__proto__": 2}') })).toMatch(/Settings are: clientId, /);
+    expect(complaint({ configFile: file('{"colour": 1, "__proto__": 2}') })).toMatch(
+      /Groups of settings are: genesys, /,
+    );
+    expect(complaint({ configFile: file('{"audit": {"colour": 1}}') })).toMatch(
+      /Settings of "audit" are: depth, key\.$/,
+    );
   });
 
   test('a variable that is nearly one of ours is told; one that is not is left alone', () => {
-    expect(complaint({ env: { TRUNKLINE_HOLT_MS: '40' } })).toMatch(/Did you mean TRUNKLINE_HOLD_MS\?$/);
+    expect(complaint({ env: { TRUNKLINE_PLAYOUT_DELAI_MS: '40' } })).toMatch(
+      /Did you mean TRUNKLINE_PLAYOUT_DELAY_MS\?$/,
+    );
     expect(() => load({ env: { TRUNKLINE_SOMETHING_ELSE: '1' } })).not.toThrow();
   });
 
   test.each([
-    ['no JSON', '{', /^Cannot read the configuration file/],
+    ['no JSON', '{', /is not JSON/],
     ['no object', '[]', /must hold one JSON object/],
   ])('a configuration file that is %s', (_, content, says) => {
     expect(complaint({ configFile: file(content) })).toMatch(says);
@@ -178,13 +203,108 @@ describe('secrets', () => {
     const config = load({ env: { GENESYS_CLIENT_SECRET: secret, TRUNKLINE_AUDIT_KEY: secret } });
     expect(config.auditKey).toBe(secret);
     expect(JSON.stringify(printableConfig(config))).not.toContain(secret);
-    expect(printableConfig(config)).toMatchObject({ clientSecret: 'set', auditKey: 'set', region: 'us-east-1' });
+    expect(printableConfig(config)).toMatchObject({ clientSecret: '(set)', auditKey: '(set)', region: 'us-east-1' });
   });
 
   test('are not in complaints', () => {
     expect(complaint({ env: { TRUNKLINE_AUDIT_KEY: 'short' } })).toBe(
       'TRUNKLINE_AUDIT_KEY in the environment must be a text of 16 to 4096 characters.',
     );
+  });
+
+  test.each([
+    ['a file with a syntax error', () => ({ configFile: file(`{"genesys": {"clientSecret": "${secret}" "x"}}`) })],
+    ['a secret of the wrong kind', () => ({ configFile: file(`{"audit": {"key": ["${secret}"]}}`) })],
+    ['a password in an address', () => ({ flags: { mediaUrl: `http://me:${secret.replaceAll(' ', '')}@host/` } })],
+  ])('are not repeated by the complaint about %s', (_, sources) => {
+    const said = complaint(sources());
+    expect(said).not.toContain(secret);
+    expect(said).not.toContain(secret.replaceAll(' ', ''));
+  });
+});
+
+describe('the file by groups', () => {
+  test('every setting can stand in the object of its group', () => {
+    const content = {
+      $schema: 'https://example.org/schema.json',
+      genesys: { region: 'eu-west-1', queues: ['q'] },
+      audiohook: { port: 8080, keysFile: 'keys.json' },
+      engine: { playoutDelayMs: 60, includeSilent: true },
+      recording: { enabled: false, out: 'there' },
+      audit: { depth: 'packets' },
+      operation: { drainSeconds: 3 },
+    };
+    expect(load({ configFile: file(JSON.stringify(content)) })).toMatchObject({
+      ...{ region: 'eu-west-1', queues: ['q'], audiohookPort: 8080, audiohookKeys: 'keys.json' },
+      ...{ playoutDelayMs: 60, includeSilent: true, record: false, out: 'there', audit: 'packets', drainSeconds: 3 },
+    });
+  });
+
+  test('settings at the top level still work, with a warning that says where they belong', () => {
+    const configFile = file('{"region": "eu-west-1", "audit": "off", "engine": {"shards": 2}, "shards": 3}');
+    const { config, warnings } = loaded({ configFile });
+    // What stands in the group wins.
+    expect(config).toMatchObject({ region: 'eu-west-1', audit: 'off', shards: 2 });
+    expect(warnings).toEqual([
+      `${configFile} has settings at its top level: "region" is now "region" in "genesys", ` +
+        '"audit" is now "depth" in "audit", "shards" is now "shards" in "engine".',
+    ]);
+  });
+});
+
+describe('names of the release before', () => {
+  test.each<[string, ConfigSources, string]>([
+    [
+      'flags',
+      { flags: { playoutDelayMs: '70' }, flagNames: { playoutDelayMs: '--hold-ms' } },
+      '--hold-ms is now --playout-delay-ms.',
+    ],
+    [
+      'variables',
+      { env: { TRUNKLINE_HOLD_MS: '70' } },
+      'TRUNKLINE_HOLD_MS in the environment is now TRUNKLINE_PLAYOUT_DELAY_MS.',
+    ],
+    ['keys of the file', { configFile: file('{"holdMs": 70}') }, 'is now "playoutDelayMs" in "engine"'],
+  ])('%s work, with a warning', (_, sources, says) => {
+    const { config, warnings } = loaded(sources);
+    expect(config.playoutDelayMs).toBe(70);
+    expect(warnings.join()).toContain(says);
+  });
+
+  test('the new variable wins over the old one', () => {
+    const env = { TRUNKLINE_HOLD_WIDE_MS: '500', TRUNKLINE_MAX_PLAYOUT_DELAY_MS: '600' };
+    expect(load({ env }).maxPlayoutDelayMs).toBe(600);
+    expect(load({ env: { TRUNKLINE_AUDIOHOOK_DRAIN_SECONDS: '4' } }).drainSeconds).toBe(4);
+  });
+
+  test('a fault in an old one is told under its name', () => {
+    expect(complaint({ env: { TRUNKLINE_HOLD_MS: 'long' } })).toBe(
+      'TRUNKLINE_HOLD_MS in the environment must be a whole number from 0 to 2000, not "long".',
+    );
+  });
+});
+
+describe('effective settings', () => {
+  const { config, origins } = loaded({
+    configFile: file('{"engine": {"shards": 2}}'),
+    env: { TRUNKLINE_AUDIT_KEY: 'correct horse battery', TRUNKLINE_API_URL: 'http://me:s3cret@127.0.0.1:1/' },
+    flags: { out: 'there' },
+  });
+
+  test('come with where each is from, secrets masked', () => {
+    const { engine, recording, audit, genesys } = effectiveSettings(config, origins);
+    expect(engine?.['shards']).toEqual({ value: 2, origin: expect.stringMatching(/^"engine\.shards" in /) });
+    expect(engine?.['playoutDelayMs']).toEqual({ value: 50, origin: 'default' });
+    expect(recording?.['out']).toEqual({ value: 'there', origin: '--out' });
+    expect(audit?.['key']).toEqual({ value: '(set)', origin: 'TRUNKLINE_AUDIT_KEY in the environment' });
+    expect(genesys?.['apiUrl']?.value).toBe('http://me:(hidden)@127.0.0.1:1/');
+  });
+
+  test('as text have a line a setting under its group', () => {
+    const text = effectiveText(effectiveSettings(config, origins));
+    expect(text).toMatch(/^recording\n {2}out +there +--out$/m);
+    expect(text.split('\n')).toHaveLength(SETTINGS.length + 6);
+    expect(text).not.toMatch(/s3cret|correct horse/);
   });
 });
 
@@ -194,12 +314,34 @@ describe('documentation', () => {
       expect(description, name).toMatch(/^[A-Z].*\.$/);
       expect(env, name).toMatch(/^[A-Z_]+$/);
     }
-    expect(new Set(SETTINGS.map(({ env }) => env)).size).toBe(SETTINGS.length);
+    for (const namesOf of [
+      SETTINGS.map(({ env }) => env),
+      SETTINGS.map(({ flag }) => flag),
+      SETTINGS.map(({ group, key }) => `${group}.${key}`),
+      SETTINGS.flatMap(({ shortFlag = [] }) => shortFlag),
+    ]) {
+      expect(new Set(namesOf).size).toBe(namesOf.length);
+    }
   });
 
-  test('the README has the table that follows from the schema', () => {
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-    const [, table] = /<!-- settings -->\n([\s\S]*?)\n<!-- \/settings -->/.exec(readme) ?? [];
-    expect(table, 'print it anew with: npx trunkline settings').toBe(configTable());
+  test('src/config/README.md has the table that follows from the schema', () => {
+    const readme = readFileSync(new URL('../../src/config/README.md', import.meta.url), 'utf8');
+    const [, table] = /<!-- settings: [^\n]*-->\n([\s\S]*?)\n<!-- \/settings -->/.exec(readme) ?? [];
+    expect(table, 'print it with: npx trunkline config --markdown').toBe(settingsMarkdown());
+  });
+
+  test('the JSON Schema has every setting with its range, and none of our own keywords', () => {
+    const schema = configFileSchema() as {
+      properties: Record<string, { properties: Record<string, Record<string, unknown>> }>;
+    };
+    expect(schema.properties['engine']?.properties['playoutDelayMs']).toEqual({
+      description: 'How long the jitter buffer holds a packet before it releases it.',
+      ...{ type: 'integer', minimum: 0, maximum: 2000, default: 50 },
+    });
+    expect(schema.properties['audit']?.properties['key']).toMatchObject({ type: 'string', writeOnly: true });
+    for (const { group, key } of SETTINGS) {
+      expect(schema.properties[group]?.properties[key], key).toHaveProperty('description');
+    }
+    expect(JSON.stringify(schema)).not.toMatch(/"(flag|env|secret|former|defaultText)"/);
   });
 });

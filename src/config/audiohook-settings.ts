@@ -1,16 +1,17 @@
 import { z } from 'zod';
 import { setting, text } from './setting.js';
 
-/** Settings of the AudioHook server that `trunkline serve` is. Its key and secret are not those of Genesys's REST API. */
-export const serverSettings = {
+/** Settings of the AudioHook server. Its key and secret are not those of the Genesys Cloud REST API. */
+export const audiohookSettings = {
   audiohookPort: setting(z.int().min(0).max(65_535).optional(), {
-    description: 'Port of the AudioHook server that `serve` is; 0 for any free one.',
-    flag: '--port',
+    description: 'Port that the AudioHook server listens on; 0 for any free one.',
+    shortFlag: '--port',
     value: 'n',
+    defaultText: 'none; `serve` needs one',
   }),
   audiohookHost: setting(text().optional(), {
     description: 'Address that it listens on.',
-    flag: '--host',
+    shortFlag: '--host',
     value: 'address',
     defaultText: 'all with a certificate, 127.0.0.1 without',
   }),
@@ -21,58 +22,54 @@ export const serverSettings = {
       .default('/audiohook/ws'),
     {
       description: 'Path of its WebSocket.',
-      flag: '--path',
+      shortFlag: '--path',
       value: 'path',
-      allowed: 'a path that begins with /, holds no query and is not /health',
+      allowed: 'a path that begins with /, has no query and is not /health',
     },
   ),
   audiohookKeys: setting(text().optional(), {
     description: 'File of API keys: a JSON list of `{"apiKey": …, "clientSecret": …}`.',
-    flag: '--keys',
+    key: 'keysFile',
+    shortFlag: '--keys',
     value: 'file',
     defaultText: 'none',
   }),
   audiohookApiKey: setting(text().optional(), {
     description: 'One API key.',
-    flag: '--api-key',
+    shortFlag: '--api-key',
     value: 'key',
     defaultText: 'none',
-    secret: 'taken',
+    secret: 'accepted',
   }),
   audiohookClientSecret: setting(text().optional(), {
-    description: 'Its client secret; in the environment, others on this machine cannot read it.',
-    flag: '--client-secret',
+    description: 'Its client secret. Set it in the environment: other users of this machine can read command lines.',
+    shortFlag: '--client-secret',
     value: 'base64',
     defaultText: 'none',
-    secret: 'taken',
+    secret: 'accepted',
   }),
   audiohookAllowUnsigned: setting(z.boolean().default(false), {
-    description: 'Take keys without a client secret, whose requests are not signed.',
-    flag: '--allow-unsigned',
+    description: 'Accept keys without a client secret, whose requests are not signed.',
+    shortFlag: '--allow-unsigned',
   }),
   audiohookTlsCert: setting(text().optional(), {
-    description: 'File of its certificate chain, PEM; without it, have TLS ended by a proxy in front.',
-    flag: '--tls-cert',
+    description: 'PEM file of its certificate chain. Without it, TLS must be terminated by a proxy.',
+    shortFlag: '--tls-cert',
     value: 'file',
     defaultText: 'none',
   }),
   audiohookTlsKey: setting(text().optional(), {
-    description: 'File of its private key, PEM.',
-    flag: '--tls-key',
+    description: 'PEM file of its private key.',
+    shortFlag: '--tls-key',
     value: 'file',
     defaultText: 'none',
   }),
-  audiohookDrainSeconds: setting(z.number().min(0).max(3_600).default(10), {
-    description: 'What clients are given to leave by themselves at the end.',
-    flag: '--drain-seconds',
-    value: 's',
-  }),
   audiohookStartPaused: setting(z.boolean().default(false), {
-    description: 'Begin each session with our own pause on.',
-    flag: '--start-paused',
+    description: 'Begin each session paused by this server, until it is resumed.',
+    shortFlag: '--start-paused',
   }),
   audiohookSilenceEvents: setting(z.boolean().default(false), {
-    description: 'Tell clients where their channels fall silent and speak up.',
-    flag: '--silence-events',
+    description: 'Send clients an event when a channel becomes silent and when it is no longer silent.',
+    shortFlag: '--silence-events',
   }),
 };

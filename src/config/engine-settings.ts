@@ -1,0 +1,56 @@
+import { availableParallelism } from 'node:os';
+import { z } from 'zod';
+import { LIMITS } from '../core/limits.js';
+import { milliseconds, setting } from './setting.js';
+
+/** Settings of the engine: threads, jitter buffer, silence detection. These are the options of `createEngine`. */
+export const engineSettings = {
+  shards: setting(
+    z
+      .int()
+      .min(1)
+      .max(LIMITS.maxShards)
+      .default(Math.min(LIMITS.maxShards, Math.max(1, availableParallelism() - 1))),
+    { description: 'Decoding threads.', value: 'n', defaultText: 'one less than the cores, at least 1' },
+  ),
+  maxStreams: setting(z.int().min(1).max(LIMITS.maxStreams).default(4096), {
+    description: 'Maximum number of streams open at one time.',
+    value: 'n',
+  }),
+  playoutDelayMs: setting(milliseconds(LIMITS.maxPlayoutDelayMs).default(50), {
+    description: 'How long the jitter buffer holds a packet before it releases it.',
+    value: 'ms',
+    former: { key: 'holdMs', flag: '--hold-ms', env: 'TRUNKLINE_HOLD_MS' },
+  }),
+  maxPlayoutDelayMs: setting(milliseconds(LIMITS.maxPlayoutDelayMs).default(100), {
+    description: 'The playout delay while more than 5 % of packets are lost; never shorter than the usual one.',
+    value: 'ms',
+    former: { key: 'holdWideMs', flag: '--hold-wide-ms', env: 'TRUNKLINE_HOLD_WIDE_MS' },
+  }),
+  silenceThreshold: setting(z.number().positive().max(1).default(0.01), {
+    description: 'RMS level, as a share of full scale, below which a channel is silent; see `trunkline calibrate`.',
+    value: 'level',
+  }),
+  silenceWindowMs: setting(z.int().multipleOf(5).min(5).max(200).default(20), {
+    description: 'Length of the sliding window that the level is measured over.',
+    value: 'ms',
+  }),
+  native: setting(z.enum(['off', 'auto', 'require']).default('auto'), {
+    description: 'The native addon: never use it, use it when it loads, or refuse to start without it.',
+    value: 'mode',
+  }),
+};
+
+/** Settings of the delivery of frames to the listeners of a node. */
+export const deliverySettings = {
+  includeSilent: setting(z.boolean().default(false), {
+    description: 'Deliver silent frames to listeners too; otherwise they are only counted and recorded.',
+  }),
+};
+
+/** The maximum playout delay is at least the usual one. */
+export function withPlayoutDelays<Delays extends { playoutDelayMs: number; maxPlayoutDelayMs: number }>(
+  settings: Delays,
+): Delays {
+  return { ...settings, maxPlayoutDelayMs: Math.max(settings.playoutDelayMs, settings.maxPlayoutDelayMs) };
+}

@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { setting } from './setting.js';
+
+/** Settings of the command that runs a node: how long, and what it prints. A node itself has none of them. */
+export const operationSettings = {
+  seconds: setting(z.number().positive().max(31_536_000).optional(), {
+    description: 'Stop after this many seconds.',
+    value: 's',
+    defaultText: 'until interrupted',
+  }),
+  drainSeconds: setting(z.number().min(0).max(3_600).default(10), {
+    description:
+      'Time to finish at the end: clients are asked to leave and files are completed. A second later it exits.',
+    value: 's',
+    former: { key: 'audiohookDrainSeconds', env: 'TRUNKLINE_AUDIOHOOK_DRAIN_SECONDS' },
+  }),
+  logLevel: setting(z.enum(['silent', 'error', 'warn', 'info', 'debug', 'trace']).default('info'), {
+    description: 'Lowest level that is logged to stderr.',
+    value: 'level',
+  }),
+  logFormat: setting(z.enum(['auto', 'text', 'json']).default('auto'), {
+    description: 'Format of the log: auto is text on a terminal and JSON elsewhere.',
+    value: 'format',
+  }),
+  metricsSeconds: setting(z.number().min(0).max(3_600).default(5), {
+    description: 'Interval between metrics lines; 0 for none.',
+    value: 's',
+  }),
+  json: setting(z.boolean().default(false), {
+    description: 'Print one JSON object as the last line of stdout, also when the command fails.',
+  }),
+};
