@@ -135,6 +135,7 @@ const EXCEPTIONS = {
     'test/sources/audiohook/',
     'test/sources/genesys/',
     'test/support/recorder/',
+    'test/support/rtp/',
   ],
 };
 

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { expect, it } from 'vitest';
 import { DECODERS, layOut, type Packets } from '../../bench/capacity/decode-loop.js';
 import type { OpusImplementation } from '../../bench/capacity/messages.js';
-import { nativeMissing } from '../conformance/shard-rig.js';
+import { nativeMissing } from '../support/engine/shard-rig.js';
 
 const missing = nativeMissing();
 if (missing !== undefined) console.warn(`skipped: ${missing}`);

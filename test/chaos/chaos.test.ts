@@ -11,7 +11,7 @@ import { busiest } from '../../src/simulator/genesys/request-log.js';
 import { startSimulator } from '../../src/simulator/genesys/simulator.js';
 import { folderName } from '../../src/sinks/recorder/folder.js';
 import { repairRecordings } from '../../src/sinks/recorder/repair.js';
-import { planChaos } from './plan.js';
+import { planChaos } from '../support/genesys/chaos-plan.js';
 
 const isFull = process.env['TRUNKLINE_E2E'] === 'full';
 const SEED = Number(process.env['TRUNKLINE_SEED'] ?? (isFull ? Date.now() % 1_000_000 : 20_26));

@@ -4,9 +4,9 @@ import { OpusEncoder } from '../../src/audio/codecs/opus.js';
 import { CODEC_ID } from '../../src/core/codec.js';
 import { FLAG, KIND } from '../../src/ring/layout.js';
 import { WANT } from '../../src/ring/stream-table.js';
+import { bothPaths, nativeMissing, type RigOptions, type TakenRecord } from '../support/engine/shard-rig.js';
 import { below, mulberry32 } from '../support/random.js';
 import { stretches } from '../support/speech.js';
-import { bothPaths, nativeMissing, type RigOptions, type TakenRecord } from './shard-rig.js';
 
 const missing = nativeMissing();
 if (missing !== undefined) console.warn(`skipped: ${missing}`);

@@ -5,9 +5,9 @@ import { CODEC_ID, type CodecId } from '../../src/core/codec.js';
 import { KIND, MARK } from '../../src/ring/layout.js';
 import { WANT } from '../../src/ring/stream-table.js';
 import { SHARD_COUNTERS } from '../../src/shard/shard-data.js';
+import { bothPaths, nativeMissing, type RigOptions, type ShardRig } from '../support/engine/shard-rig.js';
 import { below, mulberry32, type Random } from '../support/random.js';
 import { stretches } from '../support/speech.js';
-import { bothPaths, nativeMissing, type RigOptions, type ShardRig } from './shard-rig.js';
 
 const missing = nativeMissing();
 if (missing !== undefined) console.warn(`skipped: ${missing}`);

@@ -8,8 +8,9 @@ import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import type { AudioHookSessionSummary } from '../../src/sources/audiohook/server/connection-contract.js';
 import { AudioHookServer } from '../../src/sources/audiohook/server/server.js';
 import type { AudioHookServerOptions } from '../../src/sources/audiohook/server/server-options.js';
-import { API_KEY, CLIENT_SECRET, KEYS, until } from '../support/audiohook/node-rig.js';
+import { API_KEY, CLIENT_SECRET, KEYS } from '../support/audiohook/node-rig.js';
 import { RecordingIngest } from '../support/audiohook/recording-ingest.js';
+import { until } from '../support/until.js';
 
 const SOUND = AudioHookSound.generated(11);
 

@@ -15,9 +15,9 @@ import {
   recordedPcm,
   recordingsIn,
   sessionOf,
-  until,
 } from '../support/audiohook/node-rig.js';
 import { RawCall } from '../support/audiohook/raw-call.js';
+import { until } from '../support/until.js';
 
 const SOUND = AudioHookSound.generated(5);
 

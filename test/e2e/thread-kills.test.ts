@@ -8,7 +8,8 @@ import { CaptureNode } from '../../src/node/capture-node.js';
 import { runAudioHookClient } from '../../src/simulator/audiohook/client.js';
 import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import { startSimulator } from '../../src/simulator/genesys/simulator.js';
-import { API_KEY, CLIENT_SECRET, expectRecorded, KEYS, sessionOf, until } from '../support/audiohook/node-rig.js';
+import { API_KEY, CLIENT_SECRET, expectRecorded, KEYS, sessionOf } from '../support/audiohook/node-rig.js';
+import { until } from '../support/until.js';
 
 const SHARDS = 2;
 const CALLS = 60;

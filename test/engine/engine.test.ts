@@ -5,6 +5,7 @@ import { TrunklineError } from '../../src/core/errors.js';
 import type { FrameSink, StreamSummary } from '../../src/core/events.js';
 import { AudioEngine, type AudioEngineOptions, type PushStream } from '../../src/engine/audio-engine.js';
 import { Engine } from '../../src/engine/engine.js';
+import { until } from '../support/until.js';
 
 let engine: AudioEngine | undefined;
 
@@ -23,14 +24,6 @@ function push(stream: PushStream, from: number, to: number, arrivalUs?: number):
   for (let n = from; n < to; n++) {
     const payload = new Uint8Array(160).fill(n & 0x7f);
     stream.push({ sequenceNumber: n, timestamp: n * 160, payload, ...(arrivalUs === undefined ? {} : { arrivalUs }) });
-  }
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadlineUs = systemClock.nowUs() + 10_000_000;
-  while (!condition()) {
-    if (systemClock.nowUs() > deadlineUs) throw new Error(`Waited 10 s in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
 

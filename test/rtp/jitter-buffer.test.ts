@@ -4,8 +4,8 @@ import { LIMITS } from '../../src/core/limits.js';
 import { FLAG } from '../../src/ring/layout.js';
 import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
-import { faultOfGaps } from './jitter-model.js';
-import { type Arrival, advanceTo, Listener, plain, replay, seeded } from './replay.js';
+import { faultOfGaps } from '../support/rtp/jitter-model.js';
+import { type Arrival, advanceTo, Listener, plain, replay, seeded } from '../support/rtp/replay.js';
 
 const NORMAL_US = 50_000;
 const LONGER_US = 100_000;

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
-import { type BookArrival, faultOfGaps, model } from './jitter-model.js';
-import { advanceTo, Listener, plain, replay } from './replay.js';
+import { type BookArrival, faultOfGaps, model } from '../support/rtp/jitter-model.js';
+import { advanceTo, Listener, plain, replay } from '../support/rtp/replay.js';
 
 const wrap = (value: number, modulus: number): number =>
   modulus === Number.POSITIVE_INFINITY ? value : value % modulus;

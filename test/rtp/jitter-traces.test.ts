@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
-import { type BookArrival, faultOfGaps, model } from './jitter-model.js';
-import { Listener, replay } from './replay.js';
+import { type BookArrival, faultOfGaps, model } from '../support/rtp/jitter-model.js';
+import { Listener, replay } from '../support/rtp/replay.js';
 
 const FOLDER = new URL('../../../shared/corpora/rtp/', import.meta.url);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { HISTORY_PACKETS } from '../../src/rtp/reception.js';
-import { type Arrival, Listener, plain, replay, seeded } from './replay.js';
+import { type Arrival, Listener, plain, replay, seeded } from '../support/rtp/replay.js';
 
 function countsOf(arrivals: readonly Arrival[], clockRate = 8000, playoutDelayUs = 50_000) {
   const buffer = new JitterBuffer({ channels: 1, packets: 4096, playoutDelayUs, maxPlayoutDelayUs: playoutDelayUs });

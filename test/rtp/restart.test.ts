@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
-import { type Arrival, Listener, plain, replay } from './replay.js';
+import { type Arrival, Listener, plain, replay } from '../support/rtp/replay.js';
 
 const { ACCEPTED, DUPLICATE, CANDIDATE } = INSERTED;
 

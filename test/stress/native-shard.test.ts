@@ -2,8 +2,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { OpusEncoder } from '../../src/audio/codecs/opus.js';
 import { systemClock } from '../../src/core/clock.js';
 import { type AudioEngine, createEngine } from '../../src/engine/audio-engine.js';
-import { nativeMissing } from '../conformance/shard-rig.js';
+import { nativeMissing } from '../support/engine/shard-rig.js';
 import { stretches } from '../support/speech.js';
+import { until } from '../support/until.js';
 
 const missing = nativeMissing();
 if (missing !== undefined) console.warn(`skipped: ${missing}`);
@@ -15,14 +16,6 @@ afterEach(async () => {
   await engine?.close();
   engine = undefined;
 });
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadlineUs = systemClock.nowUs() + 15_000_000;
-  while (!condition()) {
-    if (systemClock.nowUs() > deadlineUs) throw new Error(`Waited 15 s in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
 
 function opusPackets(): Uint8Array[] {
   const encoder = new OpusEncoder({ sampleRate: 16_000, bitrate: 24_000 });

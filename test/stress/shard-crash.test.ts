@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/core/clock.js';
 import type { StreamSummary } from '../../src/core/events.js';
 import { AudioEngine, type AudioEngineOptions, type PushStream } from '../../src/engine/audio-engine.js';
+import { until } from '../support/until.js';
 
 const FRAGILE = new URL('../support/engine/fragile-shard.mjs', import.meta.url).href;
 const POISON = { throws: 0, exits: 1, hangs: 2 } as const;
@@ -52,14 +52,6 @@ async function listeningEngine(options: AudioEngineOptions): Promise<{
 function pushPackets(stream: PushStream, from: number, count: number): void {
   for (let k = from; k < from + count; k++) {
     stream.push({ sequenceNumber: k, timestamp: k * 160, payload: new Uint8Array(160).fill(k & 0x7f) });
-  }
-}
-
-async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadlineUs = systemClock.nowUs() + 15_000_000;
-  while (!condition()) {
-    if (systemClock.nowUs() > deadlineUs) throw new Error(`Waited 15 s in vain for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { AudioHookCallLedger } from '../../../src/simulator/audiohook/ledger.js';
-import { until } from '../../support/audiohook/node-rig.js';
 import { expectRecorded } from '../../support/audiohook/recorded.js';
 import { exchange, rig, SECRET } from '../../support/audiohook/server-rig.js';
+import { until } from '../../support/until.js';
 
 describe('calls over real sockets', () => {
   it('recordings equal the ledger bit for bit: frames, bursts, discards and pauses', async () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { AudioHookServerOptions } from '../../../src/sources/audiohook/server/server-options.js';
-import { until } from '../../support/audiohook/node-rig.js';
 import { RawCall, type RawOptions, STEREO, uuid } from '../../support/audiohook/raw-call.js';
 import { type Rig, rig, SECRET } from '../../support/audiohook/server-rig.js';
+import { until } from '../../support/until.js';
 
 // Transport, envelope and both tables of messages, line by line: a client does it, and what comes over the wire counts.
 

@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { decodePcmu } from '../../../src/audio/codecs/g711.js';
 import { SampleMemory } from '../../../src/audio/sample-memory.js';
 import type { AudioHookServerOptions } from '../../../src/sources/audiohook/server/server-options.js';
-import { until } from '../../support/audiohook/node-rig.js';
 import { RawCall, type RawOptions, STEREO, uuid } from '../../support/audiohook/raw-call.js';
 import { type Rig, rig, SECRET } from '../../support/audiohook/server-rig.js';
+import { until } from '../../support/until.js';
 
 // Media, states and the probe, line by line of the protocol, over a real socket.
 

@@ -74,11 +74,3 @@ function markedIn(ledger: AudioHookCallLedger, channel: 0 | 1) {
       endMs: (startSamples + lengthSamples) / 8,
     }));
 }
-
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 1_000; i++) {
-    if (condition()) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`never came: ${what}`);
-}

@@ -146,11 +146,19 @@ export class RawCall {
       const look = (data: unknown): void => {
         const message = JSON.parse(String(data)) as RawMessage;
         if (message.type !== type) return;
-        this.socket.off('message', look);
+        remove();
         resolve(message);
       };
+      const fail = (): void => {
+        remove();
+        reject(new Error(`closed before ${type}; came: ${this.types.join(', ')}`));
+      };
+      const remove = (): void => {
+        this.socket.off('message', look);
+        this.socket.off('close', fail);
+      };
       this.socket.on('message', look);
-      this.socket.once('close', () => reject(new Error(`closed before ${type}; came: ${this.types.join(', ')}`)));
+      this.socket.on('close', fail);
     });
   }
 

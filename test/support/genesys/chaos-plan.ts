@@ -1,5 +1,5 @@
-import type { FaultInput } from '../../src/simulator/genesys/fault-commands.js';
-import { SeededRandom } from '../../src/simulator/network/random.js';
+import type { FaultInput } from '../../../src/simulator/genesys/fault-commands.js';
+import { SeededRandom } from '../../../src/simulator/network/random.js';
 
 export interface Strike {
   readonly atMs: number;

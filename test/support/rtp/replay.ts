@@ -1,5 +1,5 @@
-import type { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
-import type { JitterOutput } from '../../src/rtp/playout-queue.js';
+import type { JitterBuffer } from '../../../src/rtp/jitter-buffer.js';
+import type { JitterOutput } from '../../../src/rtp/playout-queue.js';
 
 /** One packet as it arrives. The payload offset stands for the payload: each arrival has its own. */
 export interface Arrival {

@@ -1,14 +1,14 @@
-import type { CodecId } from '../../src/core/codec.js';
-import { TrunklineError } from '../../src/core/errors.js';
-import { layOutMemory } from '../../src/engine/threads/memory.js';
-import { createNativeShard } from '../../src/native/addon.js';
-import { FLAG, KIND, LAYOUT_VERSION, RECORD } from '../../src/ring/layout.js';
-import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
-import { StreamTable, WANT } from '../../src/ring/stream-table.js';
-import type { ShardBackend } from '../../src/shard/backend.js';
-import { JsShard } from '../../src/shard/js-backend.js';
-import { SHARD_COUNTERS, type ShardData } from '../../src/shard/shard-data.js';
-import { ShardLoop } from '../../src/shard/shard-loop.js';
+import type { CodecId } from '../../../src/core/codec.js';
+import { TrunklineError } from '../../../src/core/errors.js';
+import { layOutMemory } from '../../../src/engine/threads/memory.js';
+import { createNativeShard } from '../../../src/native/addon.js';
+import { FLAG, KIND, LAYOUT_VERSION, RECORD } from '../../../src/ring/layout.js';
+import { RingConsumer, RingProducer } from '../../../src/ring/ring.js';
+import { StreamTable, WANT } from '../../../src/ring/stream-table.js';
+import type { ShardBackend } from '../../../src/shard/backend.js';
+import { JsShard } from '../../../src/shard/js-backend.js';
+import { SHARD_COUNTERS, type ShardData } from '../../../src/shard/shard-data.js';
+import { ShardLoop } from '../../../src/shard/shard-loop.js';
 
 export interface RigOptions {
   readonly streams?: number;
