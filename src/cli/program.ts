@@ -1,14 +1,14 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import { registerBench } from './bench.js';
-import { registerCalibrate } from './calibrate.js';
-import { registerCapture } from './capture.js';
-import { registerConfig, registerSettings } from './config.js';
-import { registerDemo } from './demo.js';
-import { registerRepair } from './repair.js';
-import { registerServe } from './serve.js';
-import { registerSimulate } from './simulate.js';
+import { registerBench } from './commands/bench.js';
+import { registerCalibrate } from './commands/calibrate.js';
+import { registerCapture } from './commands/capture.js';
+import { registerConfig, registerSettings } from './commands/config.js';
+import { registerDemo } from './commands/demo.js';
+import { registerRepair } from './commands/repair.js';
+import { registerServe } from './commands/serve.js';
+import { registerSimulate } from './commands/simulate.js';
 
 /** Exit codes: all went well; something failed; the command line or the settings are wrong. */
 export const EXIT = { FINE: 0, FAILED: 1, USAGE: 2 } as const;

@@ -48,6 +48,7 @@ async function captureAll(options: SimulatorOptions): Promise<{ simulator: Simul
     clientSecret: 'test',
     interactions: [...simulator.interactionIds],
     out,
+    opusSampleRate: 48_000,
   });
   await node.start();
   await node.untilIdle();

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { messageOf, TrunklineError } from '../core/errors.js';
-import { LIMITS } from '../core/limits.js';
-import { numberFrom } from './arguments.js';
+import { messageOf, TrunklineError } from '../../core/errors.js';
+import { LIMITS } from '../../core/limits.js';
+import { numberFrom } from '../arguments.js';
 
 interface CapacityFlags {
   readonly streams?: number;
@@ -94,9 +94,9 @@ Examples:
   $ trunkline bench capacity --seconds 600 --repeat 1 --baselines none`,
     )
     .action(async (flags: CapacityFlags) => {
-      const { runCapacity } = await benchmarks(() => import('../../bench/capacity/capacity.js'));
-      const { CAPACITY_DEFAULTS, SMOKE_OPTIONS } = await import('../../bench/capacity/options.js');
-      const { capacityTable } = await import('../../bench/capacity/table.js');
+      const { runCapacity } = await benchmarks(() => import('../../../bench/capacity/capacity.js'));
+      const { CAPACITY_DEFAULTS, SMOKE_OPTIONS } = await import('../../../bench/capacity/options.js');
+      const { capacityTable } = await import('../../../bench/capacity/table.js');
       const { streams, sweep, frameMs, json, report: file, smoke, ...asked } = flags;
       // Found out now rather than when the page is all there is left of a run.
       if (file !== undefined) write(file, '');
@@ -108,7 +108,7 @@ Examples:
       );
       process.stdout.write(`${capacityTable(report)}\n`);
       if (file !== undefined) {
-        const { capacityPage } = await benchmarks(() => import('../../bench/capacity/report.js'));
+        const { capacityPage } = await benchmarks(() => import('../../../bench/capacity/report.js'));
         write(file, capacityPage(report, curves));
       }
       if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
@@ -126,7 +126,7 @@ function micro(bench: Command): Command {
     .option('--json', 'end with one JSON object as the last line of stdout')
     .option('--smoke', 'a few milliseconds each')
     .action(async ({ json, smoke, only }: MicroFlags) => {
-      const { runMicro, microTable } = await benchmarks(() => import('../../bench/micro/micro.js'));
+      const { runMicro, microTable } = await benchmarks(() => import('../../../bench/micro/micro.js'));
       const report = await runMicro({ smoke: smoke ?? false, only: only ?? '' });
       process.stdout.write(`${microTable(report)}\n`);
       if (json) process.stdout.write(`${JSON.stringify(report)}\n`);

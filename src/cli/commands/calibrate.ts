@@ -2,11 +2,11 @@ import { type FileHandle, open } from 'node:fs/promises';
 import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { Calibration } from '../audio/calibrate.js';
-import { type Config, nodeConfigOf, type SettingName } from '../config/schema.js';
-import { messageOf, TrunklineError } from '../core/errors.js';
-import { addSettingOptions, loadSettings, numberFrom } from './arguments.js';
-import { untilInterrupted } from './interrupt.js';
+import type { Calibration } from '../../audio/calibrate.js';
+import { type Config, nodeConfigOf, type SettingName } from '../../config/schema.js';
+import { messageOf, TrunklineError } from '../../core/errors.js';
+import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
+import { untilInterrupted } from '../process/signals.js';
 
 /** Of a capture node's settings, those that decide what is heard, and whether anything is. */
 const LISTEN_SETTINGS: readonly SettingName[] = [
@@ -62,8 +62,8 @@ async function calibrateLive(config: Config, seconds: number): Promise<Calibrati
       'Nothing to hear: name a WAV file, or an interaction with --interactions or in TARGET_INTERACTIONS.',
     );
   }
-  const { CaptureNode } = await import('../node/capture-node.js');
-  const { Calibrator } = await import('../audio/calibrate.js');
+  const { CaptureNode } = await import('../../node/capture-node.js');
+  const { Calibrator } = await import('../../audio/calibrate.js');
   const node = new CaptureNode({ ...nodeConfigOf(config), record: false, audit: 'off' });
   const heard = new Map<string, InstanceType<typeof Calibrator>>();
   const whyEnded: string[] = [];
@@ -106,8 +106,8 @@ export async function calibrateFile(file: string): Promise<Calibration[]> {
 const PIECE_BYTES = 1 << 16;
 
 async function calibrateHandle(file: string, handle: FileHandle): Promise<Calibration[]> {
-  const { Calibrator } = await import('../audio/calibrate.js');
-  const { parseWav } = await import('../audio/wav.js');
+  const { Calibrator } = await import('../../audio/calibrate.js');
+  const { parseWav } = await import('../../audio/wav.js');
   const piece = Buffer.alloc(PIECE_BYTES);
   const head = await handle.read(piece, 0, PIECE_BYTES, 0);
   const wav = parseWav(piece.subarray(0, head.bytesRead), (await handle.stat()).size);

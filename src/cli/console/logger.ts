@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { type Logger, pino } from 'pino';
-import type { Config } from '../config/schema.js';
+import type { Config } from '../../config/schema.js';
 import { printable } from './live-table.js';
 
 export type { Logger };

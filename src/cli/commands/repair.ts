@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import process from 'node:process';
 import type { Command } from 'commander';
-import { TrunklineError } from '../core/errors.js';
+import { TrunklineError } from '../../core/errors.js';
 
 export function registerRepair(program: Command): Command {
   return program
@@ -21,7 +21,7 @@ Example:
       if (!existsSync(dir)) {
         throw new TrunklineError('FILE_FAILED', `There is no folder ${dir}; name the one given to capture as --out.`);
       }
-      const { repairRecordings } = await import('../sinks/recorder/repair.js');
+      const { repairRecordings } = await import('../../sinks/recorder/repair.js');
       const report = await repairRecordings(dir);
       const { recordings, repaired, live, failed } = report;
       if (json) {

@@ -5,12 +5,12 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { nodeConfigOf } from '../config/schema.js';
-import { TrunklineError } from '../core/errors.js';
-import { LIMITS } from '../core/limits.js';
-import { addSettingOptions, loadSettings, numberFrom } from './arguments.js';
+import { nodeConfigOf } from '../../config/schema.js';
+import { TrunklineError } from '../../core/errors.js';
+import { LIMITS } from '../../core/limits.js';
+import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
+import { untilInterrupted } from '../process/signals.js';
 import { runCapture } from './capture.js';
-import { untilInterrupted } from './interrupt.js';
 import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './simulate.js';
 
 const DEFAULTS = { streams: 8, seconds: 20, codec: 'mixed' } as const;
@@ -62,12 +62,12 @@ Examples:
       const loaded = loadSettings(command);
       const config = nodeConfigOf(loaded.config);
       // Found out here rather than by the simulator, whose end would be a failure.
-      const { parseFault } = await import('../simulator/genesys/fault-commands.js');
+      const { parseFault } = await import('../../simulator/genesys/fault-commands.js');
       flags.fault?.forEach(parseFault);
       const interrupted = untilInterrupted();
-      const { tuneHeap } = await import('../node/heap.js');
+      const { tuneHeap } = await import('../../node/heap.js');
       tuneHeap();
-      const { CaptureNode } = await import('../node/capture-node.js');
+      const { CaptureNode } = await import('../../node/capture-node.js');
       const simulator = startSimulator([
         ...['--port', '0', '--interactions', String(streams), '--seconds', String(seconds)],
         ...simulatorArguments({ ...flags, codec }),
@@ -91,7 +91,7 @@ Examples:
 }
 
 function startSimulator(args: readonly string[]): ChildProcess {
-  const main = fileURLToPath(new URL('./main.js', import.meta.url));
+  const main = fileURLToPath(new URL('../main.js', import.meta.url));
   // A process group of its own: Ctrl-C is for the node, which then ends the simulator in order.
   return spawn(process.execPath, [main, 'simulate', ...args], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
 }

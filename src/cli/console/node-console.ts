@@ -1,7 +1,7 @@
 import process from 'node:process';
-import type { LoadedConfig } from '../config/load.js';
-import type { FrameSink, FrameView, StreamInfo } from '../core/events.js';
-import type { AudioNode } from '../node/audio-node.js';
+import type { LoadedConfig } from '../../config/load.js';
+import type { FrameSink, FrameView, StreamInfo } from '../../core/events.js';
+import type { AudioNode } from '../../node/audio-node.js';
 import { LiveTable, type TableRow } from './live-table.js';
 import { createLogger, type Logger } from './logger.js';
 

@@ -1,6 +1,6 @@
 import process from 'node:process';
-import type { Config } from '../config/schema.js';
-import type { AudioNode, NodeSummary } from '../node/audio-node.js';
+import type { Config } from '../../config/schema.js';
+import type { AudioNode, NodeSummary } from '../../node/audio-node.js';
 
 /**
  * Prints what came of a node that has stopped: a sentence or, with `--json`, one object, to which `extra` is added.

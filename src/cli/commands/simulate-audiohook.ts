@@ -1,12 +1,16 @@
 import process from 'node:process';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { TrunklineError } from '../core/errors.js';
-import type { AudioHookCallLedger, AudioHookClientLedger } from '../simulator/audiohook/ledger.js';
-import { AUTHENTICATION_FAULTS, type ProtocolFault, SESSION_FAULTS } from '../simulator/audiohook/protocol-faults.js';
-import type { HookMedia, HookScriptStretch } from '../simulator/audiohook/script.js';
-import { numberFrom } from './arguments.js';
-import { untilInterrupted } from './interrupt.js';
-import { writeWhole } from './write-whole.js';
+import { TrunklineError } from '../../core/errors.js';
+import type { AudioHookCallLedger, AudioHookClientLedger } from '../../simulator/audiohook/ledger.js';
+import {
+  AUTHENTICATION_FAULTS,
+  type ProtocolFault,
+  SESSION_FAULTS,
+} from '../../simulator/audiohook/protocol-faults.js';
+import type { HookMedia, HookScriptStretch } from '../../simulator/audiohook/script.js';
+import { numberFrom } from '../arguments.js';
+import { writeFileAtomically } from '../process/atomic-file.js';
+import { untilInterrupted } from '../process/signals.js';
 
 interface Flags {
   readonly url: string;
@@ -102,11 +106,11 @@ async function run(flags: Flags): Promise<void> {
   if (apiKey === undefined) {
     throw new TrunklineError('CONFIG_INVALID', 'Give --api-key, or TRUNKLINE_AUDIOHOOK_API_KEY in the environment.');
   }
-  const { runAudioHookClient } = await import('../simulator/audiohook/client.js');
+  const { runAudioHookClient } = await import('../../simulator/audiohook/client.js');
   const stop = new AbortController();
   void untilInterrupted().then(() => stop.abort());
   // Found out now rather than when the ledger is all there is left of a run.
-  if (file !== undefined) writeWhole(file, '{"calls":[]}\n');
+  if (file !== undefined) writeFileAtomically(file, '{"calls":[]}\n');
   const ledger = await runAudioHookClient({
     ...same,
     ...(fault === undefined ? {} : { fault }),
@@ -117,7 +121,7 @@ async function run(flags: Flags): Promise<void> {
     ...(burst === undefined ? {} : { burstSeconds: burst }),
     ...(lossAt === undefined ? {} : { lossAtSeconds: lossAt }),
   });
-  if (file !== undefined) writeWhole(file, `${JSON.stringify(ledger, null, 2)}\n`);
+  if (file !== undefined) writeFileAtomically(file, `${JSON.stringify(ledger, null, 2)}\n`);
   const { calls, ...totals } = ledger;
   process.stdout.write(json ? `${JSON.stringify(totals)}\n` : summaryOf(ledger));
   const { refused, failed, lost } = ledger.outcomes;

@@ -1,10 +1,10 @@
 import process from 'node:process';
 import { type Command, Option } from 'commander';
-import { LIMITS } from '../core/limits.js';
-import { numberFrom } from './arguments.js';
-import { untilInterrupted } from './interrupt.js';
+import { LIMITS } from '../../core/limits.js';
+import { numberFrom } from '../arguments.js';
+import { writeFileAtomically } from '../process/atomic-file.js';
+import { untilInterrupted } from '../process/signals.js';
 import { registerSimulateAudioHook } from './simulate-audiohook.js';
-import { writeWhole } from './write-whole.js';
 
 /** The simulator's options as they stand on the command line; absent ones are left to its own defaults. */
 export interface SimulatorFlags {
@@ -107,9 +107,9 @@ Examples:
     .action(async (flags: SimulateFlags) => {
       const { books: ledgerFile, fault = [], queue, user, ...options } = flags;
       // Found out now rather than when the ledger is all there is left of a run.
-      if (ledgerFile !== undefined) writeWhole(ledgerFile, '{"interactions":{}}\n');
-      const { startSimulator } = await import('../simulator/genesys/simulator.js');
-      const { parseFault } = await import('../simulator/genesys/fault-commands.js');
+      if (ledgerFile !== undefined) writeFileAtomically(ledgerFile, '{"interactions":{}}\n');
+      const { startSimulator } = await import('../../simulator/genesys/simulator.js');
+      const { parseFault } = await import('../../simulator/genesys/fault-commands.js');
       const faultList = fault.map(parseFault);
       const interrupted = untilInterrupted();
       const simulator = await startSimulator({
@@ -122,6 +122,6 @@ Examples:
       process.stdout.write(`${JSON.stringify({ apiUrl, mediaUrl, interactionIds })}\n`);
       await Promise.race([simulator.done, interrupted]);
       await simulator.close();
-      if (ledgerFile !== undefined) writeWhole(ledgerFile, `${JSON.stringify(simulator.ledger(), null, 2)}\n`);
+      if (ledgerFile !== undefined) writeFileAtomically(ledgerFile, `${JSON.stringify(simulator.ledger(), null, 2)}\n`);
     });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LiveTable, renderTable, type TableRow, type TableSpace } from '../../src/cli/live-table.js';
+import { LiveTable, renderTable, type TableRow, type TableSpace } from '../../../src/cli/console/live-table.js';
 
 const SPACE: TableSpace = { columns: 100, rows: 24, color: false, unicode: false };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createLogger, textLine } from '../../src/cli/logger.js';
+import { createLogger, textLine } from '../../../src/cli/console/logger.js';
 
 function logged(format: 'auto' | 'text' | 'json', isTty: boolean, level: 'info' | 'debug' = 'info') {
   const lines: string[] = [];

@@ -1,9 +1,9 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
-import { messageOf, TrunklineError } from '../core/errors.js';
+import { messageOf, TrunklineError } from '../../core/errors.js';
 
 /** Whoever waits for the file never sees half of it. @throws TrunklineError FILE_FAILED */
-export function writeWhole(file: string, content: string): void {
+export function writeFileAtomically(file: string, content: string): void {
   const draft = `${file}.${process.pid}.tmp`;
   try {
     writeFileSync(draft, content);

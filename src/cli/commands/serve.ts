@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { printableConfig } from '../config/documents.js';
-import type { LoadedConfig } from '../config/load.js';
-import { type Config, nodeConfigOf, settingsOf } from '../config/schema.js';
-import { messageOf, TrunklineError } from '../core/errors.js';
-import type { AudioHookNode, AudioHookNodeSettings } from '../node/audiohook-node.js';
-import { addSettingOptions, loadSettings } from './arguments.js';
-import { untilInterrupted } from './interrupt.js';
-import { NodeConsole } from './node-run.js';
-import { reportOutcome } from './outcome.js';
+import { printableConfig } from '../../config/documents.js';
+import type { LoadedConfig } from '../../config/load.js';
+import { type Config, nodeConfigOf, settingsOf } from '../../config/schema.js';
+import { messageOf, TrunklineError } from '../../core/errors.js';
+import type { AudioHookNode, AudioHookNodeSettings } from '../../node/audiohook-node.js';
+import { addSettingOptions, loadSettings } from '../arguments.js';
+import { NodeConsole } from '../console/node-console.js';
+import { reportOutcome } from '../console/summary.js';
+import { untilInterrupted } from '../process/signals.js';
 
 /** Of the other settings, those that mean something to a server of ordered streams. */
 const SETTING_NAMES = [
@@ -58,9 +58,9 @@ Examples:
       const loaded = loadSettings(command);
       const { config } = loaded;
       const server = serverFrom(config);
-      const { tuneHeap } = await import('../node/heap.js');
+      const { tuneHeap } = await import('../../node/heap.js');
       tuneHeap();
-      const { AudioHookNode } = await import('../node/audiohook-node.js');
+      const { AudioHookNode } = await import('../../node/audiohook-node.js');
       const { audiohookSilenceEvents: silenceEvents, drainSeconds } = config;
       const node = new AudioHookNode({ ...nodeConfigOf(config), server, silenceEvents, drainMs: drainSeconds * 1000 });
       await runServe(node, loaded);

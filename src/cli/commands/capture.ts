@@ -1,14 +1,14 @@
 import process from 'node:process';
 import type { Command } from 'commander';
-import { printableConfig } from '../config/documents.js';
-import type { LoadedConfig } from '../config/load.js';
-import { nodeConfigOf, settingsOf } from '../config/schema.js';
-import { TrunklineError } from '../core/errors.js';
-import type { CaptureNode } from '../node/capture-node.js';
-import { addSettingOptions, loadSettings } from './arguments.js';
-import { untilInterrupted } from './interrupt.js';
-import { NodeConsole } from './node-run.js';
-import { reportOutcome } from './outcome.js';
+import { printableConfig } from '../../config/documents.js';
+import type { LoadedConfig } from '../../config/load.js';
+import { nodeConfigOf, settingsOf } from '../../config/schema.js';
+import { TrunklineError } from '../../core/errors.js';
+import type { CaptureNode } from '../../node/capture-node.js';
+import { addSettingOptions, loadSettings } from '../arguments.js';
+import { NodeConsole } from '../console/node-console.js';
+import { reportOutcome } from '../console/summary.js';
+import { untilInterrupted } from '../process/signals.js';
 
 export function registerCapture(program: Command): Command {
   const command = program
@@ -40,9 +40,9 @@ Examples:
       }
       // From before the start on: whatever is slow or stuck then must be possible to stop, too.
       const interrupted = untilInterrupted();
-      const { tuneHeap } = await import('../node/heap.js');
+      const { tuneHeap } = await import('../../node/heap.js');
       tuneHeap();
-      const { CaptureNode } = await import('../node/capture-node.js');
+      const { CaptureNode } = await import('../../node/capture-node.js');
       await runCapture(new CaptureNode(nodeConfigOf(loaded.config)), loaded, interrupted);
     });
 }

@@ -1,8 +1,8 @@
 import process from 'node:process';
 import type { Command } from 'commander';
-import { configFileSchema, effectiveSettings, effectiveText, settingsMarkdown } from '../config/documents.js';
-import { SETTINGS } from '../config/schema.js';
-import { addSettingOptions, loadSettings } from './arguments.js';
+import { configFileSchema, effectiveSettings, effectiveText, settingsMarkdown } from '../../config/documents.js';
+import { SETTINGS } from '../../config/schema.js';
+import { addSettingOptions, loadSettings } from '../arguments.js';
 
 interface Flags {
   readonly schema?: true;
