@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Calibration, Calibrator } from '../../src/audio/calibrate.js';
-import { hasSpeechFile, speechFile, stretches } from '../support/speech.js';
+import { hasSpeechFile, speechFile, speechWithPauses, stretches } from '../support/speech.js';
 
 function calibrated(sampleRate: number, pcm: Int16Array, chunk = 160): Calibration {
   const calibrator = new Calibrator(sampleRate);
@@ -51,6 +51,14 @@ describe('Calibrator', () => {
   it('does not depend on how the sound is cut', () => {
     const pcm = stretches(8000, [0.001, 990], [0.1, 1234]);
     expect(calibrated(8000, pcm, 37)).toEqual(calibrated(8000, pcm, 100_000));
+  });
+
+  it('finds a threshold between line noise and voices', () => {
+    const { threshold, ambientRms, speechRms } = calibrated(8000, speechWithPauses([1000, 1500, 800, 1200]));
+    expect(ambientRms).toBeCloseTo(0.0006, 4);
+    expect(threshold).toBeGreaterThan(2 * ambientRms);
+    expect(threshold).toBeLessThan(speechRms / 2);
+    expect(speechRms).toBeGreaterThan(0.05);
   });
 
   it.skipIf(!hasSpeechFile)(

@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { OpusEncoder } from '../../src/audio/codecs/opus.js';
 import { CODEC_ID } from '../../src/core/codec.js';
@@ -7,11 +6,12 @@ import { WANT } from '../../src/ring/stream-table.js';
 import { bothPaths, nativeMissing, type RigOptions, type TakenRecord } from '../support/engine/shard-rig.js';
 import { below, mulberry32 } from '../support/random.js';
 import { stretches } from '../support/speech.js';
+import { readTrace, TRACES, titleOf } from '../support/traces.js';
 
 const missing = nativeMissing();
 if (missing !== undefined) console.warn(`skipped: ${missing}`);
 
-const TRACES = new URL('../../../shared/corpora/rtp/', import.meta.url);
+const OPUS_TRACES = TRACES.filter(({ codec }) => codec === 'opus');
 const CLOCK_RATE = 48_000;
 /** Of the two paths' samples: they have different versions of libopus. */
 const MAX_DIFFERENCE = 1;
@@ -123,24 +123,20 @@ describe.skipIf(missing !== undefined)('the native path, over Opus', () => {
     }
   });
 
-  it.each(['opus-clean', 'opus-mobile', 'opus-congested'])('decodes the trace %s within one step', (name) => {
-    const file = new URL(`${name}.jsonl`, TRACES);
-    if (!existsSync(file)) {
-      console.warn(`skipped: no ${file.pathname}`);
-      return;
-    }
-    const lines = readFileSync(file, 'utf8').trim().split('\n').slice(1, 601);
-    const packets = lines.map((line) => JSON.parse(line) as { seq: number; ts: number; pt: number; payload: string });
-    const type = packets[0]?.pt;
-    const { js, native, each } = paths({ inputRingBytes: 1 << 22, outputRingBytes: 1 << 23 });
-    each((rig) => rig.open(0, { codec: CODEC_ID.OPUS, sampleRate: 48_000, clockRate: CLOCK_RATE }));
-    for (const [k, { pt, ts, payload }] of packets.entries()) {
-      if (pt === type) each((rig) => rig.packet(0, k, ts, Buffer.from(payload, 'base64')));
-    }
-    const records = native.drain();
-    expectNear(records, js.drain());
-    expect(native.counters()['DECODE_ERRORS']).toBe(0);
-  });
+  for (const file of OPUS_TRACES) {
+    it.skipIf(!file.present)(`decodes the trace ${titleOf(file)} within one step`, () => {
+      const packets = readTrace(file).packets.slice(0, 600);
+      const type = packets[0]?.pt;
+      const { js, native, each } = paths({ inputRingBytes: 1 << 22, outputRingBytes: 1 << 23 });
+      each((rig) => rig.open(0, { codec: CODEC_ID.OPUS, sampleRate: 48_000, clockRate: CLOCK_RATE }));
+      for (const [k, { pt, ts, payload }] of packets.entries()) {
+        if (pt === type) each((rig) => rig.packet(0, k, ts, Buffer.from(payload, 'base64')));
+      }
+      const records = native.drain();
+      expectNear(records, js.drain());
+      expect(native.counters()['DECODE_ERRORS']).toBe(0);
+    });
+  }
 
   it('holds 2,000 decoders in one thread', () => {
     const streams = 2_000;

@@ -1,23 +1,15 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import { startSimulator } from '../../src/simulator/genesys/simulator.js';
 import { manifestSchema } from '../../src/sinks/recorder/manifest.js';
+import { readTrace, TRACES, type TracePacket, titleOf } from '../support/traces.js';
 
-const TRACES = fileURLToPath(new URL('../../../shared/corpora/rtp/', import.meta.url));
-const SHORT = ['pcmu-milliwatt.jsonl', 'pcma-30ms.jsonl'];
-const here = existsSync(TRACES);
-// The long ones take over a minute of real time each, all at once: that is for CI.
-const files = !here ? [] : process.env['TRUNKLINE_E2E'] === 'full' ? readdirSync(TRACES) : SHORT;
-
-interface TracePacket {
-  readonly arrivalUs: number;
-  readonly seq: number;
-  readonly payload: string;
-}
+/** The long ones take over a minute of real time each: they are for CI. */
+const LONGEST_SECONDS = process.env['TRUNKLINE_E2E'] === 'full' ? Infinity : 10;
+const FILES = TRACES.filter(({ seconds }) => seconds <= LONGEST_SECONDS);
 
 /** What a trace implies, counted in the plainest way: numbers unwrapped to the nearest, then a set of them. */
 function implied(packets: readonly TracePacket[]) {
@@ -49,39 +41,38 @@ function implied(packets: readonly TracePacket[]) {
   };
 }
 
-describe('a trace replayed through the socket', () => {
-  it.skipIf(here)('is skipped: ../shared/corpora is not on this machine', () => {});
-
-  it.concurrent.each(files)(
-    'gives the counts that %s implies',
-    async (file) => {
-      const lines = readFileSync(join(TRACES, file), 'utf8').trimEnd().split('\n');
-      const packets = lines.slice(1).map((line) => JSON.parse(line) as TracePacket);
-      const out = mkdtempSync(join(tmpdir(), 'trunkline-trace-'));
-      const simulator = await startSimulator({ trace: join(TRACES, file), interactions: 2 });
-      const node = new CaptureNode({
-        apiUrl: simulator.apiUrl,
-        mediaUrl: simulator.mediaUrl,
-        clientId: 'test',
-        clientSecret: 'test',
-        interactions: [...simulator.interactionIds],
-        out,
-        maxStreams: 16,
-      });
-      try {
-        await node.start();
-        await node.untilIdle();
-        await node.stop();
-        for (const id of simulator.interactionIds) {
-          const session = manifestSchema.parse(JSON.parse(readFileSync(join(out, id, 'session.json'), 'utf8')));
-          expect(session, file).toMatchObject({ ...implied(packets), decodeErrors: 0 });
+describe.concurrent('a trace replayed through the socket', () => {
+  for (const file of FILES) {
+    it.skipIf(!file.present)(
+      `gives the counts that ${titleOf(file)} implies`,
+      async () => {
+        const { packets } = readTrace(file);
+        const out = mkdtempSync(join(tmpdir(), 'trunkline-trace-'));
+        const simulator = await startSimulator({ trace: file.path, interactions: 2 });
+        const node = new CaptureNode({
+          apiUrl: simulator.apiUrl,
+          mediaUrl: simulator.mediaUrl,
+          clientId: 'test',
+          clientSecret: 'test',
+          interactions: [...simulator.interactionIds],
+          out,
+          maxStreams: 16,
+        });
+        try {
+          await node.start();
+          await node.untilIdle();
+          await node.stop();
+          for (const id of simulator.interactionIds) {
+            const session = manifestSchema.parse(JSON.parse(readFileSync(join(out, id, 'session.json'), 'utf8')));
+            expect(session, file.name).toMatchObject({ ...implied(packets), decodeErrors: 0 });
+          }
+        } finally {
+          await node.stop();
+          await simulator.close();
+          rmSync(out, { recursive: true, force: true });
         }
-      } finally {
-        await node.stop();
-        await simulator.close();
-        rmSync(out, { recursive: true, force: true });
-      }
-    },
-    150_000,
-  );
+      },
+      150_000,
+    );
+  }
 });

@@ -1,46 +1,22 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
 import { type BookArrival, faultOfGaps, model } from '../support/rtp/jitter-model.js';
 import { Listener, replay } from '../support/rtp/replay.js';
-
-const FOLDER = new URL('../../../shared/corpora/rtp/', import.meta.url);
-
-/** What the corpora's README says of each trace. */
-const TRACES = [
-  { name: 'pcmu-clean', packets: 2524, lost: 0 },
-  { name: 'pcma-30ms', packets: 236, lost: 0 },
-  { name: 'pcmu-milliwatt', packets: 232, lost: 0 },
-  { name: 'opus-clean', packets: 3501, lost: 0 },
-  { name: 'opus-mobile', packets: 1902, lost: 2 },
-  { name: 'opus-congested', packets: 3083, lost: 6 },
-  { name: 'pcma-congested', packets: 1737, lost: 240 },
-] as const;
+import { readTrace, TRACES, type TraceFile, titleOf } from '../support/traces.js';
 
 interface Trace {
   clockHz: number;
   arrivals: BookArrival[];
 }
 
-interface TraceLine {
-  arrivalUs: number;
-  seq: number;
-  ts: number;
-  payload: string;
-}
-
-function readTrace(name: string): Trace {
-  const lines = readFileSync(new URL(`${name}.jsonl`, FOLDER), 'utf8')
-    .trim()
-    .split('\n');
-  const { clockHz } = JSON.parse(lines[0] as string) as { clockHz: number };
+function arrivalsOf(file: TraceFile): Trace {
+  const { clockHz, packets } = readTrace(file);
   const near = (value: number, reference: number, modulus: number): number =>
     value + Math.round((reference - value) / modulus) * modulus;
   let number: number | undefined;
   let time: number | undefined;
-  const arrivals = lines.slice(1).map((line, payload) => {
-    const packet = JSON.parse(line) as TraceLine;
+  const arrivals = packets.map((packet, payload) => {
     number = near(packet.seq, number ?? packet.seq, 2 ** 16);
     time = near(packet.ts, time ?? packet.ts, 2 ** 32);
     const bytes = Buffer.byteLength(packet.payload, 'base64');
@@ -75,45 +51,41 @@ function play(trace: Trace, playoutDelayUs: number, maxPlayoutDelayUs: number) {
   return { out, counts: buffer.counts(0), widest };
 }
 
-describe.each(TRACES)('trace $name', ({ name, packets, lost }) => {
-  const present = existsSync(new URL(`${name}.jsonl`, FOLDER));
+describe.each(TRACES.map((file) => [titleOf(file), file] as const))('trace %s', (_, file) => {
+  const { packets, lost, widens, present } = file;
 
-  it.skipIf(!present)(
-    `gives the counts that the file implies${present ? '' : ' (skipped: no ../shared/corpora)'}`,
-    () => {
-      const trace = readTrace(name);
-      const { out, counts, widest } = play(trace, 50_000, 100_000);
-      const numbers = trace.arrivals.map((a) => a.number);
-      const distinct = new Set(numbers);
-      let highest = Number.NEGATIVE_INFINITY;
-      const reordered = trace.arrivals.filter((a, i) => {
-        const isNew = numbers.indexOf(a.number) === i;
-        const isBehind = a.number < highest;
-        highest = Math.max(highest, a.number);
-        return isNew && isBehind;
-      }).length;
+  it.skipIf(!present)('gives the counts that the file implies', () => {
+    const trace = arrivalsOf(file);
+    const { out, counts, widest } = play(trace, 50_000, 100_000);
+    const numbers = trace.arrivals.map((a) => a.number);
+    const distinct = new Set(numbers);
+    let highest = Number.NEGATIVE_INFINITY;
+    const reordered = trace.arrivals.filter((a, i) => {
+      const isNew = numbers.indexOf(a.number) === i;
+      const isBehind = a.number < highest;
+      highest = Math.max(highest, a.number);
+      return isNew && isBehind;
+    }).length;
 
-      expect(trace.arrivals).toHaveLength(packets);
-      expect(Math.max(...numbers) - Math.min(...numbers) + 1 - distinct.size).toBe(lost);
-      expect(counts).toMatchObject({
-        packetsReceived: distinct.size,
-        packetsLost: lost,
-        packetsDuplicate: packets - distinct.size,
-        packetsReordered: reordered,
-        packetsDropped: 0,
-      });
-      expect(counts.jitterUs).toBeCloseTo(interarrivalJitterUs(trace), 3);
-      expect(counts.packetsLate + out.packets.length).toBe(distinct.size);
-      expect(out.lostOnes.length).toBe(lost + counts.packetsLate);
-      expect(faultOfGaps(out.released, DISCONTINUITY)).toBe('');
-      expect(out.packets.every((p) => p.flags === 0)).toBe(true);
-      // 240 of 1,977 lost is 12 %; the others lose next to nothing.
-      expect(widest).toBe(name === 'pcma-congested' ? 100_000 : 50_000);
-    },
-  );
+    expect(trace.arrivals).toHaveLength(packets);
+    expect(Math.max(...numbers) - Math.min(...numbers) + 1 - distinct.size).toBe(lost);
+    expect(counts).toMatchObject({
+      packetsReceived: distinct.size,
+      packetsLost: lost,
+      packetsDuplicate: packets - distinct.size,
+      packetsReordered: reordered,
+      packetsDropped: 0,
+    });
+    expect(counts.jitterUs).toBeCloseTo(interarrivalJitterUs(trace), 3);
+    expect(counts.packetsLate + out.packets.length).toBe(distinct.size);
+    expect(out.lostOnes.length).toBe(lost + counts.packetsLate);
+    expect(faultOfGaps(out.released, DISCONTINUITY)).toBe('');
+    expect(out.packets.every((p) => p.flags === 0)).toBe(true);
+    expect(widest).toBe(widens ? 100_000 : 50_000);
+  });
 
-  it.skipIf(!present)(`comes out as the plain model says${present ? '' : ' (skipped: no ../shared/corpora)'}`, () => {
-    const trace = readTrace(name);
+  it.skipIf(!present)('comes out as the plain model says', () => {
+    const trace = arrivalsOf(file);
     for (const playoutDelayUs of [0, 50_000]) {
       const { out, counts } = play(trace, playoutDelayUs, playoutDelayUs);
       const expected = model(trace.arrivals, playoutDelayUs);
@@ -123,9 +95,9 @@ describe.each(TRACES)('trace $name', ({ name, packets, lost }) => {
     }
   });
 
-  it.skipIf(!present)(`survives being shaken${present ? '' : ' (skipped: no ../shared/corpora)'}`, () => {
+  it.skipIf(!present)('survives being shaken', () => {
     // The same packets, with every ninth 70 ms later and every twentieth doubled 300 ms later.
-    const trace = readTrace(name);
+    const trace = arrivalsOf(file);
     const shaken = trace.arrivals.flatMap((a, i) => [
       i % 9 === 4 ? { ...a, arrivalUs: a.arrivalUs + 70_000 } : a,
       ...(i % 20 === 7 ? [{ ...a, arrivalUs: a.arrivalUs + 300_000, payload: 100_000 + i }] : []),

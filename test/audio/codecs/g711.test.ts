@@ -113,22 +113,76 @@ describe('G.711', () => {
   });
 });
 
-describe.skipIf(!existsSync(CORPUS))('ITU-T G.191 sweep (needs ../shared/corpora/g711)', () => {
-  const words = (name: string) => {
-    const bytes = readFileSync(new URL(name, CORPUS));
-    return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
-  };
-  const mismatches = (got: ArrayLike<number>, expected: ArrayLike<number>) =>
-    Array.from(expected).filter((value, i) => value !== got[i]).length;
+/** All 16-bit samples, as in the sweep of ITU-T G.191. */
+const SWEEP = Int16Array.from({ length: 65_536 }, (_, i) => i - 32_768);
 
+/** How many elements differ. */
+function mismatches(got: ArrayLike<number>, expected: ArrayLike<number>): number {
+  return Array.from(expected).filter((value, i) => value !== got[i]).length;
+}
+
+/**
+ * The code whose interval a sample falls into, by searching the decision values. As in G.191 a negative sample is
+ * mirrored by ones' complement; µ-law then takes 14 bits of it, A-law 13, sign included.
+ */
+function encodedByDecisionValues(sample: number, law: 'µ-law' | 'A-law'): number {
+  const shift = law === 'µ-law' ? 2 : 4;
+  const magnitude = (sample < 0 ? ~sample : sample) >> shift;
+  const lowest = law === 'µ-law' ? ULAW_LOWEST : ALAW_LOWEST;
+  const n = lowest.findLastIndex((low) => low <= magnitude);
+  const sign = sample < 0 ? 0 : 0x80;
+  return law === 'µ-law' ? sign | (127 - n) : (sign | n) ^ 0x55;
+}
+
+/** Lower ends of the 128 intervals: in µ-law 1 step of 1, 15 of 2, then 16 each of 4, 8, … 256. */
+const ULAW_LOWEST = lowerEnds((n) => (n === 0 ? 1 : n < 16 ? 2 : 2 << (n >> 4)));
+/** In A-law 32 steps of 1, then 16 each of 2, 4, … 64. */
+const ALAW_LOWEST = lowerEnds((n) => (n < 32 ? 1 : 1 << ((n >> 4) - 1)));
+
+function lowerEnds(stepOf: (n: number) => number): number[] {
+  const ends = [0];
+  for (let n = 0; n < 127; n++) ends.push((ends[n] as number) + stepOf(n));
+  return ends;
+}
+
+describe('all 65,536 samples', () => {
   it.each([
+    ['µ-law', decodePcmu, encodePcmu, ulawByDecisionValues],
+    ['A-law', decodePcma, encodePcma, alawByDecisionValues],
+  ] as const)('are coded and decoded as the tables of G.711 say, %s', (law, decode, encode, table) => {
+    const expected = Uint8Array.from(SWEEP, (sample) => encodedByDecisionValues(sample, law));
+    expect(mismatches(encode(SWEEP), expected)).toBe(0);
+    const values = table();
+    expect(
+      mismatches(
+        decoded(decode, expected),
+        Array.from(expected, (code) => values[code] as number),
+      ),
+    ).toBe(0);
+  });
+
+  it.skipIf(!existsSync(CORPUS)).each([
     ['µ-law', 'sweep-r.u', 'sweep-r.reu', decodePcmu, encodePcmu],
     ['A-law', 'sweep-r.a', 'sweep-r.rea', decodePcma, encodePcma],
-  ] as const)('matches 65,536 of 65,536 both ways in %s', (_, coded, linear, decode, encode) => {
-    const source = words('sweep.src');
-    const codes = Uint8Array.from(words(coded));
-    expect(source.length).toBe(65_536);
-    expect(mismatches(encode(source), codes)).toBe(0);
-    expect(mismatches(decoded(decode, codes), words(linear))).toBe(0);
-  });
+  ] as const)(
+    'are coded and decoded as in the files of ITU-T G.191, %s (needs ../shared/corpora)',
+    (law, coded, linear, decode, encode) => {
+      const source = words('sweep.src');
+      const codes = Uint8Array.from(words(coded));
+      expect(source.length).toBe(65_536);
+      expect(mismatches(encode(source), codes)).toBe(0);
+      expect(
+        mismatches(
+          Uint8Array.from(source, (sample) => encodedByDecisionValues(sample, law)),
+          codes,
+        ),
+      ).toBe(0);
+      expect(mismatches(decoded(decode, codes), words(linear))).toBe(0);
+    },
+  );
+
+  function words(name: string): Int16Array {
+    const bytes = readFileSync(new URL(name, CORPUS));
+    return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+  }
 });

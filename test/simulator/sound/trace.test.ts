@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
-import { parseTrace, TraceTrack } from '../../../src/simulator/sound/trace.js';
+import { afterAll, describe, expect, test } from 'vitest';
+import { loadTrace, parseTrace, TraceTrack } from '../../../src/simulator/sound/trace.js';
 import { Listener } from '../../support/genesys/listener.js';
 import { booked, start } from '../../support/genesys/running.js';
+import { readTrace, TRACES, titleOf } from '../../support/traces.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'trunkline-trace-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -119,25 +119,17 @@ test('a file that is no trace is refused with the line that is wrong', async () 
   await expect(start({ trace: join(folder, 'missing.jsonl') })).rejects.toMatchObject({ code: 'FILE_FAILED' });
 });
 
-const corpora = fileURLToPath(new URL('../../../../shared/corpora/rtp/', import.meta.url));
-const haveCorpora = existsSync(corpora);
-
-// Packets lost by unwrapping the numbers of each file, as its README counts them.
-test.runIf(haveCorpora).each([
-  ['pcmu-clean', 'pcmu', 2524, 2524],
-  ['pcma-30ms', 'pcma', 236, 236],
-  ['opus-clean', 'opus', 3501, 3501],
-  ['opus-mobile', 'opus', 1904, 1902],
-  ['opus-congested', 'opus', 3089, 3083],
-  ['pcma-congested', 'pcma', 1977, 1737],
-] as const)('%s is read whole', (name, codec, due, sent) => {
-  const path = join(corpora, `${name}.jsonl`);
-  const trace = parseTrace(readFileSync(path, 'utf8'), name);
-  const track = new TraceTrack(trace);
-  const indices = new Set<number>();
-  track.run(1e12, (index) => indices.add(index));
-  expect(trace.format.codec).toBe(codec);
-  expect([track.due, indices.size]).toEqual([due, sent]);
+// Packets lost by unwrapping the numbers of each file.
+describe.each(TRACES.map((file) => [titleOf(file), file] as const))('%s', (_, file) => {
+  test.skipIf(!file.present)('is read whole', () => {
+    const { packets } = readTrace(file);
+    const trace = loadTrace(file.path);
+    const track = new TraceTrack(trace);
+    const indices = new Set<number>();
+    track.run(1e12, (index) => indices.add(index));
+    expect(trace.format.codec).toBe(file.codec);
+    expect(packets).toHaveLength(file.packets);
+    expect(track.due - indices.size).toBe(file.lost);
+    expect(indices.size).toBe(new Set(packets.map(({ seq }) => seq)).size);
+  });
 });
-
-test.skipIf(haveCorpora)('traces of ../shared/corpora/rtp: not on this machine', () => {});
