@@ -33,7 +33,9 @@ async function killInTurn(node: AudioNode, calls: number): Promise<string[]> {
     expect(node.engine.streams(), `streams that outlived ${name}`).toHaveLength(calls);
   });
   for (let thread = 0; thread < THREADS.length; thread++) {
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    // Some of the call has gone through the threads as they are now.
+    const target = node.summary().packetsReceived + calls * 20;
+    await until(() => node.summary().packetsReceived >= target, 'packets before the next kill');
     expect(errors).toEqual([]);
     node.engine.killShard(thread);
     await until(() => replaced.length > thread, `another ${THREADS[thread]}`);

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import WebSocket from 'ws';
+import { ManualClock } from '../../../src/core/clock.js';
 import type { Simulator } from '../../../src/simulator/genesys/simulator.js';
 import { Listener, requestToken, signIn } from '../../support/genesys/listener.js';
 import { start } from '../../support/genesys/running.js';
@@ -26,7 +26,8 @@ function conversation(simulator: Simulator, id: string, token: string): Promise<
 }
 
 test('tokens are given for the right credentials, differ each time, and expire', async () => {
-  const simulator = await start({ clientId: 'id', clientSecret: 'pass:word', tokenSeconds: 0.3 });
+  const clock = new ManualClock();
+  const simulator = await start({ clientId: 'id', clientSecret: 'pass:word', tokenSeconds: 0.3 }, clock);
   expect((await requestToken(simulator, basic('id', 'wrong'))).status).toBe(401);
   expect((await requestToken(simulator, basic('', ''))).status).toBe(401);
   expect((await requestToken(simulator, 'Bearer x')).status).toBe(401);
@@ -36,7 +37,7 @@ test('tokens are given for the right credentials, differ each time, and expire',
   expect(token).not.toBe(await signIn(simulator, 'id', 'pass:word'));
   const [id = ''] = simulator.interactionIds;
   expect((await conversation(simulator, id, token)).status).toBe(200);
-  await sleep(350);
+  clock.advanceUs(300_000);
   expect((await conversation(simulator, id, token)).status).toBe(401);
   expect(await handshakeStatus(simulator.mediaUrl, `Bearer ${token}`)).toBe(401);
 });
@@ -172,15 +173,18 @@ test('more than 50 interactions on a connection are refused, wholly', async () =
 });
 
 test('an ended interaction says so for a while, and then has no media', async () => {
-  const simulator = await start({ interactions: 1, seconds: 0.1, availabilitySeconds: 0.4 });
+  const clock = new ManualClock();
+  const simulator = await start({ interactions: 1, seconds: 0.1, availabilitySeconds: 0.4 }, clock);
   const [id = ''] = simulator.interactionIds;
   const first = await Listener.connect(simulator);
   first.subscribe([id]);
+  await first.control({ type: 'subscribed' });
+  clock.advanceUs(200_000);
   await first.ended([id]);
   const second = await Listener.connect(simulator);
   second.subscribe([id]);
   expect(await second.control({ type: 'ended' })).toMatchObject({ interactionId: id, reason: 'ended' });
-  await sleep(450);
+  clock.advanceUs(450_000);
   second.subscribe([id]);
   await second.control({ code: 'mediaNotAvailable', interactionId: id });
 });

@@ -1,12 +1,13 @@
 import { afterEach } from 'vitest';
+import type { Clock } from '../../../src/core/clock.js';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../../src/simulator/genesys/simulator.js';
 import type { Counts } from './listener.js';
 
 const running: Simulator[] = [];
 
 /** Starts a simulator that is closed after the test. */
-export async function start(options: SimulatorOptions): Promise<Simulator> {
-  const simulator = await startSimulator(options);
+export async function start(options: SimulatorOptions, clock?: Clock): Promise<Simulator> {
+  const simulator = await startSimulator(options, clock);
   running.push(simulator);
   return simulator;
 }
