@@ -1,4 +1,4 @@
-import { describeMachine } from '../machine.js';
+import { describeProvenance } from '../provenance.js';
 import { mergeHistograms, percentileCurve } from './histogram.js';
 import type { SubjectKind } from './messages.js';
 import { type CapacityOptions, type Undertaking, undertakingOf } from './options.js';
@@ -23,7 +23,7 @@ export async function runCapacity(
   options: CapacityOptions,
   progress: Progress,
 ): Promise<{ readonly report: CapacityReport; readonly curves: readonly LatencyCurves[] }> {
-  const machine = describeMachine();
+  const provenance = describeProvenance(options.smoke);
   const runs: CapacityRun[] = [];
   const curves: LatencyCurves[] = [];
   let backend = '';
@@ -33,7 +33,7 @@ export async function runCapacity(
     curves.push(curvesOf(undertaking, rounds));
     backend = rounds.node[0]?.subject.backend ?? backend;
   }
-  return { report: { machine, node: process.version, backend, runs }, curves };
+  return { report: { ...provenance, backend, runs }, curves };
 }
 
 /** Node and baselines in turn, so that whatever else the machine does meets them alike. */

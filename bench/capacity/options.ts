@@ -28,6 +28,8 @@ export interface CapacityOptions {
   /** Where the node under test is the plain one itself, there is no `plain` to compare it with. */
   readonly baselines: keyof typeof WANTED;
   readonly native: 'off' | 'auto' | 'require';
+  /** Too short to measure anything: the report says so. */
+  readonly smoke: boolean;
   /** Folder for CPU profiles of the node's threads. Profiling costs CPU: the figures are then worth nothing. */
   readonly profile?: string | undefined;
 }
@@ -43,6 +45,7 @@ export const CAPACITY_DEFAULTS: CapacityOptions = {
   repeat: 5,
   baselines: 'all',
   native: 'auto',
+  smoke: false,
 };
 
 /** Long enough to show that everything works, too short to say how fast. */
@@ -52,6 +55,7 @@ export const SMOKE_OPTIONS: CapacityOptions = {
   seconds: 1,
   warmup: 1,
   repeat: 1,
+  smoke: true,
 };
 
 /** What is to be measured at one number of streams. */

@@ -1,3 +1,4 @@
+import { NOT_A_MEASUREMENT } from '../provenance.js';
 import { figuresTable } from './figures.js';
 import { escapeHtml } from './html.js';
 import { BASELINES } from './messages.js';
@@ -35,10 +36,11 @@ export function capacityPage(report: CapacityReport, curves: readonly LatencyCur
 <main>
 <h1>${escapeHtml(title)}</h1>
 ${place(report)}
+${report.measurement ? '' : `<p class="warning"><strong>${NOT_A_MEASUREMENT}</strong></p>`}
 ${invalid.length === 0 ? '' : warning(invalid, unit)}
 <section>
 <h2>Latency</h2>
-<p>From the moment each packet was due on the wire${isHook ? '' : ', the jitter buffer’s hold of 50 ms taken off'}. A stall of the
+<p>From the moment each packet was due on the wire${isHook ? '' : ', without the playout delay of 50 ms'}. A stall of the
 node delays the packets behind it, and each counts with its whole wait.${isHook ? ' A packet here is one message of AudioHook, with both sides of a call in it.' : ''}</p>
 ${legend([
   ['node', 'node, due → delivered'],
@@ -89,8 +91,11 @@ function counts(runs: readonly CapacityRun[]): string {
   return numbers.length < 2 ? numbers.join('') : `${numbers[0]} to ${numbers.at(-1)}`;
 }
 
-function place({ machine, node, backend }: CapacityReport): string {
+function place({ machine, node, backend, version, commit, date, ...run }: CapacityReport): string {
   const facts = [
+    ['Version', `${version}, commit ${commit ?? 'unknown'}`],
+    ['Date', date],
+    ['Arguments', run.arguments.join(' ')],
     ['Machine', `${machine.cpu}, ${machine.cores} cores, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB`],
     ['System', machine.system],
     ['Node', node],

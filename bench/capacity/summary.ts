@@ -1,5 +1,5 @@
 import { US_PER_MS, US_PER_SECOND } from '../../src/core/units.js';
-import type { Machine } from '../machine.js';
+import type { Provenance } from '../provenance.js';
 import { type CurvePoint, mergeHistograms, type Percentiles } from './histogram.js';
 import {
   BASELINES,
@@ -99,9 +99,7 @@ export interface BaselineRun {
   readonly calls: Calls | null;
 }
 
-export interface CapacityReport {
-  readonly machine: Machine;
-  readonly node: string;
+export interface CapacityReport extends Provenance {
   readonly backend: string;
   readonly runs: readonly CapacityRun[];
 }

@@ -1,3 +1,4 @@
+import { provenanceLines } from '../provenance.js';
 import type { Baseline } from './messages.js';
 import type { CapacityReport, CapacityRun } from './summary.js';
 
@@ -45,8 +46,8 @@ const CALL_COLUMNS: readonly Column[] = [
 ];
 
 /** For people; everything is in the JSON. */
-export function capacityTable({ machine, node, backend, runs }: CapacityReport): string {
-  const where = `${machine.cpu}, ${machine.cores} cores, load ${machine.loadBefore} before; Node ${node}; backend ${backend}`;
+export function capacityTable(report: CapacityReport): string {
+  const { backend, runs } = report;
   const lost = runs.flatMap(({ streams, droppedWhere }) =>
     Object.keys(droppedWhere).length > 0 ? [`${streams} streams: ${counted(droppedWhere)}`] : [],
   );
@@ -59,8 +60,8 @@ export function capacityTable({ machine, node, backend, runs }: CapacityReport):
   );
   const calls = runs.filter((run) => run.calls !== null);
   return [
-    where,
-    'Latency from when each packet was due, hold taken off, in ms.',
+    ...provenanceLines(report),
+    `Backend ${backend}. Latency from when each packet was due, without the playout delay, in ms.`,
     ...tableOf(COLUMNS, runs),
     ...lost,
     ...loops,

@@ -24,6 +24,14 @@ const calls = z.object({
 /** What others may rely on in the last line of `--json`. */
 const report = z.object({
   machine: z.object({ cpu: z.string(), cores: z.number() }),
+  version: z.string().regex(/^\d+\.\d+\.\d+/),
+  commit: z
+    .string()
+    .regex(/^[0-9a-f]{40}(-dirty)?$/)
+    .nullable(),
+  date: z.iso.datetime(),
+  arguments: z.array(z.string()),
+  measurement: z.boolean(),
   node: z.string().startsWith('v'),
   backend: z.enum(['js', 'native']),
   runs: z.array(
@@ -64,7 +72,9 @@ it.concurrent('measures AudioHook over real sockets, every frame of every call',
 });
 
 it.concurrent('measures the subscription alone when no baseline is wanted', { timeout: PATIENCE_MS }, async () => {
-  const { runs } = await smokeRun('--sweep', '4,8', '--baselines', 'none');
+  const { runs, ...run } = await smokeRun('--sweep', '4,8', '--baselines', 'none');
+  const args = ['bench', 'capacity', '--smoke', '--json', '--sweep', '4,8', '--baselines', 'none'];
+  expect(run).toMatchObject({ arguments: args, measurement: false });
   expect(runs.map(({ packetsDelivered }) => packetsDelivered)).toEqual([200, 400]);
   expect(runs[1]).toMatchObject({ baseline: { bareWs: null, tutorial: null, plain: null }, calls: null });
 });

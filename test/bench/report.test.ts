@@ -49,6 +49,11 @@ function run(streams: number, valid: boolean): CapacityRun {
 
 const REPORT: CapacityReport = {
   machine: { cpu: 'A <fast> one', cores: 2, memoryBytes: 2 ** 33, system: 'linux', loadBefore: 0.1 },
+  version: '1.2.3',
+  commit: '0123456789012345678901234567890123456789',
+  date: '2026-01-02T03:04:05.000Z',
+  arguments: ['bench', 'capacity', '--sweep', '1000,2000'],
+  measurement: true,
   node: 'v20.20.2',
   backend: 'js',
   runs: [run(1000, true), run(2000, false)],
@@ -76,6 +81,19 @@ it('makes one page with the pictures in it that fetches nothing', () => {
   expect(page).not.toContain('NaN');
   expect(page).toContain('Not valid</strong> at 2,000 streams');
   expect(page).not.toMatch(/plain<|null|undefined/);
+});
+
+it('says what was run and when, and that a smoke run is not a measurement', () => {
+  for (const text of [capacityTable(REPORT), capacityPage(REPORT, CURVES)]) {
+    expect(text).toContain('1.2.3');
+    expect(text).toContain('0123456789012345678901234567890123456789');
+    expect(text).toContain('2026-01-02T03:04:05.000Z');
+    expect(text).toContain('bench capacity --sweep 1000,2000');
+    expect(text).not.toContain('not a measurement');
+  }
+  const smoke = { ...REPORT, measurement: false };
+  expect(capacityTable(smoke).split('\n')[0]).toContain('not a measurement');
+  expect(capacityPage(smoke, CURVES)).toContain('not a measurement');
 });
 
 it('reports the figures of AudioHook, and leaves out the tutorial that was not run', () => {
