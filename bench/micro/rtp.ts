@@ -45,6 +45,7 @@ function jitter(name: string, overtaken: boolean): MicroCase {
     packet: () => {
       released++;
     },
+    standstill: () => {},
     lost: () => {
       released++;
     },

@@ -95,6 +95,12 @@ export class GapEstimator {
     this.#remember(channel, d);
   }
 
+  /** Media time has advanced by `ticks` without the timestamps. */
+  standstill(channel: number, ticks: number): void {
+    this.#offset[channel] = (this.#offset[channel] as number) - ticks;
+    this.#limiter.standstill(channel, ticks);
+  }
+
   /**
    * Measures the gap of `lost` packets before packet `d`. False when it must not be filled: it is too long, arrival time
    * contradicts it, it has too little time for so many packets, or timestamps did not increase.

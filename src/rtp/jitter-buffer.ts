@@ -5,6 +5,7 @@ import { KIND, type PacketDelayKind, PacketRing } from './packet-ring.js';
 import { type JitterOutput, PlayoutQueue } from './playout-queue.js';
 import { Reception, SEQUENCE_CLASS } from './reception.js';
 import { CANDIDATE, CANDIDATE_TIMEOUT_US, CLASSIFICATION, RestartDetector } from './restart-detector.js';
+import { StandstillDetector } from './standstill-detector.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './unwrapper.js';
 
 /** What insert() did with a packet. Only an ACCEPTED or CANDIDATE one keeps its payload. */
@@ -54,6 +55,7 @@ export class JitterBuffer {
   readonly #reception: Reception;
   readonly #restarts: RestartDetector;
   readonly #queue: PlayoutQueue;
+  readonly #standstills: StandstillDetector;
   readonly #playoutDelayUs: number;
   readonly #maxPlayoutDelayUs: number;
   readonly #open: Uint8Array;
@@ -86,6 +88,7 @@ export class JitterBuffer {
     this.#reception = new Reception(channels, this.#packets);
     this.#restarts = new RestartDetector(channels, this.#packets, this.#sequences, this.#reception);
     this.#queue = new PlayoutQueue(channels, this.#packets);
+    this.#standstills = new StandstillDetector(channels, this.#packets);
     this.#open = new Uint8Array(channels);
     this.#epoch = new Int32Array(channels);
   }
@@ -99,6 +102,7 @@ export class JitterBuffer {
     this.#timestamps.open(channel);
     this.#reception.open(channel, clockRate);
     this.#queue.open(channel, clockRate);
+    this.#standstills.open(channel, clockRate);
   }
 
   /** Discards what the channel holds. Its counts can still be read until it is opened again. */
@@ -138,6 +142,7 @@ export class JitterBuffer {
     packets.flags[d] = flags;
     packets.payloadOffset[d] = payloadOffset;
     packets.payloadLength[d] = payloadLength;
+    packets.standstillTicks[d] = 0;
     return this.#take(channel, d);
   }
 
@@ -158,6 +163,7 @@ export class JitterBuffer {
   /** The stream ends: releases everything the channel holds, and what is missing in between as lost. */
   flushChannel(channel: number, nowUs: number, out: JitterOutput): void {
     this.#settleCandidates(channel);
+    this.#standstills.settle(channel);
     const last = this.#queue.last(channel);
     if (last !== NONE) this.#queue.releaseThrough(last, nowUs, out);
     this.#packets.trim();
@@ -201,9 +207,13 @@ export class JitterBuffer {
     }
     packets.sequence[d] = this.#sequences.unwrap(channel, sequence);
     packets.timestamp[d] = this.#timestamps.unwrap(channel, timestamp);
+    let kind = this.#queue.delayKind(channel);
     switch (this.#reception.classify(channel, d)) {
       case SEQUENCE_CLASS.AHEAD:
         this.#accept(channel, d);
+        if (this.#standstills.observe(channel, d) && this.playoutDelayUs(channel) < CANDIDATE_TIMEOUT_US) {
+          kind = KIND.CANDIDATE;
+        }
         break;
       case SEQUENCE_CLASS.BEHIND:
         this.#reception.behind(channel, d);
@@ -221,7 +231,7 @@ export class JitterBuffer {
         this.#beginEpoch(channel, d);
         break;
     }
-    if (!packets.keep(this.#queue.delayKind(channel))) {
+    if (!packets.keep(kind)) {
       this.#reception.dropped(channel);
       return INSERTED.FULL;
     }
@@ -244,6 +254,8 @@ export class JitterBuffer {
     this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
     this.#reception.begin(channel, d);
     this.#epoch[channel] = (this.#epoch[channel] as number) + 1;
+    this.#standstills.restart(channel);
+    this.#standstills.observe(channel, d);
   }
 
   #releaseDue(kind: PacketDelayKind, nowUs: number, out: JitterOutput): number {
@@ -299,8 +311,11 @@ export class JitterBuffer {
       packets.sequence[d] = this.#sequences.unwrap(channel, packets.wireSequence[d] as number);
       packets.timestamp[d] = this.#timestamps.unwrap(channel, packets.wireTimestamp[d] as number);
       if (isFirst) this.#beginEpoch(channel, d);
-      else if (this.#reception.classify(channel, d) === SEQUENCE_CLASS.AHEAD) this.#accept(channel, d);
-      else this.#reception.behind(channel, d);
+      else if (this.#reception.classify(channel, d) !== SEQUENCE_CLASS.AHEAD) this.#reception.behind(channel, d);
+      else {
+        this.#accept(channel, d);
+        this.#standstills.observe(channel, d);
+      }
       this.#queue.insert(channel, d, this.#epoch[channel] as number);
       d = next;
     }

@@ -30,6 +30,8 @@ export class PacketRing {
   readonly epoch: Int32Array;
   /** 1: in time only because of the longer playout delay. */
   readonly recovered: Uint8Array;
+  /** How long the sender stood still before this packet, in RTP ticks; else 0. */
+  readonly standstillTicks: Float64Array;
   /** Links of the lists that packets are in: the channel's order, or its candidates. */
   readonly next: Int32Array;
   readonly previous: Int32Array;
@@ -59,6 +61,7 @@ export class PacketRing {
     this.timestamp = new Float64Array(places);
     this.epoch = new Int32Array(places);
     this.recovered = new Uint8Array(places);
+    this.standstillTicks = new Float64Array(places);
     this.next = new Int32Array(places);
     this.previous = new Int32Array(places);
   }

@@ -23,6 +23,8 @@ export interface JitterOutput {
     payloadOffset: number,
     payloadLength: number,
   ): void;
+  /** The sender stood still before the packet that follows: its timestamps did not advance, time did. */
+  standstill(channel: number, durationTicks: number): void;
   /** One lost packet. The durations of all lost packets of a gap add up to the gap. */
   lost(channel: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void;
 }
@@ -136,6 +138,11 @@ export class PlayoutQueue {
     } else {
       flags |= DISCONTINUITY;
       this.#gaps.jump(channel, d);
+    }
+    if (packets.standstillTicks[d] !== 0) {
+      const ticks = packets.standstillTicks[d] as number;
+      this.#gaps.standstill(channel, ticks);
+      out.standstill(channel, ticks);
     }
     out.packet(
       channel,

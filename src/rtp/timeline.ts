@@ -3,32 +3,38 @@ import { DISCONTINUITY } from './playout-queue.js';
 import { TimestampLimiter } from './timestamp-limiter.js';
 import { MODULUS_32 } from './unwrapper.js';
 
-/** Two differences of time, by timestamps and by arrival, that are this close are the same: jitter is between them. */
+/** A time step by timestamps and one by arrival that differ by no more than this are the same: the rest is jitter. */
 export const SAME_CLOCK_SECONDS = 0.5;
 const USUAL_PACKET_SECONDS = 0.02;
-/** So many packets in a row whose timestamps lie before the end of the packet before: the clock is not to be trusted. */
+/** After this many packets in a row whose timestamps lie before the end of the previous packet, the clock is not used. */
 const MAX_BEHIND = 3;
 
 /**
- * Places what the jitter buffer releases on one time line a stream: ticks of the RTP clock since the stream's first
- * packet, never negative, and never before the end of what came before in the channel, so that bad timestamps cost no audio.
- * Lanes 2n and 2n + 1 are the channels of one stream.
+ * Places the released packets of a stream on one time line: ticks of the RTP clock since the stream's first packet, never
+ * negative, and never before the end of the previous packet of the channel, so bad timestamps cost no audio. Channels 2n
+ * and 2n + 1 belong to one stream.
  *
- * A channel's position is its timestamp less a base. The first channel's base is its first timestamp; the second channel has
- * the same one if both run on one RTP clock, and else begins where its arrival puts it. When timestamps jump, or claim
- * more time without audio than has passed in arrival (lead.ts), or stand still or fall for several packets, the base is
- * set anew so that the position goes on by the time that has passed in arrival.
+ * The position of a packet is its timestamp less the *base* of its channel. The base of the first channel is its first
+ * timestamp. The second channel has the same base if both use one RTP clock; otherwise it begins where its arrival puts
+ * it. A channel gets a new base, so that its position advances by the time that has passed in arrival, when timestamps
+ * jump, when they claim more time without audio than has passed (timestamp-limiter.ts), when they stand still or fall
+ * for several packets, and when the sender stood still (standstill-detector.ts).
+ *
+ * Worked example at 8 kHz: the first packet has timestamp 5,000, so the base is 5,000 and its position 0. The sender
+ * restarts one second later with timestamp 7: the base becomes 7 − 8,000 and the position 8,000.
  */
 export class Timeline {
-  /** Whether the last packet placed begins elsewhere than its timestamp says, with a jump of the time line. */
+  /** Whether the time line jumped before the last packet placed, without the timestamps. */
   rebased = false;
-  /** Length of the lost packet placed last: shorter than it was where the packet before it reaches into it. */
+  /** Length of the lost packet placed last: shortened where the packet before it overlaps it. */
   lostTicks = 0;
 
   readonly #clockRate: Float64Array;
   readonly #started: Uint8Array;
+  /** 1: the position of the next packet jumps because the sender stood still. */
+  readonly #stoodStill: Uint8Array;
   readonly #base: Float64Array;
-  /** Where the channel's time has got to: timestamp of the last packet, or end of the lost ones after it. */
+  /** Timestamp of the last packet, or the end of the lost ones after it. */
   readonly #reached: Float64Array;
   readonly #packetEnd: Float64Array;
   /** End of the last packet and of the lost ones after it: the lowest position that may follow. */
@@ -37,7 +43,7 @@ export class Timeline {
   /** Of the last packet, in ticks. */
   readonly #lastDuration: Float64Array;
   readonly #lastArrivalUs: Float64Array;
-  /** Packets in a row that had to be moved on to the floor, and the arrival and position of the one before them. */
+  /** Packets in a row that had to be moved up to the floor, and the arrival and position of the one before them. */
   readonly #behind: Float64Array;
   readonly #anchorUs: Float64Array;
   readonly #anchor: Float64Array;
@@ -47,6 +53,7 @@ export class Timeline {
   constructor(channels: number) {
     this.#clockRate = new Float64Array(channels);
     this.#started = new Uint8Array(channels);
+    this.#stoodStill = new Uint8Array(channels);
     this.#base = new Float64Array(channels);
     this.#reached = new Float64Array(channels);
     this.#packetEnd = new Float64Array(channels);
@@ -64,6 +71,7 @@ export class Timeline {
   openChannel(channel: number, clockRate: number): void {
     this.#clockRate[channel] = clockRate;
     this.#started[channel] = 0;
+    this.#stoodStill[channel] = 0;
     this.#floor[channel] = 0;
     this.#behind[channel] = 0;
     this.#lastDuration[channel] = Math.round(clockRate * USUAL_PACKET_SECONDS);
@@ -76,10 +84,11 @@ export class Timeline {
 
   /**
    * Position of a released packet, in ticks; `timestamp` unwrapped, `flags` as released.
-   * @param durationTicks how long its audio is; 0 when unknown, which is then taken to be as long as the one before.
+   * @param durationTicks how long its audio is; 0 when unknown: it is then taken to be as long as the previous packet.
    */
   place(channel: number, timestamp: number, arrivalUs: number, flags: number, durationTicks: number): number {
-    this.rebased = false;
+    this.rebased = this.#stoodStill[channel] === 1;
+    this.#stoodStill[channel] = 0;
     const duration = durationTicks > 0 ? durationTicks : (this.#lastDuration[channel] as number);
     let position = timestamp - (this.#base[channel] as number);
     if (this.#started[channel] === 0) {
@@ -87,7 +96,7 @@ export class Timeline {
       this.#limiter.begin(channel, position, arrivalUs);
     } else {
       if ((flags & DISCONTINUITY) !== 0 || this.#isJump(channel, timestamp, arrivalUs)) {
-        position = this.#goOn(channel, timestamp, arrivalUs);
+        position = this.#jump(channel, timestamp, arrivalUs);
       }
       if (position < (this.#floor[channel] as number)) position = this.#catchUp(channel, timestamp, arrivalUs);
       else this.#behind[channel] = 0;
@@ -106,11 +115,18 @@ export class Timeline {
     return position;
   }
 
-  /** Position of a lost packet, which comes after at least one that was not; its length there is in `lostTicks`. */
+  /** The sender stood still before the next packet: the channel's position goes on by `ticks`, its timestamps do not. */
+  standstill(channel: number, ticks: number): void {
+    if (this.#started[channel] === 0) return;
+    this.#base[channel] = (this.#base[channel] as number) - ticks;
+    this.#stoodStill[channel] = 1;
+  }
+
+  /** Position of a lost packet, after at least one that was not lost; its length there is in `lostTicks`. */
   placeLost(channel: number, timestamp: number, durationTicks: number): number {
     const start = timestamp - (this.#base[channel] as number);
     const position = Math.max(start, this.#floor[channel] as number);
-    // The packet before may have been longer than it was taken to be when the hole was cut up.
+    // The packet before may be longer than was assumed when the gap was divided.
     this.lostTicks = Math.max(0, start + durationTicks - position);
     this.#floor[channel] = position + this.lostTicks;
     this.#reached[channel] = timestamp + durationTicks;
@@ -125,7 +141,7 @@ export class Timeline {
     return Math.max(position, this.#floor[channel] as number);
   }
 
-  /** Where the channel's last packet, or what was lost after it, ends; −1 before the first. */
+  /** Where the channel's last packet, or what was lost after it, ends; −1 before the first packet. */
   end(channel: number): number {
     return this.#started[channel] === 0 ? -1 : (this.#floor[channel] as number);
   }
@@ -136,18 +152,18 @@ export class Timeline {
     let position = 0;
     if (this.#started[other] === 1) {
       const elapsed = this.#ticksSince(other, channel, arrivalUs);
-      // Each channel unwraps on its own, so that the same clock may be some multiple of 2^32 apart.
+      // Each channel unwraps on its own, so the same clock may differ by a multiple of 2^32.
       let ticks = timestamp - ((this.#base[other] as number) + (this.#lastPosition[other] as number));
       ticks -= Math.round(ticks / MODULUS_32) * MODULUS_32;
       const step = this.#isSameTime(channel, ticks, elapsed) ? ticks : elapsed;
-      // A channel that begins before the stream's first packet is moved to the start, rather than cut off there.
+      // A channel that begins before the stream's first packet is moved to the start rather than cut off.
       position = Math.max(0, (this.#lastPosition[other] as number) + step);
     }
     this.#base[channel] = timestamp - position;
     return position;
   }
 
-  /** Timestamps that cannot be true without a DISCONTINUITY: back by more than jitter, or too far ahead of the arrival. */
+  /** Timestamps that cannot be right without a DISCONTINUITY: back by more than jitter, or too far ahead of arrival. */
   #isJump(channel: number, timestamp: number, arrivalUs: number): boolean {
     const ticks = timestamp - (this.#reached[channel] as number);
     if (ticks < 0) return -ticks > (this.#clockRate[channel] as number) * SAME_CLOCK_SECONDS;
@@ -155,14 +171,14 @@ export class Timeline {
     return position > (this.#floor[channel] as number) && !this.#limiter.allows(channel, position, arrivalUs);
   }
 
-  /** The time line jumps: by the timestamps if the arrival bears them out, else by the arrival. */
-  #goOn(channel: number, timestamp: number, arrivalUs: number): number {
+  /** The time line jumps: by the timestamps if arrival confirms them, otherwise by arrival. */
+  #jump(channel: number, timestamp: number, arrivalUs: number): number {
     const last = this.#lastPosition[channel] as number;
     const elapsed = this.#ticksSince(channel, channel, arrivalUs);
     const position = timestamp - (this.#base[channel] as number);
-    const isBorneOut =
+    const isConfirmed =
       this.#isSameTime(channel, position - last, elapsed) && this.#limiter.allows(channel, position, arrivalUs);
-    if (position > last && isBorneOut) return position;
+    if (position > last && isConfirmed) return position;
     const moved = Math.max(this.#limiter.mediaAt(channel, arrivalUs), this.#floor[channel] as number);
     this.#base[channel] = timestamp - moved;
     this.rebased = true;
@@ -170,8 +186,8 @@ export class Timeline {
   }
 
   /**
-   * A timestamp before the end of what came before: the packet follows that at once. One such timestamp is a slip, and
-   * the next may be right again; after several, the clock is set anew, by the arrival where that is clearly ahead.
+   * A timestamp before the end of the previous packet: the packet is placed right after it. A single such timestamp may
+   * be an error, and the next one right again; after several, the base is set, by arrival if that is clearly ahead.
    */
   #catchUp(channel: number, timestamp: number, arrivalUs: number): number {
     const floor = this.#floor[channel] as number;
@@ -182,7 +198,7 @@ export class Timeline {
     const byArrival = (this.#anchor[channel] as number) + this.#ticksIn(channel, sinceUs);
     const isLate = byArrival > floor && !this.#isSameTime(channel, byArrival, floor);
     const position = isLate ? byArrival : floor;
-    // A timestamp that stands still tells nothing to set the clock by, and may yet go on from where it should be.
+    // A timestamp that stands still is no reference for a base, and may continue later from where it should be.
     if (isLate || timestamp > (this.#reached[channel] as number)) this.#base[channel] = timestamp - position;
     if (isLate) this.rebased = true;
     return position;

@@ -59,6 +59,11 @@ export class TimestampLimiter {
     this.#offset[channel] = offset;
   }
 
+  /** The last packet turns out to be later by `ticks` of time without audio, for which arrival time has passed. */
+  standstill(channel: number, ticks: number): void {
+    this.#offset[channel] = (this.#offset[channel] as number) + ticks;
+  }
+
   /** Media time at an arrival if nothing but time had passed since the last packet; nothing ahead of it. */
   mediaAt(channel: number, arrivalUs: number): number {
     const offset = Math.min(this.#offset[channel] as number, this.#audioOffset[channel] as number);

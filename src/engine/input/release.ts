@@ -122,6 +122,10 @@ export class Release implements JitterOutput {
     this.#packet(ring, lane, sequence, position, position, arrivalUs, 0, payloadLength);
   }
 
+  standstill(channel: number, durationTicks: number): void {
+    this.#timeline.standstill(channel, durationTicks);
+  }
+
   lost(lane: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void {
     const position = this.#timeline.placeLost(lane, timestamp, durationTicks);
     const { lostTicks } = this.#timeline;

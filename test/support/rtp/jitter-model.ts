@@ -64,9 +64,10 @@ export function model(arrivals: readonly BookArrival[], playoutDelayUs: number):
 
 /** What is wrong with the holes in one channel's output, as a sentence; '' when they add up. */
 export function faultOfGaps(released: readonly Released[], discontinuity: number): string {
-  let before: Released | undefined;
+  let before: Exclude<Released, { kind: 'standstill' }> | undefined;
   let reached = Number.NaN;
   for (const now of released) {
+    if (now.kind === 'standstill') continue;
     if (before !== undefined) {
       const jumps = now.kind === 'packet' && (now.flags & discontinuity) !== 0;
       if (!jumps && now.sequence !== before.sequence + 1) return `${before.sequence} is followed by ${now.sequence}`;

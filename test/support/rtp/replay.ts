@@ -23,6 +23,7 @@ export type Released =
       payload: number;
       bytes: number;
     }
+  | { kind: 'standstill'; channel: number; ticks: number }
   | { kind: 'lost'; channel: number; sequence: number; timestamp: number; ticks: number; nowUs: number };
 export type ReleasedPacket = Extract<Released, { kind: 'packet' }>;
 export type ReleasedLost = Extract<Released, { kind: 'lost' }>;
@@ -50,12 +51,20 @@ export class Listener implements JitterOutput {
     this.released.push({ kind: 'packet', channel, sequence, timestamp, arrivalUs, flags, payload, bytes });
   }
 
+  standstill(channel: number, ticks: number): void {
+    this.released.push({ kind: 'standstill', channel, ticks });
+  }
+
   lost(channel: number, sequence: number, timestamp: number, ticks: number, nowUs: number): void {
     this.released.push({ kind: 'lost', channel, sequence, timestamp, ticks, nowUs });
   }
 
   get packets(): ReleasedPacket[] {
     return this.released.filter((r) => r.kind === 'packet');
+  }
+
+  get standstills(): Extract<Released, { kind: 'standstill' }>[] {
+    return this.released.filter((r) => r.kind === 'standstill');
   }
 
   get lostOnes(): ReleasedLost[] {

@@ -1,0 +1,283 @@
+import { US_PER_MS, US_PER_SECOND } from '../core/units.js';
+import { KIND, type PacketRing } from './packet-ring.js';
+import { CANDIDATE_TIMEOUT_US } from './restart-detector.js';
+
+/**
+ * A stall: arrival falls behind the timestamps by at least this much from one packet to the next. On a network with
+ * jitter it takes more, by twice the lag that is usual there, up to MAX_STALL_US.
+ */
+export const MIN_STALL_US = 80 * US_PER_MS;
+const MAX_STALL_US = 300 * US_PER_MS;
+/** A stall that nothing explains within this time is taken for a network delay. */
+const STALL_TIMEOUT_US = 4 * US_PER_SECOND;
+/** A stall is judged only if the channel was this close to its shortest delay before it: the network had no backlog. */
+const MAX_QUIET_LAG_US = 250 * US_PER_MS;
+/** The packets after a stall have to arrive at the pace of their timestamps for this long. */
+const CONFIRM_US = 35 * US_PER_MS;
+/** After a long stall they are held longer than the playout delay and have to do so for longer. */
+const LONG_STALL_US = US_PER_SECOND;
+const CONFIRM_LONG_US = 60 * US_PER_MS;
+/** At least so many packets have to follow the first one. */
+const CONFIRM_PACKETS = 2;
+/** So does a short stall on a network with jitter, where three packets at the right pace may be chance. */
+const CONFIRM_JITTERY_US = 2 * US_PER_SECOND;
+/** A network without jitter to speak of: the lag has not been above this of late. */
+const CLEAN_SPREAD_US = 25 * US_PER_MS;
+/** At the pace: the delay changes by no more than this and half of the usual lag; by the second value with jitter. */
+const CLEAN_TOLERANCE_US = 12 * US_PER_MS;
+const JITTERY_TOLERANCE_US = 40 * US_PER_MS;
+/** The shortest delay of each window is compared with that of the window before. */
+const DRIFT_WINDOW_US = 15 * US_PER_SECOND;
+/** So many steps from window to window must agree, to 30 ms and a quarter. */
+const DRIFT_STEPS = 3;
+const DRIFT_TOLERANCE_US = 30 * US_PER_MS;
+/** No clock loses more than this in a window (5 %). What loses more is a network that builds up a backlog. */
+const MAX_DRIFT_US = DRIFT_WINDOW_US / 20;
+/** A lag that lasts is corrected when it has reached this. */
+export const MIN_DRIFT_CORRECTION_US = 80 * US_PER_MS;
+/** Timestamps this far ahead of the shortest delay are a clock that was set, not a faster network. */
+const CLOCK_SET_US = US_PER_SECOND;
+
+const STATE = {
+  /** Near the shortest delay. */
+  QUIET: 0,
+  /** A stall, and nothing since that shows its cause. */
+  STALLED: 1,
+  /** The network has a backlog: packets caught up after a stall, or the delay grew step by step. */
+  DELAYED: 2,
+} as const;
+
+const NONE = -1;
+
+/**
+ * Finds senders that stood still: media time that falls behind arrival time and stays there.
+ *
+ * The *delay* of a packet is its arrival less its timestamp; the *lag* is its delay less the shortest one so far. Two
+ * things make the lag grow at once: a network that held packets back, and a sender that sent nothing and did not advance
+ * its numbers and timestamps (muted, on hold, or waiting for a reconnect). What follows tells them apart. After a network
+ * delay the sender has gone on, so packets arrive faster than they play until the lag is gone. After a standstill there
+ * is nothing to catch up with: packets arrive at the pace of their timestamps, and the lag stays. The playout delay is
+ * long enough to see that after a short stall; after one of a second or more, packets are held for CANDIDATE_TIMEOUT_US
+ * until it is clear which it was. The first packets of a burst end that at once.
+ *
+ * Worked example, 20 ms packets at 8 kHz: packet 49 (timestamp 7,840) arrives at 0.98 s, packet 50 (8,000) at 11.00 s,
+ * 51 to 53 at 11.02, 11.04 and 11.06 s. The lag is 0, then 10 s for four packets and 60 ms: a standstill of 80,000 ticks
+ * before packet 50. Had 51 to 53 arrived at 11.001 to 11.003 s, the lag would have fallen by 57 ms: a network delay.
+ *
+ * A slow sender clock is the same fault in slow motion: the lag grows by the same small step all the time, and no burst
+ * takes it back. It is found by the shortest delays of four consecutive windows of 15 s, and corrected in steps of at
+ * least 80 ms; a clock that is slow by 0.2 % adds 30 ms per window, so 120 ms are corrected every minute. A standstill
+ * that jitter has concealed is found in the same way. The backlog of a network grows and shrinks unevenly.
+ */
+export class StandstillDetector {
+  readonly #packets: PacketRing;
+  readonly #usPerTick: Float64Array;
+  readonly #state: Uint8Array;
+  /** Shortest delay so far, with what has been corrected added; NaN before the first packet. */
+  readonly #shortestUs: Float64Array;
+  /** Of the newest packet. */
+  readonly #delayUs: Float64Array;
+  readonly #arrivalUs: Float64Array;
+  /** How far the lag has been up while QUIET; decays. */
+  readonly #spreadUs: Float64Array;
+  /** STALLED: the first packet after the stall, its number, arrival and delay. */
+  readonly #first: Int32Array;
+  readonly #firstSequence: Float64Array;
+  readonly #firstArrivalUs: Float64Array;
+  readonly #firstDelayUs: Float64Array;
+  /** STALLED: the shortest delay since, from when on the pace has been that of the timestamps, and for how many packets. */
+  readonly #sinceShortestUs: Float64Array;
+  readonly #pacedFromUs: Float64Array;
+  readonly #paced: Int32Array;
+  readonly #windowEndUs: Float64Array;
+  readonly #windowShortestUs: Float64Array;
+  /** Of the window before: its shortest delay, and its step from the window before that. */
+  readonly #lastShortestUs: Float64Array;
+  readonly #lastStepUs: Float64Array;
+  readonly #stepsAgreeing: Uint8Array;
+
+  constructor(channels: number, packets: PacketRing) {
+    this.#packets = packets;
+    this.#usPerTick = new Float64Array(channels);
+    this.#state = new Uint8Array(channels);
+    this.#shortestUs = new Float64Array(channels);
+    this.#delayUs = new Float64Array(channels);
+    this.#arrivalUs = new Float64Array(channels);
+    this.#spreadUs = new Float64Array(channels);
+    this.#first = new Int32Array(channels).fill(NONE);
+    this.#firstSequence = new Float64Array(channels);
+    this.#firstArrivalUs = new Float64Array(channels);
+    this.#firstDelayUs = new Float64Array(channels);
+    this.#sinceShortestUs = new Float64Array(channels);
+    this.#pacedFromUs = new Float64Array(channels);
+    this.#paced = new Int32Array(channels);
+    this.#windowEndUs = new Float64Array(channels);
+    this.#windowShortestUs = new Float64Array(channels);
+    this.#lastShortestUs = new Float64Array(channels);
+    this.#lastStepUs = new Float64Array(channels);
+    this.#stepsAgreeing = new Uint8Array(channels);
+  }
+
+  /** @param clockRate RTP timestamp units a second. */
+  open(channel: number, clockRate: number): void {
+    this.#usPerTick[channel] = US_PER_SECOND / clockRate;
+    this.restart(channel);
+  }
+
+  /** The next packet begins a numbering, or its clock was set: no delay before can be compared with those after. */
+  restart(channel: number): void {
+    this.#state[channel] = STATE.QUIET;
+    this.#shortestUs[channel] = Number.NaN;
+    this.#spreadUs[channel] = 0;
+    this.#first[channel] = NONE;
+    this.#windowEndUs[channel] = Number.NEGATIVE_INFINITY;
+    this.#lastShortestUs[channel] = Number.NaN;
+    this.#lastStepUs[channel] = Number.NaN;
+    this.#stepsAgreeing[channel] = 0;
+  }
+
+  /** Takes in the newest packet of its channel. True when it is to be held longer, until the stall is explained. */
+  observe(channel: number, d: number): boolean {
+    const arrivalUs = this.#packets.arrivalUs[d] as number;
+    const delayUs = arrivalUs - (this.#packets.timestamp[d] as number) * (this.#usPerTick[channel] as number);
+    const stepUs = delayUs - (this.#delayUs[channel] as number);
+    const lagUs = delayUs - (this.#shortestUs[channel] as number);
+    const timestampStepUs = arrivalUs - (this.#arrivalUs[channel] as number) - stepUs;
+    this.#delayUs[channel] = delayUs;
+    this.#arrivalUs[channel] = arrivalUs;
+    // The first packet (NaN), or one whose clock was set: far ahead, or back.
+    if (!(lagUs >= -CLOCK_SET_US && timestampStepUs >= 0)) return this.#begin(channel, d);
+    if (lagUs < 0) this.#shortestUs[channel] = delayUs;
+    if (delayUs < (this.#windowShortestUs[channel] as number)) this.#windowShortestUs[channel] = delayUs;
+    if (arrivalUs >= (this.#windowEndUs[channel] as number)) this.#endWindow(channel, d);
+    const state = this.#state[channel] as number;
+    if (state === STATE.QUIET && stepUs < MIN_STALL_US && lagUs <= MAX_QUIET_LAG_US) {
+      this.#learnSpread(channel, lagUs);
+      return false;
+    }
+    return this.#afterStall(channel, d, stepUs, lagUs);
+  }
+
+  /** The stream ends. A stall whose packets are still held is then taken for a standstill: no burst has followed. */
+  settle(channel: number): void {
+    if (this.#state[channel] !== STATE.STALLED) return;
+    const first = this.#heldFirst(channel);
+    if (first !== NONE) this.#confirm(channel, first);
+  }
+
+  #begin(channel: number, d: number): boolean {
+    this.restart(channel);
+    const delayUs = this.#delayUs[channel] as number;
+    this.#shortestUs[channel] = delayUs;
+    this.#windowShortestUs[channel] = delayUs;
+    this.#windowEndUs[channel] = (this.#packets.arrivalUs[d] as number) + DRIFT_WINDOW_US;
+    return false;
+  }
+
+  #learnSpread(channel: number, lagUs: number): void {
+    const spreadUs = this.#spreadUs[channel] as number;
+    this.#spreadUs[channel] = lagUs > spreadUs ? lagUs : spreadUs - (spreadUs - lagUs) / 256;
+  }
+
+  #afterStall(channel: number, d: number, stepUs: number, lagUs: number): boolean {
+    const spreadUs = this.#spreadUs[channel] as number;
+    const state = this.#state[channel] as number;
+    const isStall = stepUs >= Math.min(MAX_STALL_US, MIN_STALL_US + 2 * spreadUs);
+    // A stall that follows on one that is not explained yet includes it.
+    if (isStall && (state === STATE.STALLED || lagUs - stepUs <= MAX_QUIET_LAG_US))
+      return this.#stall(channel, d, lagUs);
+    const arrivalUs = this.#packets.arrivalUs[d] as number;
+    const sinceStallUs = arrivalUs - (this.#firstArrivalUs[channel] as number);
+    const delayUs = this.#delayUs[channel] as number;
+    const changeUs = delayUs - (this.#firstDelayUs[channel] as number);
+    const isLong = this.#isLongStall(channel);
+    const isClean = spreadUs <= CLEAN_SPREAD_US;
+    const toleranceUs = isClean ? CLEAN_TOLERANCE_US + spreadUs / 2 : JITTERY_TOLERANCE_US;
+    if (state !== STATE.STALLED || changeUs < -toleranceUs || sinceStallUs > STALL_TIMEOUT_US) {
+      this.#state[channel] = lagUs <= MAX_QUIET_LAG_US ? STATE.QUIET : STATE.DELAYED;
+      return false;
+    }
+    this.#paced[channel] = (this.#paced[channel] as number) + 1;
+    if (changeUs > toleranceUs) {
+      this.#pacedFromUs[channel] = arrivalUs;
+      this.#paced[channel] = 0;
+    }
+    if (delayUs < (this.#sinceShortestUs[channel] as number)) this.#sinceShortestUs[channel] = delayUs;
+    const confirmUs = isLong ? CONFIRM_LONG_US : isClean ? CONFIRM_US : CONFIRM_JITTERY_US;
+    const pacedUs = arrivalUs - (this.#pacedFromUs[channel] as number);
+    if (pacedUs < confirmUs || (this.#paced[channel] as number) < CONFIRM_PACKETS) {
+      return isLong && sinceStallUs < CANDIDATE_TIMEOUT_US;
+    }
+    const first = this.#heldFirst(channel);
+    this.#confirm(channel, first === NONE ? d : first);
+    return false;
+  }
+
+  #isLongStall(channel: number): boolean {
+    return (this.#sinceShortestUs[channel] as number) - (this.#shortestUs[channel] as number) >= LONG_STALL_US;
+  }
+
+  #stall(channel: number, d: number, lagUs: number): boolean {
+    const arrivalUs = this.#packets.arrivalUs[d] as number;
+    this.#state[channel] = STATE.STALLED;
+    this.#first[channel] = d;
+    this.#firstSequence[channel] = this.#packets.sequence[d] as number;
+    this.#firstArrivalUs[channel] = arrivalUs;
+    this.#firstDelayUs[channel] = this.#delayUs[channel] as number;
+    this.#sinceShortestUs[channel] = this.#delayUs[channel] as number;
+    this.#pacedFromUs[channel] = arrivalUs;
+    this.#paced[channel] = 0;
+    return lagUs >= LONG_STALL_US;
+  }
+
+  /** The sender stood still before packet `d`. */
+  #confirm(channel: number, d: number): void {
+    const gapUs = (this.#sinceShortestUs[channel] as number) - (this.#shortestUs[channel] as number);
+    this.#state[channel] = STATE.QUIET;
+    this.#correct(channel, d, gapUs);
+  }
+
+  /** Of the packets that arrived after the stall, the one with the lowest number; −1 when they have been released. */
+  #heldFirst(channel: number): number {
+    const packets = this.#packets;
+    let first = this.#first[channel] as number;
+    const isHeld =
+      packets.kind[first] !== KIND.FREE &&
+      packets.channel[first] === channel &&
+      packets.sequence[first] === this.#firstSequence[channel];
+    if (!isHeld) return NONE;
+    for (let before = packets.previous[first] as number; before !== NONE; before = packets.previous[before] as number) {
+      if ((packets.arrivalUs[before] as number) < (this.#firstArrivalUs[channel] as number)) break;
+      first = before;
+    }
+    return first;
+  }
+
+  #correct(channel: number, d: number, gapUs: number): void {
+    const gapTicks = Math.round(gapUs / (this.#usPerTick[channel] as number));
+    this.#packets.standstillTicks[d] = (this.#packets.standstillTicks[d] as number) + gapTicks;
+    this.#shortestUs[channel] = (this.#shortestUs[channel] as number) + gapUs;
+  }
+
+  /** A window ends: compares its shortest delay with those of the windows before it. */
+  #endWindow(channel: number, d: number): void {
+    const arrivalUs = this.#packets.arrivalUs[d] as number;
+    const shortestUs = this.#windowShortestUs[channel] as number;
+    const stepUs = shortestUs - (this.#lastShortestUs[channel] as number);
+    const toleranceUs = DRIFT_TOLERANCE_US + Math.abs(stepUs) / 4;
+    const isSteady =
+      Math.abs(stepUs) <= MAX_DRIFT_US &&
+      Math.abs(stepUs - (this.#lastStepUs[channel] as number)) <= toleranceUs &&
+      arrivalUs - (this.#windowEndUs[channel] as number) < DRIFT_WINDOW_US;
+    const agreeing = isSteady ? Math.min((this.#stepsAgreeing[channel] as number) + 1, DRIFT_STEPS) : 1;
+    this.#stepsAgreeing[channel] = agreeing;
+    this.#lastStepUs[channel] = stepUs;
+    this.#lastShortestUs[channel] = shortestUs;
+    this.#windowShortestUs[channel] = this.#delayUs[channel] as number;
+    this.#windowEndUs[channel] = arrivalUs + DRIFT_WINDOW_US;
+    const lagUs = shortestUs - (this.#shortestUs[channel] as number);
+    if (agreeing < DRIFT_STEPS || lagUs < MIN_DRIFT_CORRECTION_US) return;
+    this.#state[channel] = STATE.QUIET;
+    this.#correct(channel, d, lagUs);
+  }
+}
