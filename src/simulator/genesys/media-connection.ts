@@ -81,6 +81,10 @@ export class MediaConnection implements Carrier {
     this.#sendQueue.pushPacket(text, ledger, index, sequence, timestamp, payload);
   }
 
+  sendText(text: string): void {
+    this.#sendQueue.pushMessage(text);
+  }
+
   interactionTaken(interaction: Interaction): void {
     this.#subscribed.delete(interaction);
   }
@@ -151,7 +155,7 @@ export class MediaConnection implements Carrier {
   #unsubscribe(ids: readonly string[]): void {
     const { interactions, clock } = this.#context;
     for (const id of ids) {
-      const interaction = interactions.get(id);
+      const interaction = findInteraction(interactions, id);
       if (interaction?.carrier === this) interaction.finish('unsubscribed', clock.nowUs(), clock.wallMs());
       else this.#complain({ status: 400, code: 'notSubscribed', interactionId: id });
     }
@@ -159,7 +163,7 @@ export class MediaConnection implements Carrier {
 
   #subscribe(ids: readonly string[]): void {
     const added = ids.filter((id) => {
-      const interaction = this.#context.interactions.get(id);
+      const interaction = findInteraction(this.#context.interactions, id);
       return interaction === undefined || !this.#subscribed.has(interaction);
     });
     if (this.#subscribed.size + added.length > LIMITS.interactionsPerConnection) {
@@ -183,7 +187,7 @@ export class MediaConnection implements Carrier {
   #admit(id: string): Interaction | undefined {
     const { faults, board } = this.#context;
     const fault = faults.subscribe?.(id) ?? board.subscribe?.(id);
-    const interaction = this.#context.interactions.get(id);
+    const interaction = findInteraction(this.#context.interactions, id);
     const isToCome = interaction?.call?.phase === 'planned' || interaction?.call?.phase === 'alerting';
     if (fault !== undefined || interaction === undefined || isToCome) {
       this.#complain(fault ?? mediaNotAvailable(id));
@@ -217,4 +221,9 @@ export class MediaConnection implements Carrier {
     this.#subscribed.clear();
     this.#context.closed(this);
   }
+}
+
+/** The platform compares ids without regard to case, and answers with its own spelling. */
+export function findInteraction(interactions: ReadonlyMap<string, Interaction>, id: string): Interaction | undefined {
+  return interactions.get(id) ?? interactions.get(id.toLowerCase());
 }
