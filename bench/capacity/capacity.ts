@@ -48,7 +48,10 @@ async function alternate(undertaking: Undertaking, options: CapacityOptions, pro
         `${load.streams} ${load.codec} streams, round ${round + 1} of ${options.repeat}, ${kind}: ${describeRun(run)}`,
       );
     }
-    if (load.codec === 'opus') rounds.decodeLoops.push(await runDecodeLoop(load, decoderOf(rounds.node)));
+    if (load.codec === 'opus') {
+      const cpuMicros = await runDecodeLoop(load, decoderOf(rounds.node));
+      if (cpuMicros !== undefined) rounds.decodeLoops.push(cpuMicros);
+    }
   }
   return rounds;
 }

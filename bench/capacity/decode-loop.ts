@@ -1,13 +1,18 @@
 import { Buffer } from 'node:buffer';
+import { spawnSync } from 'node:child_process';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
 import { OpusDecoder } from '../../src/audio/codecs/opus.js';
 import { SampleMemory } from '../../src/audio/sample-memory.js';
-import { loadAddon } from '../../src/native/addon.js';
+import { systemClock } from '../../src/core/clock.js';
+import { TrunklineError } from '../../src/core/errors.js';
+import { US_PER_MS } from '../../src/core/units.js';
 import type { OpusImplementation } from './messages.js';
 import { SpeechPayloads } from './payloads.js';
 import type { Load } from './plan.js';
 import { OPUS_SAMPLE_RATE } from './subscription/plan.js';
 
-/** Packets of each stream that are laid out, and decoded again and again: a second of them. */
+/** Packets of each stream that are laid out and decoded repeatedly: one second of them. */
 const ROUNDS = 50;
 const MAX_PACKET_SAMPLES = 5_760;
 
@@ -26,29 +31,58 @@ export function layOut({ codec, streams }: Pick<Load, 'codec' | 'streams'>): Pac
   return { bytes: Buffer.concat(packets), lengths: Uint32Array.from(packets, ({ length }) => length) };
 }
 
-/** Decodes all of them once; returns how many could be. */
-export type Decode = (packets: Packets) => number;
+export interface DecodeLoop {
+  /** How many of the packets can be decoded. */
+  readonly decoded: number;
+  readonly cpuMicrosPerPacket: number;
+}
 
-/** A decoder for each of so many streams, of either kind. The loop over them is as plain as it can be. */
-export const DECODERS: Readonly<Record<OpusImplementation, (streams: number) => Decode>> = {
-  libopus: (streams) => {
-    const loop = new (loadAddon().OpusLoop)(OPUS_SAMPLE_RATE, streams);
-    return ({ bytes, lengths }) => loop.run(bytes, lengths);
-  },
-  opusscript: (streams) => {
-    const decoders = Array.from({ length: streams }, () => new OpusDecoder(OPUS_SAMPLE_RATE));
-    const out = new SampleMemory(new ArrayBuffer(2 * MAX_PACKET_SAMPLES));
-    return ({ bytes, lengths }) => {
-      const input = new SampleMemory(bytes.buffer);
-      let at = bytes.byteOffset;
-      let decoded = 0;
-      for (let turn = 0; turn < lengths.length; turn++) {
-        const length = lengths[turn] as number;
-        const decoder = decoders[turn % streams] as OpusDecoder;
-        if (decoder.decode(input, at, length, out, 0) > 0) decoded++;
-        at += length;
-      }
-      return decoded;
-    };
-  },
+type RunDecodeLoop = (packets: Packets, streams: number, runMs: number) => DecodeLoop;
+
+/** Decodes the packets, each stream with a decoder of its own, in a loop that is as plain as it can be. */
+export const DECODE_LOOPS: Readonly<Record<OpusImplementation, RunDecodeLoop>> = {
+  libopus: loopOverLibopus,
+  opusscript: loopOverOpusscript,
 };
+
+// From bench/capacity, or from dist/bench/capacity.
+const ROOT = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../' : '../../../', import.meta.url));
+const CARGO = ['run', '--release', '--quiet', '--package', 'trunkline-dsp', '--example', 'decode_loop'];
+
+/** @throws TrunklineError NATIVE_UNAVAILABLE when cargo cannot build the loop (native/dsp/examples/decode_loop.rs). */
+function loopOverLibopus({ bytes, lengths }: Packets, streams: number, runMs: number): DecodeLoop {
+  const numbers = Uint32Array.of(OPUS_SAMPLE_RATE, streams, runMs, lengths.length, ...lengths);
+  const input = Buffer.concat([Buffer.from(numbers.buffer), bytes]);
+  const { status, stdout, stderr, error } = spawnSync('cargo', CARGO, { cwd: ROOT, input, encoding: 'utf8' });
+  const [decoded = Number.NaN, cpuMicrosPerPacket = Number.NaN] = (stdout ?? '').trim().split(' ').map(Number);
+  if (status !== 0 || Number.isNaN(cpuMicrosPerPacket)) {
+    const why = error?.message ?? stderr?.trim();
+    throw new TrunklineError('NATIVE_UNAVAILABLE', `The plain loop over libopus needs cargo, which failed: ${why}`);
+  }
+  return { decoded, cpuMicrosPerPacket };
+}
+
+function loopOverOpusscript({ bytes, lengths }: Packets, streams: number, runMs: number): DecodeLoop {
+  const decoders = Array.from({ length: streams }, () => new OpusDecoder(OPUS_SAMPLE_RATE));
+  const out = new SampleMemory(new ArrayBuffer(2 * MAX_PACKET_SAMPLES));
+  const input = new SampleMemory(bytes.buffer);
+  const decodeAll = (): number => {
+    let at = bytes.byteOffset;
+    let decoded = 0;
+    for (let turn = 0; turn < lengths.length; turn++) {
+      const length = lengths[turn] as number;
+      const decoder = decoders[turn % streams] as OpusDecoder;
+      if (decoder.decode(input, at, length, out, 0) > 0) decoded++;
+      at += length;
+    }
+    return decoded;
+  };
+  const decoded = decodeAll();
+  const beganUs = systemClock.nowUs();
+  const before = process.cpuUsage();
+  let measured = 0;
+  do measured += decodeAll();
+  while (systemClock.nowUs() - beganUs < runMs * US_PER_MS);
+  const { user, system } = process.cpuUsage(before);
+  return { decoded, cpuMicrosPerPacket: (user + system) / measured };
+}

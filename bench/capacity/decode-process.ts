@@ -1,27 +1,26 @@
 import process from 'node:process';
-import { systemClock } from '../../src/core/clock.js';
-import { US_PER_SECOND } from '../../src/core/units.js';
-import { DECODERS, layOut } from './decode-loop.js';
+import { TrunklineError } from '../../src/core/errors.js';
+import { DECODE_LOOPS, layOut } from './decode-loop.js';
 import { type OpusImplementation, serve, tell } from './messages.js';
 import type { Load } from './plan.js';
 
-const LEAST_US = 2 * US_PER_SECOND;
+const RUN_MS = 2_000;
 
 /**
- * A plain loop over the decoder on the very packets of the load, each stream with a decoder of its own and all of
- * them in turn, as they come over the wire: what Opus costs a shard at the least.
+ * A plain loop over the decoder on the packets of the load, each stream with a decoder of its own and all of them in
+ * turn, as they arrive: the least that Opus costs a shard. Undefined when the loop cannot be built here.
  */
-function decodeLoop(load: Load, implementation: OpusImplementation): number {
+function decodeLoop(load: Load, implementation: OpusImplementation): number | undefined {
   const packets = layOut(load);
-  const decode = DECODERS[implementation](load.streams);
-  const decoded = decode(packets);
-  if (decoded !== packets.lengths.length) throw new Error(`${decoded} of ${packets.lengths.length} were decoded.`);
-  const beganUs = systemClock.nowUs();
-  const before = process.cpuUsage();
-  let count = 0;
-  while (systemClock.nowUs() - beganUs < LEAST_US) count += decode(packets);
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / count;
+  try {
+    const { decoded, cpuMicrosPerPacket } = DECODE_LOOPS[implementation](packets, load.streams, RUN_MS);
+    if (decoded !== packets.lengths.length) throw new Error(`${decoded} of ${packets.lengths.length} were decoded.`);
+    return cpuMicrosPerPacket;
+  } catch (thrown) {
+    if (!(thrown instanceof TrunklineError && thrown.code === 'NATIVE_UNAVAILABLE')) throw thrown;
+    process.stderr.write(`${thrown.message}\nThis run has no such baseline.\n`);
+    return undefined;
+  }
 }
 
 serve((order) => {

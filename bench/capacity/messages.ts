@@ -39,7 +39,7 @@ export type Answer =
   | { readonly kind: 'ready'; readonly zeroUs: Float64Array }
   | { readonly kind: 'generated'; readonly report: GeneratorReport }
   | { readonly kind: 'measured'; readonly report: SubjectReport }
-  | { readonly kind: 'decoded'; readonly cpuMicrosPerPacket: number }
+  | { readonly kind: 'decoded'; readonly cpuMicrosPerPacket: number | undefined }
   | { readonly kind: 'failed'; readonly message: string };
 
 export interface GeneratorReport {

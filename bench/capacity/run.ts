@@ -65,8 +65,8 @@ export async function runSubject(
   }
 }
 
-/** CPU of a plain loop over the Opus decoder, a packet. */
-export async function runDecodeLoop(load: Load, decoder: OpusImplementation): Promise<number> {
+/** CPU of a plain loop over the Opus decoder, per packet; undefined when the loop cannot be built. */
+export async function runDecodeLoop(load: Load, decoder: OpusImplementation): Promise<number | undefined> {
   const child = new Child('decode-process');
   try {
     child.tell({ kind: 'decode', load, decoder });

@@ -4,13 +4,14 @@ import { CODEC_ID } from '../../src/core/codec.js';
 import type { StreamIngest } from '../../src/engine/input/ingest.js';
 import { PacketBatch } from '../../src/engine/input/packet-batch.js';
 import { PayloadArena } from '../../src/engine/input/payload-arena.js';
-import { nativeMediaReader } from '../../src/native/media-reader.js';
+import { nativeSocketReader } from '../../src/native/socket-reader.js';
+import { PacketRing } from '../../src/rtp/packet-ring.js';
 import { packetMessage, packetPrefix } from '../../src/simulator/genesys/wire.js';
 import { zeroCounters } from '../../src/sources/genesys/counters.js';
 import { InteractionTable } from '../../src/sources/genesys/interaction-table.js';
 import { PacketIngest } from '../../src/sources/genesys/media/packet-ingest.js';
-import type { MediaReader } from '../../src/sources/genesys/protocol/media-reader.js';
 import { PacketReader } from '../../src/sources/genesys/protocol/packet-reader.js';
+import type { SocketReader } from '../../src/sources/genesys/protocol/socket-reader.js';
 import { parseMessage } from '../../src/sources/genesys/protocol/wire.js';
 import { interactionIds } from '../capacity/plan.js';
 import { textFrame } from '../capacity/websocket.js';
@@ -45,7 +46,7 @@ export function genesysCases(): MicroCase[] {
   return [
     exact(messages),
     scan(messages, table),
-    ingestCase('genesys take in what ws hands on: parse, base64, batch', table, (taken) => {
+    ingestCase('genesys read what ws passes on: parse, base64, batch', table, (taken) => {
       for (const message of messages) taken.message(message, table);
     }),
     ...socketReads(frames, table),
@@ -57,9 +58,9 @@ function socketReads(frames: Buffer, table: InteractionTable): MicroCase[] {
   const readAll = (taken: PacketIngest): void => {
     if (taken.read(frames, 0, frames.length, table) !== frames.length) throw new Error('A frame was not recognised.');
   };
-  const js = ingestCase('genesys take in a socket read: frames, parse, base64, batch', table, readAll);
-  if (nativeMediaReader(new SharedArrayBuffer(8)) === undefined) return [js];
-  return [js, ingestCase('genesys take in a socket read, native', table, readAll, nativeMediaReader)];
+  const js = ingestCase('genesys read a socket read: frames, parse, base64, batch', table, readAll);
+  if (nativeSocketReader(batchOf(() => {}).batch) === undefined) return [js];
+  return [js, ingestCase('genesys read a socket read, native', table, readAll, nativeSocketReader)];
 }
 
 function exact(messages: readonly Buffer[]): MicroCase {
@@ -91,13 +92,9 @@ function ingestCase(
   name: string,
   table: InteractionTable,
   takeAll: (taken: PacketIngest) => void,
-  makeReader?: (arena: ArrayBufferLike) => MediaReader | undefined,
+  makeReader?: (batch: PacketBatch) => SocketReader | undefined,
 ): MicroCase {
-  const memory = new SharedArrayBuffer(ARENA_BYTES);
-  const arena = new PayloadArena(memory, 0, ARENA_BYTES);
-  const batch = new PacketBatch(arena, () => {
-    batch.count = 0;
-  });
+  const { batch, takeAll: dropAll } = batchOf(() => dropAll());
   const ingest: StreamIngest = {
     batch,
     openStream: () => 0,
@@ -106,12 +103,10 @@ function ingestCase(
     markSpan() {},
     pauseStream() {},
     resumeStream() {},
-    submit() {
-      batch.count = 0;
-    },
+    submit: dropAll,
   };
   const host = { firstPacket: () => true, control() {} };
-  const taken = new PacketIngest(ingest, systemClock, zeroCounters(), host, makeReader?.(memory));
+  const taken = new PacketIngest(ingest, systemClock, zeroCounters(), host, makeReader?.(batch));
   return {
     name,
     unit: 'packet',
@@ -119,7 +114,18 @@ function ingestCase(
     run() {
       takeAll(taken);
       taken.flush();
-      arena.releaseTo(-1);
     },
   };
+}
+
+/** A batch whose packets are dropped instead of being put into a jitter buffer. */
+function batchOf(onFull: () => void): { batch: PacketBatch; takeAll(): void } {
+  const packets = new PacketRing(1024, new Float64Array(4));
+  const arena = new PayloadArena(new SharedArrayBuffer(ARENA_BYTES), 0, ARENA_BYTES);
+  const takeAll = (): void => {
+    for (let row = packets.filledRow(); row >= 0; row = packets.filledRow()) packets.inserted(row);
+    packets.trim();
+    arena.releaseTo(-1);
+  };
+  return { batch: new PacketBatch(packets, arena, onFull), takeAll };
 }

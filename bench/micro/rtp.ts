@@ -39,6 +39,7 @@ function jitter(name: string, overtaken: boolean): MicroCase {
     maxPlayoutDelayUs: 2 * HOLD_US,
   });
   for (let channel = 0; channel < CHANNELS; channel++) buffer.openChannel(channel, 8_000);
+  const { packets } = buffer;
   let released = 0;
   const output = {
     isReady: () => true,
@@ -60,7 +61,16 @@ function jitter(name: string, overtaken: boolean): MicroCase {
       for (let channel = 0; channel < CHANNELS; channel++) {
         // Every tenth channel sends its packets in pairs, the later one first.
         const turned = overtaken && channel % 10 === 0 ? tick + (tick % 2 === 0 ? 1 : -1) : tick;
-        buffer.insert(channel, turned % MODULUS_16, turned * PACKET_BYTES, nowUs, 0, 0, PACKET_BYTES);
+        const row = packets.freeRow();
+        packets.channel[row] = channel;
+        packets.wireSequence[row] = turned % MODULUS_16;
+        packets.wireTimestamp[row] = turned * PACKET_BYTES;
+        packets.arrivalUs[row] = nowUs;
+        packets.flags[row] = 0;
+        packets.payloadOffset[row] = 0;
+        packets.payloadLength[row] = PACKET_BYTES;
+        packets.fill(1);
+        buffer.insert(packets.filledRow());
       }
       buffer.advance(nowUs, output);
       tick++;

@@ -3,12 +3,12 @@ import { codecId } from '../../src/core/codec.js';
 import { TrunklineError } from '../../src/core/errors.js';
 import type { StreamInfo } from '../../src/core/events.js';
 import { layOutMemory } from '../../src/engine/threads/memory.js';
-import { createNativeShard } from '../../src/native/addon.js';
 import { KIND, LAYOUT_VERSION, RECORD } from '../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { StreamTable, WANT } from '../../src/ring/stream-table.js';
 import type { ShardBackend } from '../../src/shard/backend.js';
 import { JsShard } from '../../src/shard/js-backend.js';
+import { NativeShard } from '../../src/shard/native-backend.js';
 import type { ShardData } from '../../src/shard/shard-data.js';
 import { LoopLibrary } from '../../src/simulator/sound/loops.js';
 import { loadClips } from '../../src/simulator/sound/speech.js';
@@ -31,7 +31,7 @@ export function workerCases(): MicroCase[] {
       shard(`worker shard takes ${coding.codec}, JavaScript`, coding, packets, (data) => new JsShard(data)),
     ];
     try {
-      cases.push(shard(`worker shard takes ${coding.codec}, native`, coding, packets, createNativeShard));
+      cases.push(shard(`worker shard takes ${coding.codec}, native`, coding, packets, (data) => new NativeShard(data)));
     } catch (error) {
       if (!(error instanceof TrunklineError && error.code === 'NATIVE_UNAVAILABLE')) throw error;
     }

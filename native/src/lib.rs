@@ -1,6 +1,6 @@
-//! trunkline-dsp for Node: `src/native/addon.ts` loads this, and has the types of what is exported.
+//! trunkline-dsp and trunkline-wire for Node. `src/native/addon.ts` loads this; `addon.d.ts` declares the types.
 
-mod media;
+mod socket_reader;
 
 use std::ptr::null_mut;
 use std::time::Instant;
@@ -8,11 +8,11 @@ use std::time::Instant;
 use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
+use trunkline_dsp::config::Config;
 use trunkline_dsp::layout;
 use trunkline_dsp::memory::Memory;
-use trunkline_dsp::opus::{OpusDecoder, packet_samples};
 use trunkline_dsp::ring::Place;
-use trunkline_dsp::shard::{Config, Shard};
+use trunkline_dsp::shard::Shard;
 use trunkline_dsp::silence::Settings;
 
 /// Compared with LAYOUT_VERSION of src/ring/layout.ts before anything else is called.
@@ -38,7 +38,7 @@ pub struct ShardPlaces {
     pub silence_window_ms: f64,
 }
 
-/// A Uint8Array over a SharedArrayBuffer: its address, which never moves, and the reference that keeps it alive.
+/// A Uint8Array over a SharedArrayBuffer: its address, which never changes, and the reference that keeps it alive.
 pub struct SharedBytes {
     pub(crate) address: *mut u8,
     pub(crate) length: usize,
@@ -58,16 +58,16 @@ impl TypeName for SharedBytes {
 impl ValidateNapiValue for SharedBytes {}
 
 impl FromNapiValue for SharedBytes {
-    // Uint8Array would give the address as a slice only, and there may be none over memory that other threads write.
+    // Uint8Array gives the address as a slice only, and memory that other threads write must not be sliced.
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         // SAFETY: env and value are those that this was called with.
         let array = unsafe { Uint8Array::from_napi_value(env, value)? };
         let (mut address, mut length) = (null_mut(), 0);
-        // SAFETY: as above; outputs that are null are not wanted.
+        // SAFETY: as above; null outputs are skipped.
         let status = unsafe {
             sys::napi_get_typedarray_info(env, value, null_mut(), &mut length, &mut address, null_mut(), null_mut())
         };
-        check_status!(status, "This is no Uint8Array.")?;
+        check_status!(status, "Expected a Uint8Array.")?;
         Ok(Self { address: address.cast(), length, array })
     }
 }
@@ -85,7 +85,7 @@ impl NativeShard {
     /// `memory` is the whole shared memory of the engine.
     #[napi(constructor, catch_unwind)]
     pub fn new(memory: SharedBytes, places: ShardPlaces) -> Result<Self> {
-        // SAFETY: the array is kept as long as the shard, and all who have it go by the layout.
+        // SAFETY: the array is kept as long as the shard, and every thread accesses it as the layout says.
         let shared = unsafe { Memory::new(memory.address, memory.length) }
             .ok_or_else(|| Error::from_reason("The shared memory does not begin at a multiple of 8."))?;
         let ring = |place: &RingPlace| Place { offset: place.offset as usize, capacity: place.capacity as usize };
@@ -105,13 +105,13 @@ impl NativeShard {
         Ok(Self { shard: Some(shard), clock: EngineClock::new(), _memory: memory.array })
     }
 
-    /// What the engine's clock has just shown, in microseconds. More than once, as time may pass on the way here.
+    /// What the engine's clock has just shown, in microseconds. Called several times: the call with the least delay counts.
     #[napi(catch_unwind)]
     pub fn tell_time(&mut self, now_us: f64) {
         self.clock.set(now_us);
     }
 
-    /// Decoders anew for a stream that the last life of this shard had open.
+    /// Makes new decoders for a stream that was open when the last thread of this shard died.
     #[napi(catch_unwind)]
     pub fn reopen(&mut self, stream: u32) {
         if let Some(shard) = &mut self.shard {
@@ -119,7 +119,7 @@ impl NativeShard {
         }
     }
 
-    /// Takes up to `most` records. How many it took, 0 for none, −1 when blocked.
+    /// Processes up to `most` records. Returns how many it was, 0 for none, −1 when blocked.
     #[napi(catch_unwind)]
     pub fn drain(&mut self, most: u32) -> i32 {
         let clock = &self.clock;
@@ -133,7 +133,7 @@ impl NativeShard {
     }
 }
 
-/// The engine's clock, read here: both are the machine's monotonic one, and differ in their zero only.
+/// The engine's clock, read from Rust: both are the machine's monotonic clock and differ only in their zero.
 struct EngineClock {
     began: Instant,
     began_us: f64,
@@ -155,40 +155,5 @@ impl EngineClock {
 
     fn elapsed_us(&self) -> f64 {
         self.began.elapsed().as_nanos() as f64 / 1e3
-    }
-}
-
-/// A plain loop over the shards' Opus decoder, with nothing around it: what a benchmark compares a shard with.
-#[napi]
-pub struct OpusLoop {
-    decoders: Vec<OpusDecoder>,
-    sample_rate: u32,
-    pcm: Vec<i16>,
-}
-
-#[napi]
-impl OpusLoop {
-    #[napi(constructor, catch_unwind)]
-    pub fn new(sample_rate: u32, decoders: u32) -> Result<Self> {
-        let decoders = (0..decoders).map(|_| OpusDecoder::new(sample_rate)).collect::<Option<_>>();
-        let decoders = decoders.ok_or_else(|| Error::from_reason("There is no such Opus decoder."))?;
-        // No packet is longer than 120 ms.
-        Ok(Self { decoders, sample_rate, pcm: vec![0; sample_rate as usize * 120 / 1000] })
-    }
-
-    /// One packet for each decoder in turn, round after round; `packets` has them back to back. How many were decoded.
-    #[napi(catch_unwind)]
-    pub fn run(&mut self, packets: Uint8Array, lengths: Uint32Array) -> u32 {
-        let mut rest: &[u8] = &packets;
-        let mut decoded = 0;
-        for (turn, &length) in lengths.iter().enumerate() {
-            let Some((packet, later)) = rest.split_at_checked(length as usize) else { break };
-            rest = later;
-            let place = turn % self.decoders.len().max(1);
-            let Some(decoder) = self.decoders.get_mut(place) else { break };
-            let Some(samples) = packet_samples(packet, self.sample_rate) else { continue };
-            decoded += u32::from(self.pcm.get_mut(..samples).is_some_and(|pcm| decoder.decode(packet, pcm)));
-        }
-        decoded
     }
 }

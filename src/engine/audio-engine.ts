@@ -1,3 +1,4 @@
+import { isUint8Array } from 'node:util/types';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Codec, StreamFormat } from '../core/codec.js';
 import { GuardedEmitter } from '../core/emitter.js';
@@ -40,7 +41,7 @@ export interface PushedPacket {
   /** Copied; the caller may use its memory again at once. */
   readonly payload: Uint8Array;
   readonly channel?: Channel;
-  /** Arrival, microseconds of the engine's clock; now when absent. */
+  /** Arrival, microseconds of the engine's clock; now when absent, not finite or in the future. */
   readonly arrivalUs?: number;
 }
 
@@ -70,33 +71,31 @@ export class PushStream {
   }
 
   /**
-   * Takes in one packet, in whatever order they come. False when it was not taken: the stream has ended, or the
-   * engine is full (counted in counters().arenaFull).
-   * @throws TrunklineError LIMIT_EXCEEDED for a payload that no packet can have, PROTOCOL_ERROR for numbers that none
-   *   can have.
+   * Adds one packet; packets may come in any order. False when it was not taken: the stream has ended, or the engine is
+   * full (counted in counters().arenaFull).
+   * @throws TrunklineError LIMIT_EXCEEDED for a payload of more than 16,384 bytes, PROTOCOL_ERROR for a payload that is
+   *   not a Uint8Array and for numbers that no packet can have.
    */
   push(packet: PushedPacket): boolean {
-    const { payload } = packet;
-    if (payload.length > LIMITS.maxPayloadBytes) {
-      throw new TrunklineError('LIMIT_EXCEEDED', `A payload has at most ${LIMITS.maxPayloadBytes} bytes; cut it up.`);
-    }
+    checkPacket(packet);
     if (!this.#open || this.#engine.isClosed) return false;
+    const { sequenceNumber, timestamp, payload, channel = 0 } = packet;
     const { batch } = this.#engine;
-    const { sequenceNumber, timestamp, channel = 0 } = packet;
-    if (!isCount(sequenceNumber) || !isCount(timestamp) || (channel !== 0 && channel !== 1)) {
-      throw new TrunklineError(
-        'PROTOCOL_ERROR',
-        `A packet has a sequenceNumber and a timestamp, whole numbers from 0 on, and channel 0 or 1; this one has ` +
-          `${sequenceNumber}, ${timestamp} and ${channel}.`,
-      );
-    }
-    const at = batch.claim(payload.length);
-    if (at < 0) return false;
-    batch.bytes.set(payload, at);
-    // An arrival in the future would hold up whatever comes after it.
+    const { columns } = batch;
+    const offset = batch.claim(payload.length);
+    if (offset < 0) return false;
+    batch.bytes.set(payload, offset);
+    // A packet with an arrival in the future would delay all packets after it.
     const nowUs = this.#clock.nowUs();
-    const arrivalUs = Math.min(packet.arrivalUs ?? nowUs, nowUs) || nowUs;
-    batch.push(this.#index, channel, sequenceNumber, timestamp, arrivalUs, 0, at, payload.length);
+    const { row } = batch;
+    columns.channel[row] = this.#index * 2 + channel;
+    columns.wireSequence[row] = sequenceNumber;
+    columns.wireTimestamp[row] = timestamp;
+    columns.arrivalUs[row] = Number.isFinite(packet.arrivalUs) ? Math.min(packet.arrivalUs ?? nowUs, nowUs) : nowUs;
+    columns.flags[row] = 0;
+    columns.payloadOffset[row] = offset;
+    columns.payloadLength[row] = payload.length;
+    batch.add(1);
     this.#engine.submitLater();
     return true;
   }
@@ -187,6 +186,35 @@ export async function createEngine(options: AudioEngineOptions = {}): Promise<Au
   return engine;
 }
 
+/** @throws TrunklineError when the packet cannot be one. Nothing of it has been used then. */
+function checkPacket(packet: PushedPacket): void {
+  const { sequenceNumber, timestamp, payload, channel = 0, arrivalUs = 0 } = packet ?? {};
+  if (!isUint8Array(payload)) {
+    throw new TrunklineError('PROTOCOL_ERROR', `A payload is a Uint8Array or Buffer; this one is ${kindOf(payload)}.`);
+  }
+  if (payload.length > LIMITS.maxPayloadBytes) {
+    throw new TrunklineError('LIMIT_EXCEEDED', `A payload has at most ${LIMITS.maxPayloadBytes} bytes; cut it up.`);
+  }
+  if (
+    isCount(sequenceNumber) &&
+    isCount(timestamp) &&
+    (channel === 0 || channel === 1) &&
+    typeof arrivalUs === 'number'
+  ) {
+    return;
+  }
+  throw new TrunklineError(
+    'PROTOCOL_ERROR',
+    'A packet has a sequenceNumber and a timestamp, whole numbers from 0 on, channel 0 or 1, and an arrivalUs that is ' +
+      `a number, if any; this one has ${sequenceNumber}, ${timestamp}, ${channel} and ${packet.arrivalUs}.`,
+  );
+}
+
 function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value >= 0;
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value === null ? null : typeof value);
+  return value.constructor?.name ?? 'an object';
 }

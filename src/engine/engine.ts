@@ -1,7 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { StreamFormat } from '../core/codec.js';
-import { addCounts, zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type {
   Channel,
@@ -14,14 +13,11 @@ import type {
 } from '../core/events.js';
 import { MS_PER_SECOND, US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
-import { JitterBuffer } from '../rtp/jitter-buffer.js';
-import { Timeline } from '../rtp/timeline.js';
 import { SHARD_COUNTERS } from '../shard/shard-data.js';
 import type { OrderedStreamIngest, StreamOptions } from './input/ingest.js';
-import { OrderedInput } from './input/ordered-input.js';
-import { PacketBatch } from './input/packet-batch.js';
-import { PayloadArena } from './input/payload-arena.js';
-import { Release } from './input/release.js';
+import type { OrderedInput } from './input/ordered-input.js';
+import type { PacketBatch } from './input/packet-batch.js';
+import { PacketInput } from './input/packet-input.js';
 import { type EngineOptions, resolveOptions } from './options.js';
 import { Delivery } from './output/delivery.js';
 import { type PreviousStream, type Stream, Streams } from './streams.js';
@@ -53,13 +49,13 @@ export interface EngineEvents {
 
 const CLOSE_GRACE_MS = 5_000;
 const CLOSE_DRAIN_MS = 5;
-/** Sources that submit packet by packet have them shown to the shards no more often than this, but for the timer. */
+/** Sources that submit packet by packet publish them to the shards at most this often, except when the timer is due. */
 const PUMP_EVERY_US = 500;
 
 /**
- * The engine: packets in through StreamIngest, frames out to sinks. The main thread's part of the way is here in the
- * order in which a packet takes it: submit() → jitter buffer → pump() → release to the shard's input ring → (the shard
- * decodes, see shard/shard-loop.ts) → delivery from the output ring to the sinks. Ordered streams begin at the ring.
+ * The engine: packets in through StreamIngest, frames out to sinks. A packet takes this way on the main thread:
+ * submit() → jitter buffer → pump() → input ring of the shard (input/packet-input.ts) → the shard decodes
+ * (shard/shard-loop.ts) → output ring → sinks (output/delivery.ts).
  */
 export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamIngest {
   readonly batch: PacketBatch;
@@ -69,16 +65,12 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
   readonly #memory: EngineMemory;
   readonly #table: StreamTable;
   readonly #streams: Streams;
-  readonly #arena: PayloadArena;
-  readonly #jitter: JitterBuffer;
-  readonly #timeline: Timeline;
-  readonly #release: Release;
+  readonly #input: PacketInput;
   readonly #delivery: Delivery;
   readonly #schedule: Schedule;
   readonly #pool: AgentPool;
   #pumpedUs = 0;
   #restarts = 0;
-  #unknownStream = 0;
   /** Of streams that have ended. */
   #packetsPaused = 0;
   #closed = false;
@@ -91,17 +83,15 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     const settings = resolveOptions(options);
     const { maxStreams } = settings.memory;
     this.#memory = layOutMemory(settings.memory);
-    const { memory, arena, streamTable } = this.#memory;
+    const { memory, streamTable } = this.#memory;
     this.#table = new StreamTable(memory, streamTable.offset, streamTable.capacity);
     this.#streams = new Streams(maxStreams, settings.memory.shards);
-    this.#arena = new PayloadArena(memory, arena.offset, arena.capacity);
-    this.batch = new PacketBatch(this.#arena, () => this.#takeIn());
-    this.#jitter = new JitterBuffer(settings.jitter);
-    this.#timeline = new Timeline(maxStreams * 2);
-    this.#release = new Release(this.#memory, maxStreams, this.#streams, this.#timeline, (shard) =>
-      this.#pool.handle(shard).wake(),
-    );
-    this.ordered = new OrderedInput(memory, maxStreams, this.#release, () => this.#schedule.update());
+    this.#input = new PacketInput(this.#memory, settings, this.#streams, {
+      wake: (shard) => this.#pool.handle(shard).wake(),
+      onPublished: () => this.#schedule.update(),
+    });
+    this.batch = this.#input.batch;
+    this.ordered = this.#input.ordered;
     this.#delivery = new Delivery(
       this.#memory.shards.map((shard) => shard.output),
       memory,
@@ -113,7 +103,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     );
     this.#schedule = new Schedule(this.#memory.outputWaiter, this.#clock, this.#delivery, {
       pump: () => this.#pump(),
-      dueUs: () => this.#dueUs(),
+      dueUs: () => this.#input.dueUs(),
     });
     this.#pool = new AgentPool(agentTasks(this.#memory, settings.silence, options), this.#clock);
     this.#pool.on('restarted', (name, cause) => {
@@ -125,7 +115,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
   }
 
   /**
-   * Starts the worker threads; resolves when they are at work. Packets may be pushed before: they wait in the rings.
+   * Starts the worker threads; resolves when they run. Packets may be pushed before: they wait in the rings.
    * @throws TrunklineError NATIVE_UNAVAILABLE, ENGINE_FAILED.
    */
   start(): Promise<void> {
@@ -136,11 +126,10 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
 
   openStream(interactionId: string, format: StreamFormat, options: StreamOptions = {}): number {
     if (this.#closed) throw new TrunklineError('ENGINE_CLOSED', 'This engine is closed; create another.');
-    this.#takeIn();
+    this.#input.insert();
     const previous = this.#endForSuccessor(interactionId, options.continues ?? -1);
     const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs(), previous);
     const index = stream.info.stream;
-    this.ordered.open(index, stream.ordered ? format.channels : 0);
     this.#table.assign(index, {
       shard: stream.shard,
       codec: stream.codec,
@@ -149,28 +138,19 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       channels: format.channels,
       wants: this.#wantsOf(stream.info),
     });
-    for (const lane of lanesOf(stream)) {
-      this.#jitter.openChannel(lane, format.clockRate);
-      this.#timeline.openChannel(lane, format.clockRate);
-      this.#release.pauses.openLane(lane);
-    }
-    this.#release.open(index);
-    this.#release.publish();
+    this.#input.open(stream);
     this.#schedule.update();
     return index;
   }
 
   /** Ends the stream that another one continues, and says what the recorder must know to join the two. */
   #endForSuccessor(interactionId: string, index: number): PreviousStream | undefined {
-    const stream = this.#streams.at(index);
-    if (stream === undefined || stream.ending || stream.info.interactionId !== interactionId) return undefined;
+    const stream = this.#openStreamAt(index);
+    if (stream === undefined || stream.info.interactionId !== interactionId) return undefined;
     const { segment, startedAtMs, clockRate } = stream.info;
-    const nowUs = this.#clock.nowUs();
-    const ticks = lanesOf(stream).map((channel) => this.#timeline.positionAt(channel, nowUs));
+    const ticks = this.#input.positionAt(stream, this.#clock.nowUs());
     this.endStream(index, 'formatChanged');
-    const lengthMs = stream.ordered
-      ? this.#clock.wallMs() - startedAtMs
-      : (Math.max(0, ...ticks) * MS_PER_SECOND) / clockRate;
+    const lengthMs = stream.ordered ? this.#clock.wallMs() - startedAtMs : (ticks * MS_PER_SECOND) / clockRate;
     return {
       shard: stream.shard,
       segment: {
@@ -182,17 +162,11 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
   }
 
   endStream(index: number, reason: EndReason): void {
-    const stream = this.#streams.at(index);
-    if (stream === undefined || stream.ending) return;
-    this.#takeIn();
-    const nowUs = this.#clock.nowUs();
-    for (const lane of lanesOf(stream)) {
-      this.#jitter.flushChannel(lane, nowUs, this.#release);
-      this.#release.pauses.closeLane(lane);
-    }
-    this.ordered.close(index);
-    const packetsPaused = this.#pausedPackets(stream);
-    const counts = this.#countsOf(stream);
+    const stream = this.#openStreamAt(index);
+    if (stream === undefined) return;
+    this.#input.flush(stream, this.#clock.nowUs());
+    const packetsPaused = this.#input.pausedPackets(stream);
+    const counts = this.#input.countsOf(stream);
     const summary: StreamSummary = {
       ...counts,
       ...(packetsPaused === 0 ? {} : { packetsPaused }),
@@ -200,22 +174,14 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       endedAtMs: this.#clock.wallMs(),
     };
     this.#packetsPaused += packetsPaused;
-    for (const lane of lanesOf(stream)) {
-      this.#jitter.closeChannel(lane);
-      this.#timeline.closeChannel(lane);
-    }
-    this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#streams.end(stream, counts);
-    this.#release.close(stream, summary);
-    this.#release.publish();
+    this.#input.close(stream, summary);
     this.#schedule.update();
   }
 
   streamInterrupted(index: number): void {
-    const stream = this.#streams.at(index);
-    if (stream === undefined || stream.ending) return;
-    this.#takeIn();
-    for (const lane of lanesOf(stream)) this.#jitter.interrupted(lane);
+    const stream = this.#openStreamAt(index);
+    if (stream !== undefined) this.#input.interrupted(stream);
   }
 
   markSpan(
@@ -225,65 +191,40 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     startSamples: number,
     lengthSamples: number,
   ): void {
-    const stream = this.#streams.at(index);
-    if (stream === undefined || stream.ending || !stream.ordered) return;
-    for (const lane of lanesOf(stream)) {
-      if (channel === -1 || channel === (lane & 1)) this.#release.mark(lane, state, startSamples, lengthSamples);
-    }
+    const stream = this.#openStreamAt(index);
+    if (stream === undefined || !stream.ordered) return;
+    this.#input.mark(stream, channel, state, startSamples, lengthSamples);
     this.#schedule.update();
   }
 
   pauseStream(index: number): void {
-    const stream = this.#streams.at(index);
-    if (stream === undefined || stream.ending || stream.ordered) return;
-    for (const lane of lanesOf(stream)) this.#release.pauses.begin(lane);
+    const stream = this.#openStreamAt(index);
+    if (stream !== undefined && !stream.ordered) this.#input.pause(stream);
   }
 
   resumeStream(index: number, fromUs: number): void {
-    const stream = this.#streams.at(index);
-    if (stream === undefined || stream.ending) return;
-    for (const lane of lanesOf(stream)) this.#release.pauses.end(lane, fromUs);
+    const stream = this.#openStreamAt(index);
+    if (stream !== undefined) this.#input.resume(stream, fromUs);
   }
 
   submit(): void {
-    if (this.batch.count === 0) return;
-    this.#takeIn();
-    // A source's turn of the event loop is as good as the timer's: the more of them there are, the sooner all goes on.
+    this.#input.insert();
+    // A source's turn of the event loop serves as well as the timer's, and many sources make packets leave sooner.
     const nowUs = this.#clock.nowUs();
-    if (nowUs >= this.#pumpedUs + PUMP_EVERY_US && nowUs >= this.#dueUs()) this.#pump();
+    if (nowUs >= this.#pumpedUs + PUMP_EVERY_US && nowUs >= this.#input.dueUs()) this.#pump();
     else this.#delivery.drain();
     this.#schedule.update();
   }
 
   /** As submit(), for embedders who push packet by packet: their listeners are not called from within push(). */
   submitLater(): void {
-    this.#takeIn();
+    this.#input.insert();
     this.#schedule.update();
   }
 
-  /** From the batch into the jitter buffer. */
-  #takeIn(): void {
-    const { batch } = this;
-    const count = batch.count;
-    batch.count = 0;
-    for (let i = 0; i < count; i++) {
-      const index = batch.stream[i] as number;
-      const stream = this.#streams.at(index);
-      const channel = batch.channel[i] as number;
-      if (stream === undefined || stream.ending || stream.ordered || channel >= stream.info.channels) {
-        this.#unknownStream++;
-        continue;
-      }
-      this.#jitter.insert(
-        index * 2 + channel,
-        batch.sequence[i] as number,
-        batch.timestamp[i] as number,
-        batch.arrivalUs[i] as number,
-        batch.flags[i] as number,
-        batch.payloadOffset[i] as number,
-        batch.payloadLength[i] as number,
-      );
-    }
+  #openStreamAt(index: number): Stream | undefined {
+    const stream = this.#streams.at(index);
+    return stream?.ending === false ? stream : undefined;
   }
 
   // ---- the embedder's side
@@ -298,7 +239,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     this.refreshWants();
   }
 
-  /** Asks every sink anew which samples it wants; called when a sink's wishes have changed. */
+  /** Asks every sink again which samples it wants; to be called when a sink's selection has changed. */
   refreshWants(): void {
     for (const stream of this.#streams) this.#table.set(stream.info.stream, STREAM.WANTS, this.#wantsOf(stream.info));
   }
@@ -314,21 +255,18 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
   /** Reception counts of a stream so far, its channels added up; until its end has been delivered. */
   counts(index: number): ReceptionCounts | undefined {
     const stream = this.#streams.at(index);
-    return stream && (stream.finalCounts ?? this.#countsOf(stream));
+    return stream && (stream.finalCounts ?? this.#input.countsOf(stream));
   }
 
   /** Adds up the same of every stream whose end has not been delivered yet. */
   addOpenCounts(sum: ReceptionCounts): void {
-    for (const stream of this.#streams) {
-      if (stream.finalCounts === undefined) this.#addCounts(stream, sum);
-      else addCounts(sum, stream.finalCounts);
-    }
+    for (const stream of this.#streams) this.#input.addCounts(stream, sum);
   }
 
   counters(): EngineCounters {
     const sum = (field: number): number => sumCounter(this.#memory, field);
     let packetsPaused = this.#packetsPaused;
-    for (const stream of this.#streams) if (!stream.ending) packetsPaused += this.#pausedPackets(stream);
+    for (const stream of this.#streams) if (!stream.ending) packetsPaused += this.#input.pausedPackets(stream);
     return {
       framesDecoded: sum(SHARD_COUNTERS.FRAMES),
       decodeErrors: sum(SHARD_COUNTERS.DECODE_ERRORS),
@@ -338,8 +276,8 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       decodersRebuilt: sum(SHARD_COUNTERS.REBUILT),
       shardRestarts: this.#restarts,
       framesRepeated: this.#delivery.repeated,
-      arenaFull: this.#arena.refused,
-      unknownStream: this.#unknownStream + this.ordered.unknownStream,
+      arenaFull: this.#input.arenaFull,
+      unknownStream: this.#input.unknownStream,
       packetsPaused,
     };
   }
@@ -380,31 +318,19 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       this.#pump();
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
-    // A shard that finds no room for its output is alive, and would be waited for.
+    // A shard whose output ring is full is alive, and would be waited for.
     const drainer = setInterval(() => this.#delivery.drain(), CLOSE_DRAIN_MS);
     await this.#pool.close(CLOSE_GRACE_MS);
     clearInterval(drainer);
     this.#delivery.drain();
   }
 
-  // ---- the pump
-
-  /** Lets go what is due, shows it to the shards, and delivers what they have put out. */
+  /** Releases what is due, shows it to the shards, and delivers what they have put out. */
   #pump(): void {
-    // Everything that has arrived must be in the jitter buffer before the arena is freed up to its oldest packet.
-    this.#takeIn();
     const nowUs = this.#clock.nowUs();
     this.#pumpedUs = nowUs;
-    this.#release.room.measure(nowUs);
-    this.#jitter.advance(nowUs, this.#release);
-    this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
-    this.#release.publish();
+    this.#input.advance(nowUs);
     this.#delivery.drain();
-  }
-
-  /** When something is to leave the jitter buffer, or to be shown to a shard. */
-  #dueUs(): number {
-    return this.#release.isUnpublished ? 0 : this.#jitter.nextDueUs();
   }
 
   #ended(info: StreamInfo): void {
@@ -428,34 +354,10 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
   #wantsOf(info: StreamInfo): number {
     let wants: number = this.#isRecording ? WANT.RECORDING : 0;
     for (const sink of this.#delivery.sinks) {
-      const wish = sink.pcmSelection?.(info) ?? 'none';
-      if (wish !== 'none') wants |= WANT.SPEECH_PCM;
-      if (wish === 'all') wants |= WANT.SILENT_PCM;
+      const selection = sink.pcmSelection?.(info) ?? 'none';
+      if (selection !== 'none') wants |= WANT.SPEECH_PCM;
+      if (selection === 'all') wants |= WANT.SILENT_PCM;
     }
     return wants;
   }
-
-  #countsOf(stream: Stream): ReceptionCounts {
-    const sum = zeroCounts();
-    this.#addCounts(stream, sum);
-    return sum;
-  }
-
-  #addCounts(stream: Stream, sum: ReceptionCounts): void {
-    for (const lane of lanesOf(stream)) {
-      this.#jitter.addCounts(lane, sum);
-      sum.packetsDropped += this.#release.dropped[lane] as number;
-    }
-    sum.packetsReceived += this.ordered.packetsOf(stream.info.stream);
-    sum.bytesReceived += this.ordered.payloadBytesOf(stream.info.stream);
-  }
-
-  #pausedPackets(stream: Stream): number {
-    return lanesOf(stream).reduce((sum, lane) => sum + (this.#release.pauses.packets[lane] as number), 0);
-  }
-}
-
-function lanesOf(stream: Stream): readonly number[] {
-  const first = stream.info.stream * 2;
-  return stream.info.channels === 2 ? [first, first + 1] : [first];
 }

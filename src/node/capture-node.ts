@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
 import { US_PER_SECOND } from '../core/units.js';
-import { nativeMediaReader } from '../native/media-reader.js';
+import { nativeSocketReader } from '../native/socket-reader.js';
 import type { RepairReport } from '../sinks/recorder/repair.js';
 import type { SourceCounters } from '../sources/genesys/counters.js';
 import { InteractionsFile } from '../sources/genesys/discovery/interactions-file.js';
@@ -36,7 +36,7 @@ export class CaptureNode extends AudioNode {
         'Set GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET to those of an OAuth client with the client credentials grant.',
       );
     }
-    const mediaReader = native === 'off' ? undefined : nativeMediaReader(this.engine.batch.bytes.buffer);
+    const socketReader = native === 'off' ? undefined : nativeSocketReader(this.engine.batch);
     this.#source = new SubscriptionSource(this.engine, {
       clientId,
       clientSecret,
@@ -51,7 +51,7 @@ export class CaptureNode extends AudioNode {
       retry: { ...RETRY, maxAttempts: this.config.reconnectAttempts },
       pingUs: this.config.heartbeatSeconds * US_PER_SECOND,
       clock,
-      ...(mediaReader && { mediaReader }),
+      ...(socketReader && { socketReader }),
       ...(caFile === undefined ? {} : { caFile }),
       ...(apiUrl === undefined ? {} : { apiUrl }),
       ...(mediaUrl === undefined ? {} : { mediaUrl }),

@@ -14,7 +14,7 @@ export const INSERTED = {
   DUPLICATE: 1,
   /** Counted as received, but its place has been given up. */
   LATE: 2,
-  /** No descriptor free: counted as received and dropped. */
+  /** No row free: counted as received and dropped. */
   FULL: 3,
   /** Its number is out of range; held until another packet shows whether the sender has restarted. */
   CANDIDATE: 4,
@@ -49,7 +49,8 @@ const NONE = -1;
  * falls due with that one.
  */
 export class JitterBuffer {
-  readonly #packets: PacketRing;
+  /** Sources fill its free rows: see PacketBatch. */
+  readonly packets: PacketRing;
   readonly #sequences: Unwrapper;
   readonly #timestamps: Unwrapper;
   readonly #reception: Reception;
@@ -79,16 +80,13 @@ export class JitterBuffer {
     }
     this.#playoutDelayUs = playoutDelayUs;
     this.#maxPlayoutDelayUs = maxPlayoutDelayUs;
-    this.#packets = new PacketRing(
-      packets,
-      Float64Array.of(0, playoutDelayUs, maxPlayoutDelayUs, CANDIDATE_TIMEOUT_US),
-    );
+    this.packets = new PacketRing(packets, Float64Array.of(0, playoutDelayUs, maxPlayoutDelayUs, CANDIDATE_TIMEOUT_US));
     this.#sequences = new Unwrapper(channels, MODULUS_16);
     this.#timestamps = new Unwrapper(channels, MODULUS_32);
-    this.#reception = new Reception(channels, this.#packets);
-    this.#restarts = new RestartDetector(channels, this.#packets, this.#sequences, this.#reception);
-    this.#queue = new PlayoutQueue(channels, this.#packets);
-    this.#standstills = new StandstillDetector(channels, this.#packets);
+    this.#reception = new Reception(channels, this.packets);
+    this.#restarts = new RestartDetector(channels, this.packets, this.#sequences, this.#reception);
+    this.#queue = new PlayoutQueue(channels, this.packets);
+    this.#standstills = new StandstillDetector(channels, this.packets);
     this.#open = new Uint8Array(channels);
     this.#epoch = new Int32Array(channels);
   }
@@ -108,9 +106,9 @@ export class JitterBuffer {
   /** Discards what the channel holds. Its counts can still be read until it is opened again. */
   closeChannel(channel: number): void {
     this.#queue.clear(channel);
-    this.#packets.freeList(this.#restarts.clear(channel));
+    this.packets.freeList(this.#restarts.clear(channel));
     this.#open[channel] = 0;
-    this.#packets.trim();
+    this.packets.trim();
   }
 
   /**
@@ -119,31 +117,16 @@ export class JitterBuffer {
    */
   interrupted(channel: number): void {
     this.#settleCandidates(channel);
-    this.#packets.trim();
+    this.packets.trim();
     this.#reception.interrupted(channel);
   }
 
-  /** Takes in one packet; sequence and timestamp as on the wire. */
-  insert(
-    channel: number,
-    sequence: number,
-    timestamp: number,
-    arrivalUs: number,
-    flags: number,
-    payloadOffset: number,
-    payloadLength: number,
-  ): InsertOutcome {
-    const packets = this.#packets;
-    const d = packets.incoming();
-    packets.channel[d] = channel;
-    packets.wireSequence[d] = sequence;
-    packets.wireTimestamp[d] = timestamp;
-    packets.arrivalUs[d] = arrivalUs;
-    packets.flags[d] = flags;
-    packets.payloadOffset[d] = payloadOffset;
-    packets.payloadLength[d] = payloadLength;
-    packets.standstillTicks[d] = 0;
-    return this.#take(channel, d);
+  /** Inserts the packet in row `d`, which is packets.filledRow(). */
+  insert(d: number): InsertOutcome {
+    this.packets.standstillTicks[d] = 0;
+    const outcome = this.#take(this.packets.channel[d] as number, d);
+    this.packets.inserted(d);
+    return outcome;
   }
 
   /**
@@ -151,12 +134,12 @@ export class JitterBuffer {
    * packets and lost packets `out` got.
    */
   advance(nowUs: number, out: JitterOutput): number {
-    if (this.#packets.oldest() === NONE) return 0;
+    if (this.packets.oldest() === NONE) return 0;
     const calls =
       this.#releaseDue(KIND.NORMAL, nowUs, out) +
       this.#releaseDue(KIND.LONGER, nowUs, out) +
       this.#releaseDue(KIND.CANDIDATE, nowUs, out);
-    this.#packets.trim();
+    this.packets.trim();
     return calls;
   }
 
@@ -166,18 +149,18 @@ export class JitterBuffer {
     this.#standstills.settle(channel);
     const last = this.#queue.last(channel);
     if (last !== NONE) this.#queue.releaseThrough(last, nowUs, out);
-    this.#packets.trim();
+    this.packets.trim();
   }
 
   /** When advance() will next have something to do, or Infinity; in the past while `out` is not ready. */
   nextDueUs(): number {
-    return this.#packets.nextDueUs();
+    return this.packets.nextDueUs();
   }
 
   /** Payload offset of the packet that was inserted first among those held, or −1. */
   oldestPayloadOffset(): number {
-    const d = this.#packets.oldest();
-    return d === NONE ? -1 : (this.#packets.payloadOffset[d] as number);
+    const d = this.packets.oldest();
+    return d === NONE ? -1 : (this.packets.payloadOffset[d] as number);
   }
 
   /** The channel's counts at this moment, as a new object. */
@@ -198,7 +181,7 @@ export class JitterBuffer {
   }
 
   #take(channel: number, d: number): InsertOutcome {
-    const packets = this.#packets;
+    const packets = this.packets;
     const sequence = packets.wireSequence[d] as number;
     const timestamp = packets.wireTimestamp[d] as number;
     if (this.#open[channel] !== 1) return INSERTED.CLOSED;
@@ -231,7 +214,7 @@ export class JitterBuffer {
         this.#beginEpoch(channel, d);
         break;
     }
-    if (!packets.keep(kind)) {
+    if (!packets.keep(d, kind)) {
       this.#reception.dropped(channel);
       return INSERTED.FULL;
     }
@@ -241,14 +224,14 @@ export class JitterBuffer {
 
   /** The newest packet of its channel. */
   #accept(channel: number, d: number): void {
-    const packets = this.#packets;
+    const packets = this.packets;
     this.#reception.ahead(channel, d);
     this.#sequences.accept(channel, packets.wireSequence[d] as number, packets.sequence[d] as number);
     this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
   }
 
   #beginEpoch(channel: number, d: number): void {
-    const packets = this.#packets;
+    const packets = this.packets;
     packets.sequence[d] = this.#sequences.restart(channel, packets.wireSequence[d] as number);
     // Timestamps are unwrapped across a restart: a sender may restart its numbers and continue its clock.
     this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
@@ -259,7 +242,7 @@ export class JitterBuffer {
   }
 
   #releaseDue(kind: PacketDelayKind, nowUs: number, out: JitterOutput): number {
-    const packets = this.#packets;
+    const packets = this.packets;
     let calls = 0;
     for (;;) {
       const d = packets.nextOf(kind);
@@ -282,7 +265,7 @@ export class JitterBuffer {
         this.#rejectCandidates(channel);
         break;
     }
-    if (!this.#packets.keep(KIND.CANDIDATE)) {
+    if (!this.packets.keep(d, KIND.CANDIDATE)) {
       this.#reception.refused(channel, d);
       return INSERTED.FULL;
     }
@@ -298,13 +281,13 @@ export class JitterBuffer {
   }
 
   #rejectCandidates(channel: number): void {
-    const rejected = this.#packets.freeList(this.#restarts.clear(channel));
+    const rejected = this.packets.freeList(this.#restarts.clear(channel));
     for (let i = 0; i < rejected; i++) this.#reception.duplicate(channel);
   }
 
   /** The candidates become the beginning of a new epoch. They leave with the next packet, or after their timeout. */
   #confirmRestart(channel: number): void {
-    const packets = this.#packets;
+    const packets = this.packets;
     let d = this.#restarts.clear(channel);
     for (let isFirst = true; d !== NONE; isFirst = false) {
       const next = packets.next[d] as number;

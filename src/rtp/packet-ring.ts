@@ -1,31 +1,22 @@
+import { PacketColumns } from './packet-columns.js';
+
 /** Which delay a packet is held for; the index of its cursor. */
 export const KIND = { FREE: 0, NORMAL: 1, LONGER: 2, CANDIDATE: 3 } as const;
 export type PacketDelayKind = 1 | 2 | 3;
 
 /**
- * The packets that a jitter buffer holds: descriptors in columns, used as a ring in the order of insertion.
+ * The packets of a jitter buffer: rows that are used as a ring, in the order of arrival.
+ *
+ *     head ................ tail ................ filled ................ head + capacity
+ *          held, or FREE again    to be inserted          to be filled
  *
  * There are only three delays (normal, longer, candidate), and packets with the same delay fall due in the order in
  * which they arrived. So one cursor for each delay, which steps over packets of the other kinds, finds the next due
  * packet without a timer, a heap or a search. The head of the ring is the oldest packet; payload memory before it is
  * free.
- *
- * The rest of this folder refers to a packet by the index of its descriptor, `d`: an integer can be passed from
- * function to function without cost, whereas a double (a time, an unwrapped number) is allocated on the heap whenever
- * the compiler has not inlined the call.
  */
-export class PacketRing {
-  readonly channel: Int32Array;
+export class PacketRing extends PacketColumns {
   readonly kind: Uint8Array;
-  readonly flags: Uint8Array;
-  readonly payloadOffset: Int32Array;
-  readonly payloadLength: Int32Array;
-  readonly arrivalUs: Float64Array;
-  readonly wireSequence: Float64Array;
-  readonly wireTimestamp: Float64Array;
-  /** Unwrapped, as is `timestamp`. */
-  readonly sequence: Float64Array;
-  readonly timestamp: Float64Array;
   /** Which numbering of the channel the packet belongs to: 1 for the first one, 2 after a restart, and so on. */
   readonly epoch: Int32Array;
   /** 1: in time only because of the longer playout delay. */
@@ -38,48 +29,80 @@ export class PacketRing {
 
   readonly #mask: number;
   readonly #playoutDelayUs: Float64Array;
-  // Counters modulo 2^32, of which the low bits index the ring; differences are right across the wrap.
+  // Counters modulo 2^32, of which the low bits index the rows; differences are right across the wrap.
   #head = 0;
   #tail = 0;
+  #filled = 0;
+  /** The row behind the ring is filled: see freeRow(). */
+  #isOverfilled = false;
   readonly #cursor = new Int32Array(4);
 
   /** @param packets a power of two. @param playoutDelayUs by kind. */
   constructor(packets: number, playoutDelayUs: Float64Array) {
-    // One more than the ring has: for a packet that arrives while the ring is full. It is counted but not kept.
-    const places = packets + 1;
+    // One row more than the ring has, for a packet that comes when the ring is full and must be counted all the same.
+    const rows = packets + 1;
+    super(rows);
     this.#mask = packets - 1;
     this.#playoutDelayUs = playoutDelayUs;
-    this.channel = new Int32Array(places);
-    this.kind = new Uint8Array(places);
-    this.flags = new Uint8Array(places);
-    this.payloadOffset = new Int32Array(places);
-    this.payloadLength = new Int32Array(places);
-    this.arrivalUs = new Float64Array(places);
-    this.wireSequence = new Float64Array(places);
-    this.wireTimestamp = new Float64Array(places);
-    this.sequence = new Float64Array(places);
-    this.timestamp = new Float64Array(places);
-    this.epoch = new Int32Array(places);
-    this.recovered = new Uint8Array(places);
-    this.standstillTicks = new Float64Array(places);
-    this.next = new Int32Array(places);
-    this.previous = new Int32Array(places);
+    this.kind = new Uint8Array(rows);
+    this.epoch = new Int32Array(rows);
+    this.recovered = new Uint8Array(rows);
+    this.standstillTicks = new Float64Array(rows);
+    this.next = new Int32Array(rows);
+    this.previous = new Int32Array(rows);
   }
 
-  /** The descriptor to fill for a new packet. It is kept only by keep(); until then, the next packet gets the same. */
-  incoming(): number {
-    return ((this.#tail - this.#head) | 0) > this.#mask ? this.#mask + 1 : this.#tail & this.#mask;
+  // ---- filling
+
+  /** The next row to fill. When the ring is full it is the one behind it, which can only be counted. */
+  freeRow(): number {
+    return this.isFull ? this.#mask + 1 : this.#filled & this.#mask;
   }
 
-  /** Keeps the packet in incoming(). False when the ring is full. */
-  keep(kind: PacketDelayKind): boolean {
-    if (((this.#tail - this.#head) | 0) > this.#mask) return false;
-    this.kind[this.#tail & this.#mask] = kind;
-    this.#tail = (this.#tail + 1) | 0;
+  /** How many rows from freeRow() on can be filled in one go; at least 1. */
+  freeRows(): number {
+    if (this.isFull) return 1;
+    const toEnd = this.#mask + 1 - (this.#filled & this.#mask);
+    return Math.min(toEnd, this.#mask + 1 - ((this.#filled - this.#head) | 0));
+  }
+
+  /** `count` rows from freeRow() on have been filled. */
+  fill(count: number): void {
+    if (this.isFull) this.#isOverfilled = true;
+    else this.#filled = (this.#filled + count) | 0;
+  }
+
+  get isFull(): boolean {
+    return ((this.#filled - this.#head) | 0) > this.#mask;
+  }
+
+  // ---- inserting
+
+  /** The row that was filled first of those not yet inserted, or −1. */
+  filledRow(): number {
+    if (this.#tail !== this.#filled) return this.#tail & this.#mask;
+    return this.#isOverfilled ? this.#mask + 1 : -1;
+  }
+
+  /** Gives filledRow() a delay. False when there is no room for the packet. */
+  keep(d: number, kind: PacketDelayKind): boolean {
+    if (d > this.#mask) return false;
+    this.kind[d] = kind;
     return true;
   }
 
-  /** The next descriptor of a kind, or −1. Its cursor stays on it. */
+  /** Goes on to the next filled row. One that was not kept is free again. */
+  inserted(d: number): void {
+    if (d > this.#mask) this.#isOverfilled = false;
+    else if (this.kind[d] !== KIND.FREE) this.#tail = (this.#tail + 1) | 0;
+    // The last one that was filled is given back at once; one in between is stepped over.
+    else if (((this.#tail + 1) | 0) === this.#filled) this.#filled = this.#tail;
+    else this.#tail = (this.#tail + 1) | 0;
+  }
+
+  // ---- releasing
+
+  /** The next row of a kind, or −1. Its cursor stays on it. */
   nextOf(kind: PacketDelayKind): number {
     let at = this.#cursor[kind] as number;
     while (at !== this.#tail && this.kind[at & this.#mask] !== kind) at = (at + 1) | 0;
@@ -95,7 +118,7 @@ export class PacketRing {
     return Math.min(this.#nextDueOf(KIND.NORMAL), this.#nextDueOf(KIND.LONGER), this.#nextDueOf(KIND.CANDIDATE));
   }
 
-  /** The descriptor that has been held longest, or −1. */
+  /** The row that has been held longest, or −1. */
   oldest(): number {
     return this.#head === this.#tail ? -1 : this.#head & this.#mask;
   }
@@ -110,7 +133,7 @@ export class PacketRing {
     return count;
   }
 
-  /** Takes back the free descriptors at the head of the ring. Cursors behind the head move up to it. */
+  /** Takes back the free rows at the head of the ring. Cursors behind the head move up to it. */
   trim(): void {
     let head = this.#head;
     while (head !== this.#tail && this.kind[head & this.#mask] === KIND.FREE) head = (head + 1) | 0;

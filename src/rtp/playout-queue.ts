@@ -1,5 +1,6 @@
 import { ChannelOrder } from './channel-order.js';
 import { GapEstimator } from './gap-estimator.js';
+import type { PacketColumns } from './packet-columns.js';
 import { KIND, type PacketDelayKind, type PacketRing } from './packet-ring.js';
 import { PlayoutDelay } from './playout-delay.js';
 
@@ -11,18 +12,10 @@ export interface JitterOutput {
   /** Asked before each packet that is due. False keeps it in the buffer, and with it everything that would follow. */
   isReady(): boolean;
   /**
-   * One packet, in the order of its channel. Sequence and timestamp are unwrapped; payload and flags are as given to
-   * insert(), with DISCONTINUITY added after a restart of the sender or a gap that is not filled.
+   * One packet, in the order of its channel. Its row has the unwrapped sequence and timestamp; DISCONTINUITY is added to
+   * its flags after a restart of the sender or a gap that is not filled. The row is valid during the call.
    */
-  packet(
-    channel: number,
-    sequence: number,
-    timestamp: number,
-    arrivalUs: number,
-    flags: number,
-    payloadOffset: number,
-    payloadLength: number,
-  ): void;
+  packet(packets: PacketColumns, row: number): void;
   /** The sender stood still before the packet that follows: its timestamps did not advance, time did. */
   standstill(channel: number, durationTicks: number): void;
   /** One lost packet. The durations of all lost packets of a gap add up to the gap. */
@@ -127,7 +120,6 @@ export class PlayoutQueue {
     this.#playoutDelay.observe(channel, packets.recovered[d] as number);
 
     let calls = 1;
-    let flags = packets.flags[d] as number;
     if (isFirst) {
       this.#gaps.begin(channel, d);
     } else if (isSameEpoch && missing === 0) {
@@ -136,7 +128,7 @@ export class PlayoutQueue {
       calls += this.#releaseLost(channel, d, missing, nowUs, out);
       this.#gaps.fill(channel, d);
     } else {
-      flags |= DISCONTINUITY;
+      packets.flags[d] = (packets.flags[d] as number) | DISCONTINUITY;
       this.#gaps.jump(channel, d);
     }
     if (packets.standstillTicks[d] !== 0) {
@@ -144,15 +136,7 @@ export class PlayoutQueue {
       this.#gaps.standstill(channel, ticks);
       out.standstill(channel, ticks);
     }
-    out.packet(
-      channel,
-      sequence,
-      packets.timestamp[d] as number,
-      packets.arrivalUs[d] as number,
-      flags,
-      packets.payloadOffset[d] as number,
-      packets.payloadLength[d] as number,
-    );
+    out.packet(packets, d);
     return calls;
   }
 

@@ -1,9 +1,9 @@
 import { TrunklineError } from '../core/errors.js';
-import { createNativeShard } from '../native/addon.js';
 import { type Refusal, runAgent } from '../ring/agent.js';
 import { LAYOUT_VERSION } from '../ring/layout.js';
 import type { ShardBackend } from './backend.js';
 import { JsShard } from './js-backend.js';
+import { NativeShard } from './native-backend.js';
 import type { ShardData } from './shard-data.js';
 import { ShardLoop } from './shard-loop.js';
 
@@ -28,14 +28,14 @@ function checkLayout(data: ShardData): void {
   if (data.layoutVersion === LAYOUT_VERSION) return;
   throw new TrunklineError(
     'ENGINE_FAILED',
-    `This worker was built for ring layout ${LAYOUT_VERSION} and the engine for ${data.layoutVersion}; build both anew.`,
+    `This worker was built for ring layout ${LAYOUT_VERSION} and the engine for ${data.layoutVersion}; rebuild both.`,
   );
 }
 
 function createBackend(data: ShardData): ShardBackend {
   if (data.native === 'off') return new JsShard(data);
   try {
-    return createNativeShard(data);
+    return new NativeShard(data);
   } catch (thrown) {
     if (data.native === 'require') throw thrown;
     return new JsShard(data);

@@ -3,16 +3,17 @@ import { systemClock } from '../../src/core/clock.js';
 import type { StreamFormat } from '../../src/core/codec.js';
 import type { StreamInfo } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
+import { addPacket } from '../support/engine/packets.js';
 
 const PCMU: StreamFormat = { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 };
 const L16: StreamFormat = { codec: 'l16', clockRate: 16_000, sampleRate: 16_000, channels: 2 };
 
 function feed(engine: Engine, stream: number, count: number, bytes: number): void {
   for (let i = 0; i < count; i++) {
-    const at = engine.batch.claim(bytes);
     // 20 ms apart, the last one just now.
     const arrivalUs = systemClock.nowUs() - (count - 1 - i) * 20_000;
-    engine.batch.push(stream, 0, i, i * 160, arrivalUs, 0, at, bytes);
+    const payload = new Uint8Array(bytes);
+    addPacket(engine.batch, { stream, sequence: i, timestamp: i * 160, arrivalUs, payload });
   }
   engine.submit();
 }

@@ -5,6 +5,7 @@ import { TrunklineError } from '../../src/core/errors.js';
 import type { FrameSink, StreamSummary } from '../../src/core/events.js';
 import { AudioEngine, type AudioEngineOptions, type PushStream } from '../../src/engine/audio-engine.js';
 import { Engine } from '../../src/engine/engine.js';
+import { addPacket } from '../support/engine/packets.js';
 import { until } from '../support/until.js';
 
 let engine: AudioEngine | undefined;
@@ -35,6 +36,7 @@ describe('push', () => {
     push(engine.open('strange', { codec: 'pcmu' }), 0, 5, arrivalUs);
     push(engine.open('plain', { codec: 'pcmu' }), 0, 5);
     await until(() => frames.get('strange') === 5 && frames.get('plain') === 5, 'both streams');
+    expect(engine.counters().framesDecoded).toBe(10);
   });
 
   it('refuses numbers that no packet can have', async () => {
@@ -87,8 +89,8 @@ describe('streams', () => {
   it('keep their counts until their end has been delivered', async () => {
     const engine = new Engine({ shards: 1, maxStreams: 4 });
     const index = engine.openStream('call', { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 });
-    const at = engine.batch.claim(160);
-    engine.batch.push(index, 0, 1, 160, systemClock.nowUs(), 0, at, 160);
+    const arrivalUs = systemClock.nowUs();
+    addPacket(engine.batch, { stream: index, sequence: 1, timestamp: 160, arrivalUs, payload: new Uint8Array(160) });
     engine.endStream(index, 'ended');
     const open = zeroCounts();
     engine.addOpenCounts(open);
@@ -159,8 +161,8 @@ describe('sinks', () => {
     });
     await engine.start();
     const index = engine.openStream('call', { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 });
-    const at = engine.batch.claim(160);
-    engine.batch.push(index, 0, 1, 160, systemClock.nowUs(), 0, at, 160);
+    const arrivalUs = systemClock.nowUs();
+    addPacket(engine.batch, { stream: index, sequence: 1, timestamp: 160, arrivalUs, payload: new Uint8Array(160) });
     engine.endStream(index, 'ended');
     await engine.close();
     expect(log).toEqual(['opened', 'frame', 'leaving saw the end', 'ended']);

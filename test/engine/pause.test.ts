@@ -3,6 +3,7 @@ import { encodePcmu } from '../../src/audio/codecs/g711.js';
 import { ManualClock } from '../../src/core/clock.js';
 import type { FrameSink, MarkedSpan, StreamSummary } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
+import { addPacket } from '../support/engine/packets.js';
 
 const RATE = 8000;
 const SAMPLES = 160;
@@ -50,10 +51,9 @@ function start(channels: 1 | 2): {
     const payload = loud ? LOUD : QUIET;
     for (let n = from; n < to; n++) {
       for (let channel = 0; channel < channels; channel++) {
-        const at = engine.batch.claim(payload.length);
-        engine.batch.bytes.set(payload, at);
         // One every 20 ms, from zero: what is pushed later arrives later.
-        engine.batch.push(stream, channel, n, n * SAMPLES, n * 20_000, 0, at, payload.length);
+        const arrivalUs = n * 20_000;
+        addPacket(engine.batch, { stream, channel, sequence: n, timestamp: n * SAMPLES, arrivalUs, payload });
       }
     }
     engine.submit();

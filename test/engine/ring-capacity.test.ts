@@ -5,6 +5,7 @@ import { RingCapacity } from '../../src/engine/input/ring-capacity.js';
 import { RING } from '../../src/ring/layout.js';
 import { RingLink } from '../../src/ring/link.js';
 import { RingConsumer } from '../../src/ring/ring.js';
+import { addPacket } from '../support/engine/packets.js';
 
 const CAPACITY = 4096;
 const RECORD_BYTES = 256;
@@ -24,47 +25,47 @@ function fill({ ring }: RingLink): void {
 }
 
 describe('RingCapacity', () => {
-  it('lets through what the fullest ring has room for', () => {
+  it('releases what fits into the fullest ring', () => {
     const [busy, idle] = [ring(), ring()];
-    const room = new RingCapacity([busy.link, idle.link]);
-    room.measure(0);
-    room.take(CAPACITY / 2);
-    expect(room.isLeft).toBe(true);
-    room.take(CAPACITY / 2);
-    expect(room.isLeft).toBe(false);
+    const capacity = new RingCapacity([busy.link, idle.link]);
+    capacity.measure(0);
+    capacity.use(CAPACITY / 2);
+    expect(capacity.isLeft).toBe(true);
+    capacity.use(CAPACITY / 2);
+    expect(capacity.isLeft).toBe(false);
     fill(busy.link);
-    room.measure(1);
-    expect(room.isLeft).toBe(false);
+    capacity.measure(1);
+    expect(capacity.isLeft).toBe(false);
     busy.consumer.peek();
     busy.consumer.release();
-    room.measure(2);
-    expect(room.isLeft).toBe(true);
+    capacity.measure(2);
+    expect(capacity.isLeft).toBe(true);
   });
 
-  it('does not let a shard that stands still hold up the others for more than a quarter of a second', () => {
+  it('does not let a blocked shard delay the others for more than a quarter of a second', () => {
     const [stuck, sound] = [ring(), ring()];
-    const room = new RingCapacity([stuck.link, sound.link]);
+    const capacity = new RingCapacity([stuck.link, sound.link]);
     fill(stuck.link);
     const left = [0, 250_000, 250_001].map((us) => {
-      room.measure(1_000_000 + us);
-      return room.isLeft;
+      capacity.measure(1_000_000 + us);
+      return capacity.isLeft;
     });
     expect(left).toEqual([false, false, true]);
     stuck.consumer.peek();
     stuck.consumer.release();
-    room.measure(2_000_000);
+    capacity.measure(2_000_000);
     fill(stuck.link);
-    room.measure(2_000_001);
-    expect(room.isLeft, 'patience begins anew').toBe(false);
+    capacity.measure(2_000_001);
+    expect(capacity.isLeft, 'the limit starts again').toBe(false);
   });
 
-  it('lets all wait where there are no others', () => {
+  it('lets everything wait when there is only one shard', () => {
     const { link } = ring();
-    const room = new RingCapacity([link]);
+    const capacity = new RingCapacity([link]);
     fill(link);
     for (const us of [0, 10_000_000]) {
-      room.measure(us);
-      expect(room.isLeft).toBe(false);
+      capacity.measure(us);
+      expect(capacity.isLeft).toBe(false);
     }
   });
 });
@@ -73,10 +74,9 @@ describe('Engine', () => {
   let engine: Engine | undefined;
   afterEach(() => engine?.close());
 
-  it('keeps a burst that its rings have no room for until they have', async () => {
+  it('keeps a burst that does not fit into its rings until it does', async () => {
     const packets = 1_000;
     engine = new Engine({ shards: 1, maxStreams: 64, playoutDelayMs: 0, inputRingBytes: 1 << 14 });
-    const { batch } = engine;
     const stream = engine.openStream('call', { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 });
     const sequences: number[] = [];
     let summary: StreamSummary | undefined;
@@ -87,12 +87,10 @@ describe('Engine', () => {
       },
     });
     for (let n = 0; n < packets; n++) {
-      const at = batch.claim(160);
-      batch.bytes.fill(0xff, at, at + 160);
-      batch.push(stream, 0, n, n * 160, 0, 0, at, 160);
+      addPacket(engine.batch, { stream, sequence: n, timestamp: n * 160, payload: new Uint8Array(160).fill(0xff) });
     }
     engine.submit();
-    // Its timer goes by several times before there is anybody to make room.
+    // Its timer goes by several times before there is anybody to make capacity.
     await new Promise((resolve) => setTimeout(resolve, 20));
     await engine.start();
     await expect.poll(() => sequences.length, { timeout: 10_000 }).toBe(packets);

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { encodePcmu } from '../../src/audio/codecs/g711.js';
 import type { FrameSink, StreamSummary } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
+import { addPacket } from '../support/engine/packets.js';
 
 const RATE = 8000;
 const SAMPLES = 160;
@@ -31,9 +32,7 @@ async function capture(packets: { sequence: number; timestamp: number; arrivalUs
   void engine.start();
   const stream = engine.openStream('call', { codec: 'pcmu', clockRate: RATE, sampleRate: RATE, channels: 1 });
   for (const { sequence, timestamp, arrivalUs } of packets) {
-    const at = engine.batch.claim(LOUD.length);
-    engine.batch.bytes.set(LOUD, at);
-    engine.batch.push(stream, 0, sequence, timestamp, arrivalUs, 0, at, LOUD.length);
+    addPacket(engine.batch, { stream, sequence, timestamp, arrivalUs, payload: LOUD });
   }
   engine.submit();
   engine.endStream(stream, 'ended');

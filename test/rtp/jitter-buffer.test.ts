@@ -5,7 +5,7 @@ import { FLAG } from '../../src/ring/layout.js';
 import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
 import { faultOfGaps } from '../support/rtp/jitter-model.js';
-import { type Arrival, advanceTo, Listener, plain, replay, seeded } from '../support/rtp/replay.js';
+import { type Arrival, advanceTo, insert, Listener, plain, replay, seeded } from '../support/rtp/replay.js';
 
 const NORMAL_US = 50_000;
 const LONGER_US = 100_000;
@@ -33,7 +33,7 @@ describe('release', () => {
   it('holds each packet for 50 ms, no less and no more', () => {
     const { buffer, out } = openBuffer();
     expect(buffer.nextDueUs()).toBe(Number.POSITIVE_INFINITY);
-    buffer.insert(0, 5, 800, 1_000, FLAG.MARKER, 77, 160);
+    insert(buffer, { sequence: 5, timestamp: 800, arrivalUs: 1_000, flags: FLAG.MARKER, payload: 77 });
     expect(buffer.nextDueUs()).toBe(51_000);
     expect(buffer.advance(50_999, out)).toBe(0);
     expect(buffer.advance(51_000, out)).toBe(1);
@@ -57,7 +57,8 @@ describe('release', () => {
     const { buffer, out } = openBuffer();
     buffer.openChannel(1, 8000);
     for (const n of [0, 1, 3, 4, 5]) {
-      for (const channel of [0, 1]) buffer.insert(channel, n, n * 160, n * 20_000, 0, n, 160);
+      for (const channel of [0, 1])
+        insert(buffer, { channel, sequence: n, timestamp: n * 160, arrivalUs: n * 20_000, payload: n });
     }
     out.room = 3;
     expect(buffer.advance(1_000_000, out)).toBe(3);
@@ -69,7 +70,7 @@ describe('release', () => {
     expect(buffer.advance(1_000_001, out)).toBe(0);
     expect(buffer.nextDueUs()).toBeLessThan(1_000_000);
     expect(buffer.oldestPayloadOffset()).toBe(1);
-    expect(buffer.insert(0, 2, 320, 1_000_002, 0, 2, 160)).toBe(INSERTED.ACCEPTED);
+    expect(insert(buffer, { sequence: 2, timestamp: 320, arrivalUs: 1_000_002, payload: 2 })).toBe(INSERTED.ACCEPTED);
     out.room = Number.POSITIVE_INFINITY;
     advanceTo(buffer, 2_000_000, out);
     for (const [channel, due] of [
@@ -154,18 +155,17 @@ describe('release', () => {
 
   it('works without any hold', () => {
     const { buffer, out } = openBuffer({ playoutDelayUs: 0, maxPlayoutDelayUs: 0 });
-    buffer.insert(0, 0, 0, 5, 0, 0, 160);
+    insert(buffer, { sequence: 0, timestamp: 0, arrivalUs: 5, payload: 0 });
     expect(buffer.nextDueUs()).toBe(5);
     expect(buffer.advance(5, out)).toBe(1);
-    buffer.insert(0, 2, 320, 6, 0, 1, 160);
+    insert(buffer, { sequence: 2, timestamp: 320, arrivalUs: 6, payload: 1 });
     expect(buffer.advance(6, out)).toBe(2);
-    expect(buffer.insert(0, 1, 160, 7, 0, 2, 160)).toBe(INSERTED.LATE);
+    expect(insert(buffer, { sequence: 1, timestamp: 160, arrivalUs: 7, payload: 2 })).toBe(INSERTED.LATE);
   });
 
   it('lets go everything at a flush, holes as lost, and nothing at a close', () => {
     const { buffer, out } = openBuffer();
-    for (const a of [nth(0, 0), nth(3, 10), nth(1, 20)])
-      buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+    for (const a of [nth(0, 0), nth(3, 10), nth(1, 20)]) insert(buffer, a);
     buffer.flushChannel(0, 30, out);
     expect(out.released.map((r) => [r.kind, r.kind === 'standstill' ? -1 : r.sequence])).toEqual([
       ['packet', 0],
@@ -173,10 +173,10 @@ describe('release', () => {
       ['lost', 2],
       ['packet', 3],
     ]);
-    buffer.insert(0, 4, 640, 40, 0, 4, 160);
+    insert(buffer, { sequence: 4, timestamp: 640, arrivalUs: 40, payload: 4 });
     buffer.closeChannel(0);
     expect(buffer.nextDueUs()).toBe(Number.POSITIVE_INFINITY);
-    expect(buffer.insert(0, 5, 800, 50, 0, 5, 160)).toBe(INSERTED.CLOSED);
+    expect(insert(buffer, { sequence: 5, timestamp: 800, arrivalUs: 50, payload: 5 })).toBe(INSERTED.CLOSED);
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 4, packetsLost: 1 });
     buffer.openChannel(0, 8000);
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 0, packetsLost: 0, jitterUs: 0 });
@@ -185,10 +185,10 @@ describe('release', () => {
   it('keeps due times right when what was held before has been flushed', () => {
     const { buffer, out } = openBuffer({ packets: 4 });
     buffer.openChannel(1, 8000);
-    for (const a of plain(3)) buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+    for (const a of plain(3)) insert(buffer, a);
     buffer.flushChannel(0, 60_000, out);
     for (const a of plain(4, { arrivalUs: 70_000 })) {
-      buffer.insert(1, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+      insert(buffer, { ...a, channel: 1 });
     }
     expect(buffer.nextDueUs()).toBe(120_000);
     expect(buffer.advance(120_000, out)).toBe(1);
@@ -214,9 +214,9 @@ describe('release', () => {
   it('knows the oldest payload, whatever the order in which packets go', () => {
     const { buffer, out } = openBuffer();
     buffer.openChannel(1, 8000);
-    buffer.insert(0, 1, 160, 0, 0, 1000, 160);
-    buffer.insert(1, 1, 160, 10_000, 0, 1160, 160);
-    buffer.insert(0, 0, 0, 20_000, 0, 1320, 160);
+    insert(buffer, { sequence: 1, timestamp: 160, arrivalUs: 0, payload: 1000 });
+    insert(buffer, { channel: 1, sequence: 1, timestamp: 160, arrivalUs: 10_000, payload: 1160 });
+    insert(buffer, { sequence: 0, timestamp: 0, arrivalUs: 20_000, payload: 1320 });
     expect(buffer.oldestPayloadOffset()).toBe(1000);
     buffer.advance(50_000, out);
     expect(out.packets.map((p) => p.payload)).toEqual([1320, 1000]);
@@ -228,8 +228,8 @@ describe('release', () => {
   it('refuses numbers that are none', () => {
     const { buffer } = openBuffer();
     for (const bad of [-1, Number.NaN, 1.5, Number.POSITIVE_INFINITY, 2 ** 60]) {
-      expect(buffer.insert(0, bad, 0, 0, 0, 0, 160)).toBe(INSERTED.INVALID);
-      expect(buffer.insert(0, 0, bad, 0, 0, 0, 160)).toBe(INSERTED.INVALID);
+      expect(insert(buffer, { sequence: bad, timestamp: 0, arrivalUs: 0, payload: 0 })).toBe(INSERTED.INVALID);
+      expect(insert(buffer, { sequence: 0, timestamp: bad, arrivalUs: 0, payload: 0 })).toBe(INSERTED.INVALID);
     }
     expect(buffer.counts(0).packetsReceived).toBe(0);
     expect(() => new JitterBuffer({ channels: 1, packets: 100, playoutDelayUs: 0, maxPlayoutDelayUs: 0 })).toThrow(
@@ -249,10 +249,10 @@ describe('full', () => {
   it('refuses what it has no descriptor for, counts it as received and dropped, and goes on', () => {
     const { buffer, out } = openBuffer({ packets: 8 });
     const burst = plain(10).map((a) => ({ ...a, arrivalUs: a.sequence }));
-    const outcomes = burst.map((a) => buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160));
+    const outcomes = burst.map((a) => insert(buffer, a));
     expect(outcomes.slice(0, 8)).toEqual(new Array(8).fill(INSERTED.ACCEPTED));
     expect(outcomes.slice(8)).toEqual([INSERTED.FULL, INSERTED.FULL]);
-    expect(buffer.insert(0, 9, 1440, 20, 0, 99, 160)).toBe(INSERTED.DUPLICATE);
+    expect(insert(buffer, { sequence: 9, timestamp: 1440, arrivalUs: 20, payload: 99 })).toBe(INSERTED.DUPLICATE);
     advanceTo(buffer, 60_000, out);
     replay(buffer, [nth(10, 70_000)], out);
     expect(out.packets.map((p) => p.sequence)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 10]);
@@ -268,8 +268,11 @@ describe('full', () => {
 
   it('counts what it refuses alike, on probation or not', () => {
     const { buffer, out } = openBuffer({ packets: 4 });
-    for (const a of plain(4)) buffer.insert(0, a.sequence, a.timestamp, a.sequence, 0, a.payload, 160);
-    expect(buffer.insert(0, 40_000, 9e8, 10, 0, 77, 100)).toBe(INSERTED.FULL);
+    for (const a of plain(4))
+      insert(buffer, { sequence: a.sequence, timestamp: a.timestamp, arrivalUs: a.sequence, payload: a.payload });
+    expect(insert(buffer, { sequence: 40_000, timestamp: 9e8, arrivalUs: 10, payload: 77, bytes: 100 })).toBe(
+      INSERTED.FULL,
+    );
     expect(buffer.counts(0)).toMatchObject({
       packetsReceived: 5,
       packetsDropped: 1,
@@ -467,7 +470,7 @@ describe('width of the hold', () => {
     expect(widest, `seed ${seed}`).toBe(LONGER_US);
     expect(buffer.playoutDelayUs(0), `seed ${seed}`).toBe(LONGER_US);
 
-    buffer.insert(0, 600, 96_000, 12_000_000, 0, 600, 160);
+    insert(buffer, { sequence: 600, timestamp: 96_000, arrivalUs: 12_000_000, payload: 600 });
     expect(buffer.nextDueUs()).toBe(12_100_000);
     replay(buffer, plain(399, { sequence: 601, timestamp: 96_160, arrivalUs: 12_020_000 }), out);
     expect(buffer.playoutDelayUs(0)).toBe(NORMAL_US);
@@ -521,10 +524,12 @@ describe('width of the hold', () => {
     const waits: number[][] = [[], []];
     let nowUs = 0;
     const out = new Listener();
-    out.packet = (channel, _sequence, _timestamp, arrivalUs) => (waits[channel] as number[]).push(nowUs - arrivalUs);
+    out.packet = (packets, row) => {
+      waits[packets.channel[row] as number]?.push(nowUs - (packets.arrivalUs[row] as number));
+    };
     for (const a of arrivals) {
       for (nowUs = buffer.nextDueUs(); nowUs <= a.arrivalUs; nowUs = buffer.nextDueUs()) buffer.advance(nowUs, out);
-      buffer.insert(a.channel, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+      insert(buffer, a);
     }
     expect(new Set(waits[1])).toEqual(new Set([NORMAL_US]));
     expect(Math.max(...(waits[0] as number[]))).toBe(LONGER_US);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
 import { type BookArrival, faultOfGaps, model } from '../support/rtp/jitter-model.js';
-import { advanceTo, Listener, plain, replay } from '../support/rtp/replay.js';
+import { advanceTo, insert, Listener, plain, replay } from '../support/rtp/replay.js';
 
 const wrap = (value: number, modulus: number): number =>
   modulus === Number.POSITIVE_INFINITY ? value : value % modulus;
@@ -109,7 +109,9 @@ describe('any schedule of loss, delay, order and copies', () => {
         const buffer = openBuffer(playoutDelayUs);
         const held = new Map<number, number>();
         const out = new Listener();
-        out.packet = (_lane, _sequence, _timestamp, _arrivalUs, _flags, payload) => held.delete(payload);
+        out.packet = (packets, row) => {
+          held.delete(packets.payloadOffset[row] as number);
+        };
         replay(buffer, arrivals, out, (a, outcome) => {
           if (outcome === INSERTED.ACCEPTED) held.set(a.payload, a.arrivalUs);
           expect(buffer.oldestPayloadOffset()).toBe(held.size === 0 ? -1 : Math.min(...held.keys()));
@@ -226,7 +228,7 @@ describe('any two numberings, one after the other', () => {
             buffer.openChannel(channel, 8000);
             reopened = true;
           } else {
-            const outcome = buffer.insert(channel, sequence, timestamp, nowUs, 0, kept, 1);
+            const outcome = insert(buffer, { channel, sequence, timestamp, arrivalUs: nowUs, payload: kept, bytes: 1 });
             if (outcome === INSERTED.ACCEPTED || outcome === INSERTED.CANDIDATE) kept++;
             if (outcome !== INSERTED.INVALID) counted++;
           }
@@ -254,7 +256,7 @@ describe('any two numberings, one after the other', () => {
     replay(openBuffer(50_000), plain(500), exact);
     const buffer = openBuffer(50_000);
     for (const a of plain(500)) {
-      buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+      insert(buffer, a);
       if (a.sequence % 9 === 0) buffer.advance(a.arrivalUs, coarse);
     }
     buffer.advance(1e12, coarse);

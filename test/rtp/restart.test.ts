@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
-import { type Arrival, Listener, plain, replay } from '../support/rtp/replay.js';
+import { type Arrival, insert, Listener, plain, replay } from '../support/rtp/replay.js';
 
 const { ACCEPTED, DUPLICATE, CANDIDATE } = INSERTED;
 
@@ -136,8 +136,8 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
     const buffer = new JitterBuffer({ channels: 1, packets: 64, playoutDelayUs: 50_000, maxPlayoutDelayUs: 100_000 });
     buffer.openChannel(0, 8000);
     const out = new Listener();
-    buffer.insert(0, 10, 0, 0, 0, 1, 160);
-    buffer.insert(0, 30_000, 9e8, 20_000, 0, 2, 160);
+    insert(buffer, { sequence: 10, timestamp: 0, arrivalUs: 0, payload: 1 });
+    insert(buffer, { sequence: 30_000, timestamp: 9e8, arrivalUs: 20_000, payload: 2 });
     buffer.flushChannel(0, 20_001, out);
     expect(out.packets.map((p) => [p.payload, p.flags])).toEqual([
       [1, 0],
@@ -236,7 +236,7 @@ describe('interrupted', () => {
 
   it('lets go the payload of what was on probation', () => {
     const { buffer } = run(plain(150));
-    expect(buffer.insert(0, 0, 0, 3_000_000, 0, 9000, 160)).toBe(CANDIDATE);
+    expect(insert(buffer, { sequence: 0, timestamp: 0, arrivalUs: 3_000_000, payload: 9000 })).toBe(CANDIDATE);
     expect(buffer.oldestPayloadOffset()).toBe(9000);
     buffer.interrupted(0);
     expect(buffer.oldestPayloadOffset()).toBe(-1);

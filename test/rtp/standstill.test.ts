@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { Timeline } from '../../src/rtp/timeline.js';
-import { type Arrival, advanceTo, Listener, replay, seeded } from '../support/rtp/replay.js';
+import { type Arrival, advanceTo, insert, Listener, released, replay, seeded } from '../support/rtp/replay.js';
 
 const TRACES = new URL('../../../shared/corpora/rtp/', import.meta.url);
 const RATE = 8000;
@@ -22,7 +22,8 @@ function place(arrivals: readonly Arrival[], options: { rate?: number; packetMs?
   const timeline = new Timeline(2);
   const placed: Placed[] = [];
   const gapsMs: number[][] = [[], []];
-  out.packet = (channel, _sequence, timestamp, arrivalUs, flags, payload) => {
+  out.packet = (packets, row) => {
+    const { channel, timestamp, arrivalUs, flags, payload } = released(packets, row);
     const end = timeline.end(channel);
     const position = timeline.place(channel, timestamp, arrivalUs, flags, packetMs * ms);
     if (timeline.rebased) gapsMs[channel]?.push((position - end) / ms);
@@ -123,7 +124,7 @@ describe('a sender that stands still', () => {
     const { buffer, out } = open();
     for (const a of sender(6.02, (s) => s < 1 || s >= 6)) {
       advanceTo(buffer, a.arrivalUs, out);
-      buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+      insert(buffer, a);
     }
     buffer.flushChannel(0, 6_020_000, out);
     expect(out.standstills).toEqual([{ kind: 'standstill', channel: 0, ticks: 40_000 }]);
@@ -255,10 +256,12 @@ describe('timestamps that do not tell the time', () => {
     const { buffer, out } = open();
     const waits: number[] = [];
     let nowUs = 0;
-    out.packet = (_channel, _sequence, _timestamp, arrivalUs) => waits.push(nowUs - arrivalUs);
+    out.packet = (packets, row) => {
+      waits.push(nowUs - (packets.arrivalUs[row] as number));
+    };
     for (const a of sender(10, (s) => s < 2 || s >= 5)) {
       for (nowUs = buffer.nextDueUs(); nowUs <= a.arrivalUs; nowUs = buffer.nextDueUs()) buffer.advance(nowUs, out);
-      buffer.insert(0, a.sequence, a.timestamp, a.arrivalUs, 0, a.payload, 160);
+      insert(buffer, a);
     }
     advanceTo(buffer, 9_000_000, out);
     expect(waits.slice(0, 100).every((us) => us === 50_000)).toBe(true);

@@ -7,10 +7,11 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use opusic_sys as ffi;
+use trunkline_dsp::config::Config;
 use trunkline_dsp::layout::*;
 use trunkline_dsp::memory::Memory;
 use trunkline_dsp::ring::{Consumer, Place, Producer};
-use trunkline_dsp::shard::{Config, Shard};
+use trunkline_dsp::shard::Shard;
 use trunkline_dsp::silence::Settings;
 use trunkline_dsp::{g711, level};
 

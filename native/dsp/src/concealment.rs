@@ -1,10 +1,10 @@
-//! What stands in for lost G.711 and L16: the rule, with its formula, is in `src/audio/concealment.ts`.
+//! Loss concealment for G.711 and L16. The formula is in `src/audio/concealment.ts`.
 
 #[derive(Debug)]
 pub struct Concealment {
-    /// Samples made up since something was heard, up to three times the history.
+    /// Samples concealed since the last decoded ones, up to three times the history.
     made: usize,
-    /// The last 20 ms heard, oldest first.
+    /// The last 20 ms that were decoded, oldest first.
     history: Box<[i16]>,
 }
 
@@ -13,8 +13,8 @@ impl Concealment {
         Self { made: 0, history: vec![0; sample_rate as usize / 50].into() }
     }
 
-    /// To be called with every stretch that was heard.
-    pub fn heard(&mut self, pcm: &[i16]) {
+    /// Keeps decoded samples as the history.
+    pub fn keep(&mut self, pcm: &[i16]) {
         let length = self.history.len();
         let taken = pcm.len().min(length);
         self.history.copy_within(taken.., 0);
@@ -22,7 +22,7 @@ impl Concealment {
         self.made = 0;
     }
 
-    /// Fills `pcm` in place of what was lost.
+    /// Fills `pcm` with concealment.
     pub fn conceal(&mut self, pcm: &mut [i16]) {
         let length = self.history.len();
         let (full, end) = (length / 2, 3 * length);

@@ -49,7 +49,7 @@ pub fn decode_pcma(codes: &[u8], pcm: &mut [i16]) {
     look_up(&ALAW, codes, pcm);
 }
 
-/// With shifts of each lane by its own count, the compiler makes vectors of the formula, which beat the table.
+/// With shifts of each channel by its own count, the compiler makes vectors of the formula, which beat the table.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn expand_avx2<const IS_ULAW: bool>(codes: &[u8], pcm: &mut [i16]) {

@@ -34,7 +34,7 @@ fn energy_anywhere(pcm: &[i16]) -> u64 {
     pcm.iter().map(|&sample| u64::from(i32::from(sample).pow(2) as u32)).sum()
 }
 
-/// Three to four times as fast as what the compiler makes of energy_anywhere().
+/// Three to four times as fast as the compiled energy_anywhere().
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn energy_avx2(pcm: &[i16]) -> u64 {

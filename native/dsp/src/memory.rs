@@ -1,6 +1,6 @@
-//! The memory that this thread shares with others. It is reached in three ways only: words that several threads may
-//! touch at one time, as atomics; records, as slices, by whoever has claimed them; and the silence state of a stream,
-//! by the shard that owns the stream.
+//! The memory that this thread shares with others. It is accessed in three ways only: words that several threads may
+//! access at the same time, as atomics; records, as slices, by the side that has claimed them; and the silence state
+//! of a stream, by the shard that owns the stream.
 
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicI32;
@@ -11,7 +11,7 @@ pub struct Memory {
     length: usize,
 }
 
-// SAFETY: a Memory is only an address; every access through it says by itself why it may be made.
+// SAFETY: a Memory is only an address; every access through it has its own justification.
 unsafe impl Send for Memory {}
 
 impl Memory {

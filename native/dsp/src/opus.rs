@@ -7,7 +7,7 @@ use opusic_sys as ffi;
 
 /// Frames of 2.5 ms, of which every duration is a multiple.
 const UNITS_A_SECOND: usize = 400;
-/// Longest that libopus is asked to make up at a time, as in the JavaScript path: 20 ms.
+/// Longest stretch that libopus is asked to conceal at a time, as in the JavaScript path: 20 ms.
 const MAX_CONCEALED_UNITS: usize = 8;
 const MAX_FRAMES: usize = 48;
 
@@ -15,8 +15,8 @@ const MAX_FRAMES: usize = 48;
 pub fn packet_samples(packet: &[u8], sample_rate: u32) -> Option<usize> {
     let length = c_int::try_from(packet.len()).ok().filter(|&length| length > 0)?;
     let mut sizes = [0; MAX_FRAMES];
-    // SAFETY: `packet` has `length` bytes, `sizes` room for the 48 frames that a packet has at most; the outputs that
-    // are null are not wanted.
+    // SAFETY: `packet` has `length` bytes, `sizes` room for the 48 frames that a packet has at most; null outputs are
+    // skipped.
     let frames = unsafe {
         ffi::opus_packet_parse(
             packet.as_ptr(),
@@ -36,7 +36,7 @@ pub fn packet_samples(packet: &[u8], sample_rate: u32) -> Option<usize> {
 pub struct OpusDecoder {
     state: NonNull<ffi::OpusDecoder>,
     sample_rate: u32,
-    has_heard: bool,
+    has_decoded: bool,
 }
 
 // SAFETY: the state is one block of memory that nothing else points to.
@@ -46,15 +46,15 @@ impl OpusDecoder {
     /// None for a rate that Opus does not have, or when there is no memory left.
     pub fn new(sample_rate: u32) -> Option<Self> {
         let mut error = 0;
-        // SAFETY: any rate may be asked for; what is not known is refused with null.
+        // SAFETY: any rate may be passed; an unknown one gives null.
         let state = unsafe { ffi::opus_decoder_create(sample_rate as c_int, 1, &mut error) };
-        Some(Self { state: NonNull::new(state)?, sample_rate, has_heard: false })
+        Some(Self { state: NonNull::new(state)?, sample_rate, has_decoded: false })
     }
 
     /// Decodes a packet into `pcm`, which must be exactly as long as packet_samples() says. False when it is damaged.
     pub fn decode(&mut self, packet: &[u8], pcm: &mut [i16]) -> bool {
         let decoded = self.call(Some(packet), pcm, false);
-        self.has_heard |= decoded;
+        self.has_decoded |= decoded;
         decoded
     }
 
@@ -62,10 +62,10 @@ impl OpusDecoder {
     pub fn conceal(&mut self, pcm: &mut [i16]) {
         let unit = self.unit();
         let mut rest = pcm;
-        while !rest.is_empty() && self.has_heard {
+        while !rest.is_empty() && self.has_decoded {
             let units = (rest.len() / unit).min(MAX_CONCEALED_UNITS);
             if units == 0 {
-                // Less than the least that libopus makes: take the beginning of that. 48 kHz has 120 samples.
+                // Shorter than libopus can conceal: use the beginning of 2.5 ms, which are 120 samples at 48 kHz.
                 let mut least = [0; 120];
                 if self.call(None, &mut least[..unit], false) {
                     rest.copy_from_slice(&least[..rest.len()]);
@@ -88,9 +88,9 @@ impl OpusDecoder {
     /// RFC 6716 §2.1.7); by concealment when it carries none.
     pub fn recover(&mut self, next: &[u8], pcm: &mut [i16]) {
         let is_whole = pcm.len().is_multiple_of(self.unit());
-        // More than one packet's worth would first be concealed on libopus's stack; no packet exceeds 120 ms.
+        // libopus would conceal what exceeds one packet on its stack first; no packet is longer than 120 ms.
         let is_one = pcm.len() <= self.unit() * MAX_FRAMES;
-        if !(self.has_heard && is_whole && is_one && has_redundancy(next) && self.call(Some(next), pcm, true)) {
+        if !(self.has_decoded && is_whole && is_one && has_redundancy(next) && self.call(Some(next), pcm, true)) {
             self.conceal(pcm);
         }
     }

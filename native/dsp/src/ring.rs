@@ -16,7 +16,7 @@ pub struct Place {
     pub capacity: usize,
 }
 
-/// What both sides have.
+/// What producer and consumer have in common.
 #[derive(Debug)]
 struct Side {
     memory: Memory,
@@ -27,7 +27,7 @@ impl Side {
     fn new(memory: Memory, place: Place) -> Self {
         let Place { offset, capacity } = place;
         assert!(capacity.is_power_of_two() && capacity >= 1024 && offset.is_multiple_of(128), "no ring: {place:?}");
-        // Checks once that the whole ring is there; what is cut out of it later cannot lie outside.
+        // Checked once for the whole ring: no part of it can lie outside later.
         memory.address(offset, ring::DATA + capacity, 128);
         Self { memory, place }
     }
@@ -73,7 +73,7 @@ impl Consumer {
         Self { side, head, tail: head }
     }
 
-    /// Names the record at hand across a restart.
+    /// Identifies the current record across a restart.
     pub fn cursor(&self) -> i32 {
         self.head as i32
     }
@@ -87,7 +87,7 @@ impl Consumer {
                     return false;
                 }
             }
-            // Padding may be only as long as its length and kind, so no more of a header is looked at.
+            // Padding may be no longer than its length and kind, so only these are read.
             let (length, kind) = self.prefix(self.head);
             if kind != kind::PAD {
                 return true;
@@ -99,11 +99,11 @@ impl Consumer {
 
     /// The record that peek() went to.
     pub fn record(&self) -> Record<'_> {
-        assert!(self.head != self.tail, "there is no record at hand");
+        assert!(self.head != self.tail, "there is no current record");
         self.record_at(self.head)
     }
 
-    /// The records behind the one at hand, as far as they are published now.
+    /// The records behind the current one, as far as they are published now.
     pub fn following(&self) -> impl Iterator<Item = Record<'_>> {
         let tail = self.side.tail();
         let mut cursor = self.head;
@@ -121,7 +121,7 @@ impl Consumer {
         .fuse()
     }
 
-    /// Gives the record at hand back to the producer.
+    /// Gives the current record back to the producer.
     pub fn release(&mut self) {
         let (length, _) = self.prefix(self.head);
         self.head = self.head.wrapping_add(align_record(length as usize) as u32);
@@ -148,7 +148,7 @@ impl Consumer {
     }
 }
 
-/// With this part of the capacity before the batch at hand, all of it consumed, the ring begins again; see `ring.ts`.
+/// With this part of the capacity before the current batch, all of it consumed, the ring begins again; see `ring.ts`.
 const EARLY_PART: usize = 4;
 
 #[derive(Debug)]
@@ -168,7 +168,7 @@ impl Producer {
         Self { side, tail, published: tail, head }
     }
 
-    /// Room for one record of at most `length` bytes, or None when the ring is full (or could never hold it).
+    /// Room for one record of at most `length` bytes, or None when the ring is full or too small for it.
     /// Claiming again without commit gives the same room back.
     pub fn claim(&mut self, length: usize) -> Option<&mut [u8]> {
         let capacity = self.side.place.capacity;
@@ -232,11 +232,11 @@ impl Producer {
     }
 }
 
-/// Parts claimed room into the header of an output record and the room for its payload.
+/// Splits claimed room into the header of an output record and the room for its payload.
 pub fn split_room(room: &mut [u8]) -> (&mut OutputHeader, &mut [u8]) {
     let (header, payload) = room.split_at_mut(OUTPUT_HEADER_BYTES);
     let header = header.as_mut_ptr().cast::<OutputHeader>();
-    assert!(header.is_aligned(), "room that no ring has given");
+    assert!(header.is_aligned(), "room that does not come from a ring");
     // SAFETY: of the right length, aligned, any bytes are a header, and borrowed from `room` alone.
     (unsafe { &mut *header }, payload)
 }
@@ -245,11 +245,11 @@ pub fn split_room(room: &mut [u8]) -> (&mut OutputHeader, &mut [u8]) {
 pub fn samples_mut(payload: &mut [u8], count: usize) -> &mut [i16] {
     // SAFETY: any two bytes are a sample.
     let (unaligned, samples, _) = unsafe { payload.align_to_mut::<i16>() };
-    assert!(unaligned.is_empty(), "room that no ring has given");
+    assert!(unaligned.is_empty(), "room that does not come from a ring");
     &mut samples[..count]
 }
 
-/// A producer that is never waited for: data that finds no room is refused, control records wait and go first.
+/// A producer that never blocks: data is refused when the ring is full, control records wait and go first.
 #[derive(Debug)]
 pub struct Link {
     ring: Producer,

@@ -1,5 +1,5 @@
-//! Silence detection: what it does and why is in `src/audio/silence.ts`. It works on the same state in shared memory,
-//! with the same operations in the same order on the same f64s, so it can go on where the other path has stopped.
+//! Silence detection; `src/audio/silence.ts` explains it. It works on the same state in shared memory, with the same
+//! operations in the same order on the same f64s, so either backend can continue where the other has stopped.
 
 use crate::layout::stream::SILENCE_SLOTS;
 use crate::level::energy;
@@ -26,7 +26,7 @@ pub mod slot {
     pub const QUIET_FROM: usize = 14;
     pub const LOUD_HOPS: usize = 15;
     pub const ONSET: usize = 16;
-    pub const HEARD_TO: usize = 17;
+    pub const AUDIO_TO: usize = 17;
     pub const FRAME_SILENT: usize = 18;
     pub const RING: usize = 24;
 }
@@ -81,7 +81,7 @@ impl Edges {
     }
 }
 
-/// A channel begins silent. Settings are those that the JavaScript side has checked.
+/// A channel begins silent. JavaScript has checked the settings.
 pub fn init(state: &mut State, settings: Settings, sample_rate: u32) {
     let Settings { threshold, window_ms } = settings;
     let sample_rate = f64::from(sample_rate);
@@ -98,8 +98,8 @@ pub fn init(state: &mut State, settings: Settings, sample_rate: u32) {
     state[SILENT] = 1.0;
 }
 
-/// Takes in a frame whose first sample lies at `position`. Edges found are appended to `edges`. Returns the frame's
-/// energy, as it has to look at every sample anyway.
+/// Processes a frame whose first sample lies at `position`. Edges found are appended to `edges`. Returns the frame's
+/// energy, since every sample is read anyway.
 pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) -> u64 {
     if position != state[POSITION] {
         skip(state, position);
@@ -127,7 +127,7 @@ pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) ->
     state[HOP_FILL] = fill as f64;
     state[HOP_SUM] = sum;
     state[POSITION] = position + pcm.len() as f64;
-    state[HEARD_TO] = state[POSITION];
+    state[AUDIO_TO] = state[POSITION];
     let silent = state[SILENT] == 1.0 && state[LOUD_HOPS] == 0.0 && state[SINCE] <= position;
     state[FRAME_SILENT] = f64::from(silent);
     total
@@ -138,16 +138,16 @@ pub fn is_frame_silent(state: &State) -> bool {
     state[FRAME_SILENT] == 1.0
 }
 
-/// Goes on at `position`, over a stretch that was not heard.
+/// Continues at `position`, after a stretch without audio.
 pub fn skip(state: &mut State, position: f64) {
     let last = state[POSITION];
-    let hole = position - state[HEARD_TO];
-    if position < last || hole > state[MIN_SILENCE] {
+    let gap = position - state[AUDIO_TO];
+    if position < last || gap > state[MIN_SILENCE] {
         state[QUIET_FROM] = position;
     }
     if position < last || last < 0.0 {
         state[SINCE] = position;
-        state[HEARD_TO] = position;
+        state[AUDIO_TO] = position;
     }
     state[POSITION] = position;
     state[FRAME_SILENT] = state[SILENT];

@@ -1,5 +1,5 @@
-//! A whole shard on memory of its own: what a panic leaves, and what redundancy brings back. That its output is
-//! otherwise that of the JavaScript path is tested against it, in `test/conformance`.
+//! A whole shard on memory of its own: what is left after a panic, and what redundancy recovers. That its output is
+//! otherwise the same as that of the JavaScript backend is tested in `test/conformance`.
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use opusic_sys as ffi;
 
+use crate::config::Config;
 use crate::layout::*;
 use crate::memory::Memory;
 use crate::ring::{Consumer, Place, Producer};
-use crate::shard::{BLOCKED, Config, Shard};
+use crate::shard::{BLOCKED, Shard};
 use crate::silence::Settings;
 
 const RING_BYTES: usize = 1 << 16;
@@ -249,7 +250,7 @@ fn redundancy_brings_back_a_lost_packet() {
     let run = |lose: bool, show_next: bool| {
         let mut rig = Rig::new();
         rig.open(0, codec::OPUS, 16_000);
-        // Another stream's records stand in between, as they do in life.
+        // Records of another stream lie in between, as they do with real traffic.
         rig.open(1, codec::PCMU, 16_000);
         for (k, packet) in packets.iter().enumerate() {
             if lose && k == LOST {

@@ -104,8 +104,8 @@ fn level_is_exact_at_every_length_and_for_the_largest_samples() {
 fn concealment_follows_its_formula_over_any_cut() {
     for rate in [8000, 16_000, 48_000_u32] {
         let n = rate as i32 / 50;
-        let heard = noise(rate, 3 * n as usize + 11, 20_000);
-        let history = &heard[heard.len() - n as usize..];
+        let decoded = noise(rate, 3 * n as usize + 11, 20_000);
+        let history = &decoded[decoded.len() - n as usize..];
         let expected: Vec<i16> = (0..4 * n)
             .map(|k| {
                 let j = k % (2 * n);
@@ -122,7 +122,7 @@ fn concealment_follows_its_formula_over_any_cut() {
             .collect();
         for cut in [1, 7, n as usize, n as usize * 2 + 3] {
             let mut concealment = Concealment::new(rate);
-            heard.chunks(cut).for_each(|part| concealment.heard(part));
+            decoded.chunks(cut).for_each(|part| concealment.keep(part));
             let mut made = vec![99; expected.len()];
             made.chunks_mut(cut).for_each(|part| concealment.conceal(part));
             assert!(made == expected, "{rate} Hz in parts of {cut}");

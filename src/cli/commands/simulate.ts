@@ -39,7 +39,7 @@ function collect(text: string, before: readonly string[] = []): string[] {
 }
 
 const FAULT_HELP = `tokenLife tokensForgotten http handshake refuseToken cut halfOpen mediaNotAvailable expired restart
-sequenceRestart duplicateStreams secondNumbering standStill codecChange channelJoin badToken notificationGap clear`;
+sequenceRestart duplicateStreams notificationGap clear`;
 
 /** What is sent, and the trouble it runs into: for every command that starts a simulator. */
 export function addSimulatorOptions(command: Command, defaultCodec: string): Command {

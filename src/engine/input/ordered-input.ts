@@ -1,31 +1,33 @@
 import { Buffer } from 'node:buffer';
+import { PacketColumns } from '../../rtp/packet-columns.js';
 import { CLAIM, type Claim, type OrderedIngest } from './ingest.js';
 import { packetStride, type Release } from './release.js';
 
 /**
- * The way in for ordered streams: from the source's hands into the ring of the stream's shard, without a batch or a
- * jitter buffer between. A ring without room drops nothing here. It says so, and the source lets its peer wait.
+ * The way in for ordered streams: straight into the ring of the stream's shard, without a batch or a jitter buffer. A
+ * full ring drops nothing here: the claim is refused, and the source lets its peer wait.
  */
 export class OrderedInput implements OrderedIngest {
   readonly bytes: Buffer;
   readonly words: Int32Array;
   readonly at = new Int32Array(2);
   readonly #release: Release;
-  readonly #published: () => void;
+  readonly #onPublished: () => void;
   /** Of each stream; 0 when it is not open, or not ordered. */
   readonly #channels: Uint8Array;
   readonly #packets: Float64Array;
   readonly #payloadBytes: Float64Array;
+  /** One row, for the packet that is being committed. */
+  readonly #columns = new PacketColumns(1);
   #stream = 0;
-  #lengthBytes = 0;
   /** Claims for streams that are not open, or no longer. */
   unknownStream = 0;
 
-  constructor(memory: SharedArrayBuffer, maxStreams: number, release: Release, published: () => void) {
+  constructor(memory: SharedArrayBuffer, maxStreams: number, release: Release, onPublished: () => void) {
     this.bytes = Buffer.from(memory);
     this.words = new Int32Array(memory);
     this.#release = release;
-    this.#published = published;
+    this.#onPublished = onPublished;
     this.#channels = new Uint8Array(maxStreams);
     this.#packets = new Float64Array(maxStreams);
     this.#payloadBytes = new Float64Array(maxStreams);
@@ -61,16 +63,21 @@ export class OrderedInput implements OrderedIngest {
     this.at[0] = at;
     this.at[1] = at + packetStride(lengthBytes);
     this.#stream = stream;
-    this.#lengthBytes = lengthBytes;
+    this.#columns.payloadLength[0] = lengthBytes;
     return CLAIM.GIVEN;
   }
 
   commit(sequence: number, positionSamples: number, arrivalUs: number): void {
     const stream = this.#stream;
-    const length = this.#lengthBytes;
+    const columns = this.#columns;
+    const length = columns.payloadLength[0] as number;
     const channels = this.#channels[stream] as number;
+    columns.sequence[0] = sequence;
+    columns.timestamp[0] = positionSamples;
+    columns.arrivalUs[0] = arrivalUs;
     for (let channel = 0; channel < channels; channel++) {
-      this.#release.commitPacket(stream * 2 + channel, sequence, positionSamples, arrivalUs, length);
+      columns.channel[0] = stream * 2 + channel;
+      this.#release.commitPacket(columns, 0);
     }
     this.#packets[stream] = (this.#packets[stream] as number) + channels;
     this.#payloadBytes[stream] = (this.#payloadBytes[stream] as number) + channels * length;
@@ -78,6 +85,6 @@ export class OrderedInput implements OrderedIngest {
 
   publish(): void {
     this.#release.publish();
-    this.#published();
+    this.#onPublished();
   }
 }

@@ -34,13 +34,13 @@ export class PayloadArena {
 
   /** Absolute offset of `maxBytes` contiguous bytes, or −1. Claiming again without commit gives room as well. */
   claim(maxBytes: number): number {
-    const at = this.room(maxBytes);
+    const at = this.tryClaim(maxBytes);
     if (at < 0) this.refused++;
     return at;
   }
 
   /** As claim(), for who can do with less: without room, nothing is lost yet, and nothing counted. */
-  room(maxBytes: number): number {
+  tryClaim(maxBytes: number): number {
     if (this.#isWrapped) {
       // Never up to the head itself: equal indices mean an empty arena.
       if (this.#tail + maxBytes < this.#head) return this.#start + this.#tail;

@@ -4,6 +4,7 @@ import type { MarkedState } from '../../core/events.js';
 import { alignRecord, FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
 import { RingLink } from '../../ring/link.js';
 import type { RingProducer } from '../../ring/ring.js';
+import type { PacketColumns } from '../../rtp/packet-columns.js';
 import { packetTicks } from '../../rtp/packet-duration.js';
 import type { JitterOutput } from '../../rtp/playout-queue.js';
 import type { Timeline } from '../../rtp/timeline.js';
@@ -20,10 +21,10 @@ export function packetStride(payloadLength: number): number {
 }
 
 /**
- * What leaves the jitter buffer goes into the input ring of its stream's shard, with its place on the time line. While
- * a ring has no room, what is due waits in the jitter buffer. What must go all the same (the stream ends, or one shard
- * has held up the others for too long) is refused by a full ring: dropped, and counted for its lane. The packets of
- * ordered streams never are: their source is told, and holds them (ordered-input.ts).
+ * Writes what the jitter buffer releases into the input ring of the stream's shard, with its place on the time line.
+ * While a ring is full, due packets wait in the jitter buffer. Packets that cannot wait (the stream ends, or one shard
+ * has blocked the others for too long) are dropped by a full ring and counted for their channel. Packets of ordered
+ * streams are never dropped: their source is told to wait (ordered-input.ts).
  */
 export class Release implements JitterOutput {
   readonly #links: readonly RingLink[];
@@ -33,13 +34,14 @@ export class Release implements JitterOutput {
   readonly #wake: (shard: number) => void;
   readonly #streams: Streams;
   readonly #timeline: Timeline;
-  // Copies of what Streams knows, where the packet path reads them without a pointer chase.
+  // Copied from Streams, so that the packet path reads them without going through objects.
   readonly #shardOf: Uint8Array;
   readonly #codecOf: Uint8Array;
   readonly #clockRateOf: Float64Array;
   readonly #ticksPerSample: Float64Array;
-  /** How much of what is due may go now. */
-  readonly room: RingCapacity;
+  /** How much may be released now. */
+  readonly capacity: RingCapacity;
+  /** By channel. */
   readonly dropped: Float64Array;
   readonly pauses: Pauses;
 
@@ -53,7 +55,7 @@ export class Release implements JitterOutput {
     this.#links = shards.map((shard) => new RingLink(shard.input));
     this.#bytes = new Uint8Array(memory);
     this.#quads = new BigInt64Array(memory);
-    this.room = new RingCapacity(this.#links);
+    this.capacity = new RingCapacity(this.#links);
     this.#streams = streams;
     this.#timeline = timeline;
     this.#wake = wake;
@@ -62,8 +64,8 @@ export class Release implements JitterOutput {
     this.#clockRateOf = new Float64Array(maxStreams);
     this.#ticksPerSample = new Float64Array(maxStreams);
     this.dropped = new Float64Array(maxStreams * 2);
-    this.pauses = new Pauses(maxStreams * 2, timeline, (lane, start, length) =>
-      this.mark(lane, 'paused', start, length),
+    this.pauses = new Pauses(maxStreams * 2, timeline, (channel, start, length) =>
+      this.mark(channel, 'paused', start, length),
     );
   }
 
@@ -83,79 +85,81 @@ export class Release implements JitterOutput {
   }
 
   isReady(): boolean {
-    return this.room.isLeft;
+    return this.capacity.isLeft;
   }
 
-  packet(
-    lane: number,
-    sequence: number,
-    timestamp: number,
-    arrivalUs: number,
-    flags: number,
-    payloadOffset: number,
-    payloadLength: number,
-  ): void {
-    const durationTicks = this.#durationTicks(lane >> 1, payloadOffset, payloadLength);
-    const position = this.#timeline.place(lane, timestamp, arrivalUs, flags, durationTicks);
-    if (this.pauses.isPaused(lane) && this.pauses.withholds(lane, position, arrivalUs)) return;
-    const placedFlags = this.#timeline.rebased ? flags | FLAG.DISCONTINUITY : flags;
-    const ring = this.#claim(lane, RECORD.INPUT_HEADER_BYTES + payloadLength);
+  packet(packets: PacketColumns, row: number): void {
+    const channel = packets.channel[row] as number;
+    const payloadOffset = packets.payloadOffset[row] as number;
+    const payloadLength = packets.payloadLength[row] as number;
+    const timestamp = packets.timestamp[row] as number;
+    const arrivalUs = packets.arrivalUs[row] as number;
+    const flags = packets.flags[row] as number;
+    const durationTicks = this.#durationTicks(channel >> 1, payloadOffset, payloadLength);
+    const position = this.#timeline.place(channel, timestamp, arrivalUs, flags, durationTicks);
+    if (this.pauses.isPaused(channel) && this.pauses.withholds(channel, position, arrivalUs)) return;
+    if (this.#timeline.rebased) packets.flags[row] = flags | FLAG.DISCONTINUITY;
+    const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES + payloadLength);
     if (ring === undefined) return;
     this.#copy(payloadOffset, this.#at + RECORD.INPUT_HEADER_BYTES, payloadLength);
-    this.#packet(ring, lane, sequence, timestamp, position, arrivalUs, placedFlags, payloadLength);
+    this.#commitPacket(ring, packets, row, position);
   }
 
   /**
-   * Room for a packet of `payloadLength` bytes on each of `channels` channels of a stream whose packets pass by the
-   * jitter buffer: where the first payload belongs, the next ones packetStride() behind one another. −1 while the ring
-   * has no room, and nothing is counted: the packets are not lost.
+   * Room for a packet of `payloadLength` bytes on each of `channels` channels of an ordered stream: where the first
+   * payload belongs, the next ones packetStride() behind one another. −1 while the ring is full; nothing is counted,
+   * since the source keeps the packets.
    */
   claimPackets(stream: number, channels: number, payloadLength: number): number {
     const at = this.#linkOf(stream).tryClaim(channels * packetStride(payloadLength));
     return at < 0 ? -1 : at + RECORD.INPUT_HEADER_BYTES;
   }
 
-  /** Ends the packet of the next channel in the room that claimPackets() gave; its position is known already. */
-  commitPacket(lane: number, sequence: number, position: number, arrivalUs: number, payloadLength: number): void {
-    const { ring } = this.#linkOf(lane >> 1);
-    this.#at = ring.tryClaim(packetStride(payloadLength));
-    this.#packet(ring, lane, sequence, position, position, arrivalUs, 0, payloadLength);
+  /** Commits the packet of the next channel in what claimPackets() has given. Its timestamp is its position. */
+  commitPacket(packets: PacketColumns, row: number): void {
+    const { ring } = this.#linkOf((packets.channel[row] as number) >> 1);
+    this.#at = ring.tryClaim(packetStride(packets.payloadLength[row] as number));
+    this.#commitPacket(ring, packets, row, packets.timestamp[row] as number);
   }
 
   standstill(channel: number, durationTicks: number): void {
     this.#timeline.standstill(channel, durationTicks);
   }
 
-  lost(lane: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void {
-    const position = this.#timeline.placeLost(lane, timestamp, durationTicks);
+  lost(channel: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void {
+    const position = this.#timeline.placeLost(channel, timestamp, durationTicks);
     const { lostTicks } = this.#timeline;
-    // What is lost amid a pause is part of it: the packet before it was withheld.
-    if (lostTicks === 0 || this.pauses.isPaused(lane)) return;
-    const ring = this.#claim(lane, RECORD.INPUT_HEADER_BYTES);
+    // What is lost during a pause is part of it: the packet before it was withheld.
+    if (lostTicks === 0 || this.pauses.isPaused(channel)) return;
+    const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES);
     if (ring === undefined) return;
     const at = this.#at;
     const { view } = ring;
-    this.#header(view, KIND.LOST, lane, sequence, timestamp, position, nowUs, FLAG.LOST);
+    this.#describe(view, KIND.LOST, channel, FLAG.LOST);
     view.setInt32(at + RECORD.PAYLOAD_LENGTH, 0, true);
+    view.setFloat64(at + RECORD.SEQUENCE, sequence, true);
+    view.setFloat64(at + RECORD.TIMESTAMP, timestamp, true);
+    view.setFloat64(at + RECORD.POSITION, position, true);
+    view.setFloat64(at + RECORD.ARRIVAL_US, nowUs, true);
     view.setInt32(at + RECORD.DURATION, lostTicks, true);
     ring.commit(RECORD.INPUT_HEADER_BYTES);
   }
 
-  /** A stretch without audio; like OPEN and CLOSE it must arrive. */
-  mark(lane: number, state: MarkedState, startTicks: number, durationTicks: number): void {
+  /** A span without audio. Like OPEN and CLOSE it waits while the ring is full. */
+  mark(channel: number, state: MarkedState, startTicks: number, durationTicks: number): void {
     const record = new Uint8Array(RECORD.INPUT_HEADER_BYTES);
     const view = new DataView(record.buffer);
     view.setInt32(RECORD.LENGTH, record.length, true);
     view.setUint8(RECORD.KIND, KIND.MARK);
-    view.setUint8(RECORD.CHANNEL, lane & 1);
+    view.setUint8(RECORD.CHANNEL, channel & 1);
     view.setUint8(RECORD.FLAGS, state === 'paused' ? MARK.PAUSED : MARK.DISCARDED);
-    view.setInt32(RECORD.STREAM, lane >> 1, true);
+    view.setInt32(RECORD.STREAM, channel >> 1, true);
     view.setFloat64(RECORD.POSITION, startTicks, true);
     view.setInt32(RECORD.DURATION, durationTicks, true);
-    this.#linkOf(lane >> 1).control(record);
+    this.#linkOf(channel >> 1).control(record);
   }
 
-  /** Shows the shards what has come since the last call. */
+  /** Makes everything since the last call visible to the shards. */
   publish(): void {
     for (let shard = 0; shard < this.#links.length; shard++) {
       const link = this.#links[shard] as RingLink;
@@ -164,11 +168,12 @@ export class Release implements JitterOutput {
     }
   }
 
-  /** True when records wait for room or for publish(). */
+  /** True when records wait for a full ring or for publish(). */
   get isUnpublished(): boolean {
     return this.#links.some((link) => link.hasWaiting || link.ring.isUnpublished);
   }
 
+  /** Where the record that is being written lies. */
   #at = 0;
 
   #durationTicks(stream: number, payloadOffset: number, payloadLength: number): number {
@@ -181,12 +186,12 @@ export class Release implements JitterOutput {
     return this.#links[this.#shardOf[stream] as number] as RingLink;
   }
 
-  #claim(lane: number, length: number): RingProducer | undefined {
-    const link = this.#linkOf(lane >> 1);
+  #claim(channel: number, length: number): RingProducer | undefined {
+    const link = this.#linkOf(channel >> 1);
     this.#at = link.tryClaim(length);
-    this.room.take(length);
+    this.capacity.use(length);
     if (this.#at >= 0) return link.ring;
-    this.dropped[lane] = (this.dropped[lane] as number) + 1;
+    this.dropped[channel] = (this.dropped[channel] as number) + 1;
     return undefined;
   }
 
@@ -195,46 +200,29 @@ export class Release implements JitterOutput {
     else copyQuads(this.#quads, from >> 3, this.#quads, to >> 3, length >> 3);
   }
 
-  /** The payload lies there already. */
-  #packet(
-    ring: RingProducer,
-    lane: number,
-    sequence: number,
-    timestamp: number,
-    position: number,
-    arrivalUs: number,
-    flags: number,
-    payloadLength: number,
-  ): void {
+  /** The payload is already in place. */
+  #commitPacket(ring: RingProducer, packets: PacketColumns, row: number, position: number): void {
     const at = this.#at;
     const { view } = ring;
-    this.#header(view, KIND.PACKET, lane, sequence, timestamp, position, arrivalUs, flags);
+    const payloadLength = packets.payloadLength[row] as number;
+    this.#describe(view, KIND.PACKET, packets.channel[row] as number, packets.flags[row] as number);
     view.setInt32(at + RECORD.PAYLOAD_LENGTH, payloadLength, true);
+    view.setFloat64(at + RECORD.SEQUENCE, packets.sequence[row] as number, true);
+    view.setFloat64(at + RECORD.TIMESTAMP, packets.timestamp[row] as number, true);
+    view.setFloat64(at + RECORD.POSITION, position, true);
+    view.setFloat64(at + RECORD.ARRIVAL_US, packets.arrivalUs[row] as number, true);
     view.setInt32(at + RECORD.DURATION, 0, true);
     ring.commit(RECORD.INPUT_HEADER_BYTES + payloadLength);
   }
 
-  #header(
-    view: DataView,
-    kind: number,
-    lane: number,
-    sequence: number,
-    timestamp: number,
-    position: number,
-    arrivalUs: number,
-    flags: number,
-  ): void {
+  #describe(view: DataView, kind: number, channel: number, flags: number): void {
     const at = this.#at;
-    const stream = lane >> 1;
+    const stream = channel >> 1;
     view.setUint8(at + RECORD.KIND, kind);
-    view.setUint8(at + RECORD.CHANNEL, lane & 1);
+    view.setUint8(at + RECORD.CHANNEL, channel & 1);
     view.setUint8(at + RECORD.CODEC, this.#codecOf[stream] as number);
     view.setUint8(at + RECORD.FLAGS, flags);
     view.setInt32(at + RECORD.STREAM, stream, true);
-    view.setFloat64(at + RECORD.SEQUENCE, sequence, true);
-    view.setFloat64(at + RECORD.TIMESTAMP, timestamp, true);
-    view.setFloat64(at + RECORD.POSITION, position, true);
-    view.setFloat64(at + RECORD.ARRIVAL_US, arrivalUs, true);
   }
 
   #control({ info, shard, generation }: Stream, kind: number, payload: object): void {

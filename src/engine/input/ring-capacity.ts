@@ -1,18 +1,18 @@
 import { US_PER_MS } from '../../core/units.js';
 import type { RingLink } from '../../ring/link.js';
 
-/** Share of a ring that is kept free: what a packet takes along from before it in its lane must still find room. */
+/** Share of a ring that is kept free for the packets before a due one in its channel, which are released with it. */
 const MARGIN = 1 / 16;
-/** How long one shard may hold up the streams of the others. */
-const PATIENCE_US = 250 * US_PER_MS;
+/** How long one shard may block the streams of the others. */
+const BLOCKED_LIMIT_US = 250 * US_PER_MS;
 
 /**
- * How much may leave the jitter buffer, which can hold packets back when rings are full: behind a stall of the machine
- * or of a shard, what is due comes all at once, and more than a ring has room for.
+ * How much the jitter buffer may release. After a stall of the machine or of a shard everything is due at once, and more
+ * than fits into a ring; the jitter buffer then keeps the rest until there is space.
  */
 export class RingCapacity {
   readonly #links: readonly RingLink[];
-  /** Since when each ring has had no room; infinity while it has. */
+  /** Since when each ring has been full; infinity while it is not. */
   readonly #fullSinceUs: Float64Array;
   #leftBytes = 0;
 
@@ -21,7 +21,7 @@ export class RingCapacity {
     this.#fullSinceUs = new Float64Array(links.length).fill(Number.POSITIVE_INFINITY);
   }
 
-  /** Looks at the rings anew. The fullest one says how much may go, unless its shard has stood still for too long. */
+  /** Measures the rings again. The fullest one decides, unless its shard has been blocked for too long. */
   measure(nowUs: number): void {
     this.#leftBytes = Number.POSITIVE_INFINITY;
     for (let shard = 0; shard < this.#links.length; shard++) {
@@ -29,8 +29,8 @@ export class RingCapacity {
       const freeBytes = hasWaiting ? 0 : ring.freeBytes() - ring.capacity * MARGIN;
       if (freeBytes > 0) this.#fullSinceUs[shard] = Number.POSITIVE_INFINITY;
       else if (this.#fullSinceUs[shard] === Number.POSITIVE_INFINITY) this.#fullSinceUs[shard] = nowUs;
-      const isGivenUp = this.#links.length > 1 && nowUs - (this.#fullSinceUs[shard] as number) > PATIENCE_US;
-      if (!isGivenUp) this.#leftBytes = Math.min(this.#leftBytes, freeBytes);
+      const isIgnored = this.#links.length > 1 && nowUs - (this.#fullSinceUs[shard] as number) > BLOCKED_LIMIT_US;
+      if (!isIgnored) this.#leftBytes = Math.min(this.#leftBytes, freeBytes);
     }
   }
 
@@ -38,7 +38,7 @@ export class RingCapacity {
     return this.#leftBytes > 0;
   }
 
-  take(bytes: number): void {
+  use(bytes: number): void {
     this.#leftBytes -= bytes;
   }
 }

@@ -1,4 +1,3 @@
-import type { StreamFormat } from '../../core/codec.js';
 import type { NetworkImpairments } from '../network/impairments.js';
 import { ImpairmentPlan, NO_IMPAIRMENTS } from '../network/impairments.js';
 import { SeededRandom } from '../network/random.js';
@@ -6,7 +5,7 @@ import { type CodecChoice, codingOf, formatOf, LoopLibrary } from '../sound/loop
 import { loadClips } from '../sound/speech.js';
 import { loadTrace, TraceTrack } from '../sound/trace.js';
 import { drawSequence, drawTimestamp, findLoopStart, PACKET_US, SpeechTrack } from '../sound/track.js';
-import { type CodedSpeech, Interaction } from './interaction.js';
+import { Interaction } from './interaction.js';
 
 export interface CallFactoryOptions {
   readonly interactions: number;
@@ -74,33 +73,31 @@ function createSpeechCalls(options: CallFactoryOptions): CallSet {
     const numbers = new SeededRandom(options.seed, number, DRAW.NUMBERS);
     // Both channels of a call share the clock of its timestamps, but count their packets apart.
     const firstTimestamp = drawTimestamp(numbers, number % 3 === 1, format.clockRate);
-    const seconds = options.planned ? Infinity : options.seconds;
-    // Clips shift against codecs from round to round, so that every codec speaks with every voice.
-    const clipOf = (channel: number): number =>
-      (number + Math.floor(number / library.clipCount) + channel) % library.clipCount;
-    const trackOf = (channel: number, afterSeconds: number): SpeechTrack => {
+    const tracks = Array.from({ length: options.channels }, (_, channel) => {
       const place = new SeededRandom(options.seed, number, DRAW.PLACE, channel);
-      const loop = library.loop(clipOf(channel), coding);
+      // Clips shift against codecs from round to round, so that every codec speaks with every voice.
+      const clip = (number + Math.floor(number / library.clipCount) + channel) % library.clipCount;
+      const loop = library.loop(clip, coding);
       const plan = isImpaired
         ? new ImpairmentPlan(options.impairments, new SeededRandom(options.seed, number, DRAW.IMPAIRMENTS, channel))
         : undefined;
-      const numbering = {
-        firstSequence: drawSequence(numbers, number % 4 === 0),
-        firstTimestamp: (firstTimestamp + Math.round(afterSeconds * format.clockRate)) >>> 0,
-      };
-      const length = seconds - afterSeconds;
-      const start = findLoopStart(loop, place.below(loop.payloads.length), Math.round(length * 50));
-      const marking = options.planned ? library.marking(coding) : undefined;
-      return new SpeechTrack(loop, start, numbering, format.clockRate, length, plan, marking);
-    };
-    const tracks = Array.from({ length: options.channels }, (_, channel) => trackOf(channel, 0));
-    const codedIn = (codec: StreamFormat['codec'], channel: number): CodedSpeech => {
-      const other = codingOf(codec, number);
-      const marking = options.planned ? library.marking(other) : undefined;
-      return { format: formatOf(other, options.channels), loop: library.loop(clipOf(channel), other), marking };
-    };
-    const secondTrack = (secondsElapsed: number): SpeechTrack => trackOf(1, secondsElapsed);
-    return new Interaction({ ...common(options, number), format, tracks, codedIn, secondTrack });
+      const firstSequence = drawSequence(numbers, number % 4 === 0);
+      const numbering = { firstSequence, firstTimestamp };
+      return new SpeechTrack(
+        loop,
+        findLoopStart(
+          loop,
+          place.below(loop.payloads.length),
+          options.planned ? Infinity : Math.round(options.seconds * 50),
+        ),
+        numbering,
+        format.clockRate,
+        options.planned ? Infinity : options.seconds,
+        plan,
+        options.planned ? library.marking(coding) : undefined,
+      );
+    });
+    return new Interaction({ ...common(options, number), format, tracks });
   };
   const interactions = Array.from({ length: options.interactions }, (_, number) => speaker(number));
   return { interactions, durationSeconds: options.seconds };

@@ -55,19 +55,12 @@ export class FaultBoard implements Faults {
     this.#targets.hub.recover();
     for (const interaction of this.#targets.interactions.values()) {
       interaction.doubledUntilUs = Number.NEGATIVE_INFINITY;
-      interaction.interleavedUntilUs = Number.NEGATIVE_INFINITY;
     }
   }
 
   http(endpoint: Endpoint, _request: IncomingMessage): HttpReply | undefined {
     const fault = this.#take('http', (one) => one.endpoint === 'any' || one.endpoint === endpoint);
     return fault && refusal(fault.status, fault.retryAfterSeconds);
-  }
-
-  /** What the next sign-in is answered with in place of a good token. */
-  badToken(): { readonly token: string | undefined; readonly expiresIn: number | undefined } | undefined {
-    const fault = this.#take('badToken', () => true);
-    return fault && { token: fault.token, expiresIn: fault.expiresIn };
   }
 
   handshake(_request: IncomingMessage): HttpReply | 'stall' | undefined {
@@ -96,7 +89,6 @@ export class FaultBoard implements Faults {
         tokens.forget();
         return;
       case 'http':
-      case 'badToken':
       case 'handshake':
         this.#pending.push({ fault, left: fault.count, untilUs: Infinity });
         return;
@@ -129,28 +121,9 @@ export class FaultBoard implements Faults {
       case 'sequenceRestart':
         // Far enough from the numbers so far that nobody can take it for a gap (RFC 3550 A.1).
         for (const interaction of this.#chosen(fault, 'live')) {
-          const jump = fault.jump ?? 10_000 + this.#random.below(40_000);
-          interaction.renumber(jump, fault.keepTimestamps ? undefined : this.#random.uint32());
+          interaction.renumber(10_000 + this.#random.below(40_000), this.#random.uint32());
         }
         return;
-      case 'standStill':
-        for (const interaction of this.#chosen(fault, 'live')) {
-          interaction.standStill(fault.seconds * US_PER_SECOND, fault.channel, clock.nowUs(), clock.wallMs());
-        }
-        return;
-      case 'codecChange':
-        for (const interaction of this.#chosen(fault, 'live')) {
-          interaction.changeCodec(fault.codec, clock.nowUs(), clock.wallMs());
-        }
-        return;
-      case 'channelJoin':
-        for (const interaction of this.#chosen(fault, 'live')) interaction.joinChannel(clock.nowUs(), clock.wallMs());
-        return;
-      case 'secondNumbering': {
-        const untilUs = clock.nowUs() + fault.seconds * US_PER_SECOND;
-        for (const interaction of this.#chosen(fault, 'live')) interaction.interleavedUntilUs = untilUs;
-        return;
-      }
       case 'duplicateStreams': {
         const untilUs = clock.nowUs() + fault.seconds * US_PER_SECOND;
         for (const interaction of this.#chosen(fault, 'live')) interaction.doubledUntilUs = untilUs;

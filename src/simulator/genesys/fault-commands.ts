@@ -13,17 +13,6 @@ const timing = { afterSeconds: seconds.default(0), everySeconds: seconds.min(0.0
 export const FAULT = z.discriminatedUnion('fault', [
   /** Tokens given from now on live so long. */
   z.strictObject({ fault: z.literal('tokenLife'), seconds: seconds.min(0.05), ...timing }),
-  /**
-   * The next `count` sign-ins succeed with this token or this life: a token may have any characters, and a life of 0 or
-   * less is possible, which tokenLife refuses.
-   */
-  z.strictObject({
-    fault: z.literal('badToken'),
-    token: z.string().optional(),
-    expiresIn: z.number().optional(),
-    count: count.default(1),
-    ...timing,
-  }),
   /** All tokens given so far are refused from now on. */
   z.strictObject({ fault: z.literal('tokensForgotten'), ...timing }),
   /** The next `count` REST requests are answered with this status. */
@@ -76,51 +65,16 @@ export const FAULT = z.discriminatedUnion('fault', [
     forgetTokens: z.boolean().default(false),
     ...timing,
   }),
-  /**
-   * `count` live calls, or these, restart their sequence numbers: by a jump of `jump`, else of 10,000 to 50,000 at random.
-   * `keepTimestamps`: timestamps go on; otherwise they restart as well.
-   */
+  /** `count` live calls, or these, restart their sequence numbers and timestamps. */
   z.strictObject({
     fault: z.literal('sequenceRestart'),
     interactions: ids.optional(),
     count: count.default(1),
-    jump: z.number().int().min(-30_000).max(30_000).optional(),
-    keepTimestamps: z.boolean().default(false),
     ...timing,
   }),
   /** Every packet of `count` live calls, or of these, comes twice for so long. */
   z.strictObject({
     fault: z.literal('duplicateStreams'),
-    interactions: ids.optional(),
-    count: count.default(1),
-    seconds: seconds.default(2),
-    ...timing,
-  }),
-  /**
-   * The sender of `count` live calls, or of these, stands still for that long, on one channel or on all: its sequence
-   * numbers and timestamps do not advance meanwhile.
-   */
-  z.strictObject({
-    fault: z.literal('standStill'),
-    interactions: ids.optional(),
-    count: count.default(1),
-    seconds: seconds.default(2),
-    channel: z.number().int().min(0).max(1).optional(),
-    ...timing,
-  }),
-  /** `count` live calls, or these, go on in another codec. */
-  z.strictObject({
-    fault: z.literal('codecChange'),
-    interactions: ids.optional(),
-    count: count.default(1),
-    codec: z.enum(['pcmu', 'pcma', 'l16', 'opus']).default('pcmu'),
-    ...timing,
-  }),
-  /** A second channel joins `count` live calls, or these, which were announced with one. */
-  z.strictObject({ fault: z.literal('channelJoin'), interactions: ids.optional(), count: count.default(1), ...timing }),
-  /** For that long every packet of `count` live calls, or of these, is followed by one of a second numbering. */
-  z.strictObject({
-    fault: z.literal('secondNumbering'),
     interactions: ids.optional(),
     count: count.default(1),
     seconds: seconds.default(2),

@@ -1,6 +1,4 @@
 import type { StreamFormat } from '../../core/codec.js';
-import { US_PER_SECOND } from '../../core/units.js';
-import type { PacketLoop } from '../sound/loops.js';
 import type { Send, Track } from '../sound/track.js';
 import { ChannelLedger, type InteractionLedger, type SentPacket } from './ledger.js';
 import { packetMessage, packetPrefix } from './wire.js';
@@ -17,8 +15,6 @@ export interface Carrier {
     timestamp: number,
     payload: string,
   ): void;
-  /** Sends a message that is not in the ledger. */
-  sendText(text: string): void;
   /** Another connection has the interaction's media now. */
   interactionTaken(interaction: Interaction): void;
   /** The interaction is over, and its last packet has been sent. */
@@ -35,26 +31,10 @@ export interface CallState {
 
 export type InteractionEnd = 'ended' | 'unsubscribed' | 'stopped';
 
-/** Between the numbers of a call and those of a second numbering in it. */
-const OTHER_SEQUENCES = 30_000;
-const OTHER_TIMESTAMPS = 777_000_000;
-
 interface Channel {
   readonly track: Track;
   readonly ledger: ChannelLedger;
   readonly send: Send;
-  /** What each of its packets begins with. */
-  prefix: string;
-  /** From the start of the interaction to the start of its track, and all the time that it stood still. */
-  offsetUs: number;
-}
-
-/** Speech in another format, for a codec that changes in mid-call. */
-export interface CodedSpeech {
-  readonly format: StreamFormat;
-  readonly loop: PacketLoop;
-  /** What is sent in secure pauses. */
-  readonly marking: PacketLoop | undefined;
 }
 
 export interface InteractionOptions {
@@ -67,10 +47,6 @@ export interface InteractionOptions {
   readonly keepPackets: boolean;
   /** Names the codec in every packet. */
   readonly codecInPackets: boolean;
-  /** The same speech in another codec. */
-  readonly codedIn?: ((codec: StreamFormat['codec'], channel: number) => CodedSpeech) | undefined;
-  /** The track of a second channel that joins after `secondsElapsed`. */
-  readonly secondTrack?: ((secondsElapsed: number) => Track) | undefined;
 }
 
 /**
@@ -79,22 +55,20 @@ export interface InteractionOptions {
  */
 export class Interaction {
   readonly id: string;
-  format: StreamFormat;
+  readonly format: StreamFormat;
   /** Absolute time at which run() has something to do; Infinity when not live. */
   nextUs = Infinity;
   state: 'waiting' | 'live' | 'ended' = 'waiting';
   endReason: InteractionEnd | null = null;
   endedAtMs: number | null = null;
+  /** In the order of sending, when packets are kept. */
+  readonly sentPackets: readonly SentPacket[] | undefined;
   /** Where its call stands, when calls come and go by themselves; else it is there as long as there is media. */
   call: CallState | undefined;
   /** Every packet goes out twice until then. */
   doubledUntilUs = Number.NEGATIVE_INFINITY;
-  /** Until then every packet is followed by another one with numbers of a second, independent numbering. */
-  interleavedUntilUs = Number.NEGATIVE_INFINITY;
   #nowUs = 0;
-  readonly #log: SentPacket[] | undefined;
-  readonly #channels: Channel[];
-  readonly #options: InteractionOptions;
+  readonly #channels: readonly Channel[];
   readonly #phaseUs: number;
   #startUs = 0;
   #carrier: Carrier | undefined;
@@ -105,16 +79,22 @@ export class Interaction {
     this.id = options.id;
     this.format = options.format;
     this.#phaseUs = options.phaseUs;
-    this.#log = options.keepPackets ? [] : undefined;
-    this.#options = options;
-    this.#channels = [];
-    for (const track of options.tracks) this.#addChannel(track, 0);
-    this.#namePackets(options.codecInPackets);
-  }
-
-  /** In the order of sending, when packets are kept. */
-  get sentPackets(): readonly SentPacket[] | undefined {
-    return this.#log;
+    const log: SentPacket[] | undefined = options.keepPackets ? [] : undefined;
+    this.sentPackets = log;
+    const isSplit = options.tracks.length > 1;
+    this.#channels = options.tracks.map((track, channel) => {
+      const ledger = new ChannelLedger(channel, log);
+      const codec = options.codecInPackets ? options.format.codec : undefined;
+      const prefix = packetPrefix(options.id, isSplit ? channel : undefined, codec);
+      const send: Send = (index, sequence, timestamp, payload) => {
+        if (this.#carrier?.isOpen !== true) return;
+        const text = packetMessage(prefix, sequence, timestamp, payload);
+        this.#carrier.sendPacket(text, ledger, index, sequence, timestamp, payload);
+        if (this.#nowUs >= this.doubledUntilUs) return;
+        this.#carrier.sendPacket(text, ledger, index, sequence, timestamp, payload);
+      };
+      return { track, ledger, send };
+    });
   }
 
   get carrier(): Carrier | undefined {
@@ -141,9 +121,9 @@ export class Interaction {
     this.#nowUs = nowUs;
     const elapsedUs = nowUs - this.#startUs;
     let next = Infinity;
-    for (const { track, send, offsetUs } of this.#channels) {
-      track.run(elapsedUs - offsetUs, send);
-      next = Math.min(next, track.nextUs + offsetUs);
+    for (const { track, send } of this.#channels) {
+      track.run(elapsedUs, send);
+      next = Math.min(next, track.nextUs);
     }
     this.nextUs = this.#startUs + next;
     if (next === Infinity) {
@@ -152,52 +132,13 @@ export class Interaction {
     }
   }
 
-  /** The sender restarts its sequence numbers on every channel, and its timestamps when `firstTimestamp` is given. */
-  renumber(sequenceJump: number, firstTimestamp: number | undefined): void {
+  /** The sender restarts its sequence numbers and timestamps on every channel. */
+  renumber(sequenceJump: number, firstTimestamp: number): void {
     for (const { track, ledger, send } of this.#channels) {
       if (track.renumber === undefined) continue;
       track.renumber(sequenceJump, firstTimestamp, send);
       ledger.beginEpoch(track.due);
     }
-  }
-
-  /**
-   * One channel, or every one, stands still for that long: nothing is sent, and afterwards sequence numbers and
-   * timestamps go on where they stopped.
-   */
-  standStill(us: number, channel: number | undefined, nowUs: number, nowMs: number): void {
-    this.run(nowUs, nowMs);
-    if (this.state !== 'live') return;
-    this.#channels.forEach((one, index) => {
-      if (channel === undefined || channel === index) one.offsetUs += us;
-    });
-    this.run(nowUs, nowMs);
-  }
-
-  /** The same speech goes on in another codec, which every packet names from now on. */
-  changeCodec(codec: StreamFormat['codec'], nowUs: number, nowMs: number): void {
-    this.run(nowUs, nowMs);
-    const { codedIn } = this.#options;
-    if (codedIn === undefined || this.state !== 'live') return;
-    for (const { track, send, ledger } of this.#channels) {
-      const speech = codedIn(codec, ledger.channel);
-      track.recode?.(speech, speech.format.clockRate, send);
-      this.format = { ...speech.format, channels: this.format.channels };
-    }
-    this.#namePackets(true);
-  }
-
-  /** A second channel joins a call that was announced with one. Packets name their channel from now on. */
-  joinChannel(nowUs: number, nowMs: number): void {
-    this.run(nowUs, nowMs);
-    if (this.state !== 'live' || this.#channels.length !== 1) return;
-    const elapsedUs = nowUs - this.#startUs;
-    const track = this.#options.secondTrack?.(elapsedUs / US_PER_SECOND);
-    if (track === undefined) return;
-    this.#addChannel(track, elapsedUs);
-    this.format = { ...this.format, channels: 2 };
-    this.#namePackets(this.#options.codecInPackets);
-    this.run(nowUs, nowMs);
   }
 
   /** Whether a secure pause is on from now. */
@@ -235,34 +176,6 @@ export class Interaction {
     const { state, endReason } = this;
     const counts = { packets, knowable, sent, withheld: packets - sent, duplicated, reordered, payloadBytes };
     return { codec, clockRate, sampleRate, channels, state, endReason, ...counts };
-  }
-
-  #addChannel(track: Track, offsetUs: number): void {
-    const ledger = new ChannelLedger(this.#channels.length, this.#log);
-    const send: Send = (index, sequence, timestamp, payload) => {
-      const carrier = this.#carrier;
-      if (carrier?.isOpen !== true) return;
-      const text = packetMessage(channel.prefix, sequence, timestamp, payload);
-      carrier.sendPacket(text, ledger, index, sequence, timestamp, payload);
-      if (this.#nowUs < this.doubledUntilUs) {
-        carrier.sendPacket(text, ledger, index, sequence, timestamp, payload);
-      }
-      if (this.#nowUs < this.interleavedUntilUs) {
-        const other = (sequence + OTHER_SEQUENCES) & 0xffff;
-        carrier.sendText(packetMessage(channel.prefix, other, (timestamp + OTHER_TIMESTAMPS) >>> 0, payload));
-      }
-    };
-    const channel: Channel = { track, ledger, send, prefix: '', offsetUs };
-    this.#channels.push(channel);
-  }
-
-  /** Writes what each packet begins with: its channel when there are several, its codec when that is asked for. */
-  #namePackets(namesCodec: boolean): void {
-    const isSplit = this.#channels.length > 1;
-    const codec = namesCodec ? this.format.codec : undefined;
-    this.#channels.forEach((one, channel) => {
-      one.prefix = packetPrefix(this.id, isSplit ? channel : undefined, codec);
-    });
   }
 
   #end(reason: InteractionEnd, nowMs: number): void {

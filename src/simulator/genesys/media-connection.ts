@@ -81,10 +81,6 @@ export class MediaConnection implements Carrier {
     this.#sendQueue.pushPacket(text, ledger, index, sequence, timestamp, payload);
   }
 
-  sendText(text: string): void {
-    this.#sendQueue.pushMessage(text);
-  }
-
   interactionTaken(interaction: Interaction): void {
     this.#subscribed.delete(interaction);
   }
@@ -155,7 +151,7 @@ export class MediaConnection implements Carrier {
   #unsubscribe(ids: readonly string[]): void {
     const { interactions, clock } = this.#context;
     for (const id of ids) {
-      const interaction = findInteraction(interactions, id);
+      const interaction = interactions.get(id);
       if (interaction?.carrier === this) interaction.finish('unsubscribed', clock.nowUs(), clock.wallMs());
       else this.#complain({ status: 400, code: 'notSubscribed', interactionId: id });
     }
@@ -163,7 +159,7 @@ export class MediaConnection implements Carrier {
 
   #subscribe(ids: readonly string[]): void {
     const added = ids.filter((id) => {
-      const interaction = findInteraction(this.#context.interactions, id);
+      const interaction = this.#context.interactions.get(id);
       return interaction === undefined || !this.#subscribed.has(interaction);
     });
     if (this.#subscribed.size + added.length > LIMITS.interactionsPerConnection) {
@@ -187,7 +183,7 @@ export class MediaConnection implements Carrier {
   #admit(id: string): Interaction | undefined {
     const { faults, board } = this.#context;
     const fault = faults.subscribe?.(id) ?? board.subscribe?.(id);
-    const interaction = findInteraction(this.#context.interactions, id);
+    const interaction = this.#context.interactions.get(id);
     const isToCome = interaction?.call?.phase === 'planned' || interaction?.call?.phase === 'alerting';
     if (fault !== undefined || interaction === undefined || isToCome) {
       this.#complain(fault ?? mediaNotAvailable(id));
@@ -221,9 +217,4 @@ export class MediaConnection implements Carrier {
     this.#subscribed.clear();
     this.#context.closed(this);
   }
-}
-
-/** The platform compares ids without regard to case, and answers with its own spelling. */
-export function findInteraction(interactions: ReadonlyMap<string, Interaction>, id: string): Interaction | undefined {
-  return interactions.get(id) ?? interactions.get(id.toLowerCase());
 }

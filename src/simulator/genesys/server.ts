@@ -12,7 +12,7 @@ import { FAULT } from './fault-commands.js';
 import type { Endpoint, Faults, HttpReply } from './faults.js';
 import type { Interaction } from './interaction.js';
 import type { Ledger } from './ledger.js';
-import { findInteraction, MediaConnection, type MediaContext } from './media-connection.js';
+import { MediaConnection, type MediaContext } from './media-connection.js';
 import { CHANNEL_PATH, CHANNELS_PATH, type NotificationHub, SUBSCRIPTIONS_PATH } from './notification-hub.js';
 import type { RequestLog } from './request-log.js';
 import type { TokenStore } from './tokens.js';
@@ -202,19 +202,14 @@ export class SimulatorServer {
     if (!tokens.accepts(request.headers.authorization)) {
       return { status: 401, body: tokenError('invalid_client', 'authentication failed') };
     }
-    const bad = this.#context.board.badToken();
-    const body = {
-      access_token: bad?.token ?? tokens.issue(),
-      token_type: 'bearer',
-      expires_in: bad?.expiresIn ?? tokens.lifeSeconds,
-    };
+    const body = { access_token: tokens.issue(), token_type: 'bearer', expires_in: tokens.lifeSeconds };
     return { status: 200, headers: { 'cache-control': 'no-store' }, body };
   }
 
   #conversation(request: IncomingMessage, id: string): HttpReply {
     const refused = this.#unauthorized(request);
     if (refused !== undefined) return refused;
-    const interaction = findInteraction(this.#context.interactions, id);
+    const interaction = this.#context.interactions.get(id);
     if (interaction === undefined) {
       return { status: 404, body: errorBody(404, 'not.found', 'Conversation not found.') };
     }

@@ -17,16 +17,10 @@ export interface Track {
   /** Hands over at once what is due already but was still delayed. */
   flush(send: Send): void;
   /**
-   * From the next packet on, sequence numbers are `sequenceJump` further on than they would be, and timestamps restart
-   * at `firstTimestamp` or, without one, go on; `due` goes on. Delayed packets are handed over first.
+   * From the next packet on, sequence numbers are `sequenceJump` further on than they would be, and timestamps
+   * restart; `due` goes on. Delayed packets are handed over first.
    */
-  renumber?(sequenceJump: number, firstTimestamp: number | undefined, send: Send): void;
-  /** From the next packet on the speech comes from other loops, and timestamps count at another clock rate. */
-  recode?(
-    speech: { readonly loop: PacketLoop; readonly marking: PacketLoop | undefined },
-    clockRate: number,
-    send: Send,
-  ): void;
+  renumber?(sequenceJump: number, firstTimestamp: number, send: Send): void;
   /** Whether the packets from the next one on carry the mark of a secure pause in place of speech. */
   mark?(isMarked: boolean): void;
 }
@@ -79,16 +73,16 @@ export class SpeechTrack implements Track {
   nextUs = 0;
   due = 0;
   #slot = 0;
-  #loop: PacketLoop;
+  readonly #loop: PacketLoop;
   readonly #loopStart: number;
   #numbering: Numbering;
   /** First index and first slot of the numbering. */
   #firstIndex = 0;
   #firstSlot = 0;
-  #marking: PacketLoop | undefined;
+  readonly #marking: PacketLoop | undefined;
   /** Slots at which marked packets begin and end, by turns. */
   readonly #turns: number[] = [];
-  #step: number;
+  readonly #step: number;
   readonly #plan: ImpairmentPlan | undefined;
   readonly #total: number;
   readonly #lastUs: number;
@@ -137,23 +131,12 @@ export class SpeechTrack implements Track {
     for (const { index, slot } of this.#delayed.splice(0)) this.#send(index, slot, send);
   }
 
-  renumber(sequenceJump: number, firstTimestamp: number | undefined, send: Send): void {
+  renumber(sequenceJump: number, firstTimestamp: number, send: Send): void {
     this.flush(send);
     const firstSequence = this.#numbering.firstSequence + this.due - this.#firstIndex + sequenceJump;
-    this.#numbering = { firstSequence, firstTimestamp: firstTimestamp ?? this.#timestampAt(this.#slot) };
+    this.#numbering = { firstSequence, firstTimestamp };
     this.#firstIndex = this.due;
     this.#firstSlot = this.#slot;
-  }
-
-  recode(
-    { loop, marking }: { readonly loop: PacketLoop; readonly marking: PacketLoop | undefined },
-    clockRate: number,
-    send: Send,
-  ): void {
-    this.renumber(0, undefined, send);
-    this.#loop = loop;
-    this.#marking = marking;
-    this.#step = clockRate / PACKETS_PER_SECOND;
   }
 
   mark(isMarked: boolean): void {
@@ -189,12 +172,8 @@ export class SpeechTrack implements Track {
     send(
       index,
       (this.#numbering.firstSequence + index - this.#firstIndex) & 0xffff,
-      this.#timestampAt(slot),
+      (this.#numbering.firstTimestamp + (slot - this.#firstSlot) * this.#step) >>> 0,
       this.#payload(slot),
     );
-  }
-
-  #timestampAt(slot: number): number {
-    return (this.#numbering.firstTimestamp + (slot - this.#firstSlot) * this.#step) >>> 0;
   }
 }

@@ -4,7 +4,7 @@ import type { TrunklineError } from '../../core/errors.js';
 import type { EndReason } from '../../core/events.js';
 import type { DiscoveryStatus } from './discovery/discovery.js';
 import type { ConnectionState } from './media/connection.js';
-import type { MediaReader } from './protocol/media-reader.js';
+import type { SocketReader } from './protocol/socket-reader.js';
 import type { Availability } from './rest/conversations.js';
 import type { EndpointSettings } from './rest/region.js';
 import type { Random, RetryPolicy } from './rest/retry.js';
@@ -35,8 +35,8 @@ export interface SourceOptions extends EndpointSettings, TransportSettings {
   readonly mediaRetry?: RetryPolicy;
   readonly pingUs?: number;
   readonly handshakeUs?: number;
-  /** Made for the memory that the engine's arena lies in; without it, packets are read in JavaScript. */
-  readonly mediaReader?: MediaReader;
+  /** Fills the batch of the same engine; without it, packets are read in JavaScript. */
+  readonly socketReader?: SocketReader;
   readonly clock?: Clock;
   readonly random?: Random;
 }

@@ -108,7 +108,7 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       isLeaving: (roster, id) => this.#socketOf.get(roster)?.connection.isLeaving(id) === true,
       giveUp: (roster, id, why) => this.#giveUp(roster, id, why),
     });
-    this.#intake = new PacketIngest(ingest, clock, this.#counters, host, options.mediaReader);
+    this.#intake = new PacketIngest(ingest, clock, this.#counters, host, options.socketReader);
     this.#surroundings = {
       mediaUrl: endpoints.mediaUrl,
       transport,

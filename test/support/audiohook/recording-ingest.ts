@@ -11,8 +11,8 @@ import {
   type OrderedStreamIngest,
   type StreamOptions,
 } from '../../../src/engine/input/ingest.js';
-import { PacketBatch } from '../../../src/engine/input/packet-batch.js';
 import { PayloadArena } from '../../../src/engine/input/payload-arena.js';
+import { LooseBatch } from '../engine/packets.js';
 
 export interface Mark {
   state: string;
@@ -102,7 +102,7 @@ export class DirectIngest implements OrderedIngest {
 /** An engine for tests: decodes at once and lays every channel out on its time line, without the rings. */
 export class RecordingIngest implements OrderedStreamIngest {
   readonly streams: RecordedStream[] = [];
-  readonly batch = new PacketBatch(new PayloadArena(new SharedArrayBuffer(0), 0, 0), () => {});
+  readonly batch = new LooseBatch(new PayloadArena(new SharedArrayBuffer(0), 0, 0), () => {});
   readonly ordered = new DirectIngest(
     (index) => this.streams[index]?.format.channels ?? 0,
     (packet) => this.#take(packet),

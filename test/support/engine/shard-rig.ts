@@ -1,12 +1,12 @@
 import type { CodecId } from '../../../src/core/codec.js';
 import { TrunklineError } from '../../../src/core/errors.js';
 import { layOutMemory } from '../../../src/engine/threads/memory.js';
-import { createNativeShard } from '../../../src/native/addon.js';
 import { FLAG, KIND, LAYOUT_VERSION, RECORD } from '../../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../../src/ring/ring.js';
 import { StreamTable, WANT } from '../../../src/ring/stream-table.js';
 import type { ShardBackend } from '../../../src/shard/backend.js';
 import { JsShard } from '../../../src/shard/js-backend.js';
+import { NativeShard } from '../../../src/shard/native-backend.js';
 import { SHARD_COUNTERS, type ShardData } from '../../../src/shard/shard-data.js';
 import { ShardLoop } from '../../../src/shard/shard-loop.js';
 
@@ -77,7 +77,7 @@ export class ShardRig {
   }
 
   #live(): ShardLoop {
-    const chosen: ShardBackend = this.data.native === 'off' ? new JsShard(this.data) : createNativeShard(this.data);
+    const chosen: ShardBackend = this.data.native === 'off' ? new JsShard(this.data) : new NativeShard(this.data);
     return new ShardLoop(this.data, chosen);
   }
 

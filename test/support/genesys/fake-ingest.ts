@@ -1,8 +1,8 @@
 import type { StreamFormat } from '../../../src/core/codec.js';
 import type { EndReason } from '../../../src/core/events.js';
 import type { StreamIngest } from '../../../src/engine/input/ingest.js';
-import { PacketBatch } from '../../../src/engine/input/packet-batch.js';
 import { PayloadArena } from '../../../src/engine/input/payload-arena.js';
+import { LooseBatch } from '../engine/packets.js';
 
 export interface TakenPacket {
   readonly stream: number;
@@ -14,7 +14,7 @@ export interface TakenPacket {
 
 /** An engine that only keeps ledger, with a real batch over a real arena. */
 export class FakeIngest implements StreamIngest {
-  readonly batch: PacketBatch;
+  readonly batch: LooseBatch;
   readonly packets: TakenPacket[] = [];
   readonly opened: { id: string; format: StreamFormat }[] = [];
   readonly ended: { id: string; reason: EndReason }[] = [];
@@ -26,7 +26,7 @@ export class FakeIngest implements StreamIngest {
 
   constructor(arenaBytes = 1 << 16) {
     this.#arena = new PayloadArena(new SharedArrayBuffer(arenaBytes), 0, arenaBytes);
-    this.batch = new PacketBatch(this.#arena, () => this.submit());
+    this.batch = new LooseBatch(this.#arena, () => this.#take());
   }
 
   openStream(id: string, format: StreamFormat): number {
@@ -55,19 +55,22 @@ export class FakeIngest implements StreamIngest {
   }
 
   submit(): void {
-    const { batch } = this;
     this.submits++;
-    for (let i = 0; i < batch.count; i++) {
-      const at = batch.payloadOffset[i] as number;
+    this.#take();
+  }
+
+  #take(): void {
+    this.batch.takeRows((columns, row) => {
+      const channel = columns.channel[row] as number;
+      const at = columns.payloadOffset[row] as number;
       this.packets.push({
-        stream: batch.stream[i] as number,
-        channel: batch.channel[i] as number,
-        sequence: batch.sequence[i] as number,
-        timestamp: batch.timestamp[i] as number,
-        payload: batch.bytes.toString('hex', at, at + (batch.payloadLength[i] as number)),
+        stream: channel >> 1,
+        channel: channel & 1,
+        sequence: columns.wireSequence[row] as number,
+        timestamp: columns.wireTimestamp[row] as number,
+        payload: this.batch.bytes.toString('hex', at, at + (columns.payloadLength[row] as number)),
       });
-    }
-    batch.count = 0;
+    });
     this.#arena.releaseTo(-1);
   }
 

@@ -8,8 +8,6 @@ export interface ReceivedPacket {
   readonly sequence: number;
   readonly timestamp: number;
   readonly payload: string;
-  /** Where the packet names it. */
-  readonly codec: string | undefined;
 }
 
 /** What one client counts of an interaction, from nothing but its packets, in the order of their arrival. */
@@ -43,7 +41,6 @@ export class Listener {
         sequence: Number(message['sequenceNumber']),
         timestamp: Number(message['timestamp']),
         payload: String(message['payload']),
-        codec: message['codec'] === undefined ? undefined : String(message['codec']),
       });
     });
     socket.on('error', () => {});

@@ -1,4 +1,5 @@
-import type { JitterBuffer } from '../../../src/rtp/jitter-buffer.js';
+import type { InsertOutcome, JitterBuffer } from '../../../src/rtp/jitter-buffer.js';
+import type { PacketColumns } from '../../../src/rtp/packet-columns.js';
 import type { JitterOutput } from '../../../src/rtp/playout-queue.js';
 
 /** One packet as it arrives. The payload offset stands for the payload: each arrival has its own. */
@@ -28,6 +29,20 @@ export type Released =
 export type ReleasedPacket = Extract<Released, { kind: 'packet' }>;
 export type ReleasedLost = Extract<Released, { kind: 'lost' }>;
 
+/** A released packet, out of its row. */
+export function released(packets: PacketColumns, row: number): ReleasedPacket {
+  return {
+    kind: 'packet',
+    channel: packets.channel[row] as number,
+    sequence: packets.sequence[row] as number,
+    timestamp: packets.timestamp[row] as number,
+    arrivalUs: packets.arrivalUs[row] as number,
+    flags: packets.flags[row] as number,
+    payload: packets.payloadOffset[row] as number,
+    bytes: packets.payloadLength[row] as number,
+  };
+}
+
 /** Keeps all that is released. */
 export class Listener implements JitterOutput {
   readonly released: Released[] = [];
@@ -38,17 +53,9 @@ export class Listener implements JitterOutput {
     return this.room > 0;
   }
 
-  packet(
-    channel: number,
-    sequence: number,
-    timestamp: number,
-    arrivalUs: number,
-    flags: number,
-    payload: number,
-    bytes: number,
-  ): void {
+  packet(packets: PacketColumns, row: number): void {
     this.room--;
-    this.released.push({ kind: 'packet', channel, sequence, timestamp, arrivalUs, flags, payload, bytes });
+    this.released.push(released(packets, row));
   }
 
   standstill(channel: number, ticks: number): void {
@@ -72,6 +79,21 @@ export class Listener implements JitterOutput {
   }
 }
 
+/** Inserts one packet, as the engine does. */
+export function insert(buffer: JitterBuffer, arrival: Arrival): InsertOutcome {
+  const { packets } = buffer;
+  const row = packets.freeRow();
+  packets.channel[row] = arrival.channel ?? 0;
+  packets.wireSequence[row] = arrival.sequence;
+  packets.wireTimestamp[row] = arrival.timestamp;
+  packets.arrivalUs[row] = arrival.arrivalUs;
+  packets.flags[row] = arrival.flags ?? 0;
+  packets.payloadOffset[row] = arrival.payload;
+  packets.payloadLength[row] = arrival.bytes ?? 160;
+  packets.fill(1);
+  return buffer.insert(packets.filledRow());
+}
+
 /** Calls advance() at exactly the times the buffer asks for, up to and including `untilUs`. */
 export function advanceTo(buffer: JitterBuffer, untilUs: number, out: JitterOutput): void {
   for (let dueUs = buffer.nextDueUs(); dueUs <= untilUs; dueUs = buffer.nextDueUs()) buffer.advance(dueUs, out);
@@ -86,15 +108,7 @@ export function replay(
 ): number[] {
   const outcomes = arrivals.map((a) => {
     advanceTo(buffer, a.arrivalUs, out);
-    const outcome = buffer.insert(
-      a.channel ?? 0,
-      a.sequence,
-      a.timestamp,
-      a.arrivalUs,
-      a.flags ?? 0,
-      a.payload,
-      a.bytes ?? 160,
-    );
+    const outcome = insert(buffer, a);
     each?.(a, outcome);
     return outcome;
   });

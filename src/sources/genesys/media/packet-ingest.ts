@@ -2,125 +2,123 @@ import type { Buffer } from 'node:buffer';
 import type { Clock } from '../../../core/clock.js';
 import { LIMITS } from '../../../core/limits.js';
 import type { StreamIngest } from '../../../engine/input/ingest.js';
-import { PacketBatch } from '../../../engine/input/packet-batch.js';
+import type { PacketBatch } from '../../../engine/input/packet-batch.js';
 import type { SourceCounters } from '../counters.js';
 import type { InteractionTable } from '../interaction-table.js';
 import { base64Room, decodeBase64 } from '../protocol/base64.js';
-import { JsMediaReader, type MediaReader, READ_MOST } from '../protocol/media-reader.js';
 import { PacketReader } from '../protocol/packet-reader.js';
+import { fits, JsSocketReader, messageStart, packetFrameEnd, type SocketReader } from '../protocol/socket-reader.js';
 import type { ControlMessage } from '../protocol/wire.js';
 
-const NO_FLAGS = 0;
 /** Less than this is no whole frame with a packet in it. */
 const SHORTEST_FRAME = 64;
 
-/** What the intake cannot decide from the packet alone. */
+/** What the packet path cannot decide by itself. */
 export interface PacketIngestDependencies {
   /**
    * The first good packet of an interaction since its connection was made. The host opens the stream if there is none
-   * and sets the roster's slot; it returns false when the packet cannot be used.
+   * and sets the table's slot; it returns false when the packet cannot be used.
    *
-   * @param codec CodecId, or −1 when the packet does not say.
-   * @param channel 0 or 1, or −1 when the packet does not say.
+   * @param codec CodecId, or −1 when the packet does not name it.
+   * @param channel 0 or 1, or −1 when the packet does not name it.
    * @param payload Decoded; valid during the call.
    */
-  firstPacket(roster: InteractionTable, slot: number, codec: number, channel: number, payload: Buffer): boolean;
-  control(roster: InteractionTable, message: ControlMessage): void;
+  firstPacket(table: InteractionTable, slot: number, codec: number, channel: number, payload: Buffer): boolean;
+  control(table: InteractionTable, message: ControlMessage): void;
 }
 
 /**
- * From the bytes of a connection to the engine's batch: the path that every packet takes. All connections of a source
- * share one intake; each brings its roster.
+ * From the bytes of a connection to the rows of the engine's batch: the path of every packet. All connections of a
+ * source share one PacketIngest; each passes its table.
  *
- * Packets come in by read(), many at a time, as media-lane.ts finds them in what a socket reads; what it leaves to ws
- * comes in by message().
+ * websocket-fast-path.ts passes on what a socket has read, to read(). The frames that it leaves to ws come in by
+ * message().
  */
 export class PacketIngest {
   readonly #ingest: StreamIngest;
   readonly #batch: PacketBatch;
-  readonly #arena: DataView;
+  readonly #payloads: DataView;
   readonly #clock: Clock;
   readonly #counters: SourceCounters;
-  readonly #host: PacketIngestDependencies;
-  readonly #reader = new PacketReader();
-  readonly #media: MediaReader;
+  readonly #dependencies: PacketIngestDependencies;
+  readonly #packet = new PacketReader();
+  readonly #socket: SocketReader;
   #arrivalUs = 0;
-  #turnOpen = false;
+  #isTurnOpen = false;
+  #hasAdded = false;
 
   constructor(
     ingest: StreamIngest,
     clock: Clock,
     counters: SourceCounters,
-    host: PacketIngestDependencies,
-    media?: MediaReader,
+    dependencies: PacketIngestDependencies,
+    socket: SocketReader = new JsSocketReader(ingest.batch),
   ) {
     this.#ingest = ingest;
     this.#batch = ingest.batch;
-    const memory = this.#batch.bytes.buffer;
-    this.#arena = new DataView(memory);
-    this.#media = media ?? new JsMediaReader(memory);
+    this.#payloads = new DataView(this.#batch.bytes.buffer);
     this.#clock = clock;
     this.#counters = counters;
-    this.#host = host;
+    this.#dependencies = dependencies;
+    this.#socket = socket;
   }
 
   /**
-   * Takes in the media frames from `from`, where a frame begins, in what a socket has read. Returns where it stopped:
-   * before what must go by way of message(), or is not a whole frame, or at `to`.
+   * Takes the packets from `from`, where a frame begins, out of what a socket has read. Returns where it stopped: at
+   * `to`, or before a frame that is not whole or must go by way of message().
    */
-  read(bytes: Uint8Array, from: number, to: number, roster: InteractionTable): number {
-    const batch = this.#batch;
-    const { packets } = this.#media;
-    for (let at = from; ; ) {
-      // Payloads are three quarters of their text. Without room for all, each must find its own, by message().
-      const room = to - at < SHORTEST_FRAME ? -1 : batch.room(base64Room(to - at));
-      if (room < 0) return at;
-      // A full batch is taken in by itself, and may run the embedder's code: only behind the last packet of a reading.
-      const most = Math.min(READ_MOST, PacketBatch.CAPACITY - batch.count);
-      const count = this.#media.read(bytes, at, to, roster, room, most);
-      if (count === 0) return at;
-      at = packets.end[count - 1] as number;
-      if (!this.#turnOpen) this.#openTurn();
-      this.#counters.messages += count;
-      for (let i = 0; i < count; i++) {
-        this.#take(
-          roster,
-          packets.slot[i] as number,
-          packets.codec[i] as number,
-          packets.channel[i] as number,
-          packets.sequence[i] as number,
-          packets.timestamp[i] as number,
-          packets.payloadOffset[i] as number,
-          packets.payloadLength[i] as number,
-        );
+  read(bytes: Uint8Array, from: number, to: number, table: InteractionTable): number {
+    let at = from;
+    while (to - at >= SHORTEST_FRAME) {
+      if (!this.#isTurnOpen) this.#openTurn();
+      const count = this.#socket.read(bytes, at, to, table, this.#arrivalUs);
+      if (count > 0) {
+        at = this.#socket.end;
+        this.#counters.messages += count;
+        this.#hasAdded = true;
+        this.#batch.add(count);
       }
+      const end = this.#readOne(bytes, at, to, table);
+      if (end === at) break;
+      at = end;
     }
+    return at;
   }
 
-  /** Takes in one text message of the connection whose roster this is. Never throws for what a message says. */
-  message(message: Buffer, roster: InteractionTable): void {
+  /** Takes one text message of the connection whose table this is. Never throws because of what a message says. */
+  message(message: Buffer, table: InteractionTable): void {
     this.#counters.messages++;
-    if (!this.#reader.scan(message, 0, message.length, roster) || !this.#deliver(roster)) this.#exact(message, roster);
+    if (!this.#packet.scan(message, 0, message.length, table) || !this.#deliver(table)) this.#exact(message, table);
   }
 
-  /** The same by the exact reading alone. */
-  messageExact(message: Buffer, roster: InteractionTable): void {
+  /** The same by the exact parser alone. */
+  messageExact(message: Buffer, table: InteractionTable): void {
     this.#counters.messages++;
-    this.#exact(message, roster);
+    this.#exact(message, table);
   }
 
-  /** Hands over what has been pushed; call it before anything that must come after those packets. */
+  /** Hands the packets so far over to the engine. To be called before anything that must come after them. */
   flush(): void {
-    if (this.#batch.count > 0) this.#ingest.submit();
+    if (!this.#hasAdded) return;
+    this.#hasAdded = false;
+    this.#ingest.submit();
   }
 
-  #exact(message: Buffer, roster: InteractionTable): void {
-    const read = this.#reader.readExact(message, roster);
+  /** Takes one packet that is not for a flowing interaction, or not in its format. Returns where its frame ends. */
+  #readOne(bytes: Uint8Array, at: number, to: number, table: InteractionTable): number {
+    const end = packetFrameEnd(bytes, at, to);
+    if (end < 0 || !this.#packet.scan(bytes, messageStart(at), end, table) || !this.#deliver(table)) return at;
+    this.#counters.messages++;
+    return end;
+  }
+
+  #exact(message: Buffer, table: InteractionTable): void {
+    const read = this.#packet.readExact(message, table);
     switch (read.kind) {
       case 'packet':
-        if (this.#reader.slot < 0) this.#counters.unknownInteraction++;
-        else if (base64Room(this.#reader.payloadLength) > LIMITS.maxPayloadBytes) this.#counters.malformed++;
-        else if (!this.#deliver(roster)) this.#counters.badBase64++;
+        if (this.#packet.slot < 0) this.#counters.unknownInteraction++;
+        else if (base64Room(this.#packet.payloadLength) > LIMITS.maxPayloadBytes) this.#counters.malformed++;
+        else if (!this.#deliver(table)) this.#counters.badBase64++;
         return;
       case 'malformed':
         this.#counters.malformed++;
@@ -129,63 +127,56 @@ export class PacketIngest {
         this.#counters.unknownMessages++;
         return;
       default:
-        this.#host.control(roster, read);
+        this.#dependencies.control(table, read);
     }
   }
 
-  /** False when the payload is no base64 or beyond its limit, and nothing has been done. */
-  #deliver(roster: InteractionTable): boolean {
-    const reader = this.#reader;
+  /** Adds the packet in #packet. False when its payload is not base64 or beyond the limit, and nothing was done. */
+  #deliver(table: InteractionTable): boolean {
+    const packet = this.#packet;
     const batch = this.#batch;
-    const room = base64Room(reader.payloadLength);
-    if (room > LIMITS.maxPayloadBytes) return false;
-    if (!this.#turnOpen) this.#openTurn();
-    const at = batch.claim(room);
-    if (at < 0) {
+    const most = base64Room(packet.payloadLength);
+    if (most > LIMITS.maxPayloadBytes) return false;
+    if (!this.#isTurnOpen) this.#openTurn();
+    const offset = batch.claim(most);
+    if (offset < 0) {
       this.#counters.arenaFull++;
       return true;
     }
-    const length = decodeBase64(reader.view, reader.payloadStart, reader.payloadLength, this.#arena, at);
+    const length = decodeBase64(packet.view, packet.payloadStart, packet.payloadLength, this.#payloads, offset);
     if (length < 0) return false;
-    const { slot, codec, channel, sequenceNumber, timestamp } = reader;
-    this.#take(roster, slot, codec, channel, sequenceNumber, timestamp, at, length);
+    const { slot, codec, channel } = packet;
+    if (table.flowing[slot] === 0) {
+      const payload = batch.bytes.subarray(offset, offset + length);
+      if (!this.#dependencies.firstPacket(table, slot, codec, channel, payload)) return true;
+    }
+    if (!fits(table, packet)) {
+      this.#counters.wrongFormat++;
+      return true;
+    }
+    const { columns, row } = batch;
+    columns.channel[row] = (table.stream[slot] as number) * 2 + Math.max(channel, 0);
+    columns.wireSequence[row] = packet.sequenceNumber;
+    columns.wireTimestamp[row] = packet.timestamp;
+    columns.arrivalUs[row] = this.#arrivalUs;
+    columns.flags[row] = 0;
+    columns.payloadOffset[row] = offset;
+    columns.payloadLength[row] = length;
+    this.#hasAdded = true;
+    batch.add(1);
     return true;
   }
 
-  /** A packet whose payload lies decoded where the last claim said. */
-  #take(
-    roster: InteractionTable,
-    slot: number,
-    codec: number,
-    saidChannel: number,
-    sequence: number,
-    timestamp: number,
-    at: number,
-    length: number,
-  ): void {
-    if (roster.flowing[slot] === 0) {
-      const payload = this.#batch.bytes.subarray(at, at + length);
-      if (!this.#host.firstPacket(roster, slot, codec, saidChannel, payload)) return;
-    }
-    const channel = Math.max(saidChannel, 0);
-    if (channel >= (roster.channels[slot] as number) || (codec >= 0 && codec !== roster.codec[slot])) {
-      this.#counters.wrongFormat++;
-      return;
-    }
-    const stream = roster.stream[slot] as number;
-    this.#batch.push(stream, channel, sequence, timestamp, this.#arrivalUs, NO_FLAGS, at, length);
-  }
-
-  // One reading of the clock serves all messages of one socket read: they arrived together, and what the turn itself
-  // takes then counts as latency, as it should.
+  // One reading of the clock for all messages of a socket read: they arrived together, and the time that the turn takes
+  // then counts as latency, as it should.
   #openTurn(): void {
-    this.#turnOpen = true;
+    this.#isTurnOpen = true;
     this.#arrivalUs = this.#clock.nowUs();
     queueMicrotask(this.#closeTurn);
   }
 
   readonly #closeTurn = (): void => {
-    this.#turnOpen = false;
+    this.#isTurnOpen = false;
     this.flush();
   };
 }

@@ -1,8 +1,9 @@
-//! What is done with one record: decode, judge, hand on.
+//! Processes one record: decode, measure level and silence, pass on.
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::lanes::{Lane, Lanes};
+use crate::channels::{Channel, Channels};
+use crate::config::Config;
 use crate::layout::{
     Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, codec, flag, kind, shard_counters, stream, stream_state,
     want,
@@ -10,7 +11,6 @@ use crate::layout::{
 use crate::level;
 use crate::memory::Memory;
 use crate::ring::{Consumer, Link, Producer, Record, samples_mut, split_room};
-use crate::shard::Config;
 use crate::silence::{self, Edges, Settings};
 use crate::table::StreamTable;
 
@@ -28,14 +28,14 @@ struct Counters {
 }
 
 impl Counters {
-    /// Only this thread writes them, so no other may come between the reading and the writing.
+    /// Only this thread writes them, so nothing changes between load and store.
     fn count(&self, counter: usize) {
         let word = self.memory.word(self.offset + counter);
         word.store(word.load(Relaxed).wrapping_add(1), Relaxed);
     }
 }
 
-/// The clock, read once in a while where a frame takes less than reading it several times.
+/// The engine's clock. For codecs that decode faster than the clock is read, several frames share one reading.
 #[derive(Default)]
 struct Clock {
     now_us: f64,
@@ -44,7 +44,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// For a frame of that packet: what comes while a batch is at work must not be done before it came.
+    /// The time for a frame of `packet`. Never before its arrival, even when the packet arrived during this batch.
     fn read(&mut self, packet: &Header, now_us: &dyn Fn() -> f64) -> f64 {
         let is_slow = i32::from(packet.codec) == codec::OPUS;
         if is_slow || self.frames.is_multiple_of(CLOCK_SHARE) || packet.arrival_us >= self.now_us {
@@ -55,33 +55,34 @@ impl Clock {
     }
 }
 
-/// All that a shard works with but its input ring, whose record at hand stays borrowed meanwhile.
-pub struct Desk {
+/// Everything that a shard works with except its input ring, whose current record is borrowed meanwhile.
+pub struct RecordProcessor {
     counters: Counters,
     output: Producer,
     recorder: Option<Link>,
     pub table: StreamTable,
-    pub lanes: Lanes,
+    pub channels: Channels,
     silence: Settings,
     edges: Edges,
     clock: Clock,
 }
 
-impl Desk {
+impl RecordProcessor {
     pub fn new(memory: Memory, config: &Config) -> Self {
         Self {
             counters: Counters { memory, offset: config.counters },
             output: Producer::new(memory, config.output),
             recorder: config.recorder.map(|place| Link::new(memory, place)),
             table: StreamTable::new(memory, config.table, config.streams),
-            lanes: Lanes::new(config.streams),
+            channels: Channels::new(config.streams),
             silence: config.silence,
             edges: Edges::default(),
             clock: Clock::default(),
         }
     }
 
-    /// False when the output ring is full. A poisonous packet is not decoded but concealed; a hole or mark is passed over.
+    /// False when the output ring is full. A poisoned packet is concealed instead of decoded; a poisoned gap or mark is
+    /// skipped.
     pub fn take(&mut self, record: &Record, input: &Consumer, is_poison: bool, now_us: &dyn Fn() -> f64) -> bool {
         let header = &record.header;
         match header.kind {
@@ -95,12 +96,12 @@ impl Desk {
         }
     }
 
-    /// Time has passed since the last one: the clock must be read anew.
+    /// Has the clock read for the next frame.
     pub fn begin_batch(&mut self) {
         self.clock.frames = 0;
     }
 
-    /// Lets control records through that wait for the recorder; true when some still wait.
+    /// Passes on the control records that wait for the recorder; true when some still wait.
     pub fn retry_recorder(&mut self) -> bool {
         let waiting = self.recorder.as_mut().filter(|link| link.has_waiting());
         waiting.is_some_and(|link| {
@@ -114,7 +115,7 @@ impl Desk {
     }
 
     fn open(&mut self, stream: usize) -> bool {
-        self.lanes.open(&self.table, stream);
+        self.channels.open(&self.table, stream);
         let sample_rate = self.table.get(stream, stream::SAMPLE_RATE) as u32;
         for channel in [0, 1] {
             // SAFETY: main gave the stream to this shard when it sent OPEN.
@@ -125,19 +126,19 @@ impl Desk {
     }
 
     fn close(&mut self, stream: usize) -> bool {
-        self.lanes.close(stream);
+        self.channels.close(stream);
         true
     }
 
     fn packet(&mut self, record: &Record, is_poison: bool, now_us: &dyn Fn() -> f64) -> bool {
         let Record { header, payload } = record;
-        let Some(lane) = self.lanes.get(header.stream as usize, header.channel.into()) else { return true };
-        let samples = lane.packet_samples(payload);
+        let Some(channel) = self.channels.get(header.stream as usize, header.channel.into()) else { return true };
+        let samples = channel.packet_samples(payload);
         let mut is_damaged = false;
-        let taken = self.frame(header, samples, now_us, |lane, pcm| {
-            is_damaged = is_poison || !lane.decode(payload, pcm);
+        let taken = self.frame(header, samples, now_us, |channel, pcm| {
+            is_damaged = is_poison || !channel.decode(payload, pcm);
             if is_damaged {
-                lane.conceal(None, pcm);
+                channel.conceal(None, pcm);
             }
             if is_damaged { flag::CONCEALED | flag::DECODE_ERROR } else { 0 }
         });
@@ -150,19 +151,19 @@ impl Desk {
 
     fn lost(&mut self, header: &Header, input: &Consumer, now_us: &dyn Fn() -> f64) -> bool {
         let stream = header.stream as usize;
-        if self.lanes.get(stream, header.channel.into()).is_none() {
+        if self.channels.get(stream, header.channel.into()).is_none() {
             return true;
         }
-        let samples = self.lanes.ticks_to_samples(stream, header.duration.into()) as usize;
+        let samples = self.channels.ticks_to_samples(stream, header.duration.into()) as usize;
         if samples == 0 {
             return true;
         }
-        let taken = self.frame(header, samples, now_us, |lane, pcm| {
-            let is_same_lane = |other: &Header| (other.stream, other.channel) == (header.stream, header.channel);
-            let next = input.following().take(REDUNDANCY_REACH).find(|record| is_same_lane(&record.header));
+        let taken = self.frame(header, samples, now_us, |channel, pcm| {
+            let is_same_channel = |other: &Header| (other.stream, other.channel) == (header.stream, header.channel);
+            let next = input.following().take(REDUNDANCY_REACH).find(|record| is_same_channel(&record.header));
             let next = next
                 .filter(|record| record.header.kind == kind::PACKET && record.header.sequence == header.sequence + 1.0);
-            lane.conceal(next.map(|record| record.payload), pcm);
+            channel.conceal(next.map(|record| record.payload), pcm);
             flag::CONCEALED | flag::LOST
         });
         if taken {
@@ -177,20 +178,20 @@ impl Desk {
         from: &Header,
         samples: usize,
         now_us: &dyn Fn() -> f64,
-        make: impl FnOnce(&mut Lane, &mut [i16]) -> u8,
+        make: impl FnOnce(&mut Channel, &mut [i16]) -> u8,
     ) -> bool {
         let stream = from.stream as usize;
         let frame_bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
-        // Room for the frame and, right behind it, for every edge that it may show.
+        // Room for the frame and, right behind it, for every silence edge in it.
         let edges_bytes = (2 + samples.div_ceil(LEAST_SAMPLES_PER_EDGE)) * OUTPUT_HEADER_BYTES;
         let Some(room) = self.output.claim(align_record(frame_bytes) + edges_bytes) else { return false };
-        let Some(lane) = self.lanes.get(stream, from.channel.into()) else { return true };
+        let Some(channel) = self.channels.get(stream, from.channel.into()) else { return true };
         let (header, payload) = split_room(room);
         let pcm = samples_mut(payload, samples);
-        let mut flags = from.flags | make(lane, pcm);
+        let mut flags = from.flags | make(channel, pcm);
 
-        let position = self.lanes.ticks_to_samples(stream, from.position);
-        // SAFETY: the stream has a lane, so it was opened here.
+        let position = self.channels.ticks_to_samples(stream, from.position);
+        // SAFETY: the stream has a channel, so it was opened here.
         let state = unsafe { self.table.silence(stream, from.channel.into()) };
         self.edges.clear();
         let energy = if flags & flag::LOST != 0 {
@@ -203,7 +204,7 @@ impl Desk {
             flags |= flag::SILENT;
         }
         let wants = self.table.get(stream, stream::WANTS);
-        let wish = if flags & flag::SILENT != 0 { want::SILENT_PCM } else { want::SPEECH_PCM };
+        let needed = if flags & flag::SILENT != 0 { want::SILENT_PCM } else { want::SPEECH_PCM };
         let processed_us = self.clock.read(from, now_us);
         *header = OutputHeader {
             common: Header {
@@ -218,8 +219,8 @@ impl Desk {
             mean_square: level::mean_square(energy, samples),
             processed_us,
         };
-        let is_wanted = wants & wish != 0;
-        // The recorder takes its copy first: the record as it stands has the samples, whoever else wants them or not.
+        let is_wanted = wants & needed != 0;
+        // The recorder's copy is made first, while the record still has its samples.
         if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
             && !recorder.data(&room[..frame_bytes])
         {
@@ -265,25 +266,25 @@ impl Desk {
 
     fn mark(&mut self, from: &Header) -> bool {
         let stream = from.stream as usize;
-        if self.lanes.get(stream, from.channel.into()).is_none() {
+        if self.channels.get(stream, from.channel.into()).is_none() {
             return true;
         }
         let Some(room) = self.output.claim(OUTPUT_HEADER_BYTES) else { return false };
-        let position = self.lanes.ticks_to_samples(stream, from.position);
-        let duration = self.lanes.ticks_to_samples(stream, from.duration.into());
+        let position = self.channels.ticks_to_samples(stream, from.position);
+        let duration = self.channels.ticks_to_samples(stream, from.duration.into());
         let (header, _) = split_room(room);
         *header = OutputHeader {
             common: Header { length: OUTPUT_HEADER_BYTES as i32, position, duration: duration as i32, ..*from },
             ..OutputHeader::default()
         };
-        // SAFETY: the stream has a lane, so it was opened here.
+        // SAFETY: the stream has a channel, so it was opened here.
         silence::skip(unsafe { self.table.silence(stream, from.channel.into()) }, position + duration);
-        self.hand_on_control(stream, OUTPUT_HEADER_BYTES);
+        self.pass_on_control(stream, OUTPUT_HEADER_BYTES);
         true
     }
 
-    /// Hands an OPEN or CLOSE on as it came; only the header is longer in output rings, and a CLOSE says whether the
-    /// recorder has got everything.
+    /// Passes an OPEN or CLOSE on unchanged, but for the longer header of output rings. A CLOSE also says how many records
+    /// the recorder ring refused.
     fn pass(&mut self, record: &Record) -> bool {
         let Record { header, payload } = record;
         let length = OUTPUT_HEADER_BYTES + payload.len();
@@ -294,12 +295,12 @@ impl Desk {
             out.common.sequence = self.table.get(header.stream as usize, stream::RECORDER_REFUSED).into();
         }
         room[..payload.len()].copy_from_slice(payload);
-        self.hand_on_control(header.stream as usize, length);
+        self.pass_on_control(header.stream as usize, length);
         true
     }
 
-    /// Commits the record of `length` bytes that lies in the claimed room; the recorder's copy waits if it must.
-    fn hand_on_control(&mut self, stream: usize, length: usize) {
+    /// Commits the record of `length` bytes in the claimed room. The recorder's copy waits if its ring is full.
+    fn pass_on_control(&mut self, stream: usize, length: usize) {
         let wants = self.table.get(stream, stream::WANTS);
         if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
             && let Some(room) = self.output.claim(length)

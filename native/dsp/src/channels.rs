@@ -7,20 +7,20 @@ use crate::layout::{codec, stream};
 use crate::opus::{OpusDecoder, packet_samples};
 use crate::table::StreamTable;
 
-/// Packets a second when nothing better is known of one that cannot be decoded.
+/// Packet rate that is assumed for a packet that cannot be decoded when nothing else is known.
 const USUAL_RATE: u32 = 50;
 const CHANNELS: usize = 2;
 
-/// What a shard holds of one channel of one stream.
-pub struct Lane {
+/// Decoder and concealment of one channel of one stream.
+pub struct Channel {
     sample_rate: u32,
     decoder: Decoder,
-    /// Samples of the last good packet, which one that cannot be decoded is taken to have had as well.
+    /// Samples of the last packet that was decoded; assumed for a packet that cannot be.
     last_samples: usize,
 }
 
 enum Decoder {
-    /// Each so many bytes are a sample, wherever they stand.
+    /// Every `sample_bytes` bytes are one sample, independent of the others.
     Plain {
         decode: fn(&[u8], &mut [i16]),
         sample_bytes: usize,
@@ -29,7 +29,7 @@ enum Decoder {
     Opus(OpusDecoder),
 }
 
-impl Lane {
+impl Channel {
     fn new(codec: i32, sample_rate: u32) -> Option<Self> {
         let plain =
             |decode, sample_bytes| Decoder::Plain { decode, sample_bytes, concealment: Concealment::new(sample_rate) };
@@ -43,7 +43,7 @@ impl Lane {
         Some(Self { sample_rate, decoder, last_samples: (sample_rate / USUAL_RATE) as usize })
     }
 
-    /// Samples that decode() will give for this packet; a guess for one that it will refuse.
+    /// Samples that decode() will give for this packet; an estimate for a packet that it will refuse.
     pub fn packet_samples(&self, packet: &[u8]) -> usize {
         let samples = match &self.decoder {
             Decoder::Plain { sample_bytes, .. } => {
@@ -57,14 +57,14 @@ impl Lane {
     /// Decodes into `pcm`, packet_samples() long. False when the packet is damaged.
     pub fn decode(&mut self, packet: &[u8], pcm: &mut [i16]) -> bool {
         #[cfg(test)]
-        assert!(!packet.starts_with(b"PANIC"), "this packet is poison");
+        assert!(!packet.starts_with(b"PANIC"), "this packet makes a test panic");
         match &mut self.decoder {
             Decoder::Plain { decode, sample_bytes, concealment } => {
                 if packet.is_empty() || !packet.len().is_multiple_of(*sample_bytes) {
                     return false;
                 }
                 decode(packet, pcm);
-                concealment.heard(pcm);
+                concealment.keep(pcm);
             }
             Decoder::Opus(opus) => {
                 if packet_samples(packet, self.sample_rate).is_none() || !opus.decode(packet, pcm) {
@@ -76,7 +76,7 @@ impl Lane {
         true
     }
 
-    /// Fills `pcm` in place of what is not there. `next` is the packet that follows a lost one, if it is at hand.
+    /// Fills `pcm` with concealment. `next` is the packet that follows a lost one, if it has arrived.
     pub fn conceal(&mut self, next: Option<&[u8]>, pcm: &mut [i16]) {
         match (&mut self.decoder, next) {
             (Decoder::Plain { concealment, .. }, _) => concealment.conceal(pcm),
@@ -86,39 +86,39 @@ impl Lane {
     }
 }
 
-pub struct Lanes {
-    lanes: Vec<Option<Lane>>,
+pub struct Channels {
+    channels: Vec<Option<Channel>>,
     /// Samples a tick of the RTP clock, by stream.
     samples_per_tick: Vec<f64>,
 }
 
-impl Lanes {
+impl Channels {
     pub fn new(streams: usize) -> Self {
         Self {
-            lanes: std::iter::repeat_with(|| None).take(streams * CHANNELS).collect(),
+            channels: std::iter::repeat_with(|| None).take(streams * CHANNELS).collect(),
             samples_per_tick: vec![0.0; streams],
         }
     }
 
-    /// A stream without memory for its decoders stays closed: it has no frames, and the rest goes on.
+    /// A stream whose decoders get no memory stays closed: it has no frames, and the other streams are not affected.
     pub fn open(&mut self, table: &StreamTable, stream: usize) {
         self.close(stream);
         let sample_rate = table.get(stream, stream::SAMPLE_RATE);
         let channels = table.get(stream, stream::CHANNELS).clamp(1, CHANNELS as i32) as usize;
         self.samples_per_tick[stream] = f64::from(sample_rate) / f64::from(table.get(stream, stream::CLOCK_RATE));
-        for lane in &mut self.lanes[stream * CHANNELS..][..channels] {
-            *lane = Lane::new(table.get(stream, stream::CODEC), sample_rate as u32);
+        for channel in &mut self.channels[stream * CHANNELS..][..channels] {
+            *channel = Channel::new(table.get(stream, stream::CODEC), sample_rate as u32);
         }
     }
 
     pub fn close(&mut self, stream: usize) {
-        if let Some(lanes) = self.lanes.chunks_mut(CHANNELS).nth(stream) {
-            lanes.fill_with(|| None);
+        if let Some(channels) = self.channels.chunks_mut(CHANNELS).nth(stream) {
+            channels.fill_with(|| None);
         }
     }
 
-    pub fn get(&mut self, stream: usize, channel: usize) -> Option<&mut Lane> {
-        self.lanes.get_mut(stream * CHANNELS + channel)?.as_mut()
+    pub fn get(&mut self, stream: usize, channel: usize) -> Option<&mut Channel> {
+        self.channels.get_mut(stream * CHANNELS + channel)?.as_mut()
     }
 
     /// As JavaScript's Math.round: halves go up.

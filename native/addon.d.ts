@@ -1,0 +1,80 @@
+/** What the native module exports: native/src/lib.rs (shards) and native/src/socket_reader.rs. */
+export interface Addon {
+  /** Compared with LAYOUT_VERSION of src/ring/layout.ts before anything else is used. */
+  readonly LAYOUT_VERSION: number;
+  /** `memory` is the whole shared memory of the engine. */
+  readonly NativeShard: new (
+    memory: Uint8Array,
+    places: AddonShardPlaces,
+  ) => AddonShard;
+  /** Keeps the columns; what changes in them later is seen by the next read(). */
+  readonly NativeInteractionTable: new (
+    columns: AddonInteractionColumns,
+  ) => AddonInteractionTable;
+  /** `memory` is the whole shared memory of the engine; `call` has CALL_NUMBERS entries (src/native/socket-reader.ts). */
+  readonly NativeSocketReader: new (
+    memory: Uint8Array,
+    columns: AddonPacketColumns,
+    call: Float64Array,
+  ) => AddonSocketReader;
+}
+
+/** Absolute offset of a ring's header, and the bytes of its data area. */
+export interface AddonRing {
+  readonly offset: number;
+  readonly capacity: number;
+}
+
+/** Absolute offsets of everything that a shard works on. */
+export interface AddonShardPlaces {
+  readonly control: number;
+  readonly counters: number;
+  readonly input: AddonRing;
+  readonly output: AddonRing;
+  readonly recorder?: AddonRing;
+  readonly table: number;
+  readonly streams: number;
+  readonly silenceThreshold: number;
+  readonly silenceWindowMs: number;
+}
+
+export interface AddonShard {
+  /** Makes new decoders for a stream that was open when the shard's last thread died. */
+  reopen(stream: number): void;
+  /** What the engine's clock has just shown. Called several times at the start; the call with the least delay counts. */
+  tellTime(nowUs: number): void;
+  /** Processes up to `most` records. Returns how many it was, 0 for none, −1 when the output ring is full. */
+  drain(most: number): number;
+  /** Frees the decoders. */
+  close(): void;
+}
+
+/** Columns of InteractionTable (src/sources/genesys/interaction-table.ts). */
+export interface AddonInteractionColumns {
+  readonly idBytes: Uint8Array;
+  readonly idLengths: Uint8Array;
+  readonly buckets: Int16Array;
+  readonly flowing: Uint8Array;
+  readonly stream: Int32Array;
+  readonly channels: Uint8Array;
+  readonly codec: Uint8Array;
+}
+
+/** Opaque: only read() uses it. */
+export type AddonInteractionTable = object;
+
+/** Columns of PacketColumns (src/rtp/packet-columns.ts). */
+export interface AddonPacketColumns {
+  readonly channel: Int32Array;
+  readonly wireSequence: Float64Array;
+  readonly wireTimestamp: Float64Array;
+  readonly arrivalUs: Float64Array;
+  readonly flags: Uint8Array;
+  readonly payloadOffset: Int32Array;
+  readonly payloadLength: Int32Array;
+}
+
+export interface AddonSocketReader {
+  /** Takes its numbers from `call`, leaves there where it stopped, and returns how many rows it has filled. */
+  read(bytes: Uint8Array, table: AddonInteractionTable): number;
+}

@@ -1,0 +1,171 @@
+import { addCounts, zeroCounts } from '../../core/counts.js';
+import type { MarkedState, ReceptionCounts } from '../../core/events.js';
+import { INSERTED, JitterBuffer } from '../../rtp/jitter-buffer.js';
+import { Timeline } from '../../rtp/timeline.js';
+import type { EngineSettings } from '../options.js';
+import type { Stream, Streams } from '../streams.js';
+import type { EngineMemory } from '../threads/memory.js';
+import { OrderedInput } from './ordered-input.js';
+import { PacketBatch } from './packet-batch.js';
+import { PayloadArena } from './payload-arena.js';
+import { Release } from './release.js';
+
+/** What the input needs of the engine. */
+export interface PacketInputDependencies {
+  wake(shard: number): void;
+  /** An ordered stream's packets have been published. */
+  onPublished(): void;
+}
+
+/**
+ * The engine's input, in the order in which a packet takes it: batch → jitter buffer → pauses, time line → input ring.
+ * Ordered streams begin at the ring.
+ */
+export class PacketInput {
+  readonly batch: PacketBatch;
+  readonly ordered: OrderedInput;
+  readonly #arena: PayloadArena;
+  readonly #jitter: JitterBuffer;
+  readonly #timeline: Timeline;
+  readonly #release: Release;
+  #unknownStream = 0;
+
+  constructor(
+    memory: EngineMemory,
+    settings: EngineSettings,
+    streams: Streams,
+    { wake, onPublished }: PacketInputDependencies,
+  ) {
+    const { maxStreams } = settings.memory;
+    this.#arena = new PayloadArena(memory.memory, memory.arena.offset, memory.arena.capacity);
+    this.#jitter = new JitterBuffer(settings.jitter);
+    this.batch = new PacketBatch(this.#jitter.packets, this.#arena, () => this.insert());
+    this.#timeline = new Timeline(maxStreams * 2);
+    this.#release = new Release(memory, maxStreams, streams, this.#timeline, wake);
+    this.ordered = new OrderedInput(memory.memory, maxStreams, this.#release, onPublished);
+  }
+
+  open(stream: Stream): void {
+    const { stream: index, clockRate, channels } = stream.info;
+    this.ordered.open(index, stream.ordered ? channels : 0);
+    for (const channel of channelsOf(stream)) {
+      this.#jitter.openChannel(channel, clockRate);
+      // Ordered streams bypass the jitter buffer: it has fresh counts for them, and refuses their packets.
+      if (stream.ordered) this.#jitter.closeChannel(channel);
+      this.#timeline.openChannel(channel, clockRate);
+      this.#release.pauses.openChannel(channel);
+    }
+    this.#release.open(index);
+    this.#release.publish();
+  }
+
+  /** Releases what the stream still holds. Its counts are final afterwards. */
+  flush(stream: Stream, nowUs: number): void {
+    this.insert();
+    for (const channel of channelsOf(stream)) {
+      this.#jitter.flushChannel(channel, nowUs, this.#release);
+      this.#release.pauses.closeChannel(channel);
+    }
+    this.ordered.close(stream.info.stream);
+  }
+
+  /** After flush(): sends the stream's end to its shard. */
+  close(stream: Stream, summary: object): void {
+    for (const channel of channelsOf(stream)) {
+      this.#jitter.closeChannel(channel);
+      this.#timeline.closeChannel(channel);
+    }
+    this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
+    this.#release.close(stream, summary);
+    this.#release.publish();
+  }
+
+  interrupted(stream: Stream): void {
+    this.insert();
+    for (const channel of channelsOf(stream)) this.#jitter.interrupted(channel);
+  }
+
+  /** @param only the channel, or −1 for all of them. */
+  mark(stream: Stream, only: number, state: MarkedState, startSamples: number, lengthSamples: number): void {
+    for (const channel of channelsOf(stream)) {
+      if (only === -1 || only === (channel & 1)) this.#release.mark(channel, state, startSamples, lengthSamples);
+    }
+  }
+
+  pause(stream: Stream): void {
+    for (const channel of channelsOf(stream)) this.#release.pauses.begin(channel);
+  }
+
+  resume(stream: Stream, fromUs: number): void {
+    for (const channel of channelsOf(stream)) this.#release.pauses.end(channel, fromUs);
+  }
+
+  /** Puts the packets of the batch into the jitter buffer. */
+  insert(): void {
+    const { packets } = this.#jitter;
+    for (let row = packets.filledRow(); row >= 0; row = packets.filledRow()) {
+      if (this.#jitter.insert(row) === INSERTED.CLOSED) this.#unknownStream++;
+    }
+  }
+
+  /** Releases what is due and shows it to the shards. */
+  advance(nowUs: number): void {
+    // Everything that has arrived must be in the jitter buffer before the arena is freed up to its oldest packet.
+    this.insert();
+    this.#release.capacity.measure(nowUs);
+    this.#jitter.advance(nowUs, this.#release);
+    this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
+    this.#release.publish();
+  }
+
+  /** Where the stream's time line is at `nowUs`, in RTP ticks; never negative. */
+  positionAt(stream: Stream, nowUs: number): number {
+    return Math.max(0, ...channelsOf(stream).map((channel) => this.#timeline.positionAt(channel, nowUs)));
+  }
+
+  /** When advance() has something to do next. */
+  dueUs(): number {
+    return this.#release.isUnpublished ? 0 : this.#jitter.nextDueUs();
+  }
+
+  /** Reception counts of a stream so far, its channels added up. */
+  countsOf(stream: Stream): ReceptionCounts {
+    const sum = zeroCounts();
+    this.addCounts(stream, sum);
+    return sum;
+  }
+
+  /** Adds the same to `sum`; the final ones of a stream that is ending. */
+  addCounts(stream: Stream, sum: ReceptionCounts): void {
+    if (stream.finalCounts !== undefined) {
+      addCounts(sum, stream.finalCounts);
+      return;
+    }
+    for (const channel of channelsOf(stream)) {
+      this.#jitter.addCounts(channel, sum);
+      sum.packetsDropped += this.#release.dropped[channel] as number;
+    }
+    sum.packetsReceived += this.ordered.packetsOf(stream.info.stream);
+    sum.bytesReceived += this.ordered.payloadBytesOf(stream.info.stream);
+  }
+
+  /** Packets that were received while their stream was paused, and withheld. */
+  pausedPackets(stream: Stream): number {
+    return channelsOf(stream).reduce((sum, channel) => sum + (this.#release.pauses.packets[channel] as number), 0);
+  }
+
+  /** Packets of streams that are not open, or have no such channel. */
+  get unknownStream(): number {
+    return this.#unknownStream + this.ordered.unknownStream;
+  }
+
+  /** Packets for whose payload there was no memory. */
+  get arenaFull(): number {
+    return this.#arena.refused;
+  }
+}
+
+function channelsOf(stream: Stream): readonly number[] {
+  const first = stream.info.stream * 2;
+  return stream.info.channels === 2 ? [first, first + 1] : [first];
+}
