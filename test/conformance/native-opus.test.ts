@@ -1,9 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { OpusEncoder } from '../../src/audio/codecs/opus.js';
 import { CODEC_ID } from '../../src/core/codec.js';
 import { FLAG, KIND } from '../../src/ring/layout.js';
 import { WANT } from '../../src/ring/stream-table.js';
-import { bothPaths, nativeMissing, type RigOptions, type TakenRecord } from '../support/engine/shard-rig.js';
+import { bothPaths, nativeMissing, type TakenRecord } from '../support/engine/shard-rig.js';
 import { below, mulberry32 } from '../support/random.js';
 import { stretches } from '../support/speech.js';
 import { readTrace, TRACES, titleOf } from '../support/traces.js';
@@ -15,18 +15,6 @@ const OPUS_TRACES = TRACES.filter(({ codec }) => codec === 'opus');
 const CLOCK_RATE = 48_000;
 /** Of the two paths' samples: they have different versions of libopus. */
 const MAX_DIFFERENCE = 1;
-
-let ends: (() => void)[] = [];
-afterEach(() => {
-  for (const end of ends) end();
-  ends = [];
-});
-
-function paths(options?: RigOptions) {
-  const both = bothPaths(options);
-  ends.push(() => both.each((rig) => rig.end()));
-  return both;
-}
 
 function samplesOf(record: TakenRecord): Int16Array {
   return new Int16Array(record.payload.buffer, 0, record.payload.length >> 1);
@@ -83,7 +71,7 @@ describe.skipIf(missing !== undefined)('the native path, over Opus', () => {
     [48_000, 20, 96_000],
     [48_000, 2.5, 64_000],
   ])('decodes within one step at %i Hz, %d ms, %i bit/s', (sampleRate, frameMs, bitrate) => {
-    const { js, native, each } = paths();
+    const { js, native, each } = bothPaths();
     each((rig) => rig.open(0, { codec: CODEC_ID.OPUS, sampleRate, clockRate: CLOCK_RATE }));
     encoded(sampleRate, frameMs, bitrate).forEach((packet, k) => {
       each((rig) => rig.packet(0, k, k * frameMs * 48, packet));
@@ -96,7 +84,7 @@ describe.skipIf(missing !== undefined)('the native path, over Opus', () => {
   it('keeps count and length of frames through loss, damage and any bytes', () => {
     const packets = encoded(16_000, 20, 24_000);
     for (let seed = 1; seed <= 4; seed++) {
-      const { js, native, each } = paths({ inputRingBytes: 1 << 22, outputRingBytes: 1 << 23 });
+      const { js, native, each } = bothPaths({ inputRingBytes: 1 << 22, outputRingBytes: 1 << 23 });
       const random = mulberry32(seed);
       each((rig) => rig.open(0, { codec: CODEC_ID.OPUS, sampleRate: 16_000, clockRate: CLOCK_RATE, channels: 2 }));
       for (let k = 0; k < 1_500; k++) {
@@ -127,7 +115,7 @@ describe.skipIf(missing !== undefined)('the native path, over Opus', () => {
     it.skipIf(!file.present)(`decodes the trace ${titleOf(file)} within one step`, () => {
       const packets = readTrace(file).packets.slice(0, 600);
       const type = packets[0]?.pt;
-      const { js, native, each } = paths({ inputRingBytes: 1 << 22, outputRingBytes: 1 << 23 });
+      const { js, native, each } = bothPaths({ inputRingBytes: 1 << 22, outputRingBytes: 1 << 23 });
       each((rig) => rig.open(0, { codec: CODEC_ID.OPUS, sampleRate: 48_000, clockRate: CLOCK_RATE }));
       for (const [k, { pt, ts, payload }] of packets.entries()) {
         if (pt === type) each((rig) => rig.packet(0, k, ts, Buffer.from(payload, 'base64')));
@@ -140,7 +128,7 @@ describe.skipIf(missing !== undefined)('the native path, over Opus', () => {
 
   it('holds 2,000 decoders in one thread', () => {
     const streams = 2_000;
-    const { js, native, each } = paths({ streams, inputRingBytes: 1 << 22, outputRingBytes: 1 << 23 });
+    const { js, native, each } = bothPaths({ streams, inputRingBytes: 1 << 22, outputRingBytes: 1 << 23 });
     const packets = encoded(16_000, 20, 24_000);
     each((rig) => {
       for (let stream = 0; stream < streams; stream++) {

@@ -1,11 +1,11 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { encodePcma, encodePcmu } from '../../src/audio/codecs/g711.js';
 import { encodeL16, encodeL16Le } from '../../src/audio/codecs/l16.js';
 import { CODEC_ID, type CodecId } from '../../src/core/codec.js';
 import { KIND, MARK } from '../../src/ring/layout.js';
 import { WANT } from '../../src/ring/stream-table.js';
 import { SHARD_COUNTERS } from '../../src/shard/shard-data.js';
-import { bothPaths, nativeMissing, type RigOptions, type ShardRig } from '../support/engine/shard-rig.js';
+import { bothPaths, nativeMissing, type ShardRig } from '../support/engine/shard-rig.js';
 import { below, mulberry32, type Random } from '../support/random.js';
 import { stretches } from '../support/speech.js';
 
@@ -20,18 +20,6 @@ const ENCODE: Partial<Record<CodecId, (pcm: Int16Array) => Uint8Array>> = {
 };
 const CODECS = [CODEC_ID.PCMU, CODEC_ID.PCMA, CODEC_ID.L16, CODEC_ID.L16_LE];
 const RATES = [8000, 16000, 48000];
-
-let ends: (() => void)[] = [];
-afterEach(() => {
-  for (const end of ends) end();
-  ends = [];
-});
-
-function paths(options?: RigOptions) {
-  const both = bothPaths(options);
-  ends.push(() => both.each((rig) => rig.end()));
-  return both;
-}
 
 /** One act on a shard, the same for either path, by a random draw. */
 class RandomInput {
@@ -90,7 +78,7 @@ class RandomInput {
 
 describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', () => {
   it.each(CODECS)('decodes every code of codec %i alike', (codec) => {
-    const { js, native, each } = paths();
+    const { js, native, each } = bothPaths();
     const every = Uint8Array.from({ length: 512 }, (_, i) => (i * 37 + (i >> 8)) & 0xff);
     each((rig) => {
       rig.open(0, { codec, sampleRate: 8000 });
@@ -103,7 +91,7 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
 
   it.each(CODECS)('finds the same silence in codec %i, whatever the frames', (codec) => {
     const pcm = stretches(16_000, [0.3, 700], [0.001, 900], [0.2, 120], [0.004, 1400], [0.02, 300]);
-    const { js, native, each } = paths();
+    const { js, native, each } = bothPaths();
     const random = mulberry32(codec + 1);
     each((rig) => rig.open(0, { codec, sampleRate: 16_000 }));
     for (let at = 0, k = 0; at < pcm.length; k++) {
@@ -121,7 +109,7 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
   it.each([1, 2, 3, 4, 5, 6])('puts out the same under random input and full rings, seed %i', (seed) => {
     // Rings so small that output and recorder are full every now and then, and wrap all the time.
     const options = { streams: 5, inputRingBytes: 1 << 15, outputRingBytes: 1 << 15, recorderRingBytes: 1 << 13 };
-    const { js, native, each } = paths(options);
+    const { js, native, each } = bothPaths(options);
     const input = new RandomInput(seed, 5);
     const random = mulberry32(seed * 977);
     let frames = 0;
@@ -153,7 +141,7 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
   });
 
   it('a CLOSE tells how many records of its stream the recorder ring has refused', () => {
-    const { js, native, each } = paths({ recorderRingBytes: 1 << 12 });
+    const { js, native, each } = bothPaths({ recorderRingBytes: 1 << 12 });
     each((rig) => {
       for (const stream of [0, 1]) rig.open(stream, { codec: CODEC_ID.L16, sampleRate: 8000 });
       for (let k = 0; k < 30; k++) rig.packet(0, k, k * 160, encodeL16(stretches(8000, [0.2, 20])));
@@ -179,7 +167,7 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
 
   it('goes on with the silence state that the other path has left, and the other way round', () => {
     const pcm = stretches(8000, [0.3, 400], [0.001, 800], [0.2, 300]);
-    const { js, native, each } = paths();
+    const { js, native, each } = bothPaths();
     each((rig) => rig.open(0, { codec: CODEC_ID.L16, sampleRate: 8000, wants: WANT.SPEECH_PCM }));
     const [alone, inTurn]: [unknown[], unknown[]] = [[], []];
     for (let k = 0; k * 160 < pcm.length; k++) {
@@ -192,7 +180,7 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
   });
 
   it('skips a packet that two lives have died of, as the other path does', () => {
-    const { js, native, each } = paths();
+    const { js, native, each } = bothPaths();
     each((rig) => {
       rig.open(0, { codec: CODEC_ID.PCMU, sampleRate: 8000 });
       rig.drain();

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FLAG } from '../../../src/ring/layout.js';
 import { parseManifest, readCheckpoint } from '../../../src/sinks/recorder/manifest.js';
 import { repairRecordings } from '../../../src/sinks/recorder/repair.js';
-import { RecorderRig, readWav, streamInfo, tone } from '../../support/recorder/recorder-rig.js';
+import { streamInfo } from '../../support/frames.js';
+import { RecorderRig, readWav, tone } from '../../support/recorder/recorder-rig.js';
 import { mountTiny, unmount } from '../../support/recorder/tiny-disk.js';
 
 // Real processes and real faults: what a kill and a full disk do cannot be shown by a stand-in.

@@ -7,7 +7,8 @@ import { FLAG, MARK } from '../../../src/ring/layout.js';
 import { AudioFile } from '../../../src/sinks/recorder/audio-file.js';
 import { toManifestSpans } from '../../../src/sinks/recorder/manifest.js';
 import { SpanTrack } from '../../../src/sinks/recorder/spans.js';
-import { RecorderRig, readWav, streamInfo, tone } from '../../support/recorder/recorder-rig.js';
+import { streamInfo } from '../../support/frames.js';
+import { RecorderRig, readWav, tone } from '../../support/recorder/recorder-rig.js';
 
 const rigs: RecorderRig[] = [];
 function rig(setup?: ConstructorParameters<typeof RecorderRig>[0]): RecorderRig {

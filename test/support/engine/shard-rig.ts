@@ -1,3 +1,4 @@
+import { afterEach } from 'vitest';
 import type { CodecId } from '../../../src/core/codec.js';
 import { TrunklineError } from '../../../src/core/errors.js';
 import { layOutMemory } from '../../../src/engine/threads/memory.js';
@@ -230,7 +231,12 @@ export function nativeMissing(): string | undefined {
   }
 }
 
-/** The two paths side by side, each on memory of its own. */
+const open: ShardRig[] = [];
+afterEach(() => {
+  for (const rig of open.splice(0)) rig.end();
+});
+
+/** The two paths side by side, each on memory of its own; both are ended after the test. */
 export function bothPaths(options?: RigOptions): {
   js: ShardRig;
   native: ShardRig;
@@ -238,6 +244,7 @@ export function bothPaths(options?: RigOptions): {
 } {
   const js = new ShardRig('js', options);
   const native = new ShardRig('native', options);
+  open.push(js, native);
   return {
     js,
     native,

@@ -11,19 +11,6 @@ import { RecorderStatus, recorderMemoryBytes } from '../../../src/sinks/recorder
 
 export const WRITE_BUFFER_BYTES = 4096;
 
-export function streamInfo(over: Partial<StreamInfo> = {}): StreamInfo {
-  return {
-    stream: 0,
-    interactionId: '7f9c2ba4-e88f-4a21-9c5e-1b0f4a3c2d1e',
-    codec: 'pcmu',
-    clockRate: 8000,
-    sampleRate: 8000,
-    channels: 1,
-    startedAtMs: 1_700_000_000_000,
-    ...over,
-  };
-}
-
 /** A recorder over real shared memory and a real folder, fed as a shard feeds it. */
 export class RecorderRig {
   readonly outDir = mkdtempSync(join(tmpdir(), 'trunkline-record-'));
