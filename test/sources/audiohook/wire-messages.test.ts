@@ -1,19 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import type { AudioHookServerOptions } from '../../../src/sources/audiohook/server/server-options.js';
-import { RawCall, type RawOptions, STEREO, uuid } from '../../support/audiohook/raw-call.js';
-import { type Rig, rig, SECRET } from '../../support/audiohook/server-rig.js';
+import { type RawCall, STEREO, uuid } from '../../support/audiohook/raw-call.js';
+import { rig } from '../../support/audiohook/server-rig.js';
 import { until } from '../../support/until.js';
 
 // Transport, envelope and both tables of messages, line by line: a client does it, and what comes over the wire counts.
-
-interface Line extends Rig {
-  dial(options?: RawOptions): RawCall;
-}
-
-async function line(options: Partial<AudioHookServerOptions> = {}): Promise<Line> {
-  const one = await rig(options);
-  return { ...one, dial: (more) => new RawCall(one.url, { apiKey: 'key', clientSecret: SECRET, ...more }) };
-}
 
 const KEYS_OF_MESSAGE = ['clientseq', 'id', 'parameters', 'seq', 'type', 'version'];
 
@@ -34,7 +24,7 @@ describe('transport', () => {
     ['no version at all', 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
     ['capitals', '30B0E395-84D3-4570-AC13-9A62D8F514C1'],
   ])('a session id that is a UUID of %s is taken, and given back as it was written', async (_name, sessionId) => {
-    const call = await (await line()).dial({ sessionId }).open();
+    const call = await (await rig()).dial({ sessionId }).open();
     await call.close();
     expectEnvelopes(call);
   });
@@ -43,18 +33,18 @@ describe('transport', () => {
     ['Audiohook-Session-Id', 'audiohook-session-id'],
     ['Audiohook-Organization-Id', 'audiohook-organization-id'],
   ])('without a UUID in %s it is 400', async (_name, header) => {
-    const { dial, rejected } = await line({ keys: [{ apiKey: 'key' }], allowUnsigned: true });
+    const { dial, rejected } = await rig({ keys: [{ apiKey: 'key' }], allowUnsigned: true });
     expect(await dial({ clientSecret: undefined, headers: { [header]: 'four' } }).connected()).toBe(400);
     expect(rejected).toMatchObject([{ reason: 'identity' }]);
   });
 
   it.each(['0', '7', 'again'])('Audiohook-Retry-Attempt %s changes nothing', async (attempt) => {
-    const call = await (await line()).dial({ headers: { 'audiohook-retry-attempt': attempt } }).open();
+    const call = await (await rig()).dial({ headers: { 'audiohook-retry-attempt': attempt } }).open();
     await call.close();
   });
 
   it('text of 64 KiB is taken, one byte more is answered with disconnect error', async () => {
-    const { dial } = await line();
+    const { dial } = await rig();
     const call = await dial().open();
     const message = { version: '2', id: call.sessionId, type: 'ping', seq: 3, serverseq: 2, position: 'PT0S' };
     const text = JSON.stringify({ ...message, parameters: { filler: '' } });
@@ -71,7 +61,7 @@ describe('transport', () => {
 
 describe('envelope', () => {
   it('is whole in every message of the server, with parameters though they be empty', async () => {
-    const { dial, server } = await line();
+    const { dial, server } = await rig();
     const call = await dial().open();
     server.setPaused(call.conversationId, true);
     server.setPaused(call.conversationId, false);
@@ -106,7 +96,7 @@ describe('envelope', () => {
   ])(
     'of the client with %s %s is answered with disconnect error, and the client may still close',
     async (key, value) => {
-      const { dial, ended } = await line();
+      const { dial, ended } = await rig();
       const call = await dial().open();
       call.sendMessage('ping', {}, { [key]: value });
       expect((await call.next('disconnect')).parameters).toMatchObject({ reason: 'error' });
@@ -121,7 +111,7 @@ describe('envelope', () => {
 
 describe('messages of the client', () => {
   it('open with every parameter there is', async () => {
-    const { dial } = await line({ supportedLanguages: ['en-US', 'de-DE'] });
+    const { dial } = await rig({ supportedLanguages: ['en-US', 'de-DE'] });
     const call = dial();
     await call.connected();
     const opened = await call.ask(
@@ -140,7 +130,7 @@ describe('messages of the client', () => {
   });
 
   it('open with the least there may be', async () => {
-    const call = (await line({ supportedLanguages: ['en-US'] })).dial();
+    const call = (await rig({ supportedLanguages: ['en-US'] })).dial();
     await call.connected();
     const opened = await call.ask('opened', 'open', call.openParameters({ participant: { id: uuid() } }));
     expect(opened.parameters).toEqual({ media: [STEREO] });
@@ -156,7 +146,7 @@ describe('messages of the client', () => {
     ['media', { media: STEREO }],
     ['continuedSessions.0.id', { continuedSessions: [{ serverseq: 1, clientseq: 1 }] }],
   ])('open without a proper %s is answered with disconnect error', async (path, change) => {
-    const { dial, ingest } = await line();
+    const { dial, ingest } = await rig();
     const call = dial();
     await call.connected();
     const { parameters } = await call.ask('disconnect', 'open', call.openParameters(change));
@@ -166,7 +156,7 @@ describe('messages of the client', () => {
   });
 
   it('ping, with and without rtt: pong', async () => {
-    const { dial, ended } = await line();
+    const { dial, ended } = await rig();
     const call = await dial().open();
     await call.ask('pong', 'ping', { rtt: 'PT0.0425S' });
     await call.ask('pong', 'ping', { rtt: 42 });
@@ -177,7 +167,7 @@ describe('messages of the client', () => {
   });
 
   it('paused, resumed and discarded: no answer, and their stretches marked to the sample', async () => {
-    const { dial, ingest } = await line();
+    const { dial, ingest } = await rig();
     const call = await dial().open();
     call.frame(0x80);
     call.sendMessage('paused');
@@ -206,7 +196,7 @@ describe('messages of the client', () => {
     ['update', {}],
     ['update', { language: 7 }],
   ])('%s with %j is answered with disconnect error', async (type, parameters) => {
-    const { dial, ingest } = await line();
+    const { dial, ingest } = await rig();
     const call = await dial().open();
     expect((await call.ask('disconnect', type, parameters)).parameters).toMatchObject({ reason: 'error' });
     await call.close('disconnect');
@@ -214,7 +204,7 @@ describe('messages of the client', () => {
   });
 
   it('update: updated, and the language in the summary', async () => {
-    const { dial, ended } = await line();
+    const { dial, ended } = await rig();
     const call = await dial().open({ language: 'en-US' });
     expect((await call.ask('updated', 'update', { language: 'fr-FR' })).parameters).toEqual({});
     await call.close();
@@ -223,7 +213,7 @@ describe('messages of the client', () => {
   });
 
   it.each([400, 405, 408, 409, 413, 415, 429, 500, 503])('error %i is tolerated and counted', async (code) => {
-    const { dial, ended } = await line();
+    const { dial, ended } = await rig();
     const call = await dial().open();
     call.sendMessage('error', { code, message: 'Something' });
     expect(await call.settled()).toEqual([]);
@@ -233,7 +223,7 @@ describe('messages of the client', () => {
   });
 
   it('error 429 with retryAfter: nothing unasked until then', async () => {
-    const { dial, server } = await line();
+    const { dial, server } = await rig();
     const call = await dial().open();
     call.sendMessage('error', { code: 429, message: 'Slow down', retryAfter: 'PT0.6S' });
     await call.settled();
@@ -248,7 +238,7 @@ describe('messages of the client', () => {
     ['error', 'error'],
     ['disconnect', 'stopped'],
   ])('close %s: closed, after which the stream has ended as %s', async (reason, endReason) => {
-    const { dial, ingest, ended } = await line();
+    const { dial, ingest, ended } = await rig();
     const call = await dial().open();
     await call.ask('closed', 'close', { reason });
     expect(ingest.streams[0]?.endReason).toBe(endReason);
@@ -258,7 +248,7 @@ describe('messages of the client', () => {
   });
 
   it('close reconnect: closed, and the stream waits for the session that goes on', async () => {
-    const { dial, ingest, server } = await line({ reconnectWindowMs: 300 });
+    const { dial, ingest, server } = await rig({ reconnectWindowMs: 300 });
     const call = await dial().open();
     await call.close('reconnect');
     expect([ingest.streams[0]?.endReason, server.counters().streamsDetached]).toEqual([undefined, 1]);
@@ -268,7 +258,7 @@ describe('messages of the client', () => {
   it.each(['dtmf', 'playback_started', 'playback_completed', 'telepathy', 'hold'])(
     '%s is tolerated and counted, and audio goes on',
     async (type) => {
-      const { dial, ingest, ended } = await line();
+      const { dial, ingest, ended } = await rig();
       const call = await dial().open();
       call.frame(0x80);
       call.sendMessage(type, { digit: '5' });
@@ -284,7 +274,7 @@ describe('messages of the client', () => {
   );
 
   it('fields that nobody knows are tolerated and counted', async () => {
-    const { dial, ended } = await line();
+    const { dial, ended } = await rig();
     const call = await dial().open({ novelty: 1 });
     call.sendMessage('ping', { novelty: 1 }, { novelty: 1 });
     await call.next('pong');
@@ -297,7 +287,7 @@ describe('messages of the client', () => {
 describe('messages of the server', () => {
   it('opened gives the chosen medium back verbatim, whatever else stands in it', async () => {
     const medium = { ...STEREO, channels: ['internal', 'external'], novelty: { deep: [1, 'two', null] }, rate: 8000 };
-    const { dial } = await line();
+    const { dial } = await rig();
     const call = dial();
     await call.connected();
     const offer = [{ ...STEREO, format: 'OPUS' }, medium, STEREO];
@@ -310,7 +300,7 @@ describe('messages of the server', () => {
     ['an empty offer', []],
     ['nothing that we take', [{ ...STEREO, format: 'OPUS' }, null, 'PCMU']],
   ])('opened with no medium for %s; the session stays up without audio', async (_name, media) => {
-    const { dial, ingest, ended } = await line();
+    const { dial, ingest, ended } = await rig();
     const call = dial();
     await call.connected();
     expect((await call.ask('opened', 'open', call.openParameters({ media }))).parameters).toEqual({ media: [] });
@@ -323,7 +313,7 @@ describe('messages of the server', () => {
   });
 
   it('opened says startPaused, and nothing is kept until resume has been sent and answered', async () => {
-    const { dial, server, ingest } = await line({ startPaused: ({ language }) => language === 'xx' });
+    const { dial, server, ingest } = await rig({ startPaused: ({ language }) => language === 'xx' });
     const call = dial();
     await call.connected();
     const opened = await call.ask('opened', 'open', call.openParameters({ language: 'xx' }));
@@ -344,7 +334,7 @@ describe('messages of the server', () => {
   });
 
   it('event carries its entities, never none, and stays below the rate of the platform', async () => {
-    const { dial, server } = await line();
+    const { dial, server } = await rig();
     const call = await dial().open();
     const session = server.session(call.sessionId);
     const from = performance.now();
@@ -366,7 +356,7 @@ describe('messages of the server', () => {
   });
 
   it('disconnect unauthorized for another organization than signed', async () => {
-    const { dial, ended, ingest } = await line();
+    const { dial, ended, ingest } = await rig();
     const call = dial();
     await call.connected();
     const open = call.openParameters({ organizationId: uuid() });
@@ -385,7 +375,7 @@ describe('messages of the server', () => {
     ['completed', undefined, { reason: 'completed' }],
     ['error', 'Sorry', { reason: 'error', info: 'Sorry' }],
   ] as const)('disconnect %s with info %s', async (reason, info, parameters) => {
-    const { dial, server } = await line();
+    const { dial, server } = await rig();
     const call = await dial().open();
     server.session(call.sessionId)?.disconnect(reason, info);
     expect((await call.next('disconnect')).parameters).toEqual(parameters);
@@ -396,7 +386,7 @@ describe('messages of the server', () => {
     [undefined, {}],
     ['Moving', { info: 'Moving' }],
   ])('reconnect with info %s', async (info, parameters) => {
-    const { dial, server } = await line();
+    const { dial, server } = await rig();
     const call = await dial().open();
     server.session(call.sessionId)?.requestReconnect(info);
     expect((await call.next('reconnect')).parameters).toEqual(parameters);

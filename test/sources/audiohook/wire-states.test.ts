@@ -3,23 +3,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodePcmu } from '../../../src/audio/codecs/g711.js';
 import { SampleMemory } from '../../../src/audio/sample-memory.js';
-import type { AudioHookServerOptions } from '../../../src/sources/audiohook/server/server-options.js';
-import { RawCall, type RawOptions, STEREO, uuid } from '../../support/audiohook/raw-call.js';
-import { type Rig, rig, SECRET } from '../../support/audiohook/server-rig.js';
+import { STEREO, uuid } from '../../support/audiohook/raw-call.js';
+import { rig } from '../../support/audiohook/server-rig.js';
 import { until } from '../../support/until.js';
 
 // Media, states and the probe, line by line of the protocol, over a real socket.
 
 const NULL_ID = '00000000-0000-0000-0000-000000000000';
-
-interface Line extends Rig {
-  dial(options?: RawOptions): RawCall;
-}
-
-async function line(options: Partial<AudioHookServerOptions> = {}): Promise<Line> {
-  const one = await rig(options);
-  return { ...one, dial: (more) => new RawCall(one.url, { apiKey: 'key', clientSecret: SECRET, ...more }) };
-}
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -41,7 +31,7 @@ describe('media', () => {
   const media = ['PCMU', 'L16'].flatMap((format) => orders.map((channels) => ({ ...STEREO, format, channels })));
 
   it.each(media)('$format of $channels: each side on its own channel, whatever the frames are', async (medium) => {
-    const { dial, ingest } = await line();
+    const { dial, ingest } = await rig();
     const places = medium.channels.length;
     const pairBytes = (medium.format === 'PCMU' ? 1 : 2) * places;
     const call = dial();
@@ -63,7 +53,7 @@ describe('media', () => {
   });
 
   it('20 s of history at once is taken at once, and the time line goes on from there', async () => {
-    const { dial, ingest, ended } = await line();
+    const { dial, ingest, ended } = await rig();
     const call = await dial().open();
     for (let i = 0; i < 100; i++) call.frame(0x80);
     expect(await call.settled()).toEqual([]);
@@ -75,7 +65,7 @@ describe('media', () => {
   });
 
   it('time is what came and what was thrown away, to the sample, in whatever fractions it is said', async () => {
-    const { dial, ingest } = await line();
+    const { dial, ingest } = await rig();
     const stretch = fc.record({
       frame: fc.integer({ min: 0, max: 700 }),
       kind: fc.constantFrom('discarded', 'resumed'),
@@ -107,7 +97,7 @@ describe('media', () => {
   });
 
   it('half a sample of L16 is answered with disconnect error', async () => {
-    const { dial } = await line();
+    const { dial } = await rig();
     const call = await dial().open({ media: [{ ...STEREO, format: 'L16' }] });
     call.socket.send(new Uint8Array(321));
     expect((await call.next('disconnect')).parameters.reason).toBe('error');
@@ -115,7 +105,7 @@ describe('media', () => {
   });
 
   it('a binary message of our own never comes, and 415 for one is tolerated', async () => {
-    const { dial } = await line();
+    const { dial } = await rig();
     const call = await dial().open();
     call.sendMessage('error', { code: 415, message: 'Unexpected binary message' });
     expect(await call.settled()).toEqual([]);
@@ -127,7 +117,7 @@ describe('media', () => {
 describe('opening', () => {
   it('opened goes out before anything else, and everything sent at once with open is answered in order', async () => {
     // A backend that takes for ever must not hold it up.
-    const { dial, ingest } = await line({
+    const { dial, ingest } = await rig({
       finishStream: () => new Promise(() => {}),
       timing: { finishWaitUs: 100_000 },
     });
@@ -145,7 +135,7 @@ describe('opening', () => {
   });
 
   it('a ping before open is answered, a paused, resumed, discarded, update or close then is no reason for anger', async () => {
-    const { dial, ended } = await line();
+    const { dial, ended } = await rig();
     const call = dial();
     await call.connected();
     call.sendMessage('paused');
@@ -161,14 +151,14 @@ describe('opening', () => {
   });
 
   it('closing without having opened: closed', async () => {
-    const call = (await line()).dial();
+    const call = (await rig()).dial();
     await call.connected();
     await call.close();
     expect(call.types).toEqual(['closed']);
   });
 
   it('nothing unasked between opened and the first pong, not even disconnect', async () => {
-    const { dial, server } = await line();
+    const { dial, server } = await rig();
     const call = dial();
     await call.connected();
     await call.ask('opened', 'open', call.openParameters());
@@ -194,7 +184,7 @@ describe('opening', () => {
   });
 
   it('audio before open: disconnect error, and an open that follows is not answered', async () => {
-    const { dial, ingest } = await line();
+    const { dial, ingest } = await rig();
     const call = dial();
     await call.connected();
     call.frame(0x80);
@@ -209,7 +199,7 @@ describe('opening', () => {
   });
 
   it('a second open is not answered', async () => {
-    const { dial, ingest } = await line();
+    const { dial, ingest } = await rig();
     const call = await dial().open();
     call.sendMessage('open', call.openParameters());
     expect(await call.settled()).toEqual([]);
@@ -218,7 +208,7 @@ describe('opening', () => {
   });
 
   it('at most one live session an id, in whatever case; when it is over the id is free', async () => {
-    const { dial, rejected } = await line();
+    const { dial, rejected } = await rig();
     const sessionId = 'abcdef00-0000-4000-8000-000000000000';
     const first = await dial({ sessionId }).open();
     expect(await dial({ sessionId: sessionId.toUpperCase() }).connected()).toBe(409);
@@ -231,7 +221,7 @@ describe('opening', () => {
 
 describe('pause', () => {
   it('every request of ours is sent, said twice or not, and every answer tolerated', async () => {
-    const { dial, server, ended } = await line();
+    const { dial, server, ended } = await rig();
     const call = await dial().open();
     for (const paused of [true, true, false, false]) {
       server.setPaused(call.conversationId, paused);
@@ -253,7 +243,7 @@ describe('pause', () => {
   });
 
   it('a duplicate paused of the client is tolerated and counted', async () => {
-    const { dial, ended } = await line();
+    const { dial, ended } = await rig();
     const call = await dial().open();
     call.sendMessage('paused');
     call.sendMessage('paused');
@@ -266,7 +256,7 @@ describe('pause', () => {
   });
 
   it('a discarded ahead of the true position, or behind it, is tolerated and counted', async () => {
-    const { dial, ended } = await line();
+    const { dial, ended } = await rig();
     const call = await dial().open();
     call.frame(0x80);
     call.sendMessage('discarded', { start: 'PT5S', discarded: 'PT1S' });
@@ -282,7 +272,7 @@ describe('pause', () => {
 describe('the end', () => {
   it('closed comes only when the stream has been finished', async () => {
     let finish = (): void => {};
-    const { dial } = await line({
+    const { dial } = await rig({
       finishStream: () =>
         new Promise((resolve) => {
           finish = resolve;
@@ -298,12 +288,12 @@ describe('the end', () => {
 
   it('closed comes although the stream is never finished', async () => {
     const options = { finishStream: () => new Promise<void>(() => {}), timing: { finishWaitUs: 300_000 } };
-    const call = await (await line(options)).dial().open();
+    const call = await (await rig(options)).dial().open();
     await call.close();
   });
 
   it('the server never hangs up first: not after disconnect, not after closed, but for a client that forgets to', async () => {
-    const { dial, server } = await line({ timing: { closeWaitUs: 700_000, hangUpWaitUs: 700_000 } });
+    const { dial, server } = await rig({ timing: { closeWaitUs: 700_000, hangUpWaitUs: 700_000 } });
     const told = await dial().open();
     const closed = await dial().open();
     server.session(told.sessionId)?.disconnect('completed');
@@ -318,7 +308,7 @@ describe('the end', () => {
   });
 
   it('after our disconnect what is in flight is taken, a ping answered, and nothing unasked comes any more', async () => {
-    const { dial, server, ingest } = await line();
+    const { dial, server, ingest } = await rig();
     const call = await dial().open();
     server.session(call.sessionId)?.disconnect('completed');
     await call.next('disconnect');
@@ -333,7 +323,7 @@ describe('the end', () => {
   });
 
   it('after closed nothing is answered, and audio is not taken', async () => {
-    const { dial, ended, ingest } = await line();
+    const { dial, ended, ingest } = await rig();
     const call = await dial().open();
     await call.ask('closed', 'close', { reason: 'end' });
     call.sendMessage('ping');
@@ -349,7 +339,7 @@ describe('the end', () => {
 
   it('a client that never opens, or stops pinging, is told and then dropped', async () => {
     const timing = { openWaitUs: 400_000, pingWaitUs: 600_000, closeWaitUs: 200_000 };
-    const { dial, ended } = await line({ timing });
+    const { dial, ended } = await rig({ timing });
     const silent = dial();
     await silent.connected();
     const mute = await dial().open();
@@ -367,7 +357,7 @@ describe('the end', () => {
 
 describe('connection probe', () => {
   it('is answered properly, empty frame or not; nothing is recorded, and it is counted apart', async () => {
-    const { dial, ingest, ended, server } = await line();
+    const { dial, ingest, ended, server } = await rig();
     for (const frames of [[], [0], [0, 320]]) {
       const call = dial();
       await call.connected();
@@ -386,7 +376,7 @@ describe('connection probe', () => {
   });
 
   it('half a probe is a call', async () => {
-    const { dial, ingest } = await line();
+    const { dial, ingest } = await rig();
     const call = await dial().open({ conversationId: NULL_ID, participant: { id: uuid() } });
     await call.close();
     expect(ingest.streams).toHaveLength(1);

@@ -6,6 +6,7 @@ import type { AudioHookSessionSummary } from '../../../src/sources/audiohook/ser
 import { AudioHookServer } from '../../../src/sources/audiohook/server/server.js';
 import type { AudioHookRejection } from '../../../src/sources/audiohook/server/server-events.js';
 import type { AudioHookServerOptions } from '../../../src/sources/audiohook/server/server-options.js';
+import { RawCall, type RawOptions } from './raw-call.js';
 import { RecordingIngest } from './recording-ingest.js';
 
 export const SECRET = 'dHJ1bmtsaW5lIHRlc3Qgc2VjcmV0';
@@ -19,7 +20,10 @@ export interface Rig {
   ended: AudioHookSessionSummary[];
   rejected: AudioHookRejection[];
   errors: string[];
+  /** Calls as Genesys Cloud makes them. */
   call: (options: Partial<AudioHookClientOptions>) => ReturnType<typeof runAudioHookClient>;
+  /** One call that is played by hand. */
+  dial: (options?: RawOptions) => RawCall;
 }
 
 const open: AudioHookServer[] = [];
@@ -59,7 +63,8 @@ export async function rig(options: Partial<AudioHookServerOptions> = {}): Promis
       sound: SOUND,
       ...more,
     });
-  return { server, ingest, url, port, ended, rejected, errors, call };
+  const dial: Rig['dial'] = (more) => new RawCall(url, { apiKey: 'key', clientSecret: SECRET, ...more });
+  return { server, ingest, url, port, ended, rejected, errors, call, dial };
 }
 
 /** One request over a bare socket; everything that comes back until the server closes. */
