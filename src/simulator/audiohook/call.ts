@@ -107,8 +107,10 @@ export class AudioHookCall {
     const { url, organizationId, apiKey, clientSecret, rejectUnauthorized, clock } = this.#run;
     const { fault } = this.#script;
     this.#state = 'connecting';
-    this.#sessionId = this.#run.newId();
-    this.ledger.sessionIds.push(this.#sessionId);
+    if (this.#sessionId === '' || fault !== 'sameSessionId') {
+      this.#sessionId = this.#run.newId();
+      this.ledger.sessionIds.push(this.#sessionId);
+    }
     this.#seq = 0;
     this.#serverseq = 0;
     const correlationId = this.#run.newId();
@@ -149,10 +151,13 @@ export class AudioHookCall {
         ani: probe ? '' : '+15550100',
         aniName: probe ? '' : 'Caller',
         dnis: probe ? '' : '+15550199',
+        ...(fault === 'nullFields' ? { ani: null, aniName: null, dnis: null } : {}),
       },
       media: media.map(({ format, channels }) => ({ type: 'audio', format, channels, rate: HOOK_RATE })),
-      language: 'en-US',
-      ...(this.#continued === undefined ? {} : { continuedSessions: [this.#continued] }),
+      language: fault === 'nullFields' ? null : 'en-US',
+      ...(this.#continued === undefined
+        ? { ...(fault === 'nullFields' ? { continuedSessions: null } : {}) }
+        : { continuedSessions: [this.#continued] }),
     });
   }
 
@@ -271,7 +276,8 @@ export class AudioHookCall {
   #sendMessage(type: string, parameters: object | undefined, change: object = {}): void {
     if (this.#socket?.readyState !== WebSocket.OPEN) return;
     this.#seq += 1;
-    const position = secondsText(this.ledger.positionSamples);
+    const position =
+      this.#script.fault === 'summedPositions' ? this.#summedPosition() : secondsText(this.ledger.positionSamples);
     const message = {
       version: '2',
       id: this.#sessionId,
@@ -282,6 +288,17 @@ export class AudioHookCall {
       parameters,
     };
     this.#socket.send(JSON.stringify({ ...message, ...change }));
+  }
+
+  /** The position as a client prints it that adds the length of each frame to a floating-point number. */
+  #summedPosition(): string {
+    const frameSamples = Math.round((this.#script.frameMs * HOOK_RATE) / 1000);
+    let seconds = 0;
+    let samples = 0;
+    for (; samples + frameSamples <= this.ledger.positionSamples; samples += frameSamples) {
+      seconds += frameSamples / HOOK_RATE;
+    }
+    return `PT${seconds + (this.ledger.positionSamples - samples) / HOOK_RATE}S`;
   }
 
   #close(reason: string): void {

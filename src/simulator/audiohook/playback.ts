@@ -98,17 +98,18 @@ export class HookPlayback {
   }
 
   /** Time has gone on during the pause; what it took was thrown away. */
-  resume(atSamples = this.#dueSamples(this.#output.nowUs())): void {
+  resume(atSamples = this.#dueSamples(this.#output.nowUs()), announces = true): void {
     const start = this.#pausedAtSamples < 0 ? this.#ledger.positionSamples : this.#pausedAtSamples;
     const length = this.#pausedAtSamples < 0 ? 0 : Math.max(0, atSamples - start);
     this.#pausedAtSamples = -1;
     if (length > 0) addStretch(this.#ledger, 'paused', length, this.#sourceAt(start));
+    if (!announces) return;
     this.#output.sendMessage('resumed', { start: secondsText(start), discarded: secondsText(length) });
   }
 
-  /** The call ends: a pause that is on ends with it. */
+  /** The call ends: a pause that is on ends with it, with a message or, for one of the faults, without. */
   end(): void {
-    if (this.#pausedAtSamples >= 0) this.resume();
+    if (this.#pausedAtSamples >= 0) this.resume(undefined, this.#script.fault !== 'closeWhilePaused');
   }
 
   // The place on the time line that is due now: history at once, the rest by the clock.

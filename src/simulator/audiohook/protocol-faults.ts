@@ -38,6 +38,14 @@ export const SESSION_FAULTS = [
   'duplicatePaused',
   'discardedAhead',
   'error',
+  /** Not wrong, but unusual: a position is the sum of frame lengths in floating point, such as PT0.30000000000000004S. */
+  'summedPositions',
+  /** Not wrong: fields that nobody needs are null. */
+  'nullFields',
+  /** Closes during a pause without a message `resumed`. */
+  'closeWhilePaused',
+  /** Rejoins with the session id that it had before. */
+  'sameSessionId',
 ] as const;
 
 export type SessionFault = (typeof SESSION_FAULTS)[number];

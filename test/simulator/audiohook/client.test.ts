@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { type Clock, systemClock } from '../../../src/core/clock.js';
-import { runAudioHookClient } from '../../../src/simulator/audiohook/client.js';
+import { type AudioHookClientOptions, runAudioHookClient } from '../../../src/simulator/audiohook/client.js';
 
 /** So that a patience of seconds is over in a moment. */
 const FAST: Clock = { nowUs: () => systemClock.nowUs() * 20, wallMs: () => systemClock.wallMs() };
@@ -43,4 +43,75 @@ it.each([
 it('says why there was no connection', async () => {
   const calls = await runAudioHookClient({ url: 'ws://127.0.0.1:1/', apiKey: 'key', sessions: 1, seconds: 1 });
   expect(calls.calls[0]).toMatchObject({ outcome: 'failed', error: expect.stringContaining('ECONNREFUSED') });
+});
+
+interface Sent {
+  readonly type: string;
+  readonly id: string;
+  readonly position: string;
+  readonly parameters: Record<string, unknown>;
+}
+
+/** A server that answers every message as the protocol wants it, and keeps them all. */
+async function politeServer(): Promise<{ url: string; sent: Sent[] }> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  servers.push(server);
+  const sent: Sent[] = [];
+  server.on('connection', (socket) => {
+    let seq = 0;
+    const answer = (type: string, to: Sent & { seq: number }, parameters: object): void => {
+      seq += 1;
+      socket.send(JSON.stringify({ version: '2', type, id: to.id, seq, clientseq: to.seq, parameters }));
+    };
+    socket.on('message', (data, isBinary) => {
+      if (isBinary) return;
+      const message = JSON.parse(String(data)) as Sent & { seq: number; parameters: { media?: unknown[] } };
+      sent.push(message);
+      if (message.type === 'open') answer('opened', message, { media: message.parameters.media?.slice(0, 1) });
+      if (message.type === 'ping') answer('pong', message, {});
+      if (message.type === 'close') answer('closed', message, {});
+    });
+  });
+  await new Promise((resolve) => server.once('listening', resolve));
+  return { url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/`, sent };
+}
+
+function callTo(url: string, options: Partial<AudioHookClientOptions>) {
+  return runAudioHookClient({ url, apiKey: 'key', sessions: 1, seconds: 3, clock: FAST, ...options });
+}
+
+it('sums positions in floating point, as some clients do', async () => {
+  const { url, sent } = await politeServer();
+  await callTo(url, { fault: 'summedPositions', frameMs: 20, pingSeconds: 0.1 });
+  const positions = sent.map(({ position }) => position);
+  expect(positions.some((position) => /^PT\d+\.\d{16,}S$/.test(position))).toBe(true);
+  for (const position of positions) expect(Number(position.slice(2, -1))).toBeLessThan(3.001);
+});
+
+it('leaves fields null that nobody needs', async () => {
+  const { url, sent } = await politeServer();
+  const { calls } = await callTo(url, { fault: 'nullFields' });
+  expect(calls[0]).toMatchObject({ outcome: 'closed', violations: [] });
+  expect(sent[0]).toMatchObject({
+    type: 'open',
+    parameters: { participant: { ani: null, aniName: null, dnis: null }, language: null, continuedSessions: null },
+  });
+});
+
+it('closes during a pause without a message, and has the pause in its ledger', async () => {
+  const { url, sent } = await politeServer();
+  const { calls } = await callTo(url, { fault: 'closeWhilePaused', pauses: [{ atSeconds: 1, lastsSeconds: 60 }] });
+  expect(sent.map(({ type }) => type).filter((type) => type !== 'ping')).toEqual(['open', 'paused', 'close']);
+  expect(sent.at(-1)?.position).toBe('PT3.000000S');
+  expect(calls[0]?.stretches.at(-1)).toMatchObject({ kind: 'paused', startSamples: 8000, lengthSamples: 16_000 });
+});
+
+it('rejoins with the session id that it had', async () => {
+  const { url, sent } = await politeServer();
+  const { calls } = await callTo(url, { fault: 'sameSessionId', lossAtSeconds: 1, rejoin: true });
+  expect(calls[0]).toMatchObject({ outcome: 'closed' });
+  expect(calls[0]?.sessionIds).toHaveLength(1);
+  const opens = sent.filter(({ type }) => type === 'open');
+  expect(opens.map(({ id }) => id)).toEqual([opens[0]?.id, opens[0]?.id]);
+  expect(opens[1]?.parameters).toHaveProperty('continuedSessions');
 });
