@@ -189,7 +189,7 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
           },
         );
       }
-      if (record) repaired = await repairRecordings(out, this.clock);
+      if (record) repaired = await repairRecordings(out, { clock: this.clock });
     }
     if (audit !== 'off') this.engine.addSink(await this.#openAudit());
     await this.engine.start();

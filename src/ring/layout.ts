@@ -106,8 +106,8 @@ export const FLAG = {
   NO_PCM: 64,
 } as const;
 
-/** Why a MARK record's stretch has no audio (byte +7). */
-export const MARK = { PAUSED: 1, DISCARDED: 2 } as const;
+/** Why a MARK record's span has no audio (byte +7). NOT_RECORDED is in recorder rings only: the ring was full. */
+export const MARK = { PAUSED: 1, DISCARDED: 2, NOT_RECORDED: 3 } as const;
 
 export function ringBytes(capacity: number): number {
   return RING.DATA + capacity;

@@ -9,7 +9,7 @@ import type { StreamSummary } from '../../src/core/events.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import { busiest } from '../../src/simulator/genesys/request-log.js';
 import { startSimulator } from '../../src/simulator/genesys/simulator.js';
-import { folderName } from '../../src/sinks/recorder/folder.js';
+import { folderName } from '../../src/sinks/recorder/files/folder.js';
 import { repairRecordings } from '../../src/sinks/recorder/repair.js';
 import { planChaos } from '../support/genesys/chaos-plan.js';
 
@@ -112,7 +112,7 @@ test(`${CALLS} calls, ${CHAOS_S} s of faults of every kind, seed ${SEED}`, { tim
       const session = JSON.parse(readFileSync(join(out, folderName(id), 'session.json'), 'utf8')) as object;
       expect(session).toMatchObject({ interactionId: id });
     }
-    expect((await repairRecordings(out, systemClock)).repaired).toEqual([]);
+    expect((await repairRecordings(out, { clock: systemClock })).repaired).toEqual([]);
     const half = memory.slice(memory.length >> 2);
     const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
     const growth = median(half.slice(half.length >> 1)) - median(half.slice(0, half.length >> 1));

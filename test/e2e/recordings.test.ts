@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/genesys/simulator.js';
-import { manifestSchema } from '../../src/sinks/recorder/manifest.js';
+import { manifestSchema } from '../../src/sinks/recorder/files/manifest.js';
 import { oggOpus } from '../support/ogg-opus.js';
 
 // The full run of 200 calls and 60 s is for CI; the same test, smaller, is for everyone.

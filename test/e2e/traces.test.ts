@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import { startSimulator } from '../../src/simulator/genesys/simulator.js';
-import { manifestSchema } from '../../src/sinks/recorder/manifest.js';
+import { manifestSchema } from '../../src/sinks/recorder/files/manifest.js';
 import { readTrace, TRACES, type TracePacket, titleOf } from '../support/traces.js';
 
 /** The long ones take over a minute of real time each: they are for CI. */

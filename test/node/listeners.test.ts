@@ -10,7 +10,7 @@ import { runAudioHookClient } from '../../src/simulator/audiohook/client.js';
 import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import { type Simulator, startSimulator } from '../../src/simulator/genesys/simulator.js';
 import type { CaptureNodeEvents } from '../../src/sinks/events/event-sink.js';
-import { manifestSchema } from '../../src/sinks/recorder/manifest.js';
+import { manifestSchema } from '../../src/sinks/recorder/files/manifest.js';
 import { API_KEY, CLIENT_SECRET, expectRecorded, KEYS } from '../support/audiohook/node-rig.js';
 import { FakePlatform } from '../support/genesys/fake-platform.js';
 

@@ -3,19 +3,19 @@ import type { RingConsumer, RingPlace } from '../../ring/ring.js';
 import { APPEND_ONLY, type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
 import { copySamples, type SampleSource, sampleSource } from './write-buffers.js';
 
-/** What a frame may tell beside its sound. */
-const INFORMATIVE = FLAG.SILENT | FLAG.LOST | FLAG.DECODE_ERROR | FLAG.NO_PCM;
+/** Flags of a frame that are news beside its samples. */
+const NEWS = FLAG.SILENT | FLAG.LOST | FLAG.DECODE_ERROR | FLAG.NO_PCM;
 
-/** For WRITE_BUFFER.APPEND_ONLY: frames are plain that are silent, or are not; undefined when none is. */
+/** For WRITE_BUFFER.APPEND_ONLY: the frames that are silent, or are not, only add samples; with undefined none does. */
 export function appendOnlyWord(silent: boolean | undefined): number {
   if (silent === undefined) return 0;
   return silent ? APPEND_ONLY | FLAG.SILENT : APPEND_ONLY;
 }
 
 /**
- * Takes the plain frames out of one ring, which are nearly all that there is: whole frames that go on where the last
- * one ended, in the same state, and for which the piece has room. They add samples and nothing else, so all that they
- * need is in the memory. Any other record is left to the recording.
+ * Takes the frames out of one ring that only add samples, which are nearly all: whole frames that begin where the last
+ * one ended, in the same state, and fit into the write buffer. All that they need is in the recorder's memory. Any
+ * other record is left to the recording.
  */
 export class AppendOnlyFrames {
   readonly #ring: RingConsumer;
@@ -32,15 +32,15 @@ export class AppendOnlyFrames {
     this.#doubles = new Float64Array(place.memory, 0, place.memory.byteLength >> 3);
   }
 
-  /** What the ring's records lie in. */
+  /** The memory of the ring's records. */
   get source(): SampleSource {
     return this.#source;
   }
 
   /**
-   * Takes plain frames, at most `most`, until another record comes. Returns how many. `slots` has by stream the slot of
-   * its recording, or −1. The ring gets them back all at once; those that a thread which dies had taken by then are
-   * known again by their position.
+   * Takes such frames, at most `most`, until another record comes. Returns how many. `slots` has, by stream, the slot of
+   * its recording or −1. The ring gets their space back all at once; the frames that a thread had taken by its death
+   * are recognised by their position.
    */
   take(slots: Int32Array, most: number): number {
     let taken = 0;
@@ -62,7 +62,7 @@ export class AppendOnlyFrames {
     if ((traits & 0xff) !== KIND.FRAME || channel > 1 || slot < 0) return false;
     const fields = this.#memory.words;
     const line = this.#memory.line(slot, channel === 0 ? 0 : 1) >> 2;
-    if (((traits >>> 24) & INFORMATIVE) + APPEND_ONLY !== fields[line + (WRITE_BUFFER.APPEND_ONLY >> 2)]) return false;
+    if (((traits >>> 24) & NEWS) + APPEND_ONLY !== fields[line + (WRITE_BUFFER.APPEND_ONLY >> 2)]) return false;
     const count = words[(at + RECORD.SAMPLE_COUNT) >> 2] as number;
     const bytes = 2 * count;
     const start = fields[line + (WRITE_BUFFER.START >> 2)] as number;

@@ -2,30 +2,31 @@ import { TrunklineError } from '../../core/errors.js';
 import type { Channel } from '../../core/events.js';
 
 /**
- * The recorder's own shared memory: everything that a new recorder thread needs to go on where a dead one stopped.
+ * The recorder's own shared memory: everything that a new recorder thread needs to continue the work of a dead one.
  *
- *     0       version, recordings, piece size   i32
- *     128     counters                          f64 each, see RECORDER_COUNTERS
+ *     0       version, recordings, buffer size   i32
+ *     128     counters                           f64 each, see RECORDER_COUNTERS
  *     512     report: sequence i32, length i32, UTF-8 text
  *     4096    one line of 64 bytes a recording: what each frame needs, in half a line a channel, see WRITE_BUFFER
  *     ...     one slot of 4096 bytes a recording
- *     ...     two pieces a recording, one a channel
+ *     ...     two write buffers a recording, one a channel
  *
- * The lines lie close together, apart from their slots, for what is 4096 bytes apart shares the same few places of a
- * processor's cache. One slot:
+ * The lines lie close together and apart from their slots, because addresses that are 4096 bytes apart share the same
+ * few places of a processor's cache; for the same reason the buffers lie a few cache lines further apart than they are
+ * long. One slot:
  *
  *     +0      state, ring, stream, lengths and counts, i32 each
  *     +128    folder name, UTF-8; its length is 0 until the folder has been made
  *     +384    StreamInfo as it came, JSON
- *     +1408   journal: notes of 12 bytes {note u8, channel u8, start u32 at +4, length u32 at +8}
+ *     +1664   journal: notes of 12 bytes {note u8, channel u8, start u32 at +4, length u32 at +8}
  *
- * A piece holds the newest samples of one channel that are not yet in the file, without holes: PCM16 of the channel
- * alone, which starts at WRITE_BUFFER.START on the stream's time line. The fixed place by slot means that no list of pieces
- * has to be kept whole across a crash; a slot that was never used costs address space only.
+ * A write buffer holds the newest samples of one channel that are not yet in the file, without gaps: PCM16 of the
+ * channel alone, from WRITE_BUFFER.START of the stream's time line on. Each slot has its buffers at a fixed place, so
+ * that no list of them has to survive a crash; a slot that was never used costs address space only.
  */
-export const RECORDER_MEMORY_VERSION = 2;
+export const RECORDER_MEMORY_VERSION = 3;
 
-const HEADER = { VERSION: 0, RECORDINGS: 4, WRITE_BUFFER_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
+const HEADER = { VERSION: 0, RECORDINGS: 4, BUFFER_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
 const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
 
 export const SLOT = {
@@ -39,13 +40,15 @@ export const SLOT = {
   DECODE_ERRORS: 32,
   /** 1 once a write has failed. */
   FAULTED: 36,
-  /** 1 once samples were given up. */
+  /** 1 once samples were dropped. */
   INCOMPLETE: 40,
+  /** Number of the audio file in the folder, from 1; valid once the folder has been made. */
+  SEGMENT: 44,
   FOLDER: 128,
   FOLDER_BYTES: 256,
   INFO: 384,
-  INFO_BYTES: 1024,
-  JOURNAL: 1408,
+  INFO_BYTES: 1280,
+  JOURNAL: 1664,
   BYTES: 4096,
 } as const;
 
@@ -58,19 +61,19 @@ export const SLOT_STATE = {
 
 /** Of one channel, 32 bytes each; positions are samples, i32. */
 export const WRITE_BUFFER = {
-  /** Position of the piece's first sample. */
+  /** Position of the buffer's first sample. */
   START: 0,
   /** End of the channel so far. */
   END: 4,
-  /** Samples in the piece. */
+  /** Samples in the buffer. */
   COUNT: 8,
-  /** Where the piece must end, for want of room in itself or in the file. */
+  /** Where the buffer must end: its own capacity or that of the file is used up. */
   LIMIT: 12,
-  /** APPEND_ONLY with the flags of a frame that tells nothing but its sound (plain-frames.ts); 0 when every frame may tell more. */
+  /** APPEND_ONLY with the flags of a frame that only adds samples (append-only-frames.ts); 0 while no frame does. */
   APPEND_ONLY: 16,
   /** Frames so far. */
   FRAMES: 20,
-  /** f64: from when on the piece may have got its first sample, microseconds of core/clock. */
+  /** f64: since when the buffer may have had its first sample, microseconds of core/clock. */
   SINCE_US: 24,
   BYTES: 32,
 } as const;
@@ -79,7 +82,7 @@ export const APPEND_ONLY = 256;
 const LINE_BYTES = 2 * WRITE_BUFFER.BYTES;
 
 const NOTE_BYTES = 12;
-export const JOURNAL_NOTES = (SLOT.BYTES - SLOT.JOURNAL) / NOTE_BYTES;
+export const JOURNAL_NOTES = Math.floor((SLOT.BYTES - SLOT.JOURNAL) / NOTE_BYTES);
 
 /** Each only grows. */
 export const RECORDER_COUNTERS = [
@@ -87,21 +90,21 @@ export const RECORDER_COUNTERS = [
   'recordingsFinished',
   /** Recordings with at least one failed write. */
   'recordingsFaulted',
-  /** Streams that got no recording: no slot free, or an OPEN record that says nonsense. */
+  /** Streams that got no recording: no slot was free, or their OPEN record was invalid. */
   'recordingsRefused',
   'framesRecorded',
   'bytesWritten',
   /** Failed calls to open, write or rename. */
   'writeErrors',
-  /** Samples given up because they could not be written, or lie beyond what a WAV file can hold. */
+  /** Samples dropped because they could not be written, or lie beyond what a WAV file can hold. */
   'samplesDropped',
   /** Records of streams that have no recording. */
   'recordsOrphaned',
-  /** Records that say nonsense. */
+  /** Records that cannot be valid. */
   'recordsInvalid',
   /** Recordings that a new recorder thread took over from a dead one. */
   'recordingsResumed',
-  /** Recordings that are over, and whose session.json says that a part of their sound is missing. */
+  /** Finished recordings whose manifest says that a part of their audio is missing. */
   'recordingsIncomplete',
 ] as const;
 
@@ -112,18 +115,30 @@ const COUNTER_INDEX: Readonly<Record<string, number>> = Object.fromEntries(
   RECORDER_COUNTERS.map((name, i) => [name, i]),
 );
 
-/** 1.02 s of one channel at 8 kHz, 0.17 s at 48 kHz. */
-export const DEFAULT_WRITE_BUFFER_BYTES = 16_384;
+/** What a stalled disk may leave waiting of one channel: 8 s at 8 kHz, 1.4 s at 48 kHz. */
+export const DEFAULT_WRITE_BUFFER_BYTES = 131_072;
+/** A buffer with so much is written without waiting for the flush interval; only a slow disk lets it grow further. */
+export const FLUSH_BYTES = 16_384;
+const BUFFER_DISTANCE_BYTES = 320;
+/** Offsets are 32 bits wide, and signed. */
+const MAX_MEMORY_BYTES = 2 ** 31 - 1;
 
 /** Size of the memory for so many recordings at a time. Pages that are never touched cost no memory. */
-export function recorderMemoryBytes(
-  maxRecordings: number,
-  writeBufferBytes: number = DEFAULT_WRITE_BUFFER_BYTES,
-): number {
-  return HEADER.BYTES + maxRecordings * (LINE_BYTES + SLOT.BYTES + 2 * writeBufferBytes);
+export function recorderMemoryBytes(recordings: number, writeBufferBytes: number = DEFAULT_WRITE_BUFFER_BYTES): number {
+  return HEADER.BYTES + recordings * recordingBytes(writeBufferBytes);
 }
 
-/** The recorder's side of the memory. Fields are read and written at byte offsets, through aligned typed arrays. */
+/** The default, or what so many recordings can have. */
+export function writeBufferBytesFor(recordings: number): number {
+  const most = (MAX_MEMORY_BYTES - HEADER.BYTES) / recordings - recordingBytes(0);
+  return Math.min(DEFAULT_WRITE_BUFFER_BYTES, Math.floor(most / 2 / 4096) * 4096);
+}
+
+function recordingBytes(writeBufferBytes: number): number {
+  return LINE_BYTES + SLOT.BYTES + 2 * (writeBufferBytes + BUFFER_DISTANCE_BYTES);
+}
+
+/** The recorder's side of its memory. Fields are read and written at byte offsets, through aligned typed arrays. */
 export class RecorderMemory {
   readonly recordings: number;
   readonly writeBufferBytes: number;
@@ -142,11 +157,11 @@ export class RecorderMemory {
     this.words = new Int32Array(memory);
     this.doubles = new Float64Array(memory);
     this.writeBufferBytes = writeBufferBytes;
-    this.recordings = Math.floor((memory.byteLength - HEADER.BYTES) / (LINE_BYTES + SLOT.BYTES + 2 * writeBufferBytes));
+    this.recordings = Math.floor((memory.byteLength - HEADER.BYTES) / recordingBytes(writeBufferBytes));
     if (this.recordings < 1 || writeBufferBytes % 4096 !== 0 || writeBufferBytes === 0) {
       throw new TrunklineError(
         'CONFIG_INVALID',
-        `The recorder's memory of ${memory.byteLength} bytes has no room for a recording with pieces of ${writeBufferBytes} bytes (a multiple of 4096); take recorderMemoryBytes().`,
+        `${memory.byteLength} bytes are not enough for one recording with write buffers of ${writeBufferBytes} bytes (a multiple of 4096); take recorderMemoryBytes().`,
       );
     }
     const version = this.words[HEADER.VERSION >> 2];
@@ -155,7 +170,7 @@ export class RecorderMemory {
     else if (layout.some((word, i) => this.words[(HEADER.VERSION >> 2) + i] !== word)) {
       throw new TrunklineError(
         'CONFIG_INVALID',
-        'The recorder memory was laid out by another version; start with a new one.',
+        "The recorder's memory was laid out by another version; start with a new one.",
       );
     }
   }
@@ -169,9 +184,9 @@ export class RecorderMemory {
     return HEADER.BYTES + this.recordings * LINE_BYTES + index * SLOT.BYTES;
   }
 
-  /** Absolute offset of the piece of `channel`. */
+  /** Absolute offset of the write buffer of `channel`. */
   buffer(index: number, channel: Channel): number {
-    return this.slot(this.recordings) + (2 * index + channel) * this.writeBufferBytes;
+    return this.slot(this.recordings) + (2 * index + channel) * (this.writeBufferBytes + BUFFER_DISTANCE_BYTES);
   }
 
   count(name: RecorderCounter, by = 1): void {
@@ -205,10 +220,10 @@ export class RecorderMemory {
     return this.bytes.toString('utf8', slot + field, slot + field + this.int(slot, lengthField));
   }
 
-  /** False when the text is longer than `room` bytes; nothing is written then. */
-  setText(slot: number, lengthField: number, field: number, room: number, text: string): boolean {
+  /** False when the text is longer than `maxBytes`; nothing is written then. */
+  setText(slot: number, lengthField: number, field: number, maxBytes: number, text: string): boolean {
     const encoded = Buffer.from(text, 'utf8');
-    if (encoded.length > room) return false;
+    if (encoded.length > maxBytes) return false;
     this.bytes.set(encoded, slot + field);
     this.setInt(slot, lengthField, encoded.length);
     return true;
@@ -250,7 +265,7 @@ export class RecorderMemory {
   }
 }
 
-/** The main thread's side: what the recorder has counted, and what it has to say. */
+/** The main thread's side: what the recorder has counted and reported. */
 export class RecorderStatus {
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;

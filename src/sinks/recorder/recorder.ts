@@ -1,40 +1,46 @@
 import { z } from 'zod';
 import { type Clock, systemClock } from '../../core/clock.js';
 import { isCodec } from '../../core/codec.js';
-import type { StreamInfo } from '../../core/events.js';
+import type { MarkedState, StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { US_PER_MS } from '../../core/units.js';
 import { type Agent, BLOCKED } from '../../ring/agent.js';
 import { FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
 import { AppendOnlyFrames } from './append-only-frames.js';
+import { type FileAccess, OWNER_ONLY } from './files/folder.js';
+import { UnfinishedIndex } from './files/unfinished.js';
+import { thisWriter } from './files/writer.js';
 import { DEFAULT_WRITE_BUFFER_BYTES, RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
-import { Recording, type RecordingContext, type RecordingEnd } from './recording.js';
-import { thisWriter } from './writer.js';
+import { Recording, type RecordingEnd } from './recording.js';
+import type { RecordingContext } from './recording-files.js';
 
 export interface RecorderOptions {
   /** Recordings go to `outDir/<folder of the interaction>/`. Made when it is not there. */
   readonly outDir: string;
-  /** One a shard, this recorder being the only consumer. Always in the same order over the life of a memory. */
+  /** One a shard; this recorder is the only consumer. In the same order for as long as `memory` is used. */
   readonly rings: readonly RingPlace[];
   /** recorderMemoryBytes() of zeros at first; the same memory again when a new recorder takes over from a dead one. */
   readonly memory: SharedArrayBuffer;
+  /** Size of each write buffer, which `memory` was made for. */
   readonly writeBufferBytes?: number;
-  /** How long a sample may wait to be written. 750 by default: with the time between rounds and looks less than 1 s. */
+  /** Permissions of the files and folders; 0600 and 0700 by default. */
+  readonly access?: FileAccess;
+  /** How long a sample may wait to be written. 750 by default: less than 1 s together with a turn of the thread. */
   readonly flushMs?: number;
-  /** How often the sizes in a WAV header follow the file. */
+  /** How often the sizes in a WAV header are brought up to date. */
   readonly headerMs?: number;
-  /** How often the spans so far are written beside session.json, so that a killed process leaves them. */
+  /** How often the spans so far are written beside session.json, for a repair after a kill. */
   readonly checkpointMs?: number;
 }
 
-/** Records of one ring in one turn: more than come in while the flushes of one turn meet a disk that is slow. */
+/** Records of one ring in one turn: more than arrive while the flushes of one turn meet a slow disk. */
 const RING_SHARE = 16_384;
-/** Plain frames between two readings of the clock. */
+/** Append-only frames between two readings of the clock. */
 const APPEND_ONLY_SHARE = 256;
-/** And no longer than this, where the disk is slow: the thread's heartbeat stands still during a turn. */
+/** A turn takes no longer than this on a slow disk: the thread's heartbeat stands still meanwhile. */
 const TURN_US = 20_000;
-/** Flushes in one turn, likewise: a tenth of a millisecond, or some milliseconds when files are made. */
+/** Flushes in one turn, for the same reason: a tenth of a millisecond each, or some milliseconds when files are made. */
 const FLUSH_SHARE = 8;
 const SLOT_SHARE = 1024;
 const FINISH_SHARE = 64;
@@ -50,6 +56,13 @@ const infoSchema = z.object({
   sampleRate: z.number().int().min(1000).max(192_000),
   channels: z.union([z.literal(1), z.literal(2)]),
   startedAtMs: z.number().min(0).max(8.64e15),
+  segment: z
+    .object({
+      number: z.number().int().positive(),
+      firstStartedAtMs: z.number().min(0).max(8.64e15),
+      startMs: z.number().nonnegative(),
+    })
+    .optional(),
 });
 
 const count = z.number().nonnegative().optional().catch(undefined);
@@ -65,10 +78,10 @@ const endSchema = z.object({
 });
 
 /**
- * Drains the shards' recorder rings into files. Runs in a thread of its own (entry.ts), for its writes block.
+ * Drains the shards' recorder rings into files. Runs in a thread of its own (entry.ts), because its writes block.
  *
- * A record is released when what it says lies in the memory; from there a new recorder over the same memory goes on, so
- * the death of the thread loses nothing, and the death of the process what is younger than `flushMs` and a turn.
+ * A record is released when its content is in the recorder's memory, from which a new recorder can continue: the death
+ * of the thread loses nothing, and the death of the process loses what is younger than `flushMs` and a turn.
  */
 export class Recorder implements Agent {
   readonly #clock: Clock;
@@ -77,15 +90,15 @@ export class Recorder implements Agent {
   readonly #context: RecordingContext;
   readonly #memory: RecorderMemory;
   readonly #scanEveryUs: number;
-  /** Slots by ring and stream, or −1: the same stream index may live on in one ring while another has closed it. */
+  /** Slots by ring and stream, or −1: one ring may still have records of a stream index that another has closed. */
   readonly #slots: readonly Int32Array[];
   readonly #bySlot: (Recording | undefined)[] = [];
-  // Taken from the end, so low slots are used again and high ones cost no memory.
+  // Taken from the end, so that low slots are used again and high ones cost no memory.
   readonly #freeSlots: number[] = [];
   #scanAt = 0;
   #nextScanUs = 0;
   #finishAt = 0;
-  /** Those whose end the disk has refused so far; whoever has waited longest comes first. */
+  /** Those whose end the disk has refused so far, the oldest first. */
   readonly #ending: Recording[] = [];
 
   constructor(options: RecorderOptions, clock: Clock = systemClock) {
@@ -99,13 +112,17 @@ export class Recorder implements Agent {
     );
     this.#slots = options.rings.map(() => new Int32Array(LIMITS.maxStreams).fill(-1));
     this.#scanEveryUs = flushUs / 16;
+    const writer = thisWriter();
+    const access = options.access ?? OWNER_ONLY;
     this.#context = {
       memory: this.#memory,
       outDir: options.outDir,
+      access,
+      unfinished: new UnfinishedIndex(options.outDir, writer, access, clock.nowUs()),
       flushUs,
       headerUs: (options.headerMs ?? 5_000) * US_PER_MS,
       checkpointUs: (options.checkpointMs ?? 20_000) * US_PER_MS,
-      writer: thisWriter(),
+      writer,
       scratch: new Int16Array(2 * writeBufferBytes),
     };
     this.#takeOver();
@@ -134,10 +151,12 @@ export class Recorder implements Agent {
     return this.#ending.length > 0 ? BLOCKED : 0;
   }
 
-  /** Whatever finish() was not left the time for. */
+  /** Ends what finish() had no time for. */
   close(): void {
-    for (const recording of this.#bySlot) if (recording !== undefined) this.#interrupt(recording, this.#clock.nowUs());
-    for (const recording of this.#ending.splice(0)) recording.abandon();
+    const nowUs = this.#clock.nowUs();
+    for (const recording of this.#bySlot) if (recording !== undefined) this.#interrupt(recording, nowUs);
+    for (const recording of this.#ending.splice(0)) recording.abandon(nowUs);
+    this.#context.unfinished.close();
   }
 
   #takeOver(): void {
@@ -154,7 +173,7 @@ export class Recorder implements Agent {
       }
       const recording = Recording.resume(this.#context, index, info, nowUs);
       if (state === SLOT_STATE.ENDING) {
-        // Another stream may have its index by now, and how it ended died with the thread.
+        // Another stream may have its index by now, and the reason of its end died with the thread.
         this.#interrupt(recording, nowUs);
         continue;
       }
@@ -166,12 +185,12 @@ export class Recorder implements Agent {
   #drain(ringIndex: number, nowUs: number): number {
     const ring = this.#rings[ringIndex] as RingConsumer;
     const stopUs = this.#clock.nowUs() + TURN_US;
-    const plain = this.#appendOnly[ringIndex] as AppendOnlyFrames;
+    const appendOnly = this.#appendOnly[ringIndex] as AppendOnlyFrames;
     const slots = this.#slots[ringIndex] as Int32Array;
     let records = 0;
     let frames = 0;
     while (records < RING_SHARE && this.#clock.nowUs() < stopUs) {
-      const taken = plain.take(slots, APPEND_ONLY_SHARE);
+      const taken = appendOnly.take(slots, APPEND_ONLY_SHARE);
       records += taken;
       frames += taken;
       const at = ring.peek();
@@ -180,7 +199,7 @@ export class Recorder implements Agent {
       try {
         if (!this.#handle(ringIndex, ring, at, nowUs)) this.#memory.count('recordsInvalid');
       } catch {
-        // A record that nobody foresaw must not end the recordings of all the others.
+        // An unforeseen record must not end the recordings of all other streams.
         this.#memory.count('recordsInvalid');
       }
       ring.release();
@@ -190,7 +209,7 @@ export class Recorder implements Agent {
     return records;
   }
 
-  /** False when the record says nonsense. */
+  /** False when the record cannot be valid. */
   #handle(ringIndex: number, ring: RingConsumer, at: number, nowUs: number): boolean {
     const { view } = ring;
     const stream = view.getInt32(at + RECORD.STREAM, true);
@@ -229,7 +248,7 @@ export class Recorder implements Agent {
         return recording.edge(channel, position, (flags & FLAG.SILENT) !== 0);
       case KIND.MARK: {
         const duration = view.getInt32(at + RECORD.DURATION, true);
-        return recording.stretch(channel, position, duration, flags === MARK.PAUSED ? 'paused' : 'discarded');
+        return recording.withoutAudio(channel, position, duration, markedState(flags));
       }
       case KIND.CLOSE: {
         const end = parseJson(endSchema, payloadText(ring, at));
@@ -250,7 +269,7 @@ export class Recorder implements Agent {
       return false;
     }
     if (open !== undefined) {
-      // A shard that starts anew says OPEN again.
+      // A shard that was restarted repeats OPEN.
       if (open.info.interactionId === info.interactionId && open.info.startedAtMs === info.startedAtMs) return true;
       this.#interrupt(open, nowUs);
     }
@@ -258,7 +277,7 @@ export class Recorder implements Agent {
     if (index === undefined) {
       this.#memory.count('recordingsRefused');
       this.#memory.report(
-        `All ${this.#memory.recordings} recordings are in use; a stream is not recorded. Give the recorder a larger memory.`,
+        `All ${this.#memory.recordings} recordings are in use; a stream is not recorded. Raise maxStreams.`,
       );
       return true;
     }
@@ -277,7 +296,7 @@ export class Recorder implements Agent {
   /** The slot of the recording that has waited longest for its end to be written. */
   #abandonOldest(): number | undefined {
     const oldest = this.#ending.shift();
-    oldest?.abandon();
+    oldest?.abandon(this.#clock.nowUs());
     return oldest?.index;
   }
 
@@ -289,7 +308,7 @@ export class Recorder implements Agent {
 
   #finish(recording: Recording, end: RecordingEnd, nowUs: number): void {
     const slots = this.#slots[recording.ring];
-    // A recording of an earlier life may end after another has taken over its stream's index.
+    // A recording of an earlier thread may end after another has taken over its stream's index.
     if (slots?.[recording.stream] === recording.index) slots[recording.stream] = -1;
     this.#bySlot[recording.index] = undefined;
     if (recording.finish(end, nowUs)) this.#freeSlots.push(recording.index);
@@ -331,15 +350,23 @@ export class Recorder implements Agent {
   }
 }
 
+function markedState(mark: number): MarkedState | 'notRecorded' {
+  if (mark === MARK.NOT_RECORDED) return 'notRecorded';
+  return mark === MARK.PAUSED ? 'paused' : 'discarded';
+}
+
 function payloadText(ring: RingConsumer, at: number): string {
   const from = at + RECORD.OUTPUT_HEADER_BYTES;
-  const room = ring.view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES;
-  const length = Math.max(0, Math.min(ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true), room));
+  const available = ring.view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES;
+  const length = Math.max(0, Math.min(ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true), available));
   return Buffer.from(ring.bytes.buffer, from, length).toString('utf8');
 }
 
 function parseInfo(json: string): StreamInfo | undefined {
-  return parseJson(infoSchema, json);
+  const parsed = parseJson(infoSchema, json);
+  if (parsed === undefined) return undefined;
+  const { segment, ...info } = parsed;
+  return segment === undefined ? info : { ...info, segment };
 }
 
 function parseJson<T>(schema: z.ZodType<T>, json: string): T | undefined {

@@ -1,37 +1,14 @@
-import { join } from 'node:path';
 import { WAV_MAX_DATA_BYTES } from '../../audio/wav.js';
-import type { Channel, StreamInfo } from '../../core/events.js';
+import type { Channel, MarkedState, StreamInfo } from '../../core/events.js';
 import { FLAG } from '../../ring/layout.js';
 import { appendOnlyWord } from './append-only-frames.js';
-import { AudioFile } from './audio-file.js';
-import { errnoOf, faultReport } from './fault.js';
-import { folderName } from './folder.js';
-import {
-  fromManifestSpans,
-  type Manifest,
-  readCheckpoint,
-  toManifestSpans,
-  writeCheckpoint,
-  writeManifest,
-} from './manifest.js';
+import { fromManifestSpans, incompleteness, type Manifest, toManifestSpans } from './files/manifest.js';
 import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
+import { type RecordingContent, type RecordingContext, RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
 import { type SampleSource, WriteBuffers } from './write-buffers.js';
-import type { Writer } from './writer.js';
 
-/** What all recordings of one recorder share. */
-export interface RecordingContext {
-  readonly memory: RecorderMemory;
-  readonly outDir: string;
-  readonly flushUs: number;
-  readonly headerUs: number;
-  readonly checkpointUs: number;
-  readonly writer: Writer;
-  /** For one stretch of two interleaved channels: four pieces long. */
-  readonly scratch: Int16Array;
-}
-
-/** How the stream ended; of the counts that are absent, those that follow from the frames are worked out from them. */
+/** How the stream ended. Counts that are absent are worked out from the frames where that is possible. */
 export interface RecordingEnd {
   readonly endReason: string;
   readonly endedAtMs: number;
@@ -41,29 +18,27 @@ export interface RecordingEnd {
   readonly packetsLate?: number | undefined;
   readonly packetsDuplicate?: number | undefined;
   readonly packetsReordered?: number | undefined;
-  /** Records that found no room on their way to the recorder. */
+  /** Records that the ring to the recorder had no space for. */
   readonly recorderRefused?: number | undefined;
 }
 
-/** After a failed call nothing is tried for so long, lest a full disk be asked for each piece of each stream. */
-const RETRY_US = 1_000_000;
-/** How often the end of a recording is tried; its slot is held meanwhile, and a recorder that is told to stop waits. */
+/** How often the end of a recording is tried; its slot is kept meanwhile, and a recorder that is told to stop waits. */
 const END_TRIES = 5;
 /** A checkpoint writes all spans again; long recordings wait longer for it, so that its cost stays even. */
 const CHECKPOINT_US_PER_NOTE = 50_000;
-/** Room in the journal for the notes of one more frame with its edges. */
+/** Space in the journal for the notes of one more frame with its edges. */
 const JOURNAL_RESERVE = 8;
-/** Positions stand in the journal as i32. */
+/** Positions are kept as i32. */
 const MAX_POSITION = 0x7fff_ffff;
 
 /**
- * One recording: a slot of the memory, a folder and an open file. Frames are gathered in the slot's pieces and written at
- * their positions, so writing twice does no harm and holes are zeros by themselves.
+ * One recording: a slot of the recorder's memory and its files. Frames are gathered in the slot's write buffers and
+ * written at their positions, so that writing twice does no harm and gaps are zeros by themselves.
  *
- * No method throws for what the disk does: the fault is counted, reported once, and tried again later; what could not
- * be held meanwhile is given up.
+ * No method throws what the disk does: the fault is counted, reported once and tried again later. What could not be
+ * kept until then is dropped, and its spans say *lost*.
  */
-export class Recording {
+export class Recording implements RecordingContent {
   readonly info: StreamInfo;
   /** Its slot. */
   readonly index: number;
@@ -73,22 +48,16 @@ export class Recording {
   readonly #memory: RecorderMemory;
   readonly #slot: number;
   readonly #buffers: WriteBuffers;
-  readonly #file: AudioFile;
+  readonly #files: RecordingFiles;
   readonly #maxSamples: number;
   readonly #tracks: readonly SpanTrack[];
-  #folder = '';
-  #retryAtUs = 0;
-  #headerAtUs = Number.NEGATIVE_INFINITY;
-  #checkpointAtUs = Number.NEGATIVE_INFINITY;
-  /** A stretch without audio is in no checkpoint yet; from the sound alone a repair would take it for silence. */
-  #stretchUnsaved = false;
-  #resuming = false;
-  #lookedAtUs = Number.NEGATIVE_INFINITY;
-  /** Of the written samples, those that went with a folder that was taken away. */
-  #lostSamples = 0;
+  /** A span without audio is in no checkpoint yet; from the audio alone a repair would take it for silence. */
+  #isUrgent = false;
+  #isResuming = false;
+  /** Written samples that went with a folder that was removed. */
+  #removedSamples = 0;
   #end: RecordingEnd | undefined;
   #endTries = 0;
-  #sealed = false;
 
   private constructor(context: RecordingContext, index: number, info: StreamInfo) {
     this.#context = context;
@@ -100,17 +69,17 @@ export class Recording {
     this.stream = this.#int(SLOT.STREAM);
     this.#maxSamples = Math.min(Math.floor(WAV_MAX_DATA_BYTES / (2 * info.channels)), MAX_POSITION);
     this.#buffers = new WriteBuffers(context.memory, index, info.channels, this.#maxSamples);
-    this.#file = new AudioFile(info);
+    this.#files = new RecordingFiles(context, index, info, this);
     const keep = (note: number, channel: Channel, start: number, length: number) => {
-      if (!this.#resuming) this.#memory.addNote(this.#slot, note, channel, start, length);
+      if (!this.#isResuming) this.#memory.addNote(this.#slot, note, channel, start, length);
     };
     this.#tracks = info.channels === 1 ? [new SpanTrack(0, keep)] : [new SpanTrack(0, keep), new SpanTrack(1, keep)];
   }
 
   /**
-   * Takes a free slot for a new stream. Undefined when `infoJson` is longer than a slot holds. Folder and file are
-   * made by the first flush: they take a millisecond, and no ring is to wait while a thousand streams open at once. Of
-   * a stream that brings nothing there are none: 44 bytes of header would only look like a call.
+   * Takes a free slot for a new stream. Undefined when `infoJson` is longer than a slot holds. Folder and file are made
+   * by the first flush: they take a millisecond, and no ring has to wait while a thousand streams open at once. A
+   * stream that brings nothing gets none: 44 bytes of header would only look like a call.
    */
   static open(
     context: RecordingContext,
@@ -128,7 +97,7 @@ export class Recording {
     return new Recording(context, place.index, info);
   }
 
-  /** Goes on with a recording whose thread has died, from what its slot and its folder hold. */
+  /** Continues a recording whose thread has died, from its slot and its folder. */
   static resume(context: RecordingContext, index: number, info: StreamInfo, nowUs: number): Recording {
     const recording = new Recording(context, index, info);
     recording.#resume(nowUs);
@@ -141,8 +110,8 @@ export class Recording {
   }
 
   /**
-   * Takes in one frame. `source` holds `available` samples of it from `at` on; what is missing of `count` is zeros.
-   * False when the frame says nonsense. A frame that a restarted shard sends again is passed over.
+   * Takes one frame. `source` has `available` samples of it from `at` on; those missing of `count` are zeros. False when
+   * the frame cannot be valid. A frame that a restarted shard sends again is skipped.
    */
   frame(
     channel: number,
@@ -159,7 +128,7 @@ export class Recording {
     const end = position + count;
     if (end <= this.#buffers.end(track.channel)) return true;
     if (!this.#fits(end)) {
-      this.#giveUp(count, nowUs);
+      this.#dropped(count, nowUs);
       return true;
     }
     const lost = (flags & FLAG.LOST) !== 0;
@@ -175,7 +144,7 @@ export class Recording {
       if (done === count) break;
       this.flush(nowUs, true);
     }
-    if (this.#journalIsFull()) this.#attempt(nowUs, () => this.#keepUp(nowUs));
+    if (this.#journalIsFull()) this.#files.attempt(nowUs, () => this.#keepUp(nowUs));
     return true;
   }
 
@@ -187,178 +156,96 @@ export class Recording {
     return true;
   }
 
-  /** A stretch without audio, which has its length in the recording as well. */
-  stretch(channel: number, position: number, count: number, state: 'paused' | 'discarded'): boolean {
+  /**
+   * A span without audio, which takes its time in the recording as well: by decision, or because the ring to the
+   * recorder was full.
+   */
+  withoutAudio(channel: number, position: number, count: number, state: MarkedState | 'notRecorded'): boolean {
     const track = this.#trackOf(channel, position, count);
     if (track === undefined) return false;
     if (!this.#fits(position + count)) return true;
-    track.stretch(state, position, count);
-    this.#stretchUnsaved = true;
+    track.withoutAudio(state, position, count);
     this.#buffers.extendTo(track.channel, position + count);
+    this.#isUrgent = true;
+    if (state === 'notRecorded') this.#markIncomplete(count);
     return true;
   }
 
-  /** Whether a piece has waited for long enough, or there is no file yet for what is there. */
+  /** Whether a buffer has waited for long enough, or there is no file yet for what is there. */
   isDue(nowUs: number): boolean {
-    if (nowUs < this.#retryAtUs) return false;
-    return (!this.#file.isOpen && !this.#isEmpty) || this.#buffers.isOlderThan(nowUs - this.#context.flushUs);
+    if (!this.#files.isRetryDue(nowUs)) return false;
+    return (!this.#files.audio.isOpen && !this.#isEmpty) || this.#buffers.isDue(nowUs - this.#context.flushUs);
   }
 
-  /** Writes what the pieces hold. With `mustEmpty` they are empty afterwards, written or given up. */
+  /** Writes what the buffers hold. With `mustEmpty` they are empty afterwards, written or dropped. */
   flush(nowUs: number, mustEmpty: boolean): void {
-    const written = this.#attempt(nowUs, () => {
-      this.#writeBuffered(nowUs);
+    const written = this.#files.attempt(nowUs, () => {
+      this.#writeBuffers(nowUs);
       this.#keepUp(nowUs);
     });
-    if (!written && mustEmpty) this.#giveUp(this.#buffers.drop(nowUs), nowUs);
+    if (!written && mustEmpty) this.#drop(nowUs);
   }
 
   /** Ends the recording and frees its slot. False when the disk refuses; then retryFinish() is to be called. */
   finish(end: RecordingEnd, nowUs: number): boolean {
     this.#end = end;
     if ((end.recorderRefused ?? 0) > 0) this.#memory.setInt(this.#slot, SLOT.INCOMPLETE, 1);
-    this.#lookedAtUs = Number.NEGATIVE_INFINITY;
-    this.#retryAtUs = 0;
-    if (!this.#isEmpty && !this.#attempt(nowUs, () => this.#writeBuffered(nowUs))) {
-      this.#giveUp(this.#buffers.drop(nowUs), nowUs);
-    }
-    this.#retryAtUs = 0;
+    this.#files.forgetFailure();
     return this.retryFinish(nowUs);
   }
 
   /** Whether retryFinish() would try. */
   isRetryDue(nowUs: number): boolean {
-    return nowUs >= this.#retryAtUs;
+    return this.#files.isRetryDue(nowUs);
   }
 
-  /** True when the slot is free, be it that the end could be written or that it was tried often enough. */
+  /** True when the slot is free: the end was written, or was tried often enough. */
   retryFinish(nowUs: number): boolean {
     const end = this.#end;
     if (end === undefined || !this.isRetryDue(nowUs)) return false;
-    const finished = this.#attempt(nowUs, () => {
+    const finished = this.#files.attempt(nowUs, () => {
       if (this.#isEmpty) return;
-      if (!this.#sealed) {
-        this.#ensureFile(nowUs);
-        this.#file.seal(this.lengthSamples);
-        this.#file.close();
-        this.#sealed = true;
-      }
-      // Last of all, for a session with an end says that the sound is whole; until then a repair would see to it.
-      writeManifest(this.#path, this.#manifest(end));
+      this.#writeBuffers(nowUs);
+      this.#files.finish(nowUs, this.lengthSamples);
     });
-    if (!finished && ++this.#endTries < END_TRIES) {
+    if (finished) {
+      this.#memory.count('recordingsFinished');
+      this.#free();
+    } else if (++this.#endTries < END_TRIES) {
       this.#memory.setInt(this.#slot, SLOT.STATE, SLOT_STATE.ENDING);
       return false;
+    } else {
+      this.abandon(nowUs);
     }
-    if (!finished) {
-      this.abandon();
-      return true;
-    }
-    this.#memory.count('recordingsFinished');
-    this.#free();
     return true;
   }
 
-  /** Frees the slot as it is. What could not be finished is left for a repair, which need not wait for this process. */
-  abandon(): void {
-    const manifest = this.#folder === '' ? undefined : readCheckpoint(this.#path);
-    if (manifest !== undefined) {
-      const { writer: _, ...rest } = manifest;
-      try {
-        writeCheckpoint(this.#path, { ...rest, ...this.#incompleteness() });
-      } catch {
-        // Then the repair waits until this process has ended.
-      }
-    }
+  /**
+   * Frees the slot: drops what could not be written and ends the files without it. What cannot even be ended is left for
+   * a repair, which need not wait for this process.
+   */
+  abandon(nowUs: number): void {
+    this.#drop(nowUs);
+    this.#files.forgetFailure();
+    const finished = this.#files.attempt(nowUs, () => {
+      if (!this.#isEmpty) this.#files.finish(nowUs, this.lengthSamples);
+    });
+    if (finished) this.#memory.count('recordingsFinished');
+    else this.#files.abandon();
     this.#free();
   }
 
-  #free(): void {
-    if (this.#int(SLOT.INCOMPLETE) === 1) this.#memory.count('recordingsIncomplete');
-    this.#file.close();
-    this.#memory.clearSlot(this.index);
-  }
+  // ---- RecordingContent
 
-  #trackOf(channel: number, position: number, count: number): SpanTrack | undefined {
-    const track = Number.isInteger(position) && position >= 0 && count >= 0 ? this.#tracks[channel] : undefined;
-    this.#catchUp(track);
-    return track;
-  }
-
-  /** Plain frames have gone past the track, which they tell nothing but where they end. */
-  #catchUp(track: SpanTrack | undefined): void {
-    track?.extendTo(this.#buffers.end(track.channel));
-  }
-
-  /** Nothing has come, and nothing that came has been given up. */
-  get #isEmpty(): boolean {
-    return this.lengthSamples === 0 && this.#folder === '' && this.#int(SLOT.INCOMPLETE) === 0;
-  }
-
-  #writeBuffered(nowUs: number): void {
-    this.#ensureFile(nowUs);
-    this.#memory.count('bytesWritten', this.#buffers.writeTo(this.#file, this.#context.scratch, nowUs));
-  }
-
-  #ensureFile(nowUs: number): void {
-    if (this.#isThere(nowUs)) return;
-    if (this.#folder !== '') this.#startAnew(nowUs);
-    this.#folder = this.#file.create(this.#context.outDir, folderName(this.info.interactionId));
-    this.#memory.setText(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER, SLOT.FOLDER_BYTES, this.#folder);
-    // Before any sound, so that a repair need not guess whose it is.
-    this.#checkpoint(nowUs);
-  }
-
-  #isThere(nowUs: number): boolean {
-    if (!this.#file.isOpen) return this.#folder !== '' && this.#file.reopen(this.#path);
-    if (nowUs - this.#lookedAtUs < this.#context.headerUs) return true;
-    this.#lookedAtUs = nowUs;
-    return this.#file.isLinked;
-  }
-
-  /** Somebody has taken the folder away; what comes from now on gets a new one, at its position. */
-  #startAnew(nowUs: number): void {
-    this.#file.close();
-    this.#folder = '';
-    this.#sealed = false;
-    this.#memory.setInt(this.#slot, SLOT.FOLDER_LENGTH, 0);
-    const written = this.#buffers.writtenSamples;
-    this.#giveUp(written - this.#lostSamples, nowUs);
-    this.#lostSamples = written;
-    this.#reportFault(faultReport('ENOENT', this.#context.outDir));
-  }
-
-  /** Brings header and checkpoint up to date, when it is time to. */
-  #keepUp(nowUs: number): void {
-    this.#ensureFile(nowUs);
-    if (nowUs - this.#headerAtUs >= this.#context.headerUs) {
-      this.#memory.count('bytesWritten', this.#file.writeHeader(this.#file.endSamples));
-      this.#headerAtUs = nowUs;
-    }
-    const notes = this.#tracks.reduce((sum, track) => sum + track.size, 0);
-    const leastUs = this.#stretchUnsaved ? this.#context.flushUs : this.#context.checkpointUs;
-    const everyUs = Math.max(leastUs, notes * CHECKPOINT_US_PER_NOTE);
-    if (this.#journalIsFull() || nowUs - this.#checkpointAtUs >= everyUs) this.#checkpoint(nowUs);
-  }
-
-  #checkpoint(nowUs: number): void {
-    writeCheckpoint(this.#path, this.#manifest(undefined));
-    this.#memory.setInt(this.#slot, SLOT.NOTES, 0);
-    // An edge may lie ahead of the frames, where no span is yet.
-    for (const track of this.#tracks) track.repeatLastEdge();
-    this.#checkpointAtUs = nowUs;
-    this.#stretchUnsaved = false;
-  }
-
-  #journalIsFull(): boolean {
-    return this.#int(SLOT.NOTES) > JOURNAL_NOTES - JOURNAL_RESERVE;
-  }
-
-  #manifest(end: RecordingEnd | undefined): Manifest {
+  manifest(isFinal: boolean): Manifest {
     const { info } = this;
+    const end = isFinal ? this.#end : undefined;
     const lost = this.#int(SLOT.FRAMES_LOST);
     const length = this.lengthSamples;
     for (const track of this.#tracks) this.#catchUp(track);
+    const spans = this.#tracks.flatMap((track) =>
+      toManifestSpans(track.compose(length), track.channel, info.sampleRate),
+    );
     return {
       interactionId: info.interactionId,
       codec: info.codec,
@@ -375,79 +262,118 @@ export class Recording {
       packetsDuplicate: end?.packetsDuplicate ?? null,
       packetsReordered: end?.packetsReordered ?? null,
       decodeErrors: this.#int(SLOT.DECODE_ERRORS),
-      spans: this.#tracks.flatMap((track) => toManifestSpans(track.compose(length), track.channel, info.sampleRate)),
-      ...this.#incompleteness(),
+      spans,
+      ...incompleteness(spans, this.#int(SLOT.INCOMPLETE) === 1),
       ...(end === undefined ? { writer: this.#context.writer } : {}),
     };
   }
 
-  #incompleteness(): { incomplete?: true } {
-    return this.#int(SLOT.INCOMPLETE) === 1 ? { incomplete: true } : {};
+  checkpointed(): void {
+    this.#memory.setInt(this.#slot, SLOT.NOTES, 0);
+    // An edge may lie ahead of the frames, where no span is yet.
+    for (const track of this.#tracks) track.repeatLastEdge();
+    this.#isUrgent = false;
+  }
+
+  removed(nowUs: number): void {
+    let samples = 0;
+    for (const track of this.#tracks) {
+      const written = this.#buffers.writtenTo(track.channel);
+      track.notRecorded(0, written);
+      samples += written;
+    }
+    this.#dropped(samples - this.#removedSamples, nowUs);
+    this.#removedSamples = samples;
+  }
+
+  // ----
+
+  #free(): void {
+    if (this.#int(SLOT.INCOMPLETE) === 1) this.#memory.count('recordingsIncomplete');
+    this.#files.close();
+    this.#memory.clearSlot(this.index);
+  }
+
+  #trackOf(channel: number, position: number, count: number): SpanTrack | undefined {
+    const track = Number.isInteger(position) && position >= 0 && count >= 0 ? this.#tracks[channel] : undefined;
+    this.#catchUp(track);
+    return track;
+  }
+
+  /** Append-only frames do not pass through the track. */
+  #catchUp(track: SpanTrack | undefined): void {
+    track?.extendTo(this.#buffers.end(track.channel));
+  }
+
+  /** Nothing has come, and nothing that came has been dropped. */
+  get #isEmpty(): boolean {
+    return this.lengthSamples === 0 && !this.#files.hasFolder && this.#int(SLOT.INCOMPLETE) === 0;
+  }
+
+  #writeBuffers(nowUs: number): void {
+    this.#files.ensure(nowUs);
+    this.#memory.count('bytesWritten', this.#buffers.writeTo(this.#files.audio, this.#context.scratch, nowUs));
+  }
+
+  /** Header and checkpoint. */
+  #keepUp(nowUs: number): void {
+    const notes = this.#tracks.reduce((sum, track) => sum + track.size, 0);
+    const leastUs = this.#isUrgent ? this.#context.flushUs : this.#context.checkpointUs;
+    this.#files.keepUp(nowUs, this.#journalIsFull() ? 0 : Math.max(leastUs, notes * CHECKPOINT_US_PER_NOTE));
+  }
+
+  #journalIsFull(): boolean {
+    return this.#int(SLOT.NOTES) > JOURNAL_NOTES - JOURNAL_RESERVE;
   }
 
   #resume(nowUs: number): void {
-    this.#folder = this.#memory.text(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER);
-    if (this.#folder !== '') this.#attempt(nowUs, () => this.#file.reopen(this.#path));
     const notes: [note: number, channel: Channel, start: number, length: number][] = [];
     this.#memory.eachNote(this.#slot, (...note) => notes.push(note));
-    this.#resuming = true;
-    const manifest = this.#folder === '' ? undefined : readCheckpoint(this.#path);
+    this.#isResuming = true;
+    const spans = this.#files.resume(nowUs)?.spans ?? [];
     for (const track of this.#tracks) {
-      if (manifest !== undefined) track.load(fromManifestSpans(manifest.spans, track.channel, this.info.sampleRate));
+      track.load(fromManifestSpans(spans, track.channel, this.info.sampleRate, this.#files.startMs));
       for (const [note, channel, ...at] of notes) if (channel === track.channel) track.note(note, ...at);
       this.#catchUp(track);
       this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
     }
-    this.#resuming = false;
+    this.#isResuming = false;
     this.#memory.count('recordingsResumed');
   }
 
-  /** Runs `work` unless a failure is too recent. False when it was not run or failed. */
-  #attempt(nowUs: number, work: () => void): boolean {
-    if (nowUs < this.#retryAtUs) return false;
-    try {
-      work();
-      return true;
-    } catch (thrown) {
-      this.#retryAtUs = nowUs + RETRY_US;
-      this.#memory.count('writeErrors');
-      const code = errnoOf(thrown);
-      if (code === 'ENOENT' && this.#folder !== '') this.#startAnew(nowUs);
-      this.#reportFault(faultReport(code, this.#context.outDir));
-      return false;
-    }
+  /** Drops what the buffers hold. */
+  #drop(nowUs: number): void {
+    let samples = 0;
+    this.#buffers.drop(nowUs, (channel, start, length) => {
+      this.#tracks[channel]?.notRecorded(start, length);
+      samples += length;
+    });
+    this.#dropped(samples, nowUs);
   }
 
-  /** Once a recording. */
-  #reportFault(report: string): void {
-    if (this.#int(SLOT.FAULTED) === 1) return;
-    this.#memory.setInt(this.#slot, SLOT.FAULTED, 1);
-    this.#memory.count('recordingsFaulted');
-    this.#memory.report(report);
-  }
-
-  #giveUp(samples: number, nowUs: number): void {
-    if (samples === 0) return;
-    this.#memory.count('samplesDropped', samples);
-    if (this.#int(SLOT.INCOMPLETE) === 1) return;
-    this.#memory.setInt(this.#slot, SLOT.INCOMPLETE, 1);
-    if (this.#folder === '') return;
+  #dropped(samples: number, nowUs: number): void {
+    if (samples === 0 || !this.#markIncomplete(samples) || !this.#files.hasFolder) return;
     try {
-      // At once, for a kill would leave a hole that no repair could tell from silence.
-      this.#checkpoint(nowUs);
+      // At once, because after a kill no repair could tell the gap from silence.
+      this.#files.checkpoint(nowUs);
     } catch {
-      // The next one says so too; this one was no more than an attempt amid trouble that is told already.
+      // The next checkpoint says so too; the fault that led here has been reported.
     }
+  }
+
+  /** True for the first time. */
+  #markIncomplete(samples: number): boolean {
+    this.#memory.count('samplesDropped', samples);
+    this.#isUrgent = true;
+    if (this.#int(SLOT.INCOMPLETE) === 1) return false;
+    this.#memory.setInt(this.#slot, SLOT.INCOMPLETE, 1);
+    return true;
   }
 
   #fits(endSamples: number): boolean {
     if (endSamples <= this.#maxSamples) return true;
-    this.#reportFault('A recording has reached the 4 GiB that a WAV file can hold; its end is left out.');
+    this.#files.reportFault('A recording has reached the 4 GiB that a WAV file can hold; its end is left out.');
     return false;
-  }
-
-  get #path(): string {
-    return join(this.#context.outDir, this.#folder);
   }
 
   #int(field: number): number {

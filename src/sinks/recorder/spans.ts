@@ -1,44 +1,49 @@
-import type { Channel, SpanState } from '../../core/events.js';
+import type { Channel, MarkedState, SpanState } from '../../core/events.js';
 
-/** A stretch of one state, in samples of the stream's time line. */
+/** A span of one state, in samples of the stream's time line. */
 export interface SampleSpan {
   readonly state: SpanState;
   readonly startSamples: number;
   readonly endSamples: number;
+  /** Of a lost span: the audio arrived and could not be written. */
+  readonly notRecorded?: true;
 }
 
-/** Kinds of note about a track, as they stand in the journal: two edges, then stretches, the stronger later. */
-export const NOTE = { SPEECH: 1, SILENCE: 2, GAP: 3, PAUSED: 4, DISCARDED: 5, LOST: 6 } as const;
+/** Kinds of note about a track, as they are kept in the journal (recorder-memory.ts): two edges, then intervals. */
+export const NOTE = { SPEECH: 1, SILENCE: 2, GAP: 3, PAUSED: 4, DISCARDED: 5, LOST: 6, NOT_RECORDED: 7 } as const;
 
-const STRETCHES = [
-  { note: NOTE.LOST, state: 'lost' },
+/** The kinds of interval, each hiding those after it and the edges. */
+const INTERVALS: readonly { readonly note: number; readonly state: SpanState; readonly notRecorded?: true }[] = [
   { note: NOTE.DISCARDED, state: 'discarded' },
   { note: NOTE.PAUSED, state: 'paused' },
+  { note: NOTE.LOST, state: 'lost' },
   { note: NOTE.GAP, state: 'silence' },
-] as const;
+  { note: NOTE.NOT_RECORDED, state: 'lost', notRecorded: true },
+];
 
 /** Called with each note that a track takes, so that it can be kept outside the thread. */
 export type NoteListener = (note: number, channel: Channel, start: number, length: number) => void;
 
 /**
- * What one channel was, from the first sample of the stream on: in layers, the later hiding the earlier.
+ * The states of one channel from the first sample of the stream on, in layers:
  *
- * 1. Speech and silence, from the edges; a channel begins silent. An edge follows the frame that showed it but is dated
- *    back to where the signal crossed the threshold, and takes back what was assumed from there on. Should edges be
- *    missing (the recorder's ring was full), the frames' own flags stand in for them.
- * 2. Gaps, stretches without frames: silence, for zeros are what the recording has there.
- * 3. Stretches without audio by somebody's decision: paused, discarded.
- * 4. Frames that stand for lost packets.
+ * 1. Speech and silence, by the edges; a channel begins silent. An edge follows the frame that showed it but is dated
+ *    back to where the signal crossed the threshold, and replaces what was assumed from there on. When edges are
+ *    missing, because the recorder's ring was full, the flags of the frames are used instead.
+ * 2. Audio that arrived and could not be written: lost.
+ * 3. Gaps, where the time line has no frames: silence, for the recording has zeros there.
+ * 4. Frames of lost packets.
+ * 5. Spans without audio by decision: paused, discarded.
  *
- * Frames come in the order of their positions.
+ * Frames come in the order of their positions; intervals may come in any order.
  */
 export class SpanTrack {
   readonly channel: Channel;
   readonly #onNote: NoteListener | undefined;
   readonly #edgeAt: number[] = [];
   readonly #edgeSilent: boolean[] = [];
-  /** By kind of note: start and end by turns. */
-  readonly #stretches = new Map<number, number[]>(STRETCHES.map(({ note }) => [note, []]));
+  /** By kind of note: start and end of each interval, in order. */
+  readonly #intervals = new Map<number, number[]>(INTERVALS.map(({ note }) => [note, []]));
   #end = 0;
   // Start of the frame that was not silent, while the edge that ought to follow it may still come; −1 otherwise.
   #assumedSpeechAt = -1;
@@ -51,11 +56,11 @@ export class SpanTrack {
   /** Notes held; grows with the number of spans. */
   get size(): number {
     let size = this.#edgeAt.length;
-    for (const list of this.#stretches.values()) size += list.length >> 1;
+    for (const list of this.#intervals.values()) size += list.length >> 1;
     return size;
   }
 
-  /** Whether a frame that follows on the last one is silent when it tells nothing new; undefined while any tells it. */
+  /** The state of a frame that follows the last one without news: silent or not; undefined while any frame is news. */
   get steadySilent(): boolean | undefined {
     return this.#assumedSpeechAt >= 0 ? undefined : this.#silent();
   }
@@ -78,77 +83,80 @@ export class SpanTrack {
     this.note(silent ? NOTE.SILENCE : NOTE.SPEECH, position, 0);
   }
 
-  /** A stretch without audio. */
-  stretch(state: 'paused' | 'discarded', position: number, length: number): void {
+  /** A span without audio, by decision or because frames never reached the recorder. */
+  withoutAudio(state: MarkedState | 'notRecorded', position: number, length: number): void {
     if (position > this.#end) this.note(NOTE.GAP, this.#end, position - this.#end);
-    this.note(state === 'paused' ? NOTE.PAUSED : NOTE.DISCARDED, position, length);
+    if (state === 'notRecorded') this.notRecorded(position, length);
+    else this.note(state === 'paused' ? NOTE.PAUSED : NOTE.DISCARDED, position, length);
     this.extendTo(position + length);
+  }
+
+  /** Samples that came here and could not be written. */
+  notRecorded(position: number, length: number): void {
+    if (length > 0) this.note(NOTE.NOT_RECORDED, position, length);
   }
 
   /** Takes one note, new or from a journal. Taking the same sequence of notes again changes nothing. */
   note(note: number, start: number, length: number): void {
-    const list = this.#stretches.get(note);
-    if (list !== undefined) {
-      const covered = list.at(-1) ?? -1;
-      if (start + length <= covered) return;
-      if (start <= covered) list[list.length - 1] = start + length;
-      else list.push(start, start + length);
-    } else {
-      const silent = note === NOTE.SILENCE;
-      while (this.#edgeAt.length > 0 && (this.#edgeAt.at(-1) as number) >= start) {
-        this.#edgeAt.pop();
-        this.#edgeSilent.pop();
-      }
-      if (this.#silent() !== silent) {
-        this.#edgeAt.push(start);
-        this.#edgeSilent.push(silent);
-      }
-    }
+    const list = this.#intervals.get(note);
+    if (list !== undefined) addInterval(list, start, start + length);
+    else this.#takeEdge(note === NOTE.SILENCE, start);
     this.#onNote?.(note, this.channel, start, length);
   }
 
-  /** Tells the newest edge to the listener again. */
+  /** Gives the newest edge to the listener again. */
   repeatLastEdge(): void {
     const at = this.#edgeAt.at(-1);
     if (at !== undefined) this.#onNote?.(this.#silent() ? NOTE.SILENCE : NOTE.SPEECH, this.channel, at, 0);
   }
 
-  /** For a track made anew from its notes: where the last frame ended. */
+  /** The last frame, which brought nothing but samples, ended here. */
   extendTo(endSamples: number): void {
     this.#end = Math.max(this.#end, endSamples);
   }
 
-  /** Goes on from spans that were written down earlier. */
+  /** Continues from spans that were written down earlier. */
   load(spans: readonly SampleSpan[]): void {
-    for (const { state, startSamples, endSamples } of spans) {
-      const stretch = STRETCHES.find((kind) => kind.state === state && kind.note !== NOTE.GAP);
-      if (stretch !== undefined) this.note(stretch.note, startSamples, endSamples - startSamples);
+    for (const { state, startSamples, endSamples, notRecorded } of spans) {
+      const kind = INTERVALS.find((one) => one.state === state && one.notRecorded === notRecorded);
+      if (kind !== undefined && kind.note !== NOTE.GAP) this.note(kind.note, startSamples, endSamples - startSamples);
       else this.note(state === 'speech' ? NOTE.SPEECH : NOTE.SILENCE, startSamples, 0);
       this.extendTo(endSamples);
     }
   }
 
-  /** The spans from 0 to `endSamples`, without holes or overlaps; what lies beyond the last frame is silence. */
+  /** The spans from 0 to `endSamples`, without gaps or overlaps; beyond the last frame is silence. */
   compose(endSamples: number): SampleSpan[] {
-    const layers = STRETCHES.map(({ note, state }) => {
-      const list = this.#stretches.get(note) ?? [];
+    const layers = INTERVALS.map(({ note, ...kind }) => {
+      const list = this.#intervals.get(note) ?? [];
       const intervals = note === NOTE.GAP && this.#end < endSamples ? [...list, this.#end, endSamples] : list;
-      return { state, intervals, holds: membership(intervals) };
+      return { kind, intervals, contains: membership(intervals) };
     });
     const cuts = [0, endSamples, ...this.#edgeAt, ...layers.flatMap(({ intervals }) => intervals)];
     cuts.sort((a, b) => a - b);
     const spans: SampleSpan[] = [];
     let nextEdge = 0;
     for (let i = 1; i < cuts.length; i++) {
-      const start = cuts[i - 1] as number;
+      const startSamples = cuts[i - 1] as number;
       const end = cuts[i] as number;
-      if (start === end) continue;
-      if (start >= endSamples) break;
-      while (nextEdge < this.#edgeAt.length && (this.#edgeAt[nextEdge] as number) <= start) nextEdge++;
-      const heard = nextEdge === 0 || this.#edgeSilent[nextEdge - 1] === true ? 'silence' : 'speech';
-      appendSpan(spans, layers.find(({ holds }) => holds(start))?.state ?? heard, start, end);
+      if (startSamples === end) continue;
+      if (startSamples >= endSamples) break;
+      while (nextEdge < this.#edgeAt.length && (this.#edgeAt[nextEdge] as number) <= startSamples) nextEdge++;
+      const signal = nextEdge === 0 || this.#edgeSilent[nextEdge - 1] === true ? 'silence' : 'speech';
+      const kind = layers.find(({ contains }) => contains(startSamples))?.kind ?? { state: signal as SpanState };
+      appendSpan(spans, { ...kind, startSamples, endSamples: end });
     }
     return spans;
+  }
+
+  #takeEdge(silent: boolean, start: number): void {
+    while (this.#edgeAt.length > 0 && (this.#edgeAt.at(-1) as number) >= start) {
+      this.#edgeAt.pop();
+      this.#edgeSilent.pop();
+    }
+    if (this.#silent() === silent) return;
+    this.#edgeAt.push(start);
+    this.#edgeSilent.push(silent);
   }
 
   #silent(): boolean {
@@ -156,17 +164,28 @@ export class SpanTrack {
   }
 }
 
-/** Adds a span, or lengthens the last one when the state stays the same. */
-export function appendSpan(spans: SampleSpan[], state: SpanState, startSamples: number, endSamples: number): void {
+/** Adds a span, or extends the last one when the state stays the same. */
+export function appendSpan(spans: SampleSpan[], span: SampleSpan): void {
   const last = spans.at(-1);
-  if (last !== undefined && last.state === state && last.endSamples === startSamples) {
-    spans[spans.length - 1] = { state, startSamples: last.startSamples, endSamples };
-  } else {
-    spans.push({ state, startSamples, endSamples });
-  }
+  const goesOn =
+    last?.endSamples === span.startSamples && last.state === span.state && last.notRecorded === span.notRecorded;
+  if (goesOn) spans[spans.length - 1] = { ...last, endSamples: span.endSamples };
+  else spans.push(span);
 }
 
-/** Whether a position lies in one of the intervals; positions must be asked in rising order. */
+/** Adds an interval to a sorted list of starts and ends, joining those that touch. Most are added at its end. */
+function addInterval(list: number[], start: number, end: number): void {
+  if (end <= start) return;
+  let first = list.length;
+  while (first > 0 && (list[first - 1] as number) >= start) first -= 2;
+  let next = first;
+  while (next < list.length && (list[next] as number) <= end) next += 2;
+  const from = next > first ? Math.min(start, list[first] as number) : start;
+  const to = next > first ? Math.max(end, list[next - 1] as number) : end;
+  list.splice(first, next - first, from, to);
+}
+
+/** Whether a position lies in one of the intervals; positions must be asked for in rising order. */
 function membership(intervals: readonly number[]): (position: number) => boolean {
   let next = 0;
   return (position) => {

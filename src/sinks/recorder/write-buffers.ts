@@ -1,7 +1,7 @@
 import { copyQuads } from '../../core/copy.js';
 import type { Channel } from '../../core/events.js';
-import type { AudioFile } from './audio-file.js';
-import { type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
+import type { AudioFile } from './files/audio-file.js';
+import { FLUSH_BYTES, type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
 
 /** Memory with samples in it, also by fours. */
 export interface SampleSource {
@@ -17,15 +17,15 @@ export function sampleSource(memory: SharedArrayBuffer): SampleSource {
 }
 
 /**
- * The samples of one recording that are not yet in its file: for each channel one stretch without holes, in the memory
- * (memory.ts), where it outlives the thread.
+ * The samples of one recording that are not yet in its file: of each channel one unbroken part of the time line, in the
+ * recorder's memory, where it survives the thread.
  */
 export class WriteBuffers {
   readonly #memory: RecorderMemory;
   readonly #index: number;
   readonly #channels: 1 | 2;
   readonly #capacity: number;
-  /** What the file can hold of one channel. */
+  /** The most that the file can hold of one channel. */
   readonly #maxSamples: number;
 
   constructor(memory: RecorderMemory, index: number, channels: 1 | 2, maxSamples: number) {
@@ -54,9 +54,9 @@ export class WriteBuffers {
     this.#memory.addInt(this.#memory.line(this.#index, channel), WRITE_BUFFER.FRAMES, 1);
   }
 
-  /** Says which frames of a channel tell nothing but their sound; see WRITE_BUFFER.APPEND_ONLY. */
-  setAppendOnly(channel: Channel, plain: number): void {
-    this.#setInt(channel, WRITE_BUFFER.APPEND_ONLY, plain);
+  /** Which frames of a channel only add samples; see WRITE_BUFFER.APPEND_ONLY. */
+  setAppendOnly(channel: Channel, word: number): void {
+    this.#setInt(channel, WRITE_BUFFER.APPEND_ONLY, word);
   }
 
   /** End of the channel that is ahead. */
@@ -64,22 +64,19 @@ export class WriteBuffers {
     return Math.max(this.end(0), this.end(1));
   }
 
-  /** Samples of all channels that the pieces no longer hold, holes among them. */
-  get writtenSamples(): number {
-    return this.end(0) + this.end(1) - this.#held(0) - this.#held(1);
+  /** Position up to which the buffer of a channel no longer holds its samples. */
+  writtenTo(channel: Channel): number {
+    return this.end(channel) - this.#held(channel);
   }
 
-  /** Whether a piece holds samples, and may have had them since `sinceUs` or longer. */
-  isOlderThan(sinceUs: number): boolean {
-    return (
-      (this.#held(0) > 0 && (this.#memory.doubles[this.#since(0)] as number) <= sinceUs) ||
-      (this.#held(1) > 0 && (this.#memory.doubles[this.#since(1)] as number) <= sinceUs)
-    );
+  /** Whether a buffer holds samples since `sinceUs` or longer, or holds so many that they are better written. */
+  isDue(sinceUs: number): boolean {
+    return this.#isDue(0, sinceUs) || this.#isDue(1, sinceUs);
   }
 
   /**
-   * Takes up to `count` samples that lie at `position`, of which `source` holds the first `available` from `at` on and
-   * the rest are zeros. Returns how many; when that is less than `count`, the pieces must be emptied first.
+   * Takes up to `count` samples that belong at `position`. `source` has the first `available` of them from `at` on; the
+   * others are zeros. Returns how many were taken; when fewer than `count`, the buffers must be emptied first.
    */
   take(
     channel: Channel,
@@ -94,21 +91,21 @@ export class WriteBuffers {
     if (held === 0) this.#begin(channel, position, nowUs);
     const start = this.#int(channel, WRITE_BUFFER.START);
     const offset = position - start;
-    // A hole may be filled with zeros only where nothing has been written before.
+    // A gap may be filled with zeros only where nothing has been written before.
     const joins = offset >= 0 && (offset <= held || start + held >= this.end(channel));
     if (!joins || offset >= this.#capacity) return 0;
-    const samples = Math.min(this.#capacity - offset, count);
-    const copied = Math.max(0, Math.min(samples, available));
-    const piece = this.#memory.buffer(this.#index, channel) >> 1;
-    const memory = this.#memory.samples;
-    if (offset > held) memory.fill(0, piece + held, piece + offset);
-    copySamples(source, at, this.#memory, piece + offset, copied);
-    if (copied < samples) memory.fill(0, piece + offset + copied, piece + offset + samples);
-    this.#setHeld(channel, Math.max(held, offset + samples));
-    return samples;
+    const taken = Math.min(this.#capacity - offset, count);
+    const copied = Math.max(0, Math.min(taken, available));
+    const buffer = this.#memory.buffer(this.#index, channel) >> 1;
+    const { samples } = this.#memory;
+    if (offset > held) samples.fill(0, buffer + held, buffer + offset);
+    copySamples(source, at, this.#memory, buffer + offset, copied);
+    if (copied < taken) samples.fill(0, buffer + offset + copied, buffer + offset + taken);
+    this.#setHeld(channel, Math.max(held, offset + taken));
+    return taken;
   }
 
-  /** Writes everything to the file, with `scratch` (four pieces long) to interleave in. Returns the bytes written. */
+  /** Writes everything to the file, interleaved in `scratch`, which is four buffers long. Returns the bytes written. */
   writeTo(file: AudioFile, scratch: Int16Array, nowUs: number): number {
     const held0 = this.#held(0);
     const held1 = this.#held(1);
@@ -129,15 +126,16 @@ export class WriteBuffers {
     return bytes;
   }
 
-  /** Gives up what has not been written; returns how many samples that were. */
-  drop(nowUs: number): number {
-    const samples = this.#held(0) + this.#held(1);
-    this.#empty(0, nowUs);
-    this.#empty(1, nowUs);
-    return samples;
+  /** Drops what has not been written: `dropped` is called with each range. */
+  drop(nowUs: number, dropped: (channel: Channel, start: number, length: number) => void): void {
+    for (const channel of [0, 1] as const) {
+      const held = this.#held(channel);
+      if (held > 0) dropped(channel, this.#int(channel, WRITE_BUFFER.START), held);
+      this.#empty(channel, nowUs);
+    }
   }
 
-  /** Writes [start, end) of both channels: what the pieces hold over what the file holds. */
+  /** Writes [start, end) of both channels: what the buffers hold over what the file holds. */
   #writeMerged(file: AudioFile, scratch: Int16Array, start: number, end: number): number {
     scratch.fill(0, 0, 2 * (end - start));
     file.read(scratch, start, end);
@@ -146,11 +144,16 @@ export class WriteBuffers {
       const bufferStart = this.#int(channel, WRITE_BUFFER.START);
       const from = Math.max(start, bufferStart);
       const to = Math.min(end, bufferStart + this.#held(channel));
-      const piece = (this.#memory.buffer(this.#index, channel) >> 1) + from - bufferStart;
+      const source = (this.#memory.buffer(this.#index, channel) >> 1) + from - bufferStart;
       const target = 2 * (from - start) + channel;
-      for (let i = 0; i < to - from; i++) scratch[target + 2 * i] = samples[piece + i] as number;
+      for (let i = 0; i < to - from; i++) scratch[target + 2 * i] = samples[source + i] as number;
     }
     return file.write(scratch, 0, end - start, start);
+  }
+
+  #isDue(channel: Channel, sinceUs: number): boolean {
+    const held = this.#held(channel);
+    return held > 0 && (2 * held >= FLUSH_BYTES || (this.#memory.doubles[this.#since(channel)] as number) <= sinceUs);
   }
 
   #held(channel: Channel): number {
@@ -161,7 +164,7 @@ export class WriteBuffers {
     this.#setInt(channel, WRITE_BUFFER.COUNT, samples);
   }
 
-  /** Most probably the next frame goes on where the last one ended. */
+  /** The next frame most probably begins where the last one ended. */
   #empty(channel: Channel, nowUs: number): void {
     this.#setHeld(channel, 0);
     this.#begin(channel, this.end(channel), nowUs);
@@ -186,7 +189,7 @@ export class WriteBuffers {
   }
 }
 
-/** Four samples at a time, where that can be. */
+/** Copies four samples at a time where positions and count allow it. */
 export function copySamples(from: SampleSource, at: number, to: SampleSource, target: number, count: number): void {
   if (((at | target | count) & 3) === 0) copyQuads(from.quads, at >> 2, to.quads, target >> 2, count >> 2);
   else for (let i = 0; i < count; i++) to.samples[target + i] = from.samples[at + i] as number;

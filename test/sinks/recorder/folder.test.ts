@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { folderName } from '../../../src/sinks/recorder/folder.js';
+import { folderName } from '../../../src/sinks/recorder/files/folder.js';
 
 describe('the folder of an interaction', () => {
   it.each(['7f9c2ba4-e88f-4a21-9c5e-1b0f4a3c2d1e', '7F9C2BA4-E88F-4A21-9C5E-1B0F4A3C2D1E', 'call_7', 'a'.repeat(80)])(

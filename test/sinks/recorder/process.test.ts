@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FLAG } from '../../../src/ring/layout.js';
-import { parseManifest, readCheckpoint } from '../../../src/sinks/recorder/manifest.js';
+import { parseManifest } from '../../../src/sinks/recorder/files/manifest.js';
+import { readCheckpoint } from '../../../src/sinks/recorder/files/manifest-file.js';
 import { repairRecordings } from '../../../src/sinks/recorder/repair.js';
 import { streamInfo } from '../../support/frames.js';
 import { RecorderRig, readWav, tone } from '../../support/recorder/recorder-rig.js';
@@ -87,7 +88,8 @@ describe('limits of the system', () => {
     expect(counted['recordingsFinished']).toBeGreaterThan(0);
     expect(counted['recordingsFaulted']).toBeGreaterThan(0);
     expect(counted['report']).toContain('ulimit -n');
-    const whole = readdirSync(join(dir, 'files')).filter((folder) => {
+    const folders = readdirSync(join(dir, 'files')).filter((name) => !name.startsWith('.'));
+    const whole = folders.filter((folder) => {
       const found = manifest(join(dir, 'files', folder));
       return found?.endReason === 'ended' && found.incomplete === undefined;
     });
@@ -129,12 +131,10 @@ describe('a folder that cannot be written', () => {
   });
 
   it('a full disk leaves holes in its own streams only, and space that returns is used', (context) => {
-    const full = mountTiny();
-    if (full === undefined) return context.skip('a tmpfs may not be mounted here; it takes root');
     const r = new RecorderRig();
+    const full = mountTiny(128, join(r.outDir, 'full'));
+    if (full === undefined) return context.skip('a tmpfs may not be mounted here; it takes root');
     try {
-      mkdirSync(join(full, 'folder'));
-      symlinkSync(join(full, 'folder'), join(r.outDir, 'full'));
       writeFileSync(join(full, 'ballast'), Buffer.alloc(40_000));
       r.open(streamInfo({ stream: 0, interactionId: 'full' }));
       r.open(streamInfo({ stream: 1, interactionId: 'roomy' }));
@@ -161,14 +161,14 @@ describe('a folder that cannot be written', () => {
       expect(r.status.counters().recordingsIncomplete).toBe(1);
     } finally {
       r.recorder.close();
-      r.remove();
       unmount(full);
+      r.remove();
     }
   });
 });
 
 describe('a disk that is full to the end', () => {
-  it('leaves no session with a hole that does not say so', (context) => {
+  it('leaves no manifest with missing audio that does not say where', (context) => {
     const full = mountTiny();
     if (full === undefined) return context.skip('a tmpfs may not be mounted here; it takes root');
     const r = new RecorderRig({ options: { outDir: full } });
@@ -189,10 +189,17 @@ describe('a disk that is full to the end', () => {
       expect(r.status.counters().recordingsIncomplete).toBe(streams.length);
       for (const stream of streams) {
         const folder = join(full, `call-${stream}`);
-        expect(readCheckpoint(folder)?.incomplete, folder).toBe(true);
-        expect(readCheckpoint(folder)?.writer, folder).toBeUndefined();
-        expect(wav(folder).samples.length, folder).toBe(80_000);
-        expect(readdirSync(folder).sort()).toEqual(['audio.wav', 'session.json.partial']);
+        const { samples } = wav(folder);
+        expect(samples.length, folder).toBe(80_000);
+        expect(readdirSync(folder).sort()).toEqual(['audio.wav', 'session.json']);
+        const found = manifest(folder);
+        expect(found, folder).toMatchObject({ incomplete: true });
+        const written = samples.findIndex((sample, i) => sample !== tone(i, 1)[0]);
+        const last = found?.spans.at(-1);
+        expect(last, folder).toMatchObject({ state: 'lost', endMs: 10_000, notRecorded: true });
+        // A write that failed halfway counts as lost from its beginning.
+        expect(last?.startMs, folder).toBeLessThanOrEqual(written / 8);
+        expect(found?.notRecordedMs, folder).toBe(10_000 - (last?.startMs ?? 0));
       }
     } finally {
       r.recorder.close();

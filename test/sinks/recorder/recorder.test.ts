@@ -1,11 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { BLOCKED } from '../../../src/ring/agent.js';
 import { FLAG, MARK } from '../../../src/ring/layout.js';
-import { AudioFile } from '../../../src/sinks/recorder/audio-file.js';
-import { toManifestSpans } from '../../../src/sinks/recorder/manifest.js';
+import { AudioFile } from '../../../src/sinks/recorder/files/audio-file.js';
+import { toManifestSpans } from '../../../src/sinks/recorder/files/manifest.js';
 import { SpanTrack } from '../../../src/sinks/recorder/spans.js';
 import { streamInfo } from '../../support/frames.js';
 import { RecorderRig, readWav, tone } from '../../support/recorder/recorder-rig.js';
@@ -187,7 +187,7 @@ describe('one recording', () => {
     r.work(600_000);
     r.closeStream(0);
     r.work();
-    expect(readdirSync(r.outDir)).toEqual([]);
+    expect(r.folders()).toEqual([]);
     expect(r.status.counters()).toMatchObject({ recordingsOpened: 1, recordingsFinished: 1, writeErrors: 0 });
   });
 
@@ -241,7 +241,7 @@ describe('one recording', () => {
       const end = how === 'removed at the end' ? 40_000 : 160_000;
       const dropped = r.status.counters().samplesDropped;
       expect(dropped, how).toBeGreaterThanOrEqual(how === 'removed' ? 32_000 : 36_000);
-      expect(r.status.takeReport(), how).toContain('taken away');
+      expect(r.status.takeReport(), how).toContain('was removed');
       expect(r.manifest(ID), how).toMatchObject({ endReason: 'ended', incomplete: true });
       const { samples } = r.wav(ID);
       expect(samples.length, how).toBe(end);
@@ -348,7 +348,7 @@ describe('any frames', () => {
           if (frame.gap) at += 320;
           if (frame.paused) {
             r.mark(0, 0, at, 480, MARK.PAUSED);
-            track.stretch('paused', at, 480);
+            track.withoutAudio('paused', at, 480);
             at += 480;
           }
           flags = frame.flags ?? flags;
@@ -423,7 +423,7 @@ describe('a recorder thread that dies', () => {
     const { samples } = r.wav(ID);
     expect(samples.filter((_, i) => i % 2 === 0)).toEqual(tone(0, 16_000));
     expect(samples.filter((_, i) => i % 2 === 1)).toEqual(tone(0, 16_000, 1));
-    expect(readdirSync(r.outDir)).toEqual([ID]);
+    expect(r.folders()).toEqual([ID]);
   });
 
   it('keeps more spans than its journal holds', () => {
@@ -451,7 +451,7 @@ describe('a recorder thread that dies', () => {
     r.frame(0, 0, 160, tone(160, 160));
     r.closeStream(0);
     r.work();
-    expect(readdirSync(r.outDir)).toEqual([ID]);
+    expect(r.folders()).toEqual([ID]);
     expect(r.wav(ID).samples).toEqual(tone(0, 320));
   });
 });
@@ -530,7 +530,7 @@ describe('an end that the disk refuses', () => {
     r.closeStream(0);
     r.work();
     expect(r.manifest('second').endReason).toBe('ended');
-    expect(r.status.counters()).toMatchObject({ recordingsRefused: 0, recordingsFinished: 1 });
+    expect(r.status.counters()).toMatchObject({ recordingsRefused: 0, recordingsFinished: 2 });
   });
 
   it('outlives the death of the thread, as interrupted', () => {
@@ -577,7 +577,7 @@ describe('streams beside each other', () => {
       r.closeStream(0);
     }
     r.work();
-    expect(readdirSync(r.outDir).sort()).toEqual([ID, `${ID}-2`, `${ID}-3`]);
+    expect(r.folders()).toEqual([ID, `${ID}-2`, `${ID}-3`]);
     expect(r.wav(ID).samples).toEqual(tone(0, 160));
     expect(r.wav(`${ID}-2`).samples).toEqual(tone(1000, 160));
     expect(r.manifest(`${ID}-3`).interactionId).toBe(ID);
@@ -602,14 +602,14 @@ describe('streams beside each other', () => {
     for (let n = 0; n < 3; n++) r.frame(n, 0, 0, tone(0, 160));
     r.work();
     expect(r.status.counters()).toMatchObject({ recordingsOpened: 2, recordingsRefused: 1, recordsOrphaned: 1 });
-    expect(r.status.takeReport()).toContain('larger memory');
+    expect(r.status.takeReport()).toContain('maxStreams');
     expect(r.status.takeReport()).toBeUndefined();
     r.closeStream(0);
     r.open(streamInfo({ stream: 2, interactionId: 'call-2' }));
     r.frame(2, 0, 0, tone(0, 160));
     r.closeStream(2);
     r.work();
-    expect(readdirSync(r.outDir).sort()).toEqual(['call-0', 'call-1', 'call-2']);
+    expect(r.folders()).toEqual(['call-0', 'call-1', 'call-2']);
   });
 });
 

@@ -12,9 +12,10 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { wavHeader } from '../../../src/audio/wav.js';
-import { type Manifest, parseManifest, writeCheckpoint, writeManifest } from '../../../src/sinks/recorder/manifest.js';
+import { type Manifest, parseManifest } from '../../../src/sinks/recorder/files/manifest.js';
+import { writeCheckpoint, writeManifest } from '../../../src/sinks/recorder/files/manifest-file.js';
+import { thisWriter } from '../../../src/sinks/recorder/files/writer.js';
 import { repairRecordings } from '../../../src/sinks/recorder/repair.js';
-import { thisWriter } from '../../../src/sinks/recorder/writer.js';
 import { readWav, tone } from '../../support/recorder/recorder-rig.js';
 
 let dir = '';
@@ -56,8 +57,8 @@ function leave(folder: string, manifest: Manifest | undefined, pcm: Int16Array, 
   const data = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
   writeFileSync(join(dir, folder, 'audio.wav'), Buffer.concat([header, data, Buffer.from(tail)]));
   if (manifest === undefined) return;
-  if (manifest.endReason === null) writeCheckpoint(join(dir, folder), manifest);
-  else writeManifest(join(dir, folder), manifest);
+  if (manifest.endReason === null) writeCheckpoint(join(dir, folder), manifest, 0o600);
+  else writeManifest(join(dir, folder), manifest, 0o600);
 }
 
 const wav = (folder: string) => readWav(readFileSync(join(dir, folder, 'audio.wav')));
@@ -177,7 +178,7 @@ describe('a recording whose writer was killed', () => {
   it.each([null, 'ended'])('takes what was written but not yet renamed, end %s', async (endReason) => {
     const ended = { endReason, endedAt: endReason && '2024-01-01T00:00:01.000Z' };
     leave('call', undefined, tone(0, 8000));
-    writeCheckpoint(join(dir, 'call'), unfinished(ended));
+    writeCheckpoint(join(dir, 'call'), unfinished(ended), 0o600);
     expect((await repairRecordings(dir)).repaired).toEqual(['call']);
     expect(readdirSync(join(dir, 'call')).sort()).toEqual(['audio.wav', 'session.json']);
     expect(manifest('call')).toMatchObject({
@@ -197,7 +198,7 @@ describe('a recording whose writer was killed', () => {
     leave('call', unfinished({ spans: spans(150) }), tone(0, 16_000));
     const files = ['session.json.partial.spare', 'session.json.partial'].map((name) => join(dir, 'call', name));
     const before = files.map((file) => readFileSync(file));
-    writeCheckpoint(join(dir, 'call'), unfinished({ spans: spans(190), packetsReceived: 123_456 }));
+    writeCheckpoint(join(dir, 'call'), unfinished({ spans: spans(190), packetsReceived: 123_456 }), 0o600);
     const after = files.map((file) => readFileSync(file));
     const pages = Math.ceil((after[0]?.length ?? 0) / 4096);
     expect(pages).toBeGreaterThan(3);
@@ -225,7 +226,7 @@ describe('a recording whose writer was killed', () => {
 
   it('is mended once, be its session.json of an older version: a second time changes nothing', async () => {
     leave('call', undefined, tone(0, 16_000), [1]);
-    writeManifest(join(dir, 'call'), unfinished());
+    writeManifest(join(dir, 'call'), unfinished(), 0o600);
     writeFileSync(join(dir, 'call', 'session.json.partial'), '{"interac');
     await repairRecordings(dir);
     const once = everything();

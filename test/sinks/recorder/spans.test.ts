@@ -90,9 +90,9 @@ describe('stretches', () => {
   it('paused and discarded stretches have their own state, and what is between is silence', () => {
     const track = new SpanTrack(0);
     track.frame(0, 160, false, false);
-    track.stretch('paused', 160, 800);
+    track.withoutAudio('paused', 160, 800);
     track.frame(960, 160, false, false);
-    track.stretch('discarded', 2000, 100);
+    track.withoutAudio('discarded', 2000, 100);
     expect(spansOf(track, 2100)).toEqual([
       ['speech', 0, 160],
       ['paused', 160, 960],
@@ -124,7 +124,7 @@ describe('any track', () => {
         continue;
       }
       const at = end + gap;
-      if (kind === 'paused') track.stretch('paused', at, count);
+      if (kind === 'paused') track.withoutAudio('paused', at, count);
       else track.frame(at, count, kind === 'silence', kind === 'lost');
       end = at + count;
     }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { type AudioHookCallLedger, expectedPcm } from '../../../src/simulator/audiohook/ledger.js';
 import type { AudioHookSound } from '../../../src/simulator/audiohook/sound.js';
-import { manifestSchema } from '../../../src/sinks/recorder/manifest.js';
+import { manifestSchema } from '../../../src/sinks/recorder/files/manifest.js';
 
 export const API_KEY = 'e2e-key';
 export const CLIENT_SECRET = 'dHJ1bmtsaW5lIGUyZSBzZWNyZXQ=';
@@ -11,7 +11,7 @@ export const KEYS = [{ apiKey: API_KEY, clientSecret: CLIENT_SECRET }];
 
 /** Recordings in a capture's folder. */
 export function recordingsIn(out: string): string[] {
-  return readdirSync(out).filter((name) => name !== 'audit.jsonl');
+  return readdirSync(out).filter((name) => !name.includes('.'));
 }
 
 /** The entries of a capture's audit. */

@@ -1,11 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from '../../../src/core/clock.js';
 import type { StreamInfo } from '../../../src/core/events.js';
 import { KIND, RECORD, RING, ringBytes } from '../../../src/ring/layout.js';
 import { type RingPlace, RingProducer } from '../../../src/ring/ring.js';
-import { type Manifest, manifestSchema, readCheckpoint } from '../../../src/sinks/recorder/manifest.js';
+import { type Manifest, manifestSchema } from '../../../src/sinks/recorder/files/manifest.js';
+import { readCheckpoint } from '../../../src/sinks/recorder/files/manifest-file.js';
 import { Recorder, type RecorderOptions } from '../../../src/sinks/recorder/recorder.js';
 import { RecorderStatus, recorderMemoryBytes } from '../../../src/sinks/recorder/recorder-memory.js';
 
@@ -93,6 +94,13 @@ export class RecorderRig {
 
   wav(folder: string): Wav {
     return readWav(readFileSync(join(this.outDir, folder, 'audio.wav')));
+  }
+
+  /** Of recordings. */
+  folders(): string[] {
+    return readdirSync(this.outDir)
+      .filter((name) => !name.startsWith('.'))
+      .sort();
   }
 
   remove(): void {

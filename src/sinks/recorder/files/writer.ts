@@ -1,20 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { errnoOf } from './fault.js';
+import { errnoOf } from './disk-fault.js';
 
 /**
- * Which process writes a recording. It stands in the session.json of every unfinished one, so that a repair can tell a
- * recording that is being written from one whose writer was killed.
+ * Which process writes a recording. It is part of every unfinished manifest, so that a repair can tell a recording that
+ * is being written from one whose writer was killed.
  *
- * Node has no file locks. A process id alone is not enough: in a container a restarted process often gets the very id of
- * the dead one; so the process's start time stands beside it, where the system tells it (Linux). Of a writer on another
- * host nothing can be asked; there only the time of the last write speaks (see repair.ts).
+ * Node has no file locks. A process id alone is not enough: in a container a restarted process often gets the id of the
+ * dead one, so the start time of the process is kept too, where the system has it (Linux). A writer on another host
+ * cannot be looked up; for it the time of the last write decides (see repair-recording.ts).
  */
 export const writerSchema = z.object({
   host: z.string(),
   pid: z.number().int().positive(),
-  /** Clock ticks from boot to the start of the process; empty where the system does not tell. */
+  /** Clock ticks from boot to the start of the process; empty where the system does not say. */
   startTicks: z.string(),
 });
 export type Writer = z.infer<typeof writerSchema>;
@@ -40,7 +40,7 @@ function startTicks(pid: number): string {
     // proc(5): state is field 3 and start time field 22; the command name before them may contain anything.
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie is dead; only its parent has not asked yet.
+    // A zombie is dead; only its parent has not collected it yet.
     return fields[0] === 'Z' ? 'zombie' : (fields[19] ?? '');
   } catch {
     return '';

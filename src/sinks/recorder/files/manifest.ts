@@ -1,0 +1,202 @@
+import { z } from 'zod';
+import type { SpanState } from '../../../core/events.js';
+import type { SampleSpan } from '../spans.js';
+import { writerSchema } from './writer.js';
+
+export const AUDIO_FILE = 'audio.wav';
+
+/** The audio of the n-th format of an interaction: audio.wav, audio-2.wav and so on. */
+export function audioFileName(segment: number): string {
+  return segment === 1 ? AUDIO_FILE : `audio-${segment}.wav`;
+}
+
+const spanSchema = z.object({
+  state: z.enum(['speech', 'silence', 'lost', 'paused', 'discarded']),
+  channel: z.union([z.literal(0), z.literal(1)]),
+  /** Milliseconds from the start of the recording. */
+  startMs: z.number(),
+  endMs: z.number(),
+  /** Of a lost span: the audio arrived and could not be written. Absent when it never arrived. */
+  notRecorded: z.literal(true).optional(),
+});
+
+const formatShape = {
+  codec: z.enum(['pcmu', 'pcma', 'l16', 'opus']),
+  clockRate: z.number(),
+  sampleRate: z.number().int().positive(),
+  channels: z.union([z.literal(1), z.literal(2)]),
+};
+
+const segmentSchema = z.object({
+  file: z.string(),
+  /** Milliseconds from the start of the recording. */
+  startMs: z.number(),
+  ...formatShape,
+});
+
+/** Null where it is no longer known, after a kill. */
+const count = z.number().nullable();
+
+/** The content of session.json. While the recording is being written `endedAt` and `endReason` are null. */
+export const manifestSchema = z.object({
+  interactionId: z.string(),
+  /** The format of audio.wav. */
+  ...formatShape,
+  startedAt: z.string(),
+  endedAt: z.string().nullable(),
+  endReason: z.string().nullable(),
+  packetsReceived: count,
+  bytesReceived: count,
+  packetsLost: count,
+  packetsLate: count,
+  packetsDuplicate: count,
+  packetsReordered: count,
+  decodeErrors: count,
+  /** Only when the format changed during the recording: every audio file, in order. */
+  segments: z.array(segmentSchema).optional(),
+  spans: z.array(spanSchema),
+  /** True when a part of the audio could not be written: the spans with `notRecorded`. Absent otherwise. */
+  incomplete: z.boolean().optional(),
+  /** How much that was, in milliseconds, all channels added up. */
+  notRecordedMs: z.number().optional(),
+  /** True when a repair found neither a header nor a manifest and took the audio for 8 kHz mono. */
+  formatAssumed: z.boolean().optional(),
+  /** Only while the recording is being written. */
+  writer: writerSchema.optional(),
+});
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ManifestSpan = z.infer<typeof spanSchema>;
+export type ManifestSegment = z.infer<typeof segmentSchema>;
+
+const COUNTS = [
+  'packetsReceived',
+  'bytesReceived',
+  'packetsLost',
+  'packetsLate',
+  'packetsDuplicate',
+  'packetsReordered',
+  'decodeErrors',
+] as const;
+
+/** The counts of a recording that was killed: those of the last checkpoint may be many seconds old. */
+export const NOT_COUNTED = Object.fromEntries(COUNTS.map((name) => [name, null])) as Record<
+  (typeof COUNTS)[number],
+  null
+>;
+
+/** The manifest of a file's text, or undefined when it is none. */
+export function parseManifest(text: string): Manifest | undefined {
+  try {
+    return manifestSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The audio files of a recording, in order. */
+export function segmentsOf(manifest: Manifest): readonly [ManifestSegment, ...ManifestSegment[]] {
+  const { codec, clockRate, sampleRate, channels, segments = [] } = manifest;
+  const [first = { file: AUDIO_FILE, startMs: 0, codec, clockRate, sampleRate, channels }, ...others] = segments;
+  return [first, ...others];
+}
+
+/** Adds the manifest of one more audio file, which begins at `startMs` of the recording, to that of the earlier ones. */
+export function withSegment(earlier: Manifest, current: Manifest, startMs: number): Manifest {
+  const { codec, clockRate, sampleRate, channels, startedAt, segments: _, writer: __, ...rest } = current;
+  const segments = segmentsOf(earlier);
+  const file = audioFileName(segments.length + 1);
+  const { writer: ___, ...before } = earlier;
+  const spans = joined(earlier.spans, shifted(current.spans, startMs), startMs);
+  const counts = Object.fromEntries(COUNTS.map((name) => [name, sum(earlier[name], current[name])]));
+  return {
+    ...before,
+    ...rest,
+    ...(counts as Pick<Manifest, (typeof COUNTS)[number]>),
+    segments: [...segments, { file, startMs, codec, clockRate, sampleRate, channels }],
+    spans,
+    ...incompleteness(spans, earlier.incomplete === true || current.incomplete === true),
+    ...(current.writer === undefined ? {} : { writer: current.writer }),
+  };
+}
+
+/** What a manifest says of audio that could not be written. */
+export function incompleteness(
+  spans: readonly ManifestSpan[],
+  incomplete: boolean,
+): { incomplete?: true; notRecordedMs?: number } {
+  if (!incomplete) return {};
+  const missing = spans.filter(({ notRecorded }) => notRecorded === true);
+  const notRecordedMs = missing.reduce((total, { startMs, endMs }) => total + endMs - startMs, 0);
+  return { incomplete: true, notRecordedMs: rounded(notRecordedMs) };
+}
+
+/** Nothing was captured between two audio files; a channel of the first one has silence there. */
+function joined(earlier: readonly ManifestSpan[], later: readonly ManifestSpan[], startMs: number): ManifestSpan[] {
+  const spans: ManifestSpan[] = [];
+  for (const channel of [0, 1] as const) {
+    const own = earlier.filter((span) => span.channel === channel);
+    const endMs = own.at(-1)?.endMs ?? startMs;
+    const gap = { state: 'silence' as const, channel, startMs: endMs, endMs: startMs };
+    const next = later.filter((span) => span.channel === channel);
+    for (const span of [...own, ...(endMs < startMs ? [gap] : []), ...next]) append(spans, span);
+  }
+  return spans;
+}
+
+function append(spans: ManifestSpan[], span: ManifestSpan): void {
+  const last = spans.at(-1);
+  const isSame =
+    last?.channel === span.channel &&
+    last.state === span.state &&
+    last.endMs === span.startMs &&
+    last.notRecorded === span.notRecorded;
+  if (isSame) spans[spans.length - 1] = { ...last, endMs: span.endMs };
+  else spans.push(span);
+}
+
+/** The spans moved by `byMs`. */
+export function shifted(spans: readonly ManifestSpan[], byMs: number): ManifestSpan[] {
+  return spans.map((span) => ({ ...span, startMs: rounded(span.startMs + byMs), endMs: rounded(span.endMs + byMs) }));
+}
+
+/** The spans of one channel in milliseconds. */
+export function toManifestSpans(spans: readonly SampleSpan[], channel: 0 | 1, sampleRate: number): ManifestSpan[] {
+  return spans.map(({ state, startSamples, endSamples, notRecorded }) => ({
+    state,
+    channel,
+    startMs: toMs(startSamples, sampleRate),
+    endMs: toMs(endSamples, sampleRate),
+    ...(notRecorded === true ? { notRecorded } : {}),
+  }));
+}
+
+/** The spans of one channel of an audio file that begins at `startMs` of the recording, in samples of that file. */
+export function fromManifestSpans(
+  spans: readonly ManifestSpan[],
+  channel: 0 | 1,
+  sampleRate: number,
+  startMs = 0,
+): SampleSpan[] {
+  const toSamples = (ms: number): number => Math.round(((ms - startMs) * sampleRate) / 1000);
+  return spans
+    .filter((span) => span.channel === channel && span.endMs > startMs)
+    .map((span): SampleSpan & { state: SpanState } => ({
+      state: span.state,
+      startSamples: Math.max(0, toSamples(span.startMs)),
+      endSamples: toSamples(span.endMs),
+      ...(span.notRecorded === true ? { notRecorded: true } : {}),
+    }));
+}
+
+function sum(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? null : a + b;
+}
+
+/** Exact to the microsecond, which is less than half a sample at any rate, so that the way back is exact too. */
+function toMs(samples: number, sampleRate: number): number {
+  return Math.round((samples * 1e6) / sampleRate) / 1000;
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -1,0 +1,173 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from './disk-fault.js';
+import type { FileAccess } from './folder.js';
+import { type Writer, writerSchema, writerState } from './writer.js';
+
+/**
+ * The index of unfinished recordings, a folder beside them. Each recorder appends to a file of its own: its writer as
+ * JSON, then one line for each recording, `+folder` before its first file is made and `-folder` once its manifest has
+ * an end. After a kill the folders that were added and not taken away are the ones to repair, however many finished
+ * recordings lie beside them.
+ */
+export const UNFINISHED_FOLDER = '.unfinished';
+/** Exists once every recording that is not in the index is known to be finished. */
+const COMPLETE_FILE = 'complete';
+const EXTENSION = '.log';
+/** A longer file is written again with what is still unfinished. */
+const MAX_FILE_BYTES = 1 << 20;
+const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
+
+/** One recorder's own file of the index. What cannot be written waits here and is written with the next line. */
+export class UnfinishedIndex {
+  readonly #folder: string;
+  readonly #path: string;
+  readonly #writer: Writer;
+  readonly #access: FileAccess;
+  readonly #open = new Set<string>();
+  #fd = -1;
+  #waiting = '';
+  #bytes = 0;
+
+  constructor(outDir: string, writer: Writer, access: FileAccess, startedUs: number) {
+    this.#folder = join(outDir, UNFINISHED_FOLDER);
+    // A process may have several recorders, one after another or side by side.
+    const name = [writer.host.replace(/[^A-Za-z0-9-]/g, '_'), writer.pid, writer.startTicks, Math.round(startedUs)];
+    this.#path = join(this.#folder, `${name.join('-')}${EXTENSION}`);
+    this.#writer = writer;
+    this.#access = access;
+  }
+
+  add(folder: string): void {
+    if (this.#open.has(folder)) return;
+    this.#open.add(folder);
+    this.#append(`+${folder}\n`);
+  }
+
+  remove(folder: string): void {
+    if (this.#open.delete(folder)) this.#append(`-${folder}\n`);
+  }
+
+  /** Removes the file when nothing is unfinished. */
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+    if (this.#open.size === 0 && this.#bytes > 0) rmSync(this.#path, { force: true });
+  }
+
+  #append(line: string): void {
+    this.#waiting += line;
+    try {
+      if (this.#fd < 0 || fstatSync(this.#fd).nlink === 0) this.#begin();
+      else if (this.#bytes > MAX_FILE_BYTES) this.#shorten();
+      else this.#write(this.#waiting);
+      this.#waiting = '';
+    } catch {
+      // A full disk, say. The recording itself is not kept from going on, and a repair of the whole folder finds it.
+    }
+  }
+
+  #begin(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+    mkdirSync(this.#folder, { recursive: true, mode: this.#access.folderMode });
+    this.#fd = openSync(this.#path, APPEND, this.#access.fileMode);
+    this.#bytes = 0;
+    this.#write(this.#content());
+  }
+
+  #shorten(): void {
+    const spare = `${this.#path}.new`;
+    writeFileSync(spare, this.#content(), { mode: this.#access.fileMode, flag: 'wx' });
+    renameSync(spare, this.#path);
+    closeSync(this.#fd);
+    this.#fd = openSync(this.#path, APPEND, this.#access.fileMode);
+    this.#bytes = fstatSync(this.#fd).size;
+  }
+
+  #content(): string {
+    return [JSON.stringify(this.#writer), ...[...this.#open].map((folder) => `+${folder}`), ''].join('\n');
+  }
+
+  #write(text: string): void {
+    const before = this.#bytes;
+    try {
+      this.#bytes += writeSync(this.#fd, text);
+      if (this.#bytes - before < Buffer.byteLength(text)) throw new Error('The disk took a part only.');
+    } catch (thrown) {
+      // Half a line would spoil the next one.
+      ftruncateSync(this.#fd, before);
+      this.#bytes = before;
+      throw thrown;
+    }
+  }
+}
+
+export interface Unfinished {
+  /** Folders of recordings whose writer is dead, or may be. */
+  readonly folders: readonly string[];
+  /** Files of the index that may be removed once these folders are repaired. */
+  readonly files: readonly string[];
+  /** False when recordings may be unfinished that are not in the index: it was never made, or not completed. */
+  readonly isComplete: boolean;
+}
+
+/** Reads what earlier processes left in the index of a folder of recordings. */
+export async function readUnfinished(outDir: string): Promise<Unfinished> {
+  const folder = join(outDir, UNFINISHED_FOLDER);
+  const folders = new Set<string>();
+  const files: string[] = [];
+  const names = await readdir(folder).catch((thrown: unknown): string[] => {
+    if (errnoOf(thrown) === 'ENOENT') return [];
+    throw thrown;
+  });
+  for (const name of names.filter((one) => one.endsWith(EXTENSION))) {
+    const path = join(folder, name);
+    const [head = '', ...lines] = (await readFile(path, 'utf8')).split('\n');
+    const state = stateOf(head);
+    if (state === 'alive') continue;
+    const open = new Set<string>();
+    for (const line of lines) {
+      if (line.startsWith('+')) open.add(line.slice(1));
+      else if (line.startsWith('-')) open.delete(line.slice(1));
+    }
+    for (const name of open) if (isPlainName(name)) folders.add(name);
+    if (state === 'dead') files.push(path);
+  }
+  return { folders: [...folders], files, isComplete: names.includes(COMPLETE_FILE) };
+}
+
+/** From now on the index lists every unfinished recording of the folder. */
+export function markComplete(outDir: string, access: FileAccess): void {
+  const folder = join(outDir, UNFINISHED_FOLDER);
+  mkdirSync(folder, { recursive: true, mode: access.folderMode });
+  const path = join(folder, COMPLETE_FILE);
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined)
+    writeFileSync(path, '', { mode: access.fileMode, flag: 'wx' });
+}
+
+function stateOf(head: string): ReturnType<typeof writerState> {
+  try {
+    return writerState(writerSchema.parse(JSON.parse(head)));
+  } catch {
+    return 'dead';
+  }
+}
+
+/** The index lies in a folder that others may write to: no name in it may lead elsewhere. */
+function isPlainName(name: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(name);
+}

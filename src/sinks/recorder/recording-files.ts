@@ -1,0 +1,295 @@
+import { join } from 'node:path';
+import type { StreamInfo } from '../../core/events.js';
+import { AudioFile } from './files/audio-file.js';
+import { errnoOf, faultReport } from './files/disk-fault.js';
+import { type FileAccess, folderName, makeRecordingFolder, newestNumber, numberedName } from './files/folder.js';
+import { AUDIO_FILE, audioFileName, type Manifest, segmentsOf, withSegment } from './files/manifest.js';
+import {
+  MANIFEST_FILE,
+  PARTIAL_FILE,
+  readCheckpoint,
+  readManifest,
+  writeCheckpoint,
+  writeManifest,
+} from './files/manifest-file.js';
+import type { UnfinishedIndex } from './files/unfinished.js';
+import type { Writer } from './files/writer.js';
+import { type RecorderMemory, SLOT } from './recorder-memory.js';
+
+/** What all recordings of one recorder share. */
+export interface RecordingContext {
+  readonly memory: RecorderMemory;
+  readonly outDir: string;
+  readonly access: FileAccess;
+  readonly unfinished: UnfinishedIndex;
+  readonly flushUs: number;
+  readonly headerUs: number;
+  readonly checkpointUs: number;
+  readonly writer: Writer;
+  /** To interleave two channels in; four write buffers long. */
+  readonly scratch: Int16Array;
+}
+
+/** What the files of a recording need to know of it. */
+export interface RecordingContent {
+  /** The manifest of this stream alone, as of now or with its end. */
+  manifest(isFinal: boolean): Manifest;
+  /** A checkpoint holds everything that is known. */
+  checkpointed(): void;
+  /** The files were removed with everything that had been written. */
+  removed(nowUs: number): void;
+}
+
+/** After a failed call nothing is tried for so long, so that a full disk is not asked for each buffer of each stream. */
+const RETRY_US = 1_000_000;
+/** How many recordings of one interaction are looked at for the one that a stream continues. */
+const MAX_EARLIER = 64;
+
+/**
+ * The files of one recording: its folder, the WAV file of its stream and the manifest.
+ *
+ *     out/<interaction>/audio.wav              the first format
+ *     out/<interaction>/audio-2.wav            the second one, after a change of codec, rate or channels
+ *     out/<interaction>/session.json           the manifest, written once the stream has ended
+ *     out/<interaction>/session.json.partial   the same during the recording (checkpoints)
+ *
+ * A stream that continues another one (StreamInfo.segment) joins the folder whose finished manifest has the same
+ * interaction, the same start and the end reason `formatChanged`. Its checkpoints and its manifest are those of the
+ * whole recording: one list of audio files with their start, one list of spans, counts added up.
+ */
+export class RecordingFiles {
+  readonly #context: RecordingContext;
+  readonly #memory: RecorderMemory;
+  readonly #slot: number;
+  readonly #info: StreamInfo;
+  readonly #content: RecordingContent;
+  readonly audio: AudioFile;
+  #folder = '';
+  /** Of the earlier audio files in the folder. */
+  #earlier: Manifest | undefined;
+  #retryAtUs = 0;
+  #headerAtUs = Number.NEGATIVE_INFINITY;
+  #checkpointAtUs = Number.NEGATIVE_INFINITY;
+  #checkedAtUs = Number.NEGATIVE_INFINITY;
+  #isSealed = false;
+
+  constructor(context: RecordingContext, index: number, info: StreamInfo, content: RecordingContent) {
+    this.#context = context;
+    this.#memory = context.memory;
+    this.#slot = context.memory.slot(index);
+    this.#info = info;
+    this.#content = content;
+    this.audio = new AudioFile(info);
+  }
+
+  get hasFolder(): boolean {
+    return this.#folder !== '';
+  }
+
+  /** Where the stream begins on the recording's time line. */
+  get startMs(): number {
+    if (this.#earlier === undefined) return 0;
+    const endMs = Math.max(0, ...this.#earlier.spans.map((span) => span.endMs));
+    return Math.max(endMs, Math.round((this.#info.segment?.startMs ?? 0) * 1000) / 1000);
+  }
+
+  /** Opens the files of an earlier thread; returns their last checkpoint. */
+  resume(nowUs: number): Manifest | undefined {
+    this.#folder = this.#memory.text(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER);
+    if (this.#folder === '') return undefined;
+    this.#context.unfinished.add(this.#folder);
+    if (this.#segment > 1) this.#earlier = readManifest(this.#path);
+    this.attempt(nowUs, () => this.audio.reopen(this.#audioPath));
+    return readCheckpoint(this.#path);
+  }
+
+  isRetryDue(nowUs: number): boolean {
+    return nowUs >= this.#retryAtUs;
+  }
+
+  /** Tries at once what a recent failure would put off. */
+  forgetFailure(): void {
+    this.#retryAtUs = 0;
+    this.#checkedAtUs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Runs `work` unless a failure is too recent. False when it was not run or failed. */
+  attempt(nowUs: number, work: () => void): boolean {
+    if (!this.isRetryDue(nowUs)) return false;
+    try {
+      work();
+      return true;
+    } catch (thrown) {
+      this.#retryAtUs = nowUs + RETRY_US;
+      if (thrown instanceof EarlierUnfinished) return false;
+      this.#memory.count('writeErrors');
+      const code = errnoOf(thrown);
+      if (code === 'ENOENT' && this.hasFolder) this.#startOver(nowUs);
+      this.reportFault(faultReport(code, this.#context.outDir));
+      return false;
+    }
+  }
+
+  /** Once a recording. */
+  reportFault(report: string): void {
+    if (this.#memory.int(this.#slot, SLOT.FAULTED) === 1) return;
+    this.#memory.setInt(this.#slot, SLOT.FAULTED, 1);
+    this.#memory.count('recordingsFaulted');
+    this.#memory.report(report);
+  }
+
+  /** Makes sure that the files are open and have a name. Throws what node:fs throws, as do the following ones. */
+  ensure(nowUs: number): void {
+    if (this.#isThere(nowUs)) return;
+    if (this.hasFolder) this.#startOver(nowUs);
+    this.#folder = this.#join() ?? this.#create();
+    this.#memory.setText(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER, SLOT.FOLDER_BYTES, this.#folder);
+    // Before any audio, so that a repair need not guess which call it is.
+    this.checkpoint(nowUs);
+  }
+
+  /** Brings header and checkpoint up to date when they are due. */
+  keepUp(nowUs: number, checkpointEveryUs: number): void {
+    this.ensure(nowUs);
+    if (nowUs - this.#headerAtUs >= this.#context.headerUs) {
+      this.#memory.count('bytesWritten', this.audio.writeHeader(this.audio.endSamples));
+      this.#headerAtUs = nowUs;
+    }
+    if (nowUs - this.#checkpointAtUs >= checkpointEveryUs) this.checkpoint(nowUs);
+  }
+
+  checkpoint(nowUs: number): void {
+    writeCheckpoint(this.#path, this.#manifest(false), this.#context.access.fileMode);
+    this.#checkpointAtUs = nowUs;
+    this.#content.checkpointed();
+  }
+
+  /** Gives the audio its final length and writes the final manifest. May be called again after it has thrown. */
+  finish(nowUs: number, lengthSamples: number): void {
+    if (!this.#isSealed) {
+      this.ensure(nowUs);
+      this.audio.seal(lengthSamples);
+      this.audio.close();
+      this.#isSealed = true;
+    }
+    // Last, because a manifest with an end says that the audio is complete; until then a repair would look after it.
+    writeManifest(this.#path, this.#manifest(true), this.#context.access.fileMode);
+    this.#context.unfinished.remove(this.#folder);
+  }
+
+  /** Leaves the files to a repair, which then need not wait for this process to end. */
+  abandon(): void {
+    const manifest = this.hasFolder ? readCheckpoint(this.#path) : undefined;
+    if (manifest === undefined) return;
+    const { writer: _, ...rest } = manifest;
+    const isIncomplete = this.#memory.int(this.#slot, SLOT.INCOMPLETE) === 1;
+    try {
+      const marked = isIncomplete ? { ...rest, incomplete: true } : rest;
+      writeCheckpoint(this.#path, marked, this.#context.access.fileMode);
+    } catch {
+      // Then the repair waits until this process has ended.
+    }
+  }
+
+  close(): void {
+    this.audio.close();
+  }
+
+  #isThere(nowUs: number): boolean {
+    if (!this.audio.isOpen) return this.hasFolder && this.audio.reopen(this.#audioPath);
+    if (nowUs - this.#checkedAtUs < this.#context.headerUs) return true;
+    this.#checkedAtUs = nowUs;
+    return this.audio.isLinked;
+  }
+
+  /** The folder was removed; what comes from now on gets a new one, at its position. */
+  #startOver(nowUs: number): void {
+    this.audio.close();
+    this.#context.unfinished.remove(this.#folder);
+    this.#folder = '';
+    this.#earlier = undefined;
+    this.#isSealed = false;
+    this.#memory.setInt(this.#slot, SLOT.FOLDER_LENGTH, 0);
+    this.#content.removed(nowUs);
+    this.reportFault(faultReport('ENOENT', this.#context.outDir));
+  }
+
+  #create(): string {
+    const { outDir, access, unfinished } = this.#context;
+    const taken = [MANIFEST_FILE, PARTIAL_FILE, AUDIO_FILE];
+    this.#segment = 1;
+    return makeRecordingFolder(outDir, folderName(this.#info.interactionId), taken, access, (path, folder) => {
+      unfinished.add(folder);
+      try {
+        this.audio.create(join(path, AUDIO_FILE), access.fileMode);
+      } catch (thrown) {
+        if (errnoOf(thrown) === 'EEXIST') unfinished.remove(folder);
+        throw thrown;
+      }
+    });
+  }
+
+  /** The folder of the stream that this one continues, with a further audio file; undefined when there is none. */
+  #join(): string | undefined {
+    const { outDir, access, unfinished } = this.#context;
+    const folder = this.#findEarlier();
+    const earlier = folder === undefined ? undefined : readManifest(join(outDir, folder));
+    if (folder === undefined || earlier === undefined) return undefined;
+    const segment = segmentsOf(earlier).length + 1;
+    unfinished.add(folder);
+    try {
+      this.audio.create(join(outDir, folder, audioFileName(segment)), access.fileMode);
+    } catch (thrown) {
+      unfinished.remove(folder);
+      // A thread that died here has left a file of which nothing is known.
+      if (errnoOf(thrown) === 'EEXIST') return undefined;
+      throw thrown;
+    }
+    this.#earlier = earlier;
+    this.#segment = segment;
+    return folder;
+  }
+
+  #findEarlier(): string | undefined {
+    const { interactionId, segment } = this.#info;
+    if (segment === undefined) return undefined;
+    const { outDir } = this.#context;
+    const name = folderName(interactionId);
+    const startedAt = new Date(segment.firstStartedAtMs).toISOString();
+    const newest = newestNumber(outDir, name);
+    for (let n = newest; n > Math.max(0, newest - MAX_EARLIER); n--) {
+      const folder = numberedName(name, n);
+      const path = join(outDir, folder);
+      const unfinished = readCheckpoint(path);
+      const found = unfinished ?? readManifest(path);
+      if (found?.interactionId !== interactionId || found.startedAt !== startedAt) continue;
+      if (unfinished?.writer !== undefined) throw new EarlierUnfinished();
+      return unfinished === undefined && found.endReason === 'formatChanged' ? folder : undefined;
+    }
+    return undefined;
+  }
+
+  #manifest(isFinal: boolean): Manifest {
+    const own = this.#content.manifest(isFinal);
+    return this.#earlier === undefined ? own : withSegment(this.#earlier, own, this.startMs);
+  }
+
+  get #segment(): number {
+    return this.#memory.int(this.#slot, SLOT.SEGMENT);
+  }
+
+  set #segment(segment: number) {
+    this.#memory.setInt(this.#slot, SLOT.SEGMENT, segment);
+  }
+
+  get #path(): string {
+    return join(this.#context.outDir, this.#folder);
+  }
+
+  get #audioPath(): string {
+    return join(this.#path, audioFileName(this.#segment));
+  }
+}
+
+/** The recording that a stream continues has not been finished yet. */
+class EarlierUnfinished extends Error {}
