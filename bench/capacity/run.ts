@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/core/clock.js';
 import { US_PER_MS } from '../../src/core/units.js';
-import { NODE_FLAGS } from '../../src/node/heap.js';
 import { Child } from './child.js';
 import type { GeneratorReport, OpusImplementation, SubjectKind, SubjectReport } from './messages.js';
 import type { CapacityOptions, Undertaking } from './options.js';
@@ -33,8 +32,7 @@ export async function runSubject(
   const profiling = kind === 'node' && profile !== undefined;
   const generator = new Child('generator-process');
   const profiler = profiling ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [];
-  // As the commands that run a node have it; the baselines get it as well.
-  const subject = new Child('subject-process', [...NODE_FLAGS, ...profiler]);
+  const subject = new Child('subject-process', profiler);
   const generate = (peer: string): void => generator.tell({ kind: 'generate', load, peer });
   const receive = (peer: string): void =>
     subject.tell({ kind: 'receive', settings: { kind, load, out, record, native }, peer });

@@ -1,5 +1,7 @@
+// First, so that the modules loaded after it do not make the young generation grow.
+import './tuned-heap.js';
+
 import process from 'node:process';
-import { tuneHeap } from '../../src/node/heap.js';
 import { serve, tell } from './messages.js';
 import type { Subject } from './roles.js';
 import { SOURCES } from './sources.js';
@@ -7,8 +9,6 @@ import { measureWindow } from './window.js';
 
 let subject: Subject | undefined;
 
-// As the commands that run a node do; the baselines get it as well.
-tuneHeap();
 serve(async (order) => {
   switch (order.kind) {
     case 'receive': {

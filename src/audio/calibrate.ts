@@ -1,12 +1,14 @@
-/** What a stretch of a line's sound says about the threshold to use on it. */
+/** What the sound of a line says about the threshold to use on it. Levels are RMS, as a share of full scale. */
 export interface Calibration {
-  /** Recommended threshold of silence detection, RMS of full scale. */
+  /** Recommended threshold of silence detection: silence ends where the level reaches it. */
   readonly threshold: number;
-  /** RMS of the ambient sound; 0 when nothing but digital silence was heard. */
+  /** Half the threshold: silence returns where the level stays below it. Above the ambient sound. */
+  readonly releaseLevel: number;
+  /** Level of the ambient sound; 0 when there is nothing but digital silence. */
   readonly ambientRms: number;
-  /** RMS of what stands out from it; 0 when nothing does. */
+  /** Level of what stands out from it; 0 when nothing does. */
   readonly speechRms: number;
-  /** How much was heard. */
+  /** Length of the sound. */
   readonly seconds: number;
 }
 
@@ -15,26 +17,36 @@ const STEPS_A_DECIBEL = 2;
 // Half an LSB is −96 dBFS.
 const FLOOR_DECIBEL = -96;
 const STEPS = -FLOOR_DECIBEL * STEPS_A_DECIBEL + 1;
+/** Share of the windows that lie below the level called ambient. */
 const AMBIENT_PERCENTILE = 0.1;
 const AMBIENT_MARGIN = 4;
+const LEAST_AMBIENT_MARGIN = 3;
+/** Percentiles of the ambient windows that silence should, and must, return at. */
+const LOUD_AMBIENT_PERCENTILE = 0.9;
+const LEAST_LOUD_AMBIENT_PERCENTILE = 0.75;
+/** Twice, because speech is released at half the threshold, and 1 dB. */
+const LOUD_AMBIENT_MARGIN = 2.24;
 const SPEECH_MARGIN = 4;
-const LEAST_AMBIENT_MARGIN = 2;
 const SPEECH_SHARE = 0.01;
+/** The detector's: see audio/silence. */
+const RELEASE = 0.5;
 const MIN_THRESHOLD = 0.001;
 const MAX_THRESHOLD = 0.05;
 
 /**
- * Estimates the ambient noise of a line, and what threshold tells speech from it. Fed with sound as it comes, it holds
+ * Estimates the ambient noise of a line, and what threshold tells speech from it. Fed with sound as it comes, it keeps
  * only a histogram of the RMS of 20 ms windows, in steps of half a decibel.
  *
  * - Ambient is the level that a tenth of the windows lie below. Even somebody who talks all the time pauses for more
  *   than a tenth of it. Windows of digital silence are left out: they are a muted or gated line, not a quiet room.
- * - The threshold is 4 times (12 dB) above it: speech is held down to half the threshold, so that the ambient sound
- *   may be 6 dB above its own estimate, as babble and traffic are at times, and still count as silence.
- * - Where speech stands out (windows 12 dB above the ambient sound, at least one in a hundred), the threshold is at
- *   most a quarter of its RMS, for syllables differ by 12 dB; but always twice the ambient sound.
- * - It stays within 0.001 and 0.05 (−60 and −26 dBFS): below lies the quantisation noise of G.711 codecs in a chain,
- *   above, the speech of a soft voice.
+ * - The threshold is 12 dB above it, and more where the ambient sound varies: speech is released at half the threshold,
+ *   which must lie above nine tenths of the ambient windows (those less than 12 dB above ambient).
+ * - Where speech stands out (windows 12 dB above ambient, at least one in a hundred), the threshold is at most a quarter
+ *   of its RMS, because syllables differ by 12 dB.
+ * - But in any case half of the threshold lies 3.5 dB above ambient and above three quarters of the ambient windows:
+ *   otherwise silence would never return.
+ * - It stays within 0.001 and 0.05 (−60 and −26 dBFS), unless louder ambient sound needs more: below lies the
+ *   quantisation noise of G.711 codecs in a chain, above, the speech of a soft voice.
  */
 export class Calibrator {
   readonly #windowSamples: number;
@@ -72,38 +84,49 @@ export class Calibrator {
 
   result(): Calibration {
     const all = this.#windows.reduce((sum, count) => sum + count, 0);
-    const ambientRms = this.#ambientRms(all);
-    const speechRms = ambientRms === 0 ? 0 : this.#rmsFrom(ambientRms * AMBIENT_MARGIN, all * SPEECH_SHARE);
-    let threshold = ambientRms * AMBIENT_MARGIN;
-    if (speechRms > 0)
-      threshold = Math.max(ambientRms * LEAST_AMBIENT_MARGIN, Math.min(threshold, speechRms / SPEECH_MARGIN));
+    const ambientRms = this.#percentile(AMBIENT_PERCENTILE, STEPS);
+    const speechFrom = ambientRms === 0 ? STEPS : stepFrom(ambientRms * AMBIENT_MARGIN);
+    const speechRms = ambientRms === 0 ? 0 : this.#rmsFrom(speechFrom, all * SPEECH_SHARE);
+    const loud = LOUD_AMBIENT_MARGIN * this.#percentile(LOUD_AMBIENT_PERCENTILE, speechFrom);
+    const leastLoud = LOUD_AMBIENT_MARGIN * this.#percentile(LEAST_LOUD_AMBIENT_PERCENTILE, speechFrom);
+    const least = Math.max(ambientRms * LEAST_AMBIENT_MARGIN, leastLoud, MIN_THRESHOLD);
+    const wanted = Math.min(Math.max(ambientRms * AMBIENT_MARGIN, loud), MAX_THRESHOLD);
+    const capped = speechRms > 0 ? Math.min(wanted, speechRms / SPEECH_MARGIN) : wanted;
+    const threshold = Math.min(1, Math.max(least, capped));
     return {
-      threshold: Math.min(Math.max(threshold, MIN_THRESHOLD), MAX_THRESHOLD),
+      threshold,
+      releaseLevel: threshold * RELEASE,
       ambientRms,
       speechRms,
       seconds: this.#samples / (this.#windowSamples * WINDOWS_A_SECOND),
     };
   }
 
-  #ambientRms(all: number): number {
+  /** RMS of the step that `share` of the windows below step `end` lie in or below; 0 when there are none. */
+  #percentile(share: number, end: number): number {
+    let all = 0;
+    for (let step = 0; step < end; step++) all += this.#windows[step] as number;
     let below = 0;
-    for (let step = 0; step < STEPS; step++) {
+    for (let step = 0; step < end; step++) {
       const count = this.#windows[step] as number;
       below += count;
-      if (count > 0 && below >= all * AMBIENT_PERCENTILE) return Math.sqrt((this.#energy[step] as number) / count);
+      if (count > 0 && below >= all * share) return Math.sqrt((this.#energy[step] as number) / count);
     }
     return 0;
   }
 
-  /** RMS of the windows at or above `level`, or 0 when there are fewer than `least` of them. */
-  #rmsFrom(level: number, least: number): number {
+  /** RMS of the windows from step `first` on, or 0 when there are fewer than `least` of them. */
+  #rmsFrom(first: number, least: number): number {
     let count = 0;
     let energy = 0;
-    const first = Math.max(0, Math.ceil((20 * Math.log10(level) - FLOOR_DECIBEL) * STEPS_A_DECIBEL));
     for (let step = first; step < STEPS; step++) {
       count += this.#windows[step] as number;
       energy += this.#energy[step] as number;
     }
     return count > 0 && count >= least ? Math.sqrt(energy / count) : 0;
   }
+}
+
+function stepFrom(level: number): number {
+  return Math.min(STEPS, Math.max(0, Math.ceil((20 * Math.log10(level) - FLOOR_DECIBEL) * STEPS_A_DECIBEL)));
 }

@@ -1,13 +1,13 @@
-#!/usr/bin/env -S node --max-semi-space-size=4
+#!/usr/bin/env node
 import process from 'node:process';
-import { runProgram } from './program.js';
+import { tuneHeap } from '../node/heap.js';
+import { complain, exitProcess, guardOutput } from './process/output.js';
 
-// `trunkline … | head -1` closes our stdout early; that is its right, and no error of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
-
-const code = await runProgram(process.argv.slice(2), (line) => process.stderr.write(`trunkline: ${line}\n`));
+guardOutput();
+// Before the program is loaded: its modules alone would make the young generation grow beyond what it is to have.
+tuneHeap();
+const { runProgram } = await import('./program.js');
+const code = await runProgram(process.argv.slice(2), complain);
 // A command may have set a code of its own, such as for streams that were lost.
 if (code !== 0) process.exitCode = code;
+await exitProcess();

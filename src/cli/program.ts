@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { registerBench } from './commands/bench.js';
@@ -9,8 +10,10 @@ import { registerDemo } from './commands/demo.js';
 import { registerRepair } from './commands/repair.js';
 import { registerServe } from './commands/serve.js';
 import { registerSimulate } from './commands/simulate.js';
+import { errorObject } from './console/summary.js';
+import { hasPrintedJson, printJson } from './process/output.js';
 
-/** Exit codes: all went well; something failed; the command line or the settings are wrong. */
+/** Exit codes: success; something failed; the command line or the settings are wrong. */
 export const EXIT = { FINE: 0, FAILED: 1, USAGE: 2 } as const;
 
 /** Every command, in the order of `--help`. Each registers itself and loads what it needs only when it runs. */
@@ -28,18 +31,18 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
 
 const EXAMPLES = `
 Examples:
-  $ trunkline demo                         everything at work, with simulated calls
-  $ trunkline capture --interactions ID    a real call; credentials from the environment or .env
-  $ trunkline serve --port 8080            calls that AudioHook brings; its key and secret likewise
-  $ trunkline calibrate call.wav           the silence threshold that fits a line
-  $ trunkline repair capture               after a crash, make every recording open again
+  $ trunkline demo                         capture simulated calls, with everything on this machine
+  $ trunkline capture --interactions ID    capture a real call; credentials from the environment or .env
+  $ trunkline serve --port 8080            capture calls that AudioHook brings
+  $ trunkline calibrate call.wav           find the silence threshold for a line
+  $ trunkline repair capture               repair the recordings after a crash
 
-Every setting can also stand in the environment, in .env or in a file given with
---config; the command line wins. Try \`trunkline <command> --help\`.`;
+Every setting can also be given in the environment, in .env or in a file with
+--config; the command line wins. See \`trunkline config\` and \`trunkline <command> --help\`.`;
 
 export function createProgram(): Command {
   const program = new Command('trunkline')
-    .description('Captures live telephone audio by the thousands of streams.')
+    .description('Captures live telephone audio from thousands of streams.')
     .version(version(), '-V, --version', 'print the version')
     // An option belongs to the command that it follows, though another may have one of that name.
     .enablePositionalOptions()
@@ -50,10 +53,18 @@ export function createProgram(): Command {
   return strict(program);
 }
 
-/** Subcommands inherit neither of these. */
+/** Subcommands inherit none of these. */
 function strict(command: Command): Command {
   command.commands.forEach(strict);
-  return command.exitOverride().showHelpAfterError(`(try \`${pathOf(command)} --help\`)`);
+  return command
+    .exitOverride()
+    .showHelpAfterError(`(try \`${pathOf(command)} --help\`)`)
+    .configureOutput({ outputError: (text, write) => write(withoutValue(text)) });
+}
+
+/** The value of a misspelt option may be a secret: `unknown option '--clientsecret=…'`. */
+function withoutValue(text: string): string {
+  return text.replace(/(unknown option '--?[^'=\s]*)[=\s][^\n]*'/g, "$1'");
 }
 
 function pathOf(command: Command): string {
@@ -67,8 +78,8 @@ function version(): string {
 }
 
 /**
- * Runs one command line and returns the exit code. Whatever it has to say about failing goes through `complain`;
- * usage errors have been explained by then.
+ * Runs one command line and returns the exit code. Explains every failure through `complain`, except for usage errors,
+ * which have been explained by then. With `--json`, stdout ends with an object in any case.
  */
 export async function runProgram(args: readonly string[], complain: (text: string) => void): Promise<number> {
   const program = createProgram();
@@ -77,12 +88,24 @@ export async function runProgram(args: readonly string[], complain: (text: strin
     else await program.parseAsync(args, { from: 'user' });
     return EXIT.FINE;
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.FINE : EXIT.USAGE;
-    if (thrown instanceof TrunklineError) {
-      for (const line of thrown.message.split('\n')) complain(line);
-      return thrown.code === 'CONFIG_INVALID' ? EXIT.USAGE : EXIT.FAILED;
-    }
-    complain(thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown));
-    return EXIT.FAILED;
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) return EXIT.FINE;
+    const isUsage = thrown instanceof CommanderError || isConfigError(thrown);
+    if (wantsJson(args) && !hasPrintedJson()) printJson({ error: errorObject(thrown) });
+    if (!(thrown instanceof CommanderError)) explain(thrown, complain);
+    return isUsage ? EXIT.USAGE : EXIT.FAILED;
   }
+}
+
+function wantsJson(args: readonly string[]): boolean {
+  const env = (process.env['TRUNKLINE_JSON'] ?? '').trim().toLowerCase();
+  return args.includes('--json') || ['1', 'true', 'yes', 'on'].includes(env);
+}
+
+function isConfigError(thrown: unknown): boolean {
+  return thrown instanceof TrunklineError && thrown.code === 'CONFIG_INVALID';
+}
+
+function explain(thrown: unknown, complain: (text: string) => void): void {
+  if (thrown instanceof TrunklineError) for (const line of thrown.message.split('\n')) complain(line);
+  else complain(thrown instanceof Error ? (thrown.stack ?? thrown.message) : messageOf(thrown));
 }

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
 import { numberFrom } from '../arguments.js';
+import { print, printJson } from '../process/output.js';
 
 interface CapacityFlags {
   readonly streams?: number;
@@ -106,12 +107,12 @@ Examples:
         { ...base, ...asked, sweep: counts, ...(frameMs && { frameMs: Number(frameMs) }) },
         (line) => process.stderr.write(`${line}\n`),
       );
-      process.stdout.write(`${capacityTable(report)}\n`);
+      print(`${capacityTable(report)}\n`);
       if (file !== undefined) {
         const { capacityPage } = await benchmarks(() => import('../../../bench/capacity/report.js'));
         write(file, capacityPage(report, curves));
       }
-      if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+      if (json) printJson(report);
       if (report.runs.some((run) => !run.valid)) {
         process.stderr.write('The generator lagged in every round of a run marked invalid: the machine is too busy.\n');
       }
@@ -128,8 +129,8 @@ function micro(bench: Command): Command {
     .action(async ({ json, smoke, only }: MicroFlags) => {
       const { runMicro, microTable } = await benchmarks(() => import('../../../bench/micro/micro.js'));
       const report = await runMicro({ smoke: smoke ?? false, only: only ?? '' });
-      process.stdout.write(`${microTable(report)}\n`);
-      if (json) process.stdout.write(`${JSON.stringify(report)}\n`);
+      print(`${microTable(report)}\n`);
+      if (json) printJson(report);
     });
 }
 

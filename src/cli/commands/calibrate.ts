@@ -1,12 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { Calibration } from '../../audio/calibrate.js';
 import { type Config, nodeConfigOf, type SettingName } from '../../config/schema.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
-import { untilInterrupted } from '../process/signals.js';
+import { print, printJson } from '../process/output.js';
+import { watchSignals } from '../process/signals.js';
 
 /** Of a capture node's settings, those that decide what is heard, and whether anything is. */
 const LISTEN_SETTINGS: readonly SettingName[] = [
@@ -23,6 +23,8 @@ const LISTEN_SETTINGS: readonly SettingName[] = [
 ];
 
 const LISTEN_SECONDS = 20;
+/** What it may take to leave the calls after a signal; there are no files to finish. */
+const STOP_SECONDS = 2;
 
 export function registerCalibrate(program: Command): Command {
   const command = program
@@ -50,7 +52,8 @@ Examples:
           ? await calibrateLive(loadSettings(command).config, seconds ?? LISTEN_SECONDS)
           : await calibrateFile(file);
       const threshold = roundedUp(Math.max(...channels.map((channel) => channel.threshold)));
-      process.stdout.write(json ? `${JSON.stringify({ threshold, channels })}\n` : report(threshold, channels));
+      if (json) printJson({ threshold, releaseLevel: threshold / 2, channels });
+      else print(report(threshold, channels));
     });
 }
 
@@ -81,8 +84,9 @@ async function calibrateLive(config: Config, seconds: number): Promise<Calibrati
     },
   });
   node.on('interactionEnded', ({ interactionId, detail }) => whyEnded.push(`${interactionId}: ${detail}`));
-  await node.start();
-  await Promise.race([node.untilIdle(), sleep(seconds * 1000), untilInterrupted()]);
+  const { requested } = watchSignals(STOP_SECONDS);
+  const listening = node.start().then(() => Promise.race([node.untilIdle(), sleep(seconds * 1000)]));
+  await Promise.race([listening, requested]);
   await node.stop();
   if (heard.size === 0) {
     throw new TrunklineError('MEDIA_NOT_AVAILABLE', `Nothing was heard. ${whyEnded.join('; ') || 'No media came.'}`);
@@ -145,10 +149,13 @@ function roundedUp(threshold: number): number {
 function report(threshold: number, channels: readonly Calibration[]): string {
   const lines = channels.map((channel, index) => {
     const name = channels.length > 1 ? `channel ${index}: ` : '';
-    const heard = `${channel.seconds.toFixed(1)} s heard`;
-    return `${name}ambient sound ${level(channel.ambientRms)}, speech ${level(channel.speechRms)}, ${heard}`;
+    const seconds = `${channel.seconds.toFixed(1)} s of sound`;
+    return `${name}ambient sound ${level(channel.ambientRms)}, speech ${level(channel.speechRms)}, ${seconds}`;
   });
-  return `${lines.join('\n')}\nthreshold ${threshold}; use it as --silence-threshold ${threshold}\n`;
+  const release = `silence returns below ${(threshold / 2).toFixed(4)}`;
+  const weak = channels.some(({ speechRms }) => speechRms > 0 && speechRms < 2 * threshold);
+  if (weak) lines.push('Speech is hardly louder than the ambient sound: parts of it will count as silence.');
+  return `${lines.join('\n')}\n${release}\nthreshold ${threshold}; use it as --silence-threshold ${threshold}\n`;
 }
 
 function level(rms: number): string {

@@ -1,14 +1,11 @@
-import process from 'node:process';
 import type { Command } from 'commander';
-import { printableConfig } from '../../config/documents.js';
 import type { LoadedConfig } from '../../config/load.js';
 import { nodeConfigOf, settingsOf } from '../../config/schema.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { CaptureNode } from '../../node/capture-node.js';
 import { addSettingOptions, loadSettings } from '../arguments.js';
-import { NodeConsole } from '../console/node-console.js';
-import { reportOutcome } from '../console/summary.js';
-import { untilInterrupted } from '../process/signals.js';
+import { runNode } from '../console/run-node.js';
+import { type Interruption, watchSignals } from '../process/signals.js';
 
 export function registerCapture(program: Command): Command {
   const command = program
@@ -38,25 +35,15 @@ Examples:
             '--interactions-file, or queues and users whose calls to follow with --queue and --user.',
         );
       }
-      // From before the start on: whatever is slow or stuck then must be possible to stop, too.
-      const interrupted = untilInterrupted();
-      const { tuneHeap } = await import('../../node/heap.js');
-      tuneHeap();
+      // Before the start, which may be slow or hang: it must be possible to stop it, too.
+      const interruption = watchSignals(loaded.config.drainSeconds + 1);
       const { CaptureNode } = await import('../../node/capture-node.js');
-      await runCapture(new CaptureNode(nodeConfigOf(loaded.config)), loaded, interrupted);
+      await runCapture(new CaptureNode(nodeConfigOf(loaded.config)), loaded, interruption);
     });
 }
 
-/** Runs a node to its end, whichever comes first, and prints what came of it. */
-export async function runCapture(
-  node: CaptureNode,
-  loaded: LoadedConfig,
-  interrupted: Promise<unknown>,
-): Promise<void> {
-  const { config } = loaded;
-  const view = new NodeConsole(node, loaded);
-  const timer = config.seconds === undefined ? undefined : delay(config.seconds * 1000);
-  view.logger.debug(printableConfig(config), 'settings');
+/** Runs a capture node, and fails when nothing was captured or every call was lost. */
+export async function runCapture(node: CaptureNode, loaded: LoadedConfig, interruption: Interruption): Promise<void> {
   // Calls that Genesys ended or that we left are no failure; calls that were given up are.
   const givenUp = new Map<string, string>();
   const opened = new Set<string>();
@@ -64,48 +51,15 @@ export async function runCapture(
     if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') givenUp.set(interactionId, detail);
   });
   node.on('streamOpened', ({ interactionId }) => opened.add(interactionId));
-  let hasFailed = false;
-  const failed = new Promise<void>((resolve) => {
-    node.once('failed', () => {
-      hasFailed = true;
-      resolve();
-    });
+  await runNode(node, loaded, interruption, {
+    untilDone: () => node.untilIdle(),
+    failure: () => {
+      const named = node.config.interactions.length;
+      if (opened.size === 0 && named > 0) {
+        return `nothing was captured: no media came from the interactions that were named (${named})`;
+      }
+      const allLost = opened.size > 0 && [...opened].every((id) => givenUp.has(id));
+      return allLost ? 'every interaction was lost before its end; the log says why' : undefined;
+    },
   });
-  let wasInterrupted = false;
-  void interrupted.then(() => {
-    wasInterrupted = true;
-  });
-  try {
-    const started = node.start();
-    await Promise.race([
-      started.then(() => node.untilIdle()),
-      failed,
-      interrupted,
-      ...(timer === undefined ? [] : [timer.done]),
-    ]);
-    timer?.cancel();
-    await node.stop();
-  } finally {
-    view.close();
-  }
-  reportOutcome(node, config);
-  if (hasFailed) process.exitCode = 1;
-  if (hasFailed || wasInterrupted) return;
-  if (opened.size === 0 && node.config.interactions.length > 0) {
-    process.stderr.write(
-      `trunkline: nothing was captured: no media came from the interactions that were named (${node.config.interactions.length})\n`,
-    );
-    process.exitCode = 1;
-  } else if ([...opened].every((id) => givenUp.has(id)) && opened.size > 0) {
-    process.stderr.write('trunkline: every interaction was lost before its end; the log says why\n');
-    process.exitCode = 1;
-  }
-}
-
-function delay(ms: number): { readonly done: Promise<void>; cancel(): void } {
-  let timer: NodeJS.Timeout | undefined;
-  const done = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  return { done, cancel: () => clearTimeout(timer) };
 }

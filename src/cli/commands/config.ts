@@ -1,8 +1,8 @@
-import process from 'node:process';
 import type { Command } from 'commander';
 import { configFileSchema, effectiveSettings, effectiveText, settingsMarkdown } from '../../config/documents.js';
 import { SETTINGS } from '../../config/schema.js';
 import { addSettingOptions, loadSettings } from '../arguments.js';
+import { complain, print, printJson } from '../process/output.js';
 
 interface Flags {
   readonly schema?: true;
@@ -33,8 +33,8 @@ Examples:
   $ trunkline config --schema > trunkline.schema.json`,
     )
     .action(({ schema, markdown, json }: Flags) => {
-      if (schema) process.stdout.write(`${JSON.stringify(configFileSchema(), null, 2)}\n`);
-      else if (markdown) process.stdout.write(`${settingsMarkdown()}\n`);
+      if (schema) print(`${JSON.stringify(configFileSchema(), null, 2)}\n`);
+      else if (markdown) print(`${settingsMarkdown()}\n`);
       else printEffective(command, json === true);
     });
 }
@@ -42,13 +42,14 @@ Examples:
 function printEffective(command: Command, json: boolean): void {
   const { config, origins, warnings } = loadSettings(command);
   const effective = effectiveSettings(config, origins);
-  process.stdout.write(json ? `${JSON.stringify(effective)}\n` : `${effectiveText(effective)}\n`);
-  for (const warning of warnings) process.stderr.write(`trunkline: ${warning}\n`);
+  if (json) printJson(effective);
+  else print(`${effectiveText(effective)}\n`);
+  for (const warning of warnings) complain(warning);
 }
 
 /** The name of `config --markdown` in the release before. */
 export function registerSettings(program: Command): Command {
   return program.command('settings', { hidden: true }).action(() => {
-    process.stdout.write(`${settingsMarkdown()}\n`);
+    print(`${settingsMarkdown()}\n`);
   });
 }

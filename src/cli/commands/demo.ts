@@ -9,7 +9,7 @@ import { nodeConfigOf } from '../../config/schema.js';
 import { TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
 import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
-import { untilInterrupted } from '../process/signals.js';
+import { watchSignals } from '../process/signals.js';
 import { runCapture } from './capture.js';
 import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './simulate.js';
 
@@ -64,9 +64,7 @@ Examples:
       // Found out here rather than by the simulator, whose end would be a failure.
       const { parseFault } = await import('../../simulator/genesys/fault-commands.js');
       flags.fault?.forEach(parseFault);
-      const interrupted = untilInterrupted();
-      const { tuneHeap } = await import('../../node/heap.js');
-      tuneHeap();
+      const interruption = watchSignals(loaded.config.drainSeconds + 1);
       const { CaptureNode } = await import('../../node/capture-node.js');
       const simulator = startSimulator([
         ...['--port', '0', '--interactions', String(streams), '--seconds', String(seconds)],
@@ -83,7 +81,7 @@ Examples:
           clientSecret: 'demo',
           maxStreams: Math.max(config.maxStreams, streams),
         });
-        await runCapture(node, loaded, interrupted);
+        await runCapture(node, loaded, interruption);
       } finally {
         await stopped(simulator);
       }

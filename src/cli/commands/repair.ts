@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { TrunklineError } from '../../core/errors.js';
+import { complain, print, printJson } from '../process/output.js';
 
 export function registerRepair(program: Command): Command {
   return program
@@ -25,14 +26,14 @@ Example:
       const report = await repairRecordings(dir);
       const { recordings, repaired, live, failed } = report;
       if (json) {
-        process.stdout.write(`${JSON.stringify(report)}\n`);
+        printJson(report);
       } else {
-        for (const folder of repaired) process.stdout.write(`repaired ${folder}\n`);
-        for (const folder of live) process.stdout.write(`left alone ${folder}: it is being written\n`);
+        for (const folder of repaired) print(`repaired ${folder}\n`);
+        for (const folder of live) print(`left alone ${folder}: it is being written\n`);
         const counts = `${repaired.length} repaired, ${live.length} live, ${failed.length} failed`;
-        process.stdout.write(`${recordings} recordings: ${counts}\n`);
+        print(`${recordings} recordings: ${counts}\n`);
       }
-      for (const { folder, message } of failed) process.stderr.write(`trunkline: ${folder}: ${message}\n`);
+      for (const { folder, message } of failed) complain(`${folder}: ${message}`);
       if (failed.length > 0) process.exitCode = 1;
     });
 }

@@ -10,7 +10,8 @@ import {
 import type { HookMedia, HookScriptStretch } from '../../simulator/audiohook/script.js';
 import { numberFrom } from '../arguments.js';
 import { writeFileAtomically } from '../process/atomic-file.js';
-import { untilInterrupted } from '../process/signals.js';
+import { print, printJson } from '../process/output.js';
+import { STOP_SECONDS, watchSignals } from '../process/signals.js';
 
 interface Flags {
   readonly url: string;
@@ -108,7 +109,7 @@ async function run(flags: Flags): Promise<void> {
   }
   const { runAudioHookClient } = await import('../../simulator/audiohook/client.js');
   const stop = new AbortController();
-  void untilInterrupted().then(() => stop.abort());
+  void watchSignals(STOP_SECONDS).requested.then(() => stop.abort());
   // Found out now rather than when the ledger is all there is left of a run.
   if (file !== undefined) writeFileAtomically(file, '{"calls":[]}\n');
   const ledger = await runAudioHookClient({
@@ -123,7 +124,8 @@ async function run(flags: Flags): Promise<void> {
   });
   if (file !== undefined) writeFileAtomically(file, `${JSON.stringify(ledger, null, 2)}\n`);
   const { calls, ...totals } = ledger;
-  process.stdout.write(json ? `${JSON.stringify(totals)}\n` : summaryOf(ledger));
+  if (json) printJson(totals);
+  else print(summaryOf(ledger));
   const { refused, failed, lost } = ledger.outcomes;
   const unwanted = fault === undefined ? refused + failed + (lossAt === undefined ? lost : 0) : 0;
   if (ledger.violations + unwanted > 0) process.exitCode = 1;

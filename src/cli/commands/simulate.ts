@@ -1,9 +1,9 @@
-import process from 'node:process';
 import { type Command, Option } from 'commander';
 import { LIMITS } from '../../core/limits.js';
-import { numberFrom } from '../arguments.js';
+import { numberFrom, shareFrom } from '../arguments.js';
 import { writeFileAtomically } from '../process/atomic-file.js';
-import { untilInterrupted } from '../process/signals.js';
+import { print } from '../process/output.js';
+import { STOP_SECONDS, watchSignals } from '../process/signals.js';
 import { registerSimulateAudioHook } from './simulate-audiohook.js';
 
 /** The simulator's options as they stand on the command line; absent ones are left to its own defaults. */
@@ -32,7 +32,7 @@ interface SimulateFlags extends SimulatorFlags {
   readonly books?: string;
 }
 
-const share = numberFrom(0, 1, 'any');
+const share = shareFrom(0, 1);
 
 function collect(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
@@ -53,7 +53,7 @@ export function addSimulatorOptions(command: Command, defaultCodec: string): Com
   return command
     .addOption(codecs)
     .option('--channels <n>', '2 for each side of a call in packets of its own', numberFrom(1, 2))
-    .option('--loss <share>', 'share of packets withheld, 0 to 0.9', numberFrom(0, 0.9, 'any'))
+    .option('--loss <share>', 'share of packets withheld, such as 0.02 or 2%; at most 0.9', shareFrom(0, 0.9))
     .option('--burst <packets>', 'mean length of a run of withheld packets', numberFrom(0, 1000, 'any'))
     .option('--reorder <share>', 'share of packets sent after a later one, 0 to 1', share)
     .option('--duplicate <share>', 'share of packets sent twice, 0 to 1', share)
@@ -111,7 +111,7 @@ Examples:
       const { startSimulator } = await import('../../simulator/genesys/simulator.js');
       const { parseFault } = await import('../../simulator/genesys/fault-commands.js');
       const faultList = fault.map(parseFault);
-      const interrupted = untilInterrupted();
+      const interrupted = watchSignals(STOP_SECONDS).requested;
       const simulator = await startSimulator({
         ...options,
         faultList,
@@ -119,7 +119,7 @@ Examples:
         ...(user === undefined ? {} : { users: [...user] }),
       });
       const { apiUrl, mediaUrl, interactionIds } = simulator;
-      process.stdout.write(`${JSON.stringify({ apiUrl, mediaUrl, interactionIds })}\n`);
+      print(`${JSON.stringify({ apiUrl, mediaUrl, interactionIds })}\n`);
       await Promise.race([simulator.done, interrupted]);
       await simulator.close();
       if (ledgerFile !== undefined) writeFileAtomically(ledgerFile, `${JSON.stringify(simulator.ledger(), null, 2)}\n`);

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { type Logger, pino } from 'pino';
 import type { Config } from '../../config/schema.js';
+import { writeLogLine } from '../process/output.js';
 import { printable } from './live-table.js';
 
 export type { Logger };
@@ -31,7 +32,7 @@ export interface LoggerOptions {
  * The one logger of a process, on stderr: stdout belongs to results. Text for people at a terminal, JSON for machines.
  */
 export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, options: LoggerOptions = {}): Logger {
-  const write = options.write ?? ((line) => process.stderr.write(`${line}\n`));
+  const write = options.write ?? ((line) => writeLogLine(line));
   const isTty = options.isTty ?? process.stderr.isTTY === true;
   const asText = config.logFormat === 'text' || (config.logFormat === 'auto' && isTty);
   return pino(

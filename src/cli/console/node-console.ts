@@ -2,6 +2,7 @@ import process from 'node:process';
 import type { LoadedConfig } from '../../config/load.js';
 import type { FrameSink, FrameView, StreamInfo } from '../../core/events.js';
 import type { AudioNode } from '../../node/audio-node.js';
+import { logEvents } from './event-log.js';
 import { LiveTable, type TableRow } from './live-table.js';
 import { createLogger, type Logger } from './logger.js';
 
@@ -96,7 +97,7 @@ export class NodeConsole {
     } else if (config.metricsSeconds > 0) {
       this.#every(config.metricsSeconds * 1000, () => this.logger.info(node.metricsLine()));
     }
-    this.#log(node);
+    logEvents(node, this.logger);
     for (const warning of warnings) this.logger.warn(warning);
   }
 
@@ -107,39 +108,5 @@ export class NodeConsole {
 
   #every(ms: number, act: () => void): void {
     this.#timers.push(setInterval(act, ms).unref());
-  }
-
-  #log(node: AudioNode): void {
-    const log = this.logger;
-    node.on('error', ({ message }) => log.error(message));
-    node.on('failed', ({ message }) => log.fatal(message));
-    node.on('workerRestarted', (event) => log.warn(event, 'a worker thread died and was replaced'));
-    node.on('connected', ({ again, ...which }) => log.info(which, `media connection open${again ? ' again' : ''}`));
-    node.on('disconnected', ({ connection, ...why }) => {
-      // 1000 is a close that both sides wanted.
-      if (why.code === 1000) log.info({ connection }, 'media connection closed');
-      else log.warn({ connection, ...why }, 'media connection lost');
-    });
-    node.on('notifications', ({ listening, reason }) => {
-      if (listening) log.info('notification channel open');
-      else log.warn({ reason }, 'notification channel lost; calls are compared once it is back');
-    });
-    node.on('maxReconnectReached', (event) => {
-      log.error(event, 'a media connection could not be had again; its streams are lost');
-    });
-    node.on('paused', ({ interactionId, paused }) => {
-      log.info({ interactionId }, paused ? 'secure pause: audio is withheld' : 'secure pause is over');
-    });
-    node.on('interactionEnded', ({ interactionId, reason, detail }) => {
-      const fields = { interactionId, reason, ...(detail === '' ? {} : { detail }) };
-      if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') log.warn(fields, 'gave up');
-      else log.debug(fields, 'interaction ended');
-    });
-    node.on('streamOpened', ({ interactionId, codec, sampleRate, channels }) => {
-      log.debug({ interactionId, codec, sampleRate, channels }, 'stream opened');
-    });
-    node.on('streamEnded', ({ interactionId }, { endReason, packetsReceived, packetsLost }) => {
-      log.debug({ interactionId, endReason, packetsReceived, packetsLost }, 'stream ended');
-    });
   }
 }

@@ -1,20 +1,23 @@
 import process from 'node:process';
+import { CommanderError } from 'commander';
 import type { Config } from '../../config/schema.js';
+import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { AudioNode, NodeSummary } from '../../node/audio-node.js';
+import { complain, print, printJson } from '../process/output.js';
 
 /**
- * Prints what came of a node that has stopped: a sentence or, with `--json`, one object, to which `extra` is added.
+ * Prints the summary of a node that has stopped: a sentence or, with `--json`, one object, to which `extra` is added.
  * Sound or audit that could not be written makes the exit code 1.
  */
-export function reportOutcome(
+export function reportSummary(
   node: AudioNode,
   { json }: Pick<Config, 'json'>,
   extra: Readonly<Record<string, unknown>> = {},
 ): void {
   const { record, audit, out } = node.config;
   const summary = node.summary();
-  if (json) process.stdout.write(`${JSON.stringify({ ...summary, ...extra })}\n`);
-  else process.stdout.write(`${sentence(summary)}\n${whereabouts(record, audit !== 'off', out)}`);
+  if (json) printJson({ ...summary, ...extra });
+  else print(`${sentence(summary)}\n${placeOfFiles(record, audit !== 'off', out)}`);
   const { recordingsIncomplete: incomplete, auditEntriesLost: lost } = summary;
   if (incomplete > 0) {
     fail(
@@ -24,9 +27,18 @@ export function reportOutcome(
   if (lost > 0) fail(`${lost} entries of the audit could not be written`);
 }
 
-function fail(sentence: string): void {
-  process.stderr.write(`trunkline: ${sentence}\n`);
+/** Says why the command failed, and makes its exit code 1. */
+export function fail(sentence: string): void {
+  complain(sentence);
   process.exitCode = 1;
+}
+
+/** An error as `--json` prints it. */
+export function errorObject(error: unknown): { readonly code: string; readonly message: string } {
+  if (error instanceof TrunklineError) return { code: error.code, message: error.message };
+  // The message of an error in the command line may repeat a secret.
+  if (error instanceof CommanderError) return { code: 'CONFIG_INVALID', message: 'The command line is wrong.' };
+  return { code: 'INTERNAL', message: messageOf(error) };
 }
 
 function sentence(summary: NodeSummary): string {
@@ -39,7 +51,7 @@ function sentence(summary: NodeSummary): string {
   );
 }
 
-function whereabouts(hasRecordings: boolean, hasAudit: boolean, out: string): string {
+function placeOfFiles(hasRecordings: boolean, hasAudit: boolean, out: string): string {
   const things = [...(hasRecordings ? ['recordings'] : []), ...(hasAudit ? ['audit'] : [])].join(' and ');
   if (things === '') return '';
   return `${things[0]?.toUpperCase()}${things.slice(1)} ${hasRecordings ? 'are' : 'is'} in ${out}\n`;

@@ -1,0 +1,20 @@
+// Loaded with --import: after a second, every thread allocates what survives and says how large its young generation got.
+import { getHeapSpaceStatistics } from 'node:v8';
+import { isMainThread } from 'node:worker_threads';
+
+function youngGenerationMb() {
+  return getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_size / (1 << 20);
+}
+
+if (isMainThread) {
+  setTimeout(() => {
+    let kept = [];
+    let most = 0;
+    for (let i = 0; i < 3_000_000; i++) {
+      kept.push({ i });
+      if (kept.length > 400_000) kept = [];
+      if (i % 50_000 === 0) most = Math.max(most, youngGenerationMb());
+    }
+    process.stderr.write(`young generation: ${most} MB\n`);
+  }, 1_000);
+}
