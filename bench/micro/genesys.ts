@@ -36,7 +36,7 @@ export function genesysCases(): MicroCase[] {
   });
   const table = new InteractionTable();
   for (const id of ids) {
-    const slot = table.add(id);
+    const slot = table.add({ id, takePacket: () => false });
     table.stream[slot] = slot;
     table.channels[slot] = 1;
     table.codec[slot] = CODEC_ID.PCMU;

@@ -9,6 +9,13 @@ const EMPTY = -1;
 // wire can be compared with the bytes here, and it can stand in a file name or a URL once encoded.
 const PLAIN_ID = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** The key of an interaction: the platform's ids are UUIDs and mean the same in upper and lower case (RFC 9562). */
+export function idKey(id: string): string {
+  return UUID.test(id) ? id.toLowerCase() : id;
+}
+
 /** @throws TrunklineError CONFIG_INVALID for what cannot be an interaction id. */
 export function checkInteractionId(id: string): void {
   if (PLAIN_ID.test(id) && id.length <= LIMITS.maxNameBytes) return;
@@ -18,10 +25,44 @@ export function checkInteractionId(id: string): void {
   );
 }
 
+/** A packet that the packet path cannot decide about by the table alone. */
+export interface UndecidedPacket {
+  /** A CodecId, or −1 when the packet does not say. */
+  readonly codec: number;
+  /** 0 or 1, or −1 when the packet does not say. */
+  readonly channel: number;
+  /** As on the wire. */
+  readonly sequence: number;
+  /** As on the wire. */
+  readonly timestamp: number;
+  readonly arrivalUs: number;
+  /** Decoded from base64; valid during the call. */
+  readonly payload: Buffer;
+}
+
+/** Whose row it is: decides about the packets that the row does not settle. */
+export interface RowOwner {
+  readonly id: string;
+  /** True when the packet can go to the engine by what the row says after the call. */
+  takePacket(packet: UndecidedPacket): boolean;
+}
+
+/** What the packet path knows of an interaction. */
+export interface Row {
+  /** The engine's stream, −1 before one is open. */
+  readonly stream: number;
+  /** CodecId of the open stream. */
+  readonly codec: number;
+  readonly channels: number;
+  /** Packets of this codec and of these channels go to the engine without asking the owner. */
+  readonly flowing: boolean;
+}
+
 /**
- * The interactions of one connection, found by the bytes of their id as they stand in a message: an open-addressing
- * table, so that no string is made per packet. A slot keeps its number while its interaction is on the connection;
- * what the packet path needs to know of it lies in arrays by slot.
+ * The interactions of one connection, as the packet path sees them: found by the bytes of their id as they stand in a
+ * message, so that no string is made per packet (open addressing). An interaction keeps its slot while it is on the
+ * connection. The columns are a projection of its state (interaction/interaction.ts), which alone writes them, with
+ * `set`.
  */
 export class InteractionTable {
   static readonly CAPACITY = LIMITS.interactionsPerConnection;
@@ -31,7 +72,7 @@ export class InteractionTable {
   readonly channels = new Uint8Array(InteractionTable.CAPACITY);
   /** CodecId of the open stream. */
   readonly codec = new Uint8Array(InteractionTable.CAPACITY);
-  /** 1 once a packet has been taken in since the connection was made; until then packets go through `firstPacket`. */
+  /** 1 while packets go to the engine by codec and channels alone; otherwise the owner decides about each. */
   readonly flowing = new Uint8Array(InteractionTable.CAPACITY);
 
   // The table, for readers that look into it by themselves (native/dsp/src/media.rs).
@@ -41,6 +82,10 @@ export class InteractionTable {
   /** Where find() looks: a slot, or −1, from the id's hash on. */
   readonly buckets = new Int16Array(BUCKETS).fill(EMPTY);
 
+  readonly #owners: (RowOwner | undefined)[] = new Array<RowOwner | undefined>(InteractionTable.CAPACITY).fill(
+    undefined,
+  );
+  /** By slot, idKey of the owner's id. */
   readonly #ids: (string | undefined)[] = new Array<string | undefined>(InteractionTable.CAPACITY).fill(undefined);
   readonly #view = new DataView(this.idBytes.buffer, this.idBytes.byteOffset, this.idBytes.length);
   #size = 0;
@@ -49,13 +94,13 @@ export class InteractionTable {
     return this.#size;
   }
 
-  /** The slot of a new interaction, or −1 when all are taken. The id must have passed checkInteractionId. */
-  add(id: string): number {
+  /** The slot of a new interaction, or −1 when all are taken. Its id must have passed checkInteractionId. */
+  add(owner: RowOwner): number {
     const slot = this.#ids.indexOf(undefined);
     if (slot < 0) return EMPTY;
-    this.#ids[slot] = id;
-    const start = slot * LIMITS.maxNameBytes;
-    this.idLengths[slot] = this.idBytes.write(id, start, LIMITS.maxNameBytes, 'latin1');
+    this.#owners[slot] = owner;
+    this.#ids[slot] = idKey(owner.id);
+    this.#spell(slot, owner.id);
     this.stream[slot] = EMPTY;
     this.flowing[slot] = 0;
     this.#place(slot);
@@ -66,22 +111,40 @@ export class InteractionTable {
   remove(slot: number): void {
     if (this.#ids[slot] === undefined) return;
     this.#ids[slot] = undefined;
+    this.#owners[slot] = undefined;
     this.stream[slot] = EMPTY;
     this.flowing[slot] = 0;
     this.#size--;
-    // A hole would cut the chains that run over it; building anew is rare and short.
-    this.buckets.fill(EMPTY);
-    for (let other = 0; other < InteractionTable.CAPACITY; other++) {
-      if (this.#ids[other] !== undefined) this.#place(other);
-    }
+    this.#rebuild();
   }
 
+  set(slot: number, row: Row): void {
+    this.stream[slot] = row.stream;
+    this.codec[slot] = row.codec;
+    this.channels[slot] = row.channels;
+    this.flowing[slot] = row.flowing ? 1 : 0;
+  }
+
+  owner(slot: number): RowOwner | undefined {
+    return this.#owners[slot];
+  }
+
+  /** As it was asked for; empty for a free slot. */
   id(slot: number): string {
-    return this.#ids[slot] ?? '';
+    return this.#owners[slot]?.id ?? '';
   }
 
+  /**
+   * The slot of the interaction that a message of the server names so, or −1. A server may write a UUID in another case
+   * than it was asked for: from then on `find` knows it by the server's spelling.
+   */
   slotOf(id: string): number {
-    return this.#ids.indexOf(id);
+    const slot = this.#ids.indexOf(idKey(id));
+    if (slot >= 0 && this.#spelling(slot) !== id) {
+      this.#spell(slot, id);
+      this.#rebuild();
+    }
+    return slot;
   }
 
   /** The slot of the id whose bytes lie at `start` of `view`, or −1. */
@@ -92,6 +155,24 @@ export class InteractionTable {
       if (slot < 0) return EMPTY;
       if (this.idLengths[slot] === length && this.#equals(slot, view, start, length)) return slot;
       bucket = (bucket + 1) & (BUCKETS - 1);
+    }
+  }
+
+  #spelling(slot: number): string {
+    const start = slot * LIMITS.maxNameBytes;
+    return this.idBytes.toString('latin1', start, start + (this.idLengths[slot] as number));
+  }
+
+  #spell(slot: number, id: string): void {
+    const start = slot * LIMITS.maxNameBytes;
+    this.idLengths[slot] = this.idBytes.write(id, start, LIMITS.maxNameBytes, 'latin1');
+  }
+
+  /** Removing one entry would cut the chains that run over it; rebuilding is rare and short. */
+  #rebuild(): void {
+    this.buckets.fill(EMPTY);
+    for (let slot = 0; slot < InteractionTable.CAPACITY; slot++) {
+      if (this.#ids[slot] !== undefined) this.#place(slot);
     }
   }
 

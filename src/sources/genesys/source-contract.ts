@@ -3,7 +3,8 @@ import type { Codec } from '../../core/codec.js';
 import type { TrunklineError } from '../../core/errors.js';
 import type { EndReason } from '../../core/events.js';
 import type { DiscoveryStatus } from './discovery/discovery.js';
-import type { ConnectionState } from './media/connection.js';
+import type { PausedBy } from './interaction/transitions.js';
+import type { ConnectionState } from './media/connection-outputs.js';
 import type { SocketReader } from './protocol/socket-reader.js';
 import type { Availability } from './rest/conversations.js';
 import type { EndpointSettings } from './rest/region.js';
@@ -51,8 +52,11 @@ export interface SourceEvents {
   /** A connection has used up its attempts; its streams have ended with `lost`. */
   maxReconnectReached: [{ readonly connection: number; readonly attempts: number }];
   interactionEnded: [{ readonly interactionId: string; readonly reason: EndReason; readonly detail: string }];
-  /** The audio of an interaction is withheld from now on, or no longer. */
-  paused: [{ readonly interactionId: string; readonly paused: boolean }];
+  /**
+   * `by` has paused an interaction, or has resumed it: the operator (`pause`), or the platform (its secure pause). Audio
+   * is withheld while either pause is on.
+   */
+  paused: [{ readonly interactionId: string; readonly paused: boolean; readonly by: PausedBy }];
   /** A channel by which calls of queues and users are found delivers from now on, or no longer. */
   notifications: [{ readonly listening: boolean; readonly reason: string }];
   /** No interaction is left. */

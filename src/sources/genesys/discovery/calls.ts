@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { LIMITS } from '../../../core/limits.js';
 import { US_PER_SECOND } from '../../../core/units.js';
+import type { PausedBy } from '../interaction/transitions.js';
+import { idKey } from '../interaction-table.js';
 import { bodyOf } from '../rest/conversations.js';
 
 /** A call at one moment. `waiting`: nobody has taken it yet, or nobody has it just now. */
@@ -62,95 +64,156 @@ function isText(value: string | null | undefined): boolean {
 
 /** What is to be done about calls. */
 export interface CallDependencies {
-  begin(id: string): void;
+  /** @param pausedBy who has paused it; in force before its first packet. */
+  begin(id: string, pausedBy: readonly PausedBy[]): void;
   end(id: string): void;
+  /** The platform's secure pause of a call that has begun. */
   pause(id: string): void;
   resume(id: string): void;
 }
 
 /** How long after a call is over the media server may take to say so itself, with the last of its packets. */
 const END_GRACE_US = 2 * US_PER_SECOND;
-/** For so long nothing older makes a call that is over begin again. */
+/** For so long, older news do not make a call that is over begin again. */
 const OVER_US = 60 * US_PER_SECOND;
+/** A call whose media could not be had is looked at again after this. */
+const RETRY_US = 15 * US_PER_SECOND;
+/** And again after this, until REST says that it goes on or is over. */
+const RETRY_AGAIN_US = 60 * US_PER_SECOND;
+const NEVER = Number.POSITIVE_INFINITY;
 
 interface Call {
-  isPaused: boolean;
+  /**
+   * `captured`: until `dueUs`, once it is over. `retrying`: its capture ended although it goes on; REST is asked about
+   * it at `dueUs`. `over`: until it is forgotten at `dueUs`.
+   */
+  phase: 'captured' | 'retrying' | 'over';
+  dueUs: number;
+  securePause: boolean;
   /** Of the last notification. */
-  heardUs: number;
-  endUs: number;
+  notifiedUs: number;
+  /** Paused by the operator when its capture ended. */
+  isPausedByOperator: boolean;
 }
 
 /** The calls that are being followed; without I/O. Notifications and answers of REST may come in any order. */
 export class Calls {
-  readonly #host: CallDependencies;
+  readonly #dependencies: CallDependencies;
   readonly #calls = new Map<string, Call>();
-  readonly #over = new Map<string, number>();
 
-  constructor(host: CallDependencies) {
-    this.#host = host;
+  constructor(dependencies: CallDependencies) {
+    this.#dependencies = dependencies;
   }
 
+  /** Calls that are being captured. */
   get size(): number {
-    return this.#calls.size;
+    return this.ids().length;
   }
 
+  /** Of the calls that are being captured. */
   ids(): string[] {
-    return [...this.#calls.keys()];
+    return [...this.#calls].filter(([, { phase }]) => phase === 'captured').map(([id]) => id);
   }
 
+  /** Whether it is being captured. */
   has(id: string): boolean {
-    return this.#calls.has(id);
+    return this.#calls.get(idKey(id))?.phase === 'captured';
   }
 
-  heardSince(id: string, us: number): boolean {
-    return (this.#calls.get(id)?.heardUs ?? Number.NEGATIVE_INFINITY) >= us;
+  notifiedSince(id: string, us: number): boolean {
+    return (this.#calls.get(idKey(id))?.notifiedUs ?? Number.NEGATIVE_INFINITY) >= us;
   }
 
-  /** @param askedUs Of an answer of REST: when it was asked. What has been heard since knows better. */
+  /** @param askedUs Of an answer of REST: when it was asked. A notification since then is newer. */
   observe(view: CallView, nowUs: number, askedUs?: number): void {
-    const { id, phase, securePause } = view;
-    const known = this.#calls.get(id);
-    if (askedUs !== undefined && this.heardSince(id, askedUs)) return;
+    const { phase, securePause } = view;
+    const id = idKey(view.id);
+    const call = this.#calls.get(id);
+    if (askedUs !== undefined && this.notifiedSince(id, askedUs)) return;
     if (phase === 'over') {
-      if (known !== undefined) known.endUs = Math.min(known.endUs, nowUs + END_GRACE_US);
-      else this.#over.set(id, nowUs);
+      if (call?.phase === 'captured') call.dueUs = Math.min(call.dueUs, nowUs + END_GRACE_US);
+      else this.#setOver(id, nowUs);
       return;
     }
-    if (known === undefined) {
-      if (phase !== 'connected' || this.#over.has(id)) return;
-      this.#calls.set(id, { isPaused: securePause, heardUs: askedUs ?? nowUs, endUs: Number.POSITIVE_INFINITY });
-      if (securePause) this.#host.pause(id);
-      this.#host.begin(id);
+    if (call?.phase !== 'captured') {
+      if (phase === 'connected' && call?.phase !== 'over') this.#begin(id, securePause, askedUs ?? nowUs);
       return;
     }
-    if (askedUs === undefined) known.heardUs = nowUs;
-    if (securePause === known.isPaused) return;
-    known.isPaused = securePause;
-    if (securePause) this.#host.pause(id);
-    else this.#host.resume(id);
+    if (askedUs === undefined) call.notifiedUs = nowUs;
+    if (securePause === call.securePause) return;
+    call.securePause = securePause;
+    if (securePause) this.#dependencies.pause(id);
+    else this.#dependencies.resume(id);
   }
 
-  /** The capture of a call has ended by itself; `forGood` when the call has. */
-  left(id: string, nowUs: number, forGood: boolean): void {
-    if (this.#calls.delete(id) && forGood) this.#over.set(id, nowUs);
+  /**
+   * The capture of a call has ended by itself. `final` when the call is over as well; otherwise it is looked at again
+   * later, and begins with the operator's pause that it ended with.
+   */
+  captureEnded(id: string, nowUs: number, { final, pausedBy }: CaptureEnd): void {
+    const call = this.#calls.get(idKey(id));
+    if (call?.phase !== 'captured') return;
+    if (final) {
+      this.#setOver(idKey(id), nowUs);
+      return;
+    }
+    call.phase = 'retrying';
+    call.dueUs = nowUs + RETRY_US;
+    call.notifiedUs = Number.NEGATIVE_INFINITY;
+    call.isPausedByOperator = pausedBy.includes('operator');
   }
 
   get deadlineUs(): number {
-    let dueUs = Number.POSITIVE_INFINITY;
-    for (const { endUs } of this.#calls.values()) dueUs = Math.min(dueUs, endUs);
+    let dueUs = NEVER;
+    for (const call of this.#calls.values()) if (call.phase === 'captured') dueUs = Math.min(dueUs, call.dueUs);
     return dueUs;
   }
 
-  tick(nowUs: number): void {
-    for (const [id, { endUs }] of this.#calls) {
-      if (nowUs < endUs) continue;
-      this.#calls.delete(id);
-      this.#over.set(id, nowUs);
-      this.#host.end(id);
+  /** Returns the ids of calls that REST is to be asked about. */
+  tick(nowUs: number): string[] {
+    const toAsk: string[] = [];
+    for (const [id, call] of this.#calls) {
+      if (nowUs < call.dueUs) continue;
+      switch (call.phase) {
+        case 'captured':
+          this.#setOver(id, nowUs);
+          this.#dependencies.end(id);
+          break;
+        case 'retrying':
+          call.dueUs = nowUs + RETRY_AGAIN_US;
+          toAsk.push(id);
+          break;
+        case 'over':
+          this.#calls.delete(id);
+      }
     }
-    for (const [id, overUs] of this.#over) {
-      if (nowUs - overUs < OVER_US) return;
-      this.#over.delete(id);
-    }
+    return toAsk;
   }
+
+  #begin(id: string, securePause: boolean, notifiedUs: number): void {
+    const isPausedByOperator = this.#calls.get(id)?.isPausedByOperator === true;
+    this.#calls.set(id, { phase: 'captured', dueUs: NEVER, securePause, notifiedUs, isPausedByOperator });
+    const pausedBy: PausedBy[] = [];
+    if (securePause) pausedBy.push('platform');
+    if (isPausedByOperator) pausedBy.push('operator');
+    this.#dependencies.begin(id, pausedBy);
+  }
+
+  #setOver(id: string, nowUs: number): void {
+    const notifiedUs = Number.NEGATIVE_INFINITY;
+    this.#calls.set(id, {
+      phase: 'over',
+      dueUs: nowUs + OVER_US,
+      securePause: false,
+      notifiedUs,
+      isPausedByOperator: false,
+    });
+  }
+}
+
+/** How the capture of a call ended. */
+export interface CaptureEnd {
+  /** The call is over. */
+  readonly final: boolean;
+  readonly pausedBy: readonly PausedBy[];
 }

@@ -4,7 +4,7 @@ import { TrunklineError } from '../../../core/errors.js';
 import { MS_PER_SECOND, US_PER_SECOND } from '../../../core/units.js';
 import { bodyOf, type Conversations } from '../rest/conversations.js';
 import { readFailure, requestError } from '../rest/platform.js';
-import { type CallDependencies, Calls, readCall } from './calls.js';
+import { type CallDependencies, Calls, type CaptureEnd, readCall } from './calls.js';
 import {
   CHANNEL_LIMITS,
   type ChannelStatus,
@@ -31,8 +31,8 @@ export interface DiscoveryStatus {
 }
 
 const RECONCILE_US = 300 * US_PER_SECOND;
-/** A call whose media were given up is looked at again after this. */
-const FORSAKEN_US = 15 * US_PER_SECOND;
+/** After a comparison with REST that failed. */
+const RECONCILE_RETRY_US = 15 * US_PER_SECOND;
 const PAGE = 100;
 const MAX_PAGES = 50;
 const IDS_A_QUERY = 100;
@@ -48,41 +48,40 @@ const details = z.object({
  */
 export class Discovery {
   readonly #settings: DiscoverySettings;
-  readonly #surroundings: NotificationChannelDependencies;
+  readonly #dependencies: NotificationChannelDependencies;
   readonly #conversations: Conversations;
-  readonly #host: DiscoveryDependencies;
+  readonly #events: DiscoveryDependencies;
   readonly #clock: Clock;
   readonly #calls: Calls;
   readonly #channels: NotificationChannel[];
   #ticks: NodeJS.Timeout | undefined;
   #reconcileDueUs = Number.POSITIVE_INFINITY;
-  readonly #forsaken = new Map<string, number>();
   #isReconciling = false;
   #closed = false;
 
   /** @throws TrunklineError LIMIT_EXCEEDED for more queues and users than 20 channels can follow. */
   constructor(
     settings: DiscoverySettings,
-    surroundings: NotificationChannelDependencies,
+    dependencies: NotificationChannelDependencies,
     conversations: Conversations,
-    host: DiscoveryDependencies,
+    events: DiscoveryDependencies,
   ) {
     this.#settings = settings;
-    this.#surroundings = surroundings;
+    this.#dependencies = dependencies;
     this.#conversations = conversations;
-    this.#host = host;
-    this.#clock = surroundings.clock;
-    this.#calls = new Calls(host);
+    this.#events = events;
+    this.#clock = dependencies.clock;
+    this.#calls = new Calls(events);
     this.#channels = groupTopics(settings).map(
       (topics) =>
-        new NotificationChannel(topics, surroundings, {
+        new NotificationChannel(topics, dependencies, {
           notified: (body) => this.#notified(body),
           listening: () => {
             this.#reconcileDueUs = this.#clock.nowUs();
-            host.notifications(true, '');
+            events.notifications(true, '');
           },
-          lost: (reason) => host.notifications(false, reason),
-          failed: (error) => host.failed(error),
+          lost: (reason) => events.notifications(false, reason),
+          failed: (error) => events.failed(error),
         }),
     );
   }
@@ -94,11 +93,8 @@ export class Discovery {
   }
 
   /** The source no longer captures an interaction. */
-  left(id: string, isOver: boolean): void {
-    const nowUs = this.#clock.nowUs();
-    if (!this.#calls.has(id)) return;
-    this.#calls.left(id, nowUs, isOver);
-    if (!isOver) this.#forsaken.set(id, nowUs + FORSAKEN_US);
+  captureEnded(id: string, end: CaptureEnd): void {
+    this.#calls.captureEnded(id, this.#clock.nowUs(), end);
   }
 
   status(): DiscoveryStatus {
@@ -118,10 +114,7 @@ export class Discovery {
 
   #tick(): void {
     const nowUs = this.#clock.nowUs();
-    this.#calls.tick(nowUs);
-    for (const [id, dueUs] of this.#forsaken) {
-      if (nowUs < dueUs) continue;
-      this.#forsaken.delete(id);
+    for (const id of this.#calls.tick(nowUs)) {
       void this.#lookAt(id).catch((error: unknown) => this.#report(error));
     }
     if (nowUs >= this.#reconcileDueUs && !this.#isReconciling) void this.#reconcile(nowUs);
@@ -137,11 +130,11 @@ export class Discovery {
       const all = [...new Set([...live, ...this.#calls.ids()])];
       for (const id of [...all.filter((one) => !isSame(one)), ...all.filter(isSame)]) {
         if (this.#closed) return;
-        if (!this.#calls.heardSince(id, gapUs)) await this.#lookAt(id);
+        if (!this.#calls.notifiedSince(id, gapUs)) await this.#lookAt(id);
       }
     } catch (error) {
       this.#report(error);
-      this.#reconcileDueUs = Math.min(this.#reconcileDueUs, this.#clock.nowUs() + FORSAKEN_US);
+      this.#reconcileDueUs = Math.min(this.#reconcileDueUs, this.#clock.nowUs() + RECONCILE_RETRY_US);
     } finally {
       this.#isReconciling = false;
     }
@@ -189,7 +182,7 @@ export class Discovery {
 
   async #page(query: object): Promise<string[]> {
     try {
-      const answer = await this.#surroundings.rest.request(({ analytics }) =>
+      const answer = await this.#dependencies.rest.request(({ analytics }) =>
         analytics.postAnalyticsConversationsDetailsQuery(query),
       );
       return (details.safeParse(bodyOf(answer)).data?.conversations ?? []).map((one) => one.conversationId);
@@ -201,7 +194,7 @@ export class Discovery {
 
   #report(error: unknown): void {
     if (this.#closed) return;
-    this.#host.failed(
+    this.#events.failed(
       error instanceof TrunklineError ? error : new TrunklineError('CONNECTION_FAILED', 'Calls cannot be looked for.'),
     );
   }

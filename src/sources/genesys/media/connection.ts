@@ -1,98 +1,48 @@
 import { messageOf, TrunklineError } from '../../../core/errors.js';
 import type { EndReason } from '../../../core/events.js';
 import { US_PER_SECOND } from '../../../core/units.js';
-import {
-  buildSubscription,
-  buildUnsubscribe,
-  type ControlMessage,
-  type SubscriptionOptions,
-} from '../protocol/wire.js';
+import type { Interaction } from '../interaction/interaction.js';
+import { buildSubscription, buildUnsubscribe, type ControlMessage } from '../protocol/wire.js';
 import type { Availability } from '../rest/conversations.js';
-import { backoffUs, MEDIA_RETRY, type Random, RETRY, type RetryPolicy } from '../rest/retry.js';
-import { Subscriptions } from '../subscriptions.js';
-
-export interface ConnectionSettings extends SubscriptionOptions {
-  readonly random: Random;
-  readonly retry?: RetryPolicy | undefined;
-  readonly mediaRetry?: RetryPolicy | undefined;
-  /** Between pings; default 30 s. */
-  readonly pingUs?: number | undefined;
-  /** Default 10 s. */
-  readonly handshakeUs?: number | undefined;
-  /** How long the server may take to confirm an unsubscription, and then a close; default 1 s. */
-  readonly partingUs?: number | undefined;
-}
-
-export type ConnectionState =
-  /** Made, or without anything to do. */
-  | 'idle'
-  /** The token is being fetched. */
-  | 'authorizing'
-  /** The handshake is under way. */
-  | 'dialing'
-  | 'open'
-  /** Until the next attempt. */
-  | 'waiting'
-  /** Told to go; waits for the socket to say so. */
-  | 'closing'
-  | 'closed';
-
-/** Why a dial came to nothing, as far as the socket knows. */
-export interface DialFailure {
-  /** HTTP status, when there was an answer that is no upgrade. */
-  readonly status?: number | undefined;
-  readonly retryAfterUs?: number | undefined;
-  /** A sentence. */
-  readonly message: string;
-}
-
-/** What the driver has to do, and what has come to pass, in order. */
-export type ConnectionOutput =
-  /** Get a token, a new one if `renewToken`; then call `dialing` and open a socket, or call `unauthorized`. */
-  | { readonly kind: 'connect'; readonly renewToken: boolean }
-  | { readonly kind: 'send'; readonly text: string }
-  | { readonly kind: 'ping' }
-  | { readonly kind: 'close'; readonly code: number }
-  | { readonly kind: 'terminate' }
-  /** Ask REST; then call `available`. */
-  | { readonly kind: 'ask'; readonly interactionId: string }
-  | { readonly kind: 'connected'; readonly again: boolean }
-  | { readonly kind: 'disconnected'; readonly code: number; readonly reason: string }
-  | { readonly kind: 'heartbeat' }
-  | { readonly kind: 'exhausted'; readonly attempts: number }
-  | { readonly kind: 'error'; readonly error: TrunklineError }
-  /** The interaction is no longer on this connection. */
-  | { readonly kind: 'left'; readonly interactionId: string; readonly reason: EndReason; readonly detail: string }
-  | { readonly kind: 'closed' };
+import { backoffUs, RETRY, type RetryPolicy } from '../rest/retry.js';
+import { ConnectionInteractions } from './connection-interactions.js';
+import type { ConnectionOutput, ConnectionSettings, ConnectionState, DialFailure } from './connection-outputs.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 /** RFC 6455 section 7.4.1. */
 const NORMAL_CLOSURE = 1000;
 /** Of the registry that section 7.4.2 sets up. */
 const UNAUTHORIZED = 3000;
-// A server that takes each token for one packet and then refuses it would otherwise be signed in for without a pause.
+// A server that takes each token for one packet and then refuses it would otherwise cause sign-ins without a pause.
 const FREE_RENEWAL_EVERY_US = 30 * US_PER_SECOND;
+// A server that delivers one packet and closes would otherwise be connected to without a pause: the waits grow until
+// media has come for this long.
+const STABLE_US = 10 * US_PER_SECOND;
 
 /**
- * One media connection and the interactions on it, as a state machine without I/O: inputs are methods that take the
- * time, outputs are drained with `poll` after each. It never touches a packet: `mediaFlows` is called once for each
- * interaction after each connect.
+ * One media connection, as a state machine without I/O: inputs are methods that take the time, outputs are drained with
+ * `poll` after each. It never touches a packet: `mediaFlows` is called once for each interaction after each connect.
  */
 export class Connection {
   readonly #settings: ConnectionSettings;
   readonly #retry: RetryPolicy;
   readonly #pingUs: number;
   readonly #partingUs: number;
-  readonly #interests: Subscriptions;
+  readonly #interactions: ConnectionInteractions;
   readonly #outputs: ConnectionOutput[] = [];
   #state: ConnectionState = 'idle';
-  /** Of the state as a whole: end of the handshake, next attempt, next ping, patience with a close. */
+  /** When the state as a whole is due: end of the handshake, next attempt, next ping, last moment of a close. */
   #dueUs = NEVER;
+  /** Since media last came; at the policy's limit the connection is given up. */
   #attempts = 0;
+  /** Doublings of the wait before the next attempt. */
+  #backoffStep = 0;
+  /** When media first came on the connection that is open. */
+  #mediaSinceUs = NEVER;
   #wasConnected = false;
   #awaitsPong = false;
   #stopping = false;
-  /** The socket is going because its token was refused. */
+  /** The socket is closing because its token was refused. */
   #tokenRefused = false;
   /** A renewal has already been tried since media last flowed. */
   #renewed = false;
@@ -111,8 +61,8 @@ export class Connection {
   constructor(settings: ConnectionSettings) {
     this.#settings = settings;
     this.#retry = settings.retry ?? RETRY;
-    this.#interests = new Subscriptions(settings.mediaRetry ?? MEDIA_RETRY, settings.random, (output) =>
-      this.#outputs.push(output),
+    this.#interactions = new ConnectionInteractions((interaction) =>
+      this.#outputs.push({ kind: 'ended', interaction }),
     );
     this.#pingUs = settings.pingUs ?? 30 * US_PER_SECOND;
     this.#partingUs = settings.partingUs ?? US_PER_SECOND;
@@ -125,11 +75,6 @@ export class Connection {
   /** Takes no more interactions: it has been stopped, has given up or has become empty. */
   get isEnding(): boolean {
     return this.#stopping;
-  }
-
-  /** Unsubscribed from, but still there until the server confirms it. */
-  isLeaving(interactionId: string): boolean {
-    return this.#interests.isLeaving(interactionId);
   }
 
   get attempts(): number {
@@ -147,31 +92,34 @@ export class Connection {
 
   /** When `tick` must be called next; infinity for never. */
   get deadlineUs(): number {
-    return Math.min(this.#dueUs, this.#interests.deadlineUs);
+    return Math.min(this.#dueUs, this.#interactions.deadlineUs);
   }
 
   // What the owner wants
 
-  /** Adds an interaction, and connects if that has not been done. */
-  subscribe(interactionId: string): void {
-    if (this.#stopping || this.#interests.has(interactionId)) return;
-    this.#interests.add(interactionId);
+  /** Adds an interaction that awaits its subscription, and connects if that has not been done. */
+  add(interaction: Interaction): void {
+    if (this.#stopping || this.#interactions.has(interaction)) return;
+    this.#interactions.add(interaction);
     if (this.#state === 'idle') this.#connect(false);
-    else if (this.#state === 'open') this.#send(buildSubscription([interactionId], this.#settings));
+    else if (this.#state === 'open') this.#send(buildSubscription([interaction.id], this.#settings));
   }
 
-  /** Takes interactions away; each is `left` once the server has confirmed it, or after a second. */
-  unsubscribe(interactionIds: readonly string[], nowUs: number, reason: EndReason = 'unsubscribed'): void {
+  /** Removes interactions; each has `ended` once the server has confirmed it, or after a second. */
+  unsubscribe(interactions: readonly Interaction[], nowUs: number, reason: EndReason = 'unsubscribed'): void {
     const confirmByUs = this.#state === 'open' ? nowUs + this.#partingUs : undefined;
-    const unconfirmed = this.#interests.release(interactionIds, reason, confirmByUs);
+    const unconfirmed: string[] = [];
+    this.#interactions.act(interactions, (interaction) => {
+      if (interaction.unsubscribe(reason, confirmByUs, nowUs)) unconfirmed.push(interaction.id);
+    });
     if (unconfirmed.length > 0) this.#send(buildUnsubscribe(unconfirmed));
     this.#closeWhenEmpty(nowUs);
   }
 
-  /** Unsubscribes from everything, then closes. `closed` comes out in the end. */
+  /** Unsubscribes from everything, then closes. `closed` is the last output. */
   stop(nowUs: number): void {
     if (this.#stopping) return;
-    this.unsubscribe(this.#interests.ids(), nowUs, 'stopped');
+    this.unsubscribe(this.#interactions.all(), nowUs, 'stopped');
     if (this.#stopping) return;
     this.#stopping = true;
     if (this.#state === 'dialing') this.#drop(undefined);
@@ -187,13 +135,13 @@ export class Connection {
     this.#dueUs = nowUs + (this.#settings.handshakeUs ?? 10 * US_PER_SECOND);
   }
 
-  /** No token could be had. Wrong credentials are final; they get no better by trying. */
+  /** There is no token. Wrong credentials are final; trying again does not help. */
   unauthorized(nowUs: number, error: unknown): void {
     if (this.#state !== 'authorizing') return;
     this.#lastError = messageOf(error);
     if (error instanceof TrunklineError && error.code === 'AUTH_FAILED') {
       this.#outputs.push({ kind: 'error', error });
-      this.#giveUp('no token');
+      this.#giveUp(nowUs, 'no token');
       return;
     }
     this.#report(this.#lastError);
@@ -204,11 +152,15 @@ export class Connection {
     if (this.#state !== 'dialing') return;
     this.#state = 'open';
     this.#awaitsPong = false;
+    this.#mediaSinceUs = NEVER;
     this.#dueUs = nowUs + this.#pingUs;
     this.#outputs.push({ kind: 'connected', again: this.#wasConnected });
     this.#wasConnected = true;
-    const wanted = this.#interests.connected();
-    if (wanted.length > 0) this.#send(buildSubscription(wanted, this.#settings));
+    const awaiting = this.#interactions.all().filter((interaction) => interaction.awaitsSubscription);
+    if (awaiting.length > 0) {
+      const ids = awaiting.map(({ id }) => id);
+      this.#send(buildSubscription(ids, this.#settings));
+    }
     this.#closeWhenEmpty(nowUs);
   }
 
@@ -219,34 +171,47 @@ export class Connection {
   }
 
   /** The first packet of an interaction since the connection was made: all is well. */
-  mediaFlows(interactionId: string): void {
+  mediaFlows(nowUs: number): void {
     this.#attempts = 0;
     this.#renewed = false;
-    this.#interests.mediaFlows(interactionId);
+    this.#mediaSinceUs = Math.min(this.#mediaSinceUs, nowUs);
   }
 
   control(message: ControlMessage, nowUs: number): void {
     if (this.#state !== 'open') return;
     switch (message.kind) {
-      case 'subscribed':
+      case 'subscribed': {
+        const seen = new Set<Interaction>();
+        for (const announced of message.interactions) {
+          const interaction = this.#interactions.find(announced.interactionId);
+          // The first time that a message names an interaction counts, and no other.
+          if (interaction === undefined || seen.has(interaction)) continue;
+          seen.add(interaction);
+          this.#interactions.act([interaction], () => interaction.announced(announced, nowUs));
+        }
         return;
-      case 'ended':
-        this.#interests.ended(message.interactionId, 'ended', message.reason);
+      }
+      case 'ended': {
+        const { interactionId, reason } = message;
+        this.#act(interactionId, (interaction) => interaction.endedByServer('ended', reason, nowUs));
         this.#closeWhenEmpty(nowUs);
         return;
+      }
       case 'error':
         this.#serverError(message, nowUs);
     }
   }
 
   /** The answer to `ask`; `unknown` when REST could not tell. */
-  available(interactionId: string, answer: Availability | 'unknown', nowUs: number): void {
-    const again = this.#interests.answered(interactionId, answer);
-    if (again && this.#state === 'open') this.#send(buildSubscription([interactionId], this.#settings));
+  available(interaction: Interaction, answer: Availability | 'unknown', nowUs: number): void {
+    const before = interaction.state;
+    this.#interactions.act([interaction], () => interaction.answered(answer, nowUs));
+    const isSubscribing = before === 'wanted' && interaction.state === 'subscribing';
+    if (isSubscribing && this.#state === 'open') this.#send(buildSubscription([interaction.id], this.#settings));
     this.#closeWhenEmpty(nowUs);
   }
 
-  /** The socket is gone, or never came to be; then `failure` says why. */
+  /** The socket is closed, or could not be opened; then `failure` says why. */
   closed(nowUs: number, code: number, reason: string, failure?: DialFailure): void {
     const was = this.#state;
     if (was !== 'dialing' && was !== 'open' && was !== 'closing') return;
@@ -254,14 +219,16 @@ export class Connection {
     const tokenRefused = this.#tokenRefused || failure?.status === 401;
     this.#verdict = undefined;
     this.#tokenRefused = false;
-    const opened = this.#opened;
+    const opened = this.#opened || was === 'open';
     this.#opened = false;
-    if (was === 'open' || opened) {
+    if (opened) {
       this.#outputs.push({ kind: 'disconnected', code, reason: verdict ?? reason });
       this.#lastError = verdict ?? `closed with ${code}${reason === '' ? '' : ` (${reason})`}`;
+      if (nowUs - this.#mediaSinceUs >= STABLE_US) this.#backoffStep = 0;
+      this.#mediaSinceUs = NEVER;
     }
-    this.#interests.disconnected();
-    if (this.#stopping || this.#interests.size === 0) {
+    this.#interactions.act(this.#interactions.all(), (interaction) => interaction.disconnected(nowUs));
+    if (this.#stopping || this.#interactions.size === 0) {
       this.#end();
       return;
     }
@@ -272,12 +239,15 @@ export class Connection {
       this.#connect(true);
       return;
     }
-    if (was !== 'open' && !opened) this.#report(verdict ?? failure?.message ?? `The handshake failed (${code}).`);
+    if (!opened) this.#report(verdict ?? failure?.message ?? `The handshake failed (${code}).`);
     this.#retryLater(nowUs, failure?.retryAfterUs ?? 0, tokenRefused);
   }
 
   tick(nowUs: number): void {
-    this.#interests.tick(nowUs);
+    const due = this.#interactions.all().filter((interaction) => nowUs >= interaction.dueUs);
+    this.#interactions.act(due, (interaction) => {
+      if (interaction.due(nowUs)) this.#outputs.push({ kind: 'ask', interaction });
+    });
     this.#closeWhenEmpty(nowUs);
     if (nowUs < this.#dueUs) return;
     switch (this.#state) {
@@ -310,7 +280,7 @@ export class Connection {
     if (error.status === 401) {
       this.#tokenRefused = true;
       this.#opened = true;
-      // A close, so that what is under way still arrives; the server may be too broken to answer it.
+      // A close, so that packets under way still arrive; the server may be too broken to answer it.
       this.#state = 'closing';
       this.#dueUs = nowUs + this.#partingUs;
       this.#verdict = 'the token was refused';
@@ -318,19 +288,31 @@ export class Connection {
       return;
     }
     const { status, code, interactionId: id, message } = error;
-    if (code === 'mediaNotAvailable') this.#interests.mediaNotAvailable(id, nowUs);
-    // Not subscribed, says the server, which is what was wanted.
-    else if (id !== undefined && this.#interests.isLeaving(id)) this.#interests.ended(id, 'unsubscribed', code);
-    else {
+    const interaction = id === undefined ? undefined : this.#interactions.find(id);
+    if (code === 'mediaNotAvailable') {
+      // Of those without media, when it does not say of which.
+      const refused = id === undefined ? this.#interactions.all().filter((one) => !one.isStreaming) : [interaction];
+      for (const one of refused) if (one !== undefined) this.#act(one.id, () => one.refused(nowUs));
+    } else if (interaction?.state === 'leaving') {
+      // The server says that it is not subscribed, which is what was wanted.
+      this.#act(interaction.id, (one) => one.endedByServer('unsubscribed', code, nowUs));
+    } else {
       const text = `The media server reports ${status} ${code} ${message}`.trimEnd();
       this.#lastError = text;
       this.#outputs.push({ kind: 'error', error: new TrunklineError('PROTOCOL_ERROR', `${text}.`) });
-      if (id !== undefined && !this.#interests.flows(id)) {
-        if (status === 404 || status === 429 || status >= 500) this.#interests.mediaNotAvailable(id, nowUs);
-        else this.#interests.ended(id, 'error', text);
+      if (interaction !== undefined && !interaction.isStreaming) {
+        const isTemporary = status === 404 || status === 429 || status >= 500;
+        this.#act(interaction.id, (one) =>
+          isTemporary ? one.refused(nowUs) : one.endedByServer('error', text, nowUs),
+        );
       }
     }
     this.#closeWhenEmpty(nowUs);
+  }
+
+  #act(interactionId: string, input: (interaction: Interaction) => void): void {
+    const interaction = this.#interactions.find(interactionId);
+    if (interaction !== undefined) this.#interactions.act([interaction], input);
   }
 
   #connect(renewToken: boolean): void {
@@ -343,18 +325,18 @@ export class Connection {
   #retryLater(nowUs: number, leastUs: number, renewToken: boolean): void {
     if (this.#attempts >= this.#retry.maxAttempts) {
       this.#outputs.push({ kind: 'exhausted', attempts: this.#attempts });
-      this.#giveUp(this.#lastError);
+      this.#giveUp(nowUs, this.#lastError);
       return;
     }
     this.#state = 'waiting';
     this.#renewNext = renewToken;
-    const step = renewToken ? Math.max(this.#attempts, this.#refusals++) : this.#attempts;
+    const step = renewToken ? Math.max(this.#attempts, this.#refusals++) : this.#backoffStep++;
     this.#dueUs = nowUs + Math.max(leastUs, backoffUs(this.#retry, step, this.#settings.random));
     this.#attempts++;
   }
 
-  #giveUp(detail: string): void {
-    this.#interests.abandon('lost', detail);
+  #giveUp(nowUs: number, detail: string): void {
+    this.#interactions.act(this.#interactions.all(), (interaction) => interaction.lost(detail, nowUs));
     this.#end();
   }
 
@@ -363,7 +345,7 @@ export class Connection {
     this.#outputs.push({ kind: 'error', error: new TrunklineError('CONNECTION_FAILED', message) });
   }
 
-  /** Ends the socket without ceremony; what follows from it waits for `closed`. */
+  /** Terminates the socket; what follows waits for `closed`. */
   #drop(verdict: string | undefined): void {
     this.#state = 'closing';
     this.#dueUs = NEVER;
@@ -372,7 +354,7 @@ export class Connection {
   }
 
   #closeWhenEmpty(nowUs: number): void {
-    if (this.#interests.size > 0) return;
+    if (this.#interactions.size > 0) return;
     if (this.#state === 'open') {
       this.#stopping = true;
       this.#state = 'closing';

@@ -1,16 +1,19 @@
 import type { Buffer } from 'node:buffer';
 import { WebSocket } from 'ws';
 import type { Clock } from '../../../core/clock.js';
+import { messageOf } from '../../../core/errors.js';
 import { LIMITS } from '../../../core/limits.js';
 import { US_PER_MS } from '../../../core/units.js';
 import type { SourceCounters } from '../counters.js';
+import type { Interaction } from '../interaction/interaction.js';
 import { InteractionTable } from '../interaction-table.js';
 import type { Availability } from '../rest/conversations.js';
 import { networkAdvice } from '../rest/platform.js';
 import { parseRetryAfterUs } from '../rest/retry.js';
 import type { SignIn } from '../rest/sign-in.js';
 import type { Transport } from '../rest/transport.js';
-import { Connection, type ConnectionOutput, type ConnectionSettings, type DialFailure } from './connection.js';
+import { Connection } from './connection.js';
+import type { ConnectionOutput, ConnectionSettings, DialFailure } from './connection-outputs.js';
 import type { PacketIngest } from './packet-ingest.js';
 import { WebSocketFastPath } from './websocket-fast-path.js';
 
@@ -22,7 +25,7 @@ export interface MediaSocketDependencies {
   readonly transport: Transport;
   readonly signIn: Pick<SignIn, 'getToken' | 'renew'>;
   readonly clock: Clock;
-  readonly intake: PacketIngest;
+  readonly packetIngest: PacketIngest;
   readonly counters: SourceCounters;
   readonly settings: ConnectionSettings;
   /** Asks REST; `unknown` when it could not be asked. Never rejects. */
@@ -32,50 +35,65 @@ export interface MediaSocketDependencies {
 /** What is left of a connection's outputs once the socket's own part has been done. */
 export type MediaSocketEvent = Extract<
   ConnectionOutput,
-  { kind: 'connected' | 'disconnected' | 'heartbeat' | 'exhausted' | 'error' | 'left' | 'closed' }
+  { kind: 'connected' | 'disconnected' | 'heartbeat' | 'exhausted' | 'error' | 'ended' | 'closed' }
 >;
+
+type Input = (connection: Connection, nowUs: number) => void;
 
 /** Drives one Connection with a real WebSocket, real timers and a real token. */
 export class MediaSocket {
   readonly number: number;
-  readonly roster = new InteractionTable();
+  readonly table = new InteractionTable();
   readonly connection: Connection;
-  readonly #surroundings: MediaSocketDependencies;
+  readonly #dependencies: MediaSocketDependencies;
   readonly #onEvent: (socket: MediaSocket, event: MediaSocketEvent) => void;
   #socket: WebSocket | undefined;
   #token: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerDueUs = Number.POSITIVE_INFINITY;
-  #draining = false;
+  readonly #inputs: Input[] = [];
+  #isActing = false;
 
   constructor(
     number: number,
-    surroundings: MediaSocketDependencies,
+    dependencies: MediaSocketDependencies,
     onEvent: (socket: MediaSocket, event: MediaSocketEvent) => void,
   ) {
     this.number = number;
-    this.#surroundings = surroundings;
+    this.#dependencies = dependencies;
     this.#onEvent = onEvent;
-    this.connection = new Connection(surroundings.settings);
+    this.connection = new Connection(dependencies.settings);
   }
 
-  /** Gives the connection an input, then does what comes out. */
-  act(input: (connection: Connection, nowUs: number) => void): void {
-    input(this.connection, this.#surroundings.clock.nowUs());
-    this.#drain();
+  /** Puts an interaction on this connection; call only when the table has a free slot. */
+  attach(interaction: Interaction): void {
+    interaction.attach(this.table, () => this.act((connection, nowUs) => connection.mediaFlows(nowUs)));
+    this.act((connection) => connection.add(interaction));
   }
 
-  #drain(): void {
-    // An output's listener may give the next input; its outputs then queue behind those that are being done.
-    if (this.#draining) return;
-    this.#draining = true;
-    try {
-      for (let output = this.connection.poll(); output !== undefined; output = this.connection.poll()) this.#do(output);
-    } finally {
-      // A listener that throws is its owner's affair, but must not stop the connection.
-      this.#draining = false;
-      this.#setTimer();
+  /**
+   * Gives the connection an input, then carries out its outputs. A listener of an event may give the next input: that
+   * waits until the outputs of this one have been carried out.
+   */
+  act(input: Input): void {
+    this.#inputs.push(input);
+    if (this.#isActing) return;
+    this.#isActing = true;
+    const thrown: unknown[] = [];
+    for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+      next(this.connection, this.#dependencies.clock.nowUs());
+      for (let output = this.connection.poll(); output !== undefined; output = this.connection.poll()) {
+        try {
+          this.#do(output);
+        } catch (error) {
+          // A listener's own error goes to its owner, but must not stop the connection.
+          thrown.push(error);
+        }
+      }
     }
+    this.#isActing = false;
+    this.#setTimer();
+    if (thrown.length > 0) throw thrown[0];
   }
 
   #do(output: ConnectionOutput): void {
@@ -96,7 +114,7 @@ export class MediaSocket {
         this.#socket?.terminate();
         return;
       case 'ask':
-        void this.#ask(output.interactionId);
+        void this.#ask(output.interaction);
         return;
       default:
         this.#onEvent(this, output);
@@ -110,20 +128,20 @@ export class MediaSocket {
     this.#timerDueUs = dueUs;
     if (dueUs === Number.POSITIVE_INFINITY) return;
     // Rounded up: a timer that fires before its time finds nothing to do.
-    const delayMs = Math.max(0, Math.ceil((dueUs - this.#surroundings.clock.nowUs()) / US_PER_MS));
+    const delayMs = Math.max(0, Math.ceil((dueUs - this.#dependencies.clock.nowUs()) / US_PER_MS));
     this.#timer = setTimeout(() => {
       this.#timerDueUs = Number.POSITIVE_INFINITY;
       this.act((connection, nowUs) => connection.tick(nowUs));
     }, delayMs);
   }
 
-  async #ask(interactionId: string): Promise<void> {
-    const answer = await this.#surroundings.ask(interactionId);
-    this.act((connection, nowUs) => connection.available(interactionId, answer, nowUs));
+  async #ask(interaction: Interaction): Promise<void> {
+    const answer = await this.#dependencies.ask(interaction.id);
+    this.act((connection, nowUs) => connection.available(interaction, answer, nowUs));
   }
 
   async #connect(renewToken: boolean): Promise<void> {
-    const { signIn } = this.#surroundings;
+    const { signIn } = this.#dependencies;
     let token: string;
     try {
       token = renewToken ? await signIn.renew(this.#token) : await signIn.getToken();
@@ -134,16 +152,22 @@ export class MediaSocket {
     if (this.connection.state !== 'authorizing') return;
     this.#token = token;
     this.act((connection, nowUs) => connection.dialing(nowUs));
-    this.#open(token);
+    try {
+      this.#open(token);
+    } catch (error) {
+      // What the network has brought, such as a token that cannot stand in a header, fails this attempt and no more.
+      const message = `The connection to the media server cannot be opened: ${messageOf(error)}.`;
+      this.act((connection, nowUs) => connection.closed(nowUs, ABNORMAL_CLOSURE, '', { message }));
+    }
   }
 
   #open(token: string): void {
-    const { mediaUrl, intake, counters, clock, transport } = this.#surroundings;
+    const { mediaUrl, packetIngest, counters, clock, transport } = this.#dependencies;
     const { host } = new URL(mediaUrl);
-    const lane = new WebSocketFastPath(intake, this.roster);
+    const fastPath = new WebSocketFastPath(packetIngest, this.table);
     const socket = new WebSocket(mediaUrl, {
       ...transport.webSocketOptions(mediaUrl),
-      createConnection: lane.connector(mediaUrl.startsWith('wss:')),
+      createConnection: fastPath.connector(mediaUrl.startsWith('wss:')),
       headers: { Authorization: `Bearer ${token}` },
       perMessageDeflate: false,
       maxPayload: LIMITS.maxMessageBytes,
@@ -158,9 +182,9 @@ export class MediaSocket {
     socket.on('message', (data, isBinary) => {
       // A whole message in one Buffer: binaryType is left at nodebuffer.
       if (isBinary) counters.unknownMessages++;
-      else intake.message(data as Buffer, this.roster);
+      else packetIngest.message(data as Buffer, this.table);
     });
-    socket.on('open', () => lane.open());
+    socket.on('open', () => fastPath.open());
     socket.on('open', () => this.act((connection, nowUs) => connection.opened(nowUs)));
     socket.on('pong', () => this.act((connection) => connection.pong()));
     socket.on('unexpected-response', (request, response) => {
@@ -176,7 +200,7 @@ export class MediaSocket {
       socket.terminate();
     });
     socket.on('error', (error) => {
-      lane.close();
+      fastPath.close();
       const { code = '' } = error as NodeJS.ErrnoException;
       if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.oversize++;
       failure ??= { message: `Connecting to the media server ${host}: ${dialAdvice(code, error.message)}` };
@@ -184,7 +208,7 @@ export class MediaSocket {
       if (socket.readyState === WebSocket.CLOSING) socket.terminate();
     });
     socket.on('close', (code, reason) => {
-      intake.flush();
+      packetIngest.flush();
       if (this.#socket === socket) this.#socket = undefined;
       const text = printable(reason.toString());
       this.act((connection, nowUs) => connection.closed(nowUs, code || ABNORMAL_CLOSURE, text, failure));

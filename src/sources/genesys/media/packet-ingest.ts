@@ -4,7 +4,7 @@ import { LIMITS } from '../../../core/limits.js';
 import type { StreamIngest } from '../../../engine/input/ingest.js';
 import type { PacketBatch } from '../../../engine/input/packet-batch.js';
 import type { SourceCounters } from '../counters.js';
-import type { InteractionTable } from '../interaction-table.js';
+import type { InteractionTable, UndecidedPacket } from '../interaction-table.js';
 import { base64Room, decodeBase64 } from '../protocol/base64.js';
 import { PacketReader } from '../protocol/packet-reader.js';
 import { fits, JsSocketReader, messageStart, packetFrameEnd, type SocketReader } from '../protocol/socket-reader.js';
@@ -16,14 +16,10 @@ const SHORTEST_FRAME = 64;
 /** What the packet path cannot decide by itself. */
 export interface PacketIngestDependencies {
   /**
-   * The first good packet of an interaction since its connection was made. The host opens the stream if there is none
-   * and sets the table's slot; it returns false when the packet cannot be used.
-   *
-   * @param codec CodecId, or −1 when the packet does not name it.
-   * @param channel 0 or 1, or −1 when the packet does not name it.
-   * @param payload Decoded; valid during the call.
+   * A packet of an interaction that is not flowing. False when it cannot be used; else the table's slot says which
+   * stream takes it.
    */
-  firstPacket(table: InteractionTable, slot: number, codec: number, channel: number, payload: Buffer): boolean;
+  firstPacket(table: InteractionTable, slot: number, packet: UndecidedPacket): boolean;
   control(table: InteractionTable, message: ControlMessage): void;
 }
 
@@ -148,7 +144,9 @@ export class PacketIngest {
     const { slot, codec, channel } = packet;
     if (table.flowing[slot] === 0) {
       const payload = batch.bytes.subarray(offset, offset + length);
-      if (!this.#dependencies.firstPacket(table, slot, codec, channel, payload)) return true;
+      const { sequenceNumber: sequence, timestamp } = packet;
+      const first = { codec, channel, sequence, timestamp, arrivalUs: this.#arrivalUs, payload };
+      if (!this.#dependencies.firstPacket(table, slot, first)) return true;
     }
     if (!fits(table, packet)) {
       this.#counters.wrongFormat++;

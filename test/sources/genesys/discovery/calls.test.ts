@@ -10,7 +10,12 @@ let calls: Calls;
 beforeEach(() => {
   done = [];
   const note = (what: string) => (id: string) => void done.push(`${what} ${id}`);
-  calls = new Calls({ begin: note('begin'), end: note('end'), pause: note('pause'), resume: note('resume') });
+  calls = new Calls({
+    begin: (id, pausedBy) => done.push(['begin', id, ...pausedBy].join(' ')),
+    end: note('end'),
+    pause: note('pause'),
+    resume: note('resume'),
+  });
 });
 
 const connected = { id: 'a', phase: 'connected', securePause: false } as const;
@@ -36,7 +41,7 @@ test('a secure pause is known before its call is subscribed to', () => {
   calls.observe(paused, 0);
   calls.observe(paused, 1);
   calls.observe(connected, 2);
-  expect(done).toEqual(['pause a', 'begin a', 'resume a']);
+  expect(done).toEqual(['begin a platform', 'resume a']);
 });
 
 test('an answer of REST that was asked for before a notification does not undo it', () => {
@@ -49,16 +54,35 @@ test('an answer of REST that was asked for before a notification does not undo i
   expect(done).toEqual(['begin a', 'pause a', 'resume a']);
 });
 
-test('a call whose media were given up may begin again, one that has ended may not', () => {
+test('a call whose capture was lost may begin again, one that has ended may not', () => {
   calls.observe(connected, 0);
-  calls.left('a', 1, false);
+  calls.captureEnded('a', 1, { final: false, pausedBy: [] });
   calls.observe(connected, 2);
-  calls.left('a', 3, true);
+  calls.captureEnded('a', 3, { final: true, pausedBy: [] });
   calls.observe(connected, 4);
   expect(done).toEqual(['begin a', 'begin a']);
   calls.tick(61 * SECOND);
   calls.observe(connected, 61 * SECOND);
   expect(done).toHaveLength(3);
+});
+
+test('a call whose capture was lost is asked about after 15 s, and keeps the pause of the operator', () => {
+  calls.observe(paused, 0);
+  calls.captureEnded('a', SECOND, { final: false, pausedBy: ['platform', 'operator'] });
+  expect(calls.size).toBe(0);
+  expect(calls.tick(15.9 * SECOND)).toEqual([]);
+  expect(calls.tick(16 * SECOND)).toEqual(['a']);
+  expect(calls.tick(17 * SECOND)).toEqual([]);
+  calls.observe(connected, 17 * SECOND, 16 * SECOND);
+  expect(done).toEqual(['begin a platform', 'begin a operator']);
+});
+
+test('the case of a UUID makes no difference', () => {
+  const id = 'AB000000-0000-4000-8000-00000000000F';
+  calls.observe({ ...connected, id }, 0);
+  calls.observe({ ...paused, id: id.toLowerCase() }, 1);
+  expect(calls.has(id)).toBe(true);
+  expect(done).toEqual([`begin ${id.toLowerCase()}`, `pause ${id.toLowerCase()}`]);
 });
 
 const agent = { purpose: 'agent', state: 'connected' };

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { TrunklineError } from '../../../../src/core/errors.js';
-import {
-  Connection,
-  type ConnectionOutput,
-  type ConnectionSettings,
-} from '../../../../src/sources/genesys/media/connection.js';
+import { Interaction } from '../../../../src/sources/genesys/interaction/interaction.js';
+import { InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
+import { Connection } from '../../../../src/sources/genesys/media/connection.js';
+import type { ConnectionOutput, ConnectionSettings } from '../../../../src/sources/genesys/media/connection-outputs.js';
+import { MEDIA_RETRY } from '../../../../src/sources/genesys/rest/retry.js';
+import { FakeIngest } from '../../../support/genesys/fake-ingest.js';
 
 const SECOND = 1_000_000;
 
@@ -12,8 +13,39 @@ const SECOND = 1_000_000;
 class Bench {
   nowUs = 0;
   readonly connection: Connection;
+  readonly #table = new InteractionTable();
+  readonly #interactions = new Map<string, Interaction>();
+
   constructor(settings: Partial<ConnectionSettings> = {}) {
     this.connection = new Connection({ random: () => 1, ...settings });
+  }
+
+  add(id: string): void {
+    const interaction = new Interaction(id, {
+      ingest: new FakeIngest(),
+      formats: { codecPreferences: ['pcmu'], opusSampleRate: 16_000 },
+      mediaRetry: MEDIA_RETRY,
+      random: () => 1,
+      giveUp: () => {},
+      refusedPacket: () => {},
+    });
+    interaction.answered('active', this.nowUs);
+    interaction.attach(this.#table, () => this.connection.mediaFlows(this.nowUs));
+    this.#interactions.set(id, interaction);
+    this.connection.add(interaction);
+  }
+
+  get(id: string): Interaction {
+    const interaction = this.#interactions.get(id);
+    if (interaction === undefined) throw new Error(`no interaction ${id}`);
+    return interaction;
+  }
+
+  /** A packet of it arrives. */
+  flow(id: string): void {
+    const payload = Buffer.alloc(160, 0xff);
+    const packet = { codec: 0, channel: -1, sequence: 1, timestamp: 160, arrivalUs: this.nowUs, payload };
+    expect(this.get(id).takePacket(packet)).toBe(true);
   }
 
   drain(): ConnectionOutput[] {
@@ -55,7 +87,7 @@ beforeEach(() => {
 });
 
 function subscribed(...ids: string[]): void {
-  for (const id of ids) connection.subscribe(id);
+  for (const id of ids) bench.add(id);
   bench.open();
   bench.drain();
 }
@@ -65,13 +97,13 @@ const error = (fields: object) =>
 const sent = (outputs: ConnectionOutput[]) =>
   outputs.filter((output) => output.kind === 'send').map(({ text }) => JSON.parse(text) as Record<string, unknown>);
 const left = (outputs: ConnectionOutput[]) =>
-  outputs.filter((output) => output.kind === 'left').map(({ interactionId, reason }) => [interactionId, reason]);
+  outputs.filter((output) => output.kind === 'ended').map(({ interaction }) => [interaction.id, interaction.endReason]);
 
 describe('opening', () => {
   test('connects at the first interaction and subscribes right after the handshake', () => {
     expect(connection.deadlineUs).toBe(Number.POSITIVE_INFINITY);
-    connection.subscribe('a');
-    connection.subscribe('b');
+    bench.add('a');
+    bench.add('b');
     expect(bench.drain()).toEqual([{ kind: 'connect', renewToken: false }]);
     bench.open();
     const outputs = bench.drain();
@@ -81,13 +113,13 @@ describe('opening', () => {
 
   test('a later interaction is added to the subscription', () => {
     subscribed('a');
-    connection.subscribe('b');
-    connection.subscribe('b');
+    bench.add('b');
+    connection.add(bench.get('b'));
     expect(sent(bench.drain())).toMatchObject([{ interactions: [{ interactionId: 'b' }] }]);
   });
 
   test('a handshake that does not end is given up', () => {
-    connection.subscribe('a');
+    bench.add('a');
     connection.dialing(0);
     bench.drain();
     bench.pass(9.9 * SECOND);
@@ -101,14 +133,14 @@ describe('opening', () => {
   });
 
   test('wrong credentials end it at once', () => {
-    connection.subscribe('a');
+    bench.add('a');
     bench.drain();
     connection.unauthorized(0, new TrunklineError('AUTH_FAILED', 'no'));
-    expect(bench.kinds()).toEqual(['error', 'left', 'closed']);
+    expect(bench.kinds()).toEqual(['error', 'ended', 'closed']);
   });
 
   test('a sign-in that fails otherwise is an attempt', () => {
-    connection.subscribe('a');
+    bench.add('a');
     connection.unauthorized(0, new TrunklineError('CONNECTION_FAILED', 'no'));
     expect(connection.state).toBe('waiting');
     expect(connection.deadlineUs).toBe(SECOND);
@@ -157,7 +189,7 @@ describe('reconnecting', () => {
     }
     expect(waits).toEqual([1, 2, 4, 8, 16]);
     const outputs = bench.drain();
-    expect(outputs.map(({ kind }) => kind)).toEqual(['error', 'exhausted', 'left', 'left', 'closed']);
+    expect(outputs.map(({ kind }) => kind)).toEqual(['error', 'exhausted', 'ended', 'ended', 'closed']);
     expect(left(outputs)).toEqual([
       ['a', 'lost'],
       ['b', 'lost'],
@@ -175,10 +207,10 @@ describe('reconnecting', () => {
 
   test('subscribes again to everything still wanted', () => {
     subscribed('a', 'b', 'c');
-    connection.unsubscribe(['b'], 0);
+    connection.unsubscribe([bench.get('b')], 0);
     bench.closed(1012);
     bench.pass(SECOND);
-    connection.subscribe('d');
+    bench.add('d');
     bench.drain();
     bench.open();
     const outputs = bench.drain();
@@ -196,14 +228,30 @@ describe('reconnecting', () => {
       bench.open();
     }
     expect(connection.attempts).toBe(3);
-    connection.mediaFlows('a');
+    bench.flow('a');
     expect(connection.attempts).toBe(0);
+    bench.pass(10 * SECOND);
     bench.closed();
     expect(connection.deadlineUs - bench.nowUs).toBe(SECOND);
   });
 
+  test('a server that cuts every connection after one packet is connected to ever more slowly', () => {
+    subscribed('a');
+    const waits: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      bench.flow('a');
+      bench.closed();
+      waits.push((connection.deadlineUs - bench.nowUs) / SECOND);
+      bench.pass(connection.deadlineUs - bench.nowUs);
+      bench.open();
+    }
+    // Media came each time, so it is not given up; but only media that lasts makes the waits short again.
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60]);
+    expect(connection.state).toBe('open');
+  });
+
   test('a server that says when to come back is not asked before', () => {
-    connection.subscribe('a');
+    bench.add('a');
     connection.dialing(0);
     connection.closed(0, 1006, '', { status: 503, retryAfterUs: 7 * SECOND, message: 'busy' });
     expect(connection.deadlineUs).toBe(7 * SECOND);
@@ -212,7 +260,7 @@ describe('reconnecting', () => {
 
 describe('a refused token', () => {
   test('at the handshake: renewed once without waiting, then with backoff, then given up', () => {
-    connection.subscribe('a');
+    bench.add('a');
     bench.drain();
     const refuse = () => {
       connection.dialing(bench.nowUs);
@@ -227,7 +275,7 @@ describe('a refused token', () => {
       expect(bench.drain()).toEqual([{ kind: 'connect', renewToken: true }]);
     }
     refuse();
-    expect(bench.kinds()).toEqual(['error', 'exhausted', 'left', 'closed']);
+    expect(bench.kinds()).toEqual(['error', 'exhausted', 'ended', 'closed']);
   });
 
   test('in a message: closed, so that what is under way arrives, or dropped when that is not answered', () => {
@@ -249,7 +297,7 @@ describe('a token that is refused again and again, with media in between', () =>
     subscribed('a');
     const signInsUs: number[] = [];
     while (bench.nowUs < 300 * SECOND) {
-      connection.mediaFlows('a');
+      bench.flow('a');
       connection.control(error({ status: 401, code: 'unauthorized' }), bench.nowUs);
       bench.closed(3000);
       if (connection.state === 'waiting') bench.pass(connection.deadlineUs - bench.nowUs);
@@ -274,8 +322,8 @@ describe('media that is not available', () => {
     refused('a');
     expect(bench.drain()).toEqual([]);
     bench.pass(2 * SECOND);
-    expect(bench.drain()).toEqual([{ kind: 'ask', interactionId: 'a' }]);
-    connection.available('a', 'active', bench.nowUs);
+    expect(bench.drain()).toEqual([{ kind: 'ask', interaction: bench.get('a') }]);
+    connection.available(bench.get('a'), 'active', bench.nowUs);
     expect(sent(bench.drain())).toMatchObject([{ interactions: [{ interactionId: 'a' }] }]);
   });
 
@@ -283,7 +331,7 @@ describe('media that is not available', () => {
     subscribed('a', 'b');
     refused('a');
     bench.pass(2 * SECOND);
-    connection.available('a', answer, bench.nowUs);
+    connection.available(bench.get('a'), answer, bench.nowUs);
     expect(left(bench.drain())).toEqual([['a', 'mediaNotAvailable']]);
     expect(connection.state).toBe('open');
   });
@@ -294,7 +342,7 @@ describe('media that is not available', () => {
       refused('a');
       bench.pass(20 * SECOND);
       expect(bench.drain().filter(({ kind }) => kind === 'ask')).toHaveLength(1);
-      connection.available('a', 'unknown', bench.nowUs);
+      connection.available(bench.get('a'), 'unknown', bench.nowUs);
       connection.pong();
       bench.drain();
     }
@@ -304,16 +352,16 @@ describe('media that is not available', () => {
 
   test('said of nobody: those without media', () => {
     subscribed('a', 'b');
-    connection.mediaFlows('a');
+    bench.flow('a');
     refused(undefined);
     bench.pass(2 * SECOND);
-    expect(bench.drain()).toEqual([{ kind: 'ask', interactionId: 'b' }]);
+    expect(bench.drain()).toEqual([{ kind: 'ask', interaction: bench.get('b') }]);
   });
 
   test('media that comes all the same settles it', () => {
     subscribed('a');
     refused('a');
-    connection.mediaFlows('a');
+    bench.flow('a');
     bench.pass(20 * SECOND);
     expect(bench.drain()).toEqual([]);
   });
@@ -323,36 +371,37 @@ describe('media that is not available', () => {
     connection.control(error({ status: 403, code: 'forbidden', interactionId: 'a' }), 0);
     connection.control(error({ status: 400, code: 'odd' }), 0);
     const outputs = bench.drain();
-    expect(outputs.map(({ kind }) => kind)).toEqual(['error', 'left', 'error']);
+    expect(outputs.map(({ kind }) => kind)).toEqual(['error', 'ended', 'error']);
     expect(left(outputs)).toEqual([['a', 'error']]);
   });
 });
 
 describe('leaving', () => {
-  test('an ended interaction is left; the last one closes the connection', () => {
+  test('an interaction that the server ends is gone; the last one closes the connection', () => {
     subscribed('a', 'b');
     connection.control({ kind: 'ended', interactionId: 'a', reason: 'hangup' }, 0);
-    expect(bench.drain()).toEqual([{ kind: 'left', interactionId: 'a', reason: 'ended', detail: 'hangup' }]);
+    expect(bench.drain()).toEqual([{ kind: 'ended', interaction: bench.get('a') }]);
+    expect(bench.get('a')).toMatchObject({ state: 'ended', endReason: 'ended', endDetail: 'hangup' });
     connection.control({ kind: 'ended', interactionId: 'b', reason: '' }, 0);
-    expect(bench.kinds()).toEqual(['left', 'close']);
+    expect(bench.kinds()).toEqual(['ended', 'close']);
     bench.closed(1000);
     expect(bench.kinds()).toEqual(['disconnected', 'closed']);
   });
 
   test('an unsubscription waits for the server to confirm it', () => {
     subscribed('a', 'b');
-    connection.unsubscribe(['a'], 0);
+    connection.unsubscribe([bench.get('a')], 0);
     const outputs = bench.drain();
     expect(sent(outputs)).toEqual([{ unsubscribe: ['a'] }]);
     expect(left(outputs)).toEqual([]);
-    expect(connection.isLeaving('a')).toBe(true);
+    expect(bench.get('a').state).toBe('leaving');
     connection.control({ kind: 'ended', interactionId: 'a', reason: '' }, 0);
     expect(left(bench.drain())).toEqual([['a', 'unsubscribed']]);
   });
 
   test('but not for ever', () => {
     subscribed('a', 'b');
-    connection.unsubscribe(['a'], 0);
+    connection.unsubscribe([bench.get('a')], 0);
     bench.pass(SECOND);
     expect(left(bench.drain())).toEqual([['a', 'unsubscribed']]);
   });
@@ -377,7 +426,7 @@ describe('leaving', () => {
     connection.stop(0);
     bench.drain();
     bench.pass(SECOND);
-    expect(bench.kinds()).toEqual(['left', 'close']);
+    expect(bench.kinds()).toEqual(['ended', 'close']);
     bench.pass(SECOND);
     expect(bench.kinds()).toEqual(['terminate']);
     bench.closed();
@@ -386,22 +435,22 @@ describe('leaving', () => {
 
   test.each<[string, () => void, string[]]>([
     ['before it has begun', () => {}, ['closed']],
-    ['while the token is fetched', () => connection.subscribe('a'), ['connect', 'left', 'closed']],
+    ['while the token is fetched', () => bench.add('a'), ['connect', 'ended', 'closed']],
     [
       'while waiting',
       () => {
         subscribed('a');
         bench.closed();
       },
-      ['disconnected', 'left', 'closed'],
+      ['disconnected', 'ended', 'closed'],
     ],
     [
       'in the handshake',
       () => {
-        connection.subscribe('a');
+        bench.add('a');
         connection.dialing(0);
       },
-      ['connect', 'left', 'terminate'],
+      ['connect', 'ended', 'terminate'],
     ],
   ])('stop %s', (_when, prepare, kinds) => {
     prepare();
@@ -417,10 +466,10 @@ describe('leaving', () => {
   });
 
   test('a connection whose interactions all left during the handshake closes again', () => {
-    connection.subscribe('a');
+    bench.add('a');
     connection.dialing(0);
-    connection.unsubscribe(['a'], 0);
+    connection.unsubscribe([bench.get('a')], 0);
     connection.opened(0);
-    expect(bench.kinds()).toEqual(['connect', 'left', 'connected', 'close']);
+    expect(bench.kinds()).toEqual(['connect', 'ended', 'connected', 'close']);
   });
 });

@@ -12,6 +12,7 @@ import type { SocketReader } from '../../../../src/sources/genesys/protocol/sock
 import type { ControlMessage } from '../../../../src/sources/genesys/protocol/wire.js';
 import { FakeIngest } from '../../../support/genesys/fake-ingest.js';
 import { textFrame } from '../../../support/genesys/frames.js';
+import { rowOwner } from '../../../support/genesys/row-owner.js';
 
 const ID = '3f2b8c1e-9d4a-4c55-8e2f-0123456789ab';
 const OTHER = 'sim-7';
@@ -26,7 +27,7 @@ class Bench {
 
   constructor(makeReader?: (batch: PacketBatch) => SocketReader | undefined) {
     const host: PacketIngestDependencies = {
-      firstPacket: (roster, slot, codec, channel, payload) => {
+      firstPacket: (roster, slot, { codec, channel, payload }) => {
         this.firsts.push({ codec, channel, payload: payload.toString('hex') });
         roster.stream[slot] = this.ingest.openStream(roster.id(slot), {
           codec: 'pcmu',
@@ -43,7 +44,7 @@ class Bench {
     };
     const reader = makeReader?.(this.ingest.batch);
     this.intake = new PacketIngest(this.ingest, new ManualClock(), this.counters, host, reader);
-    for (const id of [ID, OTHER]) this.roster.add(id);
+    for (const id of [ID, OTHER]) this.roster.add(rowOwner(id));
   }
 
   result(): unknown {
@@ -207,7 +208,7 @@ describe('PacketIngest', () => {
     const ingest = new FakeIngest(256);
     const counters = zeroCounters();
     const roster = new InteractionTable();
-    const slot = roster.add(ID);
+    const slot = roster.add(rowOwner(ID));
     roster.stream[slot] = 0;
     roster.channels[slot] = 1;
     roster.flowing[slot] = 1;
@@ -254,7 +255,7 @@ describe('PacketIngest', () => {
   test.each(READERS)('takes packets one by one when the arena is nearly full', (reader) => {
     const ingest = new FakeIngest(1024);
     const roster = new InteractionTable();
-    const slot = roster.add(ID);
+    const slot = roster.add(rowOwner(ID));
     roster.channels[slot] = 1;
     roster.flowing[slot] = 1;
     roster.stream[slot] = 0;

@@ -20,6 +20,7 @@ import { WebSocketFastPath } from '../../../../src/sources/genesys/media/websock
 import { hasOpenssl, makeCertificate } from '../../../support/certificate.js';
 import { FakeIngest } from '../../../support/genesys/fake-ingest.js';
 import { frame, OPCODE, textFrame } from '../../../support/genesys/frames.js';
+import { rowOwner } from '../../../support/genesys/row-owner.js';
 
 const IDS = ['3f2b8c1e-9d4a-4c55-8e2f-0123456789ab', 'call-7'];
 /** RFC 6455 section 1.3. */
@@ -93,7 +94,7 @@ async function outcome(hasLane: boolean): Promise<object> {
     },
     control: (_roster, message) => seen.push(message),
   });
-  for (const id of IDS) roster.add(id);
+  for (const id of IDS) roster.add(rowOwner(id));
   const lane = new WebSocketFastPath(intake, roster);
   const { port } = servers[scheme].address() as AddressInfo;
   const socket = new WebSocket(`${scheme}://127.0.0.1:${port}`, {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { CODEC_ID } from '../../../../src/core/codec.js';
 import { InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
 import { PacketReader } from '../../../../src/sources/genesys/protocol/packet-reader.js';
+import { rowOwner } from '../../../support/genesys/row-owner.js';
 
 // That scan and readExact agree is tested through the intake; here, that scan does take what servers send.
 const fields = ['"interactionId":"call-1"', '"sequenceNumber":70000', '"timestamp":4294967295', '"payload":"AAECAwQF"'];
@@ -15,8 +16,8 @@ function orders<T>(items: readonly T[]): T[][] {
 
 function readers(): { reader: PacketReader; roster: InteractionTable } {
   const roster = new InteractionTable();
-  roster.add('call-0');
-  roster.add('call-1');
+  roster.add(rowOwner('call-0'));
+  roster.add(rowOwner('call-1'));
   return { reader: new PacketReader(), roster };
 }
 

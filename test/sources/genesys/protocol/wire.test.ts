@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { checkInteractionId, InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
 import { base64Room, decodeBase64 } from '../../../../src/sources/genesys/protocol/base64.js';
 import { buildSubscription, buildUnsubscribe, parseMessage } from '../../../../src/sources/genesys/protocol/wire.js';
+import { rowOwner } from '../../../support/genesys/row-owner.js';
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
@@ -135,7 +136,7 @@ describe('InteractionTable', () => {
         for (const [adds, id] of steps) {
           const slot = model.get(id);
           if (adds && slot === undefined) {
-            const given = roster.add(id);
+            const given = roster.add(rowOwner(id));
             expect(given < 0).toBe(model.size === InteractionTable.CAPACITY);
             if (given >= 0) model.set(id, given);
           } else if (!adds && slot !== undefined) {
