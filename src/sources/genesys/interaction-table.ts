@@ -196,7 +196,7 @@ export class InteractionTable {
 }
 
 // The ends of an id differ the most: a UUID is random all through, made-up ids count upwards in their last digits.
-// Somebody who aims for collisions gains little, as a table never holds more than one connection's interactions.
+// An attacker who aims for collisions gains little: a table has at most one connection's interactions.
 function hash(view: DataView, start: number, length: number): number {
   let mixed = length;
   if (length >= 4) {

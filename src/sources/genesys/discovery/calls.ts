@@ -5,7 +5,7 @@ import type { PausedBy } from '../interaction/transitions.js';
 import { idKey } from '../interaction-table.js';
 import { bodyOf } from '../rest/conversations.js';
 
-/** A call at one moment. `waiting`: nobody has taken it yet, or nobody has it just now. */
+/** A call at one moment. `waiting`: no agent is connected, not yet or not at present. */
 export interface CallView {
   readonly id: string;
   readonly phase: 'waiting' | 'connected' | 'over';

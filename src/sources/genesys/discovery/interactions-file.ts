@@ -13,13 +13,13 @@ export interface InteractionsFileDependencies {
 /** A file of interaction ids, one a line or separated by commas, `#` for remarks; read again whenever it changes. */
 export class InteractionsFile {
   readonly #file: string;
-  readonly #host: InteractionsFileDependencies;
+  readonly #events: InteractionsFileDependencies;
   #ids = new Set<string>();
   #second: NodeJS.Timeout | undefined;
 
-  constructor(file: string, host: InteractionsFileDependencies) {
+  constructor(file: string, events: InteractionsFileDependencies) {
     this.#file = file;
-    this.#host = host;
+    this.#events = events;
   }
 
   /** Reads the file and begins to watch it; a file that is not there yet is empty. */
@@ -64,11 +64,11 @@ export class InteractionsFile {
       return;
     }
     this.#ids = ids;
-    if (added.length + removed.length > 0) this.#host.changed(added, removed);
+    if (added.length + removed.length > 0) this.#events.changed(added, removed);
   }
 
   #complain(why: string): void {
     const sentence = `Cannot use the interactions file ${this.#file}: ${why}; it is looked at again when it changes.`;
-    this.#host.failed(new TrunklineError('FILE_FAILED', sentence));
+    this.#events.failed(new TrunklineError('FILE_FAILED', sentence));
   }
 }

@@ -17,7 +17,7 @@ const RENEW_US = 23 * 3_600 * US_PER_SECOND;
 const PING_MS = 30 * MS_PER_SECOND;
 const HANDSHAKE_MS = 10 * MS_PER_SECOND;
 const MAX_EVENT_BYTES = 4 << 20;
-// Discovery has nobody to give up to: it goes on trying.
+// Without notifications no call is found: there is no last attempt.
 const RECONNECT: RetryPolicy = { baseUs: US_PER_SECOND, capUs: 30 * US_PER_SECOND, maxAttempts: Infinity };
 
 const created = z.object({ id: z.string().min(1), connectUri: z.url({ protocol: /^wss?$/ }) });
@@ -60,8 +60,8 @@ interface Link {
 /** Keeps one set of topics subscribed: makes a channel, listens, reconnects, and replaces the channel before its end. */
 export class NotificationChannel {
   readonly #topics: readonly string[];
-  readonly #surroundings: NotificationChannelDependencies;
-  readonly #host: NotificationChannelEvents;
+  readonly #dependencies: NotificationChannelDependencies;
+  readonly #events: NotificationChannelEvents;
   #link: Link | undefined;
   #state: ChannelStatus['state'] = 'connecting';
   #attempts = 0;
@@ -72,12 +72,12 @@ export class NotificationChannel {
 
   constructor(
     topics: readonly string[],
-    surroundings: NotificationChannelDependencies,
-    host: NotificationChannelEvents,
+    dependencies: NotificationChannelDependencies,
+    events: NotificationChannelEvents,
   ) {
     this.#topics = topics;
-    this.#surroundings = surroundings;
-    this.#host = host;
+    this.#dependencies = dependencies;
+    this.#events = events;
   }
 
   /** Resolves when the first channel delivers. @throws TrunklineError AUTH_FAILED when that cannot be. */
@@ -91,7 +91,7 @@ export class NotificationChannel {
   }
 
   status(): ChannelStatus {
-    const { clock } = this.#surroundings;
+    const { clock } = this.#dependencies;
     return {
       state: this.#state,
       topics: this.#topics.length,
@@ -111,7 +111,7 @@ export class NotificationChannel {
 
   /** A new channel with all topics, connected. */
   async #make(): Promise<Link> {
-    const { rest, clock } = this.#surroundings;
+    const { rest, clock } = this.#dependencies;
     try {
       const answer = await rest.request(({ notifications }) => notifications.postNotificationsChannels());
       const { id, connectUri } = created.parse(bodyOf(answer));
@@ -123,14 +123,14 @@ export class NotificationChannel {
     } catch (error) {
       if (error instanceof TrunklineError) throw error;
       if (error instanceof z.ZodError) {
-        throw new TrunklineError('PROTOCOL_ERROR', 'The answer holds no notification channel; check the API URL.');
+        throw new TrunklineError('PROTOCOL_ERROR', 'The answer contains no notification channel; check the API URL.');
       }
       throw requestError('Opening a notification channel', readFailure(error));
     }
   }
 
   #connect(connectUri: string): Promise<WebSocket> {
-    const { transport } = this.#surroundings;
+    const { transport } = this.#dependencies;
     return new Promise((resolve, reject) => {
       const socket = new WebSocket(connectUri, {
         ...transport.webSocketOptions(connectUri),
@@ -165,14 +165,14 @@ export class NotificationChannel {
     this.#link = link;
     this.#state = 'open';
     this.#attempts = 0;
-    let heard = true;
+    let hasAnswered = true;
     const pings = setInterval(() => {
-      if (!heard) socket.terminate();
-      heard = false;
+      if (!hasAnswered) socket.terminate();
+      hasAnswered = false;
       socket.send(PING);
-    }, this.#surroundings.pingMs ?? PING_MS);
+    }, this.#dependencies.pingMs ?? PING_MS);
     socket.on('message', () => {
-      heard = true;
+      hasAnswered = true;
     });
     socket.once('close', (code) => {
       clearInterval(pings);
@@ -182,11 +182,11 @@ export class NotificationChannel {
     });
     before?.close();
     clearTimeout(this.#renewal);
-    const renewUs = this.#surroundings.renewUs ?? RENEW_US;
-    const leftMs = (link.madeUs + renewUs - this.#surroundings.clock.nowUs()) / US_PER_MS;
+    const renewUs = this.#dependencies.renewUs ?? RENEW_US;
+    const leftMs = (link.madeUs + renewUs - this.#dependencies.clock.nowUs()) / US_PER_MS;
     this.#renewal = setTimeout(() => void this.#renew(), Math.max(0, leftMs)).unref();
-    this.#host.listening();
-    // Closed in the meantime, when nobody listened for it.
+    this.#events.listening();
+    // Closed in the meantime, before `close` was listened for.
     if (socket.readyState > WebSocket.OPEN && this.#link?.socket === socket) {
       clearInterval(pings);
       this.#again(undefined);
@@ -205,7 +205,7 @@ export class NotificationChannel {
     const { topicName, eventBody } = read.data;
     // The platform announces that it is about to close, and answers pings, as notifications.
     if (topicName === 'v2.system.socket_closing') void this.#renew();
-    else if (topicName !== 'channel.metadata') this.#host.notified(eventBody);
+    else if (topicName !== 'channel.metadata') this.#events.notified(eventBody);
   }
 
   async #renew(): Promise<void> {
@@ -221,9 +221,9 @@ export class NotificationChannel {
   #again(error: unknown): void {
     if (error !== undefined) this.#report(error);
     if (this.#closed) return;
-    if (this.#state === 'open') this.#host.lost(this.#lastError);
+    if (this.#state === 'open') this.#events.lost(this.#lastError);
     this.#state = 'waiting';
-    const delayUs = backoffUs(RECONNECT, Math.min(this.#attempts, 10), this.#surroundings.random);
+    const delayUs = backoffUs(RECONNECT, Math.min(this.#attempts, 10), this.#dependencies.random);
     this.#attempts++;
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => void this.#reconnect(), delayUs / US_PER_MS);
@@ -233,7 +233,7 @@ export class NotificationChannel {
     this.#state = 'connecting';
     try {
       const link = this.#link;
-      // The first time the channel itself is likely to live on; after that it is made anew.
+      // The first time the channel itself is likely to live on; after that a new one is made.
       if (link !== undefined && this.#attempts === 1) {
         this.#adopt({ ...link, socket: await this.#connect(link.connectUri) });
       } else this.#adopt(await this.#make());
@@ -245,7 +245,7 @@ export class NotificationChannel {
   #report(error: unknown): void {
     this.#lastError = messageOf(error);
     if (this.#closed) return;
-    this.#host.failed(
+    this.#events.failed(
       error instanceof TrunklineError ? error : new TrunklineError('CONNECTION_FAILED', messageOf(error)),
     );
   }

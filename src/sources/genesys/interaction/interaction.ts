@@ -159,7 +159,7 @@ export class Interaction implements RowOwner {
     this.#apply('subscribe', undefined, nowUs);
   }
 
-  /** True when the server is to be told. */
+  /** True when the server has to confirm it: send the unsubscription. */
   unsubscribe(reason: EndReason, confirmByUs: number | undefined, nowUs: number): boolean {
     const before = this.state;
     this.#apply('unsubscribe', { reason, confirmByUs }, nowUs);

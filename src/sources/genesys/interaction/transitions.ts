@@ -54,7 +54,7 @@ export interface Inputs {
   readonly resume: PausedBy;
   /** Wanted again, after it was unsubscribed. */
   readonly subscribe: undefined;
-  /** `confirmByUs`: how long the server may take to confirm it; undefined when it cannot be told. */
+  /** `confirmByUs`: how long the server may take to confirm it; undefined when there is no open connection. */
   readonly unsubscribe: { readonly reason: EndReason; readonly confirmByUs: number | undefined };
   /** The server says that it is over. */
   readonly ended: { readonly reason: EndReason; readonly detail: string };

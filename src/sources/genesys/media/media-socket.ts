@@ -171,7 +171,7 @@ export class MediaSocket {
       headers: { Authorization: `Bearer ${token}` },
       perMessageDeflate: false,
       maxPayload: LIMITS.maxMessageBytes,
-      // The scan takes ASCII only and the exact reading replaces what is not UTF-8: checking first saves nobody.
+      // The scan takes ASCII only and the exact reading replaces what is not UTF-8: a check first would gain nothing.
       skipUTF8Validation: true,
       // All messages of one socket read in one turn, which is what makes one submit and one clock reading do for them.
       allowSynchronousEvents: true,

@@ -21,44 +21,43 @@ const PONG = 10;
 /** First byte of every frame with a packet. */
 const WHOLE_TEXT = FIN | 1;
 
-/** Longest frame that is put together here when a read ends within it: the largest message, and its header. */
+/** Longest frame that is assembled here when a read ends within it: the largest message and its header. */
 const MOST_CARRIED = LIMITS.maxMessageBytes + 4;
 const READ_BYTES = 65_536;
 
-/** All sockets read into the same bytes: what a read brings is dealt with before the next one. */
+/** All sockets read into the same bytes, as each read is processed before the next one. */
 const readBytes = Buffer.allocUnsafeSlow(READ_BYTES);
 
 /**
- * The short way of media: takes packets out of what a socket reads before ws sees them, and leaves everything else to
- * ws byte for byte: the handshake, control frames, control messages, packets of an unusual form, and whatever breaks
- * the protocol.
+ * Takes media packets out of what a socket reads before ws sees them. Everything else goes to ws byte for byte: the
+ * handshake, control frames, control messages, packets of an unusual form, and violations of the protocol.
  *
- * ws makes two or three objects a message and hands them on by events, and Node a buffer of 64 kB a read; for a packet
- * every 20 ms a stream that is more work than all that is done with the packet here. What ws is kept from seeing are
- * whole unfragmented text frames, which change nothing in its state.
+ * For each message ws creates two or three objects and emits events, and for each read Node allocates 64 kB; with a
+ * packet every 20 ms a stream, that costs more than all that is done with the packet here. The frames that ws does not
+ * see are whole unfragmented text frames, which change nothing in its state.
  *
- * Works by the `onread` option of net.Socket: the socket reads into memory of ours, and what we push goes to whoever
- * listens to its data. Behind a proxy there is no such socket, the lane stays closed, and all goes by way of ws.
+ * Uses the `onread` option of net.Socket: the socket reads into memory of ours, and what we push goes to the listeners
+ * of its data. Behind a proxy there is no such socket: the fast path stays closed, and ws gets everything.
  */
 export class WebSocketFastPath {
-  readonly #intake: PacketIngest;
-  readonly #roster: InteractionTable;
+  readonly #packetIngest: PacketIngest;
+  readonly #table: InteractionTable;
   #socket: Socket | undefined;
   #isOpen = false;
   /** Bytes still to come of a frame that ws has begun to get. */
   #passing = 0;
-  /** ws is getting a fragmented message; only it knows what may come amid one. */
+  /** ws is receiving a fragmented message, and other frames may come between its fragments. */
   #isFragmented = false;
   /** Beginning of a frame whose rest has not come yet. */
   #carry = Buffer.alloc(0);
   #carried = 0;
 
-  constructor(intake: PacketIngest, roster: InteractionTable) {
-    this.#intake = intake;
-    this.#roster = roster;
+  constructor(packetIngest: PacketIngest, table: InteractionTable) {
+    this.#packetIngest = packetIngest;
+    this.#table = table;
   }
 
-  /** What ws is to connect by, in place of what it would call itself. */
+  /** The function with which ws connects instead of its own. */
   connector(isSecure: boolean): typeof createConnection {
     const connect = (given: NetConnectOpts): Socket => {
       const onread = { buffer: readBytes, callback: (length: number) => this.#take(length) };
@@ -72,11 +71,11 @@ export class WebSocketFastPath {
 
   /** The handshake is done: the next byte that is read begins a frame. */
   open(): void {
-    // What came together with the server's answer is with ws already, and may have ended anywhere within a frame.
+    // Bytes that came together with the server's answer are with ws already, and may end anywhere within a frame.
     this.#isOpen = this.#socket?.readableLength === 0;
   }
 
-  /** From now on, all is left to ws. */
+  /** From now on, everything goes to ws. */
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -99,12 +98,12 @@ export class WebSocketFastPath {
     return this.#walk(readBytes, at, length) && goesOn;
   }
 
-  /** Deals with the bytes from `from`, where a frame begins, up to `to`. */
+  /** Processes the bytes from `from`, where a frame begins, up to `to`. */
   #walk(bytes: Buffer, from: number, to: number): boolean {
     let goesOn = true;
     for (let at = from; at < to; ) {
       if (!this.#isOpen) return this.#pass(bytes, at, to) && goesOn;
-      if (!this.#isFragmented) at = this.#intake.read(bytes, at, to, this.#roster);
+      if (!this.#isFragmented) at = this.#packetIngest.read(bytes, at, to, this.#table);
       if (at === to) break;
       const size = frameBytes(bytes, at, to);
       if (size === 0 || (size > to - at && this.#isWaitedFor(bytes, at, size))) {
@@ -121,7 +120,7 @@ export class WebSocketFastPath {
     return goesOn;
   }
 
-  /** Adds to the frame that was cut off, and deals with it when it is whole. Returns what of the read that took. */
+  /** Completes the frame that was cut off and processes it. Returns how many bytes of the read that took. */
   #complete(length: number): number {
     const carry = this.#carry;
     let at = 0;
@@ -143,25 +142,25 @@ export class WebSocketFastPath {
     return at;
   }
 
-  /** Whether a frame that has begun may be a packet's. Of any other, ws gets what there is. */
+  /** Whether a frame that has begun may be a packet's. Of any other, ws gets the part that is there. */
   #isWaitedFor(bytes: Buffer, at: number, size: number): boolean {
     const isPlain = bytes[at] === WHOLE_TEXT && (bytes[at + 1] as number) < MASK;
     return isPlain && !this.#isFragmented && size <= MOST_CARRIED;
   }
 
-  /** Keeps in mind what a frame that ws gets changes for those behind it. */
+  /** Notes what a frame that ws gets means for the frames after it. */
   #note(head: number, second: number): void {
     const opcode = head & OPCODE;
     const isLast = (head & FIN) !== 0;
     const isData = opcode <= BINARY && (opcode === CONTINUATION) === this.#isFragmented;
     // RFC 6455 section 5.5: whole, and of 125 bytes at most.
     const isSignal = (opcode === PING || opcode === PONG) && isLast && (second & LENGTH) < LENGTH_16;
-    // Behind a close, or what ws will end the connection for, nothing counts any more.
+    // After a close frame, or one for which ws will end the connection, nothing counts.
     if ((head & RESERVED) !== 0 || (second & MASK) !== 0 || !(isData || isSignal)) this.#isOpen = false;
     else if (isData) this.#isFragmented = !isLast;
   }
 
-  /** To ws. The bytes are copied, as they are read over again. */
+  /** To ws. The bytes are copied, as the next read overwrites them. */
   #pass(bytes: Buffer, from: number, to: number): boolean {
     if (to <= from) return true;
     return this.#socket?.push(Buffer.from(bytes.subarray(from, to))) ?? false;
@@ -179,7 +178,7 @@ function frameBytes(bytes: Buffer, at: number, to: number): number {
   return to - at < 10 ? 0 : 10 + mask + Number(bytes.readBigUInt64BE(at + 2));
 }
 
-/** For SNI, as ws has it: the name of the host, and none for an address. Whoever gave a name has it kept. */
+/** For SNI, as ws has it: the name of the host, and none for an address. A name that is given is kept. */
 function serverName(options: ConnectionOptions): { servername: string } {
   const { servername, host = '' } = options;
   return { servername: servername ?? (isIP(host) > 0 ? '' : host) };

@@ -145,7 +145,7 @@ function parsePacket(value: object): Message {
   return {
     kind: 'packet',
     interactionId,
-    // JSON has a minus zero; nobody else should.
+    // JSON knows a minus zero, which must not go further.
     sequenceNumber: sequenceNumber + 0,
     timestamp: timestamp + 0,
     payload,

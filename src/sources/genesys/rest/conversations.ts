@@ -27,16 +27,15 @@ const conversation = z.object({
 });
 const extended = z.object({ body: z.unknown() });
 
-/** What a resource of the SDK holds, with or without its extended response around it. */
+/** The body of an answer of the SDK, whether it is an extended response or the body itself. */
 export function bodyOf(answer: unknown): unknown {
   const wrapped = extended.safeParse(answer);
   return wrapped.success ? wrapped.data.body : answer;
 }
 
 /**
- * Whether a conversation resource (or the SDK's extended response that holds one) has media to be had. It ended when
- * the last of its participants' calls or voice sessions did, or when it says itself that it has; one whose calls say
- * nothing of an end is active.
+ * Whether a conversation resource (or the SDK's extended response that holds one) has media. It ended when the last of
+ * its participants' calls or voice sessions did, or at its own end time; one whose calls name no end is active.
  */
 export function judgeConversation(resource: unknown, nowMs: number): Exclude<Availability, 'notFound'> {
   const read = conversation.safeParse(bodyOf(resource));

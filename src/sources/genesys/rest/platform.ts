@@ -42,7 +42,7 @@ export interface Platform {
 const SDK_SOURCE = 'purecloud-platform-client-v2/src/purecloud-platform-client-v2';
 
 /**
- * Loads Genesys's SDK and makes a client of its own, which waits until somebody signs in. Of the SDK only the files that
+ * Loads Genesys's SDK and makes a client of its own, not yet signed in. Of the SDK only the files that
  * are needed: its main entry is every class of every API in one, half a second of CPU and 50 MB instead of half as much.
  */
 export async function loadPlatform(endpoints: Endpoints, transport: Transport): Promise<Platform> {
@@ -97,7 +97,7 @@ function quietClient(Client: new () => ApiClient): ApiClient {
 
 /**
  * The SDK's modules call `require` for the parts of Node and the logger that a client begins with, as if bundled. They
- * find it while `work` runs and no longer: nobody else's code comes in between.
+ * find it while `work` runs and no longer; as that is synchronous, no other code sees it.
  */
 function withRequire<Result>(work: () => Result): Result {
   const before = Object.getOwnPropertyDescriptor(globalThis, 'require');
@@ -111,7 +111,7 @@ function withRequire<Result>(work: () => Result): Result {
   }
 }
 
-/** What went wrong with a request, without the request itself: that holds the secret or the token. */
+/** What went wrong with a request, without the request itself, which contains the secret or the token. */
 export interface RequestFailure {
   /** Undefined when there was no answer. */
   readonly status: number | undefined;
@@ -140,12 +140,12 @@ function headerOf(headers: unknown, name: string): unknown {
   return undefined;
 }
 
-/** Worth another attempt: no answer, too many requests, or trouble on the server's side. */
+/** Worth another attempt: no answer, too many requests, or a failure on the server's side. */
 export function isTransient(failure: RequestFailure): boolean {
   return failure.status === undefined || failure.status === 408 || failure.status === 429 || failure.status >= 500;
 }
 
-/** The error for the caller: says what was asked, what came of it and what to do. */
+/** The error for the caller: what was asked, what went wrong and what to do. */
 export function requestError(what: string, failure: RequestFailure): TrunklineError {
   const { status, networkCode } = failure;
   if (status === undefined) return new TrunklineError('CONNECTION_FAILED', `${what}: ${networkAdvice(networkCode)}`);

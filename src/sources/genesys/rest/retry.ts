@@ -36,7 +36,7 @@ export const sleep: Sleep = async (delayUs, signal) => {
 /** What a failed attempt means for the next. */
 export interface Verdict {
   readonly again: boolean;
-  /** The server's own wish, which the backoff does not undercut. */
+  /** Least wait that the server asks for. */
   readonly retryAfterUs?: number | undefined;
 }
 
@@ -49,7 +49,7 @@ export async function withRetry<T>(
     readonly random?: Random;
     readonly sleep?: Sleep;
     readonly signal?: AbortSignal | undefined;
-    /** Told of each failure that another attempt follows. */
+    /** Called for each failure that is followed by another attempt. */
     readonly onRetry?: (error: unknown, waitUs: number) => void;
   } = {},
 ): Promise<T> {

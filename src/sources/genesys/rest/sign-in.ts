@@ -53,11 +53,11 @@ export class SignIn {
     this.#environment = environment;
   }
 
-  /** The SDK's client, which holds the same token. */
+  /** The SDK's client, which has the same token. */
   platform(): Promise<Platform> {
     if (this.#platform === undefined) {
       this.#platform = loadPlatform(this.#settings.endpoints, this.#settings.transport);
-      // A failure to load is not kept for ever.
+      // A failure to load is not remembered.
       this.#platform.catch(() => {
         this.#platform = undefined;
       });
@@ -77,7 +77,7 @@ export class SignIn {
   }
 
   /**
-   * Signs in anew, or joins the sign-in that is under way.
+   * Signs in again, or joins the sign-in that is under way.
    *
    * @param refused The token that a server would not take. If another one has come in the meantime, that one is given.
    * @throws TrunklineError AUTH_FAILED for wrong credentials, CONNECTION_FAILED or RATE_LIMITED after the last attempt.
@@ -124,7 +124,10 @@ export class SignIn {
     });
     const nowMs = clock.wallMs();
     if (typeof auth.accessToken !== 'string' || !Number.isFinite(auth.tokenExpiryTime)) {
-      throw new TrunklineError('PROTOCOL_ERROR', 'Sign-in: the answer holds no token; check the configured API URL.');
+      throw new TrunklineError(
+        'PROTOCOL_ERROR',
+        'Sign-in: the answer contains no token; check the configured API URL.',
+      );
     }
     // The SDK works the end out with the system's clock; this clock may be another.
     const lifeMs = Math.max(0, auth.tokenExpiryTime - systemClock.wallMs());

@@ -24,7 +24,7 @@ export class Transport {
     if (process.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0' && settings.insecureTls !== true) {
       throw new TrunklineError(
         'CONFIG_INVALID',
-        'NODE_TLS_REJECT_UNAUTHORIZED=0 lets anybody pose as Genesys Cloud and listen in; unset it and name your CA ' +
+        'NODE_TLS_REJECT_UNAUTHORIZED=0 lets any server pose as Genesys Cloud and listen in; unset it and name your CA ' +
           'with --ca-file, or, knowing that, set --insecure-tls.',
       );
     }
@@ -67,5 +67,5 @@ function readCertificates(file: string): string {
     throw new TrunklineError('CONFIG_INVALID', `Cannot read the CA file ${file}: ${messageOf(error)}.`);
   }
   if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
-  throw new TrunklineError('CONFIG_INVALID', `The CA file ${file} holds no certificate in PEM form.`);
+  throw new TrunklineError('CONFIG_INVALID', `The CA file ${file} contains no certificate in PEM form.`);
 }
