@@ -135,7 +135,7 @@ describe('handshakes that fail', () => {
 });
 
 describe('REST that fails', () => {
-  test('429 with Retry-After, 5xx: asked again, and nobody is held up for good', async () => {
+  test('429 with Retry-After, 5xx: asked again, and nobody is held up forever', async () => {
     await start({}, { availabilityCheck: 'always' });
     simulator.fault({ fault: 'http', endpoint: 'conversation', status: 429, retryAfterSeconds: 1, count: 2 });
     simulator.fault({ fault: 'http', endpoint: 'conversation', status: 503, count: 3 });
@@ -211,7 +211,7 @@ describe('media', () => {
     }
   });
 
-  test('numbers that begin anew', async () => {
+  test('numbers that begin again', async () => {
     await start();
     await subscribeAll();
     simulator.fault({ fault: 'sequenceRestart', count: 6 });

@@ -48,7 +48,7 @@ function expectLedgerToAgree(): void {
   }
 }
 
-test('24 calls of all codecs over three connections, to their end, in trouble', async () => {
+test('24 calls of all codecs over three connections, to their end, over a bad network', async () => {
   await start({
     interactions: 24,
     codec: 'mixed',

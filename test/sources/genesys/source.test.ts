@@ -100,7 +100,7 @@ describe('SubscriptionSource', () => {
     const [socket] = platform.sockets as [WebSocket];
     for (let i = 0; i < 5; i++) socket.send(packet('a', 65534 + i));
     await expect.poll(() => ingest.sequencesOf('a')).toEqual([65534, 65535, 65536, 65537, 65538]);
-    // What comes between the farewell and its confirmation still counts.
+    // What comes between the unsubscription and its confirmation still counts.
     platform.onMessage = (client, message) => {
       client.send(packet('a', 65539));
       obey(client, message);
@@ -143,7 +143,7 @@ describe('SubscriptionSource', () => {
     expect(source.status().connections).toMatchObject([{ state: 'open', interactions: 2, attempts: 0 }]);
   });
 
-  test('a server that is gone for good: lost', async () => {
+  test('a server that is gone forever: lost', async () => {
     make();
     await source.subscribe(['a']);
     const socket = await subscribedSocket();
@@ -264,7 +264,7 @@ describe('SubscriptionSource', () => {
     }
     socket.send(packet('a', 1));
     socket.send(packet('b', 1));
-    // The server does not confirm the farewell, which is waited for a second.
+    // The server does not confirm the unsubscription, which is waited for a second.
     await expect
       .poll(() => named('interactionEnded'), { timeout: 5_000 })
       .toMatchObject([{ interactionId: 'a', reason: 'error' }]);

@@ -5,7 +5,7 @@ import type { StreamIngest } from '../../../engine/input/ingest.js';
 import type { PacketBatch } from '../../../engine/input/packet-batch.js';
 import type { SourceCounters } from '../counters.js';
 import type { InteractionTable, UndecidedPacket } from '../interaction-table.js';
-import { base64Room, decodeBase64 } from '../protocol/base64.js';
+import { decodeBase64, maxDecodedBytes } from '../protocol/base64.js';
 import { PacketReader } from '../protocol/packet-reader.js';
 import { fits, JsSocketReader, messageStart, packetFrameEnd, type SocketReader } from '../protocol/socket-reader.js';
 import type { ControlMessage } from '../protocol/wire.js';
@@ -113,7 +113,7 @@ export class PacketIngest {
     switch (read.kind) {
       case 'packet':
         if (this.#packet.slot < 0) this.#counters.unknownInteraction++;
-        else if (base64Room(this.#packet.payloadLength) > LIMITS.maxPayloadBytes) this.#counters.malformed++;
+        else if (maxDecodedBytes(this.#packet.payloadLength) > LIMITS.maxPayloadBytes) this.#counters.malformed++;
         else if (!this.#deliver(table)) this.#counters.badBase64++;
         return;
       case 'malformed':
@@ -131,7 +131,7 @@ export class PacketIngest {
   #deliver(table: InteractionTable): boolean {
     const packet = this.#packet;
     const batch = this.#batch;
-    const most = base64Room(packet.payloadLength);
+    const most = maxDecodedBytes(packet.payloadLength);
     if (most > LIMITS.maxPayloadBytes) return false;
     if (!this.#isTurnOpen) this.#openTurn();
     const offset = batch.claim(most);

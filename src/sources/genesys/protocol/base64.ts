@@ -17,14 +17,14 @@ for (let first = 0; first < 64; first++) {
 }
 
 /** Bytes that `length` characters of padded base64 decode to at most. */
-export function base64Room(length: number): number {
+export function maxDecodedBytes(length: number): number {
   return (length >> 2) * 3;
 }
 
 /**
  * Decodes padded base64 (RFC 4648 section 4) from `length` bytes at `start` of `source` to `at` in `target`, which
- * must have `base64Room(length)` bytes there. Returns the bytes written, or −1 when the text is not base64: Node's own
- * decoder would skip what it does not know and shift all samples behind it. Room beyond the result is clobbered.
+ * must have `maxDecodedBytes(length)` bytes there. Returns the bytes written, or −1 when the text is not base64: Node's own
+ * decoder would skip what it does not know and shift all samples behind it. Bytes behind the result are overwritten.
  *
  * Sixteen characters at a time, which are three words: 160 bytes of PCMU take 0.1 µs, Buffer.base64Write with a check
  * 0.4 µs.

@@ -66,7 +66,7 @@ const ALTERNATE = 0x00ff00ff;
  * until the next call.
  *
  * `scan` knows the compact form that servers write, {"interactionId":"…","sequenceNumber":n,…}, with its keys in any
- * order, and an id that is on the roster. Anything else (white space, escapes, other keys, an
+ * order, and an id that is on the table. Anything else (white space, escapes, other keys, an
  * unknown id) makes it return false, and `readExact`, by way of JSON.parse, says what the message is. The two agree on
  * every packet that `scan` accepts and whose payload then turns out to be base64.
  */
@@ -76,7 +76,7 @@ export class PacketReader {
   /** Offset in `view`, and length, of the payload in base64. */
   payloadStart = 0;
   payloadLength = 0;
-  /** Of the roster, −1 for an id that is not on it. */
+  /** Of the table, −1 for an id that is not on it. */
   slot = -1;
   sequenceNumber = 0;
   timestamp = 0;
@@ -96,7 +96,7 @@ export class PacketReader {
    * True when the message from `from` up to `to` in `bytes` is a packet of the usual form; its payload's characters are
    * not checked.
    */
-  scan(bytes: Uint8Array, from: number, to: number, roster: InteractionTable): boolean {
+  scan(bytes: Uint8Array, from: number, to: number, table: InteractionTable): boolean {
     // Many messages lie in what one socket read has brought, so that a view serves for all of them.
     if (bytes.buffer !== this.#messageView.buffer) this.#messageView = new DataView(bytes.buffer);
     const view = this.#messageView;
@@ -139,7 +139,7 @@ export class PacketReader {
         if (at + 18 > end || view.getInt32(at + 5) !== RACT) return false;
         if (view.getInt32(at + 9) !== IONI || view.getInt32(at + 13) !== ID_END) return false;
         field = HAS_ID;
-        at = this.#interaction(view, bytes, at + 17, end, roster);
+        at = this.#interaction(view, bytes, at + 17, end, table);
         if (at < 0) return false;
       } else if (key === CHAN) {
         if (view.getInt32(at + 5) !== NEL || view.getInt32(at + 6) !== CHANNEL_END) return false;
@@ -165,13 +165,13 @@ export class PacketReader {
   }
 
   /** Reads any message exactly. Of a packet the fields are set; its payload lies in a copy. */
-  readExact(message: Buffer, roster: InteractionTable): Message {
+  readExact(message: Buffer, table: InteractionTable): Message {
     const read = parseMessage(message.toString('utf8'));
     if (read.kind !== 'packet') return read;
     // A packet that the scan took for another form than it has: look for the end of the payload from here on.
     if (this.#guessed) this.#payloadIsLast = false;
     this.#guessed = false;
-    this.slot = roster.slotOf(read.interactionId);
+    this.slot = table.slotOf(read.interactionId);
     this.sequenceNumber = read.sequenceNumber;
     this.timestamp = read.timestamp;
     this.channel = read.channel ?? -1;
@@ -207,18 +207,18 @@ export class PacketReader {
     return at;
   }
 
-  /** Finds the id that begins at `from`; returns the place after its quote, or −1 when it is not on the roster. */
-  #interaction(view: DataView, bytes: Uint8Array, from: number, end: number, roster: InteractionTable): number {
-    // An id on the roster has no quote in it, so one that equals it and is followed by a quote is the whole value. It
+  /** Finds the id that begins at `from`; returns the place after its quote, or −1 when it is not on the table. */
+  #interaction(view: DataView, bytes: Uint8Array, from: number, end: number, table: InteractionTable): number {
+    // An id on the table has no quote in it, so one that equals it and is followed by a quote is the whole value. It
     // is mostly as long as the last one.
     let length = this.#idLength;
     const isGuess = from + length < end && view.getUint8(from + length) === QUOTE;
-    this.slot = isGuess ? roster.find(view, from, length) : -1;
+    this.slot = isGuess ? table.find(view, from, length) : -1;
     if (this.slot < 0) {
       length = quoteFrom(bytes, from, end) - from;
       if (length <= 0 || (isGuess && length === this.#idLength)) return -1;
       this.#idLength = length;
-      this.slot = roster.find(view, from, length);
+      this.slot = table.find(view, from, length);
     }
     return this.slot < 0 ? -1 : from + length + 1;
   }

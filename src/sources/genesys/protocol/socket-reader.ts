@@ -1,7 +1,7 @@
 import { LIMITS } from '../../../core/limits.js';
 import type { PacketBatch } from '../../../engine/input/packet-batch.js';
 import type { InteractionTable } from '../interaction-table.js';
-import { base64Room, decodeBase64 } from './base64.js';
+import { decodeBase64, maxDecodedBytes } from './base64.js';
 import { PacketReader } from './packet-reader.js';
 
 /**
@@ -57,7 +57,7 @@ export class JsSocketReader implements SocketReader {
     const { columns } = batch;
     const reader = this.#reader;
     this.#end = from;
-    let offset = batch.tryClaim(base64Room(to - from));
+    let offset = batch.tryClaim(maxDecodedBytes(to - from));
     if (offset < 0) return 0;
     const first = batch.row;
     const last = first + batch.rows;
@@ -67,7 +67,7 @@ export class JsSocketReader implements SocketReader {
       if (end < 0 || !reader.scan(bytes, messageStart(this.#end), end, table)) break;
       const { slot } = reader;
       if (table.flowing[slot] === 0 || !fits(table, reader)) break;
-      if (base64Room(reader.payloadLength) > LIMITS.maxPayloadBytes) break;
+      if (maxDecodedBytes(reader.payloadLength) > LIMITS.maxPayloadBytes) break;
       const length = decodeBase64(reader.view, reader.payloadStart, reader.payloadLength, this.#payloads, offset);
       if (length < 0) break;
       columns.channel[row] = (table.stream[slot] as number) * 2 + Math.max(reader.channel, 0);

@@ -19,8 +19,8 @@ let ended: string[];
 let errors: string[];
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'trunkline-wishes-'));
-  file = join(folder, 'wishes.txt');
+  folder = mkdtempSync(join(tmpdir(), 'trunkline-interactions-'));
+  file = join(folder, 'interactions.txt');
   simulator = await startSimulator({ codec: 'pcmu', interactions: 6 });
   ids = simulator.interactionIds;
   opened = [];
@@ -78,7 +78,7 @@ it('is followed while the node runs: ids added, removed, the file replaced, miss
   expect(ended).toHaveLength(1);
   expect(errors).toEqual([]);
 
-  // Junk is told of, and keeps nobody out: neither an id that no call has nor one that cannot be an id.
+  // Junk is reported, and keeps nobody out: neither an id that no call has nor one that cannot be an id.
   replace(`${id(5)}\nno such call\n"quoted"\n${id(2)}\nnobody-has-this\n${id(3)}\n`);
   await expect.poll(() => opened.slice(5), SEEN).toEqual([id(5)]);
   await expect.poll(() => ended.slice(1), SEEN).toEqual([`unsubscribed ${id(4)}`]);

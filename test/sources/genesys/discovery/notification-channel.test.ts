@@ -16,7 +16,7 @@ let server: WebSocketServer;
 let made: string[];
 let subscribed: [string, number][];
 let sockets: { path: string; socket: WebSocket }[];
-let heard: unknown[];
+let notified: unknown[];
 let listening: number;
 let lost: string[];
 let channel: NotificationChannel;
@@ -27,7 +27,7 @@ beforeEach(async () => {
   made = [];
   subscribed = [];
   sockets = [];
-  heard = [];
+  notified = [];
   listening = 0;
   lost = [];
   server.on('connection', (socket, { url = '' }) => sockets.push({ path: url, socket }));
@@ -53,18 +53,18 @@ async function start(options: { renewUs?: number; pingMs?: number } = {}): Promi
   };
   const rest = { request: (ask: (platform: Platform) => unknown) => ask({ notifications } as unknown as Platform) };
   const host: NotificationChannelEvents = {
-    notified: (body) => heard.push(body),
+    notified: (body) => notified.push(body),
     listening: () => listening++,
     lost: (reason) => lost.push(reason),
     failed: () => {},
   };
-  const surroundings = {
+  const dependencies = {
     rest: rest as unknown as Rest,
     transport: new Transport(),
     clock: systemClock,
     random: () => 0,
   };
-  channel = new NotificationChannel(['x', 'y'], { ...surroundings, ...options }, host);
+  channel = new NotificationChannel(['x', 'y'], { ...dependencies, ...options }, host);
   await channel.start();
 }
 
@@ -74,7 +74,7 @@ test('only notifications of its topics are handed on', async () => {
   for (const text of ['no JSON', '{}', '{"topicName":"channel.metadata","eventBody":{"message":"pong"}}'])
     socket.send(text);
   socket.send('{"topicName":"x","eventBody":{"id":"a"}}');
-  await expect.poll(() => heard).toEqual([{ id: 'a' }]);
+  await expect.poll(() => notified).toEqual([{ id: 'a' }]);
   expect(subscribed).toEqual([['c0', 2]]);
   expect(channel.status()).toMatchObject({ state: 'open', topics: 2, attempts: 0 });
 });
@@ -83,7 +83,7 @@ test('a channel is replaced before its end, without a gap', async () => {
   await start({ renewUs: 100_000 });
   await expect.poll(() => made.length).toBeGreaterThan(2);
   for (const { path } of sockets.slice(0, 3)) expect(path).toMatch(/^\/c\d$/);
-  // The next one listens before the one before it is let go.
+  // The next one listens before the one before it is closed.
   expect(listening).toBeGreaterThan(1);
   expect(channel.status().attempts).toBe(0);
   expect(lost).toEqual([]);

@@ -220,7 +220,7 @@ describe('reconnecting', () => {
     ]);
   });
 
-  test('the count begins anew once media flows, and not before', () => {
+  test('the count starts again once media flows, and not before', () => {
     subscribed('a');
     for (let i = 0; i < 3; i++) {
       bench.closed();

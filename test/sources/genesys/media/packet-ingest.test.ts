@@ -19,36 +19,36 @@ const OTHER = 'sim-7';
 
 class Bench {
   readonly ingest = new FakeIngest(1 << 18);
-  readonly roster = new InteractionTable();
+  readonly table = new InteractionTable();
   readonly counters: SourceCounters = zeroCounters();
   readonly controls: ControlMessage[] = [];
   readonly firsts: { codec: number; channel: number; payload: string }[] = [];
-  readonly intake: PacketIngest;
+  readonly packetIngest: PacketIngest;
 
   constructor(makeReader?: (batch: PacketBatch) => SocketReader | undefined) {
     const host: PacketIngestDependencies = {
-      firstPacket: (roster, slot, { codec, channel, payload }) => {
+      firstPacket: (table, slot, { codec, channel, payload }) => {
         this.firsts.push({ codec, channel, payload: payload.toString('hex') });
-        roster.stream[slot] = this.ingest.openStream(roster.id(slot), {
+        table.stream[slot] = this.ingest.openStream(table.id(slot), {
           codec: 'pcmu',
           clockRate: 8000,
           sampleRate: 8000,
           channels: 2,
         });
-        roster.channels[slot] = 2;
-        roster.codec[slot] = Math.max(codec, 0);
-        roster.flowing[slot] = 1;
+        table.channels[slot] = 2;
+        table.codec[slot] = Math.max(codec, 0);
+        table.flowing[slot] = 1;
         return true;
       },
-      control: (_roster, message) => this.controls.push(message),
+      control: (_table, message) => this.controls.push(message),
     };
     const reader = makeReader?.(this.ingest.batch);
-    this.intake = new PacketIngest(this.ingest, new ManualClock(), this.counters, host, reader);
-    for (const id of [ID, OTHER]) this.roster.add(rowOwner(id));
+    this.packetIngest = new PacketIngest(this.ingest, new ManualClock(), this.counters, host, reader);
+    for (const id of [ID, OTHER]) this.table.add(rowOwner(id));
   }
 
   result(): unknown {
-    this.intake.flush();
+    this.packetIngest.flush();
     return { packets: this.ingest.packets, counters: this.counters, controls: this.controls, firsts: this.firsts };
   }
 }
@@ -68,11 +68,11 @@ function readFrames(bench: Bench, messages: readonly Uint8Array[]): void {
     messageAt.set(at, { message, end: bytes.length });
   }
   for (let at = 3; at < bytes.length; ) {
-    at = bench.intake.read(bytes, at, bytes.length, bench.roster);
+    at = bench.packetIngest.read(bytes, at, bytes.length, bench.table);
     if (at === bytes.length) break;
     const stopped = messageAt.get(at);
     if (stopped === undefined) throw new Error('The reader stopped within a frame.');
-    bench.intake.message(Buffer.from(stopped.message), bench.roster);
+    bench.packetIngest.message(Buffer.from(stopped.message), bench.table);
     at = stopped.end;
   }
 }
@@ -85,8 +85,8 @@ function expectSame(messages: readonly Uint8Array[]): Bench {
     // Somewhere inside of a larger block, as slices of a socket read are.
     const block = Buffer.alloc(bytes.length + 9, '"');
     block.set(bytes, 5);
-    fast.intake.message(block.subarray(5, 5 + bytes.length), fast.roster);
-    exact.intake.messageExact(Buffer.from(bytes), exact.roster);
+    fast.packetIngest.message(block.subarray(5, 5 + bytes.length), fast.table);
+    exact.packetIngest.messageExact(Buffer.from(bytes), exact.table);
   }
   const expected = exact.result();
   expect(fast.result()).toEqual(expected);
@@ -197,31 +197,31 @@ describe('PacketIngest', () => {
 
   test('another codec or channel than the stream has is counted', () => {
     const bench = new Bench();
-    bench.intake.message(text(packet({ codec: 'pcmu' })), bench.roster);
-    bench.roster.channels.fill(1);
-    bench.intake.message(text(packet({ codec: 'pcma' })), bench.roster);
-    bench.intake.message(text(packet({ channel: 1 })), bench.roster);
+    bench.packetIngest.message(text(packet({ codec: 'pcmu' })), bench.table);
+    bench.table.channels.fill(1);
+    bench.packetIngest.message(text(packet({ codec: 'pcma' })), bench.table);
+    bench.packetIngest.message(text(packet({ channel: 1 })), bench.table);
     expect(bench.counters.wrongFormat).toBe(2);
   });
 
-  test('what finds no room in the arena is counted', () => {
+  test('a packet for which the arena has no space is counted', () => {
     const ingest = new FakeIngest(256);
     const counters = zeroCounters();
-    const roster = new InteractionTable();
-    const slot = roster.add(rowOwner(ID));
-    roster.stream[slot] = 0;
-    roster.channels[slot] = 1;
-    roster.flowing[slot] = 1;
+    const table = new InteractionTable();
+    const slot = table.add(rowOwner(ID));
+    table.stream[slot] = 0;
+    table.channels[slot] = 1;
+    table.flowing[slot] = 1;
     const host = { firstPacket: () => true, control: () => {} };
-    const intake = new PacketIngest(ingest, new ManualClock(), counters, host);
-    for (let i = 0; i < 3; i++) intake.message(text(packet()), roster);
+    const packetIngest = new PacketIngest(ingest, new ManualClock(), counters, host);
+    for (let i = 0; i < 3; i++) packetIngest.message(text(packet()), table);
     expect(counters.arenaFull).toBe(2);
   });
 
   test('hands over once a turn', async () => {
     const bench = new Bench();
     for (let turn = 0; turn < 3; turn++) {
-      for (let i = 0; i < 10; i++) bench.intake.message(text(packet({ sequenceNumber: i })), bench.roster);
+      for (let i = 0; i < 10; i++) bench.packetIngest.message(text(packet({ sequenceNumber: i })), bench.table);
       await Promise.resolve();
     }
     expect(bench.ingest.packets).toHaveLength(30);
@@ -242,11 +242,11 @@ describe('PacketIngest', () => {
       ['a masked frame', Buffer.from([0x81, 0xfe, 0, 126, ...Buffer.alloc(130)])],
     ] as const) {
       const bytes = Buffer.concat([frames, other]);
-      const at = bench.intake.read(bytes, 0, bytes.length, bench.roster);
+      const at = bench.packetIngest.read(bytes, 0, bytes.length, bench.table);
       // The batch takes 512 at a time.
       expect(at, what).toBe(frames.length);
     }
-    bench.intake.flush();
+    bench.packetIngest.flush();
     expect(bench.ingest.packets.map(({ sequence }) => sequence)).toEqual(
       Array.from({ length: 5 }, () => usual.map((_, i) => i)).flat(),
     );
@@ -254,20 +254,20 @@ describe('PacketIngest', () => {
 
   test.each(READERS)('takes packets one by one when the arena is nearly full', (reader) => {
     const ingest = new FakeIngest(1024);
-    const roster = new InteractionTable();
-    const slot = roster.add(rowOwner(ID));
-    roster.channels[slot] = 1;
-    roster.flowing[slot] = 1;
-    roster.stream[slot] = 0;
+    const table = new InteractionTable();
+    const slot = table.add(rowOwner(ID));
+    table.channels[slot] = 1;
+    table.flowing[slot] = 1;
+    table.stream[slot] = 0;
     const counters = zeroCounters();
     const host = { firstPacket: () => true, control: () => {} };
-    const intake = new PacketIngest(ingest, new ManualClock(), counters, host, reader?.(ingest.batch));
+    const packetIngest = new PacketIngest(ingest, new ManualClock(), counters, host, reader?.(ingest.batch));
     const frames = Buffer.concat(Array.from({ length: 8 }, () => textFrame(text(packet()))));
-    expect(intake.read(frames, 0, frames.length, roster)).toBe(frames.length);
+    expect(packetIngest.read(frames, 0, frames.length, table)).toBe(frames.length);
     // Eight times 162 bytes, claimed; six of 160 fit, and the arena is never filled to its last byte.
     expect(counters).toEqual({ ...zeroCounters(), messages: 8, arenaFull: 2 });
     expect(ingest.refused).toBe(2);
-    intake.flush();
+    packetIngest.flush();
     expect(ingest.packets).toHaveLength(6);
   });
 

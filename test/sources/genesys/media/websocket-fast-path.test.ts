@@ -34,7 +34,7 @@ interface Script {
   readonly isBroken?: boolean;
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'trunkline-lane-'));
+const folder = mkdtempSync(join(tmpdir(), 'trunkline-fast-path-'));
 const pair = hasOpenssl ? makeCertificate(folder) : undefined;
 /** The secure one is left alone without openssl. */
 const servers = { ws: createServer(), wss: createTlsServer(pair ?? {}) };
@@ -79,52 +79,52 @@ async function serve(request: IncomingMessage, socket: Duplex): Promise<void> {
   else socket.end();
 }
 
-/** What a client makes of the script, by way of the lane or of ws alone. */
-async function outcome(hasLane: boolean): Promise<object> {
+/** What a client makes of the script, by way of the fast path or of ws alone. */
+async function outcome(hasFastPath: boolean): Promise<object> {
   const ingest = new FakeIngest(1 << 19);
-  const roster = new InteractionTable();
+  const table = new InteractionTable();
   const counters = zeroCounters();
   const seen: unknown[] = [];
-  const intake = new PacketIngest(ingest, new ManualClock(), counters, {
-    firstPacket: (_roster, slot) => {
-      roster.stream[slot] = slot;
-      roster.channels[slot] = 2;
-      roster.flowing[slot] = 1;
+  const packetIngest = new PacketIngest(ingest, new ManualClock(), counters, {
+    firstPacket: (_table, slot) => {
+      table.stream[slot] = slot;
+      table.channels[slot] = 2;
+      table.flowing[slot] = 1;
       return true;
     },
-    control: (_roster, message) => seen.push(message),
+    control: (_table, message) => seen.push(message),
   });
-  for (const id of IDS) roster.add(rowOwner(id));
-  const lane = new WebSocketFastPath(intake, roster);
+  for (const id of IDS) table.add(rowOwner(id));
+  const fastPath = new WebSocketFastPath(packetIngest, table);
   const { port } = servers[scheme].address() as AddressInfo;
   const socket = new WebSocket(`${scheme}://127.0.0.1:${port}`, {
     ...(pair && { ca: pair.cert }),
     perMessageDeflate: false,
     skipUTF8Validation: true,
     maxPayload: LIMITS.maxMessageBytes,
-    ...(hasLane && { createConnection: lane.connector(scheme === 'wss') }),
+    ...(hasFastPath && { createConnection: fastPath.connector(scheme === 'wss') }),
   });
   let byWs = 0;
-  socket.on('open', () => lane.open());
+  socket.on('open', () => fastPath.open());
   socket.on('message', (data, isBinary) => {
     byWs++;
     if (isBinary) seen.push(`binary ${(data as Buffer).length}`);
-    else intake.message(data as Buffer, roster);
+    else packetIngest.message(data as Buffer, table);
   });
   socket.on('ping', (data: Buffer) => seen.push(`ping ${data.toString('latin1')}`));
   socket.on('error', (error) => {
     seen.push((error as NodeJS.ErrnoException).code);
-    lane.close();
+    fastPath.close();
   });
   const { code, reason } = await new Promise<{ code: number; reason: string }>((resolve) => {
     socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
   });
-  intake.flush();
-  shortened = hasLane ? ingest.packets.length > 0 && byWs < ingest.packets.length : shortened;
+  packetIngest.flush();
+  shortened = hasFastPath ? ingest.packets.length > 0 && byWs < ingest.packets.length : shortened;
   return { packets: ingest.packets, counters, seen, code, reason };
 }
 
-/** Whether the last client with a lane got packets by it. */
+/** Whether the last client with a fast path got packets by it. */
 let shortened = false;
 
 async function expectSame(bytes: Buffer, cuts: readonly number[], isBroken = false): Promise<object> {
@@ -192,7 +192,7 @@ test.each<[string, Buffer]>([
   ['a message beyond the limit', frame(Buffer.alloc(LIMITS.maxMessageBytes + 1, 0x20), { opcode: OPCODE.TEXT })],
   ['a length that no memory has', Buffer.from([0x81, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])],
   [
-    'a whole message amid a fragmented one',
+    'a whole message within a fragmented one',
     Buffer.concat([frame(packet(2), { opcode: OPCODE.TEXT, fin: false }), textFrame(packet(3))]),
   ],
 ])('what ends a connection does so all the same, and nothing behind it counts: %s', async (_what, bad) => {
@@ -230,7 +230,7 @@ const part = fc.oneof(
   },
 );
 
-test('property: with the lane or without, the same comes of any frames, cut anywhere', async () => {
+test('property: with the fast path or without, the same comes of any frames, cut anywhere', async () => {
   const cuts = fc.array(fc.nat(4_000), { maxLength: 8 });
   await fc.assert(
     fc.asyncProperty(fc.array(part, { maxLength: 12 }), cuts, async (parts, at) => {
@@ -257,7 +257,7 @@ test('property: so it does of damaged ones', async () => {
   );
 });
 
-test('property: and of connections that end amid a frame', async () => {
+test('property: and of connections that end within a frame', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(part, { minLength: 1, maxLength: 6 }),

@@ -5,7 +5,7 @@ import { InteractionTable } from '../../../../src/sources/genesys/interaction-ta
 import { PacketReader } from '../../../../src/sources/genesys/protocol/packet-reader.js';
 import { rowOwner } from '../../../support/genesys/row-owner.js';
 
-// That scan and readExact agree is tested through the intake; here, that scan does take what servers send.
+// That scan and readExact agree is tested through the packetIngest; here, that scan does take what servers send.
 const fields = ['"interactionId":"call-1"', '"sequenceNumber":70000', '"timestamp":4294967295', '"payload":"AAECAwQF"'];
 const more = [...fields, '"codec":"l16"', '"channel":1'];
 
@@ -14,11 +14,11 @@ function orders<T>(items: readonly T[]): T[][] {
   return items.flatMap((item, i) => orders(items.toSpliced(i, 1)).map((rest) => [item, ...rest]));
 }
 
-function readers(): { reader: PacketReader; roster: InteractionTable } {
-  const roster = new InteractionTable();
-  roster.add(rowOwner('call-0'));
-  roster.add(rowOwner('call-1'));
-  return { reader: new PacketReader(), roster };
+function readers(): { reader: PacketReader; table: InteractionTable } {
+  const table = new InteractionTable();
+  table.add(rowOwner('call-0'));
+  table.add(rowOwner('call-1'));
+  return { reader: new PacketReader(), table };
 }
 
 describe('PacketReader.scan', () => {
@@ -27,13 +27,13 @@ describe('PacketReader.scan', () => {
     ['six', more, CODEC_ID.L16, 1],
   ])('takes all orders of %s keys', (_name, keys, codec, channel) => {
     for (const order of orders(keys)) {
-      const { reader, roster } = readers();
+      const { reader, table } = readers();
       const message = Buffer.from(`{${order.join(',')}}`);
       // The end of the payload is guessed; after one wrong guess it is searched for.
-      const taken = reader.scan(message, 0, message.length, roster) && reader.payloadLength === 8;
+      const taken = reader.scan(message, 0, message.length, table) && reader.payloadLength === 8;
       if (!taken) {
-        reader.readExact(message, roster);
-        expect(reader.scan(message, 0, message.length, roster), order.join()).toBe(true);
+        reader.readExact(message, table);
+        expect(reader.scan(message, 0, message.length, table), order.join()).toBe(true);
       }
       const { slot, sequenceNumber, timestamp, payloadStart, payloadLength, view } = reader;
       const payload = Buffer.from(view.buffer, payloadStart, payloadLength).toString();
@@ -49,15 +49,15 @@ describe('PacketReader.scan', () => {
   });
 
   test('leaves numbers of more than fifteen digits to the exact reading', () => {
-    const { reader, roster } = readers();
+    const { reader, table } = readers();
     const message = (digits: number) => Buffer.from(`{${fields.join(',').replace('70000', '9'.repeat(digits))}}`);
-    expect(reader.scan(message(15), 0, message(15).length, roster)).toBe(true);
+    expect(reader.scan(message(15), 0, message(15).length, table)).toBe(true);
     expect(reader.sequenceNumber).toBe(999_999_999_999_999);
-    expect(reader.scan(message(16), 0, message(16).length, roster)).toBe(false);
+    expect(reader.scan(message(16), 0, message(16).length, table)).toBe(false);
   });
 
   test('takes digits for a number, and nothing else, in every place of it', () => {
-    const { reader, roster } = readers();
+    const { reader, table } = readers();
     for (const digits of ['7', '70', '7001', '70012', '70012345', '7001234567', '700123456789012']) {
       const message = Buffer.from(`{${fields.join(',').replace('70000', digits)}}`);
       const start = message.indexOf(digits);
@@ -67,7 +67,7 @@ describe('PacketReader.scan', () => {
           message[start + place] = byte;
           const text = message.toString('latin1', start, start + digits.length);
           const isNumber = /^(0|[1-9][0-9]*)$/.test(text);
-          expect(reader.scan(message, 0, message.length, roster), text).toBe(isNumber);
+          expect(reader.scan(message, 0, message.length, table), text).toBe(isNumber);
           if (isNumber) expect(reader.sequenceNumber).toBe(Number(text));
         }
         message[start + place] = right;
@@ -76,9 +76,9 @@ describe('PacketReader.scan', () => {
   });
 
   test.each(['pcmu', 'pcma', 'opus', 'l16'] as const)('knows the codec %s', (name) => {
-    const { reader, roster } = readers();
+    const { reader, table } = readers();
     const message = Buffer.from(`{"codec":"${name}",${fields.join(',')}}`);
-    expect(reader.scan(message, 0, message.length, roster)).toBe(true);
+    expect(reader.scan(message, 0, message.length, table)).toBe(true);
     expect(reader.codec).toBe(CODEC_ID[name.toUpperCase() as 'PCMU']);
   });
 });

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkInteractionId, InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
-import { base64Room, decodeBase64 } from '../../../../src/sources/genesys/protocol/base64.js';
+import { decodeBase64, maxDecodedBytes } from '../../../../src/sources/genesys/protocol/base64.js';
 import { buildSubscription, buildUnsubscribe, parseMessage } from '../../../../src/sources/genesys/protocol/wire.js';
 import { rowOwner } from '../../../support/genesys/row-owner.js';
 
@@ -90,16 +90,16 @@ describe('parseMessage', () => {
 });
 
 describe('decodeBase64', () => {
-  test('property: decodes what Buffer encodes, and touches nothing outside of its room', () => {
+  test('property: decodes what Buffer encodes, and writes nothing beyond its end', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), fc.nat(7), fc.nat(7), (bytes, from, to) => {
         const encoded = Buffer.from(bytes).toString('base64');
         const source = Buffer.from(' '.repeat(from) + encoded);
-        const target = Buffer.alloc(to + base64Room(encoded.length) + 4, 0xee);
+        const target = Buffer.alloc(to + maxDecodedBytes(encoded.length) + 4, 0xee);
         expect(decodeBase64(viewOf(source), from, encoded.length, viewOf(target), to)).toBe(bytes.length);
         expect(target.subarray(to, to + bytes.length).equals(bytes)).toBe(true);
         expect(target.subarray(0, to).every((byte) => byte === 0xee)).toBe(true);
-        expect(target.subarray(to + base64Room(encoded.length)).every((byte) => byte === 0xee)).toBe(true);
+        expect(target.subarray(to + maxDecodedBytes(encoded.length)).every((byte) => byte === 0xee)).toBe(true);
       }),
       { seed: 4 },
     );
@@ -109,7 +109,7 @@ describe('decodeBase64', () => {
     const alphabet = /[A-Za-z0-9+/]/;
     // Sixteen characters at a time, then four, then the last four.
     const length = 24;
-    const target = viewOf(Buffer.alloc(base64Room(length)));
+    const target = viewOf(Buffer.alloc(maxDecodedBytes(length)));
     for (let byte = 0; byte < 256; byte++) {
       for (let place = 0; place < length; place++) {
         const source = Buffer.alloc(length, 'A');
@@ -122,7 +122,7 @@ describe('decodeBase64', () => {
 });
 
 describe('InteractionTable', () => {
-  const find = (roster: InteractionTable, id: string) => roster.find(viewOf(Buffer.from(id)), 0, Buffer.byteLength(id));
+  const find = (table: InteractionTable, id: string) => table.find(viewOf(Buffer.from(id)), 0, Buffer.byteLength(id));
 
   test('property: finds what it holds, through adding and removing', () => {
     const name = fc.oneof(
@@ -131,21 +131,21 @@ describe('InteractionTable', () => {
     );
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), name), { maxLength: 200 }), (steps) => {
-        const roster = new InteractionTable();
+        const table = new InteractionTable();
         const model = new Map<string, number>();
         for (const [adds, id] of steps) {
           const slot = model.get(id);
           if (adds && slot === undefined) {
-            const given = roster.add(rowOwner(id));
+            const given = table.add(rowOwner(id));
             expect(given < 0).toBe(model.size === InteractionTable.CAPACITY);
             if (given >= 0) model.set(id, given);
           } else if (!adds && slot !== undefined) {
-            roster.remove(slot);
+            table.remove(slot);
             model.delete(id);
           }
         }
-        expect(roster.size).toBe(model.size);
-        for (const [, id] of steps) expect(find(roster, id)).toBe(model.get(id) ?? -1);
+        expect(table.size).toBe(model.size);
+        for (const [, id] of steps) expect(find(table, id)).toBe(model.get(id) ?? -1);
       }),
       { seed: 5 },
     );

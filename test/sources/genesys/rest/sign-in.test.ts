@@ -49,7 +49,7 @@ async function failure(promise: Promise<unknown>): Promise<TrunklineError> {
 }
 
 describe('SignIn, with the real SDK', () => {
-  test('signs in once, whoever asks', async () => {
+  test('signs in once for all who ask', async () => {
     const tokens = await Promise.all([signIn.getToken(), signIn.getToken(), signIn.renew(), signIn.getToken()]);
     expect(new Set(tokens)).toEqual(new Set(['token-0']));
     expect(await signIn.getToken()).toBe('token-0');
