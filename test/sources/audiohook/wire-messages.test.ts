@@ -41,6 +41,7 @@ describe('transport', () => {
   it.each(['0', '7', 'again'])('Audiohook-Retry-Attempt %s changes nothing', async (attempt) => {
     const call = await (await rig()).dial({ headers: { 'audiohook-retry-attempt': attempt } }).open();
     await call.close();
+    expect(call.types).toEqual(['opened', 'pong', 'closed']);
   });
 
   it('text of 64 KiB is taken, one byte more is answered with disconnect error', async () => {

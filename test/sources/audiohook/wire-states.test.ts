@@ -290,6 +290,7 @@ describe('the end', () => {
     const options = { finishStream: () => new Promise<void>(() => {}), timing: { finishWaitUs: 300_000 } };
     const call = await (await rig(options)).dial().open();
     await call.close();
+    expect(call.types.at(-1)).toBe('closed');
   });
 
   it('the server never hangs up first: not after disconnect, not after closed, but for a client that forgets to', async () => {
