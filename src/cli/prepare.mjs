@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 /**
- * Makes the checkout ready to run: dependencies, the TypeScript build, the native module where a Rust toolchain is at
- * hand. `npm start` and `npm test` call it first. It is plain JavaScript without imports from outside Node, because it
- * runs before anything is installed. It says nothing when there is nothing to do, and speaks on stderr only, since
- * stdout belongs to the command that follows.
+ * Makes the checkout ready to run: dependencies, the TypeScript build, and the native addon where there is a Rust
+ * toolchain. `npm start` and `npm test` call it first. It is plain JavaScript without dependencies, because it runs
+ * before anything is installed. It prints nothing when there is nothing to do, and prints to stderr only: stdout belongs
+ * to the command that follows.
  *
- * What has been done is known by fingerprints of what it was done from, so a deleted source, an older file checked out
- * again and a half-finished run are all noticed. Nobody else's work is trusted halfway: the record is written last.
+ * A record holds fingerprints of the sources of each step, so that a deleted source, an older file that was checked out
+ * again and an interrupted run are all noticed. The record of a step is written when the step is complete.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -23,11 +23,11 @@ const RECORD = at('dist', '.prepared.json');
 const MAIN = at('dist', 'src', 'cli', 'main.js');
 const LOCK = at('.prepare.lock');
 const LOCK_TOUCH_MS = 2_000;
-/** A lock that its holder has not touched for so long is nobody's, even if a process of that id is alive. */
+/** A lock that has not been touched for this long is stale, even if a process with its id is alive. */
 const LOCK_STALE_MS = 30_000;
 
 const loud = Boolean(process.env.CI) && process.env.CI !== 'false';
-const nativeWish = process.env.TRUNKLINE_NATIVE ?? 'auto';
+const nativeMode = process.env.TRUNKLINE_NATIVE ?? 'auto';
 
 class PrepareFailure extends Error {}
 
@@ -35,7 +35,7 @@ function say(text) {
   process.stderr.write(`trunkline: ${text}\n`);
 }
 
-// ---- what is there, and what it should be ----------------------------------------------------------------------
+// ---- the state of the checkout --------------------------------------------------------------------------------
 
 function readJson(file) {
   try {
@@ -107,9 +107,9 @@ function built(record, found) {
   return found.every((source) => fs.existsSync(at(outputOf(source))));
 }
 
-/** undefined when there is no native module to build. */
+/** undefined when there is no native addon to build. */
 function nativeFingerprint() {
-  if (nativeWish === 'off' || !fs.existsSync(at('native', 'Cargo.toml'))) return undefined;
+  if (nativeMode === 'off' || !fs.existsSync(at('native', 'Cargo.toml'))) return undefined;
   const files = filesBelow('native', ['target', 'node_modules']).filter((file) => /\.(rs|toml|c|h)$/.test(file));
   return fingerprint([...files, 'Cargo.toml', 'Cargo.lock', 'rust-toolchain.toml'], process.platform, process.arch);
 }
@@ -118,7 +118,7 @@ function nativeModules() {
   return filesBelow('native', ['target', 'node_modules']).filter((file) => file.endsWith('.node'));
 }
 
-/** What is still to be done, and why; nothing of it is done here. */
+/** The steps that are still to be done. */
 function look() {
   const record = readJson(RECORD);
   const native = nativeFingerprint();
@@ -132,7 +132,7 @@ function look() {
   };
 }
 
-// ---- doing it --------------------------------------------------------------------------------------------------
+// ---- the steps -------------------------------------------------------------------------------------------------
 
 const children = new Set();
 
@@ -199,7 +199,7 @@ async function build() {
   const found = sources();
   const mark = sourcesFingerprint(found);
   const information = at('dist', '.tsbuildinfo');
-  // The compiler leaves out what it believes to have written already.
+  // The compiler does not write again what its build information says is written.
   if (!found.every((source) => fs.existsSync(at(outputOf(source))))) fs.rmSync(information, { force: true });
   say('building …');
   const result = await run(process.execPath, [packageProgram('typescript', 'tsc'), '-p', 'tsconfig.json']);
@@ -212,7 +212,7 @@ async function build() {
   return mark;
 }
 
-/** Output whose source is gone would still be imported, and hide that it is gone. */
+/** Removes output without a source: it could still be imported. */
 function removeOrphans(found) {
   const wanted = new Set();
   for (const source of found) {
@@ -226,16 +226,16 @@ function removeOrphans(found) {
   }
 }
 
-/** Returns what is to be recorded. Without a module trunkline runs on its JavaScript path, so failing is no disaster. */
+/** Returns the record of the step. Without the addon trunkline runs on JavaScript, so a failed build is not an error. */
 async function buildNative(mark, failedBefore) {
-  const must = loud || nativeWish === 'require';
+  const must = loud || nativeMode === 'require';
   // cmake builds libopus, whose source comes with a crate.
   for (const [tool, what] of [
     ['cargo', 'Rust toolchain'],
     ['cmake', 'cmake'],
   ]) {
     if ((await run(tool, ['--version'])).code === 0) continue;
-    if (nativeWish === 'require') {
+    if (nativeMode === 'require') {
       throw new PrepareFailure(`TRUNKLINE_NATIVE=require needs a ${what}, and none was found in PATH.`);
     }
     removeNativeModules();
@@ -244,10 +244,10 @@ async function buildNative(mark, failedBefore) {
   }
   if (failedBefore && !must) {
     removeNativeModules();
-    say('the native module did not build and has not changed since: using the JavaScript path');
+    say('the native addon did not build and has not changed since: using the JavaScript path');
     return { nativeFailed: mark };
   }
-  say('building the native module, the first time in about a minute …');
+  say('building the native addon, which takes about a minute the first time …');
   const result = await run(process.execPath, [
     packageProgram('@napi-rs/cli', 'napi'),
     'build',
@@ -260,12 +260,12 @@ async function buildNative(mark, failedBefore) {
   if (result.code === 0 && nativeModules().length > 0) return { native: mark };
   const why = result.output || 'it made no .node file';
   removeNativeModules();
-  if (must) throw new PrepareFailure(`${why}\nThe native module did not build.`);
-  say(`${why}\ntrunkline: the native module did not build: using the JavaScript path`);
+  if (must) throw new PrepareFailure(`${why}\nThe native addon did not build.`);
+  say(`${why}\ntrunkline: the native addon did not build: using the JavaScript path`);
   return { nativeFailed: mark };
 }
 
-/** What was built from other sources must not be loaded in place of these. */
+/** An addon that was built from other sources must not be loaded. */
 function removeNativeModules() {
   for (const module of nativeModules()) fs.rmSync(path.join('native', module), { force: true });
 }
@@ -305,19 +305,19 @@ function isStale(lock) {
     const { pid, host } = JSON.parse(lock.text);
     return host === os.hostname() && !alive(pid);
   } catch {
-    // Its maker is between creating and filling it; the age decides.
+    // It has been created but not written yet; its age decides.
     return false;
   }
 }
 
-/** Takes a stale lock out of the way. Another process may have done so first and hold a new one: that is put back. */
+/** Removes a stale lock. If another process did so first and holds a new one, that one is put back. */
 function breakLock(lock) {
   const aside = `${LOCK}.${process.pid}`;
   try {
     fs.renameSync(LOCK, aside);
     if (fs.readFileSync(aside, 'utf8') !== lock.text) fs.linkSync(aside, LOCK);
   } catch {
-    // Gone or replaced meanwhile: the next turn of the loop looks again.
+    // It was removed or replaced meanwhile: the caller looks again.
   }
   fs.rmSync(aside, { force: true });
 }
@@ -351,13 +351,13 @@ function releaseLock() {
   held = false;
 }
 
-// ---- and go ----------------------------------------------------------------------------------------------------
+// ---- main ------------------------------------------------------------------------------------------------------
 
 async function prepare() {
   const first = look();
   if (!first.install && !first.build && !first.native) return;
   await takeLock();
-  // Whoever held the lock may have done it all.
+  // The previous holder of the lock may have done everything.
   if (look().install) await install();
   const { record, build: toBuild, native, nativeFailedBefore } = look();
   const next = { ...record };

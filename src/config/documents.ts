@@ -95,7 +95,7 @@ export function settingsMarkdown(): string {
     return [
       `### ${GROUPS[group]} (\`"${group}"\`)`,
       '',
-      '| In the file | Flag | Environment | Default | What it does |',
+      '| In the file | Flag | Variable | Default | What it does |',
       '| --- | --- | --- | --- | --- |',
       ...rows,
     ].join('\n');

@@ -151,7 +151,7 @@ describe('prepare', { timeout: 120_000 }, () => {
     expect(stderr).toMatch(/npm install failed\. Check the network/);
   });
 
-  test('goes on without a native module where there is no Rust toolchain, unless one is required', async () => {
+  test('goes on without a native addon where there is no Rust toolchain, unless one is required', async () => {
     const checkout = new Checkout();
     checkout.write('native/Cargo.toml', '[package]\nname = "small"\n');
     const env = { PATH: checkout.folder };

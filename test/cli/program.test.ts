@@ -170,7 +170,7 @@ describe('trunkline calibrate', () => {
     expect(channels.map(({ seconds }) => seconds)).toEqual([3, 3]);
   });
 
-  test('reads every sample of a file longer than one piece, and says how to use the result', async () => {
+  test('reads every sample of a file longer than its buffer, and says how to use the result', async () => {
     const file = join(folder, 'mono.wav');
     writeFileSync(file, lineSound(1));
     const { stdout } = await trunkline(['calibrate', file]);

@@ -28,7 +28,7 @@ const OLD_NAMES = [
 
 /** Names that users type, which keep working. */
 const KEPT =
-  /\/books\b|\\\/books\b|--books\b|\bbooks\.json\b|--mischief\b|--hold(?:-wide)?-ms|'hold(?:Wide)?Ms'|\bHOLD(?:_WIDE)?_MS\b/g;
+  /\/books\b|\\\/books\b|--books\b|\bbooks\.json\b|--mischief\b|--hold(?:-wide)?-ms|['"`]?\bhold(?:Wide)?Ms\b['"`?]?(?=[:,\]} `]|$)|\b(?:books|mischief)\??:|, mischief,|\?\? mischief\b|\bHOLD(?:_WIDE)?_MS\b/g;
 
 const patterns = [...OLD_WORDS.map(wordPattern), ...OLD_PHRASES.map((phrase) => phrasePattern(phrase)), ...OLD_NAMES];
 

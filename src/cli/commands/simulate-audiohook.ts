@@ -53,7 +53,7 @@ export function registerSimulateAudioHook(simulate: Command): Command {
     .addOption(
       new Option(
         '--client-secret <base64>',
-        'client secret to sign with; others on this machine can read it here, not in the environment',
+        'client secret to sign with; better set in the environment, because other users can read command lines',
       ).env('TRUNKLINE_AUDIOHOOK_CLIENT_SECRET'),
     )
     .addOption(new Option('--sessions <n>', 'number of calls').default(1).argParser(numberFrom(1, MAX_SESSIONS)))
@@ -62,13 +62,13 @@ export function registerSimulateAudioHook(simulate: Command): Command {
     .option('--frame-ms <ms>', 'audio in one frame, such as 20 or 200 (default: 200)', numberFrom(1, 10_000))
     .option('--wav <file>', 'audio of the call: 8000 Hz, 16 bit, one or two channels (default: generated)')
     .addOption(new Option('--media <name,…>', MEDIA_HELP).argParser(mediaFrom))
-    .addOption(new Option('--pause <at+length>', 'secure pause, in seconds; may be repeated').argParser(stretchFrom))
+    .addOption(new Option('--pause <at+length>', 'secure pause, in seconds; repeatable').argParser(stretchFrom))
     .addOption(
       new Option('--discard <at+length>', 'discarded audio, in seconds; may be repeated').argParser(stretchFrom),
     )
     .option('--burst <s>', 'send this much of the call at once after opened, as history', seconds)
     .option('--loss-at <s>', 'break the connection there without closing it', seconds)
-    .option('--rejoin', 'go on in a new session after a loss or when asked to reconnect')
+    .option('--rejoin', 'continue in a new session after a loss or when asked to reconnect')
     .option('--probe', 'connection probes instead of calls')
     .addOption(
       new Option('--fault <name>', 'what every call does wrong').choices([...AUTHENTICATION_FAULTS, ...SESSION_FAULTS]),
@@ -82,7 +82,7 @@ export function registerSimulateAudioHook(simulate: Command): Command {
     .option('--ping-seconds <s>', 'between two pings (default: 5)', numberFrom(0.01, 3_600, 'any'))
     .option('--seed <n>', 'seed of the generated audio', numberFrom(0, Number.MAX_SAFE_INTEGER))
     .option('--insecure', 'accept a self-signed certificate')
-    .option('--books <file>', 'write exact accounts of every call to this file at the end')
+    .option('--books <file>', 'write a ledger of every call to this file at the end')
     .option('--json', 'end with one JSON object as the last line of stdout')
     .addHelpText(
       'after',
@@ -110,7 +110,7 @@ async function run(flags: Flags): Promise<void> {
   const { runAudioHookClient } = await import('../../simulator/audiohook/client.js');
   const stop = new AbortController();
   void watchSignals(STOP_SECONDS).requested.then(() => stop.abort());
-  // Found out now rather than when the ledger is all there is left of a run.
+  // So that a file that cannot be written is reported at the start and not after the run.
   if (file !== undefined) writeFileAtomically(file, '{"calls":[]}\n');
   const ledger = await runAudioHookClient({
     ...same,

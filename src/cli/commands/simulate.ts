@@ -6,7 +6,7 @@ import { print } from '../process/output.js';
 import { STOP_SECONDS, watchSignals } from '../process/signals.js';
 import { registerSimulateAudioHook } from './simulate-audiohook.js';
 
-/** The simulator's options as they stand on the command line; absent ones are left to its own defaults. */
+/** The simulator's options on the command line; absent ones have the simulator's own defaults. */
 export interface SimulatorFlags {
   readonly codec?: 'pcmu' | 'pcma' | 'l16' | 'opus' | 'mixed';
   readonly channels?: 1 | 2;
@@ -41,7 +41,7 @@ function collect(text: string, before: readonly string[] = []): string[] {
 const FAULT_HELP = `tokenLife tokensForgotten http handshake refuseToken cut halfOpen mediaNotAvailable expired restart
 sequenceRestart duplicateStreams notificationGap clear`;
 
-/** What is sent, and the trouble it runs into: for every command that starts a simulator. */
+/** Options for what is sent and for the impairments of the network, of every command that starts a simulator. */
 export function addSimulatorOptions(command: Command, defaultCodec: string): Command {
   const codecs = new Option('--codec <name>', `codec of the calls, or a mixture (default: ${defaultCodec})`).choices([
     'pcmu',
@@ -52,18 +52,26 @@ export function addSimulatorOptions(command: Command, defaultCodec: string): Com
   ]);
   return command
     .addOption(codecs)
-    .option('--channels <n>', '2 for each side of a call in packets of its own', numberFrom(1, 2))
+    .option('--channels <n>', '1, or 2 for each side of a call in its own packets', numberFrom(1, 2))
     .option('--loss <share>', 'share of packets withheld, such as 0.02 or 2%; at most 0.9', shareFrom(0, 0.9))
     .option('--burst <packets>', 'mean length of a run of withheld packets', numberFrom(0, 1000, 'any'))
     .option('--reorder <share>', 'share of packets sent after a later one, 0 to 1', share)
     .option('--duplicate <share>', 'share of packets sent twice, 0 to 1', share)
     .option('--jitter-ms <ms>', 'largest random delay of a packet', numberFrom(0, 10_000, 'any'))
-    .option('--fault <fault>', 'something that goes wrong, such as cut:code=1012,everySeconds=10; repeatable', collect)
-    .option('--seed <n>', 'decides ids, speech and trouble (default: 1)', numberFrom(0, Number.MAX_SAFE_INTEGER))
+    .option(
+      '--fault <fault>',
+      'a fault of the platform, such as cut:code=1012,everySeconds=10 (see below); repeatable',
+      collect,
+    )
+    .option(
+      '--seed <n>',
+      'seed of the random ids, speech and impairments (default: 1)',
+      numberFrom(0, Number.MAX_SAFE_INTEGER),
+    )
     .option('--trace <file>', 'replay this trace of packets, with its own timing, instead of speech');
 }
 
-/** The same options again, for the command line of a simulator in a process of its own. */
+/** The same options as arguments, for a simulator in its own process. */
 export function simulatorArguments(flags: SimulatorFlags): string[] {
   const { codec, channels, loss, burst, reorder, duplicate, jitterMs, seed, trace } = flags;
   const given = { codec, channels, loss, burst, reorder, duplicate, 'jitter-ms': jitterMs, seed, trace };
@@ -76,7 +84,7 @@ export function simulatorArguments(flags: SimulatorFlags): string[] {
 export function registerSimulate(program: Command): Command {
   const command = program
     .command('simulate')
-    .description('run a Genesys-shaped server on this machine, with speech in place of callers')
+    .description('run a simulated Genesys Cloud on this machine, whose calls play speech')
     .option('--port <n>', 'port to listen on (default: any free one)', numberFrom(0, 65_535))
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--interactions <n>', 'number of calls (default: 1)', numberFrom(1, LIMITS.maxStreams))
@@ -85,17 +93,19 @@ export function registerSimulate(program: Command): Command {
     .option('--user <id>', 'let the calls arrive at this user; repeatable', collect)
     .option('--spread-seconds <s>', 'time over which such calls arrive (default: 0)', numberFrom(0, 86_400, 'any'))
     .option('--secure-pause <share>', 'share of such calls with a secure pause, 0 to 1', share)
-    .option('--books <file>', 'write exact accounts of what was sent to this file at the end');
+    .option('--books <file>', 'write a ledger of everything that was sent to this file at the end');
   registerSimulateAudioHook(command.enablePositionalOptions());
   return addSimulatorOptions(command, 'pcmu')
     .addHelpText(
       'after',
       `
-When ready it prints one line of JSON: apiUrl, mediaUrl and interactionIds. A call begins with its first
-subscription and is over when its client unsubscribes or leaves, so each can be captured once. It ends at Ctrl-C and,
-when calls have a length, a second after all that were begun are over and the clients have left, or half a minute after
-all could have been when nobody comes. While it runs, GET <apiUrl>/books gives the accounts, GET <apiUrl>/requests every
-request so far, and POST <apiUrl>/faults takes {"fault": …} as --fault does:
+When ready it prints one line of JSON: apiUrl, mediaUrl and interactionIds. A call begins with its first subscription
+and ends when its client unsubscribes or disconnects, so each call can be captured once. The simulator ends at Ctrl-C.
+When calls have a length, it also ends one second after the last call that was begun is over and the clients have left,
+or, when no client connects, 30 seconds after all calls could have been over.
+
+While it runs, GET <apiUrl>/books returns the ledger, GET <apiUrl>/requests every request so far, and POST
+<apiUrl>/faults takes {"fault": …} with the faults of --fault:
 ${FAULT_HELP}
 
 Examples:
@@ -106,7 +116,7 @@ Examples:
     )
     .action(async (flags: SimulateFlags) => {
       const { books: ledgerFile, fault = [], queue, user, ...options } = flags;
-      // Found out now rather than when the ledger is all there is left of a run.
+      // So that a file that cannot be written is reported at the start and not after the run.
       if (ledgerFile !== undefined) writeFileAtomically(ledgerFile, '{"interactions":{}}\n');
       const { startSimulator } = await import('../../simulator/genesys/simulator.js');
       const { parseFault } = await import('../../simulator/genesys/fault-commands.js');

@@ -34,11 +34,11 @@ const COLOR = { speech: 32, silence: 90, lost: 31, paused: 33, ended: 90 } as co
 export function renderTable(rows: readonly TableRow[], footer: string, space: TableSpace): string[] {
   // The last column stays empty: some terminals wrap as soon as it is written.
   const width = Math.max(1, space.columns - 1);
-  // On a narrow terminal the ids give way first: what is measured stands in the other columns.
+  // On a narrow terminal the ids are cut first: the figures are in the other columns.
   const idWidth = Math.max(8, Math.min(36, width - OTHER_COLUMNS, Math.max(11, ...rows.map(idLength))));
-  // Heading, footer, and the line that the cursor rests on.
-  const room = Math.max(1, space.rows - 3);
-  const shown = rows.length <= room ? rows : rows.slice(0, room - 1);
+  // Heading, footer, and the line of the cursor.
+  const fitting = Math.max(1, space.rows - 3);
+  const shown = rows.length <= fitting ? rows : rows.slice(0, fitting - 1);
   const heading = [
     'interaction'.padEnd(idWidth),
     'codec',

@@ -2,7 +2,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 
-/** Whoever waits for the file never sees half of it. @throws TrunklineError FILE_FAILED */
+/** Writes a file at once: no reader sees a part of it. @throws TrunklineError FILE_FAILED */
 export function writeFileAtomically(file: string, content: string): void {
   const draft = `${file}.${process.pid}.tmp`;
   try {
