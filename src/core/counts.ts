@@ -7,6 +7,7 @@ export function zeroCounts(): ReceptionCounts {
     packetsLost: 0,
     packetsLate: 0,
     packetsDuplicate: 0,
+    packetsForeign: 0,
     packetsReordered: 0,
     jitterUs: 0,
     packetsDropped: 0,
@@ -20,6 +21,7 @@ export function addCounts(sum: ReceptionCounts, counts: ReceptionCounts): void {
   sum.packetsLost += counts.packetsLost;
   sum.packetsLate += counts.packetsLate;
   sum.packetsDuplicate += counts.packetsDuplicate;
+  sum.packetsForeign += counts.packetsForeign;
   sum.packetsReordered += counts.packetsReordered;
   sum.packetsDropped += counts.packetsDropped;
   sum.jitterUs = Math.max(sum.jitterUs, counts.jitterUs);

@@ -58,6 +58,8 @@ export interface ReceptionCounts {
   /** Arrived after its place had been given up; counted in packetsReceived, heard as concealment. */
   packetsLate: number;
   packetsDuplicate: number;
+  /** Belonged to a second numbering that ran on the same channel at the same time, and were not used. */
+  packetsForeign: number;
   /** Arrived after a packet with a higher sequence number. */
   packetsReordered: number;
   /** Interarrival jitter, RFC 3550 A.8, in microseconds; of a stream, the larger of its channels. */

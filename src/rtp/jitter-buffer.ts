@@ -3,7 +3,7 @@ import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
 import { KIND, type PacketDelayKind, PacketRing } from './packet-ring.js';
 import { type JitterOutput, PlayoutQueue } from './playout-queue.js';
-import { Reception, SEQUENCE_CLASS } from './reception.js';
+import { type PacketDuration, Reception, SEQUENCE_CLASS } from './reception.js';
 import { CANDIDATE, CANDIDATE_TIMEOUT_US, CLASSIFICATION, RestartDetector } from './restart-detector.js';
 import { StandstillDetector } from './standstill-detector.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './unwrapper.js';
@@ -22,6 +22,8 @@ export const INSERTED = {
   CLOSED: 5,
   /** Sequence number or timestamp is not an integer from 0 to 2^53 − 1. */
   INVALID: 6,
+  /** It belongs to a second numbering that runs at the same time. */
+  FOREIGN: 7,
 } as const;
 export type InsertOutcome = (typeof INSERTED)[keyof typeof INSERTED];
 
@@ -33,6 +35,8 @@ export interface JitterOptions {
   readonly playoutDelayUs: number;
   /** How long it is held while more than 5 % of the channel's packets miss their time. */
   readonly maxPlayoutDelayUs: number;
+  /** Durations of packets, to tell lost packets from numbers that were never sent. Without it, by the bytes of G.711 and L16. */
+  readonly durationOf?: PacketDuration;
 }
 
 const NONE = -1;
@@ -83,10 +87,10 @@ export class JitterBuffer {
     this.packets = new PacketRing(packets, Float64Array.of(0, playoutDelayUs, maxPlayoutDelayUs, CANDIDATE_TIMEOUT_US));
     this.#sequences = new Unwrapper(channels, MODULUS_16);
     this.#timestamps = new Unwrapper(channels, MODULUS_32);
-    this.#reception = new Reception(channels, this.packets);
-    this.#restarts = new RestartDetector(channels, this.packets, this.#sequences, this.#reception);
-    this.#queue = new PlayoutQueue(channels, this.packets);
     this.#standstills = new StandstillDetector(channels, this.packets);
+    this.#reception = new Reception(channels, this.packets, this.#standstills, options.durationOf);
+    this.#restarts = new RestartDetector(channels, this.packets, this.#sequences, this.#timestamps, this.#reception);
+    this.#queue = new PlayoutQueue(channels, this.packets);
     this.#open = new Uint8Array(channels);
     this.#epoch = new Int32Array(channels);
   }
@@ -99,6 +103,7 @@ export class JitterBuffer {
     this.#sequences.open(channel);
     this.#timestamps.open(channel);
     this.#reception.open(channel, clockRate);
+    this.#restarts.open(channel, clockRate);
     this.#queue.open(channel, clockRate);
     this.#standstills.open(channel, clockRate);
   }
@@ -124,6 +129,7 @@ export class JitterBuffer {
   /** Inserts the packet in row `d`, which is packets.filledRow(). */
   insert(d: number): InsertOutcome {
     this.packets.standstillTicks[d] = 0;
+    this.packets.skipped[d] = 0;
     const outcome = this.#take(this.packets.channel[d] as number, d);
     this.packets.inserted(d);
     return outcome;
@@ -261,8 +267,14 @@ export class JitterBuffer {
       case CLASSIFICATION.CONFIRMED:
         this.#confirmRestart(channel);
         return this.#take(channel, d);
-      case CLASSIFICATION.REPLACE:
+      case CLASSIFICATION.FOREIGN:
         this.#rejectCandidates(channel);
+        this.#reception.foreign(channel);
+        return INSERTED.FOREIGN;
+      case CLASSIFICATION.RETURN:
+        return this.#returnTo(channel, d);
+      case CLASSIFICATION.REPLACE:
+        if (this.#settleCandidates(channel)) return this.#take(channel, d);
         break;
     }
     if (!this.packets.keep(d, KIND.CANDIDATE)) {
@@ -273,28 +285,48 @@ export class JitterBuffer {
     return INSERTED.CANDIDATE;
   }
 
-  /** Decides on the candidates, if any, by what is known now. */
-  #settleCandidates(channel: number): void {
-    if (this.#restarts.first(channel) === NONE) return;
-    if (this.#restarts.isCredible(channel)) this.#confirmRestart(channel);
+  /** Decides on the candidates, if any, by what is known now. True when they are a restart. */
+  #settleCandidates(channel: number): boolean {
+    if (this.#restarts.first(channel) === NONE) return false;
+    const isRestart = this.#restarts.isCredible(channel);
+    if (isRestart) this.#confirmRestart(channel);
     else this.#rejectCandidates(channel);
+    return isRestart;
   }
 
   #rejectCandidates(channel: number): void {
+    const areCopies = this.#restarts.areCopies(channel);
     const rejected = this.packets.freeList(this.#restarts.clear(channel));
-    for (let i = 0; i < rejected; i++) this.#reception.duplicate(channel);
+    for (let i = 0; i < rejected; i++) {
+      if (rejected > 1 && !areCopies) this.#reception.foreign(channel);
+      else this.#reception.duplicate(channel);
+    }
+  }
+
+  /** The numbering that was taken for abandoned continues: packet `d` belongs to it, the one in between does not. */
+  #returnTo(channel: number, d: number): InsertOutcome {
+    this.#rejectCandidates(channel);
+    this.#restarts.return(channel);
+    if (!this.packets.keep(d, this.#queue.delayKind(channel))) {
+      this.#reception.refused(channel, d);
+      return INSERTED.FULL;
+    }
+    this.#beginEpoch(channel, d);
+    this.#queue.insert(channel, d, this.#epoch[channel] as number);
+    return INSERTED.ACCEPTED;
   }
 
   /** The candidates become the beginning of a new epoch. They leave with the next packet, or after their timeout. */
   #confirmRestart(channel: number): void {
     const packets = this.packets;
     let d = this.#restarts.clear(channel);
+    this.#restarts.abandon(channel);
     for (let isFirst = true; d !== NONE; isFirst = false) {
       const next = packets.next[d] as number;
       packets.sequence[d] = this.#sequences.unwrap(channel, packets.wireSequence[d] as number);
       packets.timestamp[d] = this.#timestamps.unwrap(channel, packets.wireTimestamp[d] as number);
       if (isFirst) this.#beginEpoch(channel, d);
-      else if (this.#reception.classify(channel, d) !== SEQUENCE_CLASS.AHEAD) this.#reception.behind(channel, d);
+      else if (!this.#reception.isNewest(channel, d)) this.#reception.behind(channel, d);
       else {
         this.#accept(channel, d);
         this.#standstills.observe(channel, d);

@@ -21,6 +21,8 @@ export class PacketRing extends PacketColumns {
   readonly epoch: Int32Array;
   /** 1: in time only because of the longer playout delay. */
   readonly recovered: Uint8Array;
+  /** How many numbers before this packet's were never sent, by its timestamp. */
+  readonly skipped: Int32Array;
   /** How long the sender stood still before this packet, in RTP ticks; else 0. */
   readonly standstillTicks: Float64Array;
   /** Links of the lists that packets are in: the channel's order, or its candidates. */
@@ -47,6 +49,7 @@ export class PacketRing extends PacketColumns {
     this.kind = new Uint8Array(rows);
     this.epoch = new Int32Array(rows);
     this.recovered = new Uint8Array(rows);
+    this.skipped = new Int32Array(rows);
     this.standstillTicks = new Float64Array(rows);
     this.next = new Int32Array(rows);
     this.previous = new Int32Array(rows);

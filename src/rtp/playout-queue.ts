@@ -109,7 +109,8 @@ export class PlayoutQueue {
     const sequence = packets.sequence[d] as number;
     const epoch = packets.epoch[d] as number;
     const isSameEpoch = epoch === this.#epoch[channel];
-    const missing = isSameEpoch ? sequence - (this.#nextSequence[channel] as number) : 0;
+    const skipped = packets.skipped[d] as number;
+    const missing = isSameEpoch ? Math.max(0, sequence - (this.#nextSequence[channel] as number) - skipped) : 0;
     const isFirst = this.#epoch[channel] === 0;
 
     // The queue is consistent again before `out` is called, so an error thrown there does no harm here.

@@ -2,6 +2,7 @@ import type { ReceptionCounts } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 import { US_PER_SECOND } from '../core/units.js';
 import type { PacketRing } from './packet-ring.js';
+import type { StandstillDetector } from './standstill-detector.js';
 
 /** RFC 3550 A.1: a step forward by this many numbers or more is not ordinary loss. */
 export const MAX_DROPOUT = 3000;
@@ -11,6 +12,14 @@ export const MAX_MISORDER = 100;
 export const HISTORY_PACKETS = 2048;
 /** The longest packet of any codec (RFC 6716: 120 ms); a longer step between packets is a pause. */
 export const MAX_PACKET_SECONDS = 0.12;
+/** Timestamps may go back by this much through jitter in the sender; by more, its clock was set. */
+const MAX_SLIP_SECONDS = 0.5;
+
+/** The shortest packet of any codec (RFC 6716: 2.5 ms): lost packets need at least as much time. */
+const MIN_PACKET_SECONDS = 0.0025;
+
+/** Duration of a packet in RTP ticks, by its payload; 0 when that does not say. */
+export type PacketDuration = (channel: number, payloadOffset: number, payloadLength: number) => number;
 
 /** How the number of a packet relates to the numbers of its channel so far. */
 export const SEQUENCE_CLASS = {
@@ -19,7 +28,7 @@ export const SEQUENCE_CLASS = {
   /** Lower than the highest, and not seen before. */
   BEHIND: 1,
   DUPLICATE: 2,
-  /** Too far away: a restart of the sender if the next packet confirms it. */
+  /** Too far away, or its timestamp contradicts it: a restart of the sender if the next packet confirms it. */
   OUT_OF_RANGE: 3,
   /** A numbering begins here; no confirmation needed. */
   FIRST: 4,
@@ -39,7 +48,10 @@ const HISTORY_WORDS = HISTORY_PACKETS / 32;
  * lost = due − received is at any moment the number of packets that never arrived. Example: 100, 101, 104 received:
  * due 5, received 3, lost 2; when 102 arrives at last, lost 1.
  *
- * Beyond A.1, timestamps are checked as well: a number far back, but missing in the history and with a timestamp that
+ * Beyond A.1, timestamps are checked as well. Lost packets need time: a step of the numbers by 701 during which the
+ * timestamp advances by just the duration of one packet is no loss. The 700 numbers were never sent, and are not due; so
+ * it is with two channels that share one numbering. A step for which the timestamp leaves too little time, or that is
+ * ahead of the arrival, is a restart. A number far back, but missing in the history and with a timestamp that
  * fits, is a very late packet and not a restart; a number just behind with a timestamp that does not fit is not a
  * duplicate. A packet whose number can be neither placed nor confirmed as a restart counts as a duplicate, the one
  * reading that keeps received + lost = due: that includes a packet later than the history reaches.
@@ -47,24 +59,30 @@ const HISTORY_WORDS = HISTORY_PACKETS / 32;
 export class Reception {
   readonly #packets: PacketRing;
   readonly #phase: Uint8Array;
+  readonly #standstills: StandstillDetector;
+  readonly #durationOf: PacketDuration | undefined;
   readonly #clockRate: Float64Array;
   readonly #usPerTick: Float64Array;
   readonly #highest: Float64Array;
   readonly #lowest: Float64Array;
   /** Of the packet with the highest number. */
   readonly #highestTimestamp: Float64Array;
+  readonly #highestLength: Float64Array;
   /** Ticks between the two latest packets with consecutive numbers; 0 while unknown. */
   readonly #packetTicks: Float64Array;
   /** Arrival less timestamp, in microseconds; NaN when the next packet must not be compared. */
   readonly #transitUs: Float64Array;
   readonly #lastArrivalUs: Float64Array;
   readonly #jitterUs: Float64Array;
+  /** Of this epoch, the numbers that were never sent. */
+  readonly #skipped: Float64Array;
   /** Due in the epochs before this one. */
   readonly #duePast: Float64Array;
   readonly #received: Float64Array;
   readonly #bytes: Float64Array;
   readonly #late: Float64Array;
   readonly #duplicate: Float64Array;
+  readonly #foreign: Float64Array;
   readonly #reordered: Float64Array;
   readonly #dropped: Float64Array;
   /** Dropped packets that belong to no known numbering: each counts as due and received by itself. */
@@ -73,23 +91,28 @@ export class Reception {
   readonly #history: Int32Array;
 
   /** Packets are passed by their index in `packets`, with unwrapped numbers and timestamps. */
-  constructor(channels: number, packets: PacketRing) {
+  constructor(channels: number, packets: PacketRing, standstills: StandstillDetector, durationOf?: PacketDuration) {
     this.#packets = packets;
+    this.#standstills = standstills;
+    this.#durationOf = durationOf;
     this.#phase = new Uint8Array(channels);
     this.#clockRate = new Float64Array(channels);
     this.#usPerTick = new Float64Array(channels);
     this.#highest = new Float64Array(channels);
     this.#lowest = new Float64Array(channels);
     this.#highestTimestamp = new Float64Array(channels);
+    this.#highestLength = new Float64Array(channels);
     this.#packetTicks = new Float64Array(channels);
     this.#transitUs = new Float64Array(channels);
     this.#lastArrivalUs = new Float64Array(channels);
     this.#jitterUs = new Float64Array(channels);
+    this.#skipped = new Float64Array(channels);
     this.#duePast = new Float64Array(channels);
     this.#received = new Float64Array(channels);
     this.#bytes = new Float64Array(channels);
     this.#late = new Float64Array(channels);
     this.#duplicate = new Float64Array(channels);
+    this.#foreign = new Float64Array(channels);
     this.#reordered = new Float64Array(channels);
     this.#dropped = new Float64Array(channels);
     this.#refused = new Float64Array(channels);
@@ -108,6 +131,7 @@ export class Reception {
     this.#bytes[channel] = 0;
     this.#late[channel] = 0;
     this.#duplicate[channel] = 0;
+    this.#foreign[channel] = 0;
     this.#reordered[channel] = 0;
     this.#dropped[channel] = 0;
     this.#refused[channel] = 0;
@@ -132,8 +156,9 @@ export class Reception {
       return this.#seen(channel, sequence) ? SEQUENCE_CLASS.DUPLICATE : SEQUENCE_CLASS.BEHIND;
     }
     if (ahead > 0) {
-      if (ahead < MAX_DROPOUT || this.#continues(channel, d, false)) return SEQUENCE_CLASS.AHEAD;
-      return SEQUENCE_CLASS.OUT_OF_RANGE;
+      if (ahead === 1) return SEQUENCE_CLASS.AHEAD;
+      const isLoss = ahead < MAX_DROPOUT ? this.#isLoss(channel, d, ahead) : this.#continues(channel, d, false);
+      return isLoss ? SEQUENCE_CLASS.AHEAD : SEQUENCE_CLASS.OUT_OF_RANGE;
     }
     if (-ahead >= HISTORY_PACKETS || !this.fits(channel, d)) return SEQUENCE_CLASS.OUT_OF_RANGE;
     const seen = this.#seen(channel, sequence);
@@ -141,6 +166,11 @@ export class Reception {
     // Farther back only a number known to be missing is late. Any other is a copy, or a sender that has restarted,
     // perhaps at the same numbers and timestamps as before.
     return seen || sequence < (this.#lowest[channel] as number) ? SEQUENCE_CLASS.OUT_OF_RANGE : SEQUENCE_CLASS.BEHIND;
+  }
+
+  /** Whether a number is higher than all before it in its epoch. */
+  isNewest(channel: number, d: number): boolean {
+    return (this.#packets.sequence[d] as number) > (this.#highest[channel] as number);
   }
 
   /** Whether a number behind the highest has a timestamp that it could have had in this epoch, pauses allowed for. */
@@ -159,9 +189,11 @@ export class Reception {
       this.#duePast[channel] = (this.#duePast[channel] as number) + this.#dueNow(channel);
     }
     this.#phase[channel] = PHASE.RUNNING;
+    this.#skipped[channel] = 0;
     this.#lowest[channel] = sequence;
     this.#highest[channel] = sequence;
     this.#highestTimestamp[channel] = timestamp;
+    this.#highestLength[channel] = this.#packets.payloadLength[d] as number;
     this.#transitUs[channel] = Number.NaN;
     this.#history.fill(0, channel * HISTORY_WORDS, (channel + 1) * HISTORY_WORDS);
     this.#mark(channel, sequence);
@@ -179,6 +211,7 @@ export class Reception {
         this.#packetTicks[channel] = ticks;
     } else {
       this.#forget(channel, highest + 1, sequence);
+      if (sequence - highest < MAX_DROPOUT && this.#isSkip(channel, d)) this.#skip(channel, d, highest + 1, sequence);
     }
     if (this.#phase[channel] === PHASE.RESUMING) {
       this.#phase[channel] = PHASE.RUNNING;
@@ -186,6 +219,7 @@ export class Reception {
     }
     this.#highest[channel] = sequence;
     this.#highestTimestamp[channel] = timestamp;
+    this.#highestLength[channel] = this.#packets.payloadLength[d] as number;
     this.#mark(channel, sequence);
     this.#count(channel, d);
   }
@@ -198,6 +232,11 @@ export class Reception {
     this.#reordered[channel] = (this.#reordered[channel] as number) + 1;
     this.#mark(channel, sequence);
     this.#count(channel, d);
+  }
+
+  /** A packet of a second numbering that runs at the same time. */
+  foreign(channel: number): void {
+    this.#foreign[channel] = (this.#foreign[channel] as number) + 1;
   }
 
   duplicate(channel: number): void {
@@ -223,6 +262,11 @@ export class Reception {
     this.dropped(channel);
   }
 
+  /** Arrival of the packet received last. */
+  lastArrivalUs(channel: number): number {
+    return this.#lastArrivalUs[channel] as number;
+  }
+
   /** Packets that belong to a known numbering. */
   received(channel: number): number {
     return this.#received[channel] as number;
@@ -237,13 +281,47 @@ export class Reception {
     sum.packetsLost += due - received;
     sum.packetsLate += this.#late[channel] as number;
     sum.packetsDuplicate += this.#duplicate[channel] as number;
+    sum.packetsForeign += this.#foreign[channel] as number;
     sum.packetsReordered += this.#reordered[channel] as number;
     sum.packetsDropped += this.#dropped[channel] as number;
     sum.jitterUs = Math.max(sum.jitterUs, this.#jitterUs[channel] as number);
   }
 
   #dueNow(channel: number): number {
-    return (this.#highest[channel] as number) - (this.#lowest[channel] as number) + 1;
+    const span = (this.#highest[channel] as number) - (this.#lowest[channel] as number) + 1;
+    return span - (this.#skipped[channel] as number);
+  }
+
+  /** Whether a step forward by two to MAX_DROPOUT numbers is loss, or numbers that were never sent, and no restart. */
+  #isLoss(channel: number, d: number, ahead: number): boolean {
+    const ticks = (this.#packets.timestamp[d] as number) - (this.#highestTimestamp[channel] as number);
+    const rate = this.#clockRate[channel] as number;
+    if (this.#isSkip(channel, d)) return true;
+    // Timestamps that stand still or slip tell nothing. A longer step needs their confirmation.
+    if (ticks <= 0) return ahead < MAX_MISORDER && -ticks <= rate * MAX_SLIP_SECONDS;
+    if (ticks < ahead * rate * MIN_PACKET_SECONDS) return false;
+    return !this.#standstills.isAheadOfTime(channel, d);
+  }
+
+  /** Whether packet `d` follows the newest one without time in between: the numbers between were never sent. */
+  #isSkip(channel: number, d: number): boolean {
+    const ticks = (this.#packets.timestamp[d] as number) - (this.#highestTimestamp[channel] as number);
+    if (ticks <= 0) return false;
+    const newestBytes = this.#highestLength[channel] as number;
+    const bytes = this.#packets.payloadLength[d] as number;
+    const duration = this.#durationOf?.(channel, this.#packets.payloadOffset[d] as number, bytes) ?? 0;
+    // G.711 has one byte per tick, L16 two: there the newest packet's own length is known.
+    if (duration === 0 || duration === bytes) return ticks === newestBytes;
+    if (2 * duration === bytes) return 2 * ticks === newestBytes;
+    const packetTicks = this.#packetTicks[channel] as number;
+    return ticks === duration && (packetTicks === 0 || packetTicks === ticks);
+  }
+
+  /** The numbers from `from` up to, not including, `to` were never sent: they are not due, and copies if they arrive. */
+  #skip(channel: number, d: number, from: number, to: number): void {
+    this.#packets.skipped[d] = to - from;
+    this.#skipped[channel] = (this.#skipped[channel] as number) + to - from;
+    for (let sequence = Math.max(from, to - HISTORY_PACKETS); sequence < to; sequence++) this.#mark(channel, sequence);
   }
 
   /**
@@ -256,7 +334,7 @@ export class Reception {
     const ticks = (this.#packets.timestamp[d] as number) - (this.#highestTimestamp[channel] as number);
     const rate = this.#clockRate[channel] as number;
     const packetTicks = this.#packetTicks[channel] as number;
-    if (ahead <= 0 || ticks <= 0 || ticks < (ahead * packetTicks) / 4) return false;
+    if (ahead <= 0 || ticks < ahead * Math.max(packetTicks / 4, rate * MIN_PACKET_SECONDS)) return false;
     const elapsedUs = (this.#packets.arrivalUs[d] as number) - (this.#lastArrivalUs[channel] as number);
     const elapsedTicks = elapsedUs / (this.#usPerTick[channel] as number);
     if (Math.abs(ticks - elapsedTicks) <= Math.max(rate, elapsedTicks / 4)) return true;

@@ -136,6 +136,14 @@ export class StandstillDetector {
     this.#stepsAgreeing[channel] = 0;
   }
 
+  /** Whether the timestamp of a packet is ahead of its arrival by more than a network can explain. */
+  isAheadOfTime(channel: number, d: number): boolean {
+    const delayUs =
+      (this.#packets.arrivalUs[d] as number) -
+      (this.#packets.timestamp[d] as number) * (this.#usPerTick[channel] as number);
+    return delayUs < (this.#shortestUs[channel] as number) - CLOCK_SET_US;
+  }
+
   /** Takes in the newest packet of its channel. True when it is to be held longer, until the stall is explained. */
   observe(channel: number, d: number): boolean {
     const arrivalUs = this.#packets.arrivalUs[d] as number;

@@ -61,6 +61,11 @@ export class Unwrapper {
     return wire;
   }
 
+  /** The newest number as it was on the wire. */
+  newestWire(channel: number): number {
+    return (this.#newest[channel] as number) - (this.#offset[channel] as number);
+  }
+
   /** The shortest distance from one wire form to another: positive when `to` is newer. */
   distance(channel: number, from: number, to: number): number {
     const modulus = Math.max(this.#modulus[channel] as number, modulusFor(Math.max(from, to)));
