@@ -29,6 +29,7 @@ export interface NodeSummary {
   readonly packetsLost: number;
   readonly packetsLate: number;
   readonly packetsDuplicate: number;
+  readonly packetsForeign: number;
   readonly packetsReordered: number;
   /** Thrown away by the node itself, a ring or the arena being full. */
   readonly packetsDropped: number;
@@ -154,6 +155,7 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
       packetsLost: counts.packetsLost,
       packetsLate: counts.packetsLate,
       packetsDuplicate: counts.packetsDuplicate,
+      packetsForeign: counts.packetsForeign,
       packetsReordered: counts.packetsReordered,
       packetsDropped: counts.packetsDropped,
       framesDecoded,

@@ -299,7 +299,8 @@ export class Reception {
     if (this.#isSkip(channel, d)) return true;
     // Timestamps that stand still or slip tell nothing. A longer step needs their confirmation.
     if (ticks <= 0) return ahead < MAX_MISORDER && -ticks <= rate * MAX_SLIP_SECONDS;
-    if (ticks < ahead * rate * MIN_PACKET_SECONDS) return false;
+    const leastTicks = ahead < MAX_MISORDER ? 0 : (this.#packetTicks[channel] as number) / 4;
+    if (ticks < ahead * Math.max(leastTicks, rate * MIN_PACKET_SECONDS)) return false;
     return !this.#standstills.isAheadOfTime(channel, d);
   }
 

@@ -1,3 +1,4 @@
+import { LIMITS } from '../core/limits.js';
 import { US_PER_MS, US_PER_SECOND } from '../core/units.js';
 import { KIND, type PacketRing } from './packet-ring.js';
 import { CANDIDATE_TIMEOUT_US } from './restart-detector.js';
@@ -136,12 +137,11 @@ export class StandstillDetector {
     this.#stepsAgreeing[channel] = 0;
   }
 
-  /** Whether the timestamp of a packet is ahead of its arrival by more than a network can explain. */
+  /** Whether the timestamp of a packet is ahead of its arrival by more than the longest gap. */
   isAheadOfTime(channel: number, d: number): boolean {
-    const delayUs =
-      (this.#packets.arrivalUs[d] as number) -
-      (this.#packets.timestamp[d] as number) * (this.#usPerTick[channel] as number);
-    return delayUs < (this.#shortestUs[channel] as number) - CLOCK_SET_US;
+    const mediaUs = (this.#packets.timestamp[d] as number) * (this.#usPerTick[channel] as number);
+    const delayUs = (this.#packets.arrivalUs[d] as number) - mediaUs;
+    return delayUs < (this.#shortestUs[channel] as number) - LIMITS.maxGapSeconds * US_PER_SECOND;
   }
 
   /** Takes in the newest packet of its channel. True when it is to be held longer, until the stall is explained. */

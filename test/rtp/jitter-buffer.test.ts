@@ -384,8 +384,7 @@ describe('holes', () => {
     }));
     replay(buffer, claims, out);
     expect(out.lostOnes.reduce((sum, l) => sum + l.ticks, 0)).toBeLessThanOrEqual(8000 * (2 + 1));
-    expect(buffer.counts(0).packetsReceived).toBe(400);
-    expect(buffer.counts(0).packetsLost).toBeLessThan(400);
+    expect(buffer.counts(0)).toMatchObject({ packetsReceived: 400, packetsLost: 399 });
     expect(faultOfGaps(out.released, DISCONTINUITY)).toBe('');
     expect(out.packets.filter((p) => p.flags === DISCONTINUITY).length).toBeGreaterThan(390);
   });

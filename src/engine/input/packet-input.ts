@@ -38,7 +38,10 @@ export class PacketInput {
   ) {
     const { maxStreams } = settings.memory;
     this.#arena = new PayloadArena(memory.memory, memory.arena.offset, memory.arena.capacity);
-    this.#jitter = new JitterBuffer(settings.jitter);
+    this.#jitter = new JitterBuffer({
+      ...settings.jitter,
+      durationOf: (channel, offset, length) => this.#release.durationTicks(channel >> 1, offset, length),
+    });
     this.batch = new PacketBatch(this.#jitter.packets, this.#arena, () => this.insert());
     this.#timeline = new Timeline(maxStreams * 2);
     this.#release = new Release(memory, maxStreams, streams, this.#timeline, wake);

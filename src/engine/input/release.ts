@@ -95,7 +95,7 @@ export class Release implements JitterOutput {
     const timestamp = packets.timestamp[row] as number;
     const arrivalUs = packets.arrivalUs[row] as number;
     const flags = packets.flags[row] as number;
-    const durationTicks = this.#durationTicks(channel >> 1, payloadOffset, payloadLength);
+    const durationTicks = this.durationTicks(channel >> 1, payloadOffset, payloadLength);
     const position = this.#timeline.place(channel, timestamp, arrivalUs, flags, durationTicks);
     if (this.pauses.isPaused(channel) && this.pauses.withholds(channel, position, arrivalUs)) return;
     if (this.#timeline.rebased) packets.flags[row] = flags | FLAG.DISCONTINUITY;
@@ -176,7 +176,8 @@ export class Release implements JitterOutput {
   /** Where the record that is being written lies. */
   #at = 0;
 
-  #durationTicks(stream: number, payloadOffset: number, payloadLength: number): number {
+  /** How long the audio of a packet is, in RTP ticks; 0 when its payload does not say. */
+  durationTicks(stream: number, payloadOffset: number, payloadLength: number): number {
     const codec = this.#codecOf[stream] as CodecId;
     const rate = this.#clockRateOf[stream] as number;
     return packetTicks(codec, rate, this.#ticksPerSample[stream] as number, this.#bytes, payloadOffset, payloadLength);

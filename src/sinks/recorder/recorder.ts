@@ -74,6 +74,7 @@ const endSchema = z.object({
   packetsLost: count,
   packetsLate: count,
   packetsDuplicate: count,
+  packetsForeign: count.optional(),
   packetsReordered: count,
 });
 

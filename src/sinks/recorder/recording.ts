@@ -17,6 +17,7 @@ export interface RecordingEnd {
   readonly packetsLost?: number | undefined;
   readonly packetsLate?: number | undefined;
   readonly packetsDuplicate?: number | undefined;
+  readonly packetsForeign?: number | undefined;
   readonly packetsReordered?: number | undefined;
   /** Records that the ring to the recorder had no space for. */
   readonly recorderRefused?: number | undefined;
@@ -262,6 +263,7 @@ export class Recording implements RecordingContent {
       packetsDuplicate: end?.packetsDuplicate ?? null,
       packetsReordered: end?.packetsReordered ?? null,
       decodeErrors: this.#int(SLOT.DECODE_ERRORS),
+      ...((end?.packetsForeign ?? 0) > 0 ? { packetsForeign: end?.packetsForeign } : {}),
       spans,
       ...incompleteness(spans, this.#int(SLOT.INCOMPLETE) === 1),
       ...(end === undefined ? { writer: this.#context.writer } : {}),

@@ -55,6 +55,8 @@ export const manifestSchema = z.object({
   /** Only when the format changed during the recording: every audio file, in order. */
   segments: z.array(segmentSchema).optional(),
   spans: z.array(spanSchema),
+  /** Packets of a second numbering on the same channel, not used; absent when there were none. */
+  packetsForeign: count.optional(),
   /** True when a part of the audio could not be written: the spans with `notRecorded`. Absent otherwise. */
   incomplete: z.boolean().optional(),
   /** How much that was, in milliseconds, all channels added up. */
