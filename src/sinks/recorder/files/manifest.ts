@@ -109,11 +109,13 @@ export function withSegment(earlier: Manifest, current: Manifest, startMs: numbe
   const file = audioFileName(segments.length + 1);
   const { writer: ___, ...before } = earlier;
   const spans = joined(earlier.spans, shifted(current.spans, startMs), startMs);
+  const foreign = (earlier.packetsForeign ?? 0) + (current.packetsForeign ?? 0);
   const counts = Object.fromEntries(COUNTS.map((name) => [name, sum(earlier[name], current[name])]));
   return {
     ...before,
     ...rest,
     ...(counts as Pick<Manifest, (typeof COUNTS)[number]>),
+    ...(foreign === 0 ? {} : { packetsForeign: foreign }),
     segments: [...segments, { file, startMs, codec, clockRate, sampleRate, channels }],
     spans,
     ...incompleteness(spans, earlier.incomplete === true || current.incomplete === true),
