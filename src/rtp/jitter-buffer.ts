@@ -1,10 +1,10 @@
 import { zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
-import { KIND, type PacketDelayKind, PacketRing } from './packet-ring.js';
+import { CANDIDATE_TIMEOUT_US, KIND, type PacketDelayKind, PacketRing } from './packet-ring.js';
 import { type JitterOutput, PlayoutQueue } from './playout-queue.js';
 import { type PacketDuration, Reception, SEQUENCE_CLASS } from './reception.js';
-import { CANDIDATE, CANDIDATE_TIMEOUT_US, CLASSIFICATION, RestartDetector } from './restart-detector.js';
+import { CANDIDATE, CLASSIFICATION, RestartDetector } from './restart-detector.js';
 import { StandstillDetector } from './standstill-detector.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './unwrapper.js';
 

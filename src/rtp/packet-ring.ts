@@ -4,6 +4,9 @@ import { PacketColumns } from './packet-columns.js';
 export const KIND = { FREE: 0, NORMAL: 1, LONGER: 2, CANDIDATE: 3 } as const;
 export type PacketDelayKind = 1 | 2 | 3;
 
+/** How long packets are held, at most, until it is known whether the sender has restarted, or stood still. */
+export const CANDIDATE_TIMEOUT_US = 100_000;
+
 /**
  * The packets of a jitter buffer: rows that are used as a ring, in the order of arrival.
  *

@@ -2,8 +2,6 @@ import type { PacketRing } from './packet-ring.js';
 import { MAX_MISORDER, type Reception } from './reception.js';
 import type { Unwrapper } from './unwrapper.js';
 
-/** How long an unconfirmed candidate is held, at most. */
-export const CANDIDATE_TIMEOUT_US = 100_000;
 /** More candidates than this around one number are a restart, even if no two of them are consecutive. */
 const MAX_CANDIDATES = 8;
 /** So many packets of one numbering between those of another are a second numbering. */

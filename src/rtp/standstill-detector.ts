@@ -1,7 +1,6 @@
 import { LIMITS } from '../core/limits.js';
 import { US_PER_MS, US_PER_SECOND } from '../core/units.js';
-import { KIND, type PacketRing } from './packet-ring.js';
-import { CANDIDATE_TIMEOUT_US } from './restart-detector.js';
+import { CANDIDATE_TIMEOUT_US, KIND, type PacketRing } from './packet-ring.js';
 
 /**
  * A stall: arrival falls behind the timestamps by at least this much from one packet to the next. On a network with
