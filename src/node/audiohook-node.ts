@@ -254,7 +254,7 @@ function summaryExtra(summary: AudioHookSessionSummary): AuditExtra {
     ...(fault === undefined ? {} : { code: fault.kind }),
     durationMs: Math.round(endedAtMs - connectedAtMs),
     keptMs: toMs(counts.samplesKept),
-    pausedMs: toMs(counts.samplesPaused + counts.resumedSamples),
+    pausedMs: toMs(counts.samplesPaused + counts.pausedUnsentSamples),
     discardedMs: toMs(counts.discardedSamples),
     framesReceived: counts.framesReceived,
     messagesReceived: counts.messagesReceived,

@@ -22,7 +22,7 @@ afterEach(async () => {
 async function rig(ingest: OrderedStreamIngest, options: Partial<AudioHookServerOptions> = {}) {
   const server = new AudioHookServer(ingest, { port: 0, host: '127.0.0.1', keys: KEYS, lossWindowMs: 50, ...options });
   closing.push(() => server.close());
-  const { port } = await server.listen();
+  const port = (await server.listen())?.port ?? 0;
   const ended: AudioHookSessionSummary[] = [];
   server.on('sessionEnded', (summary) => ended.push(summary));
   const call = (more: Partial<AudioHookClientOptions>) =>

@@ -142,7 +142,7 @@ describe('durations', () => {
     expect(durationSamples(text, 8000)).toBe(samples);
   });
 
-  it.each(['', 'P1D', 'PT1M', 'PT-1S', 'PT1e3S', 'PTS', 'PT1S ', 'PT1,5S', `PT${'9'.repeat(40)}S`, 'PT.S'])(
+  it.each(['', 'P1D', 'PT1M', 'PT-1S', 'PTS', 'PT1S ', 'PT1,5S', `PT${'9'.repeat(40)}S`, 'PT.S'])(
     '%j is none',
     (text) => {
       expect(durationSamples(text, 8000)).toBe(-1);

@@ -287,7 +287,7 @@ it('whatever a client does: no exception, one answer a request, every number in 
       (start, steps, slowFinish, startPaused) => {
         const witness = new Witness(slowFinish, startPaused);
         for (const what of [...start, ...steps]) witness.step(what);
-        witness.session.transportClosed();
+        witness.session.transportClosed(witness.nowUs);
         witness.expectOrder();
         expectTimeLine(witness);
       },
@@ -308,6 +308,6 @@ function expectTimeLine(peer: Peer): void {
       at += output.length;
     }
   }
-  const { samplesKept, samplesPaused, resumedSamples, discardedSamples } = peer.session.counts;
-  expect(peer.session.positionSamples).toBe(samplesKept + samplesPaused + resumedSamples + discardedSamples);
+  const { samplesKept, samplesPaused, pausedUnsentSamples, discardedSamples } = peer.session.counts;
+  expect(peer.session.positionSamples).toBe(samplesKept + samplesPaused + pausedUnsentSamples + discardedSamples);
 }

@@ -229,7 +229,6 @@ describe('what is answered with disconnect error', () => {
     ['text over 64 KiB', (peer) => peer.sendMessage('ping', { filler: 'x'.repeat(65_536) })],
     ['discarded without a length', (peer) => peer.sendMessage('discarded', { start: 'PT0S' })],
     ['resumed with a number for a duration', (peer) => peer.sendMessage('resumed', { start: 0, discarded: 1 })],
-    ['update without a language', (peer) => peer.sendMessage('update')],
     [
       'a time line a day ahead of the clock',
       (peer) => peer.sendMessage('discarded', { start: 'PT0S', discarded: 'PT86400S' }),
@@ -651,7 +650,7 @@ describe('the end', () => {
 
   it('a connection that breaks ends as lost, whatever was queued', () => {
     const peer = new Peer().opened();
-    peer.session.transportClosed();
+    peer.session.transportClosed(peer.nowUs);
     expect(peer.session.endReason).toBe('lost');
     expect(peer.advance(60)).toEqual([]);
   });

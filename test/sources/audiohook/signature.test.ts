@@ -86,7 +86,7 @@ function fields(
 
 const authenticator = (): Authenticator => new Authenticator({ keys: [{ apiKey: API_KEY, clientSecret: SECRET }] });
 const failure = (reason: AuthFailure): object => ({ ok: false, reason });
-const accepted = { ok: true, apiKey: API_KEY };
+const accepted = { ok: true, apiKey: API_KEY, signed: true };
 
 describe('good signatures', () => {
   it('the published vector', () => {
@@ -120,8 +120,8 @@ describe('good signatures', () => {
 
   it('authority given by configuration, behind a proxy', () => {
     const keys = [{ apiKey: API_KEY, clientSecret: SECRET }];
-    const behind = new Authenticator({ keys, authority: 'audiohook.example.com' });
-    expect(behind.verify(request({ ...sign(), host: '10.0.0.1:8080' }), NOW_MS)).toEqual(accepted);
+    const arrived = { ...request({ ...sign(), host: '10.0.0.1:8080' }), authority: 'AudioHook.example.com' };
+    expect(new Authenticator({ keys }).verify(arrived, NOW_MS)).toEqual(accepted);
   });
 });
 
@@ -301,6 +301,7 @@ describe('keys', () => {
     expect(new Authenticator(open).verify(request({ 'x-api-key': 'plain' }), NOW_MS)).toEqual({
       ok: true,
       apiKey: 'plain',
+      signed: false,
     });
     expect(() => new Authenticator({ keys: [{ apiKey: 'plain' }] })).toThrowError(/allow them/);
   });
@@ -338,7 +339,11 @@ describe('keys', () => {
       { apiKey: 'b', clientSecret: 'Yg==' },
     ];
     const two = new Authenticator({ keys });
-    expect(two.verify(request(sign({ apiKey: 'b', secret: 'Yg==' })), NOW_MS)).toEqual({ ok: true, apiKey: 'b' });
+    expect(two.verify(request(sign({ apiKey: 'b', secret: 'Yg==' })), NOW_MS)).toEqual({
+      ok: true,
+      apiKey: 'b',
+      signed: true,
+    });
     expect(two.verify(request(sign({ apiKey: 'b', secret: 'YQ==' })), NOW_MS)).toEqual(failure('signatureMismatch'));
   });
 });

@@ -189,13 +189,10 @@ describe('messages of the client', () => {
   });
 
   it.each([
-    ['resumed', { discarded: 'PT1S' }],
     ['resumed', { start: 'PT0S' }],
     ['discarded', { start: 'PT0S' }],
     ['discarded', { start: 'PT0S', discarded: 'PT-1S' }],
     ['discarded', { start: '0', discarded: '1' }],
-    ['update', {}],
-    ['update', { language: 7 }],
   ])('%s with %j is answered with disconnect error', async (type, parameters) => {
     const { dial, ingest } = await rig();
     const call = await dial().open();

@@ -236,7 +236,7 @@ describe('pause', () => {
     await until(() => ended.length === 1, 'the summary');
     expect(ended[0]?.counts).toMatchObject({
       samplesKept: 1_600,
-      resumedSamples: 8_000,
+      pausedUnsentSamples: 8_000,
       duplicatePaused: 0,
       faults: 0,
     });

@@ -8,6 +8,8 @@ import {
   type SessionTiming,
 } from '../../../src/sources/audiohook/session/session-contract.js';
 
+import type { PausedBy } from '../../../src/sources/audiohook/session/session-pauses.js';
+
 export const SESSION_ID = '30b0e395-84d3-4570-ac13-9a62d8f514c0';
 export const ORGANIZATION_ID = 'd7934305-0972-4844-938e-9060eef73d05';
 export const CONVERSATION_ID = '090eaa2f-72fa-480a-83e0-8667ff89c0ec';
@@ -32,7 +34,7 @@ export type Output =
   | { kind: 'audio'; at: number; bytes: number[] }
   | { kind: 'mark'; state: string; at: number; length: number }
   | { kind: 'faulted'; fault: string }
-  | { kind: 'pauseChanged'; paused: boolean }
+  | { kind: 'pauseChanged'; by: PausedBy; paused: boolean }
   | { kind: 'openRequested' | 'flush' | 'finish' | 'hangUp' };
 
 export function openParameters(extra: object = {}): object {
@@ -83,8 +85,9 @@ export class Peer implements SessionOutput {
     else this.#options.decide(request, this.session, this.nowUs);
   }
 
-  audio(bytes: Uint8Array, at: number): void {
+  audio(bytes: Uint8Array, at: number): boolean {
     this.outputs.push({ kind: 'audio', at, bytes: [...bytes] });
+    return true;
   }
 
   flush(): void {
@@ -95,8 +98,8 @@ export class Peer implements SessionOutput {
     this.outputs.push({ kind: 'mark', state, at, length });
   }
 
-  pauseChanged(paused: boolean): void {
-    this.outputs.push({ kind: 'pauseChanged', paused });
+  pauseChanged(by: PausedBy, paused: boolean): void {
+    this.outputs.push({ kind: 'pauseChanged', by, paused });
   }
 
   finishRequested(): void {

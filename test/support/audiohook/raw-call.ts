@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { WebSocket } from 'ws';
+import { type ClientOptions, WebSocket } from 'ws';
 import { requestHeaders } from '../../../src/simulator/audiohook/protocol-faults.js';
 import { API_KEY, CLIENT_SECRET } from './node-rig.js';
 
@@ -21,6 +21,12 @@ export interface RawOptions {
   readonly clientSecret?: string | undefined;
   /** Added to the request, or in place of what it has. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of the socket, such as `ca`. */
+  readonly socket?: ClientOptions;
+  /** What is signed instead of the path and the authority of the address. */
+  readonly signedUrl?: string;
+  readonly organizationId?: string;
+  readonly conversationId?: string;
 }
 
 let made = 0;
@@ -50,11 +56,11 @@ export class RawCall {
   constructor(url: string, options: RawOptions = {}) {
     const { earlier } = options;
     this.#earlier = earlier;
-    this.conversationId = earlier?.conversationId ?? uuid();
-    this.organizationId = earlier?.organizationId ?? uuid();
+    this.conversationId = options.conversationId ?? earlier?.conversationId ?? uuid();
+    this.organizationId = options.organizationId ?? earlier?.organizationId ?? uuid();
     this.sessionId = options.sessionId ?? uuid();
     const identity = {
-      url: new URL(url),
+      url: new URL(options.signedUrl ?? url),
       organizationId: this.organizationId,
       sessionId: this.sessionId,
       correlationId: uuid(),
@@ -62,7 +68,7 @@ export class RawCall {
       clientSecret: 'clientSecret' in options ? options.clientSecret : CLIENT_SECRET,
     };
     const headers = { ...(requestHeaders(identity, Date.now()) as Record<string, string>), ...options.headers };
-    this.socket = new WebSocket(url, { headers });
+    this.socket = new WebSocket(url, { ...options.socket, headers });
     this.socket.on('message', (data, isBinary) => {
       if (isBinary) {
         this.binaries += 1;

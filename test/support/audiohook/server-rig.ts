@@ -44,7 +44,7 @@ export async function rig(options: Partial<AudioHookServerOptions> = {}): Promis
     ...options,
   });
   open.push(server);
-  const { port } = await server.listen();
+  const port = (await server.listen())?.port ?? 0;
   const url = `ws://127.0.0.1:${port}/audiohook/ws`;
   const ended: AudioHookSessionSummary[] = [];
   const rejected: AudioHookRejection[] = [];

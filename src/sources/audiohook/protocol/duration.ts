@@ -1,17 +1,20 @@
 /**
- * ISO 8601 durations as AudioHook writes them: seconds only, `PT12.34S`. The time line counts in samples, so both
- * directions convert to and from samples at a rate and are exact to the sample.
+ * ISO 8601 durations as AudioHook uses them: seconds only, `PT12.34S`. The time line counts in samples, so both
+ * directions convert to and from samples at a rate and are exact to the sample. A client that adds floating-point
+ * numbers prints more decimals than it means (`PT0.30000000000000004S`), or an exponent (`PT2E-7S`).
  */
-const DURATION = /^PT(\d{1,12}(?:\.\d{0,15})?|\.\d{1,15})S$/;
+const DURATION = /^PT(\d{1,12}(?:\.\d{0,40})?(?:[eE][+-]?\d{1,3})?|\.\d{1,40}(?:[eE][+-]?\d{1,3})?)S$/;
+const MAX_SECONDS = 1e12;
 
 /** Seconds, or −1 when the text is no such duration. */
 export function durationSeconds(text: string): number {
   const match = DURATION.exec(text);
-  return match === null ? -1 : Number(match[1]);
+  const seconds = match === null ? -1 : Number(match[1]);
+  return seconds < MAX_SECONDS ? seconds : -1;
 }
 
 export function isDuration(text: string): boolean {
-  return DURATION.test(text);
+  return durationSeconds(text) >= 0;
 }
 
 /** The nearest sample; −1 when the text is no such duration. */

@@ -18,6 +18,16 @@ export class NonceCache {
     return this.#expiryUs.size;
   }
 
+  /** The nonces and when each expires, oldest first. */
+  entries(): IterableIterator<[nonce: string, expiryUs: number]> {
+    return this.#expiryUs.entries();
+  }
+
+  /** Takes over the nonces of an earlier process, oldest first; before any other. */
+  restore(entries: Iterable<readonly [nonce: string, expiryUs: number]>): void {
+    for (const [nonce, expiryUs] of entries) this.#expiryUs.set(nonce, expiryUs);
+  }
+
   /** Adds `nonce`. A full cache refuses it: forgetting another one early would allow that to be replayed. */
   add(nonce: string, nowUs: number): 'added' | 'replayed' | 'full' {
     for (const [oldest, expiryUs] of this.#expiryUs) {

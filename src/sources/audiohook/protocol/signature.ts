@@ -1,8 +1,8 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type InnerList, isInnerList, type Parameters, parseDictionary, serializeInnerList } from 'structured-headers';
 import { TrunklineError } from '../../../core/errors.js';
 import { LIMITS } from '../../../core/limits.js';
-import { MS_PER_SECOND, US_PER_MS } from '../../../core/units.js';
+import { MS_PER_SECOND, US_PER_MS, US_PER_SECOND } from '../../../core/units.js';
 import { NonceCache } from './nonce-cache.js';
 
 /**
@@ -13,13 +13,17 @@ import { NonceCache } from './nonce-cache.js';
 export interface AudioHookKey {
   readonly apiKey: string;
   /** Base64, as in the integration's settings. Without one, requests cannot be signed. */
-  readonly clientSecret?: string;
+  readonly clientSecret?: string | undefined;
+  /** Ids of the organizations that may use this key; every organization when absent. */
+  readonly organizations?: readonly string[] | undefined;
 }
 
 export interface SignedRequest {
   readonly method: string;
   /** Path and query as in the request line. */
   readonly target: string;
+  /** The authority that the client connected to; Host when absent. */
+  readonly authority?: string | undefined;
   /** Names in lower case, with every value that was sent. */
   readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
 }
@@ -40,13 +44,17 @@ export type AuthFailure =
   | 'created'
   | 'expired'
   | 'tooOld'
+  /** Signed before this process started, when nonces of an earlier one are not known. */
+  | 'beforeStart'
   | 'signatureLength'
   | 'signatureMismatch'
   | 'replayed'
-  | 'nonceCacheFull';
+  | 'nonceCacheFull'
+  /** The key may not be used for this organization. */
+  | 'organizationNotAllowed';
 
 export type AuthResult =
-  | { readonly ok: true; readonly apiKey: string }
+  | { readonly ok: true; readonly apiKey: string; readonly signed: boolean }
   | { readonly ok: false; readonly reason: AuthFailure };
 
 const REQUIRED_COMPONENTS = [
@@ -71,6 +79,8 @@ const SINGLE_HEADERS = [
 
 const MAX_SKEW_SECONDS = 3;
 const MAX_AGE_SECONDS = 10;
+/** From 3 s before `created` to 10 s after it. */
+const NONCE_LIFE_SECONDS = MAX_AGE_SECONDS + MAX_SKEW_SECONDS;
 const MIN_NONCE_LENGTH = 22;
 const MAX_NONCE_LENGTH = 256;
 
@@ -95,78 +105,102 @@ class Refusal extends Error {
 export interface AuthenticatorOptions {
   readonly keys: readonly AudioHookKey[];
   /** Accept requests without a signature for keys without a secret. */
-  readonly allowUnsigned?: boolean;
-  /** The `@authority` that clients sign, when a proxy rewrites Host. */
-  readonly authority?: string;
+  readonly allowUnsigned?: boolean | undefined;
+  /** Refuse what was signed before this time, milliseconds since 1970: its nonces may have been used already. */
+  readonly notBeforeMs?: number;
+  /** Called with each nonce that was accepted, hashed, and when it expires. */
+  readonly onNonce?: (nonce: string, expiryUs: number) => void;
+}
+
+interface Key {
+  readonly secret: Buffer | undefined;
+  readonly organizations: ReadonlySet<string> | undefined;
 }
 
 export class Authenticator {
-  readonly #secrets = new Map<string, Buffer | undefined>();
-  readonly #allowUnsigned: boolean;
-  readonly #authority: string | undefined;
+  readonly #keys = new Map<string, Key>();
+  readonly #notBeforeSeconds: number;
+  readonly #onNonce: AuthenticatorOptions['onNonce'];
   // Used for unknown keys, so that they take the same time as known ones.
   readonly #dummySecret = randomBytes(32);
-  // A signature is good from 3 s before `created` to 10 s after it.
-  readonly #nonces = new NonceCache(MAX_AGE_SECONDS + MAX_SKEW_SECONDS, LIMITS.audioHookNonces);
+  readonly nonces = new NonceCache(NONCE_LIFE_SECONDS, LIMITS.audioHookNonces);
 
   /** @throws TrunklineError CONFIG_INVALID for keys that would admit no client, or any client. */
   constructor(options: AuthenticatorOptions) {
-    this.#allowUnsigned = options.allowUnsigned ?? false;
-    this.#authority = options.authority?.toLowerCase();
+    // The time in a signature is in whole seconds.
+    this.#notBeforeSeconds = Math.floor((options.notBeforeMs ?? 0) / MS_PER_SECOND);
+    this.#onNonce = options.onNonce;
     if (options.keys.length === 0) throw configError('No API key is configured; give at least one');
-    for (const { apiKey, clientSecret } of options.keys) {
-      if (apiKey === '' || this.#secrets.has(apiKey)) throw configError('API keys must be different and not empty');
-      if (clientSecret === undefined && !this.#allowUnsigned) {
+    for (const { apiKey, clientSecret, organizations } of options.keys) {
+      if (apiKey === '' || this.#keys.has(apiKey)) throw configError('API keys must be different and not empty');
+      if (clientSecret === undefined && options.allowUnsigned !== true) {
         throw configError(
           'An API key without a client secret needs unsigned requests to be allowed; give the secret, or allow them',
         );
       }
-      this.#secrets.set(apiKey, clientSecret === undefined ? undefined : decodeSecret(clientSecret));
+      this.#keys.set(apiKey, {
+        secret: clientSecret === undefined ? undefined : decodeSecret(clientSecret),
+        organizations: organizations && new Set(organizations.map((id) => id.toLowerCase())),
+      });
     }
   }
 
   verify(request: SignedRequest, nowMs: number): AuthResult {
     try {
-      return { ok: true, apiKey: this.#verify(request, nowMs) };
+      return { ok: true, ...this.#verify(request, nowMs) };
     } catch (thrown) {
       if (thrown instanceof Refusal) return { ok: false, reason: thrown.reason };
       throw thrown;
     }
   }
 
-  #verify(request: SignedRequest, nowMs: number): string {
+  #verify(request: SignedRequest, nowMs: number): { apiKey: string; signed: boolean } {
     for (const name of SINGLE_HEADERS) {
       if ((request.headers[name]?.length ?? 0) > 1) throw new Refusal('headerDuplicated');
     }
     const apiKey = request.headers['x-api-key']?.[0];
     if (apiKey === undefined || apiKey === '') throw new Refusal('keyMissing');
-    const known = this.#secrets.has(apiKey);
-    const secret = this.#secrets.get(apiKey);
+    const key = this.#keys.get(apiKey);
+    const secret = key?.secret;
     const signed = request.headers['signature'] !== undefined || request.headers['signature-input'] !== undefined;
     if (!signed) {
-      if (!known) throw new Refusal('keyUnknown');
+      if (key === undefined) throw new Refusal('keyUnknown');
       if (secret !== undefined) throw new Refusal('unsigned');
-      return apiKey;
+      checkOrganization(key, request);
+      return { apiKey, signed };
     }
     const signature = readSignature(request);
     const nonce = checkParameters(signature.parameters, apiKey, nowMs / MS_PER_SECOND);
-    const base = signatureBase(request, signature, this.#authority);
+    const base = signatureBase(request, signature);
     const mac = createHmac('sha256', secret ?? this.#dummySecret)
       .update(base)
       .digest();
     // timingSafeEqual throws on different lengths, and the length is no secret.
     const rightLength = signature.bytes.length === mac.length;
     const matches = timingSafeEqual(rightLength ? signature.bytes : this.#dummySecret, mac);
-    if (!known) throw new Refusal('keyUnknown');
+    if (key === undefined) throw new Refusal('keyUnknown');
     if (secret === undefined) throw new Refusal('unexpectedSignature');
     if (!rightLength) throw new Refusal('signatureLength');
     if (!matches) throw new Refusal('signatureMismatch');
     // Only after the signature: requests that are not signed with the key must not fill the cache.
-    const seen = this.#nonces.add(`${apiKey}\n${nonce}`, nowMs * US_PER_MS);
+    if (Number(signature.parameters.get('created')) < this.#notBeforeSeconds) throw new Refusal('beforeStart');
+    checkOrganization(key, request);
+    this.#checkNonce(`${apiKey}\n${nonce}`, nowMs * US_PER_MS);
+    return { apiKey, signed };
+  }
+
+  #checkNonce(nonce: string, nowUs: number): void {
+    const hash = createHash('sha256').update(nonce).digest('base64');
+    const seen = this.nonces.add(hash, nowUs);
     if (seen === 'replayed') throw new Refusal('replayed');
     if (seen === 'full') throw new Refusal('nonceCacheFull');
-    return apiKey;
+    this.#onNonce?.(hash, nowUs + NONCE_LIFE_SECONDS * US_PER_SECOND);
   }
+}
+
+function checkOrganization({ organizations }: Key, request: SignedRequest): void {
+  const organization = request.headers['audiohook-organization-id']?.[0]?.toLowerCase() ?? '';
+  if (organizations?.has(organization) === false) throw new Refusal('organizationNotAllowed');
 }
 
 function configError(message: string): TrunklineError {
@@ -229,22 +263,22 @@ function checkParameters(parameters: Parameters, apiKey: string, nowSeconds: num
   return nonce;
 }
 
-function signatureBase(request: SignedRequest, signature: Signature, authority: string | undefined): string {
+function signatureBase(request: SignedRequest, signature: Signature): string {
   for (const name of REQUIRED_COMPONENTS) {
     if (!signature.components.includes(name)) throw new Refusal('componentMissing');
   }
   let base = '';
-  for (const name of signature.components) base += `"${name}": ${componentValue(request, name, authority)}\n`;
+  for (const name of signature.components) base += `"${name}": ${componentValue(request, name)}\n`;
   return `${base}"@signature-params": ${signature.text}`;
 }
 
-function componentValue(request: SignedRequest, name: string, authority: string | undefined): string {
+function componentValue(request: SignedRequest, name: string): string {
   const query = request.target.indexOf('?');
   switch (name) {
     case '@request-target':
       return request.target;
     case '@authority':
-      return authority ?? normalAuthority(request.headers['host']?.[0]);
+      return normalAuthority(request.authority ?? request.headers['host']?.[0]);
     case '@method':
       return request.method;
     case '@path':

@@ -32,14 +32,16 @@ const envelope = z.object({
   parameters: z.record(z.string(), z.unknown()),
 });
 
+// Numbers and names are not used, so that they may have any value.
 const participant = z.object({
   id: uuid,
-  ani: z.string().optional(),
-  aniName: z.string().optional(),
-  dnis: z.string().optional(),
+  ani: z.unknown().optional(),
+  aniName: z.unknown().optional(),
+  dnis: z.unknown().optional(),
 });
 
-const stretch = z.object({ start: duration, discarded: duration });
+const stretch = z.object({ start: z.string().catch(''), discarded: duration });
+const language = shortText.optional().catch(undefined);
 
 // A parameter with catch() decides nothing: a message with a bad value still gets its answer.
 const PARAMETERS = {
@@ -48,17 +50,20 @@ const PARAMETERS = {
     conversationId: uuid,
     participant,
     media: z.array(z.unknown()),
-    language: shortText.optional(),
+    language,
     supportedLanguages: z.boolean().optional().catch(undefined),
     customConfig: z.unknown().optional(),
-    continuedSessions: z.array(z.object({ id: uuid, serverseq: sequenceNumber, clientseq: sequenceNumber })).optional(),
+    continuedSessions: z
+      .array(z.object({ id: uuid, serverseq: z.unknown().optional(), clientseq: z.unknown().optional() }))
+      .nullish()
+      .transform((sessions) => sessions ?? []),
     inputVariables: z.unknown().optional(),
   }),
   ping: z.object({ rtt: duration.optional().catch(undefined) }),
   paused: z.object({}),
   resumed: stretch,
   discarded: stretch,
-  update: z.object({ language: shortText }),
+  update: z.object({ language }),
   error: z.object({
     code: z.int().catch(0),
     message: z.string().catch(''),

@@ -3,19 +3,30 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../core/clock.js';
 import { TokenBucket } from '../../../core/token-bucket.js';
-import { Authenticator } from '../protocol/signature.js';
+import { describeAddress, type PublicAddress, pathOf } from '../protocol/public-address.js';
+import type { Authenticator, AuthResult } from '../protocol/signature.js';
 import { isUuid } from '../protocol/wire.js';
 import type { ConnectionIdentity } from './connection-contract.js';
+import { FailureLimiter } from './failure-limiter.js';
 import type { AudioHookRejection, RejectionReason } from './server-events.js';
-import type { AudioHookLimits, AudioHookServerOptions } from './server-options.js';
+import type { AudioHookLimits } from './server-options.js';
 
-const DEFAULT_REFUSAL_DELAY_MS = 500;
 /** Refusals whose answer is delayed at the same time; beyond them connections are closed without an answer. */
 const MAX_DELAYED_REFUSALS = 1_024;
 
 export interface Refusal {
   readonly status: number;
   readonly reason: RejectionReason;
+  /** For the log. */
+  readonly detail?: string;
+  /** Of the client, if a trusted proxy named it. */
+  readonly remoteAddress?: string | undefined;
+}
+
+/** An authenticated client. The key is kept apart from the identity, which goes into events and logs. */
+export interface AdmittedClient {
+  readonly identity: ConnectionIdentity;
+  readonly apiKey: string;
 }
 
 /** What admission needs from its server. */
@@ -23,58 +34,77 @@ export interface AdmissionDependencies {
   readonly path: string;
   readonly draining: boolean;
   readonly sessionsLive: number;
-  isLive(sessionId: string): boolean;
+  readonly authenticator: Authenticator;
+  readonly publicAddress: PublicAddress;
+  readonly clock: Clock;
+  readonly limits: AudioHookLimits;
+  readonly refusalDelayMs: number;
+  /** The live session of that id. */
+  liveSession(sessionId: string): AdmittedClient | undefined;
   rejected(rejection: AudioHookRejection): void;
 }
 
 /** Decides which requests become sessions, and refuses the others. */
 export class Admission {
   readonly #dependencies: AdmissionDependencies;
-  readonly #clock: Clock;
-  readonly #limits: AudioHookLimits;
-  readonly #authenticator: Authenticator;
-  readonly #handshakes: TokenBucket;
-  readonly #refusalDelayMs: number;
+  readonly #failures: FailureLimiter;
+  /** By API key, so that no client can use up another one's allowance. */
+  readonly #handshakes = new Map<string, TokenBucket>();
   readonly #liveByOrganization = new Map<string, number>();
   readonly #rejected: Partial<Record<RejectionReason, number>> = {};
   #delayedRefusals = 0;
 
-  /** @throws TrunklineError CONFIG_INVALID for keys that would admit no client, or any client. */
-  constructor(
-    dependencies: AdmissionDependencies,
-    options: AudioHookServerOptions,
-    limits: AudioHookLimits,
-    clock: Clock,
-  ) {
+  constructor(dependencies: AdmissionDependencies) {
     this.#dependencies = dependencies;
-    this.#clock = clock;
-    this.#limits = limits;
-    this.#authenticator = new Authenticator(options);
-    this.#handshakes = new TokenBucket(limits.handshakesPerSecond, 2 * limits.handshakesPerSecond, clock.nowUs());
-    this.#refusalDelayMs = options.refusalDelayMs ?? DEFAULT_REFUSAL_DELAY_MS;
+    this.#failures = new FailureLimiter(dependencies.limits.failuresPerSecond);
   }
 
   get rejected(): Partial<Record<RejectionReason, number>> {
     return { ...this.#rejected };
   }
 
-  /** Checks that reveal anything come after the signature; checks that save work come before it. */
-  admit(request: IncomingMessage): ConnectionIdentity | Refusal {
-    const { path, draining, sessionsLive } = this.#dependencies;
-    if (pathOf(request.url) !== path) return { status: 404, reason: 'path' };
+  /**
+   * Checks that reveal anything come after the signature. Limits on requests do so as well: what cannot sign must not
+   * use up the allowance of what can.
+   */
+  admit(request: IncomingMessage): AdmittedClient | Refusal {
+    const { path, draining, publicAddress, authenticator, clock } = this.#dependencies;
+    const target = request.url ?? '/';
+    if (pathOf(target) !== path) return { status: 404, reason: 'path' };
     if (draining) return { status: 503, reason: 'draining' };
-    if (!this.#handshakes.tryTake(1, this.#clock.nowUs())) return { status: 429, reason: 'handshakeRate' };
-    const signed = { method: request.method ?? 'GET', target: request.url ?? '/', headers: request.headersDistinct };
-    const auth = this.#authenticator.verify(signed, this.#clock.wallMs());
-    if (!auth.ok) return { status: 401, reason: auth.reason };
-    const identity = identityOf(request);
+    const headers = request.headersDistinct;
+    const arrived = { remoteAddress: request.socket.remoteAddress, target, headers };
+    const checked = publicAddress.resolve(arrived);
+    const { remoteAddress } = checked;
+    const signed = { method: request.method ?? 'GET', target: checked.target, authority: checked.authority, headers };
+    const auth = authenticator.verify(signed, clock.wallMs());
+    if (!auth.ok) {
+      const { reason } = auth;
+      if (!this.#failures.failed(remoteAddress, clock.nowUs())) {
+        return { status: 429, reason: 'addressFailures', remoteAddress };
+      }
+      if (reason !== 'signatureMismatch') return { status: 401, reason, remoteAddress };
+      return { status: 401, reason, remoteAddress, detail: describeAddress(arrived, checked) };
+    }
+    const refusal = this.#checkClient(auth, identityOf(request));
+    return 'status' in refusal ? { ...refusal, remoteAddress } : refusal;
+  }
+
+  #checkClient(auth: AuthResult & { ok: true }, identity: ConnectionIdentity | undefined): AdmittedClient | Refusal {
+    const { clock, limits, sessionsLive } = this.#dependencies;
+    const { apiKey, signed } = auth;
+    if (!this.#handshakesOf(apiKey).tryTake(1, clock.nowUs())) return { status: 429, reason: 'handshakeRate' };
     if (identity === undefined) return { status: 400, reason: 'identity' };
-    const { sessions, sessionsPerOrganization } = this.#limits;
-    if (sessionsLive >= sessions) return { status: 503, reason: 'sessionLimit' };
+    const live = this.#dependencies.liveSession(identity.sessionId);
+    if (live !== undefined) {
+      // The old connection is dead without our knowledge, or the client would not have connected again.
+      const mayTakeOver = signed && live.apiKey === apiKey && live.identity.organizationId === identity.organizationId;
+      return mayTakeOver ? { identity, apiKey } : { status: 409, reason: 'sessionLive' };
+    }
+    if (sessionsLive >= limits.sessions) return { status: 503, reason: 'sessionLimit' };
     const ofOrganization = this.#liveByOrganization.get(identity.organizationId) ?? 0;
-    if (ofOrganization >= sessionsPerOrganization) return { status: 429, reason: 'organizationLimit' };
-    if (this.#dependencies.isLive(identity.sessionId)) return { status: 409, reason: 'sessionLive' };
-    return identity;
+    if (ofOrganization >= limits.sessionsPerOrganization) return { status: 429, reason: 'organizationLimit' };
+    return { identity, apiKey };
   }
 
   connected({ organizationId }: ConnectionIdentity): void {
@@ -89,46 +119,48 @@ export class Admission {
 
   /** Answers with the status alone; a failed authentication only after a delay. */
   refuse(request: IncomingMessage, socket: Duplex, refusal: Refusal): void {
+    const { remoteAddress = request.socket.remoteAddress, ...rest } = refusal;
+    this.#count({ ...rest, ...identityOf(request) }, remoteAddress);
     if (refusal.status !== 401) {
-      this.#reject(request, socket, refusal);
+      answer(socket, refusal.status);
       return;
     }
     if (this.#delayedRefusals >= MAX_DELAYED_REFUSALS) {
-      this.#note(request, refusal);
       socket.destroy();
       return;
     }
     this.#delayedRefusals += 1;
     setTimeout(() => {
       this.#delayedRefusals -= 1;
-      this.#reject(request, socket, refusal);
-    }, this.#refusalDelayMs).unref();
-  }
-
-  #reject(request: IncomingMessage, socket: Duplex, refusal: Refusal): void {
-    this.#note(request, refusal);
-    const line = `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ''}`;
-    socket.end(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
+      answer(socket, refusal.status);
+    }, this.#dependencies.refusalDelayMs).unref();
   }
 
   /** A TLS handshake failed, so that there is no request to answer. */
   tlsFailed(code: string, socket: Socket): void {
-    this.#count({ reason: 'tls', code }, socket);
+    this.#count({ reason: 'tls', code }, socket.remoteAddress);
   }
 
-  #note(request: IncomingMessage, { status, reason }: Refusal): void {
-    this.#count({ reason, status, ...identityOf(request) }, request.socket);
+  #handshakesOf(apiKey: string): TokenBucket {
+    let bucket = this.#handshakes.get(apiKey);
+    if (bucket === undefined) {
+      const { limits, clock } = this.#dependencies;
+      bucket = new TokenBucket(limits.handshakesPerSecond, 2 * limits.handshakesPerSecond, clock.nowUs());
+      this.#handshakes.set(apiKey, bucket);
+    }
+    return bucket;
   }
 
-  #count(rejection: AudioHookRejection, { remoteAddress }: Socket): void {
+  #count(rejection: AudioHookRejection, remoteAddress: string | undefined): void {
     const { reason } = rejection;
     this.#rejected[reason] = (this.#rejected[reason] ?? 0) + 1;
     this.#dependencies.rejected({ ...rejection, ...(remoteAddress === undefined ? {} : { remoteAddress }) });
   }
 }
 
-export function pathOf(url: string | undefined): string {
-  return url?.split('?', 1)[0] ?? '';
+function answer(socket: Duplex, status: number): void {
+  const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`;
+  socket.end(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy());
 }
 
 function identityOf(request: IncomingMessage): ConnectionIdentity | undefined {

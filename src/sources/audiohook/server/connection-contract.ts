@@ -4,6 +4,8 @@ import type { MediaChannel } from '../protocol/media.js';
 import type { CloseReason } from '../protocol/wire.js';
 import type { OpenRequest, SessionFault, SessionTiming } from '../session/session-contract.js';
 import type { SessionCounts } from '../session/session-counts.js';
+import type { PausedBy } from '../session/session-pauses.js';
+import type { StreamOwner } from '../session/stream.js';
 import type { AudioHookStreams } from '../session/streams.js';
 
 /** The client, from the headers of the authenticated request. */
@@ -37,7 +39,11 @@ export interface AudioHookSessionSummary
   /** The reason in the client's `close`, if it sent one. */
   readonly closeReason?: CloseReason;
   /** Why we ended it. */
-  readonly fault?: { readonly kind: SessionFault | 'slowReader' | 'internal'; readonly info: string };
+  readonly fault?: {
+    /** `superseded`: the client connected again before the loss of this connection was detected. */
+    readonly kind: SessionFault | 'slowReader' | 'superseded' | 'internal';
+    readonly info: string;
+  };
   /** Length of the time line at its end, samples of one channel. */
   readonly positionSamples: number;
   /** Samples, of all channels, that arrived after the engine had ended the stream. */
@@ -50,6 +56,20 @@ export interface AudioHookSessionSummary
   readonly rttSeconds?: number;
   readonly language?: string;
   readonly counts: Readonly<SessionCounts>;
+}
+
+/** A pause of a session began or ended. */
+export interface AudioHookPauseChange {
+  readonly sessionId: string;
+  readonly interactionId: string;
+  /** The client, for a secure pause, or this server. */
+  readonly by: PausedBy;
+  /** Whether that pause is active now. */
+  readonly paused: boolean;
+  /** Audio is withheld now: by this pause, or by the other one. */
+  readonly withheld: boolean;
+  /** Where on the stream's time line, samples of one channel. */
+  readonly positionSamples: number;
 }
 
 /** What a connection needs from its server. */
@@ -68,6 +88,7 @@ export interface ConnectionDependencies {
   /** Resolves when the stream's files are finished; undefined when there is nothing to wait for. */
   finishStream: ((interactionId: string) => Promise<void>) | undefined;
   opened(info: AudioHookSessionInfo): void;
-  ended(summary: AudioHookSessionSummary): void;
+  ended(connection: StreamOwner, summary: AudioHookSessionSummary): void;
+  pauseChanged(change: AudioHookPauseChange): void;
   internalError(message: string): void;
 }

@@ -4,6 +4,7 @@ import { US_PER_SECOND } from '../../../core/units.js';
 import type { EventEntity } from '../protocol/wire.js';
 import { AudioHookSession } from '../session/session.js';
 import type { OpenRequest, SessionFault, SessionOutput } from '../session/session-contract.js';
+import type { PausedBy } from '../session/session-pauses.js';
 import type { AudioHookStream, StreamOwner } from '../session/stream.js';
 import { openFailure } from '../session/streams.js';
 import type {
@@ -20,6 +21,7 @@ const HANG_UP_WAIT_US = 2 * US_PER_SECOND;
 /** A session on its socket: passes bytes to the session, texts to the socket, and audio to the stream. */
 export class AudioHookConnection implements SessionOutput, StreamOwner {
   readonly identity: ConnectionIdentity;
+  readonly apiKey: string;
   readonly session: AudioHookSession;
   readonly #dependencies: ConnectionDependencies;
   readonly #socket: WebSocket;
@@ -29,17 +31,25 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
   #info: AudioHookSessionInfo | undefined;
   #fault: AudioHookSessionSummary['fault'];
   #hungUpUs = -1;
+  #ended = false;
 
-  constructor(socket: WebSocket, identity: ConnectionIdentity, dependencies: ConnectionDependencies) {
+  constructor(
+    socket: WebSocket,
+    { identity, apiKey }: { identity: ConnectionIdentity; apiKey: string },
+    dependencies: ConnectionDependencies,
+  ) {
     const nowUs = dependencies.clock.nowUs();
     this.identity = identity;
+    this.apiKey = apiKey;
     this.#dependencies = dependencies;
     this.#socket = socket;
     this.#connectedAtMs = dependencies.clock.wallMs();
     this.#flow = new FlowControl(socket, dependencies.inbound, nowUs);
     this.session = new AudioHookSession(identity, this, nowUs, dependencies.timing);
     socket.on('message', this.#onMessage);
-    socket.on('close', this.#onClose);
+    socket.on('ping', this.#onPing);
+    socket.on('pong', this.#onPong);
+    socket.on('close', this.#end);
     socket.on('error', this.#onBroken);
   }
 
@@ -86,6 +96,16 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     this.session.disconnect(reason, info, this.#dependencies.clock.nowUs());
   }
 
+  /**
+   * The client has connected again: this connection is lost, although nobody has noticed. Ends the session and closes
+   * the connection; the stream waits for the new session.
+   */
+  supersede(): void {
+    this.#fault ??= { kind: 'superseded', info: 'The client connected again' };
+    this.#end();
+    this.#socket.terminate();
+  }
+
   /** Closes the connection at once; only for a client that can no longer be reached by messages. */
   terminate(): void {
     this.#socket.terminate();
@@ -93,8 +113,7 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
 
   tick(nowUs: number): void {
     this.#flow.tick(nowUs);
-    // While the socket is not read, the client's pings are not seen.
-    if (this.#flow.isStalled) this.session.restartPingTimer(nowUs);
+    if (this.#flow.isBlocked) this.session.restartTimers(nowUs);
     this.#ownStream?.release(nowUs);
     try {
       this.session.tick(nowUs);
@@ -127,11 +146,7 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     const socket = this.#socket;
     if (socket.readyState !== socket.OPEN) return;
     socket.send(text);
-    // A peer that does not read cannot be sent an error either.
-    if (socket.bufferedAmount > this.#dependencies.outboundBytes) {
-      this.#fault ??= { kind: 'slowReader', info: 'Client does not read what is sent to it' };
-      socket.terminate();
-    }
+    this.#checkBuffered();
   }
 
   openRequested(request: OpenRequest): void {
@@ -142,12 +157,18 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
       return;
     }
     let baseSamples = 0;
+    let streamOpenedUs = nowUs;
     let continued = false;
     if (request.media !== undefined && !request.probe) {
       try {
         const opened = dependencies.streams.open(this, request, request.media, nowUs);
+        if (opened === 'ahead') {
+          this.session.refuse('error', 'Position too far ahead of the clock', nowUs, 'limit');
+          return;
+        }
         this.#stream = opened.stream;
         baseSamples = opened.baseSamples;
+        streamOpenedUs = opened.stream.openedUs;
         continued = opened.stream.sessionIds.length > 1;
       } catch (thrown) {
         const { info, detail } = openFailure(thrown);
@@ -161,7 +182,6 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     const startPaused = continued ? this.#stream?.paused === true : dependencies.startPaused(request);
     if (this.#stream !== undefined) this.#stream.paused = startPaused;
     const discardToSamples = Math.round(dependencies.discardToSeconds(request) * (request.media?.rate ?? 0));
-    this.session.accept({ startPaused, supportedLanguages, baseSamples, discardToSamples }, nowUs);
     const { media, conversationId, participantId, probe } = request;
     this.#info = {
       ...this.identity,
@@ -173,11 +193,15 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
       ...(this.#stream === undefined ? {} : { interactionId: this.#stream.interactionId }),
       ...(media === undefined ? {} : { media: { format: media.format, rate: media.rate, channels: media.channels } }),
     };
+    this.session.accept({ startPaused, supportedLanguages, baseSamples, streamOpenedUs, discardToSamples }, nowUs);
     dependencies.opened(this.#info);
+    if (startPaused) this.pauseChanged('server', true);
   }
 
-  audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void {
-    this.#ownStream?.audio(bytes, positionSamples, nowUs);
+  audio(bytes: Uint8Array, positionSamples: number, nowUs: number): boolean {
+    const stream = this.#ownStream;
+    stream?.audio(bytes, positionSamples, nowUs);
+    return stream !== undefined;
   }
 
   flush(): void {
@@ -188,7 +212,14 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     this.#ownStream?.mark(state, startSamples, lengthSamples, this.#dependencies.clock.nowUs());
   }
 
-  pauseChanged(): void {}
+  pauseChanged(by: PausedBy, paused: boolean): void {
+    const { interactionId, sessionId, positionSamples } = this;
+    // A session that begins paused is reported once it is open.
+    const isOpening = this.session.state === 'OPENING';
+    if (isOpening || interactionId === undefined || this.#ownStream === undefined) return;
+    const withheld = this.session.isPaused;
+    this.#dependencies.pauseChanged({ sessionId, interactionId, by, paused, withheld, positionSamples });
+  }
 
   finishRequested(): void {
     const finish = this.#dependencies.finishStream;
@@ -219,7 +250,7 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
   // ---- The socket ------------------------------------------------------------------------------------------------
 
   readonly #onMessage = (data: unknown, isBinary: boolean): void => {
-    if (!(data instanceof Uint8Array)) return;
+    if (!(data instanceof Uint8Array) || this.#ended) return;
     const nowUs = this.#dependencies.clock.nowUs();
     this.#flow.received(data.length, nowUs);
     try {
@@ -230,25 +261,48 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     }
   };
 
+  readonly #onPing = (data: Buffer): void => {
+    this.#flow.received(data.length, this.#dependencies.clock.nowUs());
+    const socket = this.#socket;
+    if (socket.readyState !== socket.OPEN) return;
+    socket.pong(data);
+    this.#checkBuffered();
+  };
+
+  readonly #onPong = (data: Buffer): void => {
+    this.#flow.received(data.length, this.#dependencies.clock.nowUs());
+  };
+
+  // A client that does not read cannot be sent an error either.
+  #checkBuffered(): void {
+    if (this.#socket.bufferedAmount <= this.#dependencies.outboundBytes) return;
+    this.#fault ??= { kind: 'slowReader', info: 'Client does not read what is sent to it' };
+    this.#socket.terminate();
+  }
+
   // A violation of RFC 6455, or a message beyond the size limit. ws closes the connection, and 'close' follows.
   readonly #onBroken = ({ message }: Error): void => {
     this.session.counts.faults += 1;
     this.#fault ??= { kind: 'protocol', info: message };
   };
 
-  readonly #onClose = (): void => {
+  // The connection is closed, or superseded.
+  readonly #end = (): void => {
+    if (this.#ended) return;
+    this.#ended = true;
     const { session } = this;
+    const nowUs = this.#dependencies.clock.nowUs();
     const broken = session.state === 'ACTIVE' || session.state === 'PAUSED';
-    session.transportClosed();
+    session.transportClosed(nowUs);
     const stream = this.#stream;
-    if (broken && stream !== undefined && !stream.ended && this.#fault === undefined && !this.#dependencies.draining) {
-      const untilUs = this.#dependencies.clock.nowUs() + this.#dependencies.lossWindowUs;
-      this.#dependencies.streams.detach(stream, this.identity.sessionId, 'lost', untilUs);
+    const mayContinue = this.#fault === undefined || this.#fault.kind === 'superseded';
+    if (broken && stream !== undefined && !stream.ended && mayContinue && !this.#dependencies.draining) {
+      this.#dependencies.streams.detach(stream, this, 'lost', nowUs + this.#dependencies.lossWindowUs);
     } else {
       this.#releaseStreamSafely();
     }
     const { rttSeconds, language, closeReason, endReason, positionSamples, counts } = session;
-    this.#dependencies.ended({
+    this.#dependencies.ended(this, {
       ...this.identity,
       ...this.#info,
       connectedAtMs: this.#connectedAtMs,
@@ -283,15 +337,15 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
   // Ends the stream, or detaches it when the client announced another session. Returns the id of an ended stream.
   #releaseStream(): string | undefined {
     const stream = this.#stream;
-    if (stream === undefined || stream.ended || stream.ownerSessionId !== this.identity.sessionId) return undefined;
+    if (stream === undefined || stream.ended || stream.owner !== this) return undefined;
     const { streams, clock, draining, reconnectWindowUs } = this.#dependencies;
     const nowUs = clock.nowUs();
     if (stream.detachedUntilUs > 0) return undefined;
     if (this.session.closeReason === 'reconnect' && !draining) {
-      streams.detach(stream, this.identity.sessionId, 'interrupted', nowUs + reconnectWindowUs);
+      streams.detach(stream, this, 'interrupted', nowUs + reconnectWindowUs);
       return undefined;
     }
-    streams.end(stream, this.identity.sessionId, this.session.endReason, nowUs);
+    streams.end(stream, this, this.session.endReason, nowUs);
     return stream.interactionId;
   }
 

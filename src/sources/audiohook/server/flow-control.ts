@@ -24,11 +24,12 @@ export class FlowControl {
     this.#bucket = new TokenBucket(limits.messagesPerSecond, limits.burst, nowUs);
   }
 
-  get isStalled(): boolean {
-    return this.#stalled;
+  /** The socket is not being read, for either reason. */
+  get isBlocked(): boolean {
+    return this.#stalled || this.#throttledUntilUs > 0;
   }
 
-  /** A message arrived. */
+  /** A message or a control frame arrived. */
   received(bytes: number, nowUs: number): void {
     const overdrawnUs = this.#bucket.spend(1 + bytes / BYTES_PER_TOKEN, nowUs);
     if (overdrawnUs === 0) return;

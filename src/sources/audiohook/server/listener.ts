@@ -1,66 +1,103 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { messageOf, TrunklineError } from '../../../core/errors.js';
-import { type Admission, pathOf } from './admission.js';
-import type { ConnectionIdentity } from './connection-contract.js';
+import { pathOf } from '../protocol/public-address.js';
+import type { Admission, AdmittedClient } from './admission.js';
+import type { AudioHookHealth } from './server-events.js';
 import type { AudioHookLimits, AudioHookServerOptions } from './server-options.js';
 
 /** What a listener needs from its server. */
 export interface ListenerDependencies {
   readonly path: string;
-  readonly draining: boolean;
-  readonly sessionsLive: number;
-  connected(socket: WebSocket, identity: ConnectionIdentity): void;
+  health(): AudioHookHealth;
+  connected(socket: WebSocket, client: AdmittedClient): void;
   internalError(message: string): void;
 }
 
-/** The port: HTTP with or without TLS, the health check, and the upgrade of admitted requests to WebSockets. */
+/**
+ * Where connections come from: an HTTP server of its own with the health check, or the embedder's server, of which only
+ * the WebSocket requests for one path are taken. Admitted requests are upgraded to WebSockets.
+ */
 export class Listener {
   readonly #dependencies: ListenerDependencies;
   readonly #admission: Admission;
   readonly #options: AudioHookServerOptions;
-  readonly #http: Server;
+  /** Undefined when the embedder calls handleUpgrade(). */
+  readonly #http: HttpServer | undefined;
+  readonly #isOwn: boolean;
   readonly #sockets: WebSocketServer;
 
   constructor(
     dependencies: ListenerDependencies,
     admission: Admission,
     options: AudioHookServerOptions,
-    { headerMs, messageBytes }: AudioHookLimits,
+    limits: AudioHookLimits,
   ) {
     this.#dependencies = dependencies;
     this.#admission = admission;
     this.#options = options;
-    const http = {
-      headersTimeout: headerMs,
-      requestTimeout: headerMs,
-      keepAliveTimeout: headerMs,
-      // Node looks for late headers only every 30 s unless told otherwise.
-      connectionsCheckingInterval: Math.max(100, headerMs / 4),
-    };
-    const { tls } = options;
-    this.#http =
-      tls === undefined ? createServer(http) : createTlsServer({ ...http, ...tls, handshakeTimeout: headerMs });
-    this.#http.on('request', this.#onRequest);
-    this.#http.on('upgrade', this.#onUpgrade);
-    this.#http.on('tlsClientError', this.#onTlsFailure);
+    this.#isOwn = options.port !== undefined;
+    this.#http = this.#isOwn ? ownServer(options, limits) : options.httpServer;
     this.#sockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: messageBytes,
+      // The connection answers pings, so that they count for its limits.
+      autoPong: false,
+      maxPayload: limits.messageBytes,
       // The session checks it, and answers with `disconnect` instead of closing the connection.
       skipUTF8Validation: true,
     });
   }
 
-  /** @throws TrunklineError CONNECTION_FAILED when it cannot listen on the port. */
-  async listen(): Promise<{ readonly host: string; readonly port: number }> {
-    const { port, host } = this.#options;
+  /**
+   * Starts to take connections; returns the address, if there is one yet.
+   * @throws TrunklineError CONNECTION_FAILED when it cannot listen on the port.
+   */
+  async listen(): Promise<AddressInfo | undefined> {
+    const http = this.#http;
+    if (http === undefined) return undefined;
+    http.on('upgrade', this.#onUpgrade);
+    if (this.#isOwn) {
+      http.on('request', this.#onRequest);
+      http.on('tlsClientError', this.#onTlsFailure);
+      await this.#bind(http);
+    }
+    return this.address();
+  }
+
+  /** Undefined when the server does not listen, or not on a port. */
+  address(): AddressInfo | undefined {
+    const address = this.#http?.address();
+    return typeof address === 'object' ? (address ?? undefined) : undefined;
+  }
+
+  /**
+   * Stops taking connections. Its own server stops listening and closes plain HTTP connections, and this resolves when
+   * the last connection is closed; the embedder's server goes on.
+   */
+  close(): Promise<void> {
+    const http = this.#http;
+    http?.off('upgrade', this.#onUpgrade);
+    if (http === undefined || !this.#isOwn) return Promise.resolve();
+    const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+    http.closeAllConnections();
+    return closed;
+  }
+
+  /** Takes a WebSocket request, or refuses it. False, and nothing done, when it is for another path. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    if (pathOf(request.url ?? '/') !== this.#dependencies.path) return false;
+    this.#upgradeSafely(request, socket, head);
+    return true;
+  }
+
+  async #bind(http: HttpServer): Promise<void> {
+    const { port, host = this.#options.tls === undefined ? '127.0.0.1' : undefined } = this.#options;
     await new Promise<void>((resolve, reject) => {
       const onError = (error: Error): void => {
         reject(
@@ -71,30 +108,22 @@ export class Listener {
           ),
         );
       };
-      this.#http.once('error', onError);
-      this.#http.listen({ port, host, backlog: 1024 }, () => {
-        this.#http.off('error', onError);
-        this.#http.on('error', (error) => this.#dependencies.internalError(messageOf(error)));
+      http.once('error', onError);
+      http.listen({ port, host, backlog: 1024 }, () => {
+        http.off('error', onError);
+        http.on('error', (error) => this.#dependencies.internalError(messageOf(error)));
         resolve();
       });
     });
-    const bound = this.#http.address() as AddressInfo;
-    return { host: bound.address, port: bound.port };
-  }
-
-  /** Stops listening and closes plain HTTP connections; resolves when the last connection is closed. */
-  close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
-    this.#http.closeAllConnections();
-    return closed;
   }
 
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const { draining, sessionsLive } = this.#dependencies;
-    const path = pathOf(request.url);
+    const path = pathOf(request.url ?? '/');
     if (path === '/health') {
-      response.writeHead(draining ? 503 : 200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-      response.end(`{"status":"${draining ? 'draining' : 'ok'}","sessions":${sessionsLive}}\n`);
+      const health = this.#dependencies.health();
+      const status = health.status === 'ok' ? 200 : 503;
+      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+      response.end(`${JSON.stringify(health)}\n`);
       return;
     }
     const expectsUpgrade = path === this.#dependencies.path;
@@ -108,7 +137,15 @@ export class Listener {
   };
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    // The peer may vanish at any time before ws takes over.
+    const isOurs = pathOf(request.url ?? '/') === this.#dependencies.path;
+    // Another path of the embedder's server is for its other listeners. Without one, nobody would answer.
+    if (isOurs || this.#isOwn || this.#http?.listenerCount('upgrade') === 1) {
+      this.#upgradeSafely(request, socket, head);
+    }
+  };
+
+  #upgradeSafely(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // The peer may close the connection at any time before ws takes over.
     socket.on('error', ignoreError);
     try {
       this.#upgrade(request, socket, head);
@@ -116,7 +153,7 @@ export class Listener {
       this.#dependencies.internalError(messageOf(thrown));
       socket.destroy();
     }
-  };
+  }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const verdict = this.#admission.admit(request);
@@ -127,6 +164,17 @@ export class Listener {
     // Calls back within this turn, or answers 400 by itself when this is not a valid WebSocket request.
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#dependencies.connected(webSocket, verdict));
   }
+}
+
+function ownServer({ tls }: AudioHookServerOptions, { headerMs }: AudioHookLimits): HttpServer {
+  const http = {
+    headersTimeout: headerMs,
+    requestTimeout: headerMs,
+    keepAliveTimeout: headerMs,
+    // Node looks for late headers only every 30 s unless configured otherwise.
+    connectionsCheckingInterval: Math.max(100, headerMs / 4),
+  };
+  return tls === undefined ? createServer(http) : createTlsServer({ ...http, ...tls, handshakeTimeout: headerMs });
 }
 
 function ignoreError(): void {}

@@ -1,23 +1,46 @@
 import { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
 import { type Clock, systemClock } from '../../../core/clock.js';
 import { US_PER_MS } from '../../../core/units.js';
 import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
-import { type OpenRequest, SESSION_TIMING, type SessionTiming } from '../session/session-contract.js';
-import { newSessionCounts, type SessionCounts } from '../session/session-counts.js';
-import { AudioHookStreams } from '../session/streams.js';
-import { Admission, type AdmissionDependencies } from './admission.js';
+import { PublicAddress } from '../protocol/public-address.js';
+import { Authenticator } from '../protocol/signature.js';
+import { type OpenRequest, SESSION_TIMING } from '../session/session-contract.js';
+import type { StreamOwner } from '../session/stream.js';
+import { AudioHookStreams, type ContinuationRefusal } from '../session/streams.js';
+import { Admission, type AdmissionDependencies, type AdmittedClient } from './admission.js';
 import { AudioHookConnection } from './connection.js';
 import type { AudioHookSessionInfo, AudioHookSessionSummary, ConnectionDependencies } from './connection-contract.js';
 import { Listener, type ListenerDependencies } from './listener.js';
-import type { AudioHookCounters, AudioHookServerEvents } from './server-events.js';
-import { AUDIOHOOK_LIMITS, type AudioHookLimits, type AudioHookServerOptions } from './server-options.js';
+import { NonceFile } from './nonce-file.js';
+import { ServerCounters } from './server-counters.js';
+import type { AudioHookCounters, AudioHookHealth, AudioHookRejection, AudioHookServerEvents } from './server-events.js';
+import {
+  AUDIOHOOK_LIMITS,
+  type AudioHookLimits,
+  type AudioHookServerOptions,
+  checkServerOptions,
+  DEFAULT_PATH,
+} from './server-options.js';
+import { FirstOccurrences } from './warnings.js';
 
-const DEFAULT_PATH = '/audiohook/ws';
+const DEFAULT_REFUSAL_DELAY_MS = 500;
 const DEFAULT_LOSS_WINDOW_MS = 5_000;
 const DEFAULT_RECONNECT_WINDOW_MS = 15_000;
 const TICK_MS = 100;
+/** The counters of live sessions are looked through for warnings every so many ticks. */
+const WARNING_TICKS = 10;
 /** How long close() waits for audio that waits for capacity in the engine. */
 const CLOSE_FLOWING_MS = 5_000;
+
+const CONTINUATION_REFUSED: Readonly<Record<ContinuationRefusal, string>> = {
+  key: 'a session named a stream of another API key, and was given one of its own',
+  call: 'a session named the stream of another call, and was given one of its own',
+  format: 'a session continues a call in another format, in a stream of its own',
+  ahead: 'a session was refused: its position is too far ahead of the clock',
+};
 
 /**
  * The server that Genesys Cloud's AudioHook integration connects to. Accepts sessions, answers them, and passes their
@@ -30,45 +53,70 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   readonly #admission: Admission;
   readonly #listener: Listener;
   readonly #streams: AudioHookStreams;
+  readonly #nonceFile: NonceFile | undefined;
   readonly #dependencies: ConnectionDependencies & { draining: boolean };
   readonly #live = new Map<string, AudioHookConnection>();
-  readonly #totals = newSessionCounts();
-  readonly #events = {
-    connected: 0,
-    opened: 0,
-    ended: 0,
-    probes: 0,
-    continued: 0,
-    slowReaders: 0,
-    throttled: 0,
-    stalls: 0,
-    internalErrors: 0,
-  };
+  readonly #counters = new ServerCounters();
+  readonly #warnings = new FirstOccurrences((warning) => this.#notify('warning', warning));
   #ticker: NodeJS.Timeout | undefined;
+  #ticks = 0;
   #drained: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
-  /** @throws TrunklineError CONFIG_INVALID for keys that would admit no client, or any client. */
+  /**
+   * @throws TrunklineError CONFIG_INVALID for unknown or wrong options and for keys that would admit no client, or any
+   *   client; FILE_FAILED when the nonce file cannot be written.
+   */
   constructor(ingest: OrderedStreamIngest, options: AudioHookServerOptions) {
     super();
+    checkServerOptions(options);
     this.#options = options;
     this.#limits = { ...AUDIOHOOK_LIMITS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
-    this.#streams = new AudioHookStreams(ingest);
-    this.#dependencies = this.#connectionDependencies({ ...SESSION_TIMING, ...options.timing });
-    const dependencies = this.#admissionDependencies();
-    this.#admission = new Admission(dependencies, options, this.#limits, this.#clock);
-    this.#listener = new Listener(dependencies, this.#admission, options, this.#limits);
+    this.#streams = new AudioHookStreams(ingest, (reason, { sessionId }) => {
+      this.#counters.continuationRefused(reason);
+      this.#warnings.report(`continuation:${reason}`, CONTINUATION_REFUSED[reason], { sessionId });
+    });
+    const { publicAuthority = options.authority, publicPath, trustedProxies } = options;
+    const publicAddress = new PublicAddress({ publicAuthority, publicPath, trustedProxies });
+    const { authenticator, nonceFile } = this.#makeAuthenticator();
+    this.#nonceFile = nonceFile;
+    this.#dependencies = this.#connectionDependencies();
+    this.#admission = new Admission(this.#admissionDependencies(authenticator, publicAddress));
+    this.#listener = new Listener(this.#listenerDependencies(), this.#admission, options, this.#limits);
   }
 
   /**
-   * Starts to listen.
+   * Starts to take connections. Returns the address of the HTTP server; undefined when it does not listen, or not on a
+   * port.
    * @throws TrunklineError CONNECTION_FAILED when it cannot listen on the port.
    */
-  async listen(): Promise<{ readonly host: string; readonly port: number }> {
-    const address = await this.#listener.listen();
+  async listen(): Promise<{ readonly host: string; readonly port: number } | undefined> {
+    await this.#listener.listen();
     this.#ticker = setInterval(this.#tick, TICK_MS);
-    return address;
+    return this.address;
+  }
+
+  /** The address of the HTTP server, its own or the embedder's; undefined when it does not listen, or not on a port. */
+  get address(): { readonly host: string; readonly port: number } | undefined {
+    const bound = this.#listener.address();
+    return bound && { host: bound.address, port: bound.port };
+  }
+
+  /**
+   * Takes a WebSocket request of the embedder's HTTP server, with the arguments of its `upgrade` event. False, and
+   * nothing done, when the request is for another path.
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    return this.#listener.handleUpgrade(request, socket, head);
+  }
+
+  /** The answer of the health check. */
+  health(): AudioHookHealth {
+    const sessions = this.#live.size;
+    if (this.draining) return { status: 'draining', sessions };
+    const problems = this.#options.problems?.() ?? [];
+    return problems.length === 0 ? { status: 'ok', sessions } : { status: 'failing', sessions, problems };
   }
 
   get draining(): boolean {
@@ -106,28 +154,11 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   }
 
   counters(): AudioHookCounters {
-    const totals = { ...this.#totals };
-    let { throttled, stalls } = this.#events;
-    for (const connection of this.#live.values()) {
-      addCounts(totals, connection.session.counts);
-      throttled += connection.throttled;
-      stalls += connection.stalls;
-    }
-    const { connected, opened, ended, probes, continued, slowReaders, internalErrors } = this.#events;
     return {
       sessionsLive: this.#live.size,
       streamsDetached: this.#streams.detachedCount,
-      sessionsConnected: connected,
-      sessionsOpened: opened,
-      sessionsEnded: ended,
-      probes,
-      continued,
-      slowReaders,
-      throttled,
-      stalls,
-      internalErrors,
       rejected: this.#admission.rejected,
-      totals,
+      ...this.#counters.with(this.#live.values()),
     };
   }
 
@@ -149,6 +180,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     const closed = this.#listener.close();
     await this.#idle();
     await closed;
+    this.#nonceFile?.close();
     await settledWithin(this.#streams.flowing(), CLOSE_FLOWING_MS);
   }
 
@@ -177,36 +209,57 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     });
   }
 
-  #connectionDependencies(timing: SessionTiming): ConnectionDependencies & { draining: boolean } {
+  #makeAuthenticator(): { authenticator: Authenticator; nonceFile: NonceFile | undefined } {
+    const { keys, allowUnsigned, nonceFile: path } = this.#options;
+    const nowMs = this.#clock.wallMs();
+    // Checks the keys, before the file is made.
+    if (path === undefined) {
+      return { authenticator: new Authenticator({ keys, allowUnsigned, notBeforeMs: nowMs }), nonceFile: undefined };
+    }
+    let nonceFile: NonceFile | undefined;
+    const authenticator: Authenticator = new Authenticator({
+      keys,
+      allowUnsigned,
+      onNonce: (nonce, expiryUs) => nonceFile?.append([nonce, expiryUs], () => authenticator.nonces.entries()),
+    });
+    nonceFile = new NonceFile(path, (detail) => {
+      this.#counters.nonceFileErrors += 1;
+      this.#warnings.report('nonceFile', 'a nonce could not be written to the nonce file', { detail });
+    });
+    authenticator.nonces.restore(nonceFile.read(nowMs * US_PER_MS));
+    return { authenticator, nonceFile };
+  }
+
+  #connectionDependencies(): ConnectionDependencies & { draining: boolean } {
     const { options, limits } = { options: this.#options, limits: this.#limits };
-    const { startPaused, discardToSeconds = 0 } = options;
+    const { startPaused = false, discardToSeconds = 0 } = options;
     return {
       clock: this.#clock,
       streams: this.#streams,
-      timing,
+      timing: { ...SESSION_TIMING, ...options.timing },
       inbound: { messagesPerSecond: limits.messagesPerSecond, burst: limits.messageBurst },
       outboundBytes: limits.outboundBytes,
       lossWindowUs: (options.lossWindowMs ?? DEFAULT_LOSS_WINDOW_MS) * US_PER_MS,
       reconnectWindowUs: (options.reconnectWindowMs ?? DEFAULT_RECONNECT_WINDOW_MS) * US_PER_MS,
       supportedLanguages: options.supportedLanguages ?? [],
       draining: false,
+      // Only a plain false lets audio through: a promise or a forgotten return must not.
       startPaused: (request: OpenRequest) =>
-        typeof startPaused === 'function' ? startPaused(request) : startPaused === true,
+        (typeof startPaused === 'function' ? startPaused(request) : startPaused) !== false,
       discardToSeconds: (request: OpenRequest) =>
         typeof discardToSeconds === 'function' ? discardToSeconds(request) : discardToSeconds,
       finishStream: options.finishStream,
       opened: (info) => {
-        this.#events.opened += 1;
-        if (info.probe) this.#events.probes += 1;
-        if (info.continued) this.#events.continued += 1;
+        this.#counters.opened(info);
         this.#notify('sessionOpened', info);
       },
-      ended: this.#onEnded,
+      ended: (connection, summary) => this.#onEnded(connection, summary),
+      pauseChanged: (change) => this.#notify('pauseChanged', change),
       internalError: (message) => this.#internalError(message),
     };
   }
 
-  #admissionDependencies(): AdmissionDependencies & ListenerDependencies {
+  #admissionDependencies(authenticator: Authenticator, publicAddress: PublicAddress): AdmissionDependencies {
     const server = this;
     return {
       path: this.#options.path ?? DEFAULT_PATH,
@@ -216,40 +269,73 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
       get sessionsLive() {
         return server.#live.size;
       },
-      isLive: (sessionId) => this.#live.has(sessionId),
-      rejected: (rejection) => this.#notify('rejected', rejection),
-      connected: (socket, identity) => {
-        this.#events.connected += 1;
-        this.#admission.connected(identity);
-        this.#live.set(identity.sessionId, new AudioHookConnection(socket, identity, this.#dependencies));
-      },
+      authenticator,
+      publicAddress,
+      clock: this.#clock,
+      limits: this.#limits,
+      refusalDelayMs: this.#options.refusalDelayMs ?? DEFAULT_REFUSAL_DELAY_MS,
+      liveSession: (sessionId) => this.#live.get(sessionId),
+      rejected: (rejection) => this.#onRejected(rejection),
+    };
+  }
+
+  #listenerDependencies(): ListenerDependencies {
+    return {
+      path: this.#options.path ?? DEFAULT_PATH,
+      health: () => this.health(),
+      connected: (socket, client) => this.#onConnected(socket, client),
       internalError: (message) => this.#internalError(message),
     };
+  }
+
+  #onConnected(socket: WebSocket, client: AdmittedClient): void {
+    const { sessionId } = client.identity;
+    const earlier = this.#live.get(sessionId);
+    if (earlier !== undefined) {
+      this.#counters.takenOver += 1;
+      earlier.supersede();
+    }
+    this.#counters.sessionsConnected += 1;
+    this.#admission.connected(client.identity);
+    this.#live.set(sessionId, new AudioHookConnection(socket, client, this.#dependencies));
   }
 
   readonly #tick = (): void => {
     const nowUs = this.#clock.nowUs();
     for (const connection of this.#live.values()) connection.tick(nowUs);
     this.#streams.endDetached(nowUs);
+    this.#ticks += 1;
+    if (this.#ticks % WARNING_TICKS !== 0) return;
+    for (const { session, sessionId } of this.#live.values()) this.#warnings.check(session.counts, sessionId);
   };
 
-  readonly #onEnded = (summary: AudioHookSessionSummary): void => {
-    this.#live.delete(summary.sessionId);
+  #onEnded(connection: StreamOwner, summary: AudioHookSessionSummary): void {
+    const { sessionId, counts, droppedSamples } = summary;
+    if (this.#live.get(sessionId) === connection) this.#live.delete(sessionId);
     this.#admission.disconnected(summary);
-    addCounts(this.#totals, summary.counts);
-    this.#events.ended += 1;
-    this.#events.throttled += summary.throttled;
-    this.#events.stalls += summary.stalls;
-    if (summary.fault?.kind === 'slowReader') this.#events.slowReaders += 1;
+    this.#counters.ended(summary);
+    this.#warnings.check(counts, sessionId);
+    if (droppedSamples > 0) {
+      this.#warnings.report('droppedSamples', 'audio came after the engine had ended its stream', { sessionId });
+    }
     this.#notify('sessionEnded', summary);
     if (this.#live.size > 0) return;
     const onIdle = this.#onIdle;
     this.#onIdle = undefined;
     onIdle?.();
-  };
+  }
+
+  #onRejected(rejection: AudioHookRejection): void {
+    const { reason, sessionId, detail } = rejection;
+    this.#warnings.report(`rejected:${reason}`, `a request was refused: ${reason}`, {
+      ...(sessionId === undefined ? {} : { sessionId }),
+      ...(detail === undefined ? {} : { detail }),
+    });
+    this.#notify('rejected', rejection);
+  }
 
   #internalError(message: string): void {
-    this.#events.internalErrors += 1;
+    this.#counters.internalErrors += 1;
     this.#notify('internalError', message);
   }
 
@@ -258,7 +344,7 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     try {
       (this as EventEmitter).emit(event, value);
     } catch {
-      this.#events.internalErrors += 1;
+      this.#counters.internalErrors += 1;
     }
   }
 }
@@ -270,8 +356,4 @@ async function settledWithin(promise: Promise<void>, timeoutMs: number): Promise
   });
   await Promise.race([promise, timeout]);
   clearTimeout(timer);
-}
-
-function addCounts(sum: SessionCounts, counts: Readonly<SessionCounts>): void {
-  for (const name of Object.keys(sum) as (keyof SessionCounts)[]) sum[name] += counts[name];
 }

@@ -1,7 +1,7 @@
 import { formatDuration } from '../protocol/duration.js';
 import { type SelectedMedia, selectMedia } from '../protocol/media.js';
 import type { ServerParameters } from '../protocol/wire.js';
-import type { OpenRequest, SessionOutput } from './session-contract.js';
+import type { AcceptOptions, OpenRequest, SessionOutput } from './session-contract.js';
 import type { SessionCounts } from './session-counts.js';
 import { SessionPauses } from './session-pauses.js';
 import { TimeLine, type TimeLineVerdict } from './time-line.js';
@@ -20,6 +20,7 @@ export class SessionAudio {
   readonly #timeLine: TimeLine;
   #media: SelectedMedia | undefined;
   #isProbe = false;
+  #ended = false;
 
   constructor(output: SessionOutput, counts: SessionCounts) {
     this.#output = output;
@@ -40,13 +41,12 @@ export class SessionAudio {
   /** Begins the time line; returns the parameters of `opened`. */
   begin(
     request: OpenRequest | undefined,
-    baseSamples: number,
-    discardToSamples: number,
+    { baseSamples = 0, discardToSamples = 0, streamOpenedUs }: AcceptOptions,
     nowUs: number,
   ): ServerParameters['opened'] {
     const media = this.#media;
     this.#isProbe = request?.probe === true;
-    this.#timeLine.begin(media, baseSamples, request?.positionSamples ?? 0, nowUs);
+    this.#timeLine.begin(media, baseSamples, request?.positionSamples ?? 0, streamOpenedUs ?? nowUs);
     const opened: ServerParameters['opened'] = { media: media === undefined ? '[]' : `[${media.json}]` };
     if (this.pauses.own) {
       opened.startPaused = true;
@@ -57,19 +57,24 @@ export class SessionAudio {
   }
 
   frame(bytes: Uint8Array, nowUs: number): TimeLineVerdict {
-    if (this.#media !== undefined && !this.#isProbe) return this.#timeLine.audio(bytes, !this.pauses.active, nowUs);
+    if (this.#media !== undefined && !this.#isProbe) {
+      const keep = !this.pauses.active;
+      if (!keep) this.pauses.audioArrived(nowUs);
+      return this.#timeLine.audio(bytes, keep, nowUs);
+    }
     this.#counts.framesIgnored += 1;
+    this.#counts.bytesIgnored += bytes.length;
     return 'ok';
   }
 
   /** Handles `paused`; true when the client's pause begins with it. */
-  paused(): boolean {
-    const outcome = this.pauses.paused();
+  paused(nowUs: number): boolean {
+    const outcome = this.pauses.paused(nowUs);
     if (outcome === 'duplicate') this.#counts.duplicatePaused += 1;
     if (outcome !== 'begun') return false;
     this.#counts.pauses += 1;
     this.#timeLine.discardPartialPair();
-    this.#output.pauseChanged(true);
+    this.#output.pauseChanged('client', true);
     return true;
   }
 
@@ -78,7 +83,7 @@ export class SessionAudio {
     const verdict = this.#timeLine.stretch('paused', start, discarded, nowUs);
     if (verdict === 'ok' && this.pauses.resumed()) {
       this.#counts.resumes += 1;
-      this.#output.pauseChanged(false);
+      this.#output.pauseChanged('client', false);
     }
     return verdict;
   }
@@ -86,5 +91,21 @@ export class SessionAudio {
   discarded({ start, discarded }: Stretch, nowUs: number): TimeLineVerdict {
     this.#counts.discards += 1;
     return this.#timeLine.stretch('discarded', start, discarded, nowUs);
+  }
+
+  /** Begins or ends our own pause. */
+  setOwnPause(on: boolean, nowUs: number): void {
+    if (this.pauses.setOwn(on, nowUs)) this.#output.pauseChanged('server', on);
+  }
+
+  /**
+   * The session ends. A pause that is still active becomes a paused stretch up to now, or up to the position in the
+   * client's `close`, so that the recording shows it and keeps the time of the call.
+   */
+  end(position: string | undefined, nowUs: number): void {
+    const { silentSinceUs } = this.pauses;
+    if (this.#ended || this.#media === undefined || this.#isProbe) return;
+    this.#ended = true;
+    if (this.pauses.active) this.#timeLine.endPause(position, silentSinceUs ?? nowUs, nowUs);
   }
 }

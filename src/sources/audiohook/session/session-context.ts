@@ -80,6 +80,7 @@ export class SessionContext {
         this.sender.send('disconnect', { reason, info });
     }
     this.endReason = kind === 'timeout' ? 'lost' : reason === 'completed' ? 'stopped' : 'error';
+    this.audio.end(undefined, nowUs);
     this.output.flush();
     this.sender.dropPending();
     this.output.faulted(kind, info);

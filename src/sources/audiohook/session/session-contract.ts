@@ -1,6 +1,7 @@
 import { US_PER_SECOND } from '../../../core/units.js';
 import type { SelectedMedia } from '../protocol/media.js';
 import type { OpenParameters } from '../protocol/wire.js';
+import type { PausedBy } from './session-pauses.js';
 import type { TimeLineOutput } from './time-line.js';
 
 /** What an `open` asks for. Phone numbers are left out: nothing downstream uses them. */
@@ -12,7 +13,7 @@ export interface OpenRequest {
   readonly media: SelectedMedia | undefined;
   /** A connection probe: null UUIDs as conversation and participant. Answered like a call, never recorded. */
   readonly probe: boolean;
-  readonly continuedSessions: NonNullable<OpenParameters['continuedSessions']>;
+  readonly continuedSessions: OpenParameters['continuedSessions'];
   /** Position of the client's own time line, in samples; above zero when it continues an earlier session. */
   readonly positionSamples: number;
 }
@@ -26,6 +27,8 @@ export interface AcceptOptions {
   readonly supportedLanguages?: readonly string[];
   /** Position on the stream's time line at which this session begins: after the audio of an earlier session. */
   readonly baseSamples?: number;
+  /** When the stream began, if an earlier session began it. */
+  readonly streamOpenedUs?: number;
 }
 
 /** Receives the output of a session, in order, while one of its methods runs. */
@@ -33,8 +36,8 @@ export interface SessionOutput extends TimeLineOutput {
   send(text: string): void;
   /** `open` arrived: call accept() or refuse() before returning; nothing may be awaited. */
   openRequested(request: OpenRequest): void;
-  /** The client paused or resumed. */
-  pauseChanged(paused: boolean): void;
+  /** A pause of the client or of this server began or ended. */
+  pauseChanged(by: PausedBy, paused: boolean): void;
   /** `close` arrived: end the stream, then call finished(), which answers `closed`. */
   finishRequested(): void;
   /** The client broke the protocol or a time limit; `info` was sent to it. */

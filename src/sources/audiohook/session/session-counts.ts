@@ -9,12 +9,16 @@ export interface SessionCounts {
   samplesKept: number;
   /** Samples that arrived during a pause and were dropped; the recording keeps their time as a paused span. */
   samplesPaused: number;
-  /** Samples that the client did not send because of a pause (`resumed`). */
-  resumedSamples: number;
+  /** Samples that the client did not send because of a pause: until `resumed`, or until the session ended. */
+  pausedUnsentSamples: number;
   /** Samples that the client discarded (`discarded`). */
   discardedSamples: number;
-  /** Frames after the end of the session, without a medium, or in a connection probe. */
+  /** Frames that were dropped: after the end, without a medium, in a probe, or of a stream that another session owns. */
   framesIgnored: number;
+  /** Bytes of those frames. */
+  bytesIgnored: number;
+  /** Samples that were dropped because another session continues the stream. */
+  samplesNotTaken: number;
   pings: number;
   pauses: number;
   resumes: number;
@@ -33,6 +37,8 @@ export interface SessionCounts {
   /** `start` of a `discarded` or `resumed` was later than the position of the samples that had arrived. */
   startAhead: number;
   startBehind: number;
+  /** `start` was missing or was no duration. */
+  startInvalid: number;
   /** Frames that ended between the channels of a sample pair; the pair was joined again. */
   splitPairs: number;
   /** Violations. The first one is answered with `disconnect`. */
@@ -48,9 +54,11 @@ export function newSessionCounts(): SessionCounts {
     bytesReceived: 0,
     samplesKept: 0,
     samplesPaused: 0,
-    resumedSamples: 0,
+    pausedUnsentSamples: 0,
     discardedSamples: 0,
     framesIgnored: 0,
+    bytesIgnored: 0,
+    samplesNotTaken: 0,
     pings: 0,
     pauses: 0,
     resumes: 0,
@@ -67,6 +75,7 @@ export function newSessionCounts(): SessionCounts {
     clientErrors: 0,
     startAhead: 0,
     startBehind: 0,
+    startInvalid: 0,
     splitPairs: 0,
     faults: 0,
   };

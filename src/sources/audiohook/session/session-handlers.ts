@@ -33,7 +33,7 @@ export function open(session: SessionContext, message: ClientMessageOf<'open'>, 
     language: parameters.language,
     media,
     probe: parameters.conversationId === NULL_UUID && parameters.participant.id === NULL_UUID,
-    continuedSessions: parameters.continuedSessions ?? [],
+    continuedSessions: parameters.continuedSessions,
     positionSamples: durationSamples(position, media?.rate ?? 8000),
   };
   session.output.openRequested(session.request);
@@ -48,8 +48,8 @@ export function ping(session: SessionContext, { parameters }: ClientMessageOf<'p
   session.flushUnsolicited(nowUs);
 }
 
-export function paused(session: SessionContext): void {
-  if (session.audio.paused() && session.state === 'ACTIVE') session.state = 'PAUSED';
+export function paused(session: SessionContext, _message: ClientMessageOf<'paused'>, nowUs: number): void {
+  if (session.audio.paused(nowUs) && session.state === 'ACTIVE') session.state = 'PAUSED';
 }
 
 export function resumed(session: SessionContext, { parameters }: ClientMessageOf<'resumed'>, nowUs: number): void {
@@ -63,7 +63,7 @@ export function discarded(session: SessionContext, { parameters }: ClientMessage
 
 export function update(session: SessionContext, { parameters }: ClientMessageOf<'update'>): void {
   session.counts.updates += 1;
-  session.language = parameters.language;
+  session.language = parameters.language ?? session.language;
   session.sender.send('updated', {});
 }
 
@@ -73,9 +73,11 @@ export function clientError(session: SessionContext, { parameters }: ClientMessa
   session.sender.queue.suspend(durationSeconds(parameters.retryAfter), nowUs);
 }
 
-export function close(session: SessionContext, { parameters }: ClientMessageOf<'close'>, nowUs: number): void {
+export function close(session: SessionContext, message: ClientMessageOf<'close'>, nowUs: number): void {
+  const { parameters, position } = message;
   session.closeReason = parameters.reason;
   session.endReason ??= END_REASON[parameters.reason];
+  session.audio.end(position, nowUs);
   session.output.flush();
   session.sender.dropPending();
   session.enter('CLOSING', nowUs);
@@ -109,8 +111,9 @@ export function audioBeforeOpen(session: SessionContext, _bytes: Uint8Array, now
 }
 
 /** Audio that came after the end: dropped and counted. */
-export function lateAudio(session: SessionContext): void {
+export function lateAudio(session: SessionContext, bytes: Uint8Array): void {
   session.counts.framesIgnored += 1;
+  session.counts.bytesIgnored += bytes.length;
 }
 
 // ---- Time ---------------------------------------------------------------------------------------------------------

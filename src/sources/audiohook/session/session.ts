@@ -12,6 +12,7 @@ import {
   type AcceptOptions,
   type OpenRequest,
   SESSION_TIMING,
+  type SessionFault,
   type SessionIdentity,
   type SessionOutput,
   type SessionTiming,
@@ -37,6 +38,11 @@ export class AudioHookSession {
 
   get state(): SessionState {
     return this.#context.state;
+  }
+
+  /** Audio is withheld by a pause, the client's or ours. */
+  get isPaused(): boolean {
+    return this.#context.audio.pauses.active;
   }
 
   /** Samples of one channel from the start of the stream, discarded ones included. */
@@ -90,14 +96,17 @@ export class AudioHookSession {
     else SESSION_TABLE[context.state].binary(context, bytes, nowUs);
   }
 
-  /** The client's socket is not being read: a ping that it sent cannot have been seen. */
-  restartPingTimer(nowUs: number): void {
-    this.#context.lastPingUs = nowUs;
+  /** The client's socket is not being read, so that a ping or a `close` of its cannot be seen: those timers restart. */
+  restartTimers(nowUs: number): void {
+    const context = this.#context;
+    context.lastPingUs = nowUs;
+    if (context.state === 'ENDING') context.sinceUs = nowUs;
   }
 
   /** The connection is closed, by either side. */
-  transportClosed(): void {
+  transportClosed(nowUs: number): void {
     const context = this.#context;
+    if (context.isOpen || context.state === 'ENDING') context.audio.end(undefined, nowUs);
     if (context.state !== 'CLOSED') context.output.flush();
     context.state = 'CLOSED';
     context.sender.dropPending();
@@ -116,19 +125,18 @@ export class AudioHookSession {
     const context = this.#context;
     const { audio, request, sender } = context;
     if (context.state !== 'OPENING') return;
-    if (options.startPaused === true) audio.pauses.own = true;
+    if (options.startPaused === true) audio.setOwnPause(true, nowUs);
     context.lastPingUs = nowUs;
-    const parameters = audio.begin(request, options.baseSamples ?? 0, options.discardToSamples ?? 0, nowUs);
+    const parameters = audio.begin(request, options, nowUs);
     if (context.asksLanguages) parameters.supportedLanguages = options.supportedLanguages ?? [];
     context.enter('ACTIVE', nowUs);
     sender.send('opened', parameters);
   }
 
   /** Answers `open` with `disconnect`. Only from within openRequested(). */
-  refuse(reason: DisconnectReason, info: string, nowUs: number): void {
+  refuse(reason: DisconnectReason, info: string, nowUs: number, fault: SessionFault = 'refused'): void {
     const context = this.#context;
-    if (context.state !== 'OPENING') return;
-    context.fault(reason === 'unauthorized' ? 'unauthorized' : 'refused', info, nowUs, reason);
+    if (context.state === 'OPENING') context.fault(fault, info, nowUs, reason);
   }
 
   /** The stream is finished, after finishRequested(): answers `closed`. */
@@ -141,13 +149,13 @@ export class AudioHookSession {
    * not the client has received our request yet. Each call asks the client again, within the rate limit.
    */
   pause(nowUs: number): void {
-    this.#context.audio.pauses.own = true;
+    this.#context.audio.setOwnPause(true, nowUs);
     this.#requestControl('pause', nowUs);
   }
 
   /** Ends our own pause. Audio flows once the client's pause is over as well. */
   resume(nowUs: number): void {
-    this.#context.audio.pauses.own = false;
+    this.#context.audio.setOwnPause(false, nowUs);
     this.#requestControl('resume', nowUs);
   }
 

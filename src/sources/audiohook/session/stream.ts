@@ -7,6 +7,8 @@ import type { OpenRequest } from './session-contract.js';
 /** The session whose audio goes into a stream. */
 export interface StreamOwner {
   readonly sessionId: string;
+  /** The API key that the session was authenticated with. */
+  readonly apiKey: string;
   /** Current position of its time line, in samples. */
   readonly positionSamples: number;
   /** The engine has no capacity for its audio: stop reading from the client until resumed() is called. */
@@ -21,6 +23,8 @@ export class AudioHookStream {
   readonly index: number;
   readonly conversationId: string;
   readonly organizationId: string;
+  readonly apiKey: string;
+  readonly openedUs: number;
   /** Audio of any other session is not taken. */
   owner: StreamOwner;
   /** Every session that has owned the stream. */
@@ -47,6 +51,7 @@ export class AudioHookStream {
     owner: StreamOwner,
     request: OpenRequest,
     media: SelectedMedia,
+    nowUs: number,
   ) {
     this.#publisher = publisher;
     this.index = index;
@@ -55,6 +60,8 @@ export class AudioHookStream {
     this.sessionIds = [owner.sessionId];
     this.conversationId = request.conversationId;
     this.organizationId = request.organizationId;
+    this.apiKey = owner.apiKey;
+    this.openedUs = nowUs;
     this.#media = media;
     this.#packetiser = new Packetiser(publisher.ingest.ordered, index, media, 0);
   }

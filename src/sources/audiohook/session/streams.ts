@@ -5,12 +5,24 @@ import { type SelectedMedia, streamFormat } from '../protocol/media.js';
 import { Publisher } from './publisher.js';
 import type { OpenRequest } from './session-contract.js';
 import { AudioHookStream, type StreamOwner } from './stream.js';
+import { isAheadOfClock } from './time-line.js';
 
 export interface OpenedStream {
   readonly stream: AudioHookStream;
   /** Position on the stream's time line at which the session's samples begin. */
   readonly baseSamples: number;
 }
+
+/** Why a session may not continue the stream that it names. It gets a stream of its own, except for `ahead`. */
+export type ContinuationRefusal =
+  /** The stream belongs to a session of another API key. */
+  | 'key'
+  /** The stream belongs to another organization or conversation. */
+  | 'call'
+  /** The medium differs from the stream's. */
+  | 'format'
+  /** The position is too far ahead of the clock. */
+  | 'ahead';
 
 /**
  * The streams of all AudioHook sessions. Opens them in the engine, keeps the stream of a session that broke off or was
@@ -22,8 +34,10 @@ export class AudioHookStreams {
   readonly #byInteraction = new Map<string, AudioHookStream>();
   /** Streams without a session. */
   readonly #detached = new Set<AudioHookStream>();
+  readonly #refused: (reason: ContinuationRefusal, owner: StreamOwner) => void;
 
-  constructor(ingest: OrderedStreamIngest) {
+  constructor(ingest: OrderedStreamIngest, refused: (reason: ContinuationRefusal, owner: StreamOwner) => void) {
+    this.#refused = refused;
     this.#publisher = new Publisher(ingest);
   }
 
@@ -39,14 +53,19 @@ export class AudioHookStreams {
 
   /**
    * The stream for a session: the one it continues, or a new one. The interaction's id is the conversation's; a second
-   * session of the same conversation at the same time gets its own id appended.
+   * session of the same conversation at the same time gets its own id appended. A session whose id returns continues its
+   * own stream. `ahead` when the position of a continuing session is too far ahead of the clock.
    * @throws TrunklineError as openStream does.
    */
-  open(owner: StreamOwner, request: OpenRequest, media: SelectedMedia, nowUs: number): OpenedStream {
+  open(owner: StreamOwner, request: OpenRequest, media: SelectedMedia, nowUs: number): OpenedStream | 'ahead' {
     const { sessionId } = owner;
-    for (const { id } of request.continuedSessions) {
-      const joined = this.#join(id.toLowerCase(), owner, request, media, nowUs);
-      if (joined !== undefined) return joined;
+    for (const id of new Set([...request.continuedSessions.map(({ id }) => id.toLowerCase()), sessionId])) {
+      const stream = this.#bySession.get(id);
+      if (stream === undefined) continue;
+      const refusal = refusalOf(stream, owner, request, media, nowUs);
+      if (refusal === undefined) return this.#join(stream, owner, request, media, nowUs);
+      this.#refused(refusal, owner);
+      if (refusal === 'ahead') return refusal;
     }
     const conversation = request.conversationId.toLowerCase();
     const taken = this.#byInteraction.has(conversation);
@@ -55,32 +74,34 @@ export class AudioHookStreams {
       `${conversation}.${sessionId}`,
       media,
     );
-    const stream = new AudioHookStream(this.#publisher, index, interactionId, owner, request, media);
+    const stream = new AudioHookStream(this.#publisher, index, interactionId, owner, request, media, nowUs);
     this.#byInteraction.set(interactionId, stream);
-    this.#bySession.set(sessionId, stream);
+    // An id that another key uses already keeps its stream.
+    const known = this.#bySession.get(sessionId);
+    if (known === undefined || known.apiKey === owner.apiKey) this.#bySession.set(sessionId, stream);
     return { stream, baseSamples: 0 };
   }
 
   /** Detaches a stream from its session; it ends at `untilUs` unless another session continues it. */
-  detach(stream: AudioHookStream, sessionId: string, reason: EndReason, untilUs: number): void {
-    if (stream.ownerSessionId !== sessionId) return;
+  detach(stream: AudioHookStream, owner: StreamOwner, reason: EndReason, untilUs: number): void {
+    if (stream.owner !== owner) return;
     stream.detachedUntilUs = untilUs;
     stream.detachReason = reason;
     this.#detached.add(stream);
   }
 
-  end(stream: AudioHookStream, sessionId: string, reason: EndReason, nowUs: number): void {
-    if (stream.ended || stream.ownerSessionId !== sessionId) return;
+  end(stream: AudioHookStream, owner: StreamOwner, reason: EndReason, nowUs: number): void {
+    if (stream.ended || stream.owner !== owner) return;
     stream.end(reason, nowUs);
     this.#detached.delete(stream);
     this.#byInteraction.delete(stream.interactionId);
-    for (const id of stream.sessionIds) this.#bySession.delete(id);
+    for (const id of stream.sessionIds) if (this.#bySession.get(id) === stream) this.#bySession.delete(id);
   }
 
   /** Ends the detached streams that no session continued by `dueUs`. */
   endDetached(nowUs: number, dueUs = nowUs): void {
     for (const stream of this.#detached) {
-      if (stream.detachedUntilUs <= dueUs) this.end(stream, stream.ownerSessionId, stream.detachReason, nowUs);
+      if (stream.detachedUntilUs <= dueUs) this.end(stream, stream.owner, stream.detachReason, nowUs);
     }
   }
 
@@ -107,14 +128,12 @@ export class AudioHookStreams {
   }
 
   #join(
-    continuedId: string,
+    stream: AudioHookStream,
     owner: StreamOwner,
     request: OpenRequest,
     media: SelectedMedia,
     nowUs: number,
-  ): OpenedStream | undefined {
-    const stream = this.#bySession.get(continuedId);
-    if (stream === undefined || !stream.fits(media) || !sameCall(stream, request)) return undefined;
+  ): OpenedStream {
     const end = stream.owner.positionSamples;
     stream.attach(owner, media, nowUs);
     this.#detached.delete(stream);
@@ -126,11 +145,20 @@ export class AudioHookStreams {
   }
 }
 
-function sameCall(stream: AudioHookStream, request: OpenRequest): boolean {
-  return (
+function refusalOf(
+  stream: AudioHookStream,
+  owner: StreamOwner,
+  request: OpenRequest,
+  media: SelectedMedia,
+  nowUs: number,
+): ContinuationRefusal | undefined {
+  if (stream.apiKey !== owner.apiKey) return 'key';
+  const isSameCall =
     stream.conversationId.toLowerCase() === request.conversationId.toLowerCase() &&
-    stream.organizationId.toLowerCase() === request.organizationId.toLowerCase()
-  );
+    stream.organizationId.toLowerCase() === request.organizationId.toLowerCase();
+  if (!isSameCall) return 'call';
+  if (!stream.fits(media)) return 'format';
+  return isAheadOfClock(request.positionSamples / media.rate, nowUs - stream.openedUs) ? 'ahead' : undefined;
 }
 
 /** Why a stream could not be opened: `info` for the client, without internals, and `detail` for the log. */

@@ -8,9 +8,10 @@ import type { SessionCounts } from './session-counts.js';
 export interface TimeLineOutput {
   /**
    * Interleaved audio to keep; the bytes are valid until the call returns. `positionSamples` is the position of the
-   * first pair that ends in these bytes; a pair may be split over two calls.
+   * first pair that ends in these bytes; a pair may be split over two calls. False when the audio is not taken, because
+   * the stream is another session's by now.
    */
-  audio(bytes: Uint8Array, positionSamples: number, nowUs: number): void;
+  audio(bytes: Uint8Array, positionSamples: number, nowUs: number): boolean;
   /** The next audio does not continue the last: hand on what is buffered, and drop half a pair. */
   flush(): void;
   /** A stretch of the time line without audio. */
@@ -21,6 +22,13 @@ export interface TimeLineOutput {
 export type TimeLineVerdict = 'ok' | 'fraction' | 'ahead';
 
 const DEFAULT_RATE = 8000;
+/** A pause that the clock alone measures is at least a frame long; anything shorter is network delay. */
+const MIN_PAUSE_SECONDS = 0.02;
+
+/** True when a position on a stream's time line is further ahead of the clock than any client's history explains. */
+export function isAheadOfClock(positionSeconds: number, elapsedUs: number): boolean {
+  return positionSeconds > elapsedUs / US_PER_SECOND + LIMITS.audioHookAheadSeconds;
+}
 
 /**
  * The position of each sample of a session. Time is the samples that arrived plus the stretches that the client says it
@@ -50,7 +58,8 @@ export class TimeLine {
     return this.#position;
   }
 
-  begin(media: SelectedMedia | undefined, baseSamples: number, clientSamples: number, nowUs: number): void {
+  /** `openedUs` is when the stream began, which may have been in an earlier session. */
+  begin(media: SelectedMedia | undefined, baseSamples: number, clientSamples: number, openedUs: number): void {
     if (media !== undefined) {
       this.#rate = media.rate;
       this.#sampleBytes = sampleBytes(media);
@@ -59,7 +68,7 @@ export class TimeLine {
     this.#base = baseSamples;
     this.#position = baseSamples;
     this.#clientBase = clientSamples;
-    this.#openedUs = nowUs;
+    this.#openedUs = openedUs;
   }
 
   /** A frame of any size. Without `keep` its samples are dropped and marked as paused. */
@@ -80,8 +89,8 @@ export class TimeLine {
     const at = this.#position;
     this.#position = at + pairs;
     if (keep) {
-      this.#counts.samplesKept += pairs;
-      this.#output.audio(rest, at, nowUs);
+      if (this.#output.audio(rest, at, nowUs)) this.#counts.samplesKept += pairs;
+      else this.#notTaken(bytes.length, pairs);
     } else {
       this.#counts.samplesPaused += pairs;
       if (pairs > 0) this.#output.mark('paused', at, pairs);
@@ -96,18 +105,44 @@ export class TimeLine {
   stretch(state: 'paused' | 'discarded', start: string, discarded: string, nowUs: number): TimeLineVerdict {
     const at = this.#position;
     const length = durationSamples(discarded, this.#rate);
-    const difference = durationSamples(start, this.#rate) - (at - this.#base + this.#clientBase);
-    if (difference > 0) this.#counts.startAhead += 1;
+    const startSamples = durationSamples(start, this.#rate);
+    const difference = startSamples - (at - this.#base + this.#clientBase);
+    if (startSamples < 0) this.#counts.startInvalid += 1;
+    else if (difference > 0) this.#counts.startAhead += 1;
     else if (difference < 0) this.#counts.startBehind += 1;
     if (this.#aheadOfClock(at + length, nowUs)) return 'ahead';
     this.discardPartialPair();
     if (length > 0) {
       this.#position = at + length;
-      if (state === 'paused') this.#counts.resumedSamples += length;
+      if (state === 'paused') this.#counts.pausedUnsentSamples += length;
       else this.#counts.discardedSamples += length;
       this.#output.mark(state, at, length);
     }
     return 'ok';
+  }
+
+  /**
+   * Marks a pause that is active when the session ends. `position` is that of the client's `close`; when it is absent,
+   * or does not include the pause, the clock gives the length: the client has sent nothing since `sinceUs`.
+   */
+  endPause(position: string | undefined, sinceUs: number, nowUs: number): void {
+    this.discardPartialPair();
+    const at = this.#position;
+    const elapsed = Math.round(((nowUs - sinceUs) * this.#rate) / US_PER_SECOND);
+    const reported =
+      position === undefined ? 0 : this.#base + durationSamples(position, this.#rate) - this.#clientBase - at;
+    const isPlausible = reported > Math.max(0, elapsed - this.#rate) && !this.#aheadOfClock(at + reported, nowUs);
+    const length = isPlausible ? reported : elapsed;
+    if (!isPlausible && elapsed < MIN_PAUSE_SECONDS * this.#rate) return;
+    this.#position = at + length;
+    this.#counts.pausedUnsentSamples += length;
+    this.#output.mark('paused', at, length);
+  }
+
+  #notTaken(bytes: number, pairs: number): void {
+    this.#counts.framesIgnored += 1;
+    this.#counts.bytesIgnored += bytes;
+    this.#counts.samplesNotTaken += pairs;
   }
 
   /** The client stops sending here, so that the other half of a split pair will not arrive. */
@@ -134,7 +169,6 @@ export class TimeLine {
 
   // Limits how long one client can make a recording: no call runs far ahead of the clock.
   #aheadOfClock(positionSamples: number, nowUs: number): boolean {
-    const seconds = (positionSamples - this.#base) / this.#rate;
-    return seconds > (nowUs - this.#openedUs) / US_PER_SECOND + LIMITS.audioHookAheadSeconds;
+    return isAheadOfClock(positionSamples / this.#rate, nowUs - this.#openedUs);
   }
 }

@@ -1,0 +1,74 @@
+import { newSessionCounts, type SessionCounts } from '../session/session-counts.js';
+import type { ContinuationRefusal } from '../session/streams.js';
+import type { AudioHookConnection } from './connection.js';
+import type { AudioHookSessionInfo, AudioHookSessionSummary } from './connection-contract.js';
+import type { AudioHookCounters } from './server-events.js';
+
+/** Adds up what all sessions of a server have counted. */
+export class ServerCounters {
+  readonly continuationsRefused: Partial<Record<ContinuationRefusal, number>> = {};
+  sessionsConnected = 0;
+  takenOver = 0;
+  internalErrors = 0;
+  nonceFileErrors = 0;
+  #opened = 0;
+  #ended = 0;
+  #probes = 0;
+  #continued = 0;
+  #slowReaders = 0;
+  #throttled = 0;
+  #stalls = 0;
+  #samplesDropped = 0;
+  readonly #totals = newSessionCounts();
+
+  opened({ probe, continued }: AudioHookSessionInfo): void {
+    this.#opened += 1;
+    if (probe) this.#probes += 1;
+    if (continued) this.#continued += 1;
+  }
+
+  ended({ counts, throttled, stalls, fault, droppedSamples }: AudioHookSessionSummary): void {
+    addCounts(this.#totals, counts);
+    this.#ended += 1;
+    this.#throttled += throttled;
+    this.#stalls += stalls;
+    this.#samplesDropped += droppedSamples;
+    if (fault?.kind === 'slowReader') this.#slowReaders += 1;
+  }
+
+  continuationRefused(reason: ContinuationRefusal): void {
+    this.continuationsRefused[reason] = (this.continuationsRefused[reason] ?? 0) + 1;
+  }
+
+  /** The same with those of the live sessions added. */
+  with(live: Iterable<AudioHookConnection>): Omit<AudioHookCounters, 'sessionsLive' | 'streamsDetached' | 'rejected'> {
+    const totals = { ...this.#totals };
+    let throttled = this.#throttled;
+    let stalls = this.#stalls;
+    for (const connection of live) {
+      addCounts(totals, connection.session.counts);
+      throttled += connection.throttled;
+      stalls += connection.stalls;
+    }
+    return {
+      sessionsConnected: this.sessionsConnected,
+      sessionsOpened: this.#opened,
+      sessionsEnded: this.#ended,
+      probes: this.#probes,
+      continued: this.#continued,
+      continuationsRefused: { ...this.continuationsRefused },
+      takenOver: this.takenOver,
+      slowReaders: this.#slowReaders,
+      throttled,
+      stalls,
+      samplesDropped: this.#samplesDropped,
+      internalErrors: this.internalErrors,
+      nonceFileErrors: this.nonceFileErrors,
+      totals,
+    };
+  }
+}
+
+function addCounts(sum: SessionCounts, counts: Readonly<SessionCounts>): void {
+  for (const name of Object.keys(sum) as (keyof SessionCounts)[]) sum[name] += counts[name];
+}
