@@ -11,7 +11,7 @@ import { checkCertifiedKey } from '../sources/audiohook/server/certificate.js';
 import type { AudioHookSessionInfo, AudioHookSessionSummary } from '../sources/audiohook/server/connection-contract.js';
 import { AudioHookServer } from '../sources/audiohook/server/server.js';
 import type { AudioHookCounters, AudioHookRejection } from '../sources/audiohook/server/server-events.js';
-import type { AudioHookServerOptions } from '../sources/audiohook/server/server-options.js';
+import { type AudioHookServerOptions, checkServerOptions } from '../sources/audiohook/server/server-options.js';
 import { AudioNode, type NodeSettings } from './audio-node.js';
 
 export interface AudioHookNodeSettings extends NodeSettings {
@@ -56,6 +56,7 @@ export class AudioHookNode extends AudioNode {
   /** @throws TrunklineError CONFIG_INVALID for settings, keys or a certificate that cannot be right. */
   constructor({ server, silenceEvents, drainMs, ...settings }: AudioHookNodeSettings, clock: Clock = systemClock) {
     // Before there are threads, which a node that was never made could not stop.
+    checkServerOptions(server);
     new Authenticator(server);
     if (server.tls !== undefined) checkCertifiedKey(server.tls, clock.wallMs());
     super(settings, clock);
@@ -195,6 +196,9 @@ export class AudioHookNode extends AudioNode {
       this.auditEvent('audiohook_ended', summaryExtra(summary), summary.interactionId);
       this.emit('sessionEnded', summary);
     });
+    server.on('pauseChanged', ({ interactionId, withheld }) =>
+      this.emit('paused', { interactionId, paused: withheld }),
+    );
     server.on('rejected', (rejection) => this.#onRejected(rejection));
     server.on('internalError', (message) => this.report(new Error(message)));
   }

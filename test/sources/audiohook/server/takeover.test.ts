@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { API_KEY, CLIENT_SECRET, until } from '../../../support/audiohook/node-rig.js';
+import { API_KEY, CLIENT_SECRET } from '../../../support/audiohook/node-rig.js';
 import { RawCall, type RawOptions, uuid } from '../../../support/audiohook/raw-call.js';
 import { rig as serverRig } from '../../../support/audiohook/server-rig.js';
+import { until } from '../../../support/until.js';
 
 const OTHER = { apiKey: 'other', clientSecret: 'b3RoZXIgc2VjcmV0' };
 const KEYS = [{ apiKey: API_KEY, clientSecret: CLIENT_SECRET }, OTHER];
