@@ -13,19 +13,23 @@ import { LineFile } from './line-file.js';
 import { redact } from './redact.js';
 
 export interface AuditOptions {
-  /** Appended to; made, with its folder, when it is not there. */
+  /** Appended to; made, with its folder, when it is not there. A symbolic link in its place is refused. */
   readonly file: string;
+  /** Permissions of the file, such as 0o640; 0600 when absent. A folder that is made has 0700. */
+  readonly fileMode?: number;
   readonly region: string;
   /** Interaction ids are replaced by their HMAC under this key. */
   readonly idKey?: string;
   /** An entry for each packet instead of one for each span. */
   readonly perPacket?: boolean;
-  /** Told of the first failed write. */
+  /** Called at the first failed write, and when the file cannot be opened again. */
   readonly onFault?: (message: string) => void;
+  /** Called when the file was moved or removed, or reopen() was called, and another one is being written. */
+  readonly onReopened?: (why: 'moved' | 'removed' | 'requested') => void;
   readonly clock?: Clock;
 }
 
-/** What an event may say beside its action; anything else is never written. Texts are redacted. */
+/** Fields of an event beside its action; no others are written. Texts are redacted. */
 export interface AuditExtra {
   readonly channel?: Channel;
   readonly reason?: string;
@@ -36,11 +40,11 @@ export interface AuditExtra {
   readonly positionMs?: number;
   readonly packetsReceived?: number;
   readonly packetsLost?: number;
-  /** A signalling session; named as interactions are, by its pseudonym where there is a key. */
+  /** An AudioHook session, named as interactions are: by its pseudonym where there is a key. */
   readonly sessionId?: string;
   readonly organizationId?: string;
   readonly durationMs?: number;
-  /** Audio that was taken, and what was kept out by a pause or thrown away by the client. */
+  /** Audio that was kept, withheld by a pause, and discarded by the client. */
   readonly keptMs?: number;
   readonly pausedMs?: number;
   readonly discardedMs?: number;
@@ -74,20 +78,23 @@ const EXTRA_FIELDS = [
   ],
 ] as readonly (keyof AuditExtra)[];
 
+const OWNER_MAY_READ = 0o600;
+
 const NOBODY: AuditIdentity = { json: 'null', privacyCompliant: true };
 
 /**
  * The audit: one JSON object a line, `timestamp, action, interactionId, sequenceNumber, signalDetected,
  * privacyCompliant, region` and what AuditExtra allows; what does not apply is null.
  *
- * Actions: `stream_opened`, `stream_ended`, whatever is given to event(), and `media_capture` for each span of speech or
- * silence (`positionMs` says where on the stream's time line it begins), `media_paused` and `media_discarded` for
- * stretches without audio. With `perPacket` there is one `media_capture` for each packet instead of each span, and one
- * `media_lost` for each that never came.
+ * Actions: `stream_opened`, `stream_ended`, those given to event(), `media_capture` for each span of speech or silence
+ * (`positionMs` is where it begins on the stream's time line), and `media_paused` and `media_discarded` for spans without
+ * audio (with `durationMs`; the signal before such a span continues after it, unless a `media_capture` says otherwise).
+ * With `perPacket` there is one `media_capture` for each packet instead of each span, and one `media_lost` for each lost
+ * packet. `audit_reopened` begins a file that replaces one that was moved or removed.
  *
- * `privacyCompliant` is worked out for each entry: it is true when the interaction is named by its pseudonym, or by an id
- * that shows no personal data (see AuditIdentities). Free text cannot make it false, for it is redacted before, and
- * fields not named here, hence audio, tokens and secrets, never come in.
+ * `privacyCompliant` is worked out for each entry: it is true when the interaction is named by its pseudonym, or by an
+ * id that shows no personal data (see AuditIdentities). Free text is redacted, and fields that are not named here are
+ * never written: no audio, token or secret gets in.
  */
 export class AuditLog implements FrameSink {
   readonly #options: AuditOptions;
@@ -99,7 +106,7 @@ export class AuditLog implements FrameSink {
   readonly #clock: Clock;
   /** By stream index: small numbers that are used again. */
   readonly #streams: (AuditIdentity | undefined)[] = [];
-  /** Of the newest frame, by lane (two a stream); −1 before the first. */
+  /** Of the newest frame, by channel (two a stream); −1 before the first. */
   #sequenceNumbers = new Float64Array(128);
   #stampMs = -1;
   #stamp = '';
@@ -117,10 +124,24 @@ export class AuditLog implements FrameSink {
    * @throws TrunklineError FILE_FAILED when it cannot be opened.
    */
   async open(): Promise<void> {
-    this.#file ??= await LineFile.open(this.#options.file, this.#options.onFault ?? (() => {}));
+    const { file, fileMode = OWNER_MAY_READ, onFault = () => {}, onReopened } = this.#options;
+    this.#file ??= await LineFile.open(file, {
+      fileMode,
+      folderMode: fileMode | ((fileMode & 0o444) >> 2),
+      onFault,
+      onReopened: (why) => {
+        this.event('audit_reopened', undefined, { reason: why });
+        onReopened?.(why);
+      },
+    });
   }
 
-  /** Entries that found no room, because the disk is slow or full; after close(), all that are not in the file. */
+  /** Opens the file again, as on SIGHUP after a log rotation. Entries before that are in the old file. */
+  async reopen(): Promise<void> {
+    await this.#file?.reopen();
+  }
+
+  /** Entries that found no space, because the disk is slow or full; after close() all that are not in the file. */
   get dropped(): number {
     return this.#file?.dropped ?? 0;
   }
@@ -138,20 +159,20 @@ export class AuditLog implements FrameSink {
   streamOpened(info: StreamInfo): void {
     const identity = this.#identities.of(info.interactionId);
     this.#streams[info.stream] = identity;
-    const lane = info.stream * 2;
-    if (lane >= this.#sequenceNumbers.length) {
-      const larger = new Float64Array(lane * 2);
+    const first = info.stream * 2;
+    if (first >= this.#sequenceNumbers.length) {
+      const larger = new Float64Array(first * 2);
       larger.set(this.#sequenceNumbers);
       this.#sequenceNumbers = larger;
     }
-    this.#sequenceNumbers.fill(-1, lane, lane + 2);
+    this.#sequenceNumbers.fill(-1, first, first + 2);
     this.#write('stream_opened', identity, null, null, {});
   }
 
   frame(frame: FrameView): void {
-    const lane = frame.info.stream * 2 + frame.channel;
-    const isFirst = (this.#sequenceNumbers[lane] as number) < 0;
-    this.#sequenceNumbers[lane] = frame.sequenceNumber;
+    const channel = frame.info.stream * 2 + frame.channel;
+    const isFirst = (this.#sequenceNumbers[channel] as number) < 0;
+    this.#sequenceNumbers[channel] = frame.sequenceNumber;
     if (this.#perPacket) this.#writePacket(frame);
     // A channel begins silent, without an edge. One that begins with speech has its edge right behind this frame.
     else if (isFirst && frame.isSilent) {
@@ -163,8 +184,8 @@ export class AuditLog implements FrameSink {
     if (!this.#perPacket) this.#writeSpan('media_capture', info, channel, !silent, positionSamples);
   }
 
-  markedSpan({ info, channel, state, startSamples }: MarkedSpan): void {
-    this.#writeSpan(`media_${state}`, info, channel, false, startSamples);
+  markedSpan({ info, channel, state, startSamples, lengthSamples }: MarkedSpan): void {
+    this.#writeSpan(`media_${state}`, info, channel, false, startSamples, lengthSamples);
   }
 
   streamEnded(info: StreamInfo, summary: StreamSummary): void {
@@ -200,13 +221,16 @@ export class AuditLog implements FrameSink {
     channel: Channel,
     signalDetected: boolean,
     positionSamples: number,
+    lengthSamples = -1,
   ): void {
     const identity = this.#streams[info.stream];
     if (identity === undefined) return;
     const sequenceNumber = this.#sequenceNumbers[info.stream * 2 + channel] as number;
-    const positionMs = Math.round((positionSamples * 1e3) / info.sampleRate);
+    const toMs = (samples: number): number => Math.round((samples * 1e3) / info.sampleRate);
     const known = sequenceNumber < 0 ? null : sequenceNumber;
-    this.#append(action, identity, known, signalDetected, `,"channel":${channel},"positionMs":${positionMs}`);
+    let fields = `,"channel":${channel},"positionMs":${toMs(positionSamples)}`;
+    if (lengthSamples >= 0) fields += `,"durationMs":${toMs(lengthSamples)}`;
+    this.#append(action, identity, known, signalDetected, fields);
   }
 
   #write(
@@ -226,7 +250,7 @@ export class AuditLog implements FrameSink {
     this.#append(action, identity, sequenceNumber, signalDetected, line);
   }
 
-  // Put together by hand: an object and JSON.stringify cost three times as much, and with perPacket that is each packet.
+  // Concatenated by hand: an object and JSON.stringify take three times as long, which perPacket would pay per packet.
   #append(
     action: string,
     identity: AuditIdentity,

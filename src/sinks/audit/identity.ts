@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { isSensitive } from './redact.js';
 
-/** What stands in the audit for an interaction. */
+/** How the audit names an interaction. */
 export interface AuditIdentity {
-  /** As it stands in the entry: a JSON string. */
+  /** As it is written: a JSON string. */
   readonly json: string;
   readonly privacyCompliant: boolean;
 }
@@ -11,12 +11,12 @@ export interface AuditIdentity {
 /**
  * Names interactions in the audit.
  *
- * With a key each id is replaced by the first 128 bits of its HMAC-SHA-256 (RFC 2104) in hex: whoever has the key can
- * find an interaction again, and nobody else can tell what its id was.
+ * With a key each id is replaced by the first 128 bits of its HMAC-SHA-256 (RFC 2104) in hex: with the key an interaction
+ * can be found again, and without it the id cannot be recovered.
  *
- * Without a key ids stand as they are, for those of the platform are random UUIDs and tell nothing. An id that looks
- * like a telephone number, an address or a token does: it is masked, in a way that lasts as long as the process, and the
- * entry is not privacy compliant, because the same id names the recording's folder.
+ * Without a key ids are written as they are, because those of the platform are random UUIDs. An id that looks like a
+ * telephone number, an address or a token is masked with a key that lasts as long as the process, and the entry is not
+ * privacy compliant, because the same id names the folder of the recording.
  */
 export class AuditIdentities {
   readonly #key: string | undefined;

@@ -1,125 +1,177 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { close, constants, fstat, open, read } from 'node:fs';
+import { lstat, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { pino } from 'pino';
+import { promisify } from 'node:util';
 import { messageOf, TrunklineError } from '../../core/errors.js';
-import { LIMITS } from '../../core/limits.js';
+import { AppendingFile } from './appending-file.js';
 
-/** Lines are handed on together, at this many characters or after this time. */
+/** Lines are written together, at this many characters or after this time. */
 const BATCH_LENGTH = 8_192;
 const BATCH_MS = 250;
+/** How often the file is compared with what its path names now. */
+const CHECK_MS = 1_000;
+
+/** A symbolic link in the place of the file is refused: it could lead anywhere. */
+const APPEND = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+
+export interface LineFileOptions {
+  /** Permissions of the file; those of a folder that has to be made follow. */
+  readonly fileMode: number;
+  readonly folderMode: number;
+  /** Called at the first failed write, and when the file cannot be opened again. */
+  readonly onFault: (message: string) => void;
+  /** Called when the file was opened again, because it was moved or removed or reopen() was called. */
+  readonly onReopened: (why: 'moved' | 'removed' | 'requested') => void;
+}
 
 /**
- * A file that lines are appended to without waiting.
- *
- * It writes by pino's own destination (sonic-boom), which has one asynchronous write under way at a time, bounds what
- * waits, and goes on with a failed batch when the disk does. A stream of node:fs bounds nothing and is destroyed by its
- * first failed write.
+ * A file that lines are appended to without waiting. When it is moved away (log rotation) or removed, another one is
+ * made at its path within a second; what was written before that is in the file that was moved.
  */
 export class LineFile {
-  /** Lines that found no room, because the disk is slow or full; after close(), those that could not be written as well. */
-  dropped = 0;
-  writeErrors = 0;
-  readonly #destination: ReturnType<typeof pino.destination>;
-  #closing = false;
-  /** Handed on and not known to be written: the text, and how many bytes of its end. */
-  readonly #underWay: { readonly text: string; bytes: number }[] = [];
+  readonly #path: string;
+  readonly #options: LineFileOptions;
+  #file: AppendingFile;
+  /** Of files that were closed. */
+  #droppedBefore = 0;
+  #writeErrorsBefore = 0;
+  #isFaultReported = false;
   #batch = '';
   #batchLines = 0;
   #timer: NodeJS.Timeout | undefined;
+  readonly #checks: NodeJS.Timeout;
+  #reopening: Promise<void> | undefined;
+  #isClosed = false;
 
-  /**
-   * @param onFault told of the first failed write only.
-   * @throws TrunklineError FILE_FAILED when the file cannot be opened.
-   */
-  static async open(file: string, onFault: (message: string) => void): Promise<LineFile> {
+  /** @throws TrunklineError FILE_FAILED when the file cannot be opened. */
+  static async open(path: string, options: LineFileOptions): Promise<LineFile> {
     try {
-      await mkdir(dirname(file), { recursive: true });
-      const handle = await open(file, 'a+');
-      const torn = await isTorn(handle).finally(() => handle.close());
-      const lines = new LineFile(file, onFault);
-      if (torn) lines.append('\n');
-      return lines;
+      return new LineFile(path, options, await openToAppend(path, options));
     } catch (thrown) {
-      const message = `Cannot open ${file}: ${messageOf(thrown)}. Choose a folder that can be written.`;
+      const message = `Cannot open ${path}: ${messageOf(thrown)}. Choose a folder that is writable; a symbolic link in place of the file is not followed.`;
       throw new TrunklineError('FILE_FAILED', message, { cause: thrown });
     }
   }
 
-  private constructor(file: string, onFault: (message: string) => void) {
-    this.#destination = pino.destination({
-      dest: file,
-      sync: false,
-      append: true,
-      minLength: 0,
-      maxLength: LIMITS.auditBufferBytes,
-    });
-    this.#destination.on('drop', () => {
-      this.#underWay.pop();
-      this.dropped += this.#batchLines;
-    });
-    this.#destination.on('write', (bytes: number) => this.#written(bytes));
-    this.#destination.on('error', (error: unknown) => {
-      this.writeErrors++;
-      if (this.writeErrors === 1) {
-        onFault(`Cannot write ${file}: ${messageOf(error)}. Capture goes on; see that there is room for the audit.`);
-      }
-      if (this.#closing) this.#destination.destroy();
-    });
+  private constructor(path: string, options: LineFileOptions, file: AppendingFile) {
+    this.#path = path;
+    this.#options = options;
+    this.#file = this.#watched(file);
+    this.#checks = setInterval(() => void this.#check(), CHECK_MS).unref();
+  }
+
+  /** Lines that found no space, because the disk is slow or full; after close() all that could not be written. */
+  get dropped(): number {
+    return this.#droppedBefore + this.#file.dropped;
+  }
+
+  get writeErrors(): number {
+    return this.#writeErrorsBefore + this.#file.writeErrors;
   }
 
   /** `line` with its newline. */
   append(line: string): void {
     this.#batch += line;
     this.#batchLines++;
-    if (this.#batch.length >= BATCH_LENGTH) this.#handOn();
-    else this.#timer ??= setTimeout(this.#handOn, BATCH_MS).unref();
+    if (this.#batch.length >= BATCH_LENGTH) this.#writeBatch();
+    else this.#timer ??= setTimeout(this.#writeBatch, BATCH_MS).unref();
   }
 
-  /** Writes what waits and closes the file. What cannot be written is given up, and counted. */
+  /** Opens the path again, as after a rotation. What was appended before is written to the old file. */
+  async reopen(): Promise<void> {
+    await this.#reopen('requested');
+  }
+
+  /** Writes what waits and closes the file. What cannot be written is dropped and counted. */
   async close(): Promise<void> {
-    this.#closing = true;
-    this.#handOn();
-    await new Promise<void>((resolve) => {
-      this.#destination.once('close', resolve);
-      this.#destination.end();
+    clearInterval(this.#checks);
+    await this.#reopening;
+    this.#isClosed = true;
+    this.#writeBatch();
+    await this.#file.close();
+  }
+
+  async #check(): Promise<void> {
+    const found = await lstat(this.#path).catch(() => undefined);
+    if (found?.ino === this.#file.ino && found.dev === this.#file.dev) return;
+    await this.#reopen(this.#file.isLinked() ? 'moved' : 'removed');
+  }
+
+  #reopen(why: 'moved' | 'removed' | 'requested'): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    this.#reopening ??= this.#openAgain(why).finally(() => {
+      this.#reopening = undefined;
     });
-    for (const { text, bytes } of this.#underWay.splice(0)) this.dropped += linesIn(Buffer.from(text).subarray(-bytes));
+    return this.#reopening;
   }
 
-  #written(bytes: number): void {
-    for (let left = bytes; left > 0; ) {
-      const first = this.#underWay[0];
-      if (first === undefined) return;
-      const done = Math.min(left, first.bytes);
-      left -= done;
-      first.bytes -= done;
-      if (first.bytes === 0) this.#underWay.shift();
+  async #openAgain(why: 'moved' | 'removed' | 'requested'): Promise<void> {
+    let next: AppendingFile;
+    try {
+      next = await openToAppend(this.#path, this.#options);
+    } catch (thrown) {
+      this.#fault(
+        `Cannot open ${this.#path} again: ${messageOf(thrown)}. Make its folder writable; it is tried again.`,
+      );
+      return;
     }
+    this.#isFaultReported = false;
+    this.#writeBatch();
+    const last = this.#file;
+    this.#file = this.#watched(next);
+    this.#options.onReopened(why);
+    await last.close();
+    this.#droppedBefore += last.dropped;
+    this.#writeErrorsBefore += last.writeErrors;
   }
 
-  readonly #handOn = (): void => {
+  #watched(file: AppendingFile): AppendingFile {
+    file.onError = (error) => {
+      this.#fault(`Cannot write ${this.#path}: ${messageOf(error)}. Capture goes on; free space for the audit.`);
+    };
+    return file;
+  }
+
+  /** Once, until the file has been opened again. */
+  #fault(message: string): void {
+    if (this.#isFaultReported) return;
+    this.#isFaultReported = true;
+    this.#options.onFault(message);
+  }
+
+  readonly #writeBatch = (): void => {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#batch !== '') {
-      this.#underWay.push({ text: this.#batch, bytes: Buffer.byteLength(this.#batch) });
-      this.#destination.write(this.#batch);
-    }
+    if (this.#batch !== '') this.#file.write(this.#batch, this.#batchLines);
     this.#batch = '';
     this.#batchLines = 0;
   };
 }
 
-const NEWLINE = 0x0a;
+// The descriptor is pino's to close, which a FileHandle would not know.
+const fs = { open: promisify(open), fstat: promisify(fstat), read: promisify(read), close: promisify(close) };
 
-function linesIn(bytes: Uint8Array): number {
-  return bytes.reduce((lines, byte) => lines + (byte === NEWLINE ? 1 : 0), 0);
+async function openToAppend(path: string, { fileMode, folderMode }: LineFileOptions): Promise<AppendingFile> {
+  await mkdir(dirname(path), { recursive: true, mode: folderMode });
+  const descriptor = await fs.open(path, APPEND, fileMode);
+  try {
+    const { ino, dev, size } = await fs.fstat(descriptor);
+    const isTorn = await endsInLine(descriptor, size);
+    const file = new AppendingFile(descriptor, ino, dev);
+    if (isTorn) file.write('\n', 1);
+    return file;
+  } catch (thrown) {
+    await fs.close(descriptor);
+    throw thrown;
+  }
 }
 
-/** Whether the file ends in the middle of a line, as a kill may leave it. */
-async function isTorn(handle: FileHandle): Promise<boolean> {
-  const { size } = await handle.stat();
+const NEWLINE = 0x0a;
+
+/** Whether a file of `size` bytes ends in the middle of a line, as after a kill. */
+async function endsInLine(descriptor: number, size: number): Promise<boolean> {
   if (size === 0) return false;
   const last = Buffer.alloc(1);
-  const { bytesRead } = await handle.read(last, 0, 1, size - 1);
+  const { bytesRead } = await fs.read(descriptor, last, 0, 1, size - 1);
   return bytesRead === 1 && last[0] !== NEWLINE;
 }

@@ -1,7 +1,7 @@
 /**
- * Takes out of free text what an audit or a log must not hold: tokens, secrets, telephone numbers, SIP and e-mail
- * addresses. It rather takes too much than too little; only UUIDs are spared, whose digits look like a telephone number
- * now and then.
+ * Removes from free text what an audit or a log must not contain: tokens, secrets, telephone numbers, SIP and e-mail
+ * addresses. It rather removes too much than too little; only UUIDs are kept, whose digits sometimes look like a
+ * telephone number.
  */
 const MAX_TEXT = 512;
 
@@ -34,7 +34,7 @@ export function redact(text: string): string {
   return (result + redactPart(cut.slice(from))).slice(0, MAX_TEXT);
 }
 
-/** Whether redact() would take something out. */
+/** Whether redact() would remove something. */
 export function isSensitive(text: string): boolean {
   return text.length > MAX_TEXT || redact(text) !== text;
 }

@@ -20,8 +20,8 @@ const HALF_BUCKETS = 1 << (SUB_BUCKET_BITS - 1);
  * An HDR histogram of microseconds, exact to three digits from 1 µs to a minute.
  *
  * The library's own record takes the logarithm of each value, about 300 ns, and there are two values a frame. So values
- * are counted here in the very same buckets, found by their leading zeros in 10 ns, and go over to the library when
- * somebody reads. (Its packed form walks a tree a record, its WebAssembly form is loaded asynchronously and freed by
+ * are counted here in the same buckets, found by their leading zeros in 10 ns, and passed to the library when they are
+ * read. (Its packed form walks a tree a record, its WebAssembly form is loaded asynchronously and freed by
  * hand.)
  */
 export class LatencyHistogram {

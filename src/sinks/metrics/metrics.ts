@@ -6,7 +6,7 @@ import { type Throughput, ThroughputMeter } from './throughput.js';
 export type { Latency } from './latency.js';
 export type { Rates, Throughput } from './throughput.js';
 
-/** What only others know, for the metrics line and a snapshot. */
+/** What the metrics line and a snapshot need from elsewhere. */
 export interface MetricsContext {
   /** Of all streams since the start, ended ones included. */
   readonly counts: ReceptionCounts;

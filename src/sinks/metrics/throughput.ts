@@ -19,12 +19,12 @@ interface Sample extends Totals {
 }
 
 const RECENT_US = 5 * US_PER_SECOND;
-/** Samples are not taken more often than this, so that a window holds few, however often somebody asks. */
+/** Samples are not taken more often than this, so that a window holds few, however often it is read. */
 const SAMPLE_US = US_PER_SECOND / 4;
 
 const NOTHING: Totals = { packetsReceived: 0, bytesReceived: 0, packetsLost: 0 };
 
-/** Rates out of counts that only grow, which it is shown whenever somebody asks. */
+/** Rates from counts that only grow, given to it with each read. */
 export class ThroughputMeter {
   readonly #samples: Sample[] = [];
   #startUs: number | undefined;

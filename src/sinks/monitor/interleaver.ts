@@ -1,13 +1,12 @@
 import type { Channel } from '../../core/events.js';
 
-/** How far one channel may be ahead before the other is taken to be silent. Jitter buffers differ by 100 ms at most. */
+/** How far one channel may be ahead before the other is taken for silent. Playout delays differ by 100 ms at most. */
 const MAX_SKEW_MS = 200;
 const WINDOW_MS = 1_000;
 
 /**
- * Two channels that come frame by frame, each at its own pace, made into one sound by their positions. A stretch is put
- * out when both channels have it, or when one is 200 ms ahead; what a channel lacks then is zeros, and comes too late
- * later.
+ * Interleaves two channels that come frame by frame, each at its own pace, by their positions. A part is put out when both
+ * channels have it, or when one is 200 ms ahead; what the other lacks then is zeros, and is dropped when it comes later.
  */
 export class Interleaver {
   readonly #put: (position: number, pcm: Int16Array) => void;
@@ -37,8 +36,8 @@ export class Interleaver {
         this.flush();
         this.#start = from;
       }
-      const room = this.#start + this.#windowSamples - from;
-      const count = Math.min(room, pcm.length - done);
+      const space = this.#start + this.#windowSamples - from;
+      const count = Math.min(space, pcm.length - done);
       const at = 2 * (from - this.#start) + channel;
       for (let i = 0; i < count; i++) this.#window[at + 2 * i] = pcm[done + i] as number;
       done += count;
@@ -47,7 +46,7 @@ export class Interleaver {
     }
   }
 
-  /** Puts out all there is. */
+  /** Puts out everything that is there. */
   flush(): void {
     this.#emitTo(Math.max(...this.#end));
   }

@@ -4,19 +4,19 @@ import { LIMITS } from '../../core/limits.js';
 import { Interleaver } from './interleaver.js';
 
 /**
- * The sound of one stream from now on: PCM of 16 bit, little-endian, at info.sampleRate; of two channels interleaved,
- * channel 0 first. What is missing of the time line is zeros, so that time stays right; only a hole beyond
- * LIMITS.maxGapSeconds is jumped over. Ends with the stream.
+ * The audio of one stream from now on: 16-bit PCM, little-endian, at info.sampleRate; two channels are interleaved,
+ * channel 0 first. Gaps of the time line are filled with zeros, so that the audio keeps its time; only a gap longer than
+ * LIMITS.maxGapSeconds is skipped. Ends with the stream.
  *
- * It never makes the node wait: what a slow reader has left no room for is dropped, frame by frame, and counted.
+ * It never makes the node wait: frames that a slow reader leaves no space for are dropped and counted.
  */
 export class ListenStream extends Readable implements FrameSink {
   /** The stream's format. */
   readonly info: StreamInfo;
-  /** Frames, or stretches of both channels, that the reader was too slow for. */
+  /** Frames, or parts of both channels, that the reader was too slow for. */
   droppedFrames = 0;
   readonly #bufferBytes: number;
-  readonly #maxHole: number;
+  readonly #maxGap: number;
   readonly #interleaver: Interleaver | undefined;
   // End of what has been pushed or given up, in samples; −1 before the first frame.
   #end = -1;
@@ -26,7 +26,7 @@ export class ListenStream extends Readable implements FrameSink {
     super({ highWaterMark: bufferBytes });
     this.info = info;
     this.#bufferBytes = bufferBytes;
-    this.#maxHole = LIMITS.maxGapSeconds * info.sampleRate;
+    this.#maxGap = LIMITS.maxGapSeconds * info.sampleRate;
     this.#interleaver = info.channels === 2 ? new Interleaver(info.sampleRate, this.#put) : undefined;
   }
 
@@ -41,7 +41,7 @@ export class ListenStream extends Readable implements FrameSink {
   frame(frame: FrameView): void {
     if (!this.active || !this.#isOurs(frame.info)) return;
     const { channel, positionSamples, sampleCount } = frame;
-    // Samples that were not passed on were silence, or came before this listener was known.
+    // Samples that were not passed on were silent, or came before this listener was added.
     const pcm = frame.hasPcm ? frame.copyPcm() : new Int16Array(sampleCount);
     if (this.#interleaver === undefined) this.#put(positionSamples, pcm);
     else this.#interleaver.take(channel, positionSamples, pcm);
@@ -69,8 +69,8 @@ export class ListenStream extends Readable implements FrameSink {
     const { channels } = this.info;
     const before = this.#end;
     this.#end = position + pcm.length / channels;
-    const hole = before < 0 ? 0 : position - before;
-    const zeros = hole > 0 && hole <= this.#maxHole ? hole : 0;
+    const gap = before < 0 ? 0 : position - before;
+    const zeros = gap > 0 && gap <= this.#maxGap ? gap : 0;
     const bytes = (zeros * channels + pcm.length) * 2;
     if (this.readableLength + bytes > this.#bufferBytes) {
       this.droppedFrames++;

@@ -13,7 +13,7 @@ export interface MonitorOptions {
   readonly bufferBytes?: number;
 }
 
-/** What one line of a monitor says. */
+/** One line of a monitor. */
 export interface MonitorLine {
   readonly type: 'monitor';
   readonly interactionId: string;
@@ -35,9 +35,8 @@ export interface MonitorLine {
 const SILENCE_DBFS = -120;
 
 /**
- * What is being heard, as lines of JSON, one a frame. Anyone may attach who reads a stream; until the first read it
- * costs nothing a frame. It never makes the node wait: frames for which a slow reader has left no room are dropped whole
- * and counted.
+ * Live audio as lines of JSON, one a frame, for any reader of a stream; until the first read it costs nothing. It never
+ * makes the node wait: frames that a slow reader leaves no space for are dropped whole and counted.
  */
 export class MonitorStream extends Readable implements FrameSink {
   /** Frames that the reader was too slow for. */
@@ -54,7 +53,7 @@ export class MonitorStream extends Readable implements FrameSink {
     this.#bufferBytes = bufferBytes;
   }
 
-  /** Whether somebody has begun to read, and nobody has ended it. */
+  /** Whether it is being read and has not ended. */
   get active(): boolean {
     return this.#attached && !this.#ended && !this.destroyed;
   }

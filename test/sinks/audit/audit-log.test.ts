@@ -1,5 +1,15 @@
 import { createHmac } from 'node:crypto';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -9,6 +19,7 @@ import { LIMITS } from '../../../src/core/limits.js';
 import { AuditLog, type AuditOptions } from '../../../src/sinks/audit/audit-log.js';
 import { frameView, streamInfo } from '../../support/frames.js';
 import { mountTiny, unmount } from '../../support/recorder/tiny-disk.js';
+import { until } from '../../support/until.js';
 
 const PHONE = '+15551234567';
 const TOKEN = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc';
@@ -72,7 +83,15 @@ describe('entries', () => {
       { ...common, ...life, action: 'stream_opened' },
       { ...common, ...span, sequenceNumber: 10, signalDetected: false, positionMs: 0 },
       { ...common, ...span, sequenceNumber: 11, signalDetected: true, positionMs: 30 },
-      { ...common, ...span, action: 'media_paused', sequenceNumber: 12, signalDetected: false, positionMs: 60 },
+      {
+        ...common,
+        ...span,
+        action: 'media_paused',
+        sequenceNumber: 12,
+        signalDetected: false,
+        positionMs: 60,
+        durationMs: 1000,
+      },
       { ...common, ...life, action: 'stream_ended', reason: 'ended', packetsReceived: 50, packetsLost: 2 },
     ]);
   });
@@ -164,7 +183,7 @@ describe('privacy', () => {
 });
 
 describe('a disk that fails', () => {
-  it('is told once and counted, loses entries beyond the bound only, and lets close() end', async () => {
+  it('is reported once and counted, loses entries beyond the bound only, and lets close() end', async () => {
     const faults: string[] = [];
     const log = new AuditLog({ file: '/dev/full', region: 'us-east-1', onFault: (message) => faults.push(message) });
     await log.open();
@@ -208,5 +227,126 @@ describe('a disk that fails', () => {
     await expect(log.open()).rejects.toMatchObject({ code: 'FILE_FAILED' });
     log.event('connected');
     await log.close();
+  });
+});
+
+describe('a file that is moved or removed', () => {
+  const lines = (path: string) =>
+    readFileSync(path, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  async function started(reopened: string[] = []): Promise<AuditLog> {
+    const log = new AuditLog({ file, region: 'us-east-1', onReopened: (why) => reopened.push(why) });
+    await log.open();
+    return log;
+  }
+
+  it('by a rotation is made again, and no entry is lost on the way', async () => {
+    const reopened: string[] = [];
+    const log = await started(reopened);
+    log.event('before');
+    renameSync(file, `${file}.1`);
+    log.event('meanwhile');
+    await until(() => reopened.length > 0, 'the audit to be opened again');
+    log.event('after');
+    await log.close();
+    expect(reopened).toEqual(['moved']);
+    expect(log.dropped).toBe(0);
+    expect(lines(`${file}.1`).map(({ action }) => action)).toEqual(['before', 'meanwhile']);
+    expect(lines(file).map(({ action, reason }) => [action, reason])).toEqual([
+      ['audit_reopened', 'moved'],
+      ['after', undefined],
+    ]);
+  });
+
+  it('with its folder is made again with both', async () => {
+    const reopened: string[] = [];
+    const log = await started(reopened);
+    log.event('before');
+    rmSync(join(dir, 'out'), { recursive: true });
+    await until(() => reopened.length > 0, 'the audit to be opened again');
+    log.event('after');
+    await log.close();
+    expect(reopened).toEqual(['removed']);
+    expect(lines(file).map(({ action }) => action)).toEqual(['audit_reopened', 'after']);
+  });
+
+  it('and replaced by another, empty one is found by its inode', async () => {
+    const reopened: string[] = [];
+    const log = await started(reopened);
+    renameSync(file, `${file}.1`);
+    writeFileSync(file, '{"action":"theirs"}\n');
+    await until(() => reopened.length > 0, 'the audit to be opened again');
+    log.event('after');
+    await log.close();
+    expect(lines(file).map(({ action }) => action)).toEqual(['theirs', 'audit_reopened', 'after']);
+  });
+
+  it('is opened again at once on request, as on SIGHUP', async () => {
+    const reopened: string[] = [];
+    const log = await started(reopened);
+    log.event('before');
+    renameSync(file, `${file}.1`);
+    await log.reopen();
+    log.event('after');
+    await log.close();
+    expect(reopened).toEqual(['requested']);
+    expect(lines(`${file}.1`)).toHaveLength(1);
+    expect(lines(file).map(({ action }) => action)).toEqual(['audit_reopened', 'after']);
+    await log.reopen();
+  });
+
+  it('and cannot be made again is reported once, and tried until it can', async () => {
+    const faults: string[] = [];
+    const reopened: string[] = [];
+    const log = new AuditLog({
+      ...{ file, region: 'us-east-1', onFault: (text: string) => faults.push(text) },
+      onReopened: (why) => reopened.push(why),
+    });
+    await log.open();
+    rmSync(join(dir, 'out'), { recursive: true });
+    writeFileSync(join(dir, 'out'), 'a file in the place of the folder');
+    await until(() => faults.length > 0, 'the fault to be reported');
+    await log.reopen();
+    expect(faults).toHaveLength(1);
+    rmSync(join(dir, 'out'));
+    await until(() => reopened.length > 0, 'the audit to be opened again');
+    log.event('after');
+    await log.close();
+    expect(lines(file).at(-1)).toMatchObject({ action: 'after' });
+  });
+});
+
+describe('the file', () => {
+  it('belongs to its owner alone, or to a group on request', async () => {
+    await audit((log) => log.event('connected'));
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(statSync(join(dir, 'out')).mode & 0o777).toBe(0o700);
+    rmSync(join(dir, 'out'), { recursive: true });
+    await audit((log) => log.event('connected'), { fileMode: 0o640 });
+    expect(statSync(file).mode & 0o777).toBe(0o640);
+    expect(statSync(join(dir, 'out')).mode & 0o777).toBe(0o750);
+  });
+
+  it('is never a symbolic link, neither at the start nor after a rotation', async () => {
+    mkdirSync(join(dir, 'out'));
+    writeFileSync(join(dir, 'precious'), 'precious');
+    symlinkSync(join(dir, 'precious'), file);
+    const log = new AuditLog({ file, region: 'us-east-1' });
+    await expect(log.open()).rejects.toMatchObject({
+      code: 'FILE_FAILED',
+      message: expect.stringContaining('symbolic link'),
+    });
+    rmSync(file);
+    const faults: string[] = [];
+    const running = new AuditLog({ file, region: 'us-east-1', onFault: (message) => faults.push(message) });
+    await running.open();
+    rmSync(file);
+    symlinkSync(join(dir, 'precious'), file);
+    await until(() => faults.length > 0, 'the link to be refused');
+    await running.close();
+    expect(readFileSync(join(dir, 'precious'), 'utf8')).toBe('precious');
   });
 });

@@ -7,27 +7,27 @@ import { frameView, streamInfo } from '../../support/frames.js';
 const ramp = (from: number, count: number, sign = 1) =>
   Int16Array.from({ length: count }, (_, i) => sign * (from + i + 1));
 
-function heard(stream: ListenStream): Int16Array {
+function samplesOf(stream: ListenStream): Int16Array {
   const bytes: Buffer = stream.read() ?? Buffer.alloc(0);
   return new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 }
 
 describe('one channel', () => {
-  it('is heard from the first frame on, holes as zeros, silence that was not passed on too', () => {
+  it('has every frame from the first on, with zeros for gaps and for silence that was not passed on', () => {
     const info = streamInfo();
     const stream = new ListenStream(info);
     stream.frame(frameView({ info, positionSamples: 8000, pcm: ramp(0, 160) }));
     stream.frame(frameView({ info, positionSamples: 8160, sampleCount: 160, isSilent: true }));
     stream.frame(frameView({ info, positionSamples: 8480, pcm: ramp(500, 160) }));
-    expect(heard(stream)).toEqual(Int16Array.of(...ramp(0, 160), ...new Int16Array(320), ...ramp(500, 160)));
+    expect(samplesOf(stream)).toEqual(Int16Array.of(...ramp(0, 160), ...new Int16Array(320), ...ramp(500, 160)));
   });
 
-  it('jumps over a hole that nobody would listen to', () => {
+  it('skips a gap longer than anybody would wait for', () => {
     const info = streamInfo();
     const stream = new ListenStream(info);
     stream.frame(frameView({ info, pcm: ramp(0, 160) }));
     stream.frame(frameView({ info, positionSamples: 161 + 8000 * LIMITS.maxGapSeconds, pcm: ramp(160, 160) }));
-    expect(heard(stream)).toEqual(ramp(0, 320));
+    expect(samplesOf(stream)).toEqual(ramp(0, 320));
   });
 
   it('ends with its stream, and hears no other', async () => {
@@ -50,9 +50,9 @@ describe('one channel', () => {
     const stream = new ListenStream(info, 1000);
     for (let n = 0; n < 10; n++) stream.frame(frameView({ info, positionSamples: n * 160, pcm: ramp(n * 160, 160) }));
     expect([stream.readableLength, stream.droppedFrames]).toEqual([960, 7]);
-    expect(heard(stream)).toEqual(ramp(0, 480));
+    expect(samplesOf(stream)).toEqual(ramp(0, 480));
     stream.frame(frameView({ info, positionSamples: 1600, pcm: ramp(1600, 160) }));
-    expect(heard(stream)).toEqual(ramp(1600, 160));
+    expect(samplesOf(stream)).toEqual(ramp(1600, 160));
   });
 });
 
@@ -77,7 +77,7 @@ describe('two channels', () => {
         at[channel] = position + count;
       }
       stream.streamEnded(info);
-      const samples = heard(stream);
+      const samples = samplesOf(stream);
       const length = Math.max(...at);
       const expected = Int16Array.from({ length: 2 * length }, (_, i) => {
         const position = i >> 1;
@@ -94,7 +94,7 @@ describe('two channels', () => {
     for (let n = 0; n < 50; n++) {
       stream.frame(frameView({ info, channel: 1, positionSamples: n * 160, pcm: ramp(n * 160, 160) }));
     }
-    const samples = heard(stream);
+    const samples = samplesOf(stream);
     expect(samples.length).toBe(2 * (8000 - 1600));
     expect(samples.filter((_, i) => i % 2 === 1)).toEqual(ramp(0, 6400));
     expect(samples.filter((_, i) => i % 2 === 0)).toEqual(new Int16Array(6400));
@@ -104,7 +104,7 @@ describe('two channels', () => {
     const stream = new ListenStream(info);
     stream.frame(frameView({ info, channel: 0, positionSamples: 0, pcm: ramp(0, 3200) }));
     stream.frame(frameView({ info, channel: 1, positionSamples: 0, pcm: ramp(0, 3200) }));
-    const samples = heard(stream);
+    const samples = samplesOf(stream);
     const right = samples.filter((_, i) => i % 2 === 1);
     expect(samples.length).toBe(6400);
     expect(right.subarray(0, 1600)).toEqual(new Int16Array(1600));
