@@ -1,4 +1,4 @@
-import type { Losses } from './messages.js';
+import type { Losses } from './processes/messages.js';
 import type { Subject } from './roles.js';
 
 /** What only takes packets off the wire. It counts them, or nobody would know that it kept up. */

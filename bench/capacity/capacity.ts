@@ -1,9 +1,8 @@
 import { describeProvenance } from '../provenance.js';
-import { mergeHistograms, percentileCurve } from './histogram.js';
-import type { SubjectKind } from './messages.js';
 import { type CapacityOptions, type Undertaking, undertakingOf } from './options.js';
-import { type RunReport, runDecodeLoop, runSubject } from './run.js';
-import { isValid, latenessOf } from './statistics.js';
+import type { SubjectKind } from './processes/messages.js';
+import { mergeHistograms, percentileCurve } from './report/histogram.js';
+import { isValid, latenessOf } from './report/statistics.js';
 import {
   type CapacityReport,
   type CapacityRun,
@@ -14,7 +13,8 @@ import {
   type LatencyCurves,
   type Rounds,
   summarise,
-} from './summary.js';
+} from './report/summary.js';
+import { type RunReport, runDecodeLoop, runSubject } from './run.js';
 
 export type Progress = (line: string) => void;
 

@@ -7,9 +7,9 @@ import { SampleMemory } from '../../src/audio/sample-memory.js';
 import { systemClock } from '../../src/core/clock.js';
 import { TrunklineError } from '../../src/core/errors.js';
 import { US_PER_MS } from '../../src/core/units.js';
-import type { OpusImplementation } from './messages.js';
-import { SpeechPayloads } from './payloads.js';
-import type { Load } from './plan.js';
+import { SpeechPayloads } from './load/payloads.js';
+import type { Load } from './load/plan.js';
+import type { OpusImplementation } from './processes/messages.js';
 import { OPUS_SAMPLE_RATE } from './subscription/plan.js';
 
 /** Packets of each stream that are laid out and decoded repeatedly: one second of them. */

@@ -1,8 +1,8 @@
 import type { FrameSink, FrameView, StreamInfo } from '../../src/core/events.js';
 import type { AudioNode } from '../../src/node/audio-node.js';
-import { LatencyMeter } from './latency.js';
-import type { Losses } from './messages.js';
-import { interactionIds, type Load } from './plan.js';
+import { interactionIds, type Load } from './load/plan.js';
+import { LatencyMeter } from './processes/latency.js';
+import type { Losses } from './processes/messages.js';
 import type { Subject } from './roles.js';
 
 /** How the frames that a node delivers stand to the packets of the load. */

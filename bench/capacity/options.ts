@@ -1,7 +1,7 @@
 import { TrunklineError } from '../../src/core/errors.js';
 import { US_PER_MS, US_PER_SECOND } from '../../src/core/units.js';
-import { BASELINES, type Baseline } from './messages.js';
-import type { Load, LoadCodec, SourceName } from './plan.js';
+import type { Load, LoadCodec, SourceName } from './load/plan.js';
+import { BASELINES, type Baseline } from './processes/messages.js';
 import { SOURCES } from './sources.js';
 import { MAX_TICKS } from './subscription/plan.js';
 

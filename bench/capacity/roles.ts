@@ -1,6 +1,6 @@
-import type { LatencyMeter } from './latency.js';
-import type { GeneratorReport, Losses } from './messages.js';
-import type { Timetable } from './plan.js';
+import type { Timetable } from './load/plan.js';
+import type { LatencyMeter } from './processes/latency.js';
+import type { GeneratorReport, Losses } from './processes/messages.js';
 
 /** One side of a run. */
 export interface Side {

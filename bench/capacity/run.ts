@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/core/clock.js';
 import { US_PER_MS } from '../../src/core/units.js';
-import { Child } from './child.js';
-import type { GeneratorReport, OpusImplementation, SubjectKind, SubjectReport } from './messages.js';
+import { LEAD_US, type Load, type Timetable } from './load/plan.js';
 import type { CapacityOptions, Undertaking } from './options.js';
-import { LEAD_US, type Load, type Timetable } from './plan.js';
+import { Child } from './processes/child.js';
+import type { GeneratorReport, OpusImplementation, SubjectKind, SubjectReport } from './processes/messages.js';
 import { SOURCES } from './sources.js';
 
 /** One subject under one load, once. */

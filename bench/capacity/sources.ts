@@ -1,5 +1,5 @@
-import type { Baseline, SubjectKind, SubjectSettings } from './messages.js';
-import type { Load, SourceName } from './plan.js';
+import type { Load, SourceName } from './load/plan.js';
+import type { Baseline, SubjectKind, SubjectSettings } from './processes/messages.js';
 import type { Generator, Subject } from './roles.js';
 
 /**

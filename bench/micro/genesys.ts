@@ -13,8 +13,8 @@ import { PacketIngest } from '../../src/sources/genesys/media/packet-ingest.js';
 import { PacketReader } from '../../src/sources/genesys/protocol/packet-reader.js';
 import type { SocketReader } from '../../src/sources/genesys/protocol/socket-reader.js';
 import { parseMessage } from '../../src/sources/genesys/protocol/wire.js';
-import { interactionIds } from '../capacity/plan.js';
-import { textFrame } from '../capacity/websocket.js';
+import { interactionIds } from '../capacity/load/plan.js';
+import { textFrame } from '../capacity/load/websocket.js';
 import type { MicroCase } from './micro-case.js';
 
 const INTERACTIONS = 50;

@@ -1,6 +1,6 @@
 import { Bench, type Task } from 'tinybench';
 import { TrunklineError } from '../../src/core/errors.js';
-import { median } from '../capacity/statistics.js';
+import { median } from '../capacity/report/statistics.js';
 import { describeProvenance, type Provenance, provenanceLines } from '../provenance.js';
 import { audioHookCases } from './audiohook.js';
 import { genesysCases } from './genesys.js';

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { DECODE_LOOPS, layOut, type Packets } from '../../bench/capacity/decode-loop.js';
-import type { OpusImplementation } from '../../bench/capacity/messages.js';
+import type { OpusImplementation } from '../../bench/capacity/processes/messages.js';
 
 const hasCargo = spawnSync('cargo', ['--version']).status === 0;
 if (!hasCargo) console.warn('skipped: the plain loop over libopus, which cargo builds');

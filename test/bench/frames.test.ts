@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { interactionId } from '../../bench/capacity/plan.js';
+import { interactionId } from '../../bench/capacity/load/plan.js';
 import { ConnectionFrames, type Voice } from '../../bench/capacity/subscription/frames.js';
 import { MAX_TICKS, sequenceBase, timestampBase } from '../../bench/capacity/subscription/plan.js';
 import { parseMessage } from '../../src/sources/genesys/protocol/wire.js';

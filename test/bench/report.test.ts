@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { capacityPage } from '../../bench/capacity/report.js';
-import type { CapacityReport, CapacityRun } from '../../bench/capacity/summary.js';
-import { capacityTable } from '../../bench/capacity/table.js';
+import { capacityPage } from '../../bench/capacity/report/report.js';
+import type { CapacityReport, CapacityRun } from '../../bench/capacity/report/summary.js';
+import { capacityTable } from '../../bench/capacity/report/table.js';
 
 const BASELINE = {
   coresUsed: 0.1,

@@ -1,16 +1,22 @@
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { describe, expect, it } from 'vitest';
+import { dueUs, interactionIds, isInWindow, type Timetable } from '../../bench/capacity/load/plan.js';
+import { evenPhase, Rota } from '../../bench/capacity/load/rota.js';
+import { LatencyMeter } from '../../bench/capacity/processes/latency.js';
 import {
   mergeHistograms,
   newHistogram,
   percentileCurve,
   percentilesOf,
   recordUs,
-} from '../../bench/capacity/histogram.js';
-import { LatencyMeter } from '../../bench/capacity/latency.js';
-import { dueUs, interactionIds, isInWindow, type Timetable } from '../../bench/capacity/plan.js';
-import { evenPhase, Rota } from '../../bench/capacity/rota.js';
-import { isValid, LATENESS_BOUNDS_US, median, medianPercentiles, medians } from '../../bench/capacity/statistics.js';
+} from '../../bench/capacity/report/histogram.js';
+import {
+  isValid,
+  LATENESS_BOUNDS_US,
+  median,
+  medianPercentiles,
+  medians,
+} from '../../bench/capacity/report/statistics.js';
 
 function encoded(values: readonly number[]): string {
   const histogram = newHistogram();

@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Conversations } from '../../bench/capacity/audiohook/frames.js';
-import { maskedFrame, textFrame } from '../../bench/capacity/websocket.js';
+import { maskedFrame, textFrame } from '../../bench/capacity/load/websocket.js';
 import { decodePcmu } from '../../src/audio/codecs/g711.js';
 import { SampleMemory } from '../../src/audio/sample-memory.js';
 

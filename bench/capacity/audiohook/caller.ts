@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { systemClock } from '../../../src/core/clock.js';
 import { requestHeaders } from '../../../src/simulator/audiohook/protocol-faults.js';
-import { interactionId, uuid } from '../plan.js';
+import { interactionId, uuid } from '../load/plan.js';
 import type { Conversation } from './frames.js';
 import { HOOK_KEY, ORGANIZATION_ID, SAMPLE_RATE } from './plan.js';
 

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
-import { SpeechPayloads } from '../payloads.js';
-import { maskedFrame } from '../websocket.js';
+import { SpeechPayloads } from '../load/payloads.js';
+import { maskedFrame } from '../load/websocket.js';
 import { CHANNELS, samplesPerTick } from './plan.js';
 
 const MASK = [0x5a, 0xc3, 0x17, 0x9e] as const;

@@ -1,7 +1,7 @@
 import { AudioHookNode } from '../../../src/node/audiohook-node.js';
-import type { SubjectSettings } from '../messages.js';
+import type { Load } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
-import type { Load } from '../plan.js';
+import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
 import { CHANNELS, HOOK_KEY, samplesPerTick } from './plan.js';
 

@@ -1,5 +1,5 @@
 import { US_PER_SECOND } from '../../../src/core/units.js';
-import { uuid } from '../plan.js';
+import { uuid } from '../load/plan.js';
 
 /** The integration's settings on both sides: requests are signed, as a real organisation's are. */
 export const HOOK_KEY = { apiKey: 'bench', clientSecret: Buffer.from('the secret of a benchmark').toString('base64') };

@@ -1,6 +1,6 @@
 import type { WebSocket } from 'ws';
 import { BareSubject } from '../bare-subject.js';
-import type { SubjectSettings } from '../messages.js';
+import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
 import { openMediaClients } from './media-clients.js';
 

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 import { packetMessage, packetPrefix } from '../../../src/simulator/genesys/wire.js';
-import type { Speech } from '../payloads.js';
-import { interactionId } from '../plan.js';
-import { textFrame } from '../websocket.js';
+import type { Speech } from '../load/payloads.js';
+import { interactionId } from '../load/plan.js';
+import { textFrame } from '../load/websocket.js';
 import { SEQUENCE_DIGITS, sequenceBase, TIMESTAMP_DIGITS, timestampBase } from './plan.js';
 
 /** One interaction as the generator sends it. */

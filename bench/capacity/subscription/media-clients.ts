@@ -2,7 +2,7 @@ import { WebSocket } from 'ws';
 import { LIMITS } from '../../../src/core/limits.js';
 import { MEDIA_PATH } from '../../../src/simulator/genesys/server.js';
 import { buildSubscription } from '../../../src/sources/genesys/protocol/wire.js';
-import { interactionIds } from '../plan.js';
+import { interactionIds } from '../load/plan.js';
 
 /** Opens the connections that so many interactions need, subscribes, and hands every message on. For the baselines. */
 export async function openMediaClients(

@@ -1,8 +1,8 @@
 import { CaptureNode } from '../../../src/node/capture-node.js';
 import { MEDIA_PATH } from '../../../src/simulator/genesys/server.js';
-import type { SubjectSettings } from '../messages.js';
+import { interactionIds } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
-import { interactionIds } from '../plan.js';
+import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
 import { OPUS_SAMPLE_RATE, sequenceBase } from './plan.js';
 

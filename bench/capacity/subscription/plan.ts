@@ -1,5 +1,5 @@
 import type { Codec, StreamFormat } from '../../../src/core/codec.js';
-import type { LoadCodec } from '../plan.js';
+import type { LoadCodec } from '../load/plan.js';
 
 /** Packets of the media subscription hold 20 ms. */
 export const TICK_US = 20_000;

@@ -97,7 +97,7 @@ Examples:
     .action(async (flags: CapacityFlags) => {
       const { runCapacity } = await benchmarks(() => import('../../../bench/capacity/capacity.js'));
       const { CAPACITY_DEFAULTS, SMOKE_OPTIONS } = await import('../../../bench/capacity/options.js');
-      const { capacityTable } = await import('../../../bench/capacity/table.js');
+      const { capacityTable } = await import('../../../bench/capacity/report/table.js');
       const { streams, sweep, frameMs, json, report: file, smoke, ...asked } = flags;
       // Found out now rather than when the page is all there is left of a run.
       if (file !== undefined) write(file, '');
@@ -109,7 +109,7 @@ Examples:
       );
       print(`${capacityTable(report)}\n`);
       if (file !== undefined) {
-        const { capacityPage } = await benchmarks(() => import('../../../bench/capacity/report.js'));
+        const { capacityPage } = await benchmarks(() => import('../../../bench/capacity/report/report.js'));
         write(file, capacityPage(report, curves));
       }
       if (json) printJson(report);

@@ -1,8 +1,8 @@
-import { NOT_A_MEASUREMENT } from '../provenance.js';
+import { NOT_A_MEASUREMENT } from '../../provenance.js';
+import type { LoadCodec } from '../load/plan.js';
+import { BASELINES } from '../processes/messages.js';
 import { figuresTable } from './figures.js';
 import { escapeHtml } from './html.js';
-import { BASELINES } from './messages.js';
-import type { LoadCodec } from './plan.js';
 import { costPlot, latencyPlot } from './plots.js';
 
 import { LATENESS_BOUNDS_US } from './statistics.js';

@@ -1,5 +1,5 @@
-import { provenanceLines } from '../provenance.js';
-import type { Baseline } from './messages.js';
+import { provenanceLines } from '../../provenance.js';
+import type { Baseline } from '../processes/messages.js';
 import type { CapacityReport, CapacityRun } from './summary.js';
 
 const MEBIBYTE = 2 ** 20;

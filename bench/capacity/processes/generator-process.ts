@@ -1,7 +1,7 @@
 import process from 'node:process';
+import type { Generator } from '../roles.js';
+import { SOURCES } from '../sources.js';
 import { serve, tell } from './messages.js';
-import type { Generator } from './roles.js';
-import { SOURCES } from './sources.js';
 
 let generator: Generator | undefined;
 

@@ -1,6 +1,6 @@
-import { US_PER_MS, US_PER_SECOND } from '../../src/core/units.js';
-import type { Provenance } from '../provenance.js';
-import { type CurvePoint, mergeHistograms, type Percentiles } from './histogram.js';
+import { US_PER_MS, US_PER_SECOND } from '../../../src/core/units.js';
+import type { Provenance } from '../../provenance.js';
+import type { Load, LoadCodec, SourceName } from '../load/plan.js';
 import {
   BASELINES,
   type Baseline,
@@ -8,9 +8,9 @@ import {
   type OpusImplementation,
   type SubjectKind,
   type SubjectReport,
-} from './messages.js';
-import type { Load, LoadCodec, SourceName } from './plan.js';
-import type { RunReport } from './run.js';
+} from '../processes/messages.js';
+import type { RunReport } from '../run.js';
+import { type CurvePoint, mergeHistograms, type Percentiles } from './histogram.js';
 import { isValid, type Lateness, latenessOf, median, medianPercentiles, medians, rounded } from './statistics.js';
 
 /** One number of streams: medians over the valid rounds, counts added up over them. */

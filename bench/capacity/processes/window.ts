@@ -1,8 +1,8 @@
-import { systemClock } from '../../src/core/clock.js';
-import { US_PER_MS } from '../../src/core/units.js';
+import { systemClock } from '../../../src/core/clock.js';
+import { US_PER_MS } from '../../../src/core/units.js';
+import { DRAIN_US, TAIL_US, type Timetable } from '../load/plan.js';
+import type { Subject } from '../roles.js';
 import type { Losses, SubjectReport } from './messages.js';
-import { DRAIN_US, TAIL_US, type Timetable } from './plan.js';
-import type { Subject } from './roles.js';
 import { UsageMeter } from './usage.js';
 
 /** Garbage is collected this long before the window begins. */

@@ -1,5 +1,5 @@
 import process from 'node:process';
-import type { Load, Timetable } from './plan.js';
+import type { Load, Timetable } from '../load/plan.js';
 import type { Usage } from './usage.js';
 
 /** What the processes of one run tell each other over Node's IPC channel. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { US_PER_MS } from '../../src/core/units.js';
+import { US_PER_MS } from '../../../src/core/units.js';
 
 /** How the load comes to the node. */
 export const SOURCE_NAMES = ['subscription', 'audiohook'] as const;

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '../../src/core/clock.js';
-import { US_PER_MS } from '../../src/core/units.js';
+import { systemClock } from '../../../src/core/clock.js';
+import { US_PER_MS } from '../../../src/core/units.js';
 import type { Answer, Order } from './messages.js';
 
 type Kind = Answer['kind'];

@@ -1,6 +1,6 @@
 import { barX, dot, plot as drawPlot, line, type PlotOptions, ruleX, ruleY, text } from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import { BASELINES, type Baseline } from './messages.js';
+import { BASELINES, type Baseline } from '../processes/messages.js';
 import type { CapacityRun, LatencyCurves } from './summary.js';
 
 /** Colours are the page's, so that one drawing serves its light and its dark form. */

@@ -1,7 +1,7 @@
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
-import { LatencyHistogram } from '../../src/sinks/metrics/latency.js';
+import { LatencyHistogram } from '../../../src/sinks/metrics/latency.js';
+import { dueUs, isInWindow, type Timetable } from '../load/plan.js';
 import type { SubjectReport } from './messages.js';
-import { dueUs, isInWindow, type Timetable } from './plan.js';
 
 /**
  * Time of decoding is recorded of every eleventh packet: each record is CPU that the node under test is charged for. A

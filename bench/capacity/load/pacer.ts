@@ -1,5 +1,5 @@
-import { systemClock } from '../../src/core/clock.js';
-import { US_PER_MS } from '../../src/core/units.js';
+import { systemClock } from '../../../src/core/clock.js';
+import { US_PER_MS } from '../../../src/core/units.js';
 
 /** Timers are good for what is at least so far away, and are set to end so long before. */
 const TIMER_FROM_US = 20_000;

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { getHeapStatistics } from 'node:v8';
-import { systemClock } from '../../src/core/clock.js';
-import { US_PER_MS } from '../../src/core/units.js';
+import { systemClock } from '../../../src/core/clock.js';
+import { US_PER_MS } from '../../../src/core/units.js';
 
 /** What a process used over the steady window. */
 export interface Usage {

@@ -1,6 +1,6 @@
 import { decodeFromCompressedBase64 } from 'hdr-histogram-js';
+import type { GeneratorReport } from '../processes/messages.js';
 import { mergeHistograms, newHistogram, percentilesOf } from './histogram.js';
-import type { GeneratorReport } from './messages.js';
 
 /**
  * A run counts only if its load was what it should have been. Lateness of the generator is latency that the subject

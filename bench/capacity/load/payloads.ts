@@ -1,7 +1,7 @@
-import { LoopLibrary } from '../../src/simulator/sound/loops.js';
-import { loadClips } from '../../src/simulator/sound/speech.js';
+import { LoopLibrary } from '../../../src/simulator/sound/loops.js';
+import { loadClips } from '../../../src/simulator/sound/speech.js';
+import { codecOf, formatOf } from '../subscription/plan.js';
 import type { LoadCodec } from './plan.js';
-import { codecOf, formatOf } from './subscription/plan.js';
 
 /** Interactions must not speak in chorus: each begins this many packets behind the one before, which divides no loop. */
 const STAGGER_PACKETS = 37;

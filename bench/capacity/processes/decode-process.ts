@@ -1,8 +1,8 @@
 import process from 'node:process';
-import { TrunklineError } from '../../src/core/errors.js';
-import { DECODE_LOOPS, layOut } from './decode-loop.js';
+import { TrunklineError } from '../../../src/core/errors.js';
+import { DECODE_LOOPS, layOut } from '../decode-loop.js';
+import type { Load } from '../load/plan.js';
 import { type OpusImplementation, serve, tell } from './messages.js';
-import type { Load } from './plan.js';
 
 const RUN_MS = 2_000;
 

@@ -1,10 +1,10 @@
 // First, so that the modules loaded after it do not make the young generation grow.
-import './tuned-heap.js';
+import '../tuned-heap.js';
 
 import process from 'node:process';
+import type { Subject } from '../roles.js';
+import { SOURCES } from '../sources.js';
 import { serve, tell } from './messages.js';
-import type { Subject } from './roles.js';
-import { SOURCES } from './sources.js';
 import { measureWindow } from './window.js';
 
 let subject: Subject | undefined;
