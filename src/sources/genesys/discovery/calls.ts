@@ -18,14 +18,17 @@ const leg = z.object({
   state: text,
   endTime: text,
   disconnectedTime: text,
-  securePause: z.boolean().nullish().catch(undefined),
+  securePause: z.unknown().optional(),
+  recordingState: z.unknown().optional(),
 });
 type Leg = z.infer<typeof leg>;
-const participant = leg.extend({ calls: z.array(leg).nullish().catch(undefined) });
+const NO_LEG = {};
+const participant = leg.extend({ calls: z.array(leg.catch(NO_LEG)).nullish().catch(undefined) }).catch(NO_LEG);
 const call = z.object({
   id: z.string().min(1).max(LIMITS.maxNameBytes),
   endTime: text,
-  securePause: z.boolean().nullish().catch(undefined),
+  securePause: z.unknown().optional(),
+  recordingState: z.unknown().optional(),
   participants: z.array(participant).max(1_000),
 });
 
@@ -50,8 +53,18 @@ export function readCall(value: unknown): CallView | undefined {
   return {
     id,
     phase: isOver ? 'over' : isTaken ? 'connected' : 'waiting',
-    securePause: read.data.securePause === true || legs.some((one) => one.securePause === true && !hasEnded(one)),
+    securePause: isProtected(read.data) || legs.some((one) => isProtected(one) && !hasEnded(one)),
   };
+}
+
+/**
+ * In doubt, audio is withheld: a recording that is paused counts as a secure pause unless the platform says that it is
+ * none, and so does any value of `securePause` that is not a plain no.
+ */
+function isProtected({ securePause, recordingState }: { securePause?: unknown; recordingState?: unknown }): boolean {
+  if (securePause === false) return false;
+  if (securePause !== undefined && securePause !== null) return true;
+  return typeof recordingState === 'string' && recordingState.toLowerCase() === 'paused';
 }
 
 function hasEnded({ state, endTime, disconnectedTime }: Leg): boolean {

@@ -121,6 +121,35 @@ test.each([
   expect(readCall({ id: 'a', participants })).toEqual({ id: 'a', phase, securePause });
 });
 
+test.each<[boolean, string, object, object?]>([
+  [true, 'paused, and the flag is absent', { recordingState: 'paused' }],
+  [true, 'paused, and the flag is null', { recordingState: 'paused', securePause: null }],
+  [true, 'paused in capitals', { recordingState: 'PAUSED' }],
+  [true, 'the flag is a text', { securePause: 'true' }],
+  [true, 'the flag is a number', { securePause: 1 }],
+  [true, 'paused on the call itself', {}, { recordingState: 'paused' }],
+  [true, 'the flag is on the call itself, in an unknown form', {}, { securePause: {} }],
+  [false, 'paused by an agent, which is no secure pause', { recordingState: 'paused', securePause: false }],
+  [false, 'active', { recordingState: 'active', securePause: null }],
+  [false, 'none of both', {}],
+  [false, 'a state that is no text', { recordingState: 7 }],
+  [false, 'paused, on a leg that has ended', { recordingState: 'paused', endTime: '2026-01-01T00:00:00Z' }],
+])('protected: %s when %s', (securePause, _name, leg, call = {}) => {
+  for (const participants of [
+    [customer, agent, { ...agent, ...leg }],
+    [customer, { purpose: 'agent', calls: [agent, { ...agent, ...leg }] }],
+  ]) {
+    expect(readCall({ id: 'a', participants, ...call })?.securePause).toBe(securePause);
+  }
+});
+
+test('a participant that cannot be read hides no pause', () => {
+  for (const bad of [null, 7, 'x', { calls: [null, 3] }]) {
+    const participants = [customer, bad, { ...agent, securePause: true }];
+    expect(readCall({ id: 'a', participants })?.securePause).toBe(true);
+  }
+});
+
 test('what is no call is none', () => {
   for (const value of [undefined, null, 'x', {}, { id: '', participants: [] }, { id: 'a', participants: {} }]) {
     expect(readCall(value)).toBeUndefined();
