@@ -49,7 +49,8 @@ export class NonceFile {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
   }
 
   #rewrite(entries: Iterable<NonceEntry>): void {
