@@ -5,11 +5,14 @@ export { ManualClock, systemClock } from './core/clock.js';
 export type { Codec, StreamFormat } from './core/codec.js';
 export { type ErrorCode, TrunklineError } from './core/errors.js';
 export type {
+  AuditEntry,
+  AuditFields,
   Channel,
   EndReason,
   FrameSink,
   FrameView,
   MarkedSpan,
+  PauseEvent,
   PcmSelection,
   ReceptionCounts,
   SilenceEdge,
@@ -17,10 +20,13 @@ export type {
   StreamInfo,
   StreamSummary,
 } from './core/events.js';
+export type { Logger, LogMethod } from './core/logger.js';
+export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media-chunk.js';
 export {
   AudioEngine,
   type AudioEngineEvents,
   type AudioEngineOptions,
+  type CreateEngineOptions,
   createEngine,
   type PushedPacket,
   type PushFormat,
@@ -29,11 +35,33 @@ export {
 export type { EngineCounters } from './engine/engine.js';
 export type { StreamIngest, StreamOptions } from './engine/input/ingest.js';
 export type { EngineOptions } from './engine/options.js';
-export { AudioNode, type NodeSettings, type NodeSummary } from './node/audio-node.js';
-export { AudioHookNode, type AudioHookNodeSettings, type AudioHookStatus } from './node/audiohook-node.js';
-export { CaptureNode, type CaptureStatus } from './node/capture-node.js';
+export {
+  type AudioFrame,
+  type ChunkOptions,
+  type FrameOptions,
+  FrameQueue,
+  type QueueOptions,
+} from './engine/output/frame-queue.js';
+export { AudioNode } from './node/audio-node.js';
+export { AudioHookNode, type AudioHookNodeEvents, type AudioHookNodeSettings } from './node/audiohook-node.js';
+export { CaptureNode, type CaptureNodeEvents, type CaptureStatus } from './node/capture-node.js';
+export { type CreateNodeOptions, createNode, type NodeWith } from './node/create-node.js';
 export { tuneHeap } from './node/heap.js';
-export type { CaptureNodeEvents, MediaChunk, MediaMetadata, MetadataSync } from './sinks/events/event-sink.js';
+export type { NodeEngineOptions, NodeOptions, NodeStats, StartOptions, WaitOptions } from './node/options.js';
+export type { NodeSettings } from './node/settings.js';
+export type { NodeSummary } from './node/summary.js';
+export type { AudioNodeClass, AudioNodeOf, Emits } from './node/typed-events.js';
+export { AuditSink, type AuditSinkOptions, audit } from './sinks/audit/audit-sink.js';
+export type { NodeEvents } from './sinks/events/event-sink.js';
+export { type RecorderOptions, RecorderSink, recorder } from './sinks/recorder/recorder-sink.js';
+export type { Sink, SinkContext, SinkStats } from './sinks/sink.js';
+export {
+  AudioHook,
+  type AudioHookEvents,
+  type AudioHookOptions,
+  type AudioHookStatus,
+  audioHook,
+} from './sources/audiohook/audiohook.js';
 export type { AudioHookKey } from './sources/audiohook/protocol/signature.js';
 export type { EventEntity } from './sources/audiohook/protocol/wire.js';
 export type { AudioHookSessionInfo, AudioHookSessionSummary } from './sources/audiohook/server/connection-contract.js';
@@ -44,3 +72,11 @@ export type {
 } from './sources/audiohook/server/server-events.js';
 export type { AudioHookLimits, AudioHookServerOptions } from './sources/audiohook/server/server-options.js';
 export type { OpenRequest, SessionTiming } from './sources/audiohook/session/session-contract.js';
+export {
+  type GenesysEvents,
+  type GenesysStatus,
+  GenesysSubscription,
+  type GenesysSubscriptionOptions,
+  genesysSubscription,
+} from './sources/genesys/genesys-subscription.js';
+export type { EventsOf, NoEvents, Source, SourceContext } from './sources/source.js';

@@ -1,5 +1,6 @@
 import type { FrameSink, FrameView, StreamInfo } from '../../src/core/events.js';
 import type { AudioNode } from '../../src/node/audio-node.js';
+import type { RecorderCounters } from '../../src/sinks/recorder/recorder-memory.js';
 import { interactionIds, type Load } from './load/plan.js';
 import { LatencyMeter } from './processes/latency.js';
 import type { Losses } from './processes/messages.js';
@@ -43,8 +44,10 @@ class LatencySink implements FrameSink {
   }
 }
 
+type RecordingNode = AudioNode & { recorderCounters(): RecorderCounters | undefined };
+
 /** The node under test. What starts and stops it, and which counters its source has, is the source's. */
-export abstract class NodeSubject<Node extends AudioNode> implements Subject {
+export abstract class NodeSubject<Node extends RecordingNode> implements Subject {
   readonly meter: LatencyMeter;
   protected readonly node: Node;
   readonly #places: FramePlaces;
@@ -54,7 +57,7 @@ export abstract class NodeSubject<Node extends AudioNode> implements Subject {
     this.node = node;
     this.meter = new LatencyMeter(playoutDelayUs);
     this.#places = places;
-    node.engine.addSink(new LatencySink(this.meter, places, load));
+    void node.addSink(new LatencySink(this.meter, places, load));
     node.on('error', () => {
       this.#errors++;
     });
@@ -65,11 +68,11 @@ export abstract class NodeSubject<Node extends AudioNode> implements Subject {
   protected abstract sourceLosses(): Readonly<Record<string, number>>;
 
   get backend(): string {
-    return this.node.engine.backend;
+    return this.node.stats().backend;
   }
 
   get workers(): number {
-    return this.node.engine.shardCount + (this.node.recorderCounters() === undefined ? 0 : 1);
+    return this.node.stats().shards + (this.node.recorderCounters() === undefined ? 0 : 1);
   }
 
   packets(): number {
@@ -77,9 +80,9 @@ export abstract class NodeSubject<Node extends AudioNode> implements Subject {
   }
 
   losses(): Losses {
-    const { packetsLost, packetsLate, packetsDuplicate, packetsDropped } = this.node.summary();
+    const { packetsLost, packetsLate, packetsDuplicate, packetsDropped } = this.node.stats().counts;
     // Frames are what there should be; the decoder's own concealment shows among the lost.
-    const { framesDecoded: _frames, ...engine } = this.node.engine.counters();
+    const { framesDecoded: _frames, ...engine } = this.node.stats().engine;
     return {
       known: (packetsLost + packetsDropped) / this.#places.enginePackets + engine.arenaFull,
       counters: {
@@ -96,7 +99,7 @@ export abstract class NodeSubject<Node extends AudioNode> implements Subject {
   }
 }
 
-function recorderLosses(node: AudioNode): Record<string, number> {
+function recorderLosses(node: RecordingNode): Record<string, number> {
   const counters = node.recorderCounters();
   if (counters === undefined) return {};
   const { recordingsOpened, recordingsFinished, framesRecorded, bytesWritten, ...losses } = counters;

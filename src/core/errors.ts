@@ -1,6 +1,6 @@
 /**
- * Stable codes of every error that trunkline throws to its callers. A code never changes its meaning; the message
- * may be reworded.
+ * Stable codes of every error that trunkline throws to its callers; ERRORS.md says what to do about each. A code never
+ * changes its meaning; the message may be reworded.
  */
 export const ERROR_CODES = [
   'CONFIG_INVALID',
@@ -13,7 +13,6 @@ export const ERROR_CODES = [
   'NATIVE_UNAVAILABLE',
   'AUTH_FAILED',
   'MEDIA_NOT_AVAILABLE',
-  'INTERACTION_NOT_FOUND',
   'CONNECTION_FAILED',
   'RATE_LIMITED',
   'PROTOCOL_ERROR',

@@ -147,3 +147,48 @@ export interface FrameSink {
   markedSpan?(span: MarkedSpan): void;
   streamEnded?(info: StreamInfo, summary: StreamSummary): void;
 }
+
+/** What an audit entry may say beside its action; nothing else is ever written. Texts are redacted. */
+export interface AuditFields {
+  readonly channel?: Channel;
+  readonly reason?: string;
+  readonly code?: string | number;
+  readonly attempt?: number;
+  /** A media connection, numbered from 0. */
+  readonly connection?: number;
+  readonly positionMs?: number;
+  readonly packetsReceived?: number;
+  readonly packetsLost?: number;
+  /** A signalling session; named as interactions are, by its pseudonym where there is a key. */
+  readonly sessionId?: string;
+  readonly organizationId?: string;
+  readonly durationMs?: number;
+  /** Audio that was kept, withheld by a pause, and discarded by the client. */
+  readonly keptMs?: number;
+  readonly pausedMs?: number;
+  readonly discardedMs?: number;
+  readonly framesReceived?: number;
+  readonly messagesReceived?: number;
+  readonly messagesSent?: number;
+  readonly faults?: number;
+  /** Times that a client had to wait because there was no room for its audio. */
+  readonly stalls?: number;
+}
+
+/** One party withholds an interaction's audio from now on, or no longer. Audio flows when no party withholds it. */
+export interface PauseEvent {
+  readonly interactionId: string;
+  readonly paused: boolean;
+  /** `platform`: its secure pause; `client`: an AudioHook client; `operator`: pause() and resume() of the node. */
+  readonly by: 'platform' | 'client' | 'operator';
+}
+
+/** An entry of a source for the audit. */
+export interface AuditEntry {
+  /** Name of the source. */
+  readonly source: string;
+  /** Such as `connected` or `audiohook_opened`. */
+  readonly action: string;
+  readonly interactionId?: string;
+  readonly fields: AuditFields;
+}

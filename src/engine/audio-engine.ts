@@ -1,4 +1,5 @@
 import { isUint8Array } from 'node:util/types';
+import { abortable } from '../core/abort.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Codec, StreamFormat } from '../core/codec.js';
 import { GuardedEmitter } from '../core/emitter.js';
@@ -14,8 +15,17 @@ import type {
   StreamSummary,
 } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
+import type { MediaChunk } from '../core/media-chunk.js';
 import { Engine, type EngineCounters } from './engine.js';
 import type { EngineOptions } from './options.js';
+import {
+  type AudioFrame,
+  type ChunkOptions,
+  chunkQueue,
+  type FrameOptions,
+  type FrameQueue,
+  frameQueue,
+} from './output/frame-queue.js';
 
 export interface AudioEngineOptions extends EngineOptions {
   /** Samples of silent frames come with the frames, too; default true, since an embedder sees `isSilent`. */
@@ -112,10 +122,17 @@ export class PushStream {
   }
 }
 
+export interface CreateEngineOptions extends AudioEngineOptions {
+  /** Gives up the start when aborted, and closes the engine when aborted later. */
+  readonly signal?: AbortSignal;
+}
+
 /** The engine as an embedder sees it: push packets, get frames. Made by createEngine(). */
 export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #queues = new Set<FrameQueue<MediaChunk> | FrameQueue<AudioFrame>>();
+  #closing: Promise<void> | undefined;
 
   constructor(options: AudioEngineOptions = {}) {
     super();
@@ -134,9 +151,18 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
     this.#engine.on('sinkError', (thrown) => this.report(thrown));
   }
 
-  /** @throws TrunklineError NATIVE_UNAVAILABLE, ENGINE_FAILED. */
-  start(): Promise<void> {
-    return this.#engine.start();
+  /**
+   * Starts the threads. Resolves when they run. When the signal aborts first, the engine is closed, and start() rejects
+   * with its reason.
+   * @throws TrunklineError NATIVE_UNAVAILABLE, ENGINE_FAILED.
+   */
+  async start({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    try {
+      await abortable(this.#engine.start(), signal);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
   /** @throws TrunklineError STREAM_EXISTS, LIMIT_EXCEEDED, CODEC_UNSUPPORTED or ENGINE_CLOSED. */
@@ -150,6 +176,22 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
       { codec, clockRate, sampleRate, channels, l16Order },
       this.#clock,
     );
+  }
+
+  /**
+   * Decoded audio for a `for await` loop, from now on. A reader that is too slow loses chunks, counted in
+   * `droppedFrames`; the engine never waits for it. Ends when the engine closes or the signal aborts.
+   *
+   * @example
+   * for await (const { metadata, payload } of engine.chunks({ signal })) await transcribe(metadata.interactionId, payload);
+   */
+  chunks(options: ChunkOptions = {}): FrameQueue<MediaChunk> {
+    return this.#attach(chunkQueue(options, (queue) => this.#detach(queue)));
+  }
+
+  /** The same with every frame and all that is known of it, silence, loss and concealment included. */
+  frames(options: FrameOptions = {}): FrameQueue<AudioFrame> {
+    return this.#attach(frameQueue(options, (queue) => this.#detach(queue)));
   }
 
   counters(): EngineCounters {
@@ -167,7 +209,32 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
 
   /** Ends every stream, waits until all frames are delivered, and stops the threads. */
   close(): Promise<void> {
-    return this.#engine.close();
+    this.#closing ??= this.#engine.close().then(() => {
+      for (const queue of this.#queues) queue.end();
+    });
+    return this.#closing;
+  }
+
+  /** The same as close(). */
+  stop(): Promise<void> {
+    return this.close();
+  }
+
+  /** For `await using engine = await createEngine()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #detach(queue: FrameQueue<MediaChunk> | FrameQueue<AudioFrame>): void {
+    this.#queues.delete(queue);
+    this.#engine.removeSink(queue);
+  }
+
+  #attach<Queue extends FrameQueue<MediaChunk> | FrameQueue<AudioFrame>>(queue: Queue): Queue {
+    this.#queues.add(queue);
+    this.#engine.addSink(queue);
+    if (this.#closing !== undefined) queue.end();
+    return queue;
   }
 }
 
@@ -175,14 +242,10 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
  * An engine whose threads are at work.
  * @throws TrunklineError NATIVE_UNAVAILABLE when the native module is required and cannot be used.
  */
-export async function createEngine(options: AudioEngineOptions = {}): Promise<AudioEngine> {
+export async function createEngine({ signal, ...options }: CreateEngineOptions = {}): Promise<AudioEngine> {
   const engine = new AudioEngine(options);
-  try {
-    await engine.start();
-  } catch (thrown) {
-    await engine.close();
-    throw thrown;
-  }
+  await engine.start(signal === undefined ? {} : { signal });
+  signal?.addEventListener('abort', () => void engine.close(), { once: true });
   return engine;
 }
 

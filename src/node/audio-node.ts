@@ -1,119 +1,154 @@
 import type { EventEmitter } from 'node:events';
-import { mkdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { checkOptions, type FormerOptions, type NodeConfig, nodeSchema } from '../config/schema.js';
+import { abortable, rejected, whenAborted } from '../core/abort.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { GuardedEmitter } from '../core/emitter.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import type { FrameSink, ReceptionCounts } from '../core/events.js';
+import type { FrameSink, ReceptionCounts, StreamInfo } from '../core/events.js';
+import { type Logger, silentLogger } from '../core/logger.js';
+import type { MediaChunk } from '../core/media-chunk.js';
 import { Engine } from '../engine/engine.js';
-import { type AuditExtra, AuditLog } from '../sinks/audit/audit-log.js';
-import { type CaptureNodeEvents, EventSink } from '../sinks/events/event-sink.js';
+import type { AudioFrame, ChunkOptions, FrameOptions, FrameQueue } from '../engine/output/frame-queue.js';
+import { EventSink, type NodeEvents } from '../sinks/events/event-sink.js';
 import { Metrics, type MetricsContext, type MetricsSnapshot, type Throughput } from '../sinks/metrics/metrics.js';
 import { Tally } from '../sinks/metrics/tally.js';
-import { ListenStream } from '../sinks/monitor/listen-stream.js';
-import { type MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
-import { NodeRecorder } from '../sinks/recorder/recorder-agent.js';
-import type { RecorderCounters } from '../sinks/recorder/recorder-memory.js';
-import { type RepairReport, repairRecordings } from '../sinks/recorder/repair.js';
-
-/** Settings of a node, each with its default in `config/`; those of the AudioHook server are options of AudioHookNode. */
-export type NodeSettings = Partial<NodeConfig> & FormerOptions;
-
-/** What a node has done; the last line that `--json` prints. */
-export interface NodeSummary {
-  readonly streams: number;
-  readonly packetsReceived: number;
-  readonly bytesReceived: number;
-  readonly packetsLost: number;
-  readonly packetsLate: number;
-  readonly packetsDuplicate: number;
-  readonly packetsForeign: number;
-  readonly packetsReordered: number;
-  /** Thrown away by the node itself, a ring or the arena being full. */
-  readonly packetsDropped: number;
-  /** Concealed frames included. */
-  readonly framesDecoded: number;
-  readonly framesSilent: number;
-  readonly decodeErrors: number;
-  /** From arrival to delivery, the jitter buffer's hold included. */
-  readonly latencyMicros: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number };
-  /** Recordings of which a part could not be written; their session.json says so. Counted at their end. */
-  readonly recordingsIncomplete: number;
-  /** Entries of the audit that could not be written; all of them are known once the node has stopped. */
-  readonly auditEntriesLost: number;
-  readonly backend: 'js' | 'native';
-  readonly out: string;
-}
-
-const REPORT_MS = 500;
+import type { ListenStream } from '../sinks/monitor/listen-stream.js';
+import type { MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
+import type { Sink } from '../sinks/sink.js';
+import type { Source, SourceContext } from '../sources/source.js';
+import { logNode } from './node-log.js';
+import { agentOf, NodeSinks } from './node-sinks.js';
+import type { NodeOptions, NodeStats, StartOptions, WaitOptions } from './options.js';
+import { Readers } from './readers.js';
+import { StreamEnds } from './stream-ends.js';
 
 /**
- * An engine with everything that takes its output: events, recordings, audit, metrics, live streams. What brings the
- * packets is a subclass's: CaptureNode subscribes at Genesys Cloud.
+ * An engine with the sources that bring its packets and the sinks that keep its frames. It knows neither: createNode()
+ * composes them.
  */
-export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
-  readonly config: NodeConfig;
-  readonly engine: Engine;
-  readonly clock: Clock;
-  readonly metrics: Metrics;
-  #audit: AuditLog | undefined;
+export class AudioNode extends GuardedEmitter<NodeEvents> {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #sources: readonly Source[];
+  readonly #sinks: NodeSinks;
+  readonly #native: 'off' | 'auto' | 'require';
+  readonly #metrics: Metrics;
   readonly #tally = new Tally();
   readonly #events: EventSink;
-  readonly #recorder: NodeRecorder | undefined;
+  readonly #ends = new StreamEnds();
+  readonly #closed = new AbortController();
+  readonly #readers: Readers;
   #monitoring: MonitorStream | undefined;
-  readonly #monitors = new Set<MonitorStream>();
-  #reports: NodeJS.Timeout | undefined;
+  #starting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
 
-  /** @throws TrunklineError CONFIG_INVALID. */
-  constructor(settings: NodeSettings = {}, clock: Clock = systemClock) {
+  /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
+  constructor(options: NodeOptions = {}) {
     super();
-    this.config = checkOptions(nodeSchema, settings);
-    this.clock = clock;
-    const { config } = this;
-    this.#recorder = config.record ? new NodeRecorder(config.out, config.maxStreams) : undefined;
-    this.engine = new Engine({
-      shards: config.shards,
-      maxStreams: config.maxStreams,
-      playoutDelayMs: config.playoutDelayMs,
-      maxPlayoutDelayMs: config.maxPlayoutDelayMs,
-      silenceThreshold: config.silenceThreshold,
-      silenceWindowMs: config.silenceWindowMs,
-      native: config.native,
-      clock,
-      ...(this.#recorder === undefined ? {} : { recorder: this.#recorder }),
-    });
-    this.engine.on('restarted', (name, cause) => this.emit('workerRestarted', { name, cause }));
-    this.engine.on('failed', (error) => this.emit('failed', error));
-    this.engine.on('sinkError', (thrown) => this.report(thrown));
-    this.metrics = new Metrics({ clock });
-    this.engine.addSink(this.#tally);
-    this.engine.addSink(this.metrics);
-    this.#events = new EventSink(this, config.includeSilent);
-    this.engine.addSink(this.#events);
+    const { sources = [], sinks = [], engine = {}, includeSilent = false, signal } = options;
+    checkNames(sources);
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = options.logger ?? silentLogger;
+    this.#sources = sources;
+    this.#native = engine.native ?? 'auto';
+    const recorder = agentOf(sinks);
+    this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
+    const report = (error: unknown): void => this.report(error);
+    this.#sinks = new NodeSinks(this.#engine, { clock: this.#clock, logger: this.#logger, report }, sinks);
+    ENGINES.set(this, this.#engine);
+    this.#engine.on('restarted', (name, cause) => this.emit('workerRestarted', { name, cause }));
+    this.#engine.on('failed', (error) => this.emit('failed', error));
+    this.#engine.on('sinkError', (thrown) => this.report(thrown));
+    this.#readers = new Readers(this.#engine);
+    this.#metrics = new Metrics({ clock: this.#clock });
+    this.#events = new EventSink(this, includeSilent);
+    for (const sink of [this.#tally, this.#metrics, this.#events, this.#ends]) this.#engine.addSink(sink);
     // Node's own events of every emitter, which a map of events cannot name.
     const self = this as EventEmitter;
     self.on('newListener', () => queueMicrotask(this.#listenersChanged));
     self.on('removeListener', () => queueMicrotask(this.#listenersChanged));
+    if (options.logger !== undefined) logNode(this, this.#logger);
+    if (signal !== undefined) whenAborted(signal, this.#closed.signal, () => this.#closeUnasked());
   }
 
-  /** Packets and bytes a second and the share of packets lost. */
-  getThroughputStats(): Throughput {
-    return this.metrics.throughput(this.clock.nowUs(), this.#counts());
+  /**
+   * Opens the sinks, starts the threads, then the sources. Resolves when packets can arrive.
+   *
+   * @throws TrunklineError as the sinks and sources do, NATIVE_UNAVAILABLE, ENGINE_FAILED; the node is closed then.
+   *   ENGINE_CLOSED when it has been closed before.
+   */
+  async start({ signal }: StartOptions = {}): Promise<unknown> {
+    if (this.#closing !== undefined) throw closed('This node has been closed; make another.');
+    this.#starting ??= this.#start();
+    try {
+      await abortable(this.#starting, signal);
+      return undefined;
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
   }
 
-  /** Everything that is counted, at this moment. */
-  snapshot(): MetricsSnapshot {
-    return this.metrics.snapshot(this.clock.nowUs(), this.#metricsContext());
+  /**
+   * Withholds the audio of an interaction until resume(), whichever source it came by. The recording keeps its time and
+   * marks the span *paused*. A pause of the platform or the client is separate: audio flows when all are over.
+   *
+   * @throws TrunklineError STREAM_UNKNOWN when no source has that interaction.
+   */
+  pause(interactionId: string): void {
+    this.#eachSource(interactionId, (source) => source.pause(interactionId));
   }
 
-  /** The same in one line for people. */
-  metricsLine(): string {
-    return this.metrics.metricsLine(this.clock.nowUs(), this.#metricsContext());
+  /** Undoes pause(). @throws TrunklineError STREAM_UNKNOWN when no source has that interaction. */
+  resume(interactionId: string): void {
+    this.#eachSource(interactionId, (source) => source.resume(interactionId));
   }
 
-  /** NDJSON of every frame with speech; made at the first use. A reader that is slow loses whole frames, counted. */
+  /** The open streams. */
+  streams(): StreamInfo[] {
+    return this.#engine.streams();
+  }
+
+  /**
+   * The stream of an interaction, as soon as it is open.
+   * @throws TrunklineError ENGINE_CLOSED when the node closes first; the signal's reason when it aborts first.
+   */
+  async waitForStream(interactionId: string, { signal }: WaitOptions = {}): Promise<StreamInfo> {
+    signal?.throwIfAborted();
+    const known = this.#engine.find(interactionId);
+    if (known !== undefined) return known;
+    let sink: FrameSink = {};
+    const opened = new Promise<StreamInfo>((resolve) => {
+      sink = { streamOpened: (info) => (info.interactionId === interactionId ? resolve(info) : undefined) };
+    });
+    this.#engine.addSink(sink);
+    try {
+      const closing = rejected(this.#closed.signal, () =>
+        closed(`The node was closed before interaction ${interactionId} had a stream.`),
+      );
+      return await abortable(Promise.race([opened, closing]), signal);
+    } finally {
+      this.#engine.removeSink(sink);
+    }
+  }
+
+  /**
+   * Decoded audio for a `for await` loop, from now on. A reader that is too slow loses chunks, counted in
+   * `droppedFrames`; the node never waits for it. Ends when the node closes or the signal aborts.
+   *
+   * @example
+   * for await (const { metadata, payload } of node.chunks({ signal })) await transcribe(metadata.interactionId, payload);
+   */
+  chunks(options: ChunkOptions = {}): FrameQueue<MediaChunk> {
+    return this.#readers.chunks(options);
+  }
+
+  /** The same with every frame and all that is known of it, silence, loss and concealment included. */
+  frames(options: FrameOptions = {}): FrameQueue<AudioFrame> {
+    return this.#readers.frames(options);
+  }
+
+  /** NDJSON of every frame with speech; made at the first use. A reader that is too slow loses whole frames, counted. */
   get monitoringStream(): MonitorStream {
     this.#monitoring ??= this.monitor();
     return this.#monitoring;
@@ -121,173 +156,218 @@ export class AudioNode extends GuardedEmitter<CaptureNodeEvents> {
 
   /** Another such stream, for a reader of its own. Ends with the node; destroy it to detach. */
   monitor(options: MonitorOptions = {}): MonitorStream {
-    const monitor = this.#attach(new MonitorStream(options));
-    this.#monitors.add(monitor);
-    monitor.once('close', () => this.#monitors.delete(monitor));
-    return monitor;
+    return this.#readers.monitor(options);
   }
 
   /**
-   * The sound of one interaction from now on, as it happens: PCM of 16 bit, little-endian, at the stream's sample
-   * rate; two channels are interleaved. Ends with the interaction. Destroy it to detach.
+   * The audio of one interaction from now on: PCM of 16 bit, little-endian, at the stream's sample rate; two channels are
+   * interleaved. Ends with the interaction. Destroy it to detach.
    *
    * @throws TrunklineError STREAM_UNKNOWN when the interaction is not being captured.
    */
   listen(interactionId: string): ListenStream {
-    const info = this.engine.find(interactionId);
-    if (info === undefined) {
-      throw new TrunklineError(
-        'STREAM_UNKNOWN',
-        `Interaction ${interactionId} is not being captured; listen after its streamOpened event.`,
-      );
-    }
-    return this.#attach(new ListenStream(info));
+    return this.#readers.listen(interactionId);
   }
 
-  summary(): NodeSummary {
-    const { counts, framesSilent, streamsOpened, deliveredMicros } = this.snapshot();
-    const { framesDecoded, decodeErrors } = this.engine.counters();
-    const { p50, p99, p999, max } = deliveredMicros;
+  /**
+   * Adds a sink while the node runs; its first frame comes when its start() has resolved, or at once when it has none.
+   * Removed with removeSink(), closed with the node.
+   *
+   * @throws TrunklineError CONFIG_INVALID for a sink with a thread of its own: name that in createNode(). ENGINE_CLOSED
+   *   after close(). Whatever its start() throws.
+   */
+  async addSink(sink: Sink): Promise<void> {
+    if (this.#closing !== undefined) throw closed('This node has been closed; make another.');
+    await this.#sinks.add(sink);
+  }
+
+  /** Removes a sink and closes it; it gets no frame from now on. A sink that is not there is ignored. */
+  async removeSink(sink: Sink): Promise<void> {
+    await this.#sinks.remove(sink);
+  }
+
+  /** Everything that is counted, at this moment. Costs some microseconds a stream. */
+  stats(): NodeStats {
     return {
-      streams: streamsOpened,
-      packetsReceived: counts.packetsReceived,
-      bytesReceived: counts.bytesReceived,
-      packetsLost: counts.packetsLost,
-      packetsLate: counts.packetsLate,
-      packetsDuplicate: counts.packetsDuplicate,
-      packetsForeign: counts.packetsForeign,
-      packetsReordered: counts.packetsReordered,
-      packetsDropped: counts.packetsDropped,
-      framesDecoded,
-      framesSilent,
-      decodeErrors,
-      latencyMicros: { p50, p99, p999, max },
-      recordingsIncomplete: this.recorderCounters()?.recordingsIncomplete ?? 0,
-      auditEntriesLost: this.#audit?.dropped ?? 0,
-      backend: this.engine.backend,
-      out: this.config.out,
+      ...this.#metrics.snapshot(this.#clock.nowUs(), this.#metricsContext()),
+      backend: this.#engine.backend,
+      shards: this.#engine.shardCount,
+      engine: this.#engine.counters(),
+      sources: Object.fromEntries(this.#sources.map((source) => [source.name, source.status()])),
+      sinks: this.#sinks.stats(),
     };
   }
 
-  /** What the recorder has counted; undefined when nothing is recorded. */
-  recorderCounters(): RecorderCounters | undefined {
-    return this.#recorder?.counters();
+  /** Reception counts of an open stream; undefined when there is none of that interaction. */
+  streamCounts(interactionId: string): ReceptionCounts | undefined {
+    const info = this.#engine.find(interactionId);
+    return info && this.#engine.counts(info.stream);
   }
 
-  /** Makes the output folder, mends what an earlier process left there, and waits for the threads. */
-  protected async startSinks(): Promise<RepairReport | undefined> {
-    if (this.engine.isClosed) throw new TrunklineError('ENGINE_CLOSED', 'This node has been stopped; make another.');
-    const { out, record, audit } = this.config;
-    let repaired: RepairReport | undefined;
-    if (record || audit !== 'off') {
-      try {
-        await makeFolder(out);
-      } catch (error) {
-        throw new TrunklineError(
-          'FILE_FAILED',
-          `Cannot make the folder ${out}: ${messageOf(error)}. Set --out to another.`,
-          {
-            cause: error,
-          },
-        );
-      }
-      if (record) repaired = await repairRecordings(out, { clock: this.clock });
+  /** @deprecated Use stats().throughput. */
+  getThroughputStats(): Throughput {
+    return this.#metrics.throughput(this.#clock.nowUs(), this.#counts());
+  }
+
+  /** @deprecated Use stats(). */
+  snapshot(): MetricsSnapshot {
+    return this.#metrics.snapshot(this.#clock.nowUs(), this.#metricsContext());
+  }
+
+  /** The most important counters in one line for people. */
+  metricsLine(): string {
+    return this.#metrics.metricsLine(this.#clock.nowUs(), this.#metricsContext());
+  }
+
+  /**
+   * Resolves when every source has captured all that it was asked for, or the node is closed; never while calls may still
+   * come, as with queues or AudioHook. Rejects with the signal's reason when it aborts first.
+   */
+  async untilIdle({ signal }: WaitOptions = {}): Promise<void> {
+    const idle = Promise.all(this.#sources.map((source) => source.untilIdle?.() ?? new Promise<void>(() => {})));
+    const whenClosed = new Promise<void>((resolve) => whenAborted(this.#closed.signal, undefined, resolve));
+    await abortable(Promise.race([idle, whenClosed]), signal);
+  }
+
+  /**
+   * Takes no new calls and gives those that run time to end: `deadlineMs` milliseconds, or what each source has by its own
+   * options. close() does it as well.
+   */
+  async drain(deadlineMs?: number): Promise<void> {
+    await Promise.all(this.#sources.map((source) => this.#attempt(() => source.drain(deadlineMs))));
+  }
+
+  /**
+   * Drains and closes the sources, delivers what is under way, finishes every file and stops the threads. May be called
+   * more than once; it never rejects: what fails becomes an `error` event.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** The same as close(). */
+  stop(): Promise<void> {
+    return this.close();
+  }
+
+  /** For `await using node = await createNode(…)`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Logged, and an `error` event for those who listen. */
+  protected override report(thrown: unknown): void {
+    this.#logger.error({ err: thrown }, messageOf(thrown));
+    super.report(thrown);
+  }
+
+  async #start(): Promise<void> {
+    await this.#sinks.start();
+    if (this.#closing !== undefined) throw closed('The node was closed while it started.');
+    await this.#engine.start();
+    await Promise.all(this.#sources.map((source) => source.start(this.#sourceContext(source))));
+  }
+
+  async #close(): Promise<void> {
+    // Whoever called may be a listener of the very source that is to be closed.
+    await this.drain();
+    await Promise.all(this.#sources.map((source) => this.#attempt(() => source.close())));
+    await this.#engine.close();
+    await this.#sinks.close();
+    this.#readers.close();
+    this.#closed.abort();
+  }
+
+  #closeUnasked(): void {
+    void this.close();
+  }
+
+  async #attempt(work: () => Promise<void> | void): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.report(error);
     }
-    if (audit !== 'off') this.engine.addSink(await this.#openAudit());
-    await this.engine.start();
-    this.#reports = setInterval(() => this.#lookForReports(), REPORT_MS);
-    this.#reports.unref();
-    return repaired;
-  }
-
-  /** Delivers and writes everything that is under way. */
-  protected async stopSinks(): Promise<void> {
-    await this.engine.close();
-    clearInterval(this.#reports);
-    this.#lookForReports();
-    this.#checkRecordings();
-    for (const monitor of this.#monitors) monitor.push(null);
-    await this.#audit?.close();
-  }
-
-  /** An entry in the audit beside those of the streams. */
-  protected auditEvent(action: string, extra: AuditExtra, interactionId?: string): void {
-    this.#audit?.event(action, interactionId, extra);
-  }
-
-  /** Resolves when what has been delivered by now lies in the recordings as well. */
-  protected async recorded(): Promise<void> {
-    await this.#recorder?.caughtUp();
   }
 
   readonly #listenersChanged = (): void => {
     this.#events.refresh();
-    this.engine.refreshWants();
+    this.#engine.refreshWants();
   };
 
-  async #openAudit(): Promise<AuditLog> {
-    const { out, region, audit, auditKey } = this.config;
-    this.#audit = new AuditLog({
-      file: join(out, 'audit.jsonl'),
-      region,
-      perPacket: audit === 'packets',
-      clock: this.clock,
-      onFault: (message) => this.report(new TrunklineError('FILE_FAILED', message)),
-      ...(auditKey === undefined ? {} : { idKey: auditKey }),
-    });
-    await this.#audit.open();
-    return this.#audit;
+  #eachSource(interactionId: string, act: (source: Source) => boolean): void {
+    // No short cut: a call may come by two sources.
+    if (this.#sources.map(act).includes(true)) return;
+    throw new TrunklineError(
+      'STREAM_UNKNOWN',
+      `No source has interaction ${interactionId}; pause and resume it between its begin and its end.`,
+    );
   }
 
-  #attach<Sink extends FrameSink & Readable>(sink: Sink): Sink {
-    this.engine.addSink(sink);
-    sink.once('close', () => this.engine.removeSink(sink));
-    return sink;
+  #sourceContext({ name }: Source): SourceContext {
+    const self = this as EventEmitter;
+    return {
+      ingest: this.#engine,
+      clock: this.#clock,
+      logger: this.#logger,
+      native: this.#native,
+      emit: (event: string, ...values: unknown[]) => {
+        self.emit(event, ...values);
+      },
+      paused: (event) => {
+        const { interactionId, paused, by } = event;
+        this.#sinks.audit({
+          source: name,
+          action: paused ? 'paused' : 'resumed',
+          interactionId,
+          fields: { reason: by },
+        });
+        this.emit('paused', event);
+      },
+      report: (error) => this.report(error),
+      audit: (action, fields, interactionId) =>
+        this.#sinks.audit({ source: name, action, fields, ...(interactionId === undefined ? {} : { interactionId }) }),
+      addSink: (sink) => this.#engine.addSink(sink),
+      streamFinished: async (interactionId) => {
+        await this.#ends.of(interactionId);
+        await this.#sinks.flush();
+      },
+    };
   }
 
   #counts(): ReceptionCounts {
-    return this.#tally.total((sum) => this.engine.addOpenCounts(sum));
+    return this.#tally.total((sum) => this.#engine.addOpenCounts(sum));
   }
 
   #metricsContext(): MetricsContext {
     const counts = this.#counts();
-    const { recorderRefused, arenaFull } = this.engine.counters();
-    const monitorDrops = this.#monitoring?.droppedFrames ?? 0;
-    const drops = counts.packetsDropped + recorderRefused + arenaFull + monitorDrops + (this.#audit?.dropped ?? 0);
-    return { counts, drops, backend: this.engine.backend };
-  }
-
-  #checkRecordings(): void {
-    const counters = this.#recorder?.counters();
-    if (counters === undefined || counters.recordingsOpened === counters.recordingsFinished) return;
-    const missing = counters.recordingsOpened - counters.recordingsFinished;
-    this.report(
-      new TrunklineError(
-        'FILE_FAILED',
-        `${missing} recordings could not be finished in time; run "trunkline repair ${this.config.out}".`,
-      ),
-    );
-  }
-
-  #lookForReports(): void {
-    const text = this.#recorder?.takeReport();
-    if (text !== undefined) this.report(new TrunklineError('FILE_FAILED', text));
+    const { recorderRefused, arenaFull } = this.#engine.counters();
+    let drops = counts.packetsDropped + recorderRefused + arenaFull + this.#readers.dropped;
+    for (const { dropped } of Object.values(this.#sinks.stats())) drops += dropped;
+    return { counts, drops, backend: this.#engine.backend };
   }
 }
 
-/** As mkdir with `recursive`, which never comes back where a file system lets nobody make folders, such as /proc. */
-async function makeFolder(path: string): Promise<void> {
-  const isThere = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
+const ENGINES = new WeakMap<AudioNode, Engine>();
+
+/** The engine of a node, for tests and drills; not part of the public API. */
+export function engineOf(node: AudioNode): Engine {
+  const engine = ENGINES.get(node);
+  if (engine === undefined) throw new TypeError('This is not a node.');
+  return engine;
+}
+
+function checkNames(sources: readonly Source[]): void {
+  const names = sources.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice === undefined) return;
+  throw new TrunklineError(
+    'CONFIG_INVALID',
+    `Two sources are called "${twice}"; give one of them another "name" in its options.`,
   );
-  if (isThere) return;
-  if (dirname(path) !== path) await makeFolder(dirname(path));
-  await mkdir(path).catch((error: NodeJS.ErrnoException) => {
-    // Somebody else has just made it.
-    if (error.code !== 'EEXIST') throw error;
-    return stat(path).then((found) => {
-      if (!found.isDirectory()) throw error;
-    });
-  });
+}
+
+function closed(message: string): TrunklineError {
+  return new TrunklineError('ENGINE_CLOSED', message);
 }

@@ -1,160 +1,114 @@
+import type { NodeConfig } from '../config/schema.js';
 import { type Clock, systemClock } from '../core/clock.js';
-import { TrunklineError } from '../core/errors.js';
-import { US_PER_SECOND } from '../core/units.js';
-import { nativeSocketReader } from '../native/socket-reader.js';
+import type { NodeEvents } from '../sinks/events/event-sink.js';
+import type { RecorderCounters } from '../sinks/recorder/recorder-memory.js';
+import type { RecorderSink } from '../sinks/recorder/recorder-sink.js';
 import type { RepairReport } from '../sinks/recorder/repair.js';
 import type { SourceCounters } from '../sources/genesys/counters.js';
-import { InteractionsFile } from '../sources/genesys/discovery/interactions-file.js';
-import { RETRY } from '../sources/genesys/rest/retry.js';
-import { type SourceStatus, type SubscriptionResult, SubscriptionSource } from '../sources/genesys/source.js';
-import { AudioNode, type NodeSettings } from './audio-node.js';
+import {
+  type GenesysEvents,
+  type GenesysStatus,
+  type GenesysSubscription,
+  genesysSubscription,
+} from '../sources/genesys/genesys-subscription.js';
+import type { SubscriptionResult } from '../sources/genesys/source.js';
+import { AudioNode } from './audio-node.js';
+import type { StartOptions } from './options.js';
+import { type NodeSettings, partsOf } from './settings.js';
+import { type NodeSummary, summaryOf } from './summary.js';
+import type { AudioNodeClass } from './typed-events.js';
 
 /** Connections with their state, streams, attempts and last error, the age of the token, and what is followed. */
-export type CaptureStatus = SourceStatus;
+export type CaptureStatus = GenesysStatus;
+
+/** All events of a capture node. */
+export interface CaptureNodeEvents extends NodeEvents, GenesysEvents {}
 
 /**
- * A capture node: subscribes to interactions at Genesys Cloud, reconnects, and ends each stream when its call ends.
+ * A node that subscribes to interactions at Genesys Cloud: createNode() with a genesysSubscription(), and a recorder() and
+ * an audit() as its settings ask for them.
  *
- *     const node = new CaptureNode({ clientId, clientSecret, region: 'eu-central-1', interactions: [id] });
- *     node.on('mediaChunk', ({ payload, metadata }) => analyse(metadata.interactionId, payload));
- *     await node.start();
+ * @example
+ * const node = new CaptureNode({ clientId, clientSecret, region: 'eu-central-1', interactions: [id] });
+ * node.on('mediaChunk', ({ payload, metadata }) => analyse(metadata.interactionId, payload));
+ * await node.start();
  */
-export class CaptureNode extends AudioNode {
-  readonly #source: SubscriptionSource;
-  #wishes: InteractionsFile | undefined;
-  #idle = false;
-  #stopped: Promise<void> | undefined;
+export class CaptureNode extends (AudioNode as AudioNodeClass<GenesysEvents>) {
+  /** The settings with every default. */
+  readonly config: NodeConfig;
+  readonly #calls: GenesysSubscription;
+  readonly #recorder: RecorderSink | undefined;
 
   /** @throws TrunklineError CONFIG_INVALID for settings that cannot be right, missing credentials among them. */
   constructor(settings: NodeSettings, clock: Clock = systemClock) {
-    super(settings, clock);
-    const { clientId, clientSecret, region, apiUrl, mediaUrl, caFile, codecs, opusSampleRate } = this.config;
-    const { queues, users, interactionsPerConnection, leastConnections, insecureTls, native } = this.config;
-    if (clientId === undefined || clientSecret === undefined) {
-      throw new TrunklineError(
-        'CONFIG_INVALID',
-        'Set GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET to those of an OAuth client with the client credentials grant.',
-      );
-    }
-    const socketReader = native === 'off' ? undefined : nativeSocketReader(this.engine.batch);
-    this.#source = new SubscriptionSource(this.engine, {
-      clientId,
-      clientSecret,
-      region,
-      codecPreferences: codecs,
-      opusSampleRate,
-      queues,
-      users,
-      interactionsPerConnection,
-      leastConnections,
-      insecureTls,
-      retry: { ...RETRY, maxAttempts: this.config.reconnectAttempts },
-      pingUs: this.config.heartbeatSeconds * US_PER_SECOND,
-      clock,
-      ...(socketReader && { socketReader }),
-      ...(caFile === undefined ? {} : { caFile }),
-      ...(apiUrl === undefined ? {} : { apiUrl }),
-      ...(mediaUrl === undefined ? {} : { mediaUrl }),
-    });
-    this.#forwardEvents();
-    const { interactionsFile } = this.config;
-    if (interactionsFile === undefined) return;
-    this.#wishes = new InteractionsFile(interactionsFile, {
-      changed: (added, removed) => this.#wishesChanged(added, removed),
-      failed: (error) => this.report(error),
-    });
+    const { config, recorder, options } = partsOf(settings, clock);
+    const calls = genesysSubscription(subscriptionOptions(config));
+    super({ ...options, sources: [calls] });
+    this.config = config;
+    this.#calls = calls;
+    this.#recorder = recorder;
   }
 
   /**
    * Starts the threads, signs in and subscribes to the configured interactions. Resolves when each is on its way; its
-   * `streamOpened` tells that media can flow. What repair did to recordings of an earlier process is returned.
+   * `streamOpened` says that media can arrive. Returns what was repaired of the recordings of an earlier process.
    *
    * @throws TrunklineError AUTH_FAILED, CONNECTION_FAILED, RATE_LIMITED, FILE_FAILED, ENGINE_FAILED; the node is
-   *   stopped then. ENGINE_CLOSED when it has been stopped before.
+   *   closed then. ENGINE_CLOSED when it has been closed before.
    */
-  async start(): Promise<RepairReport | undefined> {
-    try {
-      const repaired = await this.startSinks();
-      await this.#source.start();
-      await this.subscribe(this.config.interactions);
-      this.#wishes?.start();
-      return repaired;
-    } catch (error) {
-      await this.stop();
-      throw error;
-    }
+  override async start(options: StartOptions = {}): Promise<RepairReport | undefined> {
+    await super.start(options);
+    return this.#recorder?.repaired;
   }
 
   /** Adds interactions while the node runs. */
   subscribe(interactionIds: readonly string[]): Promise<SubscriptionResult[]> {
-    this.#idle = false;
-    return this.#source.subscribe(interactionIds);
+    return this.#calls.subscribe(interactionIds);
   }
 
-  /** Takes interactions away; their streams end with reason `unsubscribed`. */
+  /** Removes interactions; their streams end with reason `unsubscribed`. */
   unsubscribe(interactionIds: readonly string[]): void {
-    this.#source.unsubscribe(interactionIds);
-  }
-
-  /** Resolves when no interaction is left to capture; never while calls may come by themselves. */
-  untilIdle(): Promise<void> {
-    const { queues, users } = this.config;
-    if (queues.length + users.length > 0 || this.#wishes !== undefined) return new Promise(() => {});
-    if (this.#idle) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#source.once('idle', () => resolve());
-    });
+    this.#calls.unsubscribe(interactionIds);
   }
 
   status(): CaptureStatus {
-    return this.#source.status();
+    return this.#calls.status();
   }
 
+  summary(): NodeSummary {
+    return summaryOf(this.stats(), this.config.out);
+  }
+
+  /** @deprecated Use status().counters. */
   sourceCounters(): SourceCounters {
-    return this.#source.counters();
+    return this.#calls.status().counters;
   }
 
-  /** Unsubscribes, delivers and writes what is under way, finishes every file and stops the threads. */
-  stop(): Promise<void> {
-    this.#wishes?.close();
-    this.#stopped ??= this.#source.stop().then(() => this.stopSinks());
-    return this.#stopped;
+  /** What the recorder has counted; undefined when nothing is recorded. @deprecated Use stats().sinks.recorder. */
+  recorderCounters(): RecorderCounters | undefined {
+    return this.#recorder?.counters();
   }
+}
 
-  #wishesChanged(added: readonly string[], removed: readonly string[]): void {
-    const kept = new Set(this.config.interactions);
-    this.unsubscribe(removed.filter((id) => !kept.has(id)));
-    // One impossible id must not keep the others out.
-    for (const id of added) this.subscribe([id]).catch((error: unknown) => this.report(error));
-  }
-
-  #forwardEvents(): void {
-    const source = this.#source;
-    source.on('idle', () => {
-      this.#idle = true;
-    });
-    source.on('connected', (event) => {
-      const { connection, again } = event;
-      this.auditEvent(again ? 'reconnected' : 'connected', { connection });
-      this.emit('connected', event);
-    });
-    source.on('disconnected', (event) => {
-      const { connection, code, reason } = event;
-      this.auditEvent('disconnected', { connection, code, reason });
-      this.emit('disconnected', event);
-    });
-    source.on('notifications', (event) => this.emit('notifications', event));
-    source.on('heartbeat', (event) => this.emit('heartbeat', event));
-    source.on('maxReconnectReached', (event) => {
-      const { connection, attempts } = event;
-      this.auditEvent('max_reconnect_reached', { connection, attempt: attempts });
-      this.emit('maxReconnectReached', event);
-    });
-    source.on('paused', ({ interactionId, paused }) => {
-      this.auditEvent(paused ? 'paused' : 'resumed', {}, interactionId);
-      this.emit('paused', { interactionId, paused });
-    });
-    source.on('interactionEnded', (ended) => this.emit('interactionEnded', ended));
-    source.on('error', (error) => this.report(error));
-  }
+function subscriptionOptions(config: NodeConfig): Parameters<typeof genesysSubscription>[0] {
+  const { clientId = '', clientSecret = '', region, apiUrl, mediaUrl, interactionsFile, caFile } = config;
+  return {
+    clientId,
+    clientSecret,
+    region,
+    interactions: config.interactions,
+    queues: config.queues,
+    users: config.users,
+    codecs: config.codecs,
+    opusSampleRate: config.opusSampleRate,
+    interactionsPerConnection: config.interactionsPerConnection,
+    leastConnections: config.leastConnections,
+    reconnectAttempts: config.reconnectAttempts,
+    heartbeatSeconds: config.heartbeatSeconds,
+    insecureTls: config.insecureTls,
+    ...(apiUrl === undefined ? {} : { apiUrl }),
+    ...(mediaUrl === undefined ? {} : { mediaUrl }),
+    ...(interactionsFile === undefined ? {} : { interactionsFile }),
+    ...(caFile === undefined ? {} : { caFile }),
+  };
 }

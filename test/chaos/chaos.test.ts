@@ -42,6 +42,7 @@ test(`${CALLS} calls, ${CHAOS_S} s of faults of every kind, seed ${SEED}`, { tim
   });
   const { apiUrl, mediaUrl } = simulator;
   const node = new CaptureNode({
+    record: true,
     clientId: 'id',
     clientSecret: 'secret',
     apiUrl,
@@ -98,7 +99,7 @@ test(`${CALLS} calls, ${CHAOS_S} s of faults of every kind, seed ${SEED}`, { tim
     const total = [...summaries.values()].reduce((sum, { packetsReceived }) => sum + packetsReceived, 0);
     const lost = [...summaries.values()].reduce((sum, { packetsLost }) => sum + packetsLost, 0);
     process.stdout.write(
-      `chaos: ${total} packets received, ${lost} lost, ${node.engine.counters().packetsPaused} withheld in pauses; ` +
+      `chaos: ${total} packets received, ${lost} lost, ${node.stats().engine.packetsPaused} withheld in pauses; ` +
         `${node.sourceCounters().reconnects} reconnects, ${asked.length} requests, at most ` +
         `${busiest(asked, 60_000)} a minute\n${[...errors].map(([text, count]) => `  ${count} × ${text}`).join('\n')}\n`,
     );

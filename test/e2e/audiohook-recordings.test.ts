@@ -147,6 +147,7 @@ describe('recordings with pauses of ours', () => {
     'equal the ledger, but for what was under way when pause() was called: that is silence, marked as paused',
     async () => {
       node = new AudioHookNode({
+        record: true,
         out,
         drainMs: 0,
         server: { port: 0, host: '127.0.0.1', keys: KEYS },

@@ -39,6 +39,7 @@ async function started(
 ): Promise<AudioHookNode> {
   const node = new AudioHookNode({
     out,
+    record: true,
     drainMs: 0,
     maxStreams: 256,
     ...settings,
@@ -103,7 +104,7 @@ describe('recordings', () => {
     const node = await started({}, { lossWindowMs: 200 });
     const ledger = await call(node, { seconds: 3, lossAtSeconds: 1 });
     const [one] = ledger.calls as [AudioHookCallLedger];
-    await until(() => node.engine.streams().length === 0, 'the end of the stream');
+    await until(() => node.streams().length === 0, 'the end of the stream');
     await node.stop();
     expect(one.outcome).toBe('lost');
     expect(sessionOf(out, one.conversationId).endReason).toBe('lost');

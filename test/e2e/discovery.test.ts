@@ -42,6 +42,7 @@ test(`${RUN.interactions} calls of a queue and a user come, pause and go; nothin
   });
   const { apiUrl, mediaUrl } = simulator;
   node = new CaptureNode({
+    record: true,
     clientId: 'id',
     clientSecret: 'secret',
     apiUrl,
@@ -79,7 +80,7 @@ test(`${RUN.interactions} calls of a queue and a user come, pause and go; nothin
   }
   expect(pauses).toEqual({ begun: RUN.interactions / 10, over: RUN.interactions / 10 });
   expect(withheld).toBeGreaterThan(RUN.interactions);
-  expect(node.engine.counters().packetsPaused).toBe(withheld);
+  expect(node.stats().engine.packetsPaused).toBe(withheld);
   expect(loudest).toBeLessThan(LEVEL);
   expect(lines).toBeGreaterThan(RUN.interactions * RUN.seconds * 50);
   let paused = 0;

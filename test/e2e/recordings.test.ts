@@ -42,6 +42,7 @@ interface Sent {
 async function captureAll(options: SimulatorOptions): Promise<{ simulator: Simulator; node: CaptureNode }> {
   simulator = await startSimulator({ interactions: CALLS, codec: 'mixed', seconds: SECONDS, ...options });
   node = new CaptureNode({
+    record: true,
     apiUrl: simulator.apiUrl,
     mediaUrl: simulator.mediaUrl,
     clientId: 'test',

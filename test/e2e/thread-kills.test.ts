@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AudioNode } from '../../src/node/audio-node.js';
+import { type AudioNode, engineOf } from '../../src/node/audio-node.js';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import { runAudioHookClient } from '../../src/simulator/audiohook/client.js';
@@ -30,14 +30,14 @@ async function killInTurn(node: AudioNode, calls: number): Promise<string[]> {
   node.on('error', ({ message }) => errors.push(message));
   node.on('workerRestarted', ({ name }) => {
     replaced.push(name);
-    expect(node.engine.streams(), `streams that outlived ${name}`).toHaveLength(calls);
+    expect(node.streams(), `streams that outlived ${name}`).toHaveLength(calls);
   });
   for (let thread = 0; thread < THREADS.length; thread++) {
     // Some of the call has gone through the threads as they are now.
-    const target = node.summary().packetsReceived + calls * 20;
-    await until(() => node.summary().packetsReceived >= target, 'packets before the next kill');
+    const target = node.stats().counts.packetsReceived + calls * 20;
+    await until(() => node.stats().counts.packetsReceived >= target, 'packets before the next kill');
     expect(errors).toEqual([]);
-    node.engine.killShard(thread);
+    engineOf(node).killShard(thread);
     await until(() => replaced.length > thread, `another ${THREADS[thread]}`);
   }
   expect(errors).toEqual([]);
@@ -50,6 +50,7 @@ describe('every thread that is killed in turn under load', () => {
     const simulator = await startSimulator({ interactions: CALLS, codec: 'pcmu', seconds });
     const { apiUrl, mediaUrl, interactionIds } = simulator;
     const node = new CaptureNode({
+      record: true,
       ...{ apiUrl, mediaUrl, clientId: 'test', clientSecret: 'test', interactions: [...interactionIds] },
       ...{ out, shards: SHARDS },
     });
@@ -57,7 +58,7 @@ describe('every thread that is killed in turn under load', () => {
       await node.start();
       expect(await killInTurn(node, CALLS)).toEqual(THREADS);
       await node.untilIdle();
-      const counters = node.engine.counters();
+      const counters = node.stats().engine;
       await node.stop();
       expect(counters).toMatchObject({ shardRestarts: THREADS.length, decodersRebuilt: CALLS, recorderRefused: 0 });
       expect(node.summary()).toMatchObject({
@@ -79,7 +80,7 @@ describe('every thread that is killed in turn under load', () => {
 
   it('is replaced, and recordings of AudioHook are exact', async () => {
     const server = { port: 0, host: '127.0.0.1', keys: KEYS };
-    const node = new AudioHookNode({ server, out, shards: SHARDS, maxStreams: 64 });
+    const node = new AudioHookNode({ server, out, record: true, shards: SHARDS, maxStreams: 64 });
     try {
       await node.start();
       const calls = runAudioHookClient({

@@ -50,6 +50,7 @@ describe.concurrent('a trace replayed through the socket', () => {
         const out = mkdtempSync(join(tmpdir(), 'trunkline-trace-'));
         const simulator = await startSimulator({ trace: file.path, interactions: 2 });
         const node = new CaptureNode({
+          record: true,
           apiUrl: simulator.apiUrl,
           mediaUrl: simulator.mediaUrl,
           clientId: 'test',

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TrunklineError } from '../../src/core/errors.js';
-import type { NodeSettings } from '../../src/node/audio-node.js';
+import type { MediaChunk, MetadataSync } from '../../src/core/media-chunk.js';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
+import type { NodeSettings } from '../../src/node/settings.js';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../src/simulator/genesys/simulator.js';
-import type { MediaChunk, MetadataSync } from '../../src/sinks/events/event-sink.js';
 
 let out: string;
 let simulator: Simulator;
@@ -32,6 +32,7 @@ async function makeNode(options: SimulatorOptions, settings: NodeSettings = {}):
     clientSecret: 'very-secret-value',
     interactions: [...simulator.interactionIds],
     out,
+    record: true,
     maxStreams: 64,
     ...settings,
   });

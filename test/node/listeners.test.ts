@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { AudioNode, NodeSettings } from '../../src/node/audio-node.js';
-import { AudioHookNode } from '../../src/node/audiohook-node.js';
-import { CaptureNode } from '../../src/node/capture-node.js';
+import type { AudioNode } from '../../src/node/audio-node.js';
+import { AudioHookNode, type AudioHookNodeEvents } from '../../src/node/audiohook-node.js';
+import { CaptureNode, type CaptureNodeEvents } from '../../src/node/capture-node.js';
+import type { NodeSettings } from '../../src/node/settings.js';
+import type { Emits } from '../../src/node/typed-events.js';
 import { runAudioHookClient } from '../../src/simulator/audiohook/client.js';
 import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import { type Simulator, startSimulator } from '../../src/simulator/genesys/simulator.js';
-import type { CaptureNodeEvents } from '../../src/sinks/events/event-sink.js';
 import { manifestSchema } from '../../src/sinks/recorder/files/manifest.js';
 import { API_KEY, CLIENT_SECRET, expectRecorded, KEYS } from '../support/audiohook/node-rig.js';
 import { FakePlatform } from '../support/genesys/fake-platform.js';
@@ -56,6 +57,7 @@ async function makeCapture(settings: NodeSettings = {}): Promise<CaptureNode> {
     interactions: 3,
   });
   const made = new CaptureNode({
+    record: true,
     apiUrl: simulator.apiUrl,
     mediaUrl: simulator.mediaUrl,
     clientId: 'test',
@@ -71,8 +73,10 @@ async function makeCapture(settings: NodeSettings = {}): Promise<CaptureNode> {
   return made;
 }
 
+type AllEvents = CaptureNodeEvents & AudioHookNodeEvents;
+
 /** A fault at each event of those names: how many there were of each, and how many were told of. */
-function spoil(on: AudioNode, names: readonly (keyof CaptureNodeEvents)[]) {
+function spoil(on: Emits<AllEvents>, names: readonly (keyof AllEvents)[]) {
   const thrown: Record<string, number> = {};
   const told: Record<string, number> = {};
   for (const name of names) {
@@ -197,7 +201,7 @@ describe('a listener may stop the node', () => {
     // A call that brought no sound leaves no recording.
     const recorded = [...ended].filter((id) => existsSync(join(out, id)));
     for (const id of recorded) expect(sessionIn(id).endReason).toMatch(/stopped|ended/);
-    expect(capture.engine.streams()).toEqual([]);
+    expect(capture.streams()).toEqual([]);
   });
 
   it.each([...EVENTS, ...OF_SESSIONS])('at %s of AudioHook', async (name) => {
@@ -212,7 +216,7 @@ describe('a listener may stop the node', () => {
       expect(one.violations).toEqual([]);
       if (one.outcome === 'closed' && one.positionSamples > 0) expectRecorded(out, one, SOUND);
     }
-    expect(hook.engine.streams()).toEqual([]);
+    expect(hook.streams()).toEqual([]);
   });
 });
 
@@ -279,6 +283,7 @@ describe('a listener may end its call, and leave', () => {
 async function makeHook() {
   const server = { port: 0, host: '127.0.0.1', keys: KEYS };
   const hook = new AudioHookNode({
+    record: true,
     ...{
       server,
       out,

@@ -26,6 +26,7 @@ beforeEach(async () => {
   simulator = await startSimulator({ interactions: CALLS, codec: 'l16', seconds: SECONDS });
   const { apiUrl, mediaUrl, interactionIds } = simulator;
   node = new CaptureNode({
+    record: true,
     ...{ apiUrl, mediaUrl, clientId: 'test', clientSecret: 'test', interactions: [...interactionIds] },
     ...{ out, codecs: ['l16'], maxStreams: 64, silenceThreshold: 0.001 },
   });

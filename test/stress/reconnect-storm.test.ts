@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/core/clock.js';
+import { engineOf } from '../../src/node/audio-node.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import { busiest, type LoggedRequest } from '../../src/simulator/genesys/request-log.js';
 
@@ -40,7 +41,7 @@ test.skipIf(!existsSync(main))(
       ...{ clientId: 'id', clientSecret: 'secret', apiUrl, mediaUrl, interactions },
       ...{ record: false, audit: 'off', heartbeatSeconds: 5 },
     });
-    const { engine } = node;
+    const engine = engineOf(node);
     const received = () =>
       new Map(engine.streams().map(({ stream }) => [stream, engine.counts(stream)?.packetsReceived ?? 0]));
     const allReceivedSince = (before: ReadonlyMap<number, number>): boolean => {

@@ -70,7 +70,7 @@ async function calibrateLive(config: Config, seconds: number): Promise<Calibrati
   const node = new CaptureNode({ ...nodeConfigOf(config), record: false, audit: 'off' });
   const heard = new Map<string, InstanceType<typeof Calibrator>>();
   const whyEnded: string[] = [];
-  node.engine.addSink({
+  void node.addSink({
     pcmSelection: () => 'all',
     frame: (frame) => {
       if (frame.concealed || !frame.hasPcm) return;

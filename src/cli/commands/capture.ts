@@ -4,6 +4,7 @@ import { nodeConfigOf, settingsOf } from '../../config/schema.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { CaptureNode } from '../../node/capture-node.js';
 import { addSettingOptions, loadSettings } from '../arguments.js';
+import type { Logger } from '../console/logger.js';
 import { runNode } from '../console/run-node.js';
 import { type Interruption, watchSignals } from '../process/signals.js';
 
@@ -38,22 +39,30 @@ Examples:
       // Before the start, which may be slow or hang: it must be possible to stop it, too.
       const interruption = watchSignals(loaded.config.drainSeconds + 1);
       const { CaptureNode } = await import('../../node/capture-node.js');
-      await runCapture(new CaptureNode(nodeConfigOf(loaded.config)), loaded, interruption);
+      const config = nodeConfigOf(loaded.config);
+      await runCapture((logger) => new CaptureNode({ ...config, logger }), loaded, interruption);
     });
 }
 
 /** Runs a capture node, and fails when nothing was captured or every call was lost. */
-export async function runCapture(node: CaptureNode, loaded: LoadedConfig, interruption: Interruption): Promise<void> {
+export async function runCapture(
+  makeNode: (logger: Logger) => CaptureNode,
+  loaded: LoadedConfig,
+  interruption: Interruption,
+): Promise<void> {
   // Calls that Genesys ended or that we left are no failure; calls that were given up are.
   const givenUp = new Map<string, string>();
   const opened = new Set<string>();
-  node.on('interactionEnded', ({ interactionId, reason, detail }) => {
-    if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') givenUp.set(interactionId, detail);
-  });
-  node.on('streamOpened', ({ interactionId }) => opened.add(interactionId));
-  await runNode(node, loaded, interruption, {
-    untilDone: () => node.untilIdle(),
-    failure: () => {
+  const makeWatched = (logger: Logger): CaptureNode => {
+    const node = makeNode(logger);
+    node.on('interactionEnded', ({ interactionId, reason, detail }) => {
+      if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') givenUp.set(interactionId, detail);
+    });
+    return node.on('streamOpened', ({ interactionId }) => opened.add(interactionId));
+  };
+  await runNode(makeWatched, loaded, interruption, {
+    untilDone: (node) => node.untilIdle(),
+    failure: (node) => {
       const named = node.config.interactions.length;
       if (opened.size === 0 && named > 0) {
         return `nothing was captured: no media came from the interactions that were named (${named})`;

@@ -72,7 +72,7 @@ Examples:
       ]);
       try {
         const { apiUrl, mediaUrl, interactionIds } = await readyLine(simulator);
-        const node = new CaptureNode({
+        const settings = {
           ...config,
           apiUrl,
           mediaUrl,
@@ -80,8 +80,8 @@ Examples:
           clientId: 'demo',
           clientSecret: 'demo',
           maxStreams: Math.max(config.maxStreams, streams),
-        });
-        await runCapture(node, loaded, interruption);
+        };
+        await runCapture((logger) => new CaptureNode({ ...settings, logger }), loaded, interruption);
       } finally {
         await stopped(simulator);
       }

@@ -4,6 +4,7 @@ import { nodeConfigOf, settingsOf } from '../../config/schema.js';
 import type { AudioHookNode } from '../../node/audiohook-node.js';
 import { addSettingOptions, loadSettings } from '../arguments.js';
 import { audioHookOptions } from '../audiohook-options.js';
+import type { Logger } from '../console/logger.js';
 import { runNode } from '../console/run-node.js';
 import { print } from '../process/output.js';
 import { watchSignals } from '../process/signals.js';
@@ -51,14 +52,14 @@ Examples:
       const server = audioHookOptions(config);
       const { AudioHookNode } = await import('../../node/audiohook-node.js');
       const { audiohookSilenceEvents: silenceEvents, drainSeconds } = config;
-      const node = new AudioHookNode({ ...nodeConfigOf(config), server, silenceEvents, drainMs: drainSeconds * 1000 });
-      await runServe(node, loaded);
+      const settings = { ...nodeConfigOf(config), server, silenceEvents, drainMs: drainSeconds * 1000 };
+      await runServe((logger) => new AudioHookNode({ ...settings, logger }), loaded);
     });
 }
 
-async function runServe(node: AudioHookNode, loaded: LoadedConfig): Promise<void> {
-  await runNode(node, loaded, watchSignals(loaded.config.drainSeconds + 1), {
-    onStarted: () => print(`${JSON.stringify({ url: node.url, healthUrl: node.healthUrl })}\n`),
-    extra: () => ({ sessions: node.status().counters }),
+async function runServe(makeNode: (logger: Logger) => AudioHookNode, loaded: LoadedConfig): Promise<void> {
+  await runNode(makeNode, loaded, watchSignals(loaded.config.drainSeconds + 1), {
+    onStarted: (node) => print(`${JSON.stringify({ url: node.url, healthUrl: node.healthUrl })}\n`),
+    extra: (node) => ({ sessions: node.status().counters }),
   });
 }

@@ -2,7 +2,6 @@ import process from 'node:process';
 import type { LoadedConfig } from '../../config/load.js';
 import type { FrameSink, FrameView, StreamInfo } from '../../core/events.js';
 import type { AudioNode } from '../../node/audio-node.js';
-import { logEvents } from './event-log.js';
 import { LiveTable, type TableRow } from './live-table.js';
 import { createLogger, type Logger } from './logger.js';
 
@@ -64,7 +63,7 @@ class LiveRows implements FrameSink {
 
   #row(live: Live): TableRow {
     const { info } = live;
-    const counts = live.ended ? undefined : this.#node.engine.counts(info.stream);
+    const counts = live.ended ? undefined : this.#node.streamCounts(info.interactionId);
     const packets = counts?.packetsReceived ?? live.packets;
     const lost = counts?.packetsLost ?? live.lostPackets;
     const sounding = live.lost ? 'lost' : live.silent ? 'silence' : 'speech';
@@ -82,23 +81,28 @@ class LiveRows implements FrameSink {
 
 /** What a person sees of a running node: a table on a terminal, the metrics line and the log, all on stderr. */
 export class NodeConsole {
+  /** The node logs to it. */
   readonly logger: Logger;
+  readonly #metricsSeconds: number;
   readonly #table: LiveTable;
   readonly #timers: NodeJS.Timeout[] = [];
 
-  constructor(node: AudioNode, { config, warnings }: LoadedConfig) {
+  constructor({ config, warnings }: LoadedConfig) {
+    this.#metricsSeconds = config.metricsSeconds;
     this.#table = new LiveTable(process.stderr);
     this.logger = createLogger(config, { write: (line) => this.#table.writeAbove(line) });
-    const onTerminal = process.stderr.isTTY === true;
-    if (onTerminal) {
-      const rows = new LiveRows(node);
-      node.engine.addSink(rows);
-      this.#every(TABLE_MS, () => this.#table.update(rows.rows(), node.metricsLine()));
-    } else if (config.metricsSeconds > 0) {
-      this.#every(config.metricsSeconds * 1000, () => this.logger.info(node.metricsLine()));
-    }
-    logEvents(node, this.logger);
     for (const warning of warnings) this.logger.warn(warning);
+  }
+
+  /** Shows the node until close(). */
+  watch(node: AudioNode): void {
+    if (process.stderr.isTTY === true) {
+      const rows = new LiveRows(node);
+      void node.addSink(rows);
+      this.#every(TABLE_MS, () => this.#table.update(rows.rows(), node.metricsLine()));
+    } else if (this.#metricsSeconds > 0) {
+      this.#every(this.#metricsSeconds * 1000, () => this.logger.info(node.metricsLine()));
+    }
   }
 
   close(): void {

@@ -1,12 +1,11 @@
 import { printableConfig } from '../../config/documents.js';
 import type { LoadedConfig } from '../../config/load.js';
 import type { AudioNode } from '../../node/audio-node.js';
-import type { RepairReport } from '../../sinks/recorder/repair.js';
 import { hasPrintedJson, printJson } from '../process/output.js';
 import type { Interruption } from '../process/signals.js';
 import type { Logger } from './logger.js';
 import { NodeConsole } from './node-console.js';
-import { errorObject, fail, reportSummary } from './summary.js';
+import { type ConfiguredNode, errorObject, fail, reportSummary } from './summary.js';
 
 /** What differs between the commands that run a node. */
 export interface NodeRun<Node extends AudioNode> {
@@ -19,23 +18,20 @@ export interface NodeRun<Node extends AudioNode> {
   readonly failure?: (node: Node) => string | undefined;
 }
 
-interface StartableNode extends AudioNode {
-  start(): Promise<RepairReport | undefined>;
-  stop(): Promise<void>;
-}
-
 /**
- * Runs a node until it is done, fails, is interrupted or its time is over, and prints the summary. After a signal the
+ * Makes a node and runs it until it is done, fails, is interrupted or its time is over, and prints the summary. After a signal the
  * process ends within the drain time and one second.
  */
-export async function runNode<Node extends StartableNode>(
-  node: Node,
+export async function runNode<Node extends AudioNode & ConfiguredNode>(
+  makeNode: (logger: Logger) => Node,
   loaded: LoadedConfig,
   interruption: Interruption,
   run: NodeRun<Node>,
 ): Promise<void> {
   const { config } = loaded;
-  const view = new NodeConsole(node, loaded);
+  const view = new NodeConsole(loaded);
+  const node = makeNode(view.logger);
+  view.watch(node);
   view.logger.debug(printableConfig(config), 'settings');
   const summarise = (more: Readonly<Record<string, unknown>> = {}) => {
     if (!hasPrintedJson()) reportSummary(node, config, { ...run.extra?.(node), ...more });
@@ -54,10 +50,7 @@ export async function runNode<Node extends StartableNode>(
     });
   });
   try {
-    const started = node.start().then((repaired) => {
-      logRepair(view.logger, repaired);
-      run.onStarted?.(node);
-    });
+    const started = node.start().then(() => run.onStarted?.(node));
     const done = started.then(() => run.untilDone?.(node) ?? new Promise(() => {}));
     await Promise.race([done, engineFailed, interrupted, timeOver(config.seconds)]);
     await node.stop();
@@ -73,11 +66,6 @@ export async function runNode<Node extends StartableNode>(
     const failure = run.failure?.(node);
     if (failure !== undefined) fail(failure);
   }
-}
-
-function logRepair(log: Logger, report: RepairReport | undefined): void {
-  if (report === undefined || report.repaired.length === 0) return;
-  log.warn({ recordings: report.repaired.length }, 'repaired recordings that an earlier process left unfinished');
 }
 
 function timeOver(seconds: number | undefined): Promise<void> {

@@ -1,16 +1,22 @@
 import process from 'node:process';
 import { CommanderError } from 'commander';
-import type { Config } from '../../config/schema.js';
+import type { Config, NodeConfig } from '../../config/schema.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
-import type { AudioNode, NodeSummary } from '../../node/audio-node.js';
+import type { NodeSummary } from '../../node/summary.js';
 import { complain, print, printJson } from '../process/output.js';
+
+/** A node with the settings that it was made from. */
+export interface ConfiguredNode {
+  readonly config: NodeConfig;
+  summary(): NodeSummary;
+}
 
 /**
  * Prints the summary of a node that has stopped: a sentence or, with `--json`, one object, to which `extra` is added.
  * Sound or audit that could not be written makes the exit code 1.
  */
 export function reportSummary(
-  node: AudioNode,
+  node: ConfiguredNode,
   { json }: Pick<Config, 'json'>,
   extra: Readonly<Record<string, unknown>> = {},
 ): void {

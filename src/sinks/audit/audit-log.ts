@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../../core/clock.js';
 import type {
+  AuditFields,
   Channel,
   FrameSink,
   FrameView,
@@ -29,31 +30,6 @@ export interface AuditOptions {
   readonly clock?: Clock;
 }
 
-/** Fields of an event beside its action; no others are written. Texts are redacted. */
-export interface AuditExtra {
-  readonly channel?: Channel;
-  readonly reason?: string;
-  readonly code?: string | number;
-  readonly attempt?: number;
-  /** A media connection, numbered from 0. */
-  readonly connection?: number;
-  readonly positionMs?: number;
-  readonly packetsReceived?: number;
-  readonly packetsLost?: number;
-  /** An AudioHook session, named as interactions are: by its pseudonym where there is a key. */
-  readonly sessionId?: string;
-  readonly organizationId?: string;
-  readonly durationMs?: number;
-  /** Audio that was kept, withheld by a pause, and discarded by the client. */
-  readonly keptMs?: number;
-  readonly pausedMs?: number;
-  readonly discardedMs?: number;
-  readonly framesReceived?: number;
-  readonly messagesReceived?: number;
-  readonly messagesSent?: number;
-  readonly faults?: number;
-}
-
 const EXTRA_FIELDS = [
   ...[
     'channel',
@@ -75,8 +51,9 @@ const EXTRA_FIELDS = [
     'messagesReceived',
     'messagesSent',
     'faults',
+    'stalls',
   ],
-] as readonly (keyof AuditExtra)[];
+] as readonly (keyof AuditFields)[];
 
 const OWNER_MAY_READ = 0o600;
 
@@ -84,7 +61,7 @@ const NOBODY: AuditIdentity = { json: 'null', privacyCompliant: true };
 
 /**
  * The audit: one JSON object a line, `timestamp, action, interactionId, sequenceNumber, signalDetected,
- * privacyCompliant, region` and what AuditExtra allows; what does not apply is null.
+ * privacyCompliant, region` and what AuditFields allows; what does not apply is null.
  *
  * Actions: `stream_opened`, `stream_ended`, those given to event(), `media_capture` for each span of speech or silence
  * (`positionMs` is where it begins on the stream's time line), and `media_paused` and `media_discarded` for spans without
@@ -151,7 +128,7 @@ export class AuditLog implements FrameSink {
   }
 
   /** An event of a connection or of the process: `connected`, `disconnected`, `subscribed` and the like. */
-  event(action: string, interactionId?: string, extra: AuditExtra = {}): void {
+  event(action: string, interactionId?: string, extra: AuditFields = {}): void {
     const identity = interactionId === undefined ? NOBODY : this.#identities.of(interactionId);
     this.#write(redact(action), identity, null, null, extra);
   }
@@ -238,7 +215,7 @@ export class AuditLog implements FrameSink {
     identity: AuditIdentity,
     sequenceNumber: number | null,
     signalDetected: boolean | null,
-    extra: AuditExtra,
+    extra: AuditFields,
   ): void {
     let line = '';
     if (extra.sessionId !== undefined) line += `,"sessionId":${this.#identities.of(extra.sessionId).json}`;

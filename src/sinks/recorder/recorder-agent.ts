@@ -12,19 +12,18 @@ const LOOK_MS = 20;
 export class NodeRecorder implements RecorderAgent {
   readonly entry = workerUrl('sinks/recorder/entry');
   readonly #outDir: string;
-  readonly #memory: SharedArrayBuffer;
-  readonly #status: RecorderStatus;
+  #status: RecorderStatus | undefined;
   #rings: readonly RingGauge[] = [];
   readonly #waiting: { readonly tails: readonly number[]; readonly resolve: () => void }[] = [];
   #looking: NodeJS.Timeout | undefined;
 
-  constructor(outDir: string, maxStreams: number) {
+  constructor(outDir: string) {
     this.#outDir = outDir;
-    this.#memory = new SharedArrayBuffer(recorderMemoryBytes(maxStreams));
-    this.#status = new RecorderStatus(this.#memory);
   }
 
-  data: RecorderAgent['data'] = ({ recorderControl, shards }) => {
+  data: RecorderAgent['data'] = ({ recorderControl, shards, streamTable }) => {
+    const memory = new SharedArrayBuffer(recorderMemoryBytes(streamTable.capacity));
+    this.#status = new RecorderStatus(memory);
     const rings = shards.flatMap(({ recorder }) => (recorder === undefined ? [] : [recorder]));
     this.#rings = rings.map((place) => new RingGauge(place));
     return {
@@ -32,7 +31,7 @@ export class NodeRecorder implements RecorderAgent {
       control: recorderControl,
       rings,
       outDir: this.#outDir,
-      memory: this.#memory,
+      memory,
     } satisfies RecorderData;
   };
 
@@ -54,12 +53,14 @@ export class NodeRecorder implements RecorderAgent {
     this.#looking = undefined;
   }
 
+  /** All zero before the engine has been made. */
   counters(): RecorderCounters {
+    this.#status ??= new RecorderStatus(new SharedArrayBuffer(recorderMemoryBytes(0)));
     return this.#status.counters();
   }
 
   /** What went wrong since the last call, in a sentence; undefined when nothing did. */
   takeReport(): string | undefined {
-    return this.#status.takeReport();
+    return this.#status?.takeReport();
   }
 }

@@ -27,6 +27,7 @@ beforeEach(async () => {
   ended = [];
   errors = [];
   node = new CaptureNode({
+    record: true,
     apiUrl: simulator.apiUrl,
     mediaUrl: simulator.mediaUrl,
     clientId: 'test',

@@ -1,0 +1,212 @@
+import type { Channel, FrameSink, FrameView, PcmSelection, StreamInfo } from '../../core/events.js';
+import { chunkOf, type MediaChunk } from '../../core/media-chunk.js';
+
+/** A frame with a copy of its samples, to keep. The fields are those of FrameView. */
+export interface AudioFrame {
+  readonly info: StreamInfo;
+  readonly channel: Channel;
+  readonly sequenceNumber: number;
+  readonly timestamp: number;
+  readonly positionSamples: number;
+  readonly sampleCount: number;
+  readonly meanSquare: number;
+  readonly peak: number;
+  readonly isSilent: boolean;
+  readonly concealed: boolean;
+  readonly lost: boolean;
+  readonly decodeError: boolean;
+  readonly arrivalUs: number;
+  readonly processedUs: number;
+  readonly deliveredUs: number;
+  /** 16-bit signed samples; empty when the selection left them out. */
+  readonly pcm: Int16Array;
+}
+
+export interface QueueOptions {
+  /** Ends the iteration when aborted, without an error; what is queued is discarded. */
+  readonly signal?: AbortSignal;
+  /** Only this interaction; all of them when absent. */
+  readonly interactionId?: string;
+  /**
+   * Items that may wait for the reader, 1 to 1,000,000; default 1,024, which is 20 s of one channel of 20 ms packets.
+   * What finds the queue full is dropped and counted in `droppedFrames`.
+   */
+  readonly capacity?: number;
+}
+
+export interface ChunkOptions extends QueueOptions {
+  /** Silent chunks as well; default false. */
+  readonly includeSilent?: boolean;
+}
+
+export interface FrameOptions extends QueueOptions {
+  /** Which frames carry samples; default `speech`. All frames come, those left out with an empty `pcm`. */
+  readonly pcm?: PcmSelection;
+}
+
+const DEFAULT_CAPACITY = 1_024;
+const MAX_CAPACITY = 1_000_000;
+
+interface QueueParts<Item> {
+  readonly selection: PcmSelection;
+  /** The item for a frame; undefined for a frame that the reader does not want. */
+  readonly itemOf: (frame: FrameView) => Item | undefined;
+  /** Detaches the queue from the engine. */
+  readonly onEnd: (queue: FrameQueue<Item>) => void;
+}
+
+/**
+ * Frames for a `for await` loop. It is bounded: a reader that is too slow loses frames, and the engine never waits for
+ * it. Leaving the loop detaches the queue. The loop ends when the engine closes, after the queued items, or when the
+ * signal aborts.
+ */
+export class FrameQueue<Item> implements AsyncIterableIterator<Item, undefined>, FrameSink {
+  /** Items dropped because the reader was too slow. */
+  droppedFrames = 0;
+  readonly #parts: QueueParts<Item>;
+  readonly #interactionId: string | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #capacity: number;
+  readonly #items: (Item | undefined)[] = [];
+  #first = 0;
+  #count = 0;
+  #isEnded = false;
+  readonly #readers: ((result: IteratorResult<Item, undefined>) => void)[] = [];
+
+  /** @throws RangeError for a capacity out of range. */
+  constructor(options: QueueOptions, parts: QueueParts<Item>) {
+    const { capacity = DEFAULT_CAPACITY, interactionId, signal } = options;
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > MAX_CAPACITY) {
+      throw new RangeError(`The capacity of a queue is a whole number from 1 to ${MAX_CAPACITY}; it is ${capacity}.`);
+    }
+    this.#parts = parts;
+    this.#capacity = capacity;
+    this.#interactionId = interactionId;
+    this.#signal = signal;
+    if (signal?.aborted === true) this.#isEnded = true;
+    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Items that wait for the reader. */
+  get length(): number {
+    return this.#count;
+  }
+
+  pcmSelection(info: StreamInfo): PcmSelection {
+    return this.#isEnded || !this.#follows(info) ? 'none' : this.#parts.selection;
+  }
+
+  frame(frame: FrameView): void {
+    if (this.#isEnded || !this.#follows(frame.info)) return;
+    if (this.#count === this.#capacity) {
+      this.droppedFrames++;
+      return;
+    }
+    const item = this.#parts.itemOf(frame);
+    if (item === undefined) return;
+    const reader = this.#readers.shift();
+    if (reader !== undefined) {
+      reader({ done: false, value: item });
+      return;
+    }
+    this.#items[(this.#first + this.#count) % this.#capacity] = item;
+    this.#count++;
+  }
+
+  next(): Promise<IteratorResult<Item, undefined>> {
+    if (this.#count > 0) {
+      const value = this.#items[this.#first] as Item;
+      this.#items[this.#first] = undefined;
+      this.#first = (this.#first + 1) % this.#capacity;
+      this.#count--;
+      return Promise.resolve({ done: false, value });
+    }
+    if (this.#isEnded) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve) => this.#readers.push(resolve));
+  }
+
+  /** Called when the loop is left. */
+  return(): Promise<IteratorResult<Item, undefined>> {
+    this.#discard();
+    this.end();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /** No more frames come; what is queued can still be read. */
+  end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    for (const reader of this.#readers.splice(0)) reader({ done: true, value: undefined });
+    this.#parts.onEnd(this);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  readonly #onAbort = (): void => {
+    this.#discard();
+    this.end();
+  };
+
+  #discard(): void {
+    this.#items.length = 0;
+    this.#first = 0;
+    this.#count = 0;
+  }
+
+  #follows(info: StreamInfo): boolean {
+    return this.#interactionId === undefined || this.#interactionId === info.interactionId;
+  }
+}
+
+/** Frames as chunks: those with speech, or all of them. */
+export function chunkQueue(
+  options: ChunkOptions,
+  onEnd: (queue: FrameQueue<MediaChunk>) => void,
+): FrameQueue<MediaChunk> {
+  const { includeSilent = false } = options;
+  return new FrameQueue(options, {
+    selection: includeSilent ? 'all' : 'speech',
+    itemOf: (frame) => (frame.hasPcm && (includeSilent || !frame.isSilent) ? chunkOf(frame) : undefined),
+    onEnd,
+  });
+}
+
+/** Every frame, with the samples that were selected. */
+export function frameQueue(
+  options: FrameOptions,
+  onEnd: (queue: FrameQueue<AudioFrame>) => void,
+): FrameQueue<AudioFrame> {
+  const { pcm = 'speech' } = options;
+  return new FrameQueue(options, { selection: pcm, itemOf: (frame) => copyOf(frame, pcm), onEnd });
+}
+
+const NO_SAMPLES = new Int16Array(0);
+
+function copyOf(frame: FrameView, pcm: PcmSelection): AudioFrame {
+  const isWanted = frame.hasPcm && (pcm === 'all' || (pcm === 'speech' && !frame.isSilent));
+  return {
+    info: frame.info,
+    channel: frame.channel,
+    sequenceNumber: frame.sequenceNumber,
+    timestamp: frame.timestamp,
+    positionSamples: frame.positionSamples,
+    sampleCount: frame.sampleCount,
+    meanSquare: frame.meanSquare,
+    peak: frame.peak,
+    isSilent: frame.isSilent,
+    concealed: frame.concealed,
+    lost: frame.lost,
+    decodeError: frame.decodeError,
+    arrivalUs: frame.arrivalUs,
+    processedUs: frame.processedUs,
+    deliveredUs: frame.deliveredUs,
+    pcm: isWanted ? frame.copyPcm() : NO_SAMPLES,
+  };
+}

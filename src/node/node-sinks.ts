@@ -1,0 +1,96 @@
+import { TrunklineError } from '../core/errors.js';
+import type { AuditEntry } from '../core/events.js';
+import type { Engine } from '../engine/engine.js';
+import type { RecorderAgent } from '../engine/options.js';
+import type { Sink, SinkContext, SinkStats } from '../sinks/sink.js';
+
+/** The thread that one of the sinks wants of the engine. @throws TrunklineError CONFIG_INVALID when several do. */
+export function agentOf(sinks: readonly Sink[]): RecorderAgent | undefined {
+  const agents = sinks.flatMap(({ agent }) => agent ?? []);
+  if (agents.length > 1) throw new TrunklineError('CONFIG_INVALID', 'A node has at most one recorder.');
+  return agents[0];
+}
+
+/** The sinks of a node: those that it was made with, and those that come and go while it runs. */
+export class NodeSinks {
+  readonly #engine: Engine;
+  readonly #context: SinkContext;
+  readonly #sinks: Set<Sink>;
+  #isStarted = false;
+
+  constructor(engine: Engine, context: SinkContext, sinks: readonly Sink[]) {
+    this.#engine = engine;
+    this.#context = context;
+    this.#sinks = new Set(sinks);
+  }
+
+  /** Opens one after the other, and attaches each that is open. */
+  async start(): Promise<void> {
+    this.#isStarted = true;
+    for (const sink of [...this.#sinks]) {
+      await sink.start?.(this.#context);
+      this.#attach(sink);
+    }
+  }
+
+  async add(sink: Sink): Promise<void> {
+    if (this.#sinks.has(sink)) return;
+    if (sink.agent !== undefined) {
+      throw new TrunklineError('CONFIG_INVALID', 'A recorder is named when the node is made, in its option "sinks".');
+    }
+    this.#sinks.add(sink);
+    if (!this.#isStarted) return;
+    try {
+      if (sink.start !== undefined) await sink.start(this.#context);
+    } catch (error) {
+      this.#sinks.delete(sink);
+      throw error;
+    }
+    this.#attach(sink);
+  }
+
+  async remove(sink: Sink): Promise<void> {
+    if (!this.#sinks.delete(sink)) return;
+    this.#engine.removeSink(sink);
+    await sink.close?.();
+  }
+
+  /** Resolves when every sink has kept what has been delivered until now. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#sinks].map((sink) => sink.flush?.()));
+  }
+
+  audit(entry: AuditEntry): void {
+    for (const sink of this.#sinks) sink.auditEntry?.(entry);
+  }
+
+  /** By name; the second of a name is called `name-2`. */
+  stats(): Record<string, SinkStats> {
+    const all: Record<string, SinkStats> = {};
+    const taken = new Map<string, number>();
+    for (const sink of this.#sinks) {
+      const stats = sink.stats?.();
+      if (stats === undefined) continue;
+      const { name = 'sink' } = sink;
+      const times = (taken.get(name) ?? 0) + 1;
+      taken.set(name, times);
+      all[times === 1 ? name : `${name}-${times}`] = stats;
+    }
+    return all;
+  }
+
+  async close(): Promise<void> {
+    for (const sink of this.#sinks) {
+      try {
+        await sink.close?.();
+      } catch (error) {
+        this.#context.report(error);
+      }
+    }
+  }
+
+  #attach(sink: Sink): void {
+    // It may have been removed while it was opened.
+    if (this.#sinks.has(sink)) this.#engine.addSink(sink);
+  }
+}

@@ -1,0 +1,90 @@
+import { TrunklineError } from '../core/errors.js';
+import type { MediaChunk } from '../core/media-chunk.js';
+import type { Engine } from '../engine/engine.js';
+import {
+  type AudioFrame,
+  type ChunkOptions,
+  chunkQueue,
+  type FrameOptions,
+  type FrameQueue,
+  frameQueue,
+} from '../engine/output/frame-queue.js';
+import { ListenStream } from '../sinks/monitor/listen-stream.js';
+import { type MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
+
+type Queue = FrameQueue<MediaChunk> | FrameQueue<AudioFrame>;
+
+/** The live readers of a node: streams and queues that are attached to its engine until they are closed. */
+export class Readers {
+  readonly #engine: Engine;
+  readonly #monitors = new Set<MonitorStream>();
+  readonly #queues = new Set<Queue>();
+  /** Frames that readers were too slow for which have gone since. */
+  #droppedBefore = 0;
+  #isClosed = false;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Frames that readers were too slow for. */
+  get dropped(): number {
+    let dropped = this.#droppedBefore;
+    for (const reader of [...this.#monitors, ...this.#queues]) dropped += reader.droppedFrames;
+    return dropped;
+  }
+
+  chunks(options: ChunkOptions): FrameQueue<MediaChunk> {
+    return this.#attach(chunkQueue(options, (queue) => this.#detach(queue)));
+  }
+
+  frames(options: FrameOptions): FrameQueue<AudioFrame> {
+    return this.#attach(frameQueue(options, (queue) => this.#detach(queue)));
+  }
+
+  monitor(options: MonitorOptions): MonitorStream {
+    const monitor = new MonitorStream(options);
+    this.#engine.addSink(monitor);
+    this.#monitors.add(monitor);
+    monitor.once('close', () => {
+      this.#engine.removeSink(monitor);
+      if (this.#monitors.delete(monitor)) this.#droppedBefore += monitor.droppedFrames;
+    });
+    if (this.#isClosed) monitor.push(null);
+    return monitor;
+  }
+
+  /** @throws TrunklineError STREAM_UNKNOWN when the interaction is not being captured. */
+  listen(interactionId: string): ListenStream {
+    const info = this.#engine.find(interactionId);
+    if (info === undefined) {
+      throw new TrunklineError(
+        'STREAM_UNKNOWN',
+        `Interaction ${interactionId} is not being captured; listen after its streamOpened event.`,
+      );
+    }
+    const stream = new ListenStream(info);
+    this.#engine.addSink(stream);
+    stream.once('close', () => this.#engine.removeSink(stream));
+    return stream;
+  }
+
+  /** Ends monitors and queues, behind what they hold. */
+  close(): void {
+    this.#isClosed = true;
+    for (const monitor of this.#monitors) monitor.push(null);
+    for (const queue of this.#queues) queue.end();
+  }
+
+  #attach<Attached extends Queue>(queue: Attached): Attached {
+    this.#queues.add(queue);
+    this.#engine.addSink(queue);
+    if (this.#isClosed) queue.end();
+    return queue;
+  }
+
+  #detach(queue: Queue): void {
+    this.#engine.removeSink(queue);
+    if (this.#queues.delete(queue)) this.#droppedBefore += queue.droppedFrames;
+  }
+}

@@ -1,0 +1,52 @@
+import type { NodeStats } from './options.js';
+
+/** What a node has done; the last line that `--json` prints. */
+export interface NodeSummary {
+  readonly streams: number;
+  readonly packetsReceived: number;
+  readonly bytesReceived: number;
+  readonly packetsLost: number;
+  readonly packetsLate: number;
+  readonly packetsDuplicate: number;
+  readonly packetsForeign: number;
+  readonly packetsReordered: number;
+  /** Dropped by the node itself because a ring or the arena was full. */
+  readonly packetsDropped: number;
+  /** Concealed frames included. */
+  readonly framesDecoded: number;
+  readonly framesSilent: number;
+  readonly decodeErrors: number;
+  /** From arrival to delivery, the playout delay included. */
+  readonly latencyMicros: { readonly p50: number; readonly p99: number; readonly p999: number; readonly max: number };
+  /** Recordings of which a part could not be written; their session.json says so. Counted at their end. */
+  readonly recordingsIncomplete: number;
+  /** Entries of the audit that could not be written; all of them are known once the node has closed. */
+  readonly auditEntriesLost: number;
+  readonly backend: 'js' | 'native';
+  readonly out: string;
+}
+
+/** The summary of what a node has counted; `out` is the folder of its files. */
+export function summaryOf(stats: NodeStats, out: string): NodeSummary {
+  const { counts, framesSilent, streamsOpened, deliveredMicros, engine, sinks, backend } = stats;
+  const { p50, p99, p999, max } = deliveredMicros;
+  return {
+    streams: streamsOpened,
+    packetsReceived: counts.packetsReceived,
+    bytesReceived: counts.bytesReceived,
+    packetsLost: counts.packetsLost,
+    packetsLate: counts.packetsLate,
+    packetsDuplicate: counts.packetsDuplicate,
+    packetsForeign: counts.packetsForeign,
+    packetsReordered: counts.packetsReordered,
+    packetsDropped: counts.packetsDropped,
+    framesDecoded: engine.framesDecoded,
+    framesSilent,
+    decodeErrors: engine.decodeErrors,
+    latencyMicros: { p50, p99, p999, max },
+    recordingsIncomplete: sinks['recorder']?.['recordingsIncomplete'] ?? 0,
+    auditEntriesLost: sinks['audit']?.dropped ?? 0,
+    backend,
+    out,
+  };
+}

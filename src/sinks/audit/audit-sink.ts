@@ -1,0 +1,107 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { parseOptions } from '../../config/options.js';
+import { TrunklineError } from '../../core/errors.js';
+import type { AuditEntry, FrameView, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../../core/events.js';
+import { makeFolder } from '../../core/make-folder.js';
+import type { Sink, SinkContext, SinkStats } from '../sink.js';
+import { AuditLog } from './audit-log.js';
+
+export interface AuditSinkOptions {
+  /** Folder of `audit.jsonl`; made when it is missing. */
+  readonly directory: string;
+  /** Permissions of the file; default 0o600, its owner alone. */
+  readonly fileMode?: number;
+  /** An entry for every packet instead of one for every span; default false. */
+  readonly perPacket?: boolean;
+  /** Interaction ids are replaced by their HMAC under this key, of at least 16 characters; default: they stand there. */
+  readonly idKey?: string;
+  /** Written into every entry, such as a Genesys Cloud region; default empty. */
+  readonly region?: string;
+}
+
+const schema = z.strictObject({
+  directory: z.string().min(1),
+  fileMode: z.int().min(0).max(0o777).default(0o600),
+  perPacket: z.boolean().default(false),
+  idKey: z.string().min(16).exactOptional(),
+  region: z.string().default(''),
+});
+
+/** The audit of a node: one JSON object a line in `audit.jsonl`; see AuditLog for its fields. */
+export class AuditSink implements Sink {
+  readonly name = 'audit';
+  readonly #options: z.output<typeof schema>;
+  #log: AuditLog | undefined;
+
+  /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
+  constructor(options: AuditSinkOptions) {
+    this.#options = parseOptions('audit()', schema, options);
+  }
+
+  /** @throws TrunklineError FILE_FAILED when the file cannot be opened. */
+  async start({ clock, logger, report }: SinkContext): Promise<void> {
+    const { directory, fileMode, region, perPacket, idKey } = this.#options;
+    await makeFolder(directory);
+    this.#log = new AuditLog({
+      file: join(directory, 'audit.jsonl'),
+      fileMode,
+      region,
+      perPacket,
+      clock,
+      onFault: (message) => report(new TrunklineError('FILE_FAILED', message)),
+      onReopened: (why) => logger.info({ why }, 'the audit continues in another file'),
+      ...(idKey === undefined ? {} : { idKey }),
+    });
+    await this.#log.open();
+  }
+
+  /** Opens the file again, after a log rotation. Entries before that are in the old file. */
+  async reopen(): Promise<void> {
+    await this.#log?.reopen();
+  }
+
+  auditEntry({ action, interactionId, fields }: AuditEntry): void {
+    this.#log?.event(action, interactionId, fields);
+  }
+
+  streamOpened(info: StreamInfo): void {
+    this.#log?.streamOpened(info);
+  }
+
+  frame(frame: FrameView): void {
+    this.#log?.frame(frame);
+  }
+
+  silenceEdge(edge: SilenceEdge): void {
+    this.#log?.silenceEdge(edge);
+  }
+
+  markedSpan(span: MarkedSpan): void {
+    this.#log?.markedSpan(span);
+  }
+
+  streamEnded(info: StreamInfo, summary: StreamSummary): void {
+    this.#log?.streamEnded(info, summary);
+  }
+
+  async close(): Promise<void> {
+    await this.#log?.close();
+  }
+
+  stats(): SinkStats {
+    return { dropped: this.#log?.dropped ?? 0, writeErrors: this.#log?.writeErrors ?? 0 };
+  }
+}
+
+/**
+ * Keeps an audit of everything that a node captures.
+ *
+ * @example
+ * const node = await createNode({ sources, sinks: [audit({ directory: 'capture' })] });
+ *
+ * @throws TrunklineError CONFIG_INVALID for options that cannot be right.
+ */
+export function audit(options: AuditSinkOptions): AuditSink {
+  return new AuditSink(options);
+}

@@ -1,0 +1,50 @@
+import type { Clock } from '../core/clock.js';
+import type { AuditEntry, FrameSink } from '../core/events.js';
+import type { Logger } from '../core/logger.js';
+import type { RecorderAgent } from '../engine/options.js';
+
+/** What a node gives each of its sinks. */
+export interface SinkContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Emits the node's `error` event, for what failed while the sink goes on. */
+  report(error: unknown): void;
+}
+
+/** What a sink has counted. */
+export interface SinkStats {
+  /** Frames or entries that it could not keep. */
+  readonly dropped: number;
+  readonly [counter: string]: number;
+}
+
+/**
+ * Takes what a node puts out: frames, silence edges, spans, the begin and end of streams. All methods are optional. Those
+ * of FrameSink are called on the main thread, for every frame: they must not block. What one throws becomes the node's
+ * `error` event and costs no other sink its frame.
+ *
+ * @example
+ * const levels: Sink = {
+ *   name: 'levels',
+ *   frame: ({ info, channel, meanSquare }) => gauge.set({ id: info.interactionId, channel }, Math.sqrt(meanSquare)),
+ * };
+ * const node = await createNode({ sources: [audioHook({ port: 8080, keys })], sinks: [levels] });
+ */
+export interface Sink extends FrameSink {
+  /** `stats().sinks` has its counters under this name; default `sink`. */
+  readonly name?: string;
+  /**
+   * A thread that the engine runs for this sink, with rings of frames of its own; one sink of a node may have one.
+   * Absent in sinks that take frames by frame().
+   */
+  readonly agent?: RecorderAgent;
+  /** Opens files and connections; the first frame comes after it. The node does not start when it throws. */
+  start?(context: SinkContext): Promise<void> | void;
+  /** An entry for the audit, such as a connection that was opened or a session that was refused. */
+  auditEntry?(entry: AuditEntry): void;
+  /** Resolves when everything delivered until now has been kept. */
+  flush?(): Promise<void>;
+  /** Keeps what is under way and closes. The last frame has been delivered before. */
+  close?(): Promise<void> | void;
+  stats?(): SinkStats;
+}

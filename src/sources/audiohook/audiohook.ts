@@ -1,0 +1,297 @@
+import type { Buffer } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { z } from 'zod';
+import { parseOptions } from '../../config/options.js';
+import { systemClock } from '../../core/clock.js';
+import { TrunklineError } from '../../core/errors.js';
+import type { AuditFields, SilenceEdge } from '../../core/events.js';
+import { TokenBucket } from '../../core/token-bucket.js';
+import type { Source, SourceContext } from '../source.js';
+import { formatDuration } from './protocol/duration.js';
+import { Authenticator } from './protocol/signature.js';
+import type { EventEntity } from './protocol/wire.js';
+import { checkCertifiedKey } from './server/certificate.js';
+import type { AudioHookSessionInfo, AudioHookSessionSummary } from './server/connection-contract.js';
+import { AudioHookServer } from './server/server.js';
+import { ServerCounters } from './server/server-counters.js';
+import type { AudioHookCounters, AudioHookHealth, AudioHookRejection } from './server/server-events.js';
+import { type AudioHookServerOptions, checkServerOptions, DEFAULT_PATH } from './server/server-options.js';
+
+/** Events that AudioHook adds to its node. */
+export interface AudioHookEvents {
+  /** A client's `open` has been answered. Probes come as well. */
+  sessionOpened: [info: AudioHookSessionInfo];
+  /** A connection is gone, whether or not a session was opened over it. */
+  sessionEnded: [summary: AudioHookSessionSummary];
+  /** A request did not become a session; the client was told the status and nothing else. */
+  rejected: [rejection: AudioHookRejection];
+}
+
+export interface AudioHookOptions extends Omit<AudioHookServerOptions, 'clock' | 'finishStream'> {
+  /** Name of the source in the node; default `audiohook`. Two of them in one node need two names. */
+  readonly name?: string;
+  /**
+   * Report to each client where its channels fall silent and become audible again, as `event` entities of type
+   * `trunkline.silence`; default false.
+   */
+  readonly silenceEvents?: boolean;
+  /** Milliseconds that clients are given to leave by themselves when the node closes; default 10,000. */
+  readonly drainMs?: number;
+}
+
+export interface AudioHookStatus {
+  readonly draining: boolean;
+  readonly sessions: readonly AudioHookSessionInfo[];
+  readonly counters: AudioHookCounters;
+}
+
+const DEFAULT_DRAIN_MS = 10_000;
+/** Anybody can be refused as often as he likes: beyond this, refusals are counted but not reported one by one. */
+const REFUSALS_REPORTED_PER_SECOND = 5;
+const REFUSALS_REPORTED_AT_ONCE = 50;
+
+const NOT_STARTED: AudioHookStatus = {
+  draining: false,
+  sessions: [],
+  counters: {
+    sessionsLive: 0,
+    streamsDetached: 0,
+    rejected: {},
+    ...new ServerCounters().with([]),
+  },
+};
+
+const ownSchema = z.strictObject({
+  name: z.string().min(1).exactOptional(),
+  silenceEvents: z.boolean().exactOptional(),
+  drainMs: z.number().nonnegative().max(3_600_000).exactOptional(),
+});
+
+/** The server that Genesys Cloud's AudioHook integration connects to, as a source. Made by audioHook(). */
+export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
+  readonly name: string;
+  readonly eventTypes?: AudioHookEvents;
+  readonly #options: AudioHookOptions;
+  #server: AudioHookServer | undefined;
+  #refusals: TokenBucket | undefined;
+  #isListening = false;
+  #isClosed = false;
+
+  /** @throws TrunklineError CONFIG_INVALID for keys or a certificate that cannot be right. */
+  constructor(options: AudioHookOptions) {
+    const { name, silenceEvents, drainMs, ...server } = options;
+    parseOptions('audioHook()', ownSchema, { name, silenceEvents, drainMs });
+    checkServerOptions(server);
+    new Authenticator({ ...server, notBeforeMs: systemClock.wallMs() });
+    if (server.tls !== undefined) checkCertifiedKey(server.tls, systemClock.wallMs());
+    this.name = name ?? 'audiohook';
+    this.#options = options;
+  }
+
+  /**
+   * Listens. Resolves when clients can connect.
+   * @throws TrunklineError CONNECTION_FAILED when the port cannot be had.
+   */
+  async start(context: SourceContext<AudioHookEvents>): Promise<void> {
+    if (this.#isClosed) throw closed();
+    const { name: _name, silenceEvents, drainMs: _drainMs, ...options } = this.#options;
+    const { clock } = context;
+    const server = new AudioHookServer(context.ingest, {
+      ...options,
+      clock,
+      finishStream: (interactionId) => context.streamFinished(interactionId),
+    });
+    this.#server = server;
+    this.#refusals = new TokenBucket(REFUSALS_REPORTED_PER_SECOND, REFUSALS_REPORTED_AT_ONCE, clock.nowUs());
+    if (silenceEvents === true) context.addSink({ silenceEdge: (edge) => this.#sendSilence(edge) });
+    this.#forwardEvents(server, context);
+    await server.listen();
+    this.#isListening = true;
+  }
+
+  /** Where clients connect, `ws:` or `wss:`. @throws TrunklineError ENGINE_CLOSED before start(). */
+  get url(): string {
+    const { tls, path = DEFAULT_PATH } = this.#options;
+    return `${tls === undefined ? 'ws' : 'wss'}://${this.#authority()}${path}`;
+  }
+
+  /** Answers 200 with the number of sessions, and 503 from drain() on. */
+  get healthUrl(): string {
+    return `${this.#options.tls === undefined ? 'http' : 'https'}://${this.#authority()}/health`;
+  }
+
+  /**
+   * Withholds an interaction until resume(), whether or not its client has been told yet; the recording keeps its time.
+   * The pause outlasts the session: one that continues the interaction begins paused. The client's own pause is separate:
+   * audio is kept only when both are over.
+   */
+  pause(interactionId: string): boolean {
+    return this.#setPaused(interactionId, true);
+  }
+
+  resume(interactionId: string): boolean {
+    return this.#setPaused(interactionId, false);
+  }
+
+  /**
+   * Takes a WebSocket request of the embedder's HTTP server, with the arguments of its `upgrade` event. False, and nothing
+   * done, when the request is for another path, or the node has not been started.
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    return this.#server?.handleUpgrade(request, socket, head) ?? false;
+  }
+
+  /** What the health check answers, for an embedder who answers it. */
+  health(): AudioHookHealth {
+    return this.#server?.health() ?? { status: 'failing', sessions: 0, problems: ['The node has not been started.'] };
+  }
+
+  /**
+   * Queues entities for the client as an `event`; they are sent as fast as the platform's rate limit allows. False when
+   * the interaction has no live session or too many wait already.
+   *
+   * @throws TrunklineError CONFIG_INVALID when an entity is not JSON or is too large.
+   */
+  sendEvent(interactionId: string, entities: readonly EventEntity[]): boolean {
+    return this.#server?.sessionOf(interactionId)?.sendEvent(entities) ?? false;
+  }
+
+  /** Asks the client to continue in a new session. False when the interaction has no live session. */
+  requestReconnect(interactionId: string, info?: string): boolean {
+    const session = this.#server?.sessionOf(interactionId);
+    session?.requestReconnect(info);
+    return session !== undefined;
+  }
+
+  /** Asks the client to close the session. False when the interaction has no live one. */
+  disconnect(interactionId: string, info?: string): boolean {
+    const session = this.#server?.sessionOf(interactionId);
+    session?.disconnect('completed', info);
+    return session !== undefined;
+  }
+
+  status(): AudioHookStatus {
+    const server = this.#server;
+    if (server === undefined) return NOT_STARTED;
+    return { draining: server.draining, sessions: server.sessions(), counters: server.counters() };
+  }
+
+  /**
+   * Takes no more sessions, asks each client to reconnect elsewhere, and to close at the deadline. Resolves when all
+   * have gone. Meanwhile the health check answers 503.
+   */
+  async drain(deadlineMs: number = this.#options.drainMs ?? DEFAULT_DRAIN_MS): Promise<void> {
+    if (this.#isListening) await this.#server?.drain(deadlineMs);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#isListening) await this.#server?.close();
+  }
+
+  #setPaused(interactionId: string, paused: boolean): boolean {
+    return this.#server?.setPaused(interactionId, paused) ?? false;
+  }
+
+  #authority(): string {
+    const address = this.#server?.address;
+    if (address === undefined) throw closed();
+    const { host, port } = address;
+    if (host === '::' || host === '0.0.0.0') return `localhost:${port}`;
+    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  }
+
+  #forwardEvents(server: AudioHookServer, context: SourceContext<AudioHookEvents>): void {
+    const { logger: log } = context;
+    server.on('sessionOpened', (info) => {
+      const { sessionId, organizationId, interactionId, media, probe, continued } = info;
+      const fields = { sessionId, interactionId, format: media?.format, channels: media?.channels };
+      log.debug(fields, probe ? 'connection probe' : continued ? 'session continued' : 'session opened');
+      const action = probe ? 'audiohook_probe' : continued ? 'audiohook_continued' : 'audiohook_opened';
+      context.audit(action, { sessionId, organizationId }, interactionId);
+      context.emit('sessionOpened', info);
+    });
+    server.on('sessionEnded', (summary) => {
+      const { sessionId, interactionId, endReason, fault, counts } = summary;
+      const fields = { sessionId, interactionId, endReason, framesReceived: counts.framesReceived };
+      if (fault !== undefined) log.warn({ ...fields, fault: fault.kind, info: fault.info }, 'session ended by us');
+      else if (endReason === 'lost') log.warn(fields, 'session lost: the client disconnected without closing it');
+      else log.debug(fields, 'session ended');
+      context.audit('audiohook_ended', summaryFields(summary), interactionId);
+      context.emit('sessionEnded', summary);
+    });
+    server.on('pauseChanged', ({ interactionId, paused, by }) => {
+      context.paused({ interactionId, paused, by: by === 'client' ? 'client' : 'operator' });
+    });
+    server.on('warning', ({ reason, message, ...fields }) => log.warn({ reason, ...fields }, message));
+    server.on('rejected', (rejection) => this.#onRejected(rejection, context));
+    server.on('internalError', (message) => context.report(new Error(message)));
+  }
+
+  #onRejected(rejection: AudioHookRejection, context: SourceContext<AudioHookEvents>): void {
+    if (this.#refusals?.tryTake(1, context.clock.nowUs()) !== true) return;
+    const { reason, status, sessionId, organizationId, code = status } = rejection;
+    context.logger.warn(rejection, 'request refused');
+    context.audit('audiohook_rejected', {
+      reason,
+      ...(code === undefined ? {} : { code }),
+      ...(sessionId === undefined ? {} : { sessionId }),
+      ...(organizationId === undefined ? {} : { organizationId }),
+    });
+    context.emit('rejected', rejection);
+  }
+
+  #sendSilence({ info, channel, silent, positionSamples }: SilenceEdge): void {
+    const session = this.#server?.sessionOf(info.interactionId);
+    const channels = session?.info?.media?.channels;
+    if (session === undefined || channels === undefined) return;
+    const name = channels.length === 1 ? channels[0] : channel === 0 ? 'external' : 'internal';
+    const data = { channel: name, silent, position: formatDuration(positionSamples, info.sampleRate) };
+    session.sendEvent([{ type: 'trunkline.silence', data }]);
+  }
+}
+
+/**
+ * A source that Genesys Cloud's AudioHook integration connects to. The interaction of a session is its conversation; see
+ * `sessionOpened`.
+ *
+ * @example
+ * const hook = audioHook({ port: 8443, keys: [{ apiKey, clientSecret }], tls: { cert, key } });
+ * const node = await createNode({ sources: [hook] });
+ * node.on('sessionOpened', ({ interactionId }) => …);
+ * console.log(hook.url);
+ *
+ * @throws TrunklineError CONFIG_INVALID for options, keys or a certificate that cannot be right.
+ */
+export function audioHook(options: AudioHookOptions): AudioHook {
+  return new AudioHook(options);
+}
+
+function closed(): TrunklineError {
+  return new TrunklineError(
+    'ENGINE_CLOSED',
+    'This AudioHook server is not listening; start its node, or make another.',
+  );
+}
+
+/** What the audit keeps of a session; nothing of it names a person. */
+function summaryFields(summary: AudioHookSessionSummary): AuditFields {
+  const { sessionId, organizationId, connectedAtMs, endedAtMs, endReason, fault, counts } = summary;
+  const toMs = (samples: number): number => Math.round((samples * 1e3) / (summary.media?.rate ?? 8000));
+  return {
+    sessionId,
+    organizationId,
+    reason: endReason,
+    ...(fault === undefined ? {} : { code: fault.kind }),
+    durationMs: Math.round(endedAtMs - connectedAtMs),
+    keptMs: toMs(counts.samplesKept),
+    pausedMs: toMs(counts.samplesPaused + counts.pausedUnsentSamples),
+    discardedMs: toMs(counts.discardedSamples),
+    framesReceived: counts.framesReceived,
+    messagesReceived: counts.messagesReceived,
+    messagesSent: counts.messagesSent,
+    faults: counts.faults,
+    ...(summary.stalls === 0 ? {} : { stalls: summary.stalls }),
+  };
+}

@@ -1,0 +1,72 @@
+import type { Clock } from '../core/clock.js';
+import type { AuditFields, FrameSink, PauseEvent } from '../core/events.js';
+import type { Logger } from '../core/logger.js';
+import type { OrderedStreamIngest } from '../engine/input/ingest.js';
+
+/** A source without events of its own. */
+export type NoEvents = Record<never, never>;
+
+type Values<Arguments> = Arguments extends unknown[] ? Arguments : never;
+
+/** All that a source sees of the node that it belongs to. */
+export interface SourceContext<Events = NoEvents> {
+  /** The way into the engine: streams are opened and packets pushed here. */
+  readonly ingest: OrderedStreamIngest;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Use of the native module, as the engine has it. */
+  readonly native: 'off' | 'auto' | 'require';
+  /** Emits one of the source's own events on the node. */
+  emit<Name extends keyof Events>(name: Name, ...values: Values<Events[Name]>): void;
+  /** Emits the node's `paused` event. */
+  paused(event: PauseEvent): void;
+  /** Emits the node's `error` event, for what failed while the source goes on. */
+  report(error: unknown): void;
+  /** Writes an entry to every sink that keeps an audit. */
+  audit(action: string, fields: AuditFields, interactionId?: string): void;
+  /** Lets the source watch frames and silence, for as long as the node lives. */
+  addSink(sink: FrameSink): void;
+  /**
+   * Resolves when the last frame of an interaction's stream has been delivered and every sink has kept it. Call it in the
+   * same turn of the event loop in which the stream was ended.
+   */
+  streamFinished(interactionId: string): Promise<void>;
+}
+
+/**
+ * Brings packets into a node. Events that it declares in `Events` are emitted on the node, and typed there.
+ *
+ * The order of calls is start, drain, close; close may come at any time, even before start or while it runs. Nothing
+ * that a peer sends may throw out of a source.
+ */
+export interface Source<Events = NoEvents, Status extends object = object> {
+  /** Unique within a node; `stats().sources` has its status under this name. */
+  readonly name: string;
+  /** Carries the types of its events; never set. */
+  readonly eventTypes?: Events;
+  /**
+   * Connects or listens. Resolves when packets can arrive.
+   * @throws TrunklineError CONFIG_INVALID, AUTH_FAILED, CONNECTION_FAILED, RATE_LIMITED; the node is closed then.
+   */
+  start(context: SourceContext<Events>): Promise<void>;
+  /** Takes no new calls and lets those that run come to their end, for at most `deadlineMs` milliseconds. */
+  drain(deadlineMs?: number): Promise<void>;
+  /** Ends every stream that is left and gives up its sockets and timers. */
+  close(): Promise<void>;
+  /** What it does at this moment, with its counters; cheap enough to call every second. */
+  status(): Status;
+  /** Withholds an interaction's audio until resume(). False when the interaction is not this source's. */
+  pause(interactionId: string): boolean;
+  /** Undoes pause(). False when the interaction is not this source's. */
+  resume(interactionId: string): boolean;
+  /** Resolves when nothing is left to capture and nothing more can come; absent in a source that is never done. */
+  untilIdle?(): Promise<void>;
+}
+
+type Intersection<Union> = (Union extends unknown ? (one: Union) => void : never) extends (all: infer All) => void
+  ? All
+  : never;
+type EventsOfOne<One> = One extends Source<infer Events> ? Events : never;
+
+/** The events of several sources together. */
+export type EventsOf<Sources> = Intersection<EventsOfOne<Sources>>;
