@@ -105,7 +105,7 @@ function ingestCase(
     resumeStream() {},
     submit: dropAll,
   };
-  const host = { firstPacket: () => true, control() {} };
+  const host = { control() {} };
   const taken = new PacketIngest(ingest, systemClock, zeroCounters(), host, makeReader?.(batch));
   return {
     name,

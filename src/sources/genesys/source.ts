@@ -87,9 +87,10 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       formats: { codecPreferences, opusSampleRate: options.opusSampleRate ?? 48_000 },
       mediaRetry: options.mediaRetry ?? MEDIA_RETRY,
       random,
+      deliver: (stream, packet) => this.#packetIngest.deliver(stream, packet),
       giveUp: (interaction, why) => this.#giveUp(interaction, why),
-      refusedPacket: () => {
-        this.#counters.unknownInteraction++;
+      refusedPacket: (_, why) => {
+        this.#counters[why]++;
       },
     };
     this.#packetIngest = new PacketIngest(
@@ -97,7 +98,6 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
       clock,
       this.#counters,
       {
-        firstPacket: (table, slot, packet) => table.owner(slot)?.takePacket(packet) === true,
         control: (table, message) => this.#control(table, message),
       },
       options.socketReader,

@@ -1,6 +1,6 @@
 import type { StreamFormat } from '../../../src/core/codec.js';
 import type { EndReason } from '../../../src/core/events.js';
-import type { StreamIngest } from '../../../src/engine/input/ingest.js';
+import type { StreamIngest, StreamOptions } from '../../../src/engine/input/ingest.js';
 import { PayloadArena } from '../../../src/engine/input/payload-arena.js';
 import { LooseBatch } from '../engine/packets.js';
 
@@ -19,6 +19,8 @@ export class FakeIngest implements StreamIngest {
   readonly opened: { id: string; format: StreamFormat }[] = [];
   readonly ended: { id: string; reason: EndReason }[] = [];
   readonly interrupted: string[] = [];
+  /** Streams that another one continues in another format. */
+  readonly continued: number[] = [];
   readonly pauses: ['pause' | 'resume', string][] = [];
   refuse: Error | undefined;
   submits = 0;
@@ -29,7 +31,11 @@ export class FakeIngest implements StreamIngest {
     this.batch = new LooseBatch(this.#arena, () => this.#take());
   }
 
-  openStream(id: string, format: StreamFormat): number {
+  openStream(id: string, format: StreamFormat, { continues = -1 }: StreamOptions = {}): number {
+    if (continues >= 0) {
+      this.continued.push(continues);
+      this.endStream(continues, 'formatChanged');
+    }
     if (this.refuse !== undefined) throw this.refuse;
     return this.opened.push({ id, format }) - 1;
   }

@@ -47,10 +47,21 @@ export class EngineStream {
     return this.#format !== undefined && sameFormat(this.#format, format);
   }
 
-  /** @throws TrunklineError when the engine refuses. */
+  /** Whether packets of this codec and channel are packets of the open stream. */
+  fits({ codec, channel }: { readonly codec: number; readonly channel: number }): boolean {
+    return (codec < 0 || codec === this.codec) && channel < this.channels;
+  }
+
+  /**
+   * Opens a stream; one that is open already ends, and the new one continues it in another format.
+   * @throws TrunklineError when the engine refuses; then no stream is open.
+   */
   open(format: StreamFormat): void {
+    const continues = this.#index;
+    this.#index = NONE;
+    this.#format = undefined;
     try {
-      this.#index = this.#ingest.openStream(this.#interactionId, format);
+      this.#index = this.#ingest.openStream(this.#interactionId, format, continues >= 0 ? { continues } : {});
     } catch (error) {
       throw error instanceof TrunklineError ? error : new TrunklineError('ENGINE_FAILED', messageOf(error));
     }

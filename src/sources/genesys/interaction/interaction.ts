@@ -20,8 +20,8 @@ export interface InteractionDependencies extends InteractionSettings {
   readonly ingest: StreamIngest;
   /** The engine refused a stream, or the server behaves so that no stream can be kept: unsubscribe. */
   giveUp(interaction: Interaction, why: TrunklineError): void;
-  /** A packet was refused, as its interaction has no stream for it. */
-  refusedPacket(): void;
+  /** A packet was refused: there is no stream for it, or it is in another format. */
+  refusedPacket(interaction: Interaction, why: 'unknownInteraction' | 'wrongFormat'): void;
 }
 
 /**
@@ -51,7 +51,9 @@ export class Interaction implements RowOwner {
       endReason: 'ended',
       endDetail: '',
       failure: undefined,
-      packetTaken: false,
+      firstPackets: undefined,
+      previous: undefined,
+      outcome: 'refused',
     };
   }
 
@@ -123,13 +125,14 @@ export class Interaction implements RowOwner {
   }
 
   takePacket(packet: UndecidedPacket): boolean {
-    const wasStreaming = this.isStreaming;
-    this.#data.packetTaken = false;
+    const data = this.#data;
+    data.outcome = 'refused' as InteractionData['outcome'];
     this.#apply('packet', packet, packet.arrivalUs);
-    if (!wasStreaming && this.isStreaming) this.#onMedia();
     // What the call has led to may have ended the stream.
-    if (this.#data.packetTaken && this.hasStream) return true;
-    this.#dependencies.refusedPacket();
+    if (data.outcome === 'taken' && this.hasStream) return true;
+    if (data.outcome !== 'kept') {
+      this.#dependencies.refusedPacket(this, data.outcome === 'wrongFormat' ? 'wrongFormat' : 'unknownInteraction');
+    }
     return false;
   }
 
@@ -185,6 +188,7 @@ export class Interaction implements RowOwner {
     const data = this.#data;
     const before = data.state;
     const handler: Handler<Input> = TRANSITIONS[before][input];
+    const wasStreaming = this.isStreaming;
     data.state = handler(data, argument, nowUs);
     if (data.state === 'ended' && before !== 'ended') {
       data.dueUs = NEVER;
@@ -195,6 +199,7 @@ export class Interaction implements RowOwner {
     this.#project();
     const { failure } = data;
     data.failure = undefined;
+    if (!wasStreaming && this.isStreaming) this.#onMedia();
     if (failure !== undefined) this.#dependencies.giveUp(this, failure);
   }
 

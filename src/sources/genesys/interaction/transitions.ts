@@ -8,6 +8,7 @@ import type { SubscribedInteraction } from '../protocol/wire.js';
 import type { Availability } from '../rest/conversations.js';
 import { backoffUs, type Random, type RetryPolicy } from '../rest/retry.js';
 import type { EngineStream } from './engine-stream.js';
+import { FirstPackets } from './first-packets.js';
 
 /**
  *                  available              packet                  pause
@@ -77,6 +78,8 @@ export interface InteractionSettings {
   readonly formats: FormatPreferences;
   readonly mediaRetry: RetryPolicy;
   readonly random: Random;
+  /** Hands a packet that was kept to the engine. */
+  deliver(stream: number, packet: UndecidedPacket): void;
 }
 
 /** What an interaction consists of. Only the handlers of the table change it. */
@@ -90,19 +93,27 @@ export interface InteractionData {
   refusals: number;
   /** The packet path may take its packets by codec and channels alone. */
   isSettled: boolean;
+  /** While its format is a guess. */
+  firstPackets: FirstPackets | undefined;
+  /** The codec and channels before the last change of format, whose last packets may still be under way. */
+  previous: { readonly codec: number; readonly channels: number; readonly untilUs: number } | undefined;
   readonly pausedBy: Set<PausedBy>;
   isWantedAgain: boolean;
   endReason: EndReason;
   endDetail: string;
   /** Set by a handler that cannot go on; acted upon when the transition is complete. */
   failure: TrunklineError | undefined;
-  /** What became of the last packet. */
-  packetTaken: boolean;
+  /** What became of the last packet. `kept`: it goes to the engine later, or has gone there already. */
+  outcome: 'taken' | 'kept' | 'refused' | 'wrongFormat';
 }
 
 export const NEVER = Number.POSITIVE_INFINITY;
-// Each change makes a stream and a recording: a server must not cause them without limit.
-const MAX_FORMAT_CHANGES = 3;
+// Each change makes a stream and a file of its recording: a server must not cause them without limit.
+const MAX_FORMAT_CHANGES = 20;
+/** How long packets of the format before a change are taken for late ones, rather than for a change back. */
+const LATE_FORMAT_US = 200 * US_PER_MS;
+/** How long the first packets are kept when they do not show their codec. */
+const KEEP_FIRST_US = 300 * US_PER_MS;
 // Notifications and media come over different connections: the end of a pause may overtake the last of its packets.
 const PLATFORM_RESUME_GUARD_US = 500 * US_PER_MS;
 
@@ -147,42 +158,101 @@ function retryLater(data: InteractionData, _: undefined, nowUs: number): Interac
   return 'wanted';
 }
 
-function openAsAnnounced(data: InteractionData, announced: SubscribedInteraction): InteractionState {
+function openAsAnnounced(data: InteractionData, announced: SubscribedInteraction, nowUs: number): InteractionState {
   const format = announcedFormat(announced, data.settings.formats);
-  if (format !== undefined && !ensureStream(data, format)) data.isSettled = false;
-  return data.state;
+  if (format === undefined) return data.state;
+  if (!ensureStream(data, format, nowUs)) {
+    data.isSettled = false;
+    return data.state;
+  }
+  const state = deliverKept(data);
+  data.firstPackets = undefined;
+  return state;
 }
 
 /** Media has come: all is well. */
-function takeFirst(data: InteractionData, packet: UndecidedPacket): InteractionState {
-  data.packetTaken = ensureStreamFor(data, packet);
-  if (!data.packetTaken) return data.state;
-  data.isSettled = true;
+function takePacket(data: InteractionData, packet: UndecidedPacket, nowUs: number): InteractionState {
+  const { stream } = data;
+  if (!stream.isOpen && packet.codec < 0) return keepFirst(data, packet, nowUs);
+  if (stream.isOpen && data.firstPackets !== undefined && !revise(data, data.firstPackets, packet, nowUs)) {
+    return data.state;
+  }
+  if (!stream.isOpen || !stream.fits(packet)) {
+    if (isLate(data, packet, nowUs)) {
+      data.outcome = 'wrongFormat';
+      return data.state;
+    }
+    if (!ensureStream(data, formatOf(data, packet), nowUs)) return data.state;
+    deliverKept(data);
+    data.firstPackets = undefined;
+  }
+  data.outcome = 'taken';
+  return nowStreaming(data);
+}
+
+/** Keeps packets until they show their codec. */
+function keepFirst(data: InteractionData, packet: UndecidedPacket, nowUs: number): InteractionState {
+  data.firstPackets ??= new FirstPackets(data.settings.formats);
+  if (data.firstPackets.size === 0) data.dueUs = nowUs + KEEP_FIRST_US;
+  data.outcome = 'kept';
+  const format = data.firstPackets.add(packet);
+  if (format !== undefined) return openGuessed(data, format, nowUs);
+  // Media comes, so that no answer of REST is waited for.
+  return data.state === 'wanted' ? 'subscribing' : data.state;
+}
+
+/** Enough evidence, or no more time: the kept packets go on in a stream of this format. */
+function openGuessed(data: InteractionData, format: StreamFormat, nowUs: number): InteractionState {
+  return ensureStream(data, format, nowUs) ? deliverKept(data) : data.state;
+}
+
+function deliverKept(data: InteractionData): InteractionState {
+  const { firstPackets, settings, stream } = data;
+  if (firstPackets === undefined) return data.state;
+  const kept = firstPackets.release();
+  if (firstPackets.isCertain) data.firstPackets = undefined;
+  for (const packet of kept) if (stream.fits(packet)) settings.deliver(stream.index, packet);
+  return kept.length > 0 ? nowStreaming(data) : data.state;
+}
+
+function nowStreaming(data: InteractionData): InteractionState {
+  data.isSettled = data.firstPackets === undefined;
   data.refusals = 0;
   data.dueUs = NEVER;
   return streaming(data);
 }
 
+/** Goes on with the format that the evidence shows, when that was guessed wrongly. False when there can be no stream. */
+function revise(data: InteractionData, first: FirstPackets, packet: UndecidedPacket, nowUs: number): boolean {
+  const format = first.observe(packet);
+  if (format === undefined) return true;
+  data.firstPackets = undefined;
+  const { channels = format.channels } = data.stream.format ?? {};
+  return ensureStream(data, { ...format, channels: channels === 2 ? 2 : format.channels }, nowUs);
+}
+
+/** A change of format lets late packets of the format before it come behind it. */
+function isLate({ previous }: InteractionData, { codec, channel }: UndecidedPacket, nowUs: number): boolean {
+  return previous !== undefined && nowUs < previous.untilUs && codec === previous.codec && channel < previous.channels;
+}
+
+/** The format of a stream for a packet that the open one does not fit. */
+function formatOf(data: InteractionData, { codec, channel, payload }: UndecidedPacket): StreamFormat {
+  const { format } = data.stream;
+  // A packet that names its channel is taken for one of two.
+  const channels = format === undefined ? channel >= 0 : format.channels === 2 || channel === 1;
+  if (format !== undefined && (codec < 0 || codec === data.stream.codec)) return { ...format, channels: 2 };
+  return guessFormat(payload, codec, channels ? 2 : 1, data.settings.formats);
+}
+
 /** Between the unsubscription and its confirmation, the packets of an open stream still count. */
-function takeLast(data: InteractionData, { codec, channel }: UndecidedPacket): InteractionState {
-  const { stream } = data;
-  data.packetTaken = stream.isOpen && (codec < 0 || codec === stream.codec) && channel < stream.channels;
+function takeLast(data: InteractionData, packet: UndecidedPacket): InteractionState {
+  data.outcome = data.stream.isOpen && data.stream.fits(packet) ? 'taken' : 'refused';
   return 'leaving';
 }
 
-/**
- * Opens a stream for a packet that no open one fits. A stream goes on over a reconnect, unless the server now sends
- * something else. A packet that names its channel is taken for one of two.
- */
-function ensureStreamFor(data: InteractionData, { codec, channel, payload }: UndecidedPacket): boolean {
-  const { stream } = data;
-  if (stream.isOpen && (codec < 0 || codec === stream.codec)) return true;
-  const channels = stream.isOpen ? stream.channels === 2 : channel >= 0;
-  return ensureStream(data, guessFormat(payload, codec, channels ? 2 : 1, data.settings.formats));
-}
-
 /** False when there can be no stream of this format; then `failure` says why. */
-function ensureStream(data: InteractionData, format: StreamFormat): boolean {
+function ensureStream(data: InteractionData, format: StreamFormat, nowUs: number): boolean {
   const { stream } = data;
   if (stream.has(format)) return true;
   if (stream.isOpen) {
@@ -193,7 +263,7 @@ function ensureStream(data: InteractionData, format: StreamFormat): boolean {
       data.failure = new TrunklineError('PROTOCOL_ERROR', sentence);
       return false;
     }
-    stream.end('interrupted');
+    data.previous = { codec: stream.codec, channels: stream.channels, untilUs: nowUs + LATE_FORMAT_US };
   }
   try {
     stream.open(format);
@@ -206,11 +276,19 @@ function ensureStream(data: InteractionData, format: StreamFormat): boolean {
 }
 
 function refusePacket(data: InteractionData): InteractionState {
-  data.packetTaken = false;
+  data.outcome = 'refused';
   return data.state;
 }
 
-function interrupt(data: InteractionData): InteractionState {
+/** No more evidence comes in time: the most likely format has to do. */
+function guess(data: InteractionData, _: unknown, nowUs: number): InteractionState {
+  const { firstPackets } = data;
+  if (firstPackets === undefined || firstPackets.size === 0) return data.state;
+  return openGuessed(data, firstPackets.likely(), nowUs);
+}
+
+function interrupt(data: InteractionData, _: undefined, nowUs: number): InteractionState {
+  data.state = guess(data, undefined, nowUs);
   data.stream.interrupted();
   data.isSettled = false;
   return data.state === 'flowing' || data.state === 'paused' ? 'interrupted' : data.state;
@@ -228,26 +306,36 @@ function resume(data: InteractionData, by: PausedBy, nowUs: number): Interaction
   return data.state === 'paused' ? 'flowing' : data.state;
 }
 
-function unsubscribe(data: InteractionData, { reason, confirmByUs }: Inputs['unsubscribe']): InteractionState {
+function unsubscribe(
+  data: InteractionData,
+  { reason, confirmByUs }: Inputs['unsubscribe'],
+  nowUs: number,
+): InteractionState {
+  guess(data, undefined, nowUs);
   if (confirmByUs === undefined) return end(data, reason, '');
   data.endReason = reason;
   data.dueUs = confirmByUs;
   return 'leaving';
 }
 
+function endedByServer(data: InteractionData, { reason, detail }: Inputs['ended'], nowUs: number): InteractionState {
+  guess(data, undefined, nowUs);
+  return end(data, reason, detail);
+}
+
 const LIVE = {
   answered: stay,
   announced: openAsAnnounced,
-  packet: takeFirst,
+  packet: takePacket,
   refused: retryLater,
   disconnected: interrupt,
   pause,
   resume,
   subscribe: stay,
   unsubscribe,
-  ended: (data, { reason, detail }) => end(data, reason, detail),
+  ended: endedByServer,
   lost: (data, detail) => end(data, 'lost', detail),
-  due: stay,
+  due: guess,
 } satisfies Row;
 
 /** Total: the compiler wants a handler for every pair, and nothing else decides what happens when. */
@@ -257,6 +345,7 @@ export const TRANSITIONS: { readonly [State in InteractionState]: Row } = {
     answered: checked,
     refused: stay,
     unsubscribe: (data, { reason }) => end(data, reason, ''),
+    due: stay,
   },
   subscribing: LIVE,
   flowing: LIVE,

@@ -15,11 +15,6 @@ const SHORTEST_FRAME = 64;
 
 /** What the packet path cannot decide by itself. */
 export interface PacketIngestDependencies {
-  /**
-   * A packet of an interaction that is not flowing. False when it cannot be used; else the table's slot says which
-   * stream takes it.
-   */
-  firstPacket(table: InteractionTable, slot: number, packet: UndecidedPacket): boolean;
   control(table: InteractionTable, message: ControlMessage): void;
 }
 
@@ -93,6 +88,28 @@ export class PacketIngest {
     this.#exact(message, table);
   }
 
+  /** Takes a packet that its interaction has kept. */
+  deliver(stream: number, { channel, sequence, timestamp, arrivalUs, payload }: UndecidedPacket): void {
+    const batch = this.#batch;
+    const offset = batch.claim(payload.length);
+    if (offset < 0) {
+      this.#counters.arenaFull++;
+      return;
+    }
+    if (!this.#isTurnOpen) this.#openTurn();
+    payload.copy(batch.bytes, offset);
+    const { columns, row } = batch;
+    columns.channel[row] = stream * 2 + Math.max(channel, 0);
+    columns.wireSequence[row] = sequence;
+    columns.wireTimestamp[row] = timestamp;
+    columns.arrivalUs[row] = arrivalUs;
+    columns.flags[row] = 0;
+    columns.payloadOffset[row] = offset;
+    columns.payloadLength[row] = payload.length;
+    this.#hasAdded = true;
+    batch.add(1);
+  }
+
   /** Hands the packets so far over to the engine. To be called before anything that must come after them. */
   flush(): void {
     if (!this.#hasAdded) return;
@@ -141,21 +158,16 @@ export class PacketIngest {
     }
     const length = decodeBase64(packet.view, packet.payloadStart, packet.payloadLength, this.#payloads, offset);
     if (length < 0) return false;
-    const { slot, codec, channel } = packet;
-    if (table.flowing[slot] === 0) {
+    const { slot, codec, channel, sequenceNumber: sequence, timestamp } = packet;
+    if (table.flowing[slot] === 0 || !fits(table, packet)) {
       const payload = batch.bytes.subarray(offset, offset + length);
-      const { sequenceNumber: sequence, timestamp } = packet;
-      const first = { codec, channel, sequence, timestamp, arrivalUs: this.#arrivalUs, payload };
-      if (!this.#dependencies.firstPacket(table, slot, first)) return true;
-    }
-    if (!fits(table, packet)) {
-      this.#counters.wrongFormat++;
-      return true;
+      const undecided = { codec, channel, sequence, timestamp, arrivalUs: this.#arrivalUs, payload };
+      if (table.owner(slot)?.takePacket(undecided) !== true) return true;
     }
     const { columns, row } = batch;
     columns.channel[row] = (table.stream[slot] as number) * 2 + Math.max(channel, 0);
-    columns.wireSequence[row] = packet.sequenceNumber;
-    columns.wireTimestamp[row] = packet.timestamp;
+    columns.wireSequence[row] = sequence;
+    columns.wireTimestamp[row] = timestamp;
     columns.arrivalUs[row] = this.#arrivalUs;
     columns.flags[row] = 0;
     columns.payloadOffset[row] = offset;

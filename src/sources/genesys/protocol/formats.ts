@@ -38,10 +38,10 @@ export function announcedFormat(
 }
 
 /**
- * The format of a stream whose server announces none, from its first packet. The packet's own codec field decides, or
- * else the payload's form (see guessCodec).
+ * The format of a stream whose server announces none, from the form of a payload alone: for when nothing better is
+ * known (see FormatEvidence). A codec that the packet names decides.
  *
- * @param codec CodecId, or −1 when the packet does not say.
+ * @param codec CodecId, or −1 when the packet does not name it.
  */
 export function guessFormat(
   payload: Uint8Array,
@@ -57,27 +57,37 @@ export function guessFormat(
 
 /**
  * G.711 comes in whole multiples of 10 ms, which are 80 bytes, and looks like sound; Opus at a variable rate hardly
- * ever has such a length, and its bytes are spread evenly (see codec-evidence.ts). Both laws write a quiet signal near their code for zero, 0xff or 0x7f in PCMU and 0xd5 or 0x55 in PCMA; where that
- * does not tell either, the preferences do.
+ * ever has such a length, and its bytes are spread evenly (see codec-evidence.ts).
  */
 export function guessCodec(payload: Uint8Array, preferences: readonly Codec[]): Codec {
   const laws = preferences.filter((codec) => codec === 'pcmu' || codec === 'pcma');
-  const others = preferences.filter((codec) => codec === 'opus' || codec === 'l16');
-  const first = others[0];
-  const hasG711Length = payload.length > 0 && payload.length % 80 === 0 && payload.length <= 480;
+  const first = preferences.find((codec) => codec === 'opus' || codec === 'l16');
+  const hasG711Length = isG711Length(payload.length);
   const looksLikeG711 =
     first === 'opus' ? (hasG711Length ? !isSurelyOpus(payload) : isSurelyG711(payload)) : hasG711Length;
   if (first !== undefined && (!looksLikeG711 || (laws.length === 0 && preferences.length > 0))) return first;
+  return guessLaw(payload, preferences);
+}
+
+/**
+ * Both laws write a quiet signal near their code for zero, 0xff or 0x7f in PCMU and 0xd5 or 0x55 in PCMA; without a
+ * clear majority the preferences decide. A request for one law may still be answered with the other.
+ */
+export function guessLaw(payload: Uint8Array, preferences: readonly Codec[]): 'pcmu' | 'pcma' {
   let tally = 0;
   for (const code of payload) {
     const step = code & 0x70;
     if (step === 0x70) tally++;
     else if (step === 0x50) tally--;
   }
-  // A request for one law may still be answered with the other: it takes a clear majority to believe that.
   if (tally > payload.length / 2) return 'pcmu';
   if (tally < -payload.length / 2) return 'pcma';
-  return laws[0] ?? 'pcmu';
+  return preferences.find((codec) => codec === 'pcmu' || codec === 'pcma') ?? 'pcmu';
+}
+
+/** Up to 60 ms of G.711, in steps of 10 ms. */
+export function isG711Length(lengthBytes: number): boolean {
+  return lengthBytes > 0 && lengthBytes % 80 === 0 && lengthBytes <= 480;
 }
 
 // Taken for 20 ms of 16-bit samples; 8 kHz when that fits no rate.

@@ -26,6 +26,7 @@ class Bench {
       formats: { codecPreferences: ['pcmu'], opusSampleRate: 16_000 },
       mediaRetry: MEDIA_RETRY,
       random: () => 1,
+      deliver: () => {},
       giveUp: () => {},
       refusedPacket: () => {},
     });

@@ -6,7 +6,7 @@ import { LIMITS } from '../../../../src/core/limits.js';
 import type { PacketBatch } from '../../../../src/engine/input/packet-batch.js';
 import { nativeSocketReader } from '../../../../src/native/socket-reader.js';
 import { type SourceCounters, zeroCounters } from '../../../../src/sources/genesys/counters.js';
-import { InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
+import { InteractionTable, type UndecidedPacket } from '../../../../src/sources/genesys/interaction-table.js';
 import { PacketIngest, type PacketIngestDependencies } from '../../../../src/sources/genesys/media/packet-ingest.js';
 import type { SocketReader } from '../../../../src/sources/genesys/protocol/socket-reader.js';
 import type { ControlMessage } from '../../../../src/sources/genesys/protocol/wire.js';
@@ -27,24 +27,26 @@ class Bench {
 
   constructor(makeReader?: (batch: PacketBatch) => SocketReader | undefined) {
     const host: PacketIngestDependencies = {
-      firstPacket: (table, slot, { codec, channel, payload }) => {
-        this.firsts.push({ codec, channel, payload: payload.toString('hex') });
-        table.stream[slot] = this.ingest.openStream(table.id(slot), {
-          codec: 'pcmu',
-          clockRate: 8000,
-          sampleRate: 8000,
-          channels: 2,
-        });
-        table.channels[slot] = 2;
-        table.codec[slot] = Math.max(codec, 0);
-        table.flowing[slot] = 1;
-        return true;
-      },
       control: (_table, message) => this.controls.push(message),
     };
     const reader = makeReader?.(this.ingest.batch);
     this.packetIngest = new PacketIngest(this.ingest, new ManualClock(), this.counters, host, reader);
-    for (const id of [ID, OTHER]) this.table.add(rowOwner(id));
+    for (const id of [ID, OTHER]) {
+      const slot = this.table.add({ id, takePacket: (packet) => this.#take(slot, id, packet) });
+    }
+  }
+
+  /** As an interaction does it that takes no other format after its first packet. */
+  #take(slot: number, id: string, { codec, channel, payload }: UndecidedPacket): boolean {
+    if (this.table.flowing[slot] === 1) {
+      this.counters.wrongFormat++;
+      return false;
+    }
+    this.firsts.push({ codec, channel, payload: payload.toString('hex') });
+    const format = { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 2 } as const;
+    const stream = this.ingest.openStream(id, format);
+    this.table.set(slot, { stream, codec: Math.max(codec, 0), channels: 2, flowing: true });
+    return true;
   }
 
   result(): unknown {
@@ -212,7 +214,7 @@ describe('PacketIngest', () => {
     table.stream[slot] = 0;
     table.channels[slot] = 1;
     table.flowing[slot] = 1;
-    const host = { firstPacket: () => true, control: () => {} };
+    const host = { control: () => {} };
     const packetIngest = new PacketIngest(ingest, new ManualClock(), counters, host);
     for (let i = 0; i < 3; i++) packetIngest.message(text(packet()), table);
     expect(counters.arenaFull).toBe(2);
@@ -260,7 +262,7 @@ describe('PacketIngest', () => {
     table.flowing[slot] = 1;
     table.stream[slot] = 0;
     const counters = zeroCounters();
-    const host = { firstPacket: () => true, control: () => {} };
+    const host = { control: () => {} };
     const packetIngest = new PacketIngest(ingest, new ManualClock(), counters, host, reader?.(ingest.batch));
     const frames = Buffer.concat(Array.from({ length: 8 }, () => textFrame(text(packet()))));
     expect(packetIngest.read(frames, 0, frames.length, table)).toBe(frames.length);

@@ -20,7 +20,6 @@ import { WebSocketFastPath } from '../../../../src/sources/genesys/media/websock
 import { hasOpenssl, makeCertificate } from '../../../support/certificate.js';
 import { FakeIngest } from '../../../support/genesys/fake-ingest.js';
 import { frame, OPCODE, textFrame } from '../../../support/genesys/frames.js';
-import { rowOwner } from '../../../support/genesys/row-owner.js';
 
 const IDS = ['3f2b8c1e-9d4a-4c55-8e2f-0123456789ab', 'call-7'];
 /** RFC 6455 section 1.3. */
@@ -86,15 +85,17 @@ async function outcome(hasFastPath: boolean): Promise<object> {
   const counters = zeroCounters();
   const seen: unknown[] = [];
   const packetIngest = new PacketIngest(ingest, new ManualClock(), counters, {
-    firstPacket: (_table, slot) => {
-      table.stream[slot] = slot;
-      table.channels[slot] = 2;
-      table.flowing[slot] = 1;
-      return true;
-    },
     control: (_table, message) => seen.push(message),
   });
-  for (const id of IDS) table.add(rowOwner(id));
+  for (const id of IDS) {
+    const slot = table.add({
+      id,
+      takePacket: () => {
+        table.set(slot, { stream: slot, codec: 0, channels: 2, flowing: true });
+        return true;
+      },
+    });
+  }
   const fastPath = new WebSocketFastPath(packetIngest, table);
   const { port } = servers[scheme].address() as AddressInfo;
   const socket = new WebSocket(`${scheme}://127.0.0.1:${port}`, {
