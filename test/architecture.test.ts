@@ -122,7 +122,6 @@ const EXCEPTIONS = {
     'test/node/',
     'test/rtp/',
     'test/sinks/',
-    'test/sources/audiohook/',
     'test/support/recorder/',
     'test/support/rtp/',
   ],

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { AudioHookCallLedger } from '../../../src/simulator/audiohook/ledger.js';
-import { expectRecorded } from '../../support/audiohook/recorded.js';
-import { exchange, rig, SECRET } from '../../support/audiohook/server-rig.js';
-import { until } from '../../support/until.js';
+import type { AudioHookCallLedger } from '../../../../src/simulator/audiohook/ledger.js';
+import { expectRecorded } from '../../../support/audiohook/recorded.js';
+import { exchange, rig, SECRET } from '../../../support/audiohook/server-rig.js';
+import { until } from '../../../support/until.js';
 
 describe('calls over real sockets', () => {
   it('recordings equal the ledger bit for bit: frames, bursts, discards and pauses', async () => {
@@ -85,7 +85,7 @@ describe('calls over real sockets', () => {
     expect(stream?.pcm(0).length).toBe(one.positionSamples);
     const marked = stream?.marks.reduce((sum, { length }) => sum + length, 0) ?? 0;
     expect(marked).toBeGreaterThan(8000);
-    // What the client sent before it heard of the pause is marked as well, never recorded.
+    // What the client sent before our pause reached it is marked as well, and not recorded.
     const wire = one.stretches
       .filter(({ kind }) => kind === 'paused')
       .reduce((sum, { lengthSamples }) => sum + lengthSamples, 0);
@@ -150,7 +150,7 @@ describe('connections that end early', () => {
   it('two sessions of one conversation get streams of their own', async () => {
     const { ingest, server, url } = await rig();
     const { WebSocket } = await import('ws');
-    const { requestHeaders } = await import('../../../src/simulator/audiohook/protocol-faults.js');
+    const { requestHeaders } = await import('../../../../src/simulator/audiohook/protocol-faults.js');
     const sessions = ['1', '2'].map((n) => `0000000${n}-0000-4000-8000-000000000000`);
     const organizationId = sessions[0] as string;
     for (const sessionId of sessions) {

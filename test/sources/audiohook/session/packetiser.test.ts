@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TokenBucket } from '../../../src/core/token-bucket.js';
-import { durationSamples, formatDuration } from '../../../src/sources/audiohook/protocol/duration.js';
-import { type SelectedMedia, selectMedia } from '../../../src/sources/audiohook/protocol/media.js';
-import { Packetiser } from '../../../src/sources/audiohook/session/packetiser.js';
-import { DirectIngest } from '../../support/audiohook/recording-ingest.js';
+import { TokenBucket } from '../../../../src/core/token-bucket.js';
+import { durationSamples, formatDuration } from '../../../../src/sources/audiohook/protocol/duration.js';
+import { type SelectedMedia, selectMedia } from '../../../../src/sources/audiohook/protocol/media.js';
+import { Packetiser } from '../../../../src/sources/audiohook/session/packetiser.js';
+import { DirectIngest } from '../../../support/audiohook/recording-ingest.js';
 
 interface Packet {
   channel: number;
@@ -108,7 +108,7 @@ describe('packetiser', () => {
     }
   });
 
-  it('begins anew at the place that it is told, half a pair forgotten', () => {
+  it('starts again at the given position, and drops half a pair', () => {
     const { packetiser, packets } = bench(media('PCMU', ['internal', 'external']));
     packetiser.write(Uint8Array.of(1, 2, 3), 0, 1);
     packetiser.flush(1);

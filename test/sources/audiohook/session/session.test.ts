@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { CLIENT_MESSAGE_TYPES } from '../../../src/sources/audiohook/protocol/wire.js';
-import type { SessionState } from '../../../src/sources/audiohook/session/session-context.js';
+import { CLIENT_MESSAGE_TYPES } from '../../../../src/sources/audiohook/protocol/wire.js';
+import type { SessionState } from '../../../../src/sources/audiohook/session/session-context.js';
 import {
   CONVERSATION_ID,
   MONO,
@@ -11,7 +11,7 @@ import {
   SESSION_ID,
   STEREO,
   types,
-} from '../../support/audiohook/peer.js';
+} from '../../../support/audiohook/peer.js';
 
 /** Proper parameters of every message type, for tests that are about something else. */
 const PARAMETERS: Record<string, object> = {
@@ -366,7 +366,7 @@ describe('pause', () => {
     const peer = new Peer().opened();
     peer.frame(320);
     expect(types(peer.during(() => peer.session.pause(peer.nowUs)))).toEqual(['pause']);
-    // In flight before the client heard of it.
+    // In flight before our request reached the client.
     peer.frame(320);
     peer.sendMessage('paused');
     expect(types(peer.during(() => peer.session.pause(peer.nowUs)))).toEqual(['pause']);
@@ -489,7 +489,7 @@ describe('the time line', () => {
     expect(peer.session.counts).toMatchObject({ discards: 1, discardedSamples: 8001, ...counts });
   });
 
-  it('lets go of held audio before a stretch begins', () => {
+  it('flushes buffered audio before a stretch begins', () => {
     const peer = new Peer().opened();
     peer.frame(3);
     const from = peer.outputs.length;

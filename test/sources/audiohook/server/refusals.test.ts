@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AUTHENTICATION_FAULTS, requestHeaders } from '../../../src/simulator/audiohook/protocol-faults.js';
-import { uuid } from '../../support/audiohook/raw-call.js';
-import { exchange, rig, SECRET } from '../../support/audiohook/server-rig.js';
+import { AUTHENTICATION_FAULTS, requestHeaders } from '../../../../src/simulator/audiohook/protocol-faults.js';
+import { uuid } from '../../../support/audiohook/raw-call.js';
+import { exchange, rig, SECRET } from '../../../support/audiohook/server-rig.js';
 
 const REFUSED = 'HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 

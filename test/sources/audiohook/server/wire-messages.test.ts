@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type RawCall, STEREO, uuid } from '../../support/audiohook/raw-call.js';
-import { rig } from '../../support/audiohook/server-rig.js';
-import { until } from '../../support/until.js';
+import { type RawCall, STEREO, uuid } from '../../../support/audiohook/raw-call.js';
+import { rig } from '../../../support/audiohook/server-rig.js';
+import { until } from '../../../support/until.js';
 
 // Transport, envelope and both tables of messages, line by line: a client does it, and what comes over the wire counts.
 
@@ -220,7 +220,7 @@ describe('messages of the client', () => {
     expect(ended[0]?.counts).toMatchObject({ clientErrors: 1, faults: 0 });
   });
 
-  it('error 429 with retryAfter: nothing unasked until then', async () => {
+  it('error 429 with retryAfter: nothing unsolicited until then', async () => {
     const { dial, server } = await rig();
     const call = await dial().open();
     call.sendMessage('error', { code: 429, message: 'Slow down', retryAfter: 'PT0.6S' });

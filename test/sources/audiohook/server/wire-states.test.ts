@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodePcmu } from '../../../src/audio/codecs/g711.js';
-import { SampleMemory } from '../../../src/audio/sample-memory.js';
-import { STEREO, uuid } from '../../support/audiohook/raw-call.js';
-import { rig } from '../../support/audiohook/server-rig.js';
-import { until } from '../../support/until.js';
+import { decodePcmu } from '../../../../src/audio/codecs/g711.js';
+import { SampleMemory } from '../../../../src/audio/sample-memory.js';
+import { STEREO, uuid } from '../../../support/audiohook/raw-call.js';
+import { rig } from '../../../support/audiohook/server-rig.js';
+import { until } from '../../../support/until.js';
 
 // Media, states and the probe, line by line of the protocol, over a real socket.
 
@@ -134,7 +134,7 @@ describe('opening', () => {
     expect(ingest.streams[0]?.pcm(0).length).toBe(1_600);
   });
 
-  it('a ping before open is answered, a paused, resumed, discarded, update or close then is no reason for anger', async () => {
+  it('a ping before open is answered, a paused, resumed, discarded, update or close then is tolerated', async () => {
     const { dial, ended } = await rig();
     const call = dial();
     await call.connected();
@@ -157,7 +157,7 @@ describe('opening', () => {
     expect(call.types).toEqual(['closed']);
   });
 
-  it('nothing unasked between opened and the first pong, not even disconnect', async () => {
+  it('nothing unsolicited between opened and the first pong, not even disconnect', async () => {
     const { dial, server } = await rig();
     const call = dial();
     await call.connected();
@@ -179,7 +179,7 @@ describe('opening', () => {
     await pause(400);
     expect(other.types).toEqual(['opened']);
     other.sendMessage('ping');
-    await until(() => other.types.length === 3, 'the farewell');
+    await until(() => other.types.length === 3, 'the disconnect');
     expect(other.types).toEqual(['opened', 'pong', 'disconnect']);
   });
 
@@ -308,7 +308,7 @@ describe('the end', () => {
     expect(closed.types).toEqual(['opened', 'pong', 'closed']);
   });
 
-  it('after our disconnect what is in flight is taken, a ping answered, and nothing unasked comes any more', async () => {
+  it('after our disconnect what is in flight is taken, a ping answered, and nothing unsolicited is sent any more', async () => {
     const { dial, server, ingest } = await rig();
     const call = await dial().open();
     server.session(call.sessionId)?.disconnect('completed');

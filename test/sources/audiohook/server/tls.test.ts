@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { requestHeaders } from '../../../src/simulator/audiohook/protocol-faults.js';
-import { checkCertifiedKey } from '../../../src/sources/audiohook/server/certificate.js';
-import { uuid } from '../../support/audiohook/raw-call.js';
-import { type Rig, rig, SECRET } from '../../support/audiohook/server-rig.js';
-import { hasOpenssl, makeCertificate } from '../../support/certificate.js';
+import { requestHeaders } from '../../../../src/simulator/audiohook/protocol-faults.js';
+import { checkCertifiedKey } from '../../../../src/sources/audiohook/server/certificate.js';
+import { uuid } from '../../../support/audiohook/raw-call.js';
+import { type Rig, rig, SECRET } from '../../../support/audiohook/server-rig.js';
+import { hasOpenssl, makeCertificate } from '../../../support/certificate.js';
 
 const DAY_MS = 86_400_000;
 const HEADER_MS = 1_000;
@@ -52,7 +52,7 @@ async function clientHello(): Promise<Buffer> {
 
 /**
  * A TLS client whose writes are held back while `held`, and then go out as one; what the handshake ends with and the
- * first bytes behind it thus come in one piece.
+ * first bytes behind it thus arrive together.
  */
 function corked(port: number): { wire: Duplex; flush(): void; raw: Socket } {
   const { socket: raw } = dial(port);
@@ -105,7 +105,7 @@ describe.skipIf(!hasOpenssl)('with a certificate, the server', () => {
     await expect.poll(() => server.counters()).toMatchObject({ internalErrors: 0, sessionsLive: 0 });
   }
 
-  it('ends what speaks no TLS, and what stops amid its handshake', async () => {
+  it('ends what speaks no TLS, and what stops during its handshake', async () => {
     const one = await secure();
     const hello = await clientHello();
     const plain = dial(one.port);
@@ -151,7 +151,7 @@ describe.skipIf(!hasOpenssl)('with a certificate, the server', () => {
     await good;
   });
 
-  it('takes a request that comes in one piece with the end of the handshake, and a message with the request', async () => {
+  it('takes a request that arrives together with the end of the handshake, and a message with the request', async () => {
     const one = await secure();
     const { wire, flush, raw } = corked(one.port);
     const client = tlsConnect({ socket: wire, rejectUnauthorized: false });
@@ -181,7 +181,7 @@ describe.skipIf(!hasOpenssl)('with a certificate, the server', () => {
     await expectUndisturbed(one);
   });
 
-  it('tells of a client that does not trust the certificate, and of nobody who only looks whether the port is open', async () => {
+  it('reports a client that does not trust the certificate, and nobody who only checks whether the port is open', async () => {
     const one = await secure();
     const looked = dial(one.port);
     await once(looked.socket, 'connect');

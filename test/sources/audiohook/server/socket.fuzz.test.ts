@@ -2,11 +2,11 @@ import { connect } from 'node:net';
 import process from 'node:process';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { requestHeaders } from '../../../src/simulator/audiohook/protocol-faults.js';
-import { STEREO, uuid } from '../../support/audiohook/raw-call.js';
-import { expectRecorded } from '../../support/audiohook/recorded.js';
-import { type Rig, rig, SECRET } from '../../support/audiohook/server-rig.js';
-import { until } from '../../support/until.js';
+import { requestHeaders } from '../../../../src/simulator/audiohook/protocol-faults.js';
+import { STEREO, uuid } from '../../../support/audiohook/raw-call.js';
+import { expectRecorded } from '../../../support/audiohook/recorded.js';
+import { type Rig, rig, SECRET } from '../../../support/audiohook/server-rig.js';
+import { until } from '../../../support/until.js';
 
 /** One WebSocket frame, or what looks like one (RFC 6455 section 5.2). */
 interface Frame {

@@ -2,12 +2,12 @@ import crypto, { createHmac } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { NonceCache } from '../../../src/sources/audiohook/protocol/nonce-cache.js';
+import { NonceCache } from '../../../../src/sources/audiohook/protocol/nonce-cache.js';
 import {
   Authenticator,
   type AuthFailure,
   type SignedRequest,
-} from '../../../src/sources/audiohook/protocol/signature.js';
+} from '../../../../src/sources/audiohook/protocol/signature.js';
 
 // The example of the AudioHook protocol documentation, "Establishing connection".
 const API_KEY = 'SGVsbG8sIEkgYW0gdGhlIEFQSSBrZXkh';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { CLIENT_MESSAGE_TYPES } from '../../../src/sources/audiohook/protocol/wire.js';
-import { SESSION_TIMING } from '../../../src/sources/audiohook/session/session-contract.js';
-import { MONO, NULL_ID, ORGANIZATION_ID, openParameters, Peer, STEREO } from '../../support/audiohook/peer.js';
+import { CLIENT_MESSAGE_TYPES } from '../../../../src/sources/audiohook/protocol/wire.js';
+import { SESSION_TIMING } from '../../../../src/sources/audiohook/session/session-contract.js';
+import { MONO, NULL_ID, ORGANIZATION_ID, openParameters, Peer, STEREO } from '../../../support/audiohook/peer.js';
 
 const duration = fc.oneof(
   fc.constantFrom('PT0S', 'PT0.02S', 'PT12.34S', 'PT3599S', 'PT1e9S', 'PT999999999999S', '', 'P1D'),
