@@ -28,7 +28,8 @@ export const audiohookSettings = {
     },
   ),
   audiohookKeys: setting(text().optional(), {
-    description: 'File of API keys: a JSON list of `{"apiKey": …, "clientSecret": …}`.',
+    description:
+      'File of API keys: a JSON list of `{"apiKey": …, "clientSecret": …}`; `"organizations"` lists the ids of those that may use a key.',
     key: 'keysFile',
     shortFlag: '--keys',
     value: 'file',
@@ -63,6 +64,38 @@ export const audiohookSettings = {
     shortFlag: '--tls-key',
     value: 'file',
     defaultText: 'none',
+  }),
+  audiohookPublicAuthority: setting(text().optional(), {
+    description: 'Authority that clients connect to and sign, when a proxy rewrites Host.',
+    shortFlag: '--public-authority',
+    value: 'host',
+    defaultText: 'from the request',
+  }),
+  audiohookPublicPath: setting(
+    text()
+      .regex(/^\/[^?#\s]*$/)
+      .optional(),
+    {
+      description: 'Path that clients connect to and sign, when a proxy rewrites the path.',
+      shortFlag: '--public-path',
+      value: 'path',
+      allowed: 'a path that begins with / and has no query',
+      defaultText: 'from the request',
+    },
+  ),
+  audiohookTrustedProxies: setting(z.array(text()).default([]), {
+    description:
+      'Proxies whose `Forwarded` and `X-Forwarded-…` headers are believed; `loopback` stands for this machine.',
+    shortFlag: '--trusted-proxies',
+    value: 'address,subnet',
+    allowed: 'a list of addresses, subnets such as 10.0.0.0/8, or loopback',
+    defaultText: 'none',
+  }),
+  audiohookNonceFile: setting(text().optional(), {
+    description: 'File that keeps the nonces of signed requests over a restart, so that none can be replayed after it.',
+    shortFlag: '--nonce-file',
+    value: 'file',
+    defaultText: 'none; requests signed before the start are refused',
   }),
   audiohookStartPaused: setting(z.boolean().default(false), {
     description: 'Begin each session paused by this server, until it is resumed.',
