@@ -4,10 +4,14 @@ export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // A test waits for conditions, never for a time: these only bound how long a failing one takes on a busy machine.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     pool: 'forks',
-    // A test that asserts nothing fails.
-    expect: { requireAssertions: true },
+    expect: {
+      // A test that asserts nothing fails.
+      requireAssertions: true,
+      poll: { timeout: 15_000 },
+    },
   },
 });
