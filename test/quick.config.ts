@@ -1,0 +1,18 @@
+import { defineConfig, mergeConfig } from 'vitest/config';
+import all from './vitest.config.js';
+
+/** Whole systems, real time, processes and disks: everything that takes more than a second or two. */
+const SLOW = [
+  'test/{bench,chaos,cli,e2e,node,stress}/**',
+  'test/simulator/{audiohook,genesys}/**',
+  'test/sinks/recorder/{process,recorder,repair,segments,unfinished}.test.ts',
+  'test/sources/audiohook/**/*.fuzz.test.ts',
+  'test/sources/audiohook/{refusals,server,tls,wire-messages,wire-states}.test.ts',
+  'test/sources/audiohook/server/**',
+  'test/sources/genesys/{faults,simulator,source}.test.ts',
+  'test/sources/genesys/{discovery,media,rest}/**',
+  'test/conformance/**',
+];
+
+/** `npm run test:quick`: the logic, in under a minute. */
+export default mergeConfig(all, defineConfig({ test: { exclude: SLOW } }));
