@@ -105,7 +105,6 @@ const EXCEPTIONS = {
   crowded: [] as string[],
   /** Beginnings of paths. */
   words: [
-    'README.md',
     'src/cli/commands/calibrate.ts',
     'native/',
     'src/audio/',
