@@ -5,7 +5,13 @@ import { messageOf, TrunklineError } from '../core/errors.js';
 import type { AudioHookNodeSettings } from '../node/audiohook-node.js';
 
 const keysSchema = z
-  .array(z.strictObject({ apiKey: z.string().min(1), clientSecret: z.string().min(1).exactOptional() }))
+  .array(
+    z.strictObject({
+      apiKey: z.string().min(1),
+      clientSecret: z.string().min(1).exactOptional(),
+      organizations: z.array(z.guid()).exactOptional(),
+    }),
+  )
   .min(1);
 type Keys = z.infer<typeof keysSchema>;
 
@@ -19,14 +25,17 @@ export function audioHookOptions(config: Config): AudioHookNodeSettings['server'
   if (port === undefined)
     throw usage('The port to listen on is missing: give --port, or TRUNKLINE_AUDIOHOOK_PORT in the environment.');
   const tls = tlsFrom(config.audiohookTlsCert, config.audiohookTlsKey);
-  const host = config.audiohookHost ?? (tls === undefined ? '127.0.0.1' : undefined);
   return {
     port,
     path: config.audiohookPath,
     keys: keysFrom(config),
     allowUnsigned: config.audiohookAllowUnsigned,
     startPaused: config.audiohookStartPaused,
-    ...(host === undefined ? {} : { host }),
+    publicAuthority: config.audiohookPublicAuthority,
+    publicPath: config.audiohookPublicPath,
+    trustedProxies: config.audiohookTrustedProxies,
+    nonceFile: config.audiohookNonceFile,
+    host: config.audiohookHost,
     ...(tls === undefined ? {} : { tls }),
   };
 }

@@ -171,6 +171,8 @@ export interface AuditFields {
   readonly messagesReceived?: number;
   readonly messagesSent?: number;
   readonly faults?: number;
+  /** Bytes of audio that were dropped, for a reason other than a pause. */
+  readonly bytesIgnored?: number;
   /** Times that a client had to wait because there was no room for its audio. */
   readonly stalls?: number;
 }

@@ -19,6 +19,7 @@ import { logNode } from './node-log.js';
 import { agentOf, NodeSinks } from './node-sinks.js';
 import type { NodeOptions, NodeStats, StartOptions, WaitOptions } from './options.js';
 import { Readers } from './readers.js';
+import { SinkHealth } from './sink-health.js';
 import { StreamEnds } from './stream-ends.js';
 
 /**
@@ -31,6 +32,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
   readonly #logger: Logger;
   readonly #sources: readonly Source[];
   readonly #sinks: NodeSinks;
+  readonly #sinkHealth = new SinkHealth();
   readonly #native: 'off' | 'auto' | 'require';
   readonly #metrics: Metrics;
   readonly #tally = new Tally();
@@ -328,6 +330,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
       report: (error) => this.report(error),
       audit: (action, fields, interactionId) =>
         this.#sinks.audit({ source: name, action, fields, ...(interactionId === undefined ? {} : { interactionId }) }),
+      problems: () => this.#sinkHealth.problems(this.#sinks.stats(), this.#clock.nowUs()),
       addSink: (sink) => this.#engine.addSink(sink),
       streamFinished: async (interactionId) => {
         await this.#ends.of(interactionId);

@@ -24,6 +24,8 @@ export interface SourceContext<Events = NoEvents> {
   report(error: unknown): void;
   /** Writes an entry to every sink that keeps an audit. */
   audit(action: string, fields: AuditFields, interactionId?: string): void;
+  /** What the node's sinks fail to do at the moment, such as writing recordings; for health checks. */
+  problems(): readonly string[];
   /** Lets the source watch frames and silence, for as long as the node lives. */
   addSink(sink: FrameSink): void;
   /**

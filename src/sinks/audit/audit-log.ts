@@ -51,6 +51,7 @@ const EXTRA_FIELDS = [
     'messagesReceived',
     'messagesSent',
     'faults',
+    'bytesIgnored',
     'stalls',
   ],
 ] as readonly (keyof AuditFields)[];

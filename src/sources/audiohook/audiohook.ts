@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { Server as TlsServer } from 'node:tls';
 import { z } from 'zod';
 import { parseOptions } from '../../config/options.js';
 import { systemClock } from '../../core/clock.js';
@@ -101,6 +102,7 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
       ...options,
       clock,
       finishStream: (interactionId) => context.streamFinished(interactionId),
+      problems: () => [...(options.problems?.() ?? []), ...context.problems()],
     });
     this.#server = server;
     this.#refusals = new TokenBucket(REFUSALS_REPORTED_PER_SECOND, REFUSALS_REPORTED_AT_ONCE, clock.nowUs());
@@ -112,13 +114,12 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
 
   /** Where clients connect, `ws:` or `wss:`. @throws TrunklineError ENGINE_CLOSED before start(). */
   get url(): string {
-    const { tls, path = DEFAULT_PATH } = this.#options;
-    return `${tls === undefined ? 'ws' : 'wss'}://${this.#authority()}${path}`;
+    return `${this.#isTls ? 'wss' : 'ws'}://${this.#authority()}${this.#options.path ?? DEFAULT_PATH}`;
   }
 
   /** Answers 200 with the number of sessions, and 503 from drain() on. */
   get healthUrl(): string {
-    return `${this.#options.tls === undefined ? 'http' : 'https'}://${this.#authority()}/health`;
+    return `${this.#isTls ? 'https' : 'http'}://${this.#authority()}/health`;
   }
 
   /**
@@ -192,6 +193,11 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
 
   #setPaused(interactionId: string, paused: boolean): boolean {
     return this.#server?.setPaused(interactionId, paused) ?? false;
+  }
+
+  get #isTls(): boolean {
+    const { tls, httpServer } = this.#options;
+    return tls !== undefined || httpServer instanceof TlsServer;
   }
 
   #authority(): string {
@@ -292,6 +298,7 @@ function summaryFields(summary: AudioHookSessionSummary): AuditFields {
     messagesReceived: counts.messagesReceived,
     messagesSent: counts.messagesSent,
     faults: counts.faults,
+    ...(counts.bytesIgnored === 0 ? {} : { bytesIgnored: counts.bytesIgnored }),
     ...(summary.stalls === 0 ? {} : { stalls: summary.stalls }),
   };
 }

@@ -8,7 +8,7 @@ import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
 import { PublicAddress } from '../protocol/public-address.js';
 import { Authenticator } from '../protocol/signature.js';
 import { type OpenRequest, SESSION_TIMING } from '../session/session-contract.js';
-import type { StreamOwner } from '../session/stream.js';
+import type { AudioHookStream, StreamOwner } from '../session/stream.js';
 import { AudioHookStreams, type ContinuationRefusal } from '../session/streams.js';
 import { Admission, type AdmissionDependencies, type AdmittedClient } from './admission.js';
 import { AudioHookConnection } from './connection.js';
@@ -146,11 +146,21 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
   setPaused(interactionId: string, paused: boolean): boolean {
     const stream = this.#streams.find(interactionId);
     if (stream === undefined) return false;
+    const changes = stream.paused !== paused;
     stream.paused = paused;
     const session = this.#live.get(stream.ownerSessionId);
     if (paused) session?.pause();
     else session?.resume();
+    if (session === undefined && changes) this.#pauseChangedWhileDetached(stream, paused);
     return true;
+  }
+
+  #pauseChangedWhileDetached(
+    { ownerSessionId: sessionId, interactionId, owner }: AudioHookStream,
+    paused: boolean,
+  ): void {
+    const { positionSamples } = owner;
+    this.#notify('pauseChanged', { sessionId, interactionId, by: 'server', paused, withheld: paused, positionSamples });
   }
 
   counters(): AudioHookCounters {

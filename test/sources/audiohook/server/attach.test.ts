@@ -108,6 +108,7 @@ describe('attached to an HTTP server of the embedder', () => {
     await server.listen();
     const call = new RawCall(`wss://localhost:${port}/audiohook/ws`, { socket: { ca: tls.cert } });
     await call.open();
+    expect(call.types).toEqual(['opened', 'pong']);
     await call.close();
   });
 });
