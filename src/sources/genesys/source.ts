@@ -118,9 +118,14 @@ export class SubscriptionSource extends EventEmitter<SourceEvents> {
     );
   }
 
-  /** Signs in, and follows the queues and users. @throws TrunklineError AUTH_FAILED, CONNECTION_FAILED, RATE_LIMITED. */
+  /**
+   * Signs in, and follows the queues and users. Tries again, with an `error` event each time, for as long as success is
+   * possible: without network, and after 429 and 5xx.
+   *
+   * @throws TrunklineError AUTH_FAILED for wrong credentials, CONNECTION_FAILED when stopped, CONFIG_INVALID.
+   */
   async start(): Promise<void> {
-    await this.#signIn.getToken();
+    await this.#signIn.start();
     await this.#discovery?.start();
   }
 

@@ -139,15 +139,21 @@ export class NotificationChannel {
         perMessageDeflate: false,
       });
       let answer = '';
+      // The timeout of ws begins again with each byte that comes.
+      const late = setTimeout(() => socket.terminate(), HANDSHAKE_MS);
       // Before `open` is seen by anybody, a first message may have come.
       socket.on('message', (data) => this.#receive(String(data)));
-      socket.once('open', () => resolve(socket));
+      socket.once('open', () => {
+        clearTimeout(late);
+        resolve(socket);
+      });
       socket.on('unexpected-response', (request, response) => {
         answer = `the server answered with HTTP ${response.statusCode ?? 0} instead of a WebSocket.`;
         request.destroy();
         socket.terminate();
       });
       socket.on('error', (error) => {
+        clearTimeout(late);
         const advice = answer === '' ? networkAdvice((error as NodeJS.ErrnoException).code ?? '') : answer;
         reject(new TrunklineError('CONNECTION_FAILED', `Connecting to the notification channel: ${advice}`));
       });

@@ -8,11 +8,11 @@ const MAX_RENEWALS = 2;
 /** Requests to the platform within the budget: 401 renews the token, what is transient is tried again. */
 export class Rest {
   readonly #signIn: Pick<SignIn, 'getToken' | 'renew' | 'platform'>;
-  readonly #environment: SignInDependencies;
+  readonly #dependencies: SignInDependencies;
 
-  constructor(signIn: Pick<SignIn, 'getToken' | 'renew' | 'platform'>, environment: SignInDependencies) {
+  constructor(signIn: Pick<SignIn, 'getToken' | 'renew' | 'platform'>, dependencies: SignInDependencies) {
     this.#signIn = signIn;
-    this.#environment = environment;
+    this.#dependencies = dependencies;
   }
 
   /**
@@ -20,7 +20,7 @@ export class Rest {
    * @throws TrunklineError of the sign-in; else what the SDK threw, to be read by readFailure.
    */
   request<Answer>(ask: (platform: Platform) => Promise<Answer>, tokenTaken = false): Promise<Answer> {
-    const { clock, bucket, signal, random = Math.random, sleep: wait = sleep } = this.#environment;
+    const { clock, bucket, signal, random = Math.random, sleep: wait = sleep } = this.#dependencies;
     let renewals = 0;
     let isPaid = tokenTaken;
     return withRetry(
@@ -46,7 +46,7 @@ export class Rest {
         const failure = readFailure(error);
         return { again: isTransient(failure), retryAfterUs: parseRetryAfterUs(failure.retryAfter, clock.wallMs()) };
       },
-      this.#environment,
+      this.#dependencies,
     );
   }
 }

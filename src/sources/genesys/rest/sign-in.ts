@@ -1,10 +1,19 @@
 import { type Clock, systemClock } from '../../../core/clock.js';
 import { TrunklineError } from '../../../core/errors.js';
 import { MS_PER_SECOND, US_PER_SECOND } from '../../../core/units.js';
-import { isTransient, loadPlatform, type Platform, readFailure, requestError } from './platform.js';
+import {
+  isTlsFailure,
+  isTransient,
+  loadPlatform,
+  type Platform,
+  type RequestFailure,
+  readFailure,
+  requestError,
+} from './platform.js';
 import type { TokenBucket } from './rate-limit.js';
 import { type Endpoints, signInHost } from './region.js';
-import { parseRetryAfterUs, type Random, type Sleep, withRetry } from './retry.js';
+import type { RequestLimits } from './request-limits.js';
+import { parseRetryAfterUs, type Random, RETRY, type RetryPolicy, type Sleep, withRetry } from './retry.js';
 import type { Transport } from './transport.js';
 
 const MINUTE_MS = 60 * MS_PER_SECOND;
@@ -17,6 +26,8 @@ export interface SignInSettings {
   readonly clientSecret: string;
   readonly endpoints: Endpoints;
   readonly transport: Transport;
+  /** For tests. */
+  readonly limits?: RequestLimits;
 }
 
 export interface SignInDependencies {
@@ -26,6 +37,22 @@ export interface SignInDependencies {
   readonly sleep?: Sleep;
   readonly signal?: AbortSignal;
 }
+
+// What the platform says of a token's life may be wrong: tokens that are said to live for less than this are not renewed
+// more often than after 0.5 s, 1 s, 2 s and so on, up to 10 s, and used until then.
+const SHORT_LIFE_MS = 20 * MS_PER_SECOND;
+const SHORT_LIFE_BASE_MS = MS_PER_SECOND / 2;
+const SHORT_LIFE_CAP_MS = 10 * MS_PER_SECOND;
+
+/** At start there is no call to lose: it goes on for as long as success is possible. */
+const AT_START: RetryPolicy = {
+  baseUs: US_PER_SECOND,
+  capUs: 30 * US_PER_SECOND,
+  maxAttempts: Number.POSITIVE_INFINITY,
+};
+
+// Visible ASCII, as RFC 6750 section 2.1 has it: anything else cannot stand in a header.
+const USABLE_TOKEN = /^[\x21-\x7e]{1,8192}$/;
 
 /** When a token is renewed: five minutes before its end, or at half its life if that is under ten minutes. */
 export function renewalDelayMs(lifeMs: number): number {
@@ -38,25 +65,30 @@ export function renewalDelayMs(lifeMs: number): number {
  */
 export class SignIn {
   readonly #settings: SignInSettings;
-  readonly #environment: SignInDependencies;
+  readonly #dependencies: SignInDependencies;
   #platform: Promise<Platform> | undefined;
   #token: { readonly text: string; readonly signedInMs: number; readonly endsMs: number } | undefined;
   #renewal: Promise<string> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Tokens of a short life, one after the other. */
+  #shortLives = 0;
+  /** Until then a token is used, whatever end it has. */
+  #useUntilMs = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   /** Called with each failure that is not the end: of an attempt that is made again, and of a renewal in the background. */
   onFailure: (error: TrunklineError) => void = () => {};
 
-  constructor(settings: SignInSettings, environment: SignInDependencies) {
+  constructor(settings: SignInSettings, dependencies: SignInDependencies) {
     this.#settings = settings;
-    this.#environment = environment;
+    this.#dependencies = dependencies;
   }
 
   /** The SDK's client, which has the same token. */
   platform(): Promise<Platform> {
     if (this.#platform === undefined) {
-      this.#platform = loadPlatform(this.#settings.endpoints, this.#settings.transport);
+      const { endpoints, transport, limits } = this.#settings;
+      this.#platform = loadPlatform(endpoints, transport, this.#dependencies.signal, limits);
       // A failure to load is not remembered.
       this.#platform.catch(() => {
         this.#platform = undefined;
@@ -67,12 +99,24 @@ export class SignIn {
 
   /** Milliseconds since the token was given; undefined without one. */
   tokenAgeMs(): number | undefined {
-    return this.#token === undefined ? undefined : this.#environment.clock.wallMs() - this.#token.signedInMs;
+    return this.#token === undefined ? undefined : this.#dependencies.clock.wallMs() - this.#token.signedInMs;
+  }
+
+  /**
+   * The first sign-in. Tries again for as long as success is possible: without network, and after 429 and 5xx.
+   *
+   * @throws TrunklineError AUTH_FAILED for wrong credentials, CONFIG_INVALID without the SDK, CONNECTION_FAILED when what
+   *   answers is not the platform, or when it is stopped.
+   */
+  async start(): Promise<void> {
+    await this.#join(AT_START);
   }
 
   /** The token, signing in when there is none that lives. @throws TrunklineError as `renew` does. */
   async getToken(): Promise<string> {
-    if (this.#token !== undefined && this.#environment.clock.wallMs() < this.#token.endsMs) return this.#token.text;
+    const nowMs = this.#dependencies.clock.wallMs();
+    const token = this.#token;
+    if (token !== undefined && (nowMs < token.endsMs || nowMs < this.#useUntilMs)) return token.text;
     return this.renew();
   }
 
@@ -83,14 +127,9 @@ export class SignIn {
    * @throws TrunklineError AUTH_FAILED for wrong credentials, CONNECTION_FAILED or RATE_LIMITED after the last attempt.
    */
   renew(refused?: string): Promise<string> {
-    if (this.#renewal === undefined) {
-      const current = this.#token;
-      if (refused !== undefined && current !== undefined && current.text !== refused) return this.getToken();
-      this.#renewal = this.#signIn().finally(() => {
-        this.#renewal = undefined;
-      });
-    }
-    return this.#renewal;
+    const current = this.#token;
+    const isRenewed = refused !== undefined && current !== undefined && current.text !== refused;
+    return this.#renewal === undefined && isRenewed ? this.getToken() : this.#join(RETRY);
   }
 
   close(): void {
@@ -98,8 +137,15 @@ export class SignIn {
     clearTimeout(this.#timer);
   }
 
-  async #signIn(): Promise<string> {
-    const { clock, bucket, signal } = this.#environment;
+  #join(policy: RetryPolicy): Promise<string> {
+    this.#renewal ??= this.#signIn(policy).finally(() => {
+      this.#renewal = undefined;
+    });
+    return this.#renewal;
+  }
+
+  async #signIn(policy: RetryPolicy): Promise<string> {
+    const { clock, bucket, signal } = this.#dependencies;
     const { clientId, clientSecret, endpoints } = this.#settings;
     if (clientId === '' || clientSecret === '') throw credentialsError('are missing');
     const { client } = await this.platform();
@@ -107,15 +153,23 @@ export class SignIn {
     const auth = await withRetry(
       async () => {
         await bucket.take(signal);
-        return client.loginClientCredentialsGrant(clientId, clientSecret);
+        const given = await client.loginClientCredentialsGrant(clientId, clientSecret);
+        if (USABLE_TOKEN.test(String(given.accessToken)) && Number.isFinite(given.tokenExpiryTime)) return given;
+        // The SDK has taken it over already.
+        client.setAccessToken(this.#token?.text ?? '');
+        throw new TrunklineError('PROTOCOL_ERROR', `${what}: the answer contains no usable token; check the API URL.`);
       },
       (error) => {
+        // A platform that signed us in before may be broken for a moment; another server will never be the platform.
+        if (error instanceof TrunklineError) return { again: this.#token !== undefined };
         const failure = readFailure(error);
-        return { again: isTransient(failure), retryAfterUs: parseRetryAfterUs(failure.retryAfter, clock.wallMs()) };
+        const again = isTransient(failure) && (policy !== AT_START || mayPass(failure));
+        return { again, retryAfterUs: parseRetryAfterUs(failure.retryAfter, clock.wallMs()) };
       },
-      { ...this.#environment, onRetry: (error, waitUs) => this.onFailure(triedAgain(what, error, waitUs)) },
+      { ...this.#dependencies, policy, onRetry: (error, waitUs) => this.onFailure(triedAgain(what, error, waitUs)) },
     ).catch((error: unknown) => {
       if (signal?.aborted === true) throw new TrunklineError('CONNECTION_FAILED', 'Sign-in stopped with its source.');
+      if (error instanceof TrunklineError) throw error;
       const failure = readFailure(error);
       const { status } = failure;
       // OAuth answers wrong credentials with 400 invalid_client as well as with 401 (RFC 6749 section 5.2).
@@ -123,16 +177,14 @@ export class SignIn {
       throw requestError(what, failure);
     });
     const nowMs = clock.wallMs();
-    if (typeof auth.accessToken !== 'string' || !Number.isFinite(auth.tokenExpiryTime)) {
-      throw new TrunklineError(
-        'PROTOCOL_ERROR',
-        'Sign-in: the answer contains no token; check the configured API URL.',
-      );
-    }
     // The SDK works the end out with the system's clock; this clock may be another.
     const lifeMs = Math.max(0, auth.tokenExpiryTime - systemClock.wallMs());
     this.#token = { text: auth.accessToken, signedInMs: nowMs, endsMs: nowMs + lifeMs };
-    this.#renewIn(renewalDelayMs(lifeMs));
+    this.#shortLives = lifeMs < SHORT_LIFE_MS ? this.#shortLives + 1 : 0;
+    const leastMs =
+      this.#shortLives === 0 ? 0 : Math.min(SHORT_LIFE_CAP_MS, SHORT_LIFE_BASE_MS * 2 ** (this.#shortLives - 1));
+    this.#useUntilMs = nowMs + leastMs;
+    this.#renewIn(Math.max(leastMs, renewalDelayMs(lifeMs)));
     return auth.accessToken;
   }
 
@@ -155,8 +207,13 @@ export class SignIn {
   }
 }
 
+/** Whether a failure can be over by itself: not when what answers is no TLS, or not the platform. */
+function mayPass({ status, networkCode }: RequestFailure): boolean {
+  return status !== undefined || (networkCode !== '' && !isTlsFailure(networkCode) && networkCode !== 'EPROTO');
+}
+
 function triedAgain(what: string, error: unknown, waitUs: number): TrunklineError {
-  const { code, message } = requestError(what, readFailure(error));
+  const { code, message } = error instanceof TrunklineError ? error : requestError(what, readFailure(error));
   return new TrunklineError(code, `${message} It is tried again in ${(waitUs / US_PER_SECOND).toFixed(1)} s.`);
 }
 
