@@ -30,7 +30,10 @@ export interface EngineCounters {
   readonly framesDecoded: number;
   readonly decodeErrors: number;
   readonly concealed: number;
+  /** Records at which a shard's thread died twice, and that were skipped. */
   readonly poisoned: number;
+  /** Records that cannot be valid, and were skipped by a shard. */
+  readonly rejected: number;
   readonly recorderRefused: number;
   readonly decodersRebuilt: number;
   readonly shardRestarts: number;
@@ -272,6 +275,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       decodeErrors: sum(SHARD_COUNTERS.DECODE_ERRORS),
       concealed: sum(SHARD_COUNTERS.CONCEALED),
       poisoned: sum(SHARD_COUNTERS.POISONED),
+      rejected: sum(SHARD_COUNTERS.REJECTED),
       recorderRefused: sum(SHARD_COUNTERS.RECORDER_REFUSED),
       decodersRebuilt: sum(SHARD_COUNTERS.REBUILT),
       shardRestarts: this.#restarts,

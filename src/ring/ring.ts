@@ -174,9 +174,13 @@ export class RingConsumer extends RingSide {
         this.#tail = Atomics.load(this.words, this.tailWord);
         if (this.#head === this.#tail) return -1;
       }
-      const at = this.dataStart + (this.#head & this.mask);
+      const index = this.#head & this.mask;
+      const at = this.dataStart + index;
       if (this.view.getUint8(at + RECORD.KIND) !== KIND.PAD) return at;
-      this.#head = (this.#head + this.view.getInt32(at + RECORD.LENGTH, true)) | 0;
+      // Padding reaches to the end of the ring; what does not is a record with a wrong kind.
+      const toEnd = this.capacity - index;
+      if (this.view.getInt32(at + RECORD.LENGTH, true) !== toEnd || (this.#tail - this.#head) >>> 0 < toEnd) return at;
+      this.#head = (this.#head + toEnd) | 0;
       Atomics.store(this.words, this.headWord, this.#head);
     }
   }
@@ -188,6 +192,19 @@ export class RingConsumer extends RingSide {
   readableEnd(): number {
     const index = this.#head & this.mask;
     return this.dataStart + Math.min(index + ((this.#tail - this.#head) >>> 0), this.capacity);
+  }
+
+  /** Whether the length of the record at `at`, which peek() has shown, leaves it within what is readable. */
+  isWhole(at: number): boolean {
+    const length = this.view.getInt32(at + RECORD.LENGTH, true);
+    // What is readable is a multiple of the alignment, so a length that fits also fits when it is aligned.
+    return length >= RECORD.INPUT_HEADER_BYTES && length <= this.readableEnd() - at;
+  }
+
+  /** Gives everything that is known to be readable back to the producer, without looking at it. */
+  skipAll(): void {
+    this.#head = this.#tail;
+    this.giveBack();
   }
 
   /** Goes on to the next record. The producer does not know yet. */

@@ -122,12 +122,12 @@ function plainDecoder(codec: number): Decode {
 export class ChannelDecoders {
   readonly #memory: SampleMemory;
   readonly #streams: StreamTable;
-  readonly #lanes: (ChannelDecoder | undefined)[];
+  readonly #decoders: (ChannelDecoder | undefined)[];
 
   constructor(memory: SampleMemory, streams: StreamTable) {
     this.#memory = memory;
     this.#streams = streams;
-    this.#lanes = new Array<ChannelDecoder | undefined>(streams.capacity * CHANNELS).fill(undefined);
+    this.#decoders = new Array<ChannelDecoder | undefined>(streams.capacity * CHANNELS).fill(undefined);
   }
 
   /** @throws TrunklineError LIMIT_EXCEEDED when there is no memory left for an Opus decoder. */
@@ -135,14 +135,14 @@ export class ChannelDecoders {
     this.closeStream(stream);
     const channels = this.#streams.get(stream, STREAM.CHANNELS);
     for (let channel = 0; channel < channels; channel++) {
-      this.#lanes[stream * CHANNELS + channel] = new ChannelDecoder(this.#memory, this.#streams, stream, channel);
+      this.#decoders[stream * CHANNELS + channel] = new ChannelDecoder(this.#memory, this.#streams, stream, channel);
     }
   }
 
   closeStream(stream: number): void {
-    for (const lane of [stream * CHANNELS, stream * CHANNELS + 1]) {
-      this.#lanes[lane]?.close();
-      this.#lanes[lane] = undefined;
+    for (let channel = 0; channel < CHANNELS; channel++) {
+      this.get(stream, channel)?.close();
+      this.#decoders[stream * CHANNELS + channel] = undefined;
     }
   }
 
@@ -151,7 +151,7 @@ export class ChannelDecoders {
   }
 
   /** Undefined when the stream is not open, or has no such channel. */
-  lane(stream: number, channel: number): ChannelDecoder | undefined {
-    return this.#lanes[stream * CHANNELS + channel];
+  get(stream: number, channel: number): ChannelDecoder | undefined {
+    return this.#decoders[stream * CHANNELS + channel];
   }
 }

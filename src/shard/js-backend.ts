@@ -11,6 +11,7 @@ import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import type { ShardBackend } from './backend.js';
 import { type ChannelDecoder, ChannelDecoders } from './channel-decoders.js';
+import { isValidRecord } from './record-check.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
 
 /** Two edges are at least 55 ms apart (audio/silence.ts), which is 440 samples at the lowest rate. */
@@ -74,14 +75,19 @@ export class JsShard implements ShardBackend {
       if (at < 0) break;
       this.#words[atCursor] = this.#input.cursor;
       const isPoison = (this.#words[deaths] as number) >= POISON_DEATHS;
-      if (!(isPoison && this.#skip(at)) && !this.#take(at, nowUs, isPoison)) {
+      const isWhole = this.#input.isWhole(at);
+      if (!isWhole || !isValidRecord(this.#words, this.#doubles, at, this.#streams.capacity)) {
+        this.#count(SHARD_COUNTERS.REJECTED);
+      } else if (!(isPoison && this.#skip(at)) && !this.#take(at, nowUs, isPoison)) {
         blocked = true;
         break;
       }
-      // Deaths are those of the record that a life begins with, and it is past.
+      // They counted the first record of this thread, which is done now.
       if (this.#words[deaths] !== 0) this.#words[deaths] = 0;
       if (isPoison) this.#count(SHARD_COUNTERS.POISONED);
-      this.#input.release();
+      // Where the next record begins is known only behind a whole one.
+      if (isWhole) this.#input.release();
+      else this.#input.skipAll();
       done++;
     }
     return done === 0 && blocked ? BLOCKED : done;
@@ -112,15 +118,15 @@ export class JsShard implements ShardBackend {
       else this.#decoders.closeStream(stream);
       return true;
     }
-    const lane = this.#decoders.lane(stream, (traits >> 8) & 0xff);
-    if (lane === undefined) return true;
+    const decoder = this.#decoders.get(stream, (traits >> 8) & 0xff);
+    if (decoder === undefined) return true;
     switch (kind) {
       case KIND.PACKET:
-        return this.#packet(lane, at, traits, nowUs, isPoison);
+        return this.#packet(decoder, at, traits, nowUs, isPoison);
       case KIND.LOST:
-        return this.#lost(lane, at, traits, nowUs);
+        return this.#lost(decoder, at, traits, nowUs);
       case KIND.MARK:
-        return this.#mark(lane, at, stream);
+        return this.#mark(decoder, at, stream);
       default:
         return true;
     }
@@ -135,56 +141,57 @@ export class JsShard implements ShardBackend {
     this.#streams.set(stream, STREAM.STATE, STREAM_STATE.OPEN);
   }
 
-  #packet(lane: ChannelDecoder, at: number, traits: number, nowUs: number, isPoison: boolean): boolean {
+  #packet(decoder: ChannelDecoder, at: number, traits: number, nowUs: number, isPoison: boolean): boolean {
     const length = this.#words[(at + RECORD.PAYLOAD_LENGTH) >> 2] as number;
     const payload = at + RECORD.INPUT_HEADER_BYTES;
-    const expected = lane.packetSamples(payload, length);
+    const expected = decoder.packetSamples(payload, length);
+    if (this.#rejects(roomForFrame(expected))) return true;
     const out = this.#claimFrame(expected);
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
-    const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
-    cutFrame(this.#doubles, lane.silenceBase, position, this.#energy);
+    const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    cutFrame(this.#doubles, decoder.silenceBase, position, this.#energy);
     let flags = traits >>> 24;
-    let samples = isPoison ? -1 : lane.decode(payload, length, pcmAt, this.#energy);
+    let samples = isPoison ? -1 : decoder.decode(payload, length, pcmAt, this.#energy);
     if (samples < 0) {
       samples = expected;
-      lane.conceal(samples, pcmAt);
+      decoder.conceal(samples, pcmAt);
       measureFrame(this.#memory, pcmAt, samples, this.#energy);
       flags |= FLAG.CONCEALED | FLAG.DECODE_ERROR;
       this.#count(SHARD_COUNTERS.DECODE_ERRORS);
       this.#streams.add(this.#words[(at + RECORD.STREAM) >> 2] as number, STREAM.DECODE_ERRORS, 1);
     }
-    const edges = feedHops(this.#doubles, lane.silenceBase, this.#energy, samples, this.#edges);
+    const edges = feedHops(this.#doubles, decoder.silenceBase, this.#energy, samples, this.#edges);
     this.#energy.level(samples, this.#level);
-    this.#finishFrame(lane, at, out, traits, position, samples, flags, edges, nowUs);
+    this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
   }
 
-  #lost(lane: ChannelDecoder, at: number, traits: number, nowUs: number): boolean {
-    const samples = lane.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
-    if (samples <= 0) return true;
+  #lost(decoder: ChannelDecoder, at: number, traits: number, nowUs: number): boolean {
+    const samples = decoder.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
+    if (samples <= 0 || this.#rejects(roomForFrame(samples))) return true;
     const out = this.#claimFrame(samples);
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
-    const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
-    lane.conceal(samples, pcmAt);
+    const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    decoder.conceal(samples, pcmAt);
     this.#count(SHARD_COUNTERS.CONCEALED);
     measureLevel(this.#memory, pcmAt, samples, this.#level);
-    skipSilence(this.#doubles, lane.silenceBase, position + samples);
+    skipSilence(this.#doubles, decoder.silenceBase, position + samples);
     const flags = (traits >>> 24) | FLAG.CONCEALED | FLAG.LOST;
-    this.#finishFrame(lane, at, out, traits, position, samples, flags, 0, nowUs);
+    this.#finishFrame(decoder, at, out, traits, position, samples, flags, 0, nowUs);
     return true;
   }
 
-  #mark(lane: ChannelDecoder, at: number, stream: number): boolean {
+  #mark(decoder: ChannelDecoder, at: number, stream: number): boolean {
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
     if (out < 0) return false;
-    const position = lane.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
-    const duration = lane.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
+    const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    const duration = decoder.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
     this.#memory.bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
     this.#doubles[(out + RECORD.POSITION) >> 3] = position;
     this.#words[(out + RECORD.DURATION) >> 2] = duration;
-    skipSilence(this.#doubles, lane.silenceBase, position + duration);
+    skipSilence(this.#doubles, decoder.silenceBase, position + duration);
     if ((this.#streams.get(stream, STREAM.WANTS) & WANT.RECORDING) !== 0) {
       this.#controlToRecorder(out, RECORD.OUTPUT_HEADER_BYTES);
     }
@@ -193,17 +200,20 @@ export class JsShard implements ShardBackend {
     return true;
   }
 
-  /** Room for a frame and, right behind it, for every edge that it may show. */
   #claimFrame(samples: number): number {
-    const edges = 2 + samples / LEAST_SAMPLES_PER_EDGE;
-    return this.#output.tryClaim(
-      alignRecord(RECORD.OUTPUT_HEADER_BYTES + samples * 2) + Math.ceil(edges) * RECORD.OUTPUT_HEADER_BYTES,
-    );
+    return this.#output.tryClaim(roomForFrame(samples));
+  }
+
+  /** Whether the output of a record is larger than its ring can ever take; counted then. */
+  #rejects(outputBytes: number): boolean {
+    if (outputBytes <= this.#output.maxRecordBytes) return false;
+    this.#count(SHARD_COUNTERS.REJECTED);
+    return true;
   }
 
   /** Header, and on its way: the samples lie at `out` already, and `edges` of silence in #edges. */
   #finishFrame(
-    lane: ChannelDecoder,
+    decoder: ChannelDecoder,
     at: number,
     out: number,
     traits: number,
@@ -215,7 +225,7 @@ export class JsShard implements ShardBackend {
   ): void {
     const words = this.#words;
     const doubles = this.#doubles;
-    const flags = isFrameSilent(doubles, lane.silenceBase) ? inputFlags | FLAG.SILENT : inputFlags;
+    const flags = isFrameSilent(doubles, decoder.silenceBase) ? inputFlags | FLAG.SILENT : inputFlags;
     const stream = words[(at + RECORD.STREAM) >> 2] as number;
     const wants = this.#streams.get(stream, STREAM.WANTS);
     const passPcm = (wants & ((flags & FLAG.SILENT) !== 0 ? WANT.SILENT_PCM : WANT.SPEECH_PCM)) !== 0;
@@ -273,6 +283,7 @@ export class JsShard implements ShardBackend {
   #pass(at: number, stream: number): boolean {
     const view = this.#input.view;
     const length = view.getInt32(at + RECORD.PAYLOAD_LENGTH, true);
+    if (this.#rejects(RECORD.OUTPUT_HEADER_BYTES + length)) return true;
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES + length);
     if (out < 0) return false;
     const { bytes } = this.#output;
@@ -325,6 +336,12 @@ export class JsShard implements ShardBackend {
     const word = this.#counters + (counter >> 2);
     this.#words[word] = (this.#words[word] as number) + 1;
   }
+}
+
+/** Room for a frame and, right behind it, for every silence edge in it. */
+function roomForFrame(samples: number): number {
+  const edges = 2 + Math.ceil(samples / LEAST_SAMPLES_PER_EDGE);
+  return alignRecord(RECORD.OUTPUT_HEADER_BYTES + samples * 2) + edges * RECORD.OUTPUT_HEADER_BYTES;
 }
 
 /** The word of a record that has its kind, channel, codec and flags, with another kind and flags. */

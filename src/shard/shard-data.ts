@@ -28,7 +28,7 @@ export interface SilenceSettings {
   readonly windowMs: number;
 }
 
-/** A life that finds the record at hand at this many deaths skips it. */
+/** A record at which the shard's thread has died this many times is not processed again. */
 export const POISON_DEATHS = 2;
 
 /** i32 words of a shard's counter block; each only grows. */
@@ -37,13 +37,15 @@ export const SHARD_COUNTERS = {
   FRAMES: 4,
   DECODE_ERRORS: 8,
   CONCEALED: 12,
-  /** Records that killed the worker twice and were skipped. */
+  /** Records at which the worker died twice, and that were skipped. */
   POISONED: 16,
   /** Frames that the full recorder ring refused. */
   RECORDER_REFUSED: 20,
-  /** Streams whose decoders were built anew after a restart. */
+  /** Streams whose decoders were rebuilt after a restart. */
   REBUILT: 24,
-  /** 1 when the native path is at work. */
+  /** 1 when the native backend is used. */
   NATIVE: 28,
+  /** Records that cannot be valid, and were skipped. */
+  REJECTED: 32,
   BYTES: 128,
 } as const;

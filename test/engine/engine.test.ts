@@ -39,6 +39,38 @@ describe('push', () => {
     expect(engine.counters().framesDecoded).toBe(10);
   });
 
+  it.each(['off', 'auto'] as const)('refuses a malformed packet and goes on, native %s', async (native) => {
+    const engine = await started({ native });
+    const frames: number[] = [];
+    engine.on('frame', ({ sequenceNumber }) => frames.push(sequenceNumber));
+    const stream = engine.open('call', { codec: 'pcmu' });
+    const good = { sequenceNumber: 0, timestamp: 0, payload: new Uint8Array(160) };
+    const malformed: unknown[] = [
+      undefined,
+      null,
+      'packet',
+      {},
+      ...[{ length: -5 }, { length: 160 }, 'text', [1, 2, 3], new Int16Array(80), new Float32Array(40), null, 160].map(
+        (payload) => ({ ...good, payload }),
+      ),
+      { ...good, payload: new Uint8Array(160).buffer },
+      { ...good, payload: Object.create(Uint8Array.prototype) },
+      { ...good, channel: '0' },
+      { ...good, channel: 2 },
+      { ...good, sequenceNumber: 1n },
+      { ...good, timestamp: '0' },
+      { ...good, arrivalUs: '0' },
+      { ...good, arrivalUs: 0n },
+    ];
+    for (const packet of malformed) {
+      expect(() => stream.push(packet as PushedPacket), String(packet)).toThrow(TrunklineError);
+    }
+    for (let n = 1; n <= 5; n++) stream.push({ ...good, sequenceNumber: n, timestamp: n * 160 });
+    await until(() => frames.length === 5, 'the packets behind the malformed ones');
+    expect(frames).toEqual([1, 2, 3, 4, 5]);
+    expect(engine.counters()).toMatchObject({ shardRestarts: 0, poisoned: 0, rejected: 0 });
+  });
+
   it('refuses numbers that no packet can have', async () => {
     const engine = await started();
     const stream = engine.open('call', { codec: 'pcmu' });

@@ -143,5 +143,6 @@ pub mod shard_counters {
     pub const CONCEALED: usize = 12;
     pub const POISONED: usize = 16;
     pub const RECORDER_REFUSED: usize = 20;
+    pub const REJECTED: usize = 32;
     pub const BYTES: usize = 128;
 }

@@ -14,6 +14,7 @@ pub mod layout;
 pub mod level;
 pub mod memory;
 pub mod opus;
+mod record_check;
 mod record_processor;
 pub mod ring;
 pub mod shard;

@@ -55,6 +55,12 @@ impl Clock {
     }
 }
 
+/// Room for a frame and, right behind it, for every silence edge in it.
+fn room_for_frame(samples: usize) -> usize {
+    let edges = 2 + samples.div_ceil(LEAST_SAMPLES_PER_EDGE);
+    align_record(OUTPUT_HEADER_BYTES + samples * size_of::<i16>()) + edges * OUTPUT_HEADER_BYTES
+}
+
 /// Everything that a shard works with except its input ring, whose current record is borrowed meanwhile.
 pub struct RecordProcessor {
     counters: Counters,
@@ -114,6 +120,15 @@ impl RecordProcessor {
         self.counters.count(counter);
     }
 
+    /// Whether the output of a record is larger than its ring can ever take; counted then.
+    fn rejects(&self, output_bytes: usize) -> bool {
+        let is_too_large = output_bytes > self.output.max_record_bytes();
+        if is_too_large {
+            self.count(shard_counters::REJECTED);
+        }
+        is_too_large
+    }
+
     fn open(&mut self, stream: usize) -> bool {
         self.channels.open(&self.table, stream);
         let sample_rate = self.table.get(stream, stream::SAMPLE_RATE) as u32;
@@ -134,6 +149,9 @@ impl RecordProcessor {
         let Record { header, payload } = record;
         let Some(channel) = self.channels.get(header.stream as usize, header.channel.into()) else { return true };
         let samples = channel.packet_samples(payload);
+        if self.rejects(room_for_frame(samples)) {
+            return true;
+        }
         let mut is_damaged = false;
         let taken = self.frame(header, samples, now_us, |channel, pcm| {
             is_damaged = is_poison || !channel.decode(payload, pcm);
@@ -155,7 +173,7 @@ impl RecordProcessor {
             return true;
         }
         let samples = self.channels.ticks_to_samples(stream, header.duration.into()) as usize;
-        if samples == 0 {
+        if samples == 0 || self.rejects(room_for_frame(samples)) {
             return true;
         }
         let taken = self.frame(header, samples, now_us, |channel, pcm| {
@@ -182,9 +200,7 @@ impl RecordProcessor {
     ) -> bool {
         let stream = from.stream as usize;
         let frame_bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
-        // Room for the frame and, right behind it, for every silence edge in it.
-        let edges_bytes = (2 + samples.div_ceil(LEAST_SAMPLES_PER_EDGE)) * OUTPUT_HEADER_BYTES;
-        let Some(room) = self.output.claim(align_record(frame_bytes) + edges_bytes) else { return false };
+        let Some(room) = self.output.claim(room_for_frame(samples)) else { return false };
         let Some(channel) = self.channels.get(stream, from.channel.into()) else { return true };
         let (header, payload) = split_room(room);
         let pcm = samples_mut(payload, samples);
@@ -288,6 +304,9 @@ impl RecordProcessor {
     fn pass(&mut self, record: &Record) -> bool {
         let Record { header, payload } = record;
         let length = OUTPUT_HEADER_BYTES + payload.len();
+        if self.rejects(length) {
+            return true;
+        }
         let Some(room) = self.output.claim(length) else { return false };
         let (out, room) = split_room(room);
         *out = OutputHeader { common: Header { length: length as i32, ..*header }, ..OutputHeader::default() };

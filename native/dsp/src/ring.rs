@@ -89,15 +89,33 @@ impl Consumer {
             }
             // Padding may be no longer than its length and kind, so only these are read.
             let (length, kind) = self.prefix(self.head);
-            if kind != kind::PAD {
+            // Padding reaches to the end of the ring; what does not is a record with a wrong kind.
+            let to_end = (self.side.place.capacity - self.side.index(self.head)) as u32;
+            if kind != kind::PAD || length != to_end || self.tail.wrapping_sub(self.head) < to_end {
                 return true;
             }
-            self.head = self.head.wrapping_add(length);
+            self.head = self.head.wrapping_add(to_end);
             self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, SeqCst);
         }
     }
 
-    /// The record that peek() went to.
+    /// Whether the length of the record that peek() went to leaves it within what is published, in one stretch.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole_at(self.head, self.tail)
+    }
+
+    fn is_whole_at(&self, cursor: u32, tail: u32) -> bool {
+        let (length, _) = self.prefix(cursor);
+        let readable = (tail.wrapping_sub(cursor) as usize).min(self.side.place.capacity - self.side.index(cursor));
+        (HEADER_BYTES..=readable).contains(&(length as usize)) && align_record(length as usize) <= readable
+    }
+
+    /// Header of the record that peek() went to, which must be whole.
+    pub fn header(&self) -> Header {
+        self.header_at(self.head)
+    }
+
+    /// The record that peek() went to. It must be whole, and its payload within it.
     pub fn record(&self) -> Record<'_> {
         assert!(self.head != self.tail, "there is no current record");
         self.record_at(self.head)
@@ -114,7 +132,8 @@ impl Consumer {
                     return None;
                 }
                 if self.prefix(cursor).1 != kind::PAD {
-                    return Some(self.record_at(cursor));
+                    let is_sound = self.is_whole_at(cursor, tail) && payload_fits(&self.header_at(cursor));
+                    return is_sound.then(|| self.record_at(cursor));
                 }
             }
         })
@@ -128,6 +147,12 @@ impl Consumer {
         self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, SeqCst);
     }
 
+    /// Gives everything published so far back to the producer, without looking at it.
+    pub fn skip_all(&mut self) {
+        self.head = self.tail;
+        self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, SeqCst);
+    }
+
     /// Length and kind of a published record or padding.
     fn prefix(&self, cursor: u32) -> (u32, u8) {
         let at = self.side.data(self.side.index(cursor), 8);
@@ -135,17 +160,25 @@ impl Consumer {
         unsafe { (at.cast::<u32>().read(), at.add(4).read()) }
     }
 
+    fn header_at(&self, cursor: u32) -> Header {
+        let at = self.side.data(self.side.index(cursor), HEADER_BYTES);
+        // SAFETY: as in prefix(); any bytes are a Header, and data() has checked that they all are in the ring.
+        unsafe { at.cast::<Header>().read() }
+    }
+
     fn record_at(&self, cursor: u32) -> Record<'_> {
         let index = self.side.index(cursor);
-        let at = self.side.data(index, HEADER_BYTES);
-        // SAFETY: as in prefix(); any bytes are a Header, and data() has checked that they all are in the ring.
-        let header = unsafe { at.cast::<Header>().read() };
+        let header = self.header_at(cursor);
         let length = usize::try_from(header.payload_length).expect("a payload of negative length");
         let payload = self.side.data(index, HEADER_BYTES + length).wrapping_add(HEADER_BYTES);
         // SAFETY: the record is published and not released while the consumer is borrowed, so nobody writes to it.
         let payload = unsafe { std::slice::from_raw_parts(payload, length) };
         Record { header, payload }
     }
+}
+
+fn payload_fits(header: &Header) -> bool {
+    header.payload_length >= 0 && header.payload_length <= header.length - HEADER_BYTES as i32
 }
 
 /// With this part of the capacity before the current batch, all of it consumed, the ring begins again; see `ring.ts`.
@@ -168,12 +201,17 @@ impl Producer {
         Self { side, tail, published: tail, head }
     }
 
+    /// The largest record that a claim can ever get.
+    pub fn max_record_bytes(&self) -> usize {
+        self.side.place.capacity / 2
+    }
+
     /// Room for one record of at most `length` bytes, or None when the ring is full or too small for it.
     /// Claiming again without commit gives the same room back.
     pub fn claim(&mut self, length: usize) -> Option<&mut [u8]> {
         let capacity = self.side.place.capacity;
         let needed = align_record(length);
-        if needed > capacity / 2 {
+        if needed > self.max_record_bytes() {
             return None;
         }
         let index = self.side.index(self.tail);

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::config::Config;
 use crate::layout::{agent_control, shard_counters};
 use crate::memory::Memory;
+use crate::record_check;
 use crate::record_processor::RecordProcessor;
 use crate::ring::Consumer;
 
@@ -43,23 +44,36 @@ impl Shard {
 
     /// Processes up to `most` records. Returns how many it was, 0 for none, or BLOCKED. `now_us` is the engine's clock.
     ///
-    /// # Panics
-    /// When the input ring is in disorder. A panic over one record is caught here: the record is concealed and
-    /// counted as poisoned, and if that panics as well its stream gets no more frames.
+    /// A record that cannot be valid is skipped and counted as rejected. A panic over one record is caught here: the
+    /// record is concealed and counted as poisoned, and if that panics as well its stream gets no more frames.
     pub fn drain(&mut self, most: u32, now_us: impl Fn() -> f64) -> i32 {
         self.processor.begin_batch();
         let mut blocked = self.processor.retry_recorder();
         let mut done = 0;
         while done < most && self.input.peek() {
             self.memory.word(self.control + agent_control::AT_CURSOR).store(self.input.cursor(), Relaxed);
-            if !self.take(&now_us) {
+            let is_whole = self.input.is_whole();
+            if !(is_whole && record_check::is_valid(&self.input.header(), self.processor.table.capacity())) {
+                self.reject();
+            } else if !self.take(&now_us) {
                 blocked = true;
                 break;
             }
-            self.input.release();
+            // Where the next record begins is known only behind a whole one.
+            if is_whole {
+                self.input.release()
+            } else {
+                self.input.skip_all()
+            }
             done += 1;
         }
         if done == 0 && blocked { BLOCKED } else { done as i32 }
+    }
+
+    /// Counts the current record as one that cannot be valid.
+    fn reject(&mut self) {
+        self.processor.count(shard_counters::REJECTED);
+        self.memory.word(self.control + agent_control::AT_DEATHS).store(0, SeqCst);
     }
 
     /// False when the output ring is full: the record stays where it is and is taken again.

@@ -161,7 +161,7 @@ fn frames_share_a_time_but_none_is_done_before_it_came() {
 }
 
 #[test]
-fn a_record_of_no_stream_is_passed_over() {
+fn a_record_of_no_stream_is_skipped_and_counted() {
     let mut rig = Rig::new();
     for stream in [-1, STREAMS as i32, i32::MAX] {
         for kind in [kind::PACKET, kind::LOST, kind::MARK, kind::OPEN, kind::CLOSE, 99] {
@@ -169,6 +169,7 @@ fn a_record_of_no_stream_is_passed_over() {
         }
     }
     assert_eq!(rig.drain(), 18);
+    assert_eq!(rig.counter(shard_counters::REJECTED), 18);
     rig.open(0, codec::PCMA, 8_000);
     rig.put(kind::PACKET, 0, 0.0, 0, &[0x55; 160]);
     rig.drain();

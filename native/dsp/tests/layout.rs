@@ -77,7 +77,7 @@ fn the_layout_is_that_of_typescript() {
     same(
         "shard/shard-data.ts",
         "SHARD_COUNTERS",
-        named!(shard_counters: FRAMES, DECODE_ERRORS, CONCEALED, POISONED, RECORDER_REFUSED, BYTES),
+        named!(shard_counters: FRAMES, DECODE_ERRORS, CONCEALED, POISONED, RECORDER_REFUSED, REJECTED, BYTES),
     );
     same("core/codec.ts", "CODEC_ID", named!(codec: PCMU, PCMA, L16, OPUS, L16_LE));
     same(

@@ -46,6 +46,8 @@ export class ShardRig {
   readonly input: RingProducer;
   readonly output: RingConsumer;
   readonly recorder: RingConsumer;
+  /** Offset of the record that was put into the input ring last, for a test that damages it. */
+  lastRecordAt = 0;
   #loop: ShardLoop;
 
   constructor(backend: 'js' | 'native', options: RigOptions = {}) {
@@ -127,6 +129,7 @@ export class ShardRig {
     const payload = record.payload ?? new Uint8Array(0);
     const at = this.input.tryClaim(RECORD.INPUT_HEADER_BYTES + payload.length);
     if (at < 0) return false;
+    this.lastRecordAt = at;
     const { view } = this.input;
     view.setUint8(at + RECORD.KIND, kind);
     view.setUint8(at + RECORD.CHANNEL, channel);
