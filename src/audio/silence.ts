@@ -57,7 +57,7 @@ export const SILENCE_STATE = {
   LOUD_HOPS: 15,
   ONSET: 16,
   /** Position after the last sample heard; POSITION goes on over holes. */
-  HEARD_TO: 17,
+  AUDIO_TO: 17,
   /** 1 when the frame fed last was silence as a whole. */
   FRAME_SILENT: 18,
   /** Energies of the latest hops. */
@@ -183,7 +183,7 @@ export function feedHops(
   state[base + SILENCE_STATE.HOP_FILL] = fill;
   state[base + SILENCE_STATE.HOP_SUM] = sum;
   state[base + SILENCE_STATE.POSITION] = position + count;
-  state[base + SILENCE_STATE.HEARD_TO] = position + count;
+  state[base + SILENCE_STATE.AUDIO_TO] = position + count;
   const isSilent =
     state[base + SILENCE_STATE.SILENT] === 1 &&
     state[base + SILENCE_STATE.LOUD_HOPS] === 0 &&
@@ -208,13 +208,13 @@ export function isFrameSilent(state: Float64Array, base: number): boolean {
  */
 export function skipSilence(state: Float64Array, base: number, position: number): void {
   const last = state[base + SILENCE_STATE.POSITION] as number;
-  const hole = position - (state[base + SILENCE_STATE.HEARD_TO] as number);
+  const hole = position - (state[base + SILENCE_STATE.AUDIO_TO] as number);
   if (position < last || hole > (state[base + SILENCE_STATE.MIN_SILENCE] as number)) {
     state[base + SILENCE_STATE.QUIET_FROM] = position;
   }
   if (position < last || last < 0) {
     state[base + SILENCE_STATE.SINCE] = position;
-    state[base + SILENCE_STATE.HEARD_TO] = position;
+    state[base + SILENCE_STATE.AUDIO_TO] = position;
   }
   state[base + SILENCE_STATE.POSITION] = position;
   state[base + SILENCE_STATE.FRAME_SILENT] = state[base + SILENCE_STATE.SILENT] as number;

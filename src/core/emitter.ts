@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { messageOf } from './errors.js';
 
-/** As Node declares them for EventEmitter, and keeps to itself. */
+/** As Node declares them for EventEmitter, without exporting them. */
 type Name<Key, Events> = Events extends [never] ? string | symbol : Key | keyof Events;
 type Arguments<Key, Events> = Events extends [never]
   ? unknown[]
@@ -12,29 +12,70 @@ type Arguments<Key, Events> = Events extends [never]
     : never;
 
 /**
- * An emitter whose listeners are an embedder's. What one of them throws becomes an `error` event, and never gets to
- * whoever emitted: that may be amid the bytes of a socket or the frames of all streams, and would leave the rest of
- * them undone. What a listener of `error` throws is for the process to judge, in a turn of its own.
+ * Calls code of the embedder. What it throws, or what its promise rejects with, goes to `onFault` and nowhere else: an
+ * exception would leave the rest of a socket's bytes or of all streams' frames undone, and a rejection that nobody
+ * handles would end the process.
+ */
+export function guard(call: () => unknown, onFault: (thrown: unknown) => void): void {
+  try {
+    guardResult(call(), onFault);
+  } catch (thrown) {
+    onFault(thrown);
+  }
+}
+
+/** The same for what such a call has returned. */
+export function guardResult(result: unknown, onFault: (thrown: unknown) => void): void {
+  if (typeof result !== 'object' || result === null) return;
+  const { then } = result as Partial<PromiseLike<unknown>>;
+  if (typeof then === 'function') then.call(result, undefined, onFault);
+}
+
+/**
+ * An emitter whose listeners are the embedder's. What a listener throws, or what the promise of an async listener rejects
+ * with, becomes an `error` event. What a listener of `error` throws is thrown again outside of any other work, and ends
+ * the process like any uncaught exception.
  */
 export class GuardedEmitter<Events extends Record<keyof Events, unknown[]>> extends EventEmitter<Events> {
+  constructor() {
+    // Node passes a rejection of an async listener to the method below.
+    super({ captureRejections: true });
+  }
+
   override emit<Key>(name: Name<Key, Events>, ...values: Arguments<Key, Events>): boolean {
     try {
       return super.emit(name, ...values);
     } catch (thrown) {
-      if (name === 'error') {
-        setImmediate(() => {
-          throw thrown;
-        });
-      } else this.report(thrown);
+      this.#onFault(thrown, name);
       return true;
     }
   }
 
-  /** To whoever listens for errors; without a listener an error event would end the process and every call with it. */
+  override [EventEmitter.captureRejectionSymbol]<Key>(
+    thrown: unknown,
+    name: Name<Key, Events>,
+    ..._values: Arguments<Key, Events>
+  ): void {
+    this.#onFault(thrown, name);
+  }
+
+  #onFault(thrown: unknown, name: unknown): void {
+    if (name !== this.faultEvent) this.report(thrown);
+    else {
+      setImmediate(() => {
+        throw thrown;
+      });
+    }
+  }
+
+  /** The event that report() emits. */
+  protected readonly faultEvent: string = 'error';
+
+  /** Emits an `error` event. Without a listener it is dropped, since Node would end the process and every call with it. */
   protected report(thrown: unknown): void {
-    // Which names there are is not known here, but for this one.
-    const self = this as unknown as EventEmitter<{ error: [Error] }>;
-    if (self.listenerCount('error') === 0) return;
-    self.emit('error', thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
+    // Which events there are is not known here, except for this one.
+    const self = this as unknown as EventEmitter<Record<string, [Error]>>;
+    if (self.listenerCount(this.faultEvent) === 0) return;
+    self.emit(this.faultEvent, thrown instanceof Error ? thrown : new Error(messageOf(thrown)));
   }
 }

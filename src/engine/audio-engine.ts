@@ -148,7 +148,7 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
       streamEnded: (info, summary) => this.emit('ended', info, summary),
     });
     this.#engine.on('failed', (error) => this.report(error));
-    this.#engine.on('sinkError', (thrown) => this.report(thrown));
+    this.#engine.on('sinkError', (error) => this.report(error));
   }
 
   /**

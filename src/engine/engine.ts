@@ -1,6 +1,6 @@
-import { EventEmitter } from 'node:events';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { StreamFormat } from '../core/codec.js';
+import { GuardedEmitter } from '../core/emitter.js';
 import { TrunklineError } from '../core/errors.js';
 import type {
   Channel,
@@ -47,7 +47,8 @@ export interface EngineCounters {
 export interface EngineEvents {
   restarted: [name: string, cause: string];
   failed: [error: TrunklineError];
-  sinkError: [thrown: unknown];
+  /** A sink or a listener has thrown, or its promise has rejected. */
+  sinkError: [error: Error];
 }
 
 const CLOSE_GRACE_MS = 5_000;
@@ -60,7 +61,8 @@ const PUMP_EVERY_US = 500;
  * submit() → jitter buffer → pump() → input ring of the shard (input/packet-input.ts) → the shard decodes
  * (shard/shard-loop.ts) → output ring → sinks (output/delivery.ts).
  */
-export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamIngest {
+export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStreamIngest {
+  protected override readonly faultEvent = 'sinkError';
   readonly batch: PacketBatch;
   readonly ordered: OrderedInput;
   readonly #isRecording: boolean;
@@ -102,7 +104,7 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
       maxStreams,
       this.#clock,
       (info) => this.#ended(info),
-      (thrown) => this.#sinkError(thrown),
+      (thrown) => this.report(thrown),
     );
     this.#schedule = new Schedule(this.#memory.outputWaiter, this.#clock, this.#delivery, {
       pump: () => this.#pump(),
@@ -342,17 +344,6 @@ export class Engine extends EventEmitter<EngineEvents> implements OrderedStreamI
     if (stream === undefined) return;
     this.#table.set(info.stream, STREAM.STATE, STREAM_STATE.FREE);
     this.#streams.free(stream);
-  }
-
-  /** A listener may throw as well. That is for the process to judge, but not amid the work of all other streams. */
-  #sinkError(thrown: unknown): void {
-    try {
-      this.emit('sinkError', thrown);
-    } catch (fromListener) {
-      setImmediate(() => {
-        throw fromListener;
-      });
-    }
   }
 
   #wantsOf(info: StreamInfo): number {

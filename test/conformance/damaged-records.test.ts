@@ -95,7 +95,7 @@ describe.each(BACKENDS)('a shard on the %s backend', (backend) => {
     expect(rig.counter(SHARD_COUNTERS.REJECTED)).toBe(1);
   });
 
-  it('rejects what no output ring can take, instead of waiting for room for ever', () => {
+  it('rejects what no output ring can take, instead of waiting for ever', () => {
     const rig = rigOf(backend);
     rig.lost(1, 1, 160, 2 ** 31 - 1);
     rig.packet(1, 2, 320, new Uint8Array(400_000));

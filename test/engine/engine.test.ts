@@ -3,7 +3,12 @@ import { systemClock } from '../../src/core/clock.js';
 import { zeroCounts } from '../../src/core/counts.js';
 import { TrunklineError } from '../../src/core/errors.js';
 import type { FrameSink, StreamSummary } from '../../src/core/events.js';
-import { AudioEngine, type AudioEngineOptions, type PushStream } from '../../src/engine/audio-engine.js';
+import {
+  AudioEngine,
+  type AudioEngineOptions,
+  type PushedPacket,
+  type PushStream,
+} from '../../src/engine/audio-engine.js';
 import { Engine } from '../../src/engine/engine.js';
 import { addPacket } from '../support/engine/packets.js';
 import { until } from '../support/until.js';
@@ -27,6 +32,41 @@ function push(stream: PushStream, from: number, to: number, arrivalUs?: number):
     stream.push({ sequenceNumber: n, timestamp: n * 160, payload, ...(arrivalUs === undefined ? {} : { arrivalUs }) });
   }
 }
+
+describe("what an embedder's async code rejects with", () => {
+  it('becomes an error event of createEngine(), whatever the listener', async () => {
+    const engine = await started();
+    const errors: Record<string, number> = {};
+    engine.on('error', ({ message }) => {
+      errors[message] = (errors[message] ?? 0) + 1;
+    });
+    const names = ['opened', 'frame', 'ended'] as const;
+    for (const name of names) engine.on(name, async () => Promise.reject(new Error(name)));
+    const stream = engine.open('call', { codec: 'pcmu' });
+    push(stream, 0, 5);
+    stream.end();
+    await until(() => errors['ended'] === 1, 'the end');
+    expect(errors).toEqual({ opened: 1, frame: 5, ended: 1 });
+  });
+
+  it('in a sink is reported like what it throws, and no other sink misses anything', async () => {
+    const engine = new Engine({ shards: 1, maxStreams: 4, playoutDelayMs: 0, maxPlayoutDelayMs: 0 });
+    const errors: string[] = [];
+    const frames: number[] = [];
+    engine.on('sinkError', ({ message }) => errors.push(message));
+    const rejects = (what: string) => async (): Promise<void> => Promise.reject(new Error(what));
+    engine.addSink({ streamOpened: rejects('opened'), frame: rejects('frame'), streamEnded: rejects('ended') });
+    engine.addSink({ frame: ({ sequenceNumber }) => frames.push(sequenceNumber) });
+    await engine.start();
+    const stream = engine.openStream('call', { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 });
+    const payload = new Uint8Array(160);
+    addPacket(engine.batch, { stream, sequence: 1, timestamp: 160, arrivalUs: systemClock.nowUs(), payload });
+    engine.endStream(stream, 'ended');
+    await engine.close();
+    expect(errors).toEqual(['opened', 'frame', 'ended']);
+    expect(frames).toEqual([1]);
+  });
+});
 
 describe('push', () => {
   it.each([Number.NaN, Number.POSITIVE_INFINITY, 1e18])('with an arrival of %s holds up nobody', async (arrivalUs) => {

@@ -76,12 +76,13 @@ async function makeCapture(settings: NodeSettings = {}): Promise<CaptureNode> {
 type AllEvents = CaptureNodeEvents & AudioHookNodeEvents;
 
 /** A fault at each event of those names: how many there were of each, and how many were told of. */
-function spoil(on: Emits<AllEvents>, names: readonly (keyof AllEvents)[]) {
+function spoil(on: Emits<AllEvents>, names: readonly (keyof AllEvents)[], way: 'throws' | 'rejects') {
   const thrown: Record<string, number> = {};
   const told: Record<string, number> = {};
   for (const name of names) {
     on.on(name, () => {
       thrown[name] = (thrown[name] ?? 0) + 1;
+      if (way === 'rejects') return Promise.reject(new Error(name));
       throw new Error(name);
     });
   }
@@ -91,11 +92,11 @@ function spoil(on: Emits<AllEvents>, names: readonly (keyof AllEvents)[]) {
   return { thrown, told };
 }
 
-describe('a listener that throws costs no call anything, and is told of as an error', () => {
+describe.each(['throws', 'rejects'] as const)('a listener that %s harms no call, and becomes an error event', (way) => {
   it('at every event of a subscription', async () => {
     const capture = await makeCapture();
     const names = [...EVENTS, ...OF_CONNECTIONS];
-    const { thrown, told } = spoil(capture, names);
+    const { thrown, told } = spoil(capture, names, way);
     await capture.start();
     await capture.untilIdle();
     await capture.stop();
@@ -111,7 +112,7 @@ describe('a listener that throws costs no call anything, and is told of as an er
   it('at every event of AudioHook', async () => {
     const { hook, call } = await makeHook();
     const names = [...EVENTS, ...OF_SESSIONS];
-    const { thrown, told } = spoil(hook, names);
+    const { thrown, told } = spoil(hook, names, way);
     const ledger = await call();
     await hook.stop();
     expect(Object.keys(thrown).sort()).toEqual(names.toSorted());
@@ -123,7 +124,7 @@ describe('a listener that throws costs no call anything, and is told of as an er
     }
   });
 
-  it('nor does one for errors, amid the packets that a socket has read', async () => {
+  it('nor does a listener for errors, between the packets that a socket has read', async () => {
     const platform = await FakePlatform.start();
     try {
       const ids = ['a', 'b', 'too-many'];
@@ -142,6 +143,7 @@ describe('a listener that throws costs no call anything, and is told of as an er
       let faults = 0;
       capture.on('error', () => {
         faults++;
+        if (way === 'rejects') return Promise.reject(new Error('a fault of the embedder'));
         throw new Error('a fault of the embedder');
       });
       const seen: string[] = [];

@@ -5,21 +5,18 @@
 //! `src/ring`, it is not explained again here. Unsafe code is confined to `memory`, `ring`, `table`, `level` (vector
 //! instructions) and `opus` (C).
 
+pub mod audio;
 mod channels;
-pub mod concealment;
 pub mod config;
-pub mod g711;
-pub mod l16;
 pub mod layout;
-pub mod level;
 pub mod memory;
-pub mod opus;
 mod record_check;
 mod record_processor;
 pub mod ring;
 pub mod shard;
-pub mod silence;
 pub mod table;
+
+pub use audio::{concealment, g711, l16, level, opus, silence};
 
 #[cfg(test)]
 mod tests;

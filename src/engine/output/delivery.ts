@@ -1,27 +1,28 @@
 import type { Clock } from '../../core/clock.js';
+import { guard, guardResult } from '../../core/emitter.js';
 import type { FrameSink, FrameView, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../../core/events.js';
 import { FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
 import type { Streams } from '../streams.js';
 import { RingFrameView } from './frame-view.js';
 
-/** Records taken in one go before the event loop gets its turn. */
+/** Records of a ring that are delivered before the event loop continues. */
 const SHARE = 4096;
-/** Records between two readings of the clock, and for which room is given back at once: some 10 µs of work. */
-const FEW = 16;
+/** Records between two readings of the clock, and that are given back to the ring at once: some 10 µs of work. */
+const BATCH = 16;
 
-/** The last step on the main thread: from the output rings to the sinks, in order, each record seen once. */
+/** The last step on the main thread: from the output rings to the sinks, in order, each record once. */
 export class Delivery {
   readonly #rings: readonly RingConsumer[];
   readonly #streams: Streams;
   readonly #clock: Clock;
   readonly #frame: RingFrameView;
-  // End of the last frame of each lane: a frame that a dying worker had published but not ticked off comes twice.
-  readonly #laneEnd: Float64Array;
-  // Replaced, never changed: a sink may take itself away in the middle of a round.
+  // End of the last frame of each channel: a frame that a dying worker had published but not released comes twice.
+  readonly #frameEnd: Float64Array;
+  // Replaced, never changed: a sink may remove itself while it is called.
   #sinks: readonly FrameSink[] = [];
-  // Bound beforehand: to look the method up at every sink for every frame costs as much as some of them do with it.
-  #frameTakers: readonly ((frame: FrameView) => void)[] = [];
+  // Bound once: to look the method up at every sink for every frame costs as much as what some of them do.
+  #frameTakers: readonly ((frame: FrameView) => unknown)[] = [];
   readonly #onEnded: (info: StreamInfo, summary: StreamSummary) => void;
   readonly #onSinkError: (thrown: unknown) => void;
   /** Frames that came twice because a worker died between publishing and releasing. */
@@ -42,7 +43,7 @@ export class Delivery {
     this.#frame = new RingFrameView(memory);
     this.#streams = streams;
     this.#clock = clock;
-    this.#laneEnd = new Float64Array(maxStreams * 2);
+    this.#frameEnd = new Float64Array(maxStreams * 2);
     this.#onEnded = onEnded;
     this.#onSinkError = onSinkError;
   }
@@ -68,9 +69,9 @@ export class Delivery {
     return this.#rings.every((ring) => ring.peek() < 0);
   }
 
-  /** Hands on what the shards have put out; returns how many records, at most SHARE a ring. */
+  /** Delivers what the shards have put out; returns how many records it was, at most SHARE of each ring. */
   drain(): number {
-    // A listener that closes the engine, say, gets here again; the record at hand is not yet released.
+    // Reached again when, for example, a listener closes the engine; the current record is not released yet.
     if (this.isDraining) return 0;
     this.isDraining = true;
     let done = 0;
@@ -78,7 +79,7 @@ export class Delivery {
       for (let share = 0; share < SHARE; share++) {
         const at = ring.peek();
         if (at < 0) break;
-        if (share % FEW === 0) {
+        if (share % BATCH === 0) {
           this.#frame.deliveredUs = this.#clock.nowUs();
           ring.giveBack();
         }
@@ -105,11 +106,11 @@ export class Delivery {
         this.#takeEdge(view, at, info);
         break;
       case KIND.OPEN:
-        // One that comes again, after a worker's death, is not another stream.
+        // Repeated after a worker has died: not another stream.
         if (stream.isOpened || view.getFloat64(at + RECORD.GENERATION, true) !== stream.generation) return;
         stream.isOpened = true;
-        this.#laneEnd.fill(0, info.stream * 2, info.stream * 2 + 2);
-        for (const sink of this.#sinks) this.#tell(() => sink.streamOpened?.(info));
+        this.#frameEnd.fill(0, info.stream * 2, info.stream * 2 + 2);
+        for (const sink of this.#sinks) guard(() => sink.streamOpened?.(info), this.#onSinkError);
         break;
       case KIND.MARK:
         this.#takeMark(view, at, info);
@@ -123,18 +124,19 @@ export class Delivery {
 
   #takeFrame(ring: RingConsumer, at: number, info: StreamInfo): void {
     const { view } = ring;
-    const lane = info.stream * 2 + view.getUint8(at + RECORD.CHANNEL);
+    const channel = info.stream * 2 + view.getUint8(at + RECORD.CHANNEL);
     const end = view.getFloat64(at + RECORD.POSITION, true) + view.getInt32(at + RECORD.SAMPLE_COUNT, true);
-    if (end <= (this.#laneEnd[lane] as number)) {
+    if (end <= (this.#frameEnd[channel] as number)) {
       this.repeated++;
       return;
     }
-    this.#laneEnd[lane] = end;
+    this.#frameEnd[channel] = end;
     const frame = this.#frame.show(at, info, ring.readableEnd());
-    // Written out, for it is done for each frame: what one sink throws must not cost the others their frame.
+    // As guard(), without a closure for each frame. What one sink throws must not cost the others their frame.
     for (const take of this.#frameTakers) {
       try {
-        take(frame);
+        const result: unknown = take(frame);
+        if (result !== undefined) guardResult(result, this.#onSinkError);
       } catch (thrown) {
         this.#onSinkError(thrown);
       }
@@ -148,7 +150,7 @@ export class Delivery {
       silent: (view.getUint8(at + RECORD.FLAGS) & FLAG.SILENT) !== 0,
       positionSamples: view.getFloat64(at + RECORD.POSITION, true),
     };
-    for (const sink of this.#sinks) this.#tell(() => sink.silenceEdge?.(edge));
+    for (const sink of this.#sinks) guard(() => sink.silenceEdge?.(edge), this.#onSinkError);
   }
 
   #takeMark(view: DataView, at: number, info: StreamInfo): void {
@@ -159,7 +161,7 @@ export class Delivery {
       startSamples: view.getFloat64(at + RECORD.POSITION, true),
       lengthSamples: view.getInt32(at + RECORD.DURATION, true),
     };
-    for (const sink of this.#sinks) this.#tell(() => sink.markedSpan?.(span));
+    for (const sink of this.#sinks) guard(() => sink.markedSpan?.(span), this.#onSinkError);
   }
 
   #takeClose(ring: RingConsumer, at: number, info: StreamInfo): void {
@@ -167,16 +169,7 @@ export class Delivery {
     const json = Buffer.from(ring.bytes.slice(from, from + ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true)));
     // Written by this process (Engine.endStream), so its shape is known.
     const summary = JSON.parse(json.toString('utf8')) as StreamSummary;
-    for (const sink of this.#sinks) this.#tell(() => sink.streamEnded?.(info, summary));
+    for (const sink of this.#sinks) guard(() => sink.streamEnded?.(info, summary), this.#onSinkError);
     this.#onEnded(info, summary);
-  }
-
-  /** What one sink throws must not keep the others from being told. */
-  #tell(call: () => void): void {
-    try {
-      call();
-    } catch (thrown) {
-      this.#onSinkError(thrown);
-    }
   }
 }

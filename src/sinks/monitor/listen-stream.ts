@@ -1,6 +1,6 @@
-import { Readable } from 'node:stream';
 import type { FrameSink, FrameView, PcmSelection, StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
+import { GuardedReadable } from './guarded-readable.js';
 import { Interleaver } from './interleaver.js';
 
 /**
@@ -10,7 +10,7 @@ import { Interleaver } from './interleaver.js';
  *
  * It never makes the node wait: frames that a slow reader leaves no space for are dropped and counted.
  */
-export class ListenStream extends Readable implements FrameSink {
+export class ListenStream extends GuardedReadable implements FrameSink {
   /** The stream's format. */
   readonly info: StreamInfo;
   /** Frames, or parts of both channels, that the reader was too slow for. */
@@ -39,6 +39,11 @@ export class ListenStream extends Readable implements FrameSink {
   }
 
   frame(frame: FrameView): void {
+    this.#take(frame);
+    this.throwRejection();
+  }
+
+  #take(frame: FrameView): void {
     if (!this.active || !this.#isOurs(frame.info)) return;
     const { channel, positionSamples, sampleCount } = frame;
     // Samples that were not passed on were silent, or came before this listener was added.
@@ -51,6 +56,7 @@ export class ListenStream extends Readable implements FrameSink {
     if (!this.active || !this.#isOurs(info)) return;
     this.#interleaver?.flush();
     this.push(null);
+    this.throwRejection();
   }
 
   override push(chunk: Buffer | null): boolean {

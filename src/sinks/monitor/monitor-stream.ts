@@ -1,6 +1,6 @@
-import { Readable } from 'node:stream';
 import type { FrameSink, FrameView, PcmSelection, StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
+import { GuardedReadable } from './guarded-readable.js';
 
 export interface MonitorOptions {
   /** Silent frames as well. */
@@ -38,7 +38,7 @@ const SILENCE_DBFS = -120;
  * Live audio as lines of JSON, one a frame, for any reader of a stream; until the first read it costs nothing. It never
  * makes the node wait: frames that a slow reader leaves no space for are dropped whole and counted.
  */
-export class MonitorStream extends Readable implements FrameSink {
+export class MonitorStream extends GuardedReadable implements FrameSink {
   /** Frames that the reader was too slow for. */
   droppedFrames = 0;
   readonly #options: MonitorOptions;
@@ -64,6 +64,11 @@ export class MonitorStream extends Readable implements FrameSink {
   }
 
   frame(frame: FrameView): void {
+    this.#take(frame);
+    this.throwRejection();
+  }
+
+  #take(frame: FrameView): void {
     if (!this.active || !this.#follows(frame.info)) return;
     if (frame.isSilent && this.#options.includeSilent !== true) return;
     if (this.readableLength >= this.#bufferBytes) {

@@ -1,5 +1,5 @@
-import { EventEmitter } from 'node:events';
 import { type Clock, systemClock } from '../../core/clock.js';
+import { GuardedEmitter } from '../../core/emitter.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
 import type { StreamIngest } from '../../engine/input/ingest.js';
@@ -31,7 +31,7 @@ export type * from './source-contract.js';
  * The client of the media subscription interface: signs in, asks which interactions have media, opens as many
  * connections as they need and gives their packets to the engine. The state of each interaction is in its Interaction.
  */
-export class SubscriptionSource extends EventEmitter<SourceEvents> {
+export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
   readonly #options: SourceOptions;
   readonly #clock: Clock;
   readonly #signIn: SignIn;

@@ -1,8 +1,10 @@
-import { EventEmitter } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { type Clock, systemClock } from '../../../core/clock.js';
+import { GuardedEmitter, guardResult } from '../../../core/emitter.js';
+import { messageOf } from '../../../core/errors.js';
 import { US_PER_MS } from '../../../core/units.js';
 import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
 import { PublicAddress } from '../protocol/public-address.js';
@@ -46,7 +48,7 @@ const CONTINUATION_REFUSED: Readonly<Record<ContinuationRefusal, string>> = {
  * The server that Genesys Cloud's AudioHook integration connects to. Accepts sessions, answers them, and passes their
  * audio to the engine through `ingest`. Nothing that one client does affects the others or the process.
  */
-export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
+export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
   readonly #options: AudioHookServerOptions;
   readonly #limits: AudioHookLimits;
   readonly #clock: Clock;
@@ -255,9 +257,9 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
       draining: false,
       // Only a plain false lets audio through: a promise or a forgotten return must not.
       startPaused: (request: OpenRequest) =>
-        (typeof startPaused === 'function' ? startPaused(request) : startPaused) !== false,
+        (typeof startPaused === 'function' ? this.#answerOf(startPaused(request)) : startPaused) !== false,
       discardToSeconds: (request: OpenRequest) =>
-        typeof discardToSeconds === 'function' ? discardToSeconds(request) : discardToSeconds,
+        typeof discardToSeconds === 'function' ? this.#answerOf(discardToSeconds(request)) : discardToSeconds,
       finishStream: options.finishStream,
       opened: (info) => {
         this.#counters.opened(info);
@@ -349,13 +351,19 @@ export class AudioHookServer extends EventEmitter<AudioHookServerEvents> {
     this.#notify('internalError', message);
   }
 
-  // An error in a listener must not affect the session.
   #notify<E extends keyof AudioHookServerEvents>(event: E, value: AudioHookServerEvents[E][0]): void {
-    try {
-      (this as EventEmitter).emit(event, value);
-    } catch {
-      this.#counters.internalErrors += 1;
-    }
+    (this as EventEmitter).emit(event, value);
+  }
+
+  /** An error in a listener does not affect the session. */
+  protected override report(_thrown: unknown): void {
+    this.#counters.internalErrors += 1;
+  }
+
+  /** What an embedder's callback has returned; a promise is not an answer, and its rejection is counted. */
+  #answerOf<T>(answer: T): T {
+    guardResult(answer, (thrown) => this.#internalError(messageOf(thrown)));
+    return answer;
   }
 }
 
