@@ -41,6 +41,8 @@ export interface StreamInfo {
   readonly channels: 1 | 2;
   /** Wall clock, milliseconds since 1970. */
   readonly startedAtMs: number;
+  /** The organization that the call belongs to, where the source knows it. */
+  readonly organizationId?: string;
   /** Absent for the first stream of an interaction. */
   readonly segment?: StreamSegment;
 }

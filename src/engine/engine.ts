@@ -133,7 +133,10 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     if (this.#closed) throw new TrunklineError('ENGINE_CLOSED', 'This engine is closed; create another.');
     this.#input.insert();
     const previous = this.#endForSuccessor(interactionId, options.continues ?? -1);
-    const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs(), previous);
+    const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs(), {
+      organizationId: options.organizationId,
+      previous,
+    });
     const index = stream.info.stream;
     this.#table.assign(index, {
       shard: stream.shard,

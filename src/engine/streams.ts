@@ -74,8 +74,9 @@ export class Streams {
     format: StreamFormat,
     ordered: boolean,
     startedAtMs: number,
-    previous?: PreviousStream,
+    { organizationId, previous }: { organizationId?: string | undefined; previous?: PreviousStream | undefined } = {},
   ): Stream {
+    if (organizationId !== undefined) checkName(organizationId);
     checkName(interactionId);
     checkFormat(format);
     if (this.#byId.has(interactionId)) {
@@ -101,6 +102,7 @@ export class Streams {
       sampleRate,
       channels,
       startedAtMs,
+      ...(organizationId === undefined ? {} : { organizationId }),
       ...(previous === undefined ? {} : { segment: previous.segment }),
     };
     const stream: Stream = {

@@ -43,6 +43,9 @@ function expectPause(call: RawCall, toSamples: number): void {
     expect(recordedPcm(out, id, channel).length).toBe(toSamples);
   }
   const audit = auditOf(out).filter(({ interactionId }) => interactionId === id);
+  // Both name the organization that the call belongs to.
+  expect(sessionOf(out, id)).toMatchObject({ organizationId: call.organizationId });
+  expect(audit.find(({ action }) => action === 'stream_opened')).toMatchObject({ organizationId: call.organizationId });
   expect(
     audit.filter(({ action }) => action === 'media_paused').map(({ channel, positionMs }) => [channel, positionMs]),
   ).toEqual([

@@ -13,6 +13,8 @@ export interface StreamOptions {
    * reason `formatChanged`; the recorder adds this one to the same recording. Pauses do not pass from one to the other.
    */
   readonly continues?: number;
+  /** The organization that the call belongs to, for recordings and audit. */
+  readonly organizationId?: string;
 }
 
 /** What comes of OrderedIngest.claim(). */

@@ -144,7 +144,8 @@ export class AuditLog implements FrameSink {
       this.#sequenceNumbers = larger;
     }
     this.#sequenceNumbers.fill(-1, first, first + 2);
-    this.#write('stream_opened', identity, null, null, {});
+    const { organizationId } = info;
+    this.#write('stream_opened', identity, null, null, organizationId === undefined ? {} : { organizationId });
   }
 
   frame(frame: FrameView): void {

@@ -56,6 +56,7 @@ const infoSchema = z.object({
   sampleRate: z.number().int().min(1000).max(192_000),
   channels: z.union([z.literal(1), z.literal(2)]),
   startedAtMs: z.number().min(0).max(8.64e15),
+  organizationId: z.string().max(LIMITS.maxNameBytes).exactOptional(),
   segment: z
     .object({
       number: z.number().int().positive(),

@@ -249,6 +249,7 @@ export class Recording implements RecordingContent {
     );
     return {
       interactionId: info.interactionId,
+      ...(info.organizationId === undefined ? {} : { organizationId: info.organizationId }),
       codec: info.codec,
       clockRate: info.clockRate,
       sampleRate: info.sampleRate,

@@ -8,7 +8,7 @@ export function expectRecorded(ingest: RecordingIngest, ledger: AudioHookCallLed
   const stream = ingest.streams.find(({ interactionId }) => interactionId === ledger.conversationId);
   if (stream === undefined) throw new Error(`no stream of ${ledger.conversationId}`);
   expect(stream.problems).toEqual([]);
-  expect(stream.options).toEqual({ ordered: true });
+  expect(stream.options).toMatchObject({ ordered: true });
   expect(stream.pcm(0).length).toBe(ledger.positionSamples);
   expect(Buffer.compare(bytes(stream.pcm(0)), bytes(expectedPcm(ledger, SOUND, 'external')))).toBe(0);
   if (ledger.media?.channels.length === 2) {

@@ -40,6 +40,8 @@ const count = z.number().nullable();
 /** The content of session.json. While the recording is being written `endedAt` and `endReason` are null. */
 export const manifestSchema = z.object({
   interactionId: z.string(),
+  /** The organization that the call belongs to, where the source knows it. */
+  organizationId: z.string().optional(),
   /** The format of audio.wav. */
   ...formatShape,
   startedAt: z.string(),

@@ -73,6 +73,7 @@ export class AudioHookStreams {
       taken ? [] : [conversation],
       `${conversation}.${sessionId}`,
       media,
+      request.organizationId.toLowerCase(),
     );
     const stream = new AudioHookStream(this.#publisher, index, interactionId, owner, request, media, nowUs);
     this.#byInteraction.set(interactionId, stream);
@@ -114,17 +115,19 @@ export class AudioHookStreams {
     preferred: readonly string[],
     last: string,
     media: SelectedMedia,
+    organizationId: string,
   ): { interactionId: string; index: number } {
     const { ingest } = this.#publisher;
+    const options = { ordered: true, organizationId };
     for (const interactionId of preferred) {
       try {
-        return { interactionId, index: ingest.openStream(interactionId, streamFormat(media), { ordered: true }) };
+        return { interactionId, index: ingest.openStream(interactionId, streamFormat(media), options) };
       } catch (thrown) {
         // Another source of the same engine may be capturing the call already.
         if (!(thrown instanceof TrunklineError) || thrown.code !== 'STREAM_EXISTS') throw thrown;
       }
     }
-    return { interactionId: last, index: ingest.openStream(last, streamFormat(media), { ordered: true }) };
+    return { interactionId: last, index: ingest.openStream(last, streamFormat(media), options) };
   }
 
   #join(
