@@ -6,12 +6,12 @@ import { systemClock } from '../core/clock.js';
 import { CODEC_ID } from '../core/codec.js';
 import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
 import { alignRecord, FLAG, KIND, RECORD } from '../ring/layout.js';
-import { RingLink } from '../ring/link.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import type { ShardBackend } from './backend.js';
 import { type ChannelDecoder, ChannelDecoders } from './channel-decoders.js';
 import { isValidRecord } from './record-check.js';
+import { RecorderLink } from './recorder-link.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
 
 /** Two edges are at least 55 ms apart (audio/silence.ts), which is 440 samples at the lowest rate. */
@@ -29,7 +29,7 @@ export class JsShard implements ShardBackend {
   readonly name = 'js';
   readonly #input: RingConsumer;
   readonly #output: RingProducer;
-  readonly #recorder: RingLink | undefined;
+  readonly #recorder: RecorderLink | undefined;
   readonly #streams: StreamTable;
   readonly #decoders: ChannelDecoders;
   /** The whole shared memory, which #words and #doubles are views of as well. */
@@ -54,7 +54,7 @@ export class JsShard implements ShardBackend {
     this.#doubles = new Float64Array(data.memory);
     this.#control = data.control.offset >> 2;
     this.#counters = data.counters.offset >> 2;
-    this.#recorder = data.recorder && new RingLink(data.recorder);
+    this.#recorder = data.recorder && new RecorderLink(data.recorder);
     this.#streams = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
     this.#decoders = new ChannelDecoders(this.#memory, this.#streams);
   }
@@ -304,31 +304,20 @@ export class JsShard implements ShardBackend {
     return true;
   }
 
-  /** The recorder may be slow, as disks are; live frames never wait for it. What it has no room for is counted. */
   #copyToRecorder(at: number, stream: number, length: number): void {
-    if (this.#recorder === undefined) return;
-    const to = this.#recorder.tryClaim(length);
-    if (to < 0) {
-      this.#count(SHARD_COUNTERS.RECORDER_REFUSED);
-      this.#streams.add(stream, STREAM.RECORDER_REFUSED, 1);
-      return;
-    }
-    this.#recorder.ring.bytes.copyWithin(to, at, at + length);
-    this.#recorder.ring.commit(length);
-    this.#recorder.ring.publish();
+    if (this.#recorder === undefined || this.#recorder.data(at, length)) return;
+    this.#count(SHARD_COUNTERS.RECORDER_REFUSED);
+    this.#streams.add(stream, STREAM.RECORDER_REFUSED, 1);
   }
 
   #controlToRecorder(at: number, length: number): void {
     if (this.#recorder === undefined) return;
     this.#output.view.setInt32(at + RECORD.LENGTH, length, true);
     this.#recorder.control(this.#output.bytes.slice(at, at + length));
-    this.#recorder.ring.publish();
   }
 
   #retryRecorder(): void {
-    if (this.#recorder?.hasWaiting !== true) return;
-    this.#recorder.retry();
-    this.#recorder.ring.publish();
+    if (this.#recorder?.hasWaiting === true) this.#recorder.retry();
   }
 
   /** Only this thread writes its counters, and whoever reads one gets a whole word. */

@@ -93,6 +93,11 @@ pub mod flag {
     pub const NO_PCM: u8 = 64;
 }
 
+/// Why a MARK's span has no audio, of those that a shard writes.
+pub mod mark {
+    pub const NOT_RECORDED: u8 = 3;
+}
+
 pub mod codec {
     pub const PCMU: i32 = 0;
     pub const PCMA: i32 = 1;

@@ -10,7 +10,8 @@ use crate::layout::{
 };
 use crate::level;
 use crate::memory::Memory;
-use crate::ring::{Consumer, Link, Producer, Record, samples_mut, split_room};
+use crate::recorder_link::RecorderLink;
+use crate::ring::{Consumer, Producer, Record, samples_mut, split_room};
 use crate::silence::{self, Edges, Settings};
 use crate::table::StreamTable;
 
@@ -65,7 +66,7 @@ fn room_for_frame(samples: usize) -> usize {
 pub struct RecordProcessor {
     counters: Counters,
     output: Producer,
-    recorder: Option<Link>,
+    recorder: Option<RecorderLink>,
     pub table: StreamTable,
     pub channels: Channels,
     silence: Settings,
@@ -78,7 +79,7 @@ impl RecordProcessor {
         Self {
             counters: Counters { memory, offset: config.counters },
             output: Producer::new(memory, config.output),
-            recorder: config.recorder.map(|place| Link::new(memory, place)),
+            recorder: config.recorder.map(|place| RecorderLink::new(memory, place)),
             table: StreamTable::new(memory, config.table, config.streams),
             channels: Channels::new(config.streams),
             silence: config.silence,
@@ -238,7 +239,7 @@ impl RecordProcessor {
         let is_wanted = wants & needed != 0;
         // The recorder's copy is made first, while the record still has its samples.
         if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
-            && !recorder.data(&room[..frame_bytes])
+            && !recorder.data(&mut room[..frame_bytes])
         {
             self.counters.count(shard_counters::RECORDER_REFUSED);
             self.table.add(stream, stream::RECORDER_REFUSED, 1);
@@ -324,7 +325,7 @@ impl RecordProcessor {
         if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
             && let Some(room) = self.output.claim(length)
         {
-            recorder.control(&room[..length]);
+            recorder.control(&mut room[..length]);
         }
         self.output.commit(length);
         self.output.publish();

@@ -1,0 +1,103 @@
+//! The way from a shard to the recorder: `src/shard/recorder-link.ts`.
+
+use crate::layout::{Header, OUTPUT_HEADER_BYTES, kind, mark};
+use crate::memory::Memory;
+use crate::ring::{Link, Place, split_room};
+
+/// Frames of one channel that the full ring refused and that no mark has reported yet, in samples.
+struct Refused {
+    stream: i32,
+    channel: u8,
+    start: f64,
+    end: f64,
+}
+
+/// A record without payload, aligned as records are.
+#[repr(align(8))]
+struct Mark([u8; OUTPUT_HEADER_BYTES]);
+
+impl Mark {
+    fn new(refused: &Refused) -> Self {
+        let mut bytes = Self([0; OUTPUT_HEADER_BYTES]);
+        let (header, _) = split_room(&mut bytes.0);
+        header.common = Header {
+            length: OUTPUT_HEADER_BYTES as i32,
+            kind: kind::MARK,
+            channel: refused.channel,
+            flags: mark::NOT_RECORDED,
+            stream: refused.stream,
+            position: refused.start,
+            duration: (refused.end - refused.start) as i32,
+            ..Header::default()
+        };
+        bytes
+    }
+}
+
+pub struct RecorderLink {
+    link: Link,
+    refused: Vec<Refused>,
+}
+
+impl RecorderLink {
+    pub fn new(memory: Memory, place: Place) -> Self {
+        Self { link: Link::new(memory, place), refused: Vec::new() }
+    }
+
+    /// Copies a frame or an edge, which begins with its header. False when the ring refuses it.
+    pub fn data(&mut self, record: &mut [u8]) -> bool {
+        let header = split_room(record).0.common;
+        let is_sent = self.report(header.stream, header.channel) && self.link.data(record);
+        if !is_sent && header.kind == kind::FRAME {
+            self.refuse(&header);
+        }
+        is_sent
+    }
+
+    /// Takes a whole OPEN, CLOSE or MARK. It waits here while the ring is full, behind a report of what was refused.
+    pub fn control(&mut self, record: &mut [u8]) {
+        let stream = split_room(record).0.common.stream;
+        let link = &mut self.link;
+        self.refused.retain(|refused| {
+            if refused.stream == stream {
+                link.control(&Mark::new(refused).0);
+            }
+            refused.stream != stream
+        });
+        self.link.control(record);
+    }
+
+    pub fn retry(&mut self) {
+        self.link.retry();
+    }
+
+    pub fn has_waiting(&self) -> bool {
+        self.link.has_waiting()
+    }
+
+    /// Reports what the channel has lost. False while there is no space for that.
+    fn report(&mut self, stream: i32, channel: u8) -> bool {
+        let Some(at) = self.refused.iter().position(|one| one.stream == stream && one.channel == channel) else {
+            return true;
+        };
+        let is_sent = self.link.data(&Mark::new(&self.refused[at]).0);
+        if is_sent {
+            self.refused.swap_remove(at);
+        }
+        is_sent
+    }
+
+    fn refuse(&mut self, frame: &Header) {
+        let end = frame.position + f64::from(frame.duration);
+        let known = self.refused.iter_mut().find(|one| one.stream == frame.stream && one.channel == frame.channel);
+        match known {
+            Some(refused) => refused.end = refused.end.max(end),
+            None => self.refused.push(Refused {
+                stream: frame.stream,
+                channel: frame.channel,
+                start: frame.position,
+                end,
+            }),
+        }
+    }
+}
