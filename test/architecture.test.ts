@@ -39,7 +39,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['engine/input/packet-batch', 'native/socket-reader'],
   ],
   'sources/audiohook': ['config/options', 'type:sources', 'engine/input/ingest'],
-  'sinks/recorder': ['config/options', 'type:sinks', 'ring', 'audio/wav', 'type:engine/options', 'shard/location'],
+  'sinks/recorder': [
+    ...['config/options', 'type:sinks', 'ring', 'audio/wav', 'shard/location', 'shard/shard-data'],
+    ...['type:engine/options', 'type:engine/threads/memory'],
+  ],
   'sinks/monitor': [],
   'sinks/audit': ['config/options', 'type:sinks'],
   'sinks/metrics': [],
@@ -101,7 +104,7 @@ const MAX_FILES = 16;
 const EXCEPTIONS = {
   /** Files of which each is in a cycle. */
   cycles: [] as string[],
-  long: ['src/rtp/jitter-buffer.ts', 'src/sinks/recorder/recording.ts'],
+  long: ['src/rtp/jitter-buffer.ts'],
   crowded: [] as string[],
   /** Beginnings of paths. */
   words: [
@@ -121,7 +124,6 @@ const EXCEPTIONS = {
     'test/node/',
     'test/rtp/',
     'test/sinks/',
-    'test/support/recorder/',
     'test/support/rtp/',
   ],
 };

@@ -164,6 +164,8 @@ export interface AuditFields {
   /** A signalling session; named as interactions are, by its pseudonym where there is a key. */
   readonly sessionId?: string;
   readonly organizationId?: string;
+  /** A sentence on `reason`. */
+  readonly detail?: string;
   readonly durationMs?: number;
   /** Audio that was kept, withheld by a pause, and discarded by the client. */
   readonly keptMs?: number;

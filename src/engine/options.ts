@@ -31,12 +31,16 @@ export interface EngineOptions extends FormerOptions {
 /** What the engine must know to run a recorder: it has the thread and the rings, the sink the rest. */
 export interface RecorderAgent {
   readonly entry: string;
+  /** Space for what waits for a slow disk, in the rings of all shards together; 64 MiB when absent. */
+  readonly bufferBytes?: number;
   data(memory: EngineMemory): unknown;
 }
 
 const INPUT_RING_BYTES = 8 << 20;
 const OUTPUT_RING_BYTES = 8 << 20;
-const RECORDER_RING_BYTES = 16 << 20;
+const RECORDER_BUFFER_BYTES = 64 << 20;
+/** The least and the most of one shard's ring; with less, a usual pause of the disk would cost audio. */
+const RECORDER_RING_BYTES = { least: 1 << 20, most: 1 << 30 };
 /** Payload bytes of the wide hold's 100 ms of L16 at 16 kHz, for each stream; more for a longer hold. */
 const ARENA_BYTES_PER_STREAM = 8 << 10;
 const ARENA_BYTES_LEAST = 4 << 20;
@@ -69,7 +73,7 @@ export function resolveOptions(options: EngineOptions): EngineSettings {
       arenaBytes: Math.min(Math.max(held * ARENA_BYTES_PER_STREAM, ARENA_BYTES_LEAST), ARENA_BYTES_MOST),
       inputRingBytes: inputRingBytes ?? INPUT_RING_BYTES,
       outputRingBytes: OUTPUT_RING_BYTES,
-      recorderRingBytes: recorder === undefined ? 0 : RECORDER_RING_BYTES,
+      recorderRingBytes: recorder === undefined ? 0 : recorderRingBytes(recorder.bufferBytes, shards),
     },
     jitter: {
       channels: maxStreams * 2,
@@ -79,4 +83,10 @@ export function resolveOptions(options: EngineOptions): EngineSettings {
     },
     silence: { threshold: silenceThreshold, windowMs: silenceWindowMs },
   };
+}
+
+/** A power of two, so that all rings together come close to `bufferBytes`. */
+function recorderRingBytes(bufferBytes = RECORDER_BUFFER_BYTES, shards: number): number {
+  const { least, most } = RECORDER_RING_BYTES;
+  return Math.min(Math.max(2 ** Math.floor(Math.log2(bufferBytes / shards)), least), most);
 }

@@ -3,7 +3,7 @@ import { abortable, rejected, whenAborted } from '../core/abort.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { GuardedEmitter } from '../core/emitter.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import type { FrameSink, ReceptionCounts, StreamInfo } from '../core/events.js';
+import type { AuditEntry, FrameSink, ReceptionCounts, StreamInfo } from '../core/events.js';
 import { type Logger, silentLogger } from '../core/logger.js';
 import type { MediaChunk } from '../core/media-chunk.js';
 import { Engine } from '../engine/engine.js';
@@ -56,7 +56,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     const recorder = agentOf(sinks);
     this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
     const report = (error: unknown): void => this.report(error);
-    this.#sinks = new NodeSinks(this.#engine, { clock: this.#clock, logger: this.#logger, report }, sinks);
+    const audit = (entry: AuditEntry): void => this.#sinks.audit(entry);
+    this.#sinks = new NodeSinks(this.#engine, { clock: this.#clock, logger: this.#logger, report, audit }, sinks);
     ENGINES.set(this, this.#engine);
     this.#engine.on('restarted', (name, cause) => this.emit('workerRestarted', { name, cause }));
     this.#engine.on('failed', (error) => this.emit('failed', error));

@@ -66,14 +66,21 @@ export class AudioHookNode extends (AudioNode as AudioNodeClass<AudioHookEvents>
   }
 
   /**
-   * Starts the threads and listens. Returns what was repaired of the recordings of an earlier process.
+   * Starts the threads and listens.
    *
    * @throws TrunklineError CONNECTION_FAILED when the port cannot be had, FILE_FAILED, ENGINE_FAILED; the node is
    *   closed then. ENGINE_CLOSED when it has been closed before.
    */
-  override async start(options: StartOptions = {}): Promise<RepairReport | undefined> {
+  override async start(options: StartOptions = {}): Promise<void> {
     await super.start(options);
-    return this.#recorder?.repaired;
+  }
+
+  /**
+   * What was repaired of the recordings that an earlier process left unfinished, once that is done; it begins with
+   * start(), which does not wait for it. Undefined when nothing is recorded.
+   */
+  async repaired(): Promise<RepairReport | undefined> {
+    return this.#recorder?.repaired();
   }
 
   /** Where clients connect, `ws:` or `wss:`. @throws TrunklineError ENGINE_CLOSED before start(). */

@@ -51,14 +51,21 @@ export class CaptureNode extends (AudioNode as AudioNodeClass<GenesysEvents>) {
 
   /**
    * Starts the threads, signs in and subscribes to the configured interactions. Resolves when each is on its way; its
-   * `streamOpened` says that media can arrive. Returns what was repaired of the recordings of an earlier process.
+   * `streamOpened` says that media can arrive.
    *
    * @throws TrunklineError AUTH_FAILED, CONNECTION_FAILED, RATE_LIMITED, FILE_FAILED, ENGINE_FAILED; the node is
    *   closed then. ENGINE_CLOSED when it has been closed before.
    */
-  override async start(options: StartOptions = {}): Promise<RepairReport | undefined> {
+  override async start(options: StartOptions = {}): Promise<void> {
     await super.start(options);
-    return this.#recorder?.repaired;
+  }
+
+  /**
+   * What was repaired of the recordings that an earlier process left unfinished, once that is done; it begins with
+   * start(), which does not wait for it. Undefined when nothing is recorded.
+   */
+  async repaired(): Promise<RepairReport | undefined> {
+    return this.#recorder?.repaired();
   }
 
   /** Adds interactions while the node runs. */

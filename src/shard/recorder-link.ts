@@ -26,7 +26,7 @@ export class RecorderLink {
 
   /** Copies the frame or edge of `length` bytes at `at` of the shared memory. False when the ring refuses it. */
   data(at: number, length: number): boolean {
-    const isSent = (this.#refused.size === 0 || this.#report(at)) && this.#copy(at, length);
+    const isSent = (this.#refused.size === 0 || this.#report(at, length)) && this.#copy(at, length);
     if (!isSent && this.#link.ring.view.getUint8(at + RECORD.KIND) === KIND.FRAME) this.#refuse(at);
     return isSent;
   }
@@ -62,12 +62,12 @@ export class RecorderLink {
     return true;
   }
 
-  /** Reports what the record's channel has lost. False while there is no space for that. */
-  #report(at: number): boolean {
+  /** Reports what the record's channel has lost. False while there is no space for that and the record together. */
+  #report(at: number, length: number): boolean {
     const channel = this.#channelOf(at);
     const refused = this.#refused.get(channel);
     if (refused === undefined) return true;
-    const to = this.#link.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
+    const to = this.#link.tryClaim(RECORD.OUTPUT_HEADER_BYTES + length);
     if (to < 0) return false;
     this.#link.ring.bytes.set(markOf(refused), to);
     this.#link.ring.commit(RECORD.OUTPUT_HEADER_BYTES);

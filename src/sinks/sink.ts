@@ -9,6 +9,8 @@ export interface SinkContext {
   readonly logger: Logger;
   /** Emits the node's `error` event, for what failed while the sink goes on. */
   report(error: unknown): void;
+  /** Gives every sink an entry for the audit. */
+  audit(entry: AuditEntry): void;
 }
 
 /** What a sink has counted. */

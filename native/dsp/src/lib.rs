@@ -12,7 +12,6 @@ pub mod layout;
 pub mod memory;
 mod record_check;
 mod record_processor;
-mod recorder_link;
 pub mod ring;
 pub mod shard;
 pub mod table;

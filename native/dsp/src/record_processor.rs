@@ -10,8 +10,7 @@ use crate::layout::{
 };
 use crate::level;
 use crate::memory::Memory;
-use crate::recorder_link::RecorderLink;
-use crate::ring::{Consumer, Producer, Record, samples_mut, split_room};
+use crate::ring::{Consumer, Producer, Record, RecorderLink, samples_mut, split_room};
 use crate::silence::{self, Edges, Settings};
 use crate::table::StreamTable;
 

@@ -3,11 +3,15 @@
 //! Cursors are read and written sequentially consistent, as JavaScript's Atomics are: "announce the sleep, then look
 //! once more" in `src/ring/agent.ts` and `waiting.ts` is sound only if neither side's store can pass its later load.
 
+mod recorder_link;
+
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::layout::{HEADER_BYTES, Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, kind, ring};
 use crate::memory::Memory;
+
+pub use recorder_link::RecorderLink;
 
 /// Where a ring lies: absolute offset of its header, bytes of its data (a power of two).
 #[derive(Clone, Copy, Debug)]
@@ -297,6 +301,21 @@ pub struct Link {
 impl Link {
     pub fn new(memory: Memory, place: Place) -> Self {
         Self { ring: Producer::new(memory, place), waiting: VecDeque::new() }
+    }
+
+    /// As data(), but the consumer sees it with the next record only.
+    pub fn put(&mut self, record: &[u8]) -> bool {
+        self.waiting.is_empty() && Self::send(&mut self.ring, record)
+    }
+
+    /// A control record that is sent in front of the next one.
+    pub fn queue(&mut self, record: &[u8]) {
+        self.waiting.push_back(record.into());
+    }
+
+    /// Whether data of `length` bytes would be taken now.
+    pub fn has_space(&mut self, length: usize) -> bool {
+        self.waiting.is_empty() && self.ring.claim(length).is_some()
     }
 
     /// False when the ring is full or a control record waits.

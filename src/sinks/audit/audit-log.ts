@@ -34,6 +34,7 @@ const EXTRA_FIELDS = [
   ...[
     'channel',
     'reason',
+    'detail',
     'code',
     'connection',
     'attempt',

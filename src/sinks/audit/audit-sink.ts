@@ -20,6 +20,9 @@ export interface AuditSinkOptions {
   readonly region?: string;
 }
 
+/** Entries that may wait for the file to be opened. */
+const MAX_EARLY = 10_000;
+
 const schema = z.strictObject({
   directory: z.string().min(1),
   fileMode: z.int().min(0).max(0o777).default(0o600),
@@ -33,6 +36,7 @@ export class AuditSink implements Sink {
   readonly name = 'audit';
   readonly #options: z.output<typeof schema>;
   #log: AuditLog | undefined;
+  readonly #early: AuditEntry[] = [];
 
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: AuditSinkOptions) {
@@ -43,7 +47,7 @@ export class AuditSink implements Sink {
   async start({ clock, logger, report }: SinkContext): Promise<void> {
     const { directory, fileMode, region, perPacket, idKey } = this.#options;
     await makeFolder(directory);
-    this.#log = new AuditLog({
+    const log = new AuditLog({
       file: join(directory, 'audit.jsonl'),
       fileMode,
       region,
@@ -53,7 +57,9 @@ export class AuditSink implements Sink {
       onReopened: (why) => logger.info({ why }, 'the audit continues in another file'),
       ...(idKey === undefined ? {} : { idKey }),
     });
-    await this.#log.open();
+    await log.open();
+    this.#log = log;
+    for (const entry of this.#early.splice(0)) this.auditEntry(entry);
   }
 
   /** Opens the file again, after a log rotation. Entries before that are in the old file. */
@@ -61,8 +67,11 @@ export class AuditSink implements Sink {
     await this.#log?.reopen();
   }
 
-  auditEntry({ action, interactionId, fields }: AuditEntry): void {
-    this.#log?.event(action, interactionId, fields);
+  auditEntry(entry: AuditEntry): void {
+    const { action, interactionId, fields } = entry;
+    // Another sink that starts before this one may have entries already.
+    if (this.#log !== undefined) this.#log.event(action, interactionId, fields);
+    else if (this.#early.length < MAX_EARLY) this.#early.push(entry);
   }
 
   streamOpened(info: StreamInfo): void {

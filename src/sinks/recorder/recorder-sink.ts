@@ -1,88 +1,140 @@
 import { z } from 'zod';
 import { parseOptions } from '../../config/options.js';
-import type { Clock } from '../../core/clock.js';
-import { TrunklineError } from '../../core/errors.js';
+import { messageOf, TrunklineError } from '../../core/errors.js';
 import { makeFolder } from '../../core/make-folder.js';
 import type { RecorderAgent } from '../../engine/options.js';
 import type { Sink, SinkContext, SinkStats } from '../sink.js';
-import { NodeRecorder } from './recorder-agent.js';
+import { type FileAccess, fileAccess } from './files/folder.js';
 import type { RecorderCounters } from './recorder-memory.js';
-import { type RepairReport, repairRecordings } from './repair.js';
+import { RecorderThread } from './recorder-thread.js';
+import { type RepairReport, repairUnfinished } from './repair.js';
 
 export interface RecorderOptions {
   /** Folder of the recordings; made when it is missing. Each interaction gets a folder of its own in it. */
   readonly directory: string;
+  /**
+   * Permissions of the files; default 0o600, their owner alone. Folders may be entered by those who may read the files:
+   * 0o640 gives 0o750. The process's umask is applied as well.
+   */
+  readonly fileMode?: number;
+  /**
+   * Megabytes of memory, for all calls together, in which audio waits while the disk is slow or stands still; 1 to 1024,
+   * default 64. It is used only then. One call at 8 kHz needs 1.1 MB a minute. Audio for which there is no space is
+   * lost, which its manifest says.
+   */
+  readonly bufferMegabytes?: number;
 }
 
-const REPORT_MS = 500;
+const WATCH_MS = 500;
+const MEGABYTE = 1 << 20;
 
-const schema = z.strictObject({ directory: z.string().min(1) });
+const schema = z.strictObject({
+  directory: z.string().min(1),
+  fileMode: z.int().min(0o400).max(0o666).default(0o600),
+  bufferMegabytes: z.int().min(1).max(1024).default(64),
+});
 
-/** Records every stream into `<directory>/<interaction>/audio.wav` and `session.json`, on a thread of its own. */
+/**
+ * Records every stream into `<directory>/<interaction>/audio.wav` and `session.json`, on a thread of its own. A call
+ * whose format changes goes on in `audio-2.wav` and so on, in the same folder.
+ */
 export class RecorderSink implements Sink {
   readonly name = 'recorder';
   readonly #directory: string;
-  readonly #recorder: NodeRecorder;
-  #report: SinkContext['report'] = () => {};
-  #reports: NodeJS.Timeout | undefined;
-  #repaired: RepairReport | undefined;
+  readonly #access: FileAccess;
+  readonly #thread: RecorderThread;
+  readonly #closing = new AbortController();
+  #context: SinkContext | undefined;
+  #watch: NodeJS.Timeout | undefined;
+  #repairing: Promise<RepairReport | undefined> = Promise.resolve(undefined);
 
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: RecorderOptions) {
-    const { directory } = parseOptions('recorder()', schema, options);
+    const { directory, fileMode, bufferMegabytes } = parseOptions('recorder()', schema, options);
     this.#directory = directory;
-    this.#recorder = new NodeRecorder(directory);
+    this.#access = fileAccess(fileMode);
+    this.#thread = new RecorderThread({
+      directory,
+      access: this.#access,
+      bufferBytes: bufferMegabytes * MEGABYTE,
+    });
   }
 
   get agent(): RecorderAgent {
-    return this.#recorder;
+    return this.#thread;
   }
 
-  /** What start() repaired of the recordings of an earlier process; undefined before it. */
-  get repaired(): RepairReport | undefined {
-    return this.#repaired;
+  /** What was repaired of the recordings of an earlier process, once that is done; undefined when it failed. */
+  repaired(): Promise<RepairReport | undefined> {
+    return this.#repairing;
   }
 
-  /** @throws TrunklineError FILE_FAILED when the folder cannot be made or read. */
-  async start({ clock, logger, report }: SinkContext): Promise<void> {
-    this.#report = report;
-    await makeFolder(this.#directory);
-    await this.#repair(clock);
-    const recordings = this.#repaired?.repaired.length ?? 0;
-    if (recordings > 0) logger.warn({ recordings }, 'repaired recordings that an earlier process left unfinished');
-    this.#reports = setInterval(() => this.#lookForReports(), REPORT_MS);
-    this.#reports.unref();
+  /**
+   * Begins to repair what an earlier process left unfinished, and does not wait for it.
+   * @throws TrunklineError FILE_FAILED when the folder cannot be made.
+   */
+  async start(context: SinkContext): Promise<void> {
+    this.#context = context;
+    await makeFolder(this.#directory, this.#access.folderMode);
+    this.#repairing = this.#repair(context);
+    this.#watch = setInterval(() => this.#look(), WATCH_MS).unref();
   }
 
   flush(): Promise<void> {
-    return this.#recorder.caughtUp();
+    return this.#thread.caughtUp();
   }
 
-  close(): void {
-    clearInterval(this.#reports);
-    this.#lookForReports();
+  async close(): Promise<void> {
+    clearInterval(this.#watch);
+    this.#closing.abort();
+    await this.#repairing;
+    this.#look();
     const { recordingsOpened, recordingsFinished } = this.counters();
     const missing = recordingsOpened - recordingsFinished;
     if (missing === 0) return;
     const message = `${missing} recordings could not be finished in time; run "trunkline repair ${this.#directory}".`;
-    this.#report(new TrunklineError('FILE_FAILED', message));
+    this.#context?.report(new TrunklineError('FILE_FAILED', message));
   }
 
   counters(): RecorderCounters {
-    return this.#recorder.counters();
+    return this.#thread.counters();
   }
 
+  /** `dropped`: frames that were lost because the disk was too slow. */
   stats(): SinkStats {
-    return { ...this.counters(), dropped: 0 };
+    return { ...this.counters(), dropped: this.#thread.refused };
   }
 
-  async #repair(clock: Clock): Promise<void> {
-    this.#repaired = await repairRecordings(this.#directory, { clock });
+  async #repair({ clock, logger, report, audit }: SinkContext): Promise<RepairReport | undefined> {
+    try {
+      const repaired = await repairUnfinished(this.#directory, {
+        clock,
+        access: this.#access,
+        signal: this.#closing.signal,
+        onRepaired: ({ interactionId, durationMs }) => {
+          const fields = { reason: 'interrupted', ...(durationMs === undefined ? {} : { durationMs }) };
+          audit({ source: this.name, action: 'recording_repaired', interactionId, fields });
+        },
+      });
+      const { repaired: folders, failed } = repaired;
+      if (folders.length > 0) {
+        logger.warn({ recordings: folders.length }, 'repaired recordings that an earlier process left unfinished');
+      }
+      for (const { folder, message } of failed) {
+        report(new TrunklineError('FILE_FAILED', `The recording in ${folder} cannot be repaired: ${message}`));
+      }
+      return repaired;
+    } catch (thrown) {
+      report(new TrunklineError('FILE_FAILED', `Recordings cannot be repaired: ${messageOf(thrown)}`));
+      return undefined;
+    }
   }
 
-  #lookForReports(): void {
-    const text = this.#recorder.takeReport();
-    if (text !== undefined) this.#report(new TrunklineError('FILE_FAILED', text));
+  #look(): void {
+    for (const fault of this.#thread.takeFaults()) this.#context?.report(new TrunklineError('FILE_FAILED', fault));
+    const isSlow = this.#thread.takeSlowness();
+    if (isSlow === true) this.#context?.logger.warn('the disk is slow: recordings wait in memory');
+    if (isSlow === false) this.#context?.logger.info('the disk is fast enough again');
   }
 }
 

@@ -246,8 +246,11 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
     source.on('interactionEnded', (event) => {
       const { interactionId, reason, detail } = event;
       const fields = { interactionId, reason, ...(detail === '' ? {} : { detail }) };
-      if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') log.warn(fields, 'call given up');
-      else log.debug(fields, 'interaction ended');
+      if (reason === 'lost' || reason === 'mediaNotAvailable' || reason === 'error') {
+        log.warn(fields, 'call given up');
+        // It may never have had a stream, and then nothing else in the audit names it.
+        context.audit('interaction_given_up', { reason, detail }, interactionId);
+      } else log.debug(fields, 'interaction ended');
       context.emit('interactionEnded', event);
     });
     source.on('error', (error) => context.report(error));

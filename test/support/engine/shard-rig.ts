@@ -97,6 +97,15 @@ export class ShardRig {
     return this.#put(KIND.OPEN, { stream, payload: new TextEncoder().encode(`{"stream":${stream}}`) });
   }
 
+  /** OPEN with the payload that the engine gives it; the stream is in the table already. */
+  openAs(stream: number, info: object): boolean {
+    return this.#put(KIND.OPEN, { stream, payload: new TextEncoder().encode(JSON.stringify(info)) });
+  }
+
+  closeAs(stream: number, summary: object): boolean {
+    return this.#put(KIND.CLOSE, { stream, payload: new TextEncoder().encode(JSON.stringify(summary)) });
+  }
+
   packet(stream: number, sequence: number, position: number, payload: Uint8Array, channel = 0, flags = 0): boolean {
     return this.#put(KIND.PACKET, { stream, channel, sequence, position, payload, flags });
   }

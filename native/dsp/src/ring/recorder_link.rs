@@ -2,7 +2,8 @@
 
 use crate::layout::{Header, OUTPUT_HEADER_BYTES, kind, mark};
 use crate::memory::Memory;
-use crate::ring::{Link, Place, split_room};
+
+use super::{Link, Place, split_room};
 
 /// Frames of one channel that the full ring refused and that no mark has reported yet, in samples.
 struct Refused {
@@ -47,7 +48,7 @@ impl RecorderLink {
     /// Copies a frame or an edge, which begins with its header. False when the ring refuses it.
     pub fn data(&mut self, record: &mut [u8]) -> bool {
         let header = split_room(record).0.common;
-        let is_sent = self.report(header.stream, header.channel) && self.link.data(record);
+        let is_sent = self.report(&header, record.len()) && self.link.data(record);
         if !is_sent && header.kind == kind::FRAME {
             self.refuse(&header);
         }
@@ -57,13 +58,11 @@ impl RecorderLink {
     /// Takes a whole OPEN, CLOSE or MARK. It waits here while the ring is full, behind a report of what was refused.
     pub fn control(&mut self, record: &mut [u8]) {
         let stream = split_room(record).0.common.stream;
-        let link = &mut self.link;
-        self.refused.retain(|refused| {
-            if refused.stream == stream {
-                link.control(&Mark::new(refused).0);
+        for channel in [0, 1] {
+            if let Some(at) = self.refused.iter().position(|one| one.stream == stream && one.channel == channel) {
+                self.link.queue(&Mark::new(&self.refused.swap_remove(at)).0);
             }
-            refused.stream != stream
-        });
+        }
         self.link.control(record);
     }
 
@@ -75,16 +74,14 @@ impl RecorderLink {
         self.link.has_waiting()
     }
 
-    /// Reports what the channel has lost. False while there is no space for that.
-    fn report(&mut self, stream: i32, channel: u8) -> bool {
-        let Some(at) = self.refused.iter().position(|one| one.stream == stream && one.channel == channel) else {
-            return true;
-        };
-        let is_sent = self.link.data(&Mark::new(&self.refused[at]).0);
-        if is_sent {
-            self.refused.swap_remove(at);
+    /// Reports what the record's channel has lost. False while there is no space for that and the record together.
+    fn report(&mut self, record: &Header, length: usize) -> bool {
+        let is_same = |one: &Refused| one.stream == record.stream && one.channel == record.channel;
+        let Some(at) = self.refused.iter().position(is_same) else { return true };
+        if !self.link.has_space(OUTPUT_HEADER_BYTES + length) {
+            return false;
         }
-        is_sent
+        self.link.put(&Mark::new(&self.refused.swap_remove(at)).0)
     }
 
     fn refuse(&mut self, frame: &Header) {
@@ -92,12 +89,9 @@ impl RecorderLink {
         let known = self.refused.iter_mut().find(|one| one.stream == frame.stream && one.channel == frame.channel);
         match known {
             Some(refused) => refused.end = refused.end.max(end),
-            None => self.refused.push(Refused {
-                stream: frame.stream,
-                channel: frame.channel,
-                start: frame.position,
-                end,
-            }),
+            None => {
+                self.refused.push(Refused { stream: frame.stream, channel: frame.channel, start: frame.position, end })
+            }
         }
     }
 }
