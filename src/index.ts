@@ -62,16 +62,26 @@ export {
   type AudioHookStatus,
   audioHook,
 } from './sources/audiohook/audiohook.js';
-export type { AudioHookKey } from './sources/audiohook/protocol/signature.js';
-export type { EventEntity } from './sources/audiohook/protocol/wire.js';
-export type { AudioHookSessionInfo, AudioHookSessionSummary } from './sources/audiohook/server/connection-contract.js';
+export type { MediaChannel, SelectedMedia } from './sources/audiohook/protocol/media.js';
+export type { PublicAddressOptions } from './sources/audiohook/protocol/public-address.js';
+export type { AudioHookKey, AuthFailure } from './sources/audiohook/protocol/signature.js';
+export type { CloseReason, EventEntity } from './sources/audiohook/protocol/wire.js';
+export type { CertifiedKey } from './sources/audiohook/server/certificate.js';
+export type {
+  AudioHookSessionInfo,
+  AudioHookSessionSummary,
+  ConnectionIdentity,
+} from './sources/audiohook/server/connection-contract.js';
 export type {
   AudioHookCounters,
+  AudioHookHealth,
   AudioHookRejection,
   RejectionReason,
 } from './sources/audiohook/server/server-events.js';
 export type { AudioHookLimits, AudioHookServerOptions } from './sources/audiohook/server/server-options.js';
-export type { OpenRequest, SessionTiming } from './sources/audiohook/session/session-contract.js';
+export type { OpenRequest, SessionFault, SessionTiming } from './sources/audiohook/session/session-contract.js';
+export type { SessionCounts } from './sources/audiohook/session/session-counts.js';
+export type { ContinuationRefusal } from './sources/audiohook/session/streams.js';
 export {
   type GenesysEvents,
   type GenesysStatus,
