@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { LIMITS } from '../core/limits.js';
+import { availableProcessors } from '../core/processors.js';
 import { milliseconds, setting } from './setting.js';
 
 /** Settings of the engine: threads, jitter buffer, silence detection. These are the options of `createEngine`. */
@@ -10,8 +10,12 @@ export const engineSettings = {
       .int()
       .min(1)
       .max(LIMITS.maxShards)
-      .default(Math.min(LIMITS.maxShards, Math.max(1, availableParallelism() - 1))),
-    { description: 'Decoding threads.', value: 'n', defaultText: 'one less than the cores, at least 1' },
+      .default(Math.min(LIMITS.maxShards, Math.max(1, availableProcessors() - 1))),
+    {
+      description: 'Decoding threads.',
+      value: 'n',
+      defaultText: 'one less than the processors or the CPU quota of the container, at least 1',
+    },
   ),
   maxStreams: setting(z.int().min(1).max(LIMITS.maxStreams).default(4096), {
     description: 'Maximum number of streams open at one time.',

@@ -1,4 +1,6 @@
 import { isUint8Array } from 'node:util/types';
+import { z } from 'zod';
+import { parseOptions } from '../config/options.js';
 import { abortable } from '../core/abort.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { Codec, StreamFormat } from '../core/codec.js';
@@ -114,7 +116,7 @@ export class PushStream {
     return this.#open ? this.#engine.counts(this.#index) : undefined;
   }
 
-  /** Lets go what is held; the `ended` event follows when the last frame has been delivered. */
+  /** Releases what the jitter buffer holds; the `ended` event follows when the last frame has been delivered. */
   end(reason: EndReason = 'ended'): void {
     if (!this.#open) return;
     this.#open = false;
@@ -136,11 +138,12 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
 
   constructor(options: AudioEngineOptions = {}) {
     super();
-    this.#clock = options.clock ?? systemClock;
-    const { silentPcm = true, ...engineOptions } = options;
+    const { silentPcm, ...engineOptions } = optionsObject(options);
+    const { silentPcm: withSilence } = parseOptions('createEngine()', ownSchema, { silentPcm });
     this.#engine = new Engine(engineOptions);
+    this.#clock = options.clock ?? systemClock;
     this.#engine.addSink({
-      pcmSelection: () => (silentPcm ? 'all' : 'speech'),
+      pcmSelection: () => (withSilence ? 'all' : 'speech'),
       frame: (frame) => this.emit('frame', frame),
       silenceEdge: (edge) => this.emit('silence', edge),
       markedSpan: (span) => this.emit('marked', span),
@@ -165,8 +168,9 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
     }
   }
 
-  /** @throws TrunklineError STREAM_EXISTS, LIMIT_EXCEEDED, CODEC_UNSUPPORTED or ENGINE_CLOSED. */
+  /** @throws TrunklineError STREAM_EXISTS, LIMIT_EXCEEDED, CODEC_UNSUPPORTED, CONFIG_INVALID or ENGINE_CLOSED. */
   open(interactionId: string, format: PushFormat): PushStream {
+    parseOptions('open()', formatSchema, format);
     const { codec, channels = 1, l16Order = 'big' } = format;
     const sampleRate = format.sampleRate ?? (codec === 'opus' ? 48000 : 8000);
     const clockRate = codec === 'opus' ? 48000 : sampleRate;
@@ -242,11 +246,29 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
  * An engine whose threads are at work.
  * @throws TrunklineError NATIVE_UNAVAILABLE when the native module is required and cannot be used.
  */
-export async function createEngine({ signal, ...options }: CreateEngineOptions = {}): Promise<AudioEngine> {
+export async function createEngine(allOptions: CreateEngineOptions = {}): Promise<AudioEngine> {
+  const { signal, ...options } = optionsObject(allOptions);
+  parseOptions('createEngine()', createSchema, { signal });
   const engine = new AudioEngine(options);
   await engine.start(signal === undefined ? {} : { signal });
   signal?.addEventListener('abort', () => void engine.close(), { once: true });
   return engine;
+}
+
+const ownSchema = z.strictObject({ silentPcm: z.boolean().default(true) });
+const createSchema = z.strictObject({ signal: z.instanceof(AbortSignal).optional() });
+/** Which codecs and rates go together is checked when the stream opens. */
+const formatSchema = z.strictObject({
+  codec: z.unknown().optional(),
+  sampleRate: z.unknown().optional(),
+  channels: z.unknown().optional(),
+  l16Order: z.enum(['big', 'little']).optional(),
+});
+
+/** @throws TrunklineError CONFIG_INVALID for what is no object. */
+function optionsObject<Options extends object>(options: Options): Options {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options;
+  throw new TrunklineError('CONFIG_INVALID', 'createEngine() takes an object of options.');
 }
 
 /** @throws TrunklineError when the packet cannot be one. Nothing of it has been used then. */

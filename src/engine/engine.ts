@@ -83,9 +83,9 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
 
   constructor(options: EngineOptions = {}) {
     super();
+    const settings = resolveOptions(options);
     this.#isRecording = options.recorder !== undefined;
     this.#clock = options.clock ?? systemClock;
-    const settings = resolveOptions(options);
     const { maxStreams } = settings.memory;
     this.#memory = layOutMemory(settings.memory);
     const { memory, streamTable } = this.#memory;

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { parseOptions } from '../config/options.js';
 import { checkOptions, engineSchema, type FormerOptions } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
 import { US_PER_MS } from '../core/units.js';
@@ -6,7 +8,7 @@ import type { SilenceSettings } from '../shard/shard-data.js';
 import type { EngineMemory, MemorySizes } from './threads/memory.js';
 
 export interface EngineOptions extends FormerOptions {
-  /** Decoding threads; default one less than the cores, at least one. */
+  /** Decoding threads; default one less than the processors, or than the CPU quota of the container; at least one. */
   readonly shards?: number;
   /** Streams open at one time; default 4096. */
   readonly maxStreams?: number;
@@ -41,7 +43,7 @@ const OUTPUT_RING_BYTES = 8 << 20;
 const RECORDER_BUFFER_BYTES = 64 << 20;
 /** The least and the most of one shard's ring; with less, a usual pause of the disk would cost audio. */
 const RECORDER_RING_BYTES = { least: 1 << 20, most: 1 << 30 };
-/** Payload bytes of the wide hold's 100 ms of L16 at 16 kHz, for each stream; more for a longer hold. */
+/** Payload bytes of 100 ms of L16 at 16 kHz, for each stream; more for a longer playout delay. */
 const ARENA_BYTES_PER_STREAM = 8 << 10;
 const ARENA_BYTES_LEAST = 4 << 20;
 const ARENA_BYTES_MOST = 256 << 20;
@@ -58,9 +60,27 @@ export interface EngineSettings {
   readonly silence: SilenceSettings;
 }
 
+const isClock = (value: unknown): boolean => {
+  const { nowUs, wallMs } = (value ?? {}) as Partial<Clock>;
+  return typeof nowUs === 'function' && typeof wallMs === 'function';
+};
+const isRecorder = (value: unknown): boolean => {
+  const { entry, data } = (value ?? {}) as Partial<RecorderAgent>;
+  return typeof entry === 'string' && typeof data === 'function';
+};
+
+/** The options that are no settings. */
+const partsSchema = z.strictObject({
+  clock: z.custom<Clock>(isClock, 'must have the methods nowUs() and wallMs()').optional(),
+  recorder: z.custom<RecorderAgent>(isRecorder, 'must have an entry and a method data()').optional(),
+  shardEntry: z.string().optional(),
+  inputRingBytes: z.int().min(1024).optional(),
+});
+
 /** @throws TrunklineError CONFIG_INVALID, which names the option. */
 export function resolveOptions(options: EngineOptions): EngineSettings {
-  const { clock: _, recorder, shardEntry: __, inputRingBytes, ...settings } = options;
+  const { clock, recorder, shardEntry, inputRingBytes, ...settings } = options;
+  parseOptions('the engine', partsSchema, { clock, recorder, shardEntry, inputRingBytes });
   const { shards, maxStreams, playoutDelayMs, maxPlayoutDelayMs, silenceThreshold, silenceWindowMs } = checkOptions(
     engineSchema,
     settings,

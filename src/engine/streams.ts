@@ -136,6 +136,9 @@ export class Streams {
 }
 
 function checkName(interactionId: string): void {
+  if (typeof interactionId !== 'string') {
+    throw new TrunklineError('CONFIG_INVALID', `An interaction id is a string; this one is ${typeof interactionId}.`);
+  }
   const bytes = Buffer.byteLength(interactionId);
   if (bytes === 0 || bytes > LIMITS.maxNameBytes) {
     throw new TrunklineError(

@@ -6,7 +6,10 @@ import type { FrameSink, StreamSummary } from '../../src/core/events.js';
 import {
   AudioEngine,
   type AudioEngineOptions,
+  type CreateEngineOptions,
+  createEngine,
   type PushedPacket,
+  type PushFormat,
   type PushStream,
 } from '../../src/engine/audio-engine.js';
 import { Engine } from '../../src/engine/engine.js';
@@ -65,6 +68,51 @@ describe("what an embedder's async code rejects with", () => {
     await engine.close();
     expect(errors).toEqual(['opened', 'frame', 'ended']);
     expect(frames).toEqual([1]);
+  });
+});
+
+describe('createEngine', () => {
+  it.each<[string, unknown, RegExp]>([
+    ['null', null, /takes an object/],
+    ['a number', 7, /takes an object/],
+    ['an array', [], /takes an object/],
+    ['native: required', { native: 'required' }, /"native" must be/],
+    ['a misspelled option', { nativ: 'off' }, /no setting "nativ".*"native"/],
+    ['a number as text', { silenceThreshold: '0.1' }, /"silenceThreshold" must be/],
+    ['NaN', { silenceThreshold: Number.NaN }, /"silenceThreshold" must be/],
+    ['half a thread', { shards: 1.5 }, /"shards" must be/],
+    ['no thread', { shards: 0 }, /"shards" must be/],
+    ['too many threads', { shards: 33 }, /"shards" must be/],
+    ['half a stream', { maxStreams: 0.5 }, /"maxStreams" must be/],
+    ['a delay as text', { playoutDelayMs: '50' }, /"playoutDelayMs" must be/],
+    ['a delay without end', { maxPlayoutDelayMs: Number.POSITIVE_INFINITY }, /"maxPlayoutDelayMs" must be/],
+    ['a window of no hops', { silenceWindowMs: 7 }, /"silenceWindowMs" must be/],
+    ['silentPcm as text', { silentPcm: 'no' }, /"silentPcm"/],
+    ['a clock that is a number', { clock: 0 }, /"clock".*nowUs/],
+    ['a clock without methods', { clock: {} }, /"clock".*nowUs/],
+    ['a recorder without a thread', { recorder: {} }, /"recorder"/],
+    ['a signal that is none', { signal: {} }, /"signal"/],
+    ['a ring of no size', { inputRingBytes: 0 }, /"inputRingBytes"/],
+  ])('refuses %s', async (_what, options, message) => {
+    const refused = await createEngine(options as CreateEngineOptions).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(TrunklineError);
+    expect(refused).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) });
+  });
+
+  it.each<[string, unknown, unknown, string]>([
+    ['an id that is a number', 7, { codec: 'pcmu' }, 'CONFIG_INVALID'],
+    ['no id', undefined, { codec: 'pcmu' }, 'CONFIG_INVALID'],
+    ['no format', 'call', undefined, 'CONFIG_INVALID'],
+    ['a misspelled key', 'call', { codec: 'pcmu', chanels: 2 }, 'CONFIG_INVALID'],
+    ['an unknown byte order', 'call', { codec: 'l16', l16Order: 'middle' }, 'CONFIG_INVALID'],
+    ['no codec', 'call', {}, 'CODEC_UNSUPPORTED'],
+    ['three channels', 'call', { codec: 'pcmu', channels: 3 }, 'CODEC_UNSUPPORTED'],
+    ['a rate as text', 'call', { codec: 'pcmu', sampleRate: '8000' }, 'CODEC_UNSUPPORTED'],
+  ])('open() refuses %s', async (_what, id, format, code) => {
+    const engine = await started();
+    expect(() => engine.open(id as string, format as PushFormat)).toThrow(
+      expect.objectContaining({ name: 'TrunklineError', code }),
+    );
   });
 });
 
