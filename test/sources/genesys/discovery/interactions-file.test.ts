@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -103,9 +104,9 @@ it('is followed while the node runs: ids added, removed, the file replaced, miss
   expect(node.summary()).toMatchObject({ packetsReceived: sent, packetsLost: 0, streams: 6 });
 }, 30_000);
 
-it('may come into being after the node, and nobody hears of it once that has stopped', async () => {
+it('may come into being after the node, and is not followed once that has stopped', async () => {
   await node.start();
-  expect(errors).toEqual([expect.stringMatching(/ENOENT.*looked at again when it changes/)]);
+  await expect.poll(() => errors).toEqual([expect.stringMatching(/ENOENT.*looked at again when it changes/)]);
   writeFileSync(file, id(4));
   await expect.poll(() => opened.toSorted(), SEEN).toEqual([id(0), id(4)].toSorted());
   await node.stop();
@@ -114,3 +115,25 @@ it('may come into being after the node, and nobody hears of it once that has sto
   expect(opened).toHaveLength(2);
   expect(errors).toHaveLength(1);
 }, 20_000);
+
+it.each([
+  ['a FIFO', (path: string) => void execFileSync('mkfifo', [path]), /not a regular file/],
+  ['a folder', (path: string) => mkdirSync(path), /not a regular file/],
+  ['an endless device', (path: string) => symlinkSync('/dev/zero', path), /not a regular file/],
+  ['beyond 4 MiB', (path: string) => writeFileSync(path, Buffer.alloc(5 << 20, '#')), /more than 4 MiB/],
+])(
+  '%s in its place is reported, blocks nothing and changes nothing',
+  async (_, make, complaint) => {
+    writeFileSync(file, id(1));
+    await node.start();
+    await expect.poll(() => opened.toSorted(), SEEN).toEqual([id(0), id(1)].toSorted());
+    rmSync(file);
+    make(file);
+    await expect.poll(() => errors, SEEN).toEqual([expect.stringMatching(complaint)]);
+    expect(node.status().interactions).toBe(2);
+    rmSync(file, { recursive: true });
+    writeFileSync(file, `${id(1)}\n${id(2)}`);
+    await expect.poll(() => opened.slice(2), SEEN).toEqual([id(2)]);
+  },
+  20_000,
+);
