@@ -34,10 +34,26 @@ export interface ServerContext extends MediaContext {
   readonly board: FaultBoard;
   readonly hub: NotificationHub;
   readonly log: RequestLog;
+  /** Ids of the queues and users that there are. */
+  readonly queues: readonly string[];
+  readonly users: readonly string[];
   /** Wall clock of the start of all calls. */
   readonly startedAtMs: number;
   ledger(): Ledger;
   opened(connection: MediaConnection): void;
+}
+
+const QUEUES_PATH = '/api/v2/routing/queues';
+const USERS_PATH = '/api/v2/users';
+
+/** A page of queues or users: of those that are asked for, the ones that there are. */
+function entitiesOf(known: readonly string[], request: IncomingMessage): object {
+  const asked = new URL(request.url ?? '/', 'http://localhost').searchParams
+    .getAll('id')
+    .join(',')
+    .toLowerCase()
+    .split(',');
+  return { entities: known.filter((id) => asked.includes(id.toLowerCase())).map((id) => ({ id, name: id })) };
 }
 
 /** The simulator's one port: sign-in, conversations, ledger and the media WebSocket. */
@@ -161,10 +177,20 @@ export class SimulatorServer {
       const page = found.slice(from, from + paging.pageSize);
       return { status: 200, body: conversationDetails(page, this.#context.startedAtMs) };
     }
+    const known = this.#known(pathname);
+    if (known !== undefined && method === 'GET') {
+      const refused = this.#fault('analytics', request) ?? this.#unauthorized(request);
+      return refused ?? { status: 200, body: entitiesOf(known, request) };
+    }
     if (pathname === '/books' && method === 'GET') return { status: 200, body: this.#context.ledger() };
     if (pathname === '/requests' && method === 'GET') return { status: 200, body: { requests: log.requests } };
     if (pathname === '/faults' && method === 'POST') return this.#setFaults(request);
     return { status: 404, body: errorBody(404, 'not.found', 'The requested resource does not exist.') };
+  }
+
+  #known(pathname: string): readonly string[] | undefined {
+    if (pathname === QUEUES_PATH) return this.#context.queues;
+    return pathname === USERS_PATH ? this.#context.users : undefined;
   }
 
   #fault(endpoint: Endpoint, request: IncomingMessage): HttpReply | undefined {

@@ -169,6 +169,8 @@ export async function startSimulator(options: SimulatorOptions = {}, clock: Cloc
     hub,
     log,
     tokens,
+    queues: settings.queues,
+    users: settings.users,
     startedAtMs: clock.wallMs(),
     ledger,
     opened: (connection) => connections.add(connection),

@@ -11,6 +11,7 @@ import {
   NotificationChannel,
   type NotificationChannelDependencies,
 } from './notification-channel.js';
+import { findUnknownTargets } from './target-check.js';
 
 export interface DiscoverySettings {
   readonly queues: readonly string[];
@@ -90,6 +91,7 @@ export class Discovery {
   async start(): Promise<void> {
     this.#ticks = setInterval(() => this.#tick(), 100);
     for (const channel of this.#channels) await channel.start();
+    void this.#checkTargets();
   }
 
   /** The source no longer captures an interaction. */
@@ -118,6 +120,17 @@ export class Discovery {
       void this.#lookAt(id).catch((error: unknown) => this.#report(error));
     }
     if (nowUs >= this.#reconcileDueUs && !this.#isReconciling) void this.#reconcile(nowUs);
+  }
+
+  async #checkTargets(): Promise<void> {
+    const { rest } = this.#dependencies;
+    const { queues, users } = this.#settings;
+    for (const targets of [
+      { kind: 'queue', ids: queues },
+      { kind: 'user', ids: users },
+    ] as const) {
+      for (const error of await findUnknownTargets(rest, targets)) this.#report(error);
+    }
   }
 
   /** Compares what is known with what REST says: first what is new or gone, then the pauses of the rest. */

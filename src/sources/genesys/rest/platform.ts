@@ -17,6 +17,18 @@ export interface ApiClient {
   setProxyAgent(agent: Agent): void;
   setAccessToken(token: string): void;
   setPreHook(hook: (options: object) => object): void;
+  callApi(
+    path: string,
+    method: string,
+    pathParameters: object,
+    query: Readonly<Record<string, string | number>>,
+    headers: object,
+    form: object,
+    body: unknown,
+    authentications: readonly string[],
+    contentTypes: readonly string[],
+    accepts: readonly string[],
+  ): Promise<unknown>;
   loginClientCredentialsGrant(id: string, secret: string): Promise<{ accessToken: string; tokenExpiryTime: number }>;
 }
 
@@ -42,6 +54,7 @@ export interface Platform {
   readonly analytics: AnalyticsApi;
 }
 
+const JSON_TYPE = 'application/json';
 const SDK = 'purecloud-platform-client-v2';
 /** Where the SDK has its classes as ES modules, one a file. */
 const SDK_SOURCE = `${SDK}/src/${SDK}`;
@@ -133,6 +146,15 @@ function withRequire<Result>(work: () => Result): Result {
     if (before === undefined) Reflect.deleteProperty(globalThis, 'require');
     else Object.defineProperty(globalThis, 'require', before);
   }
+}
+
+/** Asks for a resource that none of the loaded classes of the SDK has; theirs do the same. */
+export function getResource(
+  { client }: Platform,
+  path: string,
+  query: Readonly<Record<string, string | number>>,
+): Promise<unknown> {
+  return client.callApi(path, 'GET', {}, query, {}, {}, null, ['PureCloud OAuth'], [JSON_TYPE], [JSON_TYPE]);
 }
 
 /** What went wrong with a request, without the request itself, which contains the secret or the token. */

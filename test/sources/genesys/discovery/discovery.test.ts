@@ -97,3 +97,27 @@ async function conversationsUnderWay(): Promise<string[]> {
   const { conversations } = (await answer.json()) as { conversations: { conversationId: string }[] };
   return conversations.map(({ conversationId }) => conversationId);
 }
+
+test('a misspelled queue or user is reported, and the others are followed', async () => {
+  const users = Array.from({ length: 30 }, (_, i) => `user-${i}`);
+  await start(
+    { interactions: 1, queues: ['q', 'Q2'], users },
+    { queues: ['q', 'q-misspelt', 'q2'], users: [...users, 'nobody'] },
+  );
+  await source.start();
+  await expect
+    .poll(() => errors)
+    .toEqual([
+      'There is no queue with the id q-misspelt: none of its calls will be captured. Check its spelling.',
+      'There is no user with the id nobody: none of its calls will be captured. Check its spelling.',
+    ]);
+  await expect.poll(() => ingest.opened.length).toBe(1);
+});
+
+test('where the OAuth client may not look at queues, nothing is reported', async () => {
+  await start({ interactions: 1 }, { queues: ['q', 'misspelt'] });
+  simulator.faults.http = (_endpoint, { url }) => (url?.includes('/routing/') ? { status: 403 } : undefined);
+  await source.start();
+  await expect.poll(() => ingest.opened.length).toBe(1);
+  expect(errors).toEqual([]);
+});
