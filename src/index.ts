@@ -1,25 +1,12 @@
 /** The public API of trunkline. */
 
+export type { FormerOptions } from './config/schema.js';
 export type { Clock } from './core/clock.js';
 export { ManualClock, systemClock } from './core/clock.js';
 export type { Codec, StreamFormat } from './core/codec.js';
-export { type ErrorCode, TrunklineError } from './core/errors.js';
-export type {
-  AuditEntry,
-  AuditFields,
-  Channel,
-  EndReason,
-  FrameSink,
-  FrameView,
-  MarkedSpan,
-  PauseEvent,
-  PcmSelection,
-  ReceptionCounts,
-  SilenceEdge,
-  SpanState,
-  StreamInfo,
-  StreamSummary,
-} from './core/events.js';
+export type { Arguments as EventArguments, GuardedEmitter, Name as EventName } from './core/emitter.js';
+export { ERROR_CODES, type ErrorCode, TrunklineError } from './core/errors.js';
+export type * from './core/events.js';
 export type { Logger, LogMethod } from './core/logger.js';
 export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media-chunk.js';
 export {
@@ -33,28 +20,32 @@ export {
   type PushStream,
 } from './engine/audio-engine.js';
 export type { EngineCounters } from './engine/engine.js';
-export type { StreamIngest, StreamOptions } from './engine/input/ingest.js';
+export type * from './engine/input/ingest.js';
+export { CLAIM } from './engine/input/ingest.js';
+export type { PacketBatch } from './engine/input/packet-batch.js';
+export type { PayloadArena } from './engine/input/payload-arena.js';
 export type { EngineOptions } from './engine/options.js';
-export {
-  type AudioFrame,
-  type ChunkOptions,
-  type FrameOptions,
-  FrameQueue,
-  type QueueOptions,
-} from './engine/output/frame-queue.js';
+export type { AudioFrame, ChunkOptions, FrameOptions, FrameQueue, QueueOptions } from './engine/output/frame-queue.js';
 export { AudioNode } from './node/audio-node.js';
 export { AudioHookNode, type AudioHookNodeEvents, type AudioHookNodeSettings } from './node/audiohook-node.js';
 export { CaptureNode, type CaptureNodeEvents, type CaptureStatus } from './node/capture-node.js';
 export { type CreateNodeOptions, createNode, type NodeWith } from './node/create-node.js';
 export { tuneHeap } from './node/heap.js';
 export type { NodeEngineOptions, NodeOptions, NodeStats, StartOptions, WaitOptions } from './node/options.js';
-export type { NodeSettings } from './node/settings.js';
+export type { EffectiveSettings, NodeSettings, OutputSettings, SettingWithoutDefault } from './node/settings.js';
 export type { NodeSummary } from './node/summary.js';
 export type { AudioNodeClass, AudioNodeOf, Emits } from './node/typed-events.js';
+export type { PacketColumns } from './rtp/packet-columns.js';
+export type { PacketDelayKind, PacketRing } from './rtp/packet-ring.js';
 export { AuditSink, type AuditSinkOptions, audit } from './sinks/audit/audit-sink.js';
 export type { NodeEvents } from './sinks/events/event-sink.js';
+export type { Latency, MetricsSnapshot, Rates, Throughput } from './sinks/metrics/metrics.js';
+export type { GuardedReadable } from './sinks/monitor/guarded-readable.js';
+export type { ListenStream } from './sinks/monitor/listen-stream.js';
+export type { MonitorLine, MonitorOptions, MonitorStream } from './sinks/monitor/monitor-stream.js';
 export { type RecorderOptions, RecorderSink, recorder } from './sinks/recorder/recorder-sink.js';
-export type { Sink, SinkContext, SinkStats } from './sinks/sink.js';
+export type { RepairedRecording, RepairReport } from './sinks/recorder/repair.js';
+export type { Sink, SinkAgent, SinkContext, SinkStats } from './sinks/sink.js';
 export {
   AudioHook,
   type AudioHookEvents,
@@ -82,6 +73,9 @@ export type { AudioHookLimits, AudioHookServerOptions } from './sources/audiohoo
 export type { OpenRequest, SessionFault, SessionTiming } from './sources/audiohook/session/session-contract.js';
 export type { SessionCounts } from './sources/audiohook/session/session-counts.js';
 export type { ContinuationRefusal } from './sources/audiohook/session/streams.js';
+export type { SourceCounters } from './sources/genesys/counters.js';
+export type { DiscoveryStatus } from './sources/genesys/discovery/discovery.js';
+export type { ChannelStatus } from './sources/genesys/discovery/notification-channel.js';
 export {
   type GenesysEvents,
   type GenesysStatus,
@@ -89,4 +83,7 @@ export {
   type GenesysSubscriptionOptions,
   genesysSubscription,
 } from './sources/genesys/genesys-subscription.js';
-export type { EventsOf, NoEvents, Source, SourceContext } from './sources/source.js';
+export type { ConnectionState } from './sources/genesys/media/connection-outputs.js';
+export type { Availability } from './sources/genesys/rest/conversations.js';
+export type { ConnectionStatus, SourceStatus, SubscriptionResult } from './sources/genesys/source.js';
+export type { EventsOf, EventValues, NoEvents, Source, SourceContext } from './sources/source.js';

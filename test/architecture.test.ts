@@ -33,7 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   engine: ['config/schema', 'config/options', 'rtp', 'ring', 'shard/shard-data', 'shard/location'],
   // The contracts of sources and sinks.
   sources: ['type:engine/input/ingest'],
-  sinks: ['type:engine/options'],
+  sinks: [],
   'sources/genesys': [
     ...['config/genesys-settings', 'config/options', 'type:sources', 'type:engine/input/ingest'],
     ...['engine/input/packet-batch', 'native/socket-reader'],

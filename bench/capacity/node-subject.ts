@@ -1,6 +1,6 @@
 import type { FrameSink, FrameView, StreamInfo } from '../../src/core/events.js';
 import type { AudioNode } from '../../src/node/audio-node.js';
-import type { RecorderCounters } from '../../src/sinks/recorder/recorder-memory.js';
+import type { SinkStats } from '../../src/sinks/sink.js';
 import { interactionIds, type Load } from './load/plan.js';
 import { LatencyMeter } from './processes/latency.js';
 import type { Losses } from './processes/messages.js';
@@ -44,7 +44,7 @@ class LatencySink implements FrameSink {
   }
 }
 
-type RecordingNode = AudioNode & { recorderCounters(): RecorderCounters | undefined };
+type RecordingNode = AudioNode & { recorderCounters(): SinkStats | undefined };
 
 /** The node under test. What starts and stops it, and which counters its source has, is the source's. */
 export abstract class NodeSubject<Node extends RecordingNode> implements Subject {

@@ -2,8 +2,8 @@ import { EventEmitter } from 'node:events';
 import { messageOf } from './errors.js';
 
 /** As Node declares them for EventEmitter, without exporting them. */
-type Name<Key, Events> = Events extends [never] ? string | symbol : Key | keyof Events;
-type Arguments<Key, Events> = Events extends [never]
+export type Name<Key, Events> = Events extends [never] ? string | symbol : Key | keyof Events;
+export type Arguments<Key, Events> = Events extends [never]
   ? unknown[]
   : Key extends keyof Events
     ? Events[Key] extends unknown[]

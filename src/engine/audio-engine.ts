@@ -21,6 +21,7 @@ import type { MediaChunk } from '../core/media-chunk.js';
 import { Engine, type EngineCounters } from './engine.js';
 import type { EngineOptions } from './options.js';
 import {
+  type AttachedQueue,
   type AudioFrame,
   type ChunkOptions,
   chunkQueue,
@@ -36,6 +37,7 @@ export interface AudioEngineOptions extends EngineOptions {
 
 /** How a pushed stream is coded. What is left out follows from the codec. */
 export interface PushFormat {
+  /** `pcmu`, `pcma`, `l16` or `opus`. */
   readonly codec: Codec;
   /** Default: 8000 for G.711 and L16, 48000 for Opus. */
   readonly sampleRate?: StreamFormat['sampleRate'];
@@ -52,6 +54,7 @@ export interface PushedPacket {
   readonly timestamp: number;
   /** Copied; the caller may use its memory again at once. */
   readonly payload: Uint8Array;
+  /** 0 external, 1 internal; default 0. */
   readonly channel?: Channel;
   /** Arrival, microseconds of the engine's clock; now when absent, not finite or in the future. */
   readonly arrivalUs?: number;
@@ -67,8 +70,23 @@ export interface AudioEngineEvents {
   error: [error: Error];
 }
 
-/** One stream that the embedder pushes packets into. */
-export class PushStream {
+/** One stream that the embedder pushes packets into. Made by AudioEngine.open(). */
+export interface PushStream {
+  readonly interactionId: string;
+  /**
+   * Takes in one packet, in whatever order they come. False when it was not taken: the stream has ended, or the engine is
+   * full (counted in counters().arenaFull).
+   * @throws TrunklineError LIMIT_EXCEEDED for a payload that no packet can have, PROTOCOL_ERROR for numbers that none can
+   *   have.
+   */
+  push(packet: PushedPacket): boolean;
+  /** Reception counts so far; undefined once it has ended. */
+  counts(): ReceptionCounts | undefined;
+  /** Releases what is held; the `ended` event follows when the last frame has been delivered. Default reason: `ended`. */
+  end(reason?: EndReason): void;
+}
+
+class EngineStream implements PushStream {
   readonly interactionId: string;
   readonly #engine: Engine;
   readonly #index: number;
@@ -133,7 +151,7 @@ export interface CreateEngineOptions extends AudioEngineOptions {
 export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
   readonly #engine: Engine;
   readonly #clock: Clock;
-  readonly #queues = new Set<FrameQueue<MediaChunk> | FrameQueue<AudioFrame>>();
+  readonly #queues = new Set<AttachedQueue<MediaChunk> | AttachedQueue<AudioFrame>>();
   #closing: Promise<void> | undefined;
 
   constructor(options: AudioEngineOptions = {}) {
@@ -174,7 +192,7 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
     const { codec, channels = 1, l16Order = 'big' } = format;
     const sampleRate = format.sampleRate ?? (codec === 'opus' ? 48000 : 8000);
     const clockRate = codec === 'opus' ? 48000 : sampleRate;
-    return new PushStream(
+    return new EngineStream(
       this.#engine,
       interactionId,
       { codec, clockRate, sampleRate, channels, l16Order },
@@ -229,12 +247,12 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
     return this.close();
   }
 
-  #detach(queue: FrameQueue<MediaChunk> | FrameQueue<AudioFrame>): void {
+  #detach(queue: AttachedQueue<MediaChunk> | AttachedQueue<AudioFrame>): void {
     this.#queues.delete(queue);
     this.#engine.removeSink(queue);
   }
 
-  #attach<Queue extends FrameQueue<MediaChunk> | FrameQueue<AudioFrame>>(queue: Queue): Queue {
+  #attach<Queue extends AttachedQueue<MediaChunk> | AttachedQueue<AudioFrame>>(queue: Queue): Queue {
     this.#queues.add(queue);
     this.#engine.addSink(queue);
     if (this.#closing !== undefined) queue.end();

@@ -18,7 +18,7 @@ import type { OrderedStreamIngest, StreamOptions } from './input/ingest.js';
 import type { OrderedInput } from './input/ordered-input.js';
 import type { PacketBatch } from './input/packet-batch.js';
 import { PacketInput } from './input/packet-input.js';
-import { type EngineOptions, resolveOptions } from './options.js';
+import { type InternalEngineOptions, resolveOptions } from './options.js';
 import { Delivery } from './output/delivery.js';
 import { type PreviousStream, type Stream, Streams } from './streams.js';
 import { agentTasks, sumCounter } from './threads/agents.js';
@@ -81,7 +81,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   #closed = false;
   #closing: Promise<void> | undefined;
 
-  constructor(options: EngineOptions = {}) {
+  constructor(options: InternalEngineOptions = {}) {
     super();
     const settings = resolveOptions(options);
     this.#isRecording = options.recorder !== undefined;

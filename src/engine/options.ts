@@ -8,20 +8,29 @@ import type { SilenceSettings } from '../shard/shard-data.js';
 import type { EngineMemory, MemorySizes } from './threads/memory.js';
 
 export interface EngineOptions extends FormerOptions {
-  /** Decoding threads; default one less than the processors, or than the CPU quota of the container; at least one. */
-  readonly shards?: number;
-  /** Streams open at one time; default 4096. */
-  readonly maxStreams?: number;
-  /** How long packets are held to be put in order; default 50. */
-  readonly playoutDelayMs?: number;
-  /** The same while more than 5 % are lost; default 100. */
-  readonly maxPlayoutDelayMs?: number;
-  /** RMS of full scale below which a channel is silent; default 0.01. */
-  readonly silenceThreshold?: number;
-  /** Length of the sliding window over which RMS is taken; 5 to 200 in steps of 5, default 20. */
-  readonly silenceWindowMs?: number;
-  readonly native?: 'off' | 'auto' | 'require';
-  readonly clock?: Clock;
+  /** Decoding threads, 1 to 32; default one less than the processors or the container's CPU quota, at least one. */
+  readonly shards?: number | undefined;
+  /** Streams open at one time, 1 to 16,384; default 4,096. Memory follows: about 8 KiB of payloads a stream. */
+  readonly maxStreams?: number | undefined;
+  /** How long the jitter buffer holds a packet, 0 to 2,000 milliseconds; default 50. */
+  readonly playoutDelayMs?: number | undefined;
+  /** The same while more than 5 % of packets are lost; default 100, never shorter than `playoutDelayMs`. */
+  readonly maxPlayoutDelayMs?: number | undefined;
+  /** RMS level, as a share of full scale, below which a channel is silent, above 0 and up to 1; default 0.01. */
+  readonly silenceThreshold?: number | undefined;
+  /** Sliding window that the level is measured over, 5 to 200 milliseconds in steps of 5; default 20. */
+  readonly silenceWindowMs?: number | undefined;
+  /** The native addon: never use it, use it when it loads, or refuse to start without it; default `auto`. */
+  readonly native?: 'off' | 'auto' | 'require' | undefined;
+  /**
+   * Default: the system's clocks. With a ManualClock, time stands still between two calls of advanceUs(): arrival times,
+   * playout delay and latencies follow it, so that a test needs no waiting.
+   */
+  readonly clock?: Clock | undefined;
+}
+
+/** What the node and tests give the engine beside its options. */
+export interface InternalEngineOptions extends EngineOptions {
   /** Entry and data of the recorder's thread; given its rings and control block by the engine. */
   readonly recorder?: RecorderAgent;
   /** For tests that need a worker with a weakness. */
@@ -78,7 +87,7 @@ const partsSchema = z.strictObject({
 });
 
 /** @throws TrunklineError CONFIG_INVALID, which names the option. */
-export function resolveOptions(options: EngineOptions): EngineSettings {
+export function resolveOptions(options: InternalEngineOptions): EngineSettings {
   const { clock, recorder, shardEntry, inputRingBytes, ...settings } = options;
   parseOptions('the engine', partsSchema, { clock, recorder, shardEntry, inputRingBytes });
   const { shards, maxStreams, playoutDelayMs, maxPlayoutDelayMs, silenceThreshold, silenceWindowMs } = checkOptions(

@@ -1,12 +1,11 @@
 import type { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { NodeConfig } from '../config/schema.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { NodeEvents } from '../sinks/events/event-sink.js';
-import type { RecorderCounters } from '../sinks/recorder/recorder-memory.js';
 import type { RecorderSink } from '../sinks/recorder/recorder-sink.js';
 import type { RepairReport } from '../sinks/recorder/repair.js';
+import type { SinkStats } from '../sinks/sink.js';
 import {
   type AudioHook,
   type AudioHookEvents,
@@ -18,7 +17,7 @@ import type { EventEntity } from '../sources/audiohook/protocol/wire.js';
 import type { AudioHookHealth } from '../sources/audiohook/server/server-events.js';
 import { AudioNode } from './audio-node.js';
 import type { StartOptions } from './options.js';
-import { type NodeSettings, partsOf } from './settings.js';
+import { type EffectiveSettings, type NodeSettings, partsOf } from './settings.js';
 import { type NodeSummary, summaryOf } from './summary.js';
 import type { AudioNodeClass } from './typed-events.js';
 
@@ -48,7 +47,7 @@ export interface AudioHookNodeSettings extends NodeSettings {
  */
 export class AudioHookNode extends (AudioNode as AudioNodeClass<AudioHookEvents>) {
   /** The settings with every default. */
-  readonly config: NodeConfig;
+  readonly config: EffectiveSettings;
   readonly #hook: AudioHook;
   readonly #recorder: RecorderSink | undefined;
 
@@ -135,7 +134,7 @@ export class AudioHookNode extends (AudioNode as AudioNodeClass<AudioHookEvents>
   }
 
   /** What the recorder has counted; undefined when nothing is recorded. @deprecated Use stats().sinks.recorder. */
-  recorderCounters(): RecorderCounters | undefined {
-    return this.#recorder?.counters();
+  recorderCounters(): SinkStats | undefined {
+    return this.#recorder?.stats();
   }
 }

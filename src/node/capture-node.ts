@@ -1,9 +1,9 @@
 import type { NodeConfig } from '../config/schema.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { NodeEvents } from '../sinks/events/event-sink.js';
-import type { RecorderCounters } from '../sinks/recorder/recorder-memory.js';
 import type { RecorderSink } from '../sinks/recorder/recorder-sink.js';
 import type { RepairReport } from '../sinks/recorder/repair.js';
+import type { SinkStats } from '../sinks/sink.js';
 import type { SourceCounters } from '../sources/genesys/counters.js';
 import {
   type GenesysEvents,
@@ -14,7 +14,7 @@ import {
 import type { SubscriptionResult } from '../sources/genesys/source.js';
 import { AudioNode } from './audio-node.js';
 import type { StartOptions } from './options.js';
-import { type NodeSettings, partsOf } from './settings.js';
+import { type EffectiveSettings, type NodeSettings, partsOf } from './settings.js';
 import { type NodeSummary, summaryOf } from './summary.js';
 import type { AudioNodeClass } from './typed-events.js';
 
@@ -35,7 +35,7 @@ export interface CaptureNodeEvents extends NodeEvents, GenesysEvents {}
  */
 export class CaptureNode extends (AudioNode as AudioNodeClass<GenesysEvents>) {
   /** The settings with every default. */
-  readonly config: NodeConfig;
+  readonly config: EffectiveSettings;
   readonly #calls: GenesysSubscription;
   readonly #recorder: RecorderSink | undefined;
 
@@ -92,8 +92,8 @@ export class CaptureNode extends (AudioNode as AudioNodeClass<GenesysEvents>) {
   }
 
   /** What the recorder has counted; undefined when nothing is recorded. @deprecated Use stats().sinks.recorder. */
-  recorderCounters(): RecorderCounters | undefined {
-    return this.#recorder?.counters();
+  recorderCounters(): SinkStats | undefined {
+    return this.#recorder?.stats();
   }
 }
 

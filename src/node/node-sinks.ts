@@ -2,13 +2,22 @@ import { TrunklineError } from '../core/errors.js';
 import type { AuditEntry } from '../core/events.js';
 import type { Engine } from '../engine/engine.js';
 import type { RecorderAgent } from '../engine/options.js';
-import type { Sink, SinkContext, SinkStats } from '../sinks/sink.js';
+import type { Sink, SinkAgent, SinkContext, SinkStats } from '../sinks/sink.js';
 
-/** The thread that one of the sinks wants of the engine. @throws TrunklineError CONFIG_INVALID when several do. */
+/**
+ * The thread that one of the sinks wants of the engine.
+ * @throws TrunklineError CONFIG_INVALID when several do, or when it was not made by recorder().
+ */
 export function agentOf(sinks: readonly Sink[]): RecorderAgent | undefined {
-  const agents = sinks.flatMap(({ agent }) => agent ?? []);
-  if (agents.length > 1) throw new TrunklineError('CONFIG_INVALID', 'A node has at most one recorder.');
-  return agents[0];
+  const [agent, ...others] = sinks.flatMap(({ agent: one }) => one ?? []);
+  if (agent === undefined) return undefined;
+  if (others.length > 0) throw new TrunklineError('CONFIG_INVALID', 'A node has at most one recorder.');
+  if (isRecorderAgent(agent)) return agent;
+  throw new TrunklineError('CONFIG_INVALID', 'Only recorder() makes a sink with an agent; take frames by frame().');
+}
+
+function isRecorderAgent(agent: SinkAgent): agent is RecorderAgent {
+  return 'data' in agent && typeof agent.data === 'function';
 }
 
 /** The sinks of a node: those that it was made with, and those that come and go while it runs. */

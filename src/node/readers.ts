@@ -2,6 +2,7 @@ import { TrunklineError } from '../core/errors.js';
 import type { MediaChunk } from '../core/media-chunk.js';
 import type { Engine } from '../engine/engine.js';
 import {
+  type AttachedQueue,
   type AudioFrame,
   type ChunkOptions,
   chunkQueue,
@@ -12,7 +13,7 @@ import {
 import { ListenStream } from '../sinks/monitor/listen-stream.js';
 import { type MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
 
-type Queue = FrameQueue<MediaChunk> | FrameQueue<AudioFrame>;
+type Queue = AttachedQueue<MediaChunk> | AttachedQueue<AudioFrame>;
 
 /** The live readers of a node: streams and queues that are attached to its engine until they are closed. */
 export class Readers {

@@ -1,23 +1,64 @@
-import { checkOptions, type FormerOptions, type NodeConfig, nodeSchema } from '../config/schema.js';
+import { checkOptions, type NodeConfig, nodeSchema } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
+import type { EngineOptions } from '../engine/options.js';
 import { audit } from '../sinks/audit/audit-sink.js';
 import { type RecorderSink, recorder } from '../sinks/recorder/recorder-sink.js';
 import type { Sink } from '../sinks/sink.js';
+import type { GenesysSubscriptionOptions } from '../sources/genesys/genesys-subscription.js';
 import type { NodeOptions } from './options.js';
 
 /**
  * Settings of a preset: those of the command line, by the same names and with the same defaults, but for `record`, which
  * is false unless it is set: an embedded node records only when told to.
  */
-export interface NodeSettings extends Partial<NodeConfig>, FormerOptions {
+export interface NodeSettings
+  extends Omit<GenesysSubscriptionOptions, 'name' | 'clientId' | 'clientSecret'>,
+    Omit<EngineOptions, 'clock'>,
+    OutputSettings {
+  /** OAuth client id, of a client with the client credentials grant. Needed by CaptureNode. */
+  readonly clientId?: string | undefined;
+  /** Its secret. Needed by CaptureNode. */
+  readonly clientSecret?: string | undefined;
   /** Takes the node's log, in the manner of pino; default: nothing is logged. */
   readonly logger?: Logger;
   /** Closes the node when aborted. */
   readonly signal?: AbortSignal;
-  /** Further sinks beside the recorder and the audit that the settings ask for. */
+  /** Further sinks beside the recorder and the audit that the settings ask for; default none. */
   readonly sinks?: readonly Sink[];
 }
+
+/** Which events, recordings and audit a preset makes. */
+export interface OutputSettings {
+  /** `mediaChunk` events for silent frames as well; default false. */
+  readonly includeSilent?: boolean | undefined;
+  /** Record every stream into `out`; default false. */
+  readonly record?: boolean | undefined;
+  /** Folder of the recordings and the audit; made when it is missing; default `capture`. */
+  readonly out?: string | undefined;
+  /** What `audit.jsonl` contains: nothing, life-cycle events and spans, or every packet as well; default `spans`. */
+  readonly audit?: 'off' | 'spans' | 'packets' | undefined;
+  /** Interaction ids are replaced by their HMAC under this key in the audit, of at least 16 characters; default: not. */
+  readonly auditKey?: string | undefined;
+}
+
+/** Settings that have no default. */
+export type SettingWithoutDefault =
+  | 'clientId'
+  | 'clientSecret'
+  | 'apiUrl'
+  | 'mediaUrl'
+  | 'interactionsFile'
+  | 'caFile'
+  | 'auditKey';
+
+/** The settings of a preset with every default. */
+export type EffectiveSettings = {
+  readonly [Name in Exclude<
+    keyof NodeSettings,
+    SettingWithoutDefault | 'logger' | 'signal' | 'sinks' | 'holdMs' | 'holdWideMs'
+  >]-?: NonNullable<NodeSettings[Name]>;
+} & Pick<NodeSettings, SettingWithoutDefault>;
 
 /** What a preset makes of its settings: the checked values, and the options of the node but for its sources. */
 export interface NodeParts {

@@ -1,14 +1,13 @@
 import type { NodeEvents } from '../sinks/events/event-sink.js';
+import type { EventValues } from '../sources/source.js';
 import type { AudioNode } from './audio-node.js';
 import type { NodeOptions } from './options.js';
 
-type Listener<Arguments> = Arguments extends unknown[] ? (...values: Arguments) => unknown : never;
-
 /** The methods of an emitter, typed for further events. */
 export interface Emits<Events> {
-  on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this;
-  once<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this;
-  off<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): this;
+  on<Name extends keyof Events>(name: Name, listener: (...values: EventValues<Events[Name]>) => unknown): this;
+  once<Name extends keyof Events>(name: Name, listener: (...values: EventValues<Events[Name]>) => unknown): this;
+  off<Name extends keyof Events>(name: Name, listener: (...values: EventValues<Events[Name]>) => unknown): this;
 }
 
 /** A node that emits further events beside its own. */

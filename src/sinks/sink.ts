@@ -1,7 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { AuditEntry, FrameSink } from '../core/events.js';
 import type { Logger } from '../core/logger.js';
-import type { RecorderAgent } from '../engine/options.js';
 
 /** What a node gives each of its sinks. */
 export interface SinkContext {
@@ -11,6 +10,12 @@ export interface SinkContext {
   report(error: unknown): void;
   /** Gives every sink an entry for the audit. */
   audit(entry: AuditEntry): void;
+}
+
+/** A thread that the engine runs for a sink. Only recorder() can make one. */
+export interface SinkAgent {
+  /** Module that the thread runs. */
+  readonly entry: string;
 }
 
 /** What a sink has counted. */
@@ -39,7 +44,7 @@ export interface Sink extends FrameSink {
    * A thread that the engine runs for this sink, with rings of frames of its own; one sink of a node may have one.
    * Absent in sinks that take frames by frame().
    */
-  readonly agent?: RecorderAgent;
+  readonly agent?: SinkAgent;
   /** Opens files and connections; the first frame comes after it. The node does not start when it throws. */
   start?(context: SinkContext): Promise<void> | void;
   /** An entry for the audit, such as a connection that was opened or a session that was refused. */

@@ -6,7 +6,8 @@ import type { OrderedStreamIngest } from '../engine/input/ingest.js';
 /** A source without events of its own. */
 export type NoEvents = Record<never, never>;
 
-type Values<Arguments> = Arguments extends unknown[] ? Arguments : never;
+/** The values that an event brings its listeners. */
+export type EventValues<Event> = Event extends unknown[] ? Event : never;
 
 /** All that a source sees of the node that it belongs to. */
 export interface SourceContext<Events = NoEvents> {
@@ -17,7 +18,7 @@ export interface SourceContext<Events = NoEvents> {
   /** Use of the native module, as the engine has it. */
   readonly native: 'off' | 'auto' | 'require';
   /** Emits one of the source's own events on the node. */
-  emit<Name extends keyof Events>(name: Name, ...values: Values<Events[Name]>): void;
+  emit<Name extends keyof Events>(name: Name, ...values: EventValues<Events[Name]>): void;
   /** Emits the node's `paused` event. */
   paused(event: PauseEvent): void;
   /** Emits the node's `error` event, for what failed while the source goes on. */
@@ -65,10 +66,9 @@ export interface Source<Events = NoEvents, Status extends object = object> {
   untilIdle?(): Promise<void>;
 }
 
-type Intersection<Union> = (Union extends unknown ? (one: Union) => void : never) extends (all: infer All) => void
+/** The events of several sources together. */
+export type EventsOf<Sources> = (Sources extends Source<infer Events> ? (one: Events) => void : never) extends (
+  all: infer All,
+) => void
   ? All
   : never;
-type EventsOfOne<One> = One extends Source<infer Events> ? Events : never;
-
-/** The events of several sources together. */
-export type EventsOf<Sources> = Intersection<EventsOfOne<Sources>>;

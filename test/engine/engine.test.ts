@@ -222,7 +222,7 @@ describe('streams', () => {
     const ends: { id: string; summary: StreamSummary }[] = [];
     const opened: string[] = [];
     const shardEntry = new URL('../support/engine/dies-after-close.mjs', import.meta.url).href;
-    const engine = await started({ shardEntry, maxStreams: 2, playoutDelayMs: 2, maxPlayoutDelayMs: 2 });
+    const engine = await started({ ...{ shardEntry }, maxStreams: 2, playoutDelayMs: 2, maxPlayoutDelayMs: 2 });
     // Its packets keep the engine's timer going, so that the end is delivered before the shard's next life begins.
     const ticker = engine.open('ticker', { codec: 'pcmu' });
     let ticks = 0;

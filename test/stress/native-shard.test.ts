@@ -91,7 +91,7 @@ describe('an engine that requires what it cannot have', () => {
   it('says so at once, with a code', async () => {
     const shardEntry = new URL('../support/engine/shard-without-native.mjs', import.meta.url).href;
     const beganUs = systemClock.nowUs();
-    await expect(createEngine({ native: 'require', shards: 2, shardEntry })).rejects.toMatchObject({
+    await expect(createEngine({ native: 'require', shards: 2, ...{ shardEntry } })).rejects.toMatchObject({
       name: 'TrunklineError',
       code: 'NATIVE_UNAVAILABLE',
       message: expect.stringContaining('there is none for this machine'),
@@ -102,7 +102,7 @@ describe('an engine that requires what it cannot have', () => {
 
   it('runs on the other path when it merely would like to', async () => {
     const shardEntry = new URL('../support/engine/shard-without-native.mjs', import.meta.url).href;
-    engine = await createEngine({ native: 'auto', shards: 1, shardEntry });
+    engine = await createEngine({ native: 'auto', shards: 1, ...{ shardEntry } });
     expect(engine.backend).toBe('js');
   });
 });

@@ -57,7 +57,7 @@ function pushPackets(stream: PushStream, from: number, count: number): void {
 
 describe('a shard that dies', () => {
   it.each(Object.entries(POISON))('is replaced when a record %s, and the record is skipped', async (_, poison) => {
-    const { engine, received } = await listeningEngine({ shards: 1, shardEntry: FRAGILE });
+    const { engine, received } = await listeningEngine({ shards: 1, ...{ shardEntry: FRAGILE } });
     const streams = Array.from({ length: 20 }, (_, i) => engine.open(`call-${i}`, { codec: 'pcmu' }));
     for (const stream of streams) pushPackets(stream, 0, 10);
     await until(() => received.size === 20 && [...received.values()].every((h) => h.frames === 10), 'the first frames');

@@ -1,13 +1,14 @@
 import process from 'node:process';
 import { CommanderError } from 'commander';
-import type { Config, NodeConfig } from '../../config/schema.js';
+import type { Config } from '../../config/schema.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
+import type { EffectiveSettings } from '../../node/settings.js';
 import type { NodeSummary } from '../../node/summary.js';
 import { complain, print, printJson } from '../process/output.js';
 
 /** A node with the settings that it was made from. */
 export interface ConfiguredNode {
-  readonly config: NodeConfig;
+  readonly config: EffectiveSettings;
   summary(): NodeSummary;
 }
 

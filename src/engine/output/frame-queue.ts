@@ -47,12 +47,27 @@ export interface FrameOptions extends QueueOptions {
 const DEFAULT_CAPACITY = 1_024;
 const MAX_CAPACITY = 1_000_000;
 
+/** Items for a `for await` loop. Leaving the loop detaches the queue. */
+export interface FrameQueue<Item> extends AsyncIterableIterator<Item, undefined> {
+  /** Items dropped because the reader was too slow. */
+  readonly droppedFrames: number;
+  /** Items that wait for the reader. */
+  readonly length: number;
+  /** No more frames come; what is queued can still be read. */
+  end(): void;
+  [Symbol.asyncIterator](): this;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A queue and the sink that fills it. */
+export type AttachedQueue<Item> = FrameQueue<Item> & FrameSink;
+
 interface QueueParts<Item> {
   readonly selection: PcmSelection;
   /** The item for a frame; undefined for a frame that the reader does not want. */
   readonly itemOf: (frame: FrameView) => Item | undefined;
   /** Detaches the queue from the engine. */
-  readonly onEnd: (queue: FrameQueue<Item>) => void;
+  readonly onEnd: (queue: AttachedQueue<Item>) => void;
 }
 
 /**
@@ -60,7 +75,7 @@ interface QueueParts<Item> {
  * it. Leaving the loop detaches the queue. The loop ends when the engine closes, after the queued items, or when the
  * signal aborts.
  */
-export class FrameQueue<Item> implements AsyncIterableIterator<Item, undefined>, FrameSink {
+class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
   /** Items dropped because the reader was too slow. */
   droppedFrames = 0;
   readonly #parts: QueueParts<Item>;
@@ -168,10 +183,10 @@ export class FrameQueue<Item> implements AsyncIterableIterator<Item, undefined>,
 /** Frames as chunks: those with speech, or all of them. */
 export function chunkQueue(
   options: ChunkOptions,
-  onEnd: (queue: FrameQueue<MediaChunk>) => void,
-): FrameQueue<MediaChunk> {
+  onEnd: (queue: AttachedQueue<MediaChunk>) => void,
+): AttachedQueue<MediaChunk> {
   const { includeSilent = false } = options;
-  return new FrameQueue(options, {
+  return new BoundedQueue(options, {
     selection: includeSilent ? 'all' : 'speech',
     itemOf: (frame) => (frame.hasPcm && (includeSilent || !frame.isSilent) ? chunkOf(frame) : undefined),
     onEnd,
@@ -181,10 +196,10 @@ export function chunkQueue(
 /** Every frame, with the samples that were selected. */
 export function frameQueue(
   options: FrameOptions,
-  onEnd: (queue: FrameQueue<AudioFrame>) => void,
-): FrameQueue<AudioFrame> {
+  onEnd: (queue: AttachedQueue<AudioFrame>) => void,
+): AttachedQueue<AudioFrame> {
   const { pcm = 'speech' } = options;
-  return new FrameQueue(options, { selection: pcm, itemOf: (frame) => copyOf(frame, pcm), onEnd });
+  return new BoundedQueue(options, { selection: pcm, itemOf: (frame) => copyOf(frame, pcm), onEnd });
 }
 
 const NO_SAMPLES = new Int16Array(0);

@@ -1,12 +1,16 @@
 import { LAYOUT_VERSION } from '../../ring/layout.js';
 import { workerUrl } from '../../shard/location.js';
 import type { ShardData, SilenceSettings } from '../../shard/shard-data.js';
-import type { EngineOptions } from '../options.js';
+import type { InternalEngineOptions } from '../options.js';
 import type { EngineMemory } from './memory.js';
 import { type AgentTask, SHARD_HANG_US } from './pool.js';
 
 /** What each thread of an engine runs: its shards and, where there is one, its recorder. */
-export function agentTasks(places: EngineMemory, silence: SilenceSettings, options: EngineOptions): AgentTask[] {
+export function agentTasks(
+  places: EngineMemory,
+  silence: SilenceSettings,
+  options: InternalEngineOptions,
+): AgentTask[] {
   const { memory, shards, streamTable, outputWaiter } = places;
   const { recorder, native = 'auto', shardEntry = workerUrl('shard/entry') } = options;
   const tasks: AgentTask[] = shards.map((one, shard) => ({

@@ -2,10 +2,8 @@ import { z } from 'zod';
 import { parseOptions } from '../../config/options.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { makeFolder } from '../../core/make-folder.js';
-import type { RecorderAgent } from '../../engine/options.js';
-import type { Sink, SinkContext, SinkStats } from '../sink.js';
+import type { Sink, SinkAgent, SinkContext, SinkStats } from '../sink.js';
 import { type FileAccess, fileAccess } from './files/folder.js';
-import type { RecorderCounters } from './recorder-memory.js';
 import { RecorderThread } from './recorder-thread.js';
 import { type RepairReport, repairUnfinished } from './repair.js';
 
@@ -60,7 +58,7 @@ export class RecorderSink implements Sink {
     });
   }
 
-  get agent(): RecorderAgent {
+  get agent(): SinkAgent {
     return this.#thread;
   }
 
@@ -89,20 +87,16 @@ export class RecorderSink implements Sink {
     this.#closing.abort();
     await this.#repairing;
     this.#look();
-    const { recordingsOpened, recordingsFinished } = this.counters();
+    const { recordingsOpened, recordingsFinished } = this.#thread.counters();
     const missing = recordingsOpened - recordingsFinished;
     if (missing === 0) return;
     const message = `${missing} recordings could not be finished in time; run "trunkline repair ${this.#directory}".`;
     this.#context?.report(new TrunklineError('FILE_FAILED', message));
   }
 
-  counters(): RecorderCounters {
-    return this.#thread.counters();
-  }
-
   /** `dropped`: frames that were lost because the disk was too slow. */
   stats(): SinkStats {
-    return { ...this.counters(), dropped: this.#thread.refused };
+    return { ...this.#thread.counters(), dropped: this.#thread.refused };
   }
 
   async #repair({ clock, logger, report, audit }: SinkContext): Promise<RepairReport | undefined> {

@@ -40,41 +40,41 @@ export interface GenesysEvents {
 
 export interface GenesysSubscriptionOptions {
   /** Name of the source in the node; default `genesys`. Two subscriptions in one node need two names. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** OAuth client id, of a client with the client credentials grant. */
   readonly clientId: string;
   /** OAuth client secret. */
   readonly clientSecret: string;
   /** Genesys Cloud region, such as `eu-central-1`, or its domain, such as `mypurecloud.de`; default `us-east-1`. */
-  readonly region?: string;
+  readonly region?: string | undefined;
   /** Address of the REST API and the sign-in, `http:` or `https:`; default: that of the region. */
-  readonly apiUrl?: string;
+  readonly apiUrl?: string | undefined;
   /** Address of the media WebSocket, `ws:` or `wss:`; default: that of the region. */
-  readonly mediaUrl?: string;
+  readonly mediaUrl?: string | undefined;
   /** Ids of the interactions to capture from the start; default none. */
-  readonly interactions?: readonly string[];
+  readonly interactions?: readonly string[] | undefined;
   /** File of interaction ids, one a line; watched, so that ids come and go while the node runs. */
-  readonly interactionsFile?: string;
+  readonly interactionsFile?: string | undefined;
   /** Ids of queues whose calls are captured as they come and go, at most 20,000; default none. */
-  readonly queues?: readonly string[];
+  readonly queues?: readonly string[] | undefined;
   /** Ids of users whose calls are captured as they come and go, at most 20,000; default none. */
-  readonly users?: readonly string[];
+  readonly users?: readonly string[] | undefined;
   /** Codecs to ask for, the preferred one first; default `['opus', 'pcmu']`. */
-  readonly codecs?: readonly Codec[];
+  readonly codecs?: readonly Codec[] | undefined;
   /** Samples a second that Opus is decoded to: 8000, 12000, 16000, 24000 or 48000; default 16000. */
-  readonly opusSampleRate?: number;
+  readonly opusSampleRate?: number | undefined;
   /** Most interactions on one media connection, 1 to 50; default 50. */
-  readonly interactionsPerConnection?: number;
+  readonly interactionsPerConnection?: number | undefined;
   /** Media connections among which interactions are spread, even when fewer would do, 1 to 400; default 4. */
-  readonly leastConnections?: number;
+  readonly leastConnections?: number | undefined;
   /** Attempts to reconnect a lost media connection before its streams end, 1 to 1000; default 5. */
-  readonly reconnectAttempts?: number;
+  readonly reconnectAttempts?: number | undefined;
   /** Seconds between two pings, 0.1 to 300; default 30. A connection that has not answered one by the next is dead. */
-  readonly heartbeatSeconds?: number;
+  readonly heartbeatSeconds?: number | undefined;
   /** PEM file of certificates to trust beside the usual ones, such as that of a proxy. */
-  readonly caFile?: string;
+  readonly caFile?: string | undefined;
   /** Continue although NODE_TLS_REJECT_UNAUTHORIZED=0 has switched off the verification of certificates; default false. */
-  readonly insecureTls?: boolean;
+  readonly insecureTls?: boolean | undefined;
 }
 
 /** Connections with their state, what is followed, and the counters of packets and messages that were refused. */

@@ -11,6 +11,7 @@ import { NonceCache } from './nonce-cache.js';
  * reason of a refusal is for the log; clients cannot tell refusals apart.
  */
 export interface AudioHookKey {
+  /** As in the integration's settings; sent by clients as `X-API-KEY`. */
   readonly apiKey: string;
   /** Base64, as in the integration's settings. Without one, requests cannot be signed. */
   readonly clientSecret?: string | undefined;

@@ -77,8 +77,8 @@ const PARAMETERS = {
 
 type Parameters = { [T in keyof typeof PARAMETERS]: z.infer<(typeof PARAMETERS)[T]> };
 export type ClientMessageType = keyof Parameters;
-export type OpenParameters = Parameters['open'];
-export type CloseReason = Parameters['close']['reason'];
+/** Why a client closes its session. */
+export type CloseReason = 'end' | 'error' | 'disconnect' | 'reconnect';
 
 export const CLIENT_MESSAGE_TYPES = Object.keys(PARAMETERS) as readonly ClientMessageType[];
 

@@ -9,20 +9,23 @@ import { type OpenRequest, SESSION_TIMING, type SessionTiming } from '../session
 import type { CertifiedKey } from './certificate.js';
 
 export interface AudioHookLimits {
-  /** Time limit for the TLS handshake and for the headers of a request. */
+  /** Milliseconds for the TLS handshake and for the headers of a request; default 5,000. */
   readonly headerMs: number;
-  /** Size of one WebSocket message. Text above 64 KiB is answered with `disconnect` in any case. */
+  /** Bytes of one WebSocket message; default 1 MiB. Text above 64 KiB is answered with `disconnect` in any case. */
   readonly messageBytes: number;
+  /** Sessions at one time; default 8,192. */
   readonly sessions: number;
+  /** Sessions of one organization at one time; default 8,192. */
   readonly sessionsPerOrganization: number;
-  /** New sessions per second of one API key, on average; twice as many at once. */
+  /** New sessions per second of one API key, on average; twice as many at once; default 1,000. */
   readonly handshakesPerSecond: number;
-  /** Failed authentications per second of one remote address, on average; four times as many at once. */
+  /** Failed authentications per second of one remote address, on average; four times as many at once; default 20. */
   readonly failuresPerSecond: number;
-  /** Messages (or 2 KiB of audio) per second that one client may send, on average, and at once. */
+  /** Messages (or 2 KiB of audio) per second that one client may send, on average; default 500. */
   readonly messagesPerSecond: number;
+  /** The same at once; default 4,096. */
   readonly messageBurst: number;
-  /** Bytes that may wait to be sent to one client. */
+  /** Bytes that may wait to be sent to one client; default 256 KiB. A client that reads slower is disconnected. */
   readonly outboundBytes: number;
 }
 
@@ -59,10 +62,11 @@ export interface AudioHookServerOptions extends PublicAddressOptions {
   readonly noServer?: boolean | undefined;
   /** Path of the WebSocket. Default: `/audiohook/ws`. */
   readonly path?: string | undefined;
+  /** Keys that clients may use, at least one. */
   readonly keys: readonly AudioHookKey[];
   /** Accept requests without a signature for keys without a secret. Default: false. */
   readonly allowUnsigned?: boolean | undefined;
-  /** @deprecated The former name of `publicAuthority`. */
+  /** The former name of `publicAuthority`. @deprecated Use `publicAuthority`. */
   readonly authority?: string | undefined;
   /** Without it the server uses plain HTTP, for loopback or behind a TLS terminator. Only with `port`. */
   readonly tls?: CertifiedKey | undefined;
@@ -71,7 +75,9 @@ export interface AudioHookServerOptions extends PublicAddressOptions {
    * start are refused, and one that was signed in the same second can be replayed.
    */
   readonly nonceFile?: string | undefined;
+  /** Limits of the server and of each client; those left out keep their defaults. */
   readonly limits?: Partial<AudioHookLimits> | undefined;
+  /** Time limits of the protocol; those left out keep their defaults. */
   readonly timing?: Partial<SessionTiming> | undefined;
   /** Delay of the answer to a failed authentication, milliseconds. Default: 500. */
   readonly refusalDelayMs?: number | undefined;
@@ -89,6 +95,7 @@ export interface AudioHookServerOptions extends PublicAddressOptions {
   readonly finishStream?: ((interactionId: string) => Promise<void>) | undefined;
   /** What is wrong at the moment, such as recordings that cannot be written; the health check then answers 503. */
   readonly problems?: (() => readonly string[]) | undefined;
+  /** Default: the system's. */
   readonly clock?: Clock | undefined;
 }
 

@@ -1,6 +1,5 @@
 import { US_PER_SECOND } from '../../../core/units.js';
 import type { SelectedMedia } from '../protocol/media.js';
-import type { OpenParameters } from '../protocol/wire.js';
 import type { PausedBy } from './session-pauses.js';
 import type { TimeLineOutput } from './time-line.js';
 
@@ -13,7 +12,8 @@ export interface OpenRequest {
   readonly media: SelectedMedia | undefined;
   /** A connection probe: null UUIDs as conversation and participant. Answered like a call, never recorded. */
   readonly probe: boolean;
-  readonly continuedSessions: OpenParameters['continuedSessions'];
+  /** Sessions that this one continues. */
+  readonly continuedSessions: readonly { readonly id: string }[];
   /** Position of the client's own time line, in samples; above zero when it continues an earlier session. */
   readonly positionSamples: number;
 }
@@ -61,6 +61,7 @@ export interface SessionTiming {
   readonly hangUpWaitUs: number;
   /** Unsolicited messages; Genesys drops the connector that sends more than 5 to 10 a second. */
   readonly messagesPerSecond: number;
+  /** How many of them at once. */
   readonly messageBurst: number;
 }
 
