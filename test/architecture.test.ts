@@ -118,12 +118,10 @@ const EXCEPTIONS = {
     'src/ring/',
     'src/rtp/',
     'src/shard/',
-    'src/sinks/',
     'test/audio/',
     'test/engine/',
     'test/node/',
     'test/rtp/',
-    'test/sinks/',
     'test/support/rtp/',
   ],
 };

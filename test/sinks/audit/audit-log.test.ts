@@ -201,7 +201,7 @@ describe('a disk that fails', () => {
     expect(log.dropped).toBe(entries);
   });
 
-  it('that becomes full amid a line: every entry is in the file or counted', async (context) => {
+  it('that becomes full in the middle of a line: every entry is in the file or counted', async (context) => {
     const disk = mountTiny(64);
     if (disk === undefined) return context.skip('a tmpfs may not be mounted here; it takes root');
     try {

@@ -38,7 +38,7 @@ describe('latency', () => {
     fc.assert(property);
   });
 
-  it('takes whatever comes: fractions, clocks that step back, hours', () => {
+  it('takes any value: fractions, clocks that step back, hours', () => {
     const histogram = new LatencyHistogram();
     expect(histogram.read()).toMatchObject({ count: 0, max: 0 });
     for (const value of [0.4, -5, Number.NaN, 1e12]) histogram.record(value);
@@ -90,7 +90,7 @@ describe('throughput', () => {
     expect(metrics.throughput(8_000_000, counts(15, 0, 0)).recent.packetLossRate).toBe(0);
   });
 
-  it('keeps few samples, however often it is asked', () => {
+  it('keeps few samples, however often it is read', () => {
     const metrics = new Metrics({ clock: new ManualClock() });
     metrics.streamOpened();
     let last = metrics.throughput(0, counts(0));

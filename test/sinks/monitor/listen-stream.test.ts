@@ -22,7 +22,7 @@ describe('one channel', () => {
     expect(samplesOf(stream)).toEqual(Int16Array.of(...ramp(0, 160), ...new Int16Array(320), ...ramp(500, 160)));
   });
 
-  it('skips a gap longer than anybody would wait for', () => {
+  it('skips a gap longer than the limit', () => {
     const info = streamInfo();
     const stream = new ListenStream(info);
     stream.frame(frameView({ info, pcm: ramp(0, 160) }));
@@ -30,7 +30,7 @@ describe('one channel', () => {
     expect(samplesOf(stream)).toEqual(ramp(0, 320));
   });
 
-  it('ends with its stream, and hears no other', async () => {
+  it('ends with its stream and takes no other', async () => {
     const info = streamInfo();
     const stream = new ListenStream(info);
     const other = streamInfo({ interactionId: 'other' });
@@ -89,7 +89,7 @@ describe('two channels', () => {
     fc.assert(property, { numRuns: 200 });
   });
 
-  it('go on when one of them says nothing', () => {
+  it('go on when one of them brings nothing', () => {
     const stream = new ListenStream(info);
     for (let n = 0; n < 50; n++) {
       stream.frame(frameView({ info, channel: 1, positionSamples: n * 160, pcm: ramp(n * 160, 160) }));

@@ -18,7 +18,7 @@ async function lines(monitor: MonitorStream, feed: () => void): Promise<Record<s
 }
 
 describe('lines', () => {
-  it('tell each frame with speech', async () => {
+  it('describe each frame with speech', async () => {
     const monitor = new MonitorStream();
     const read = await lines(monitor, () => {
       monitor.frame(frameView({ pcm, sequenceNumber: 7, timestamp: 1120, positionSamples: 160, meanSquare: 0.01 }));
@@ -41,7 +41,7 @@ describe('lines', () => {
     ]);
   });
 
-  it('tell silent frames too, or no payload, or one interaction only, when asked to', async () => {
+  it('describe silent frames too, or no payload, or one interaction only, on request', async () => {
     const other = streamInfo({ stream: 1, interactionId: 'other' });
     const monitor = new MonitorStream({ includeSilent: true, payload: false, interactionId: 'other' });
     const read = await lines(monitor, () => {
@@ -60,8 +60,8 @@ describe('what it asks of the engine', () => {
     [{ payload: false }, 'none'],
     [{ interactionId: 'other' }, 'none'],
     [{ interactionId: streamInfo().interactionId }, 'speech'],
-  ] as const)('with %j samples of %s', (options, wish) => {
-    expect(new MonitorStream(options).pcmSelection(streamInfo())).toBe(wish);
+  ] as const)('with %j samples of %s', (options, selection) => {
+    expect(new MonitorStream(options).pcmSelection(streamInfo())).toBe(selection);
   });
 
   it('is nothing once it is ended or destroyed', () => {
@@ -80,7 +80,10 @@ describe('a reader', () => {
   it('that has not come yet costs nothing and misses nothing that is counted', () => {
     const monitor = new MonitorStream();
     expect(monitor.active).toBe(false);
-    const untouchable = { ...frameView(), copyPcmBytes: () => expect.fail('samples were copied for nobody') };
+    const untouchable = {
+      ...frameView(),
+      copyPcmBytes: () => expect.fail('samples were copied although no reader wants them'),
+    };
     monitor.frame(untouchable);
     expect([monitor.readableLength, monitor.droppedFrames]).toEqual([0, 0]);
   });

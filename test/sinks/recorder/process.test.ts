@@ -83,7 +83,7 @@ describe('limits of the system', () => {
     expect(wav(join(dir, 'free', 'call-1')).samples).toEqual(ramp(3200));
   });
 
-  it('too few files: the streams that got none are counted, the others are whole, the reason is told', async () => {
+  it('too few files: the streams that got none are counted, the others are whole, the reason is reported', async () => {
     const counted = await run('ulimit -n 40', join(dir, 'files'), 40, 20);
     expect(counted['recordingsFinished']).toBeGreaterThan(0);
     expect(counted['recordingsFaulted']).toBeGreaterThan(0);
@@ -97,7 +97,7 @@ describe('limits of the system', () => {
     for (const folder of whole) expect(wav(join(dir, 'files', folder)).samples).toEqual(ramp(3200));
   });
 
-  it('a file size that is not allowed: counted and told, and the process lives on', async () => {
+  it('a file size that is not allowed: counted and reported, and the process lives on', async () => {
     const counted = await run("trap '' XFSZ; ulimit -f 16", join(dir, 'size'), 1, 80);
     expect(counted).toMatchObject({ recordingsFaulted: 1, framesRecorded: 80 });
     expect(counted['samplesDropped']).toBeGreaterThan(0);
@@ -130,7 +130,7 @@ describe('a folder that cannot be written', () => {
     r.remove();
   });
 
-  it('a full disk leaves holes in its own streams only, and space that returns is used', (context) => {
+  it('a full disk leaves gaps in its own streams only, and space that returns is used', (context) => {
     const r = new RecorderRig();
     const full = mountTiny(128, join(r.outDir, 'full'));
     if (full === undefined) return context.skip('a tmpfs may not be mounted here; it takes root');

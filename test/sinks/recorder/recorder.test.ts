@@ -65,7 +65,7 @@ describe('one recording', () => {
     });
   });
 
-  it('keeps the length of a hole, in the file and in the spans', () => {
+  it('keeps the length of a gap, in the file and in the spans', () => {
     const r = rig();
     r.open(streamInfo());
     r.frame(0, 0, 0, tone(0, 160));
@@ -82,7 +82,7 @@ describe('one recording', () => {
     ]);
   });
 
-  it('has paused and discarded stretches as zeros of their length', () => {
+  it('has paused and discarded spans as zeros of their length', () => {
     const r = rig();
     r.open(streamInfo());
     r.frame(0, 0, 0, tone(0, 160));
@@ -105,7 +105,7 @@ describe('one recording', () => {
     ]);
   });
 
-  it('passes over frames that a restarted shard sends again', () => {
+  it('skips frames that a restarted shard sends again', () => {
     const r = rig();
     r.open(streamInfo());
     for (const at of [0, 160, 0, 160, 320]) r.frame(0, 0, at, tone(at, 160), FLAG.DECODE_ERROR | FLAG.CONCEALED);
@@ -115,7 +115,7 @@ describe('one recording', () => {
     expect(r.manifest(ID)).toMatchObject({ decodeErrors: 3, packetsReceived: 3 });
   });
 
-  it('keeps no frame of a stretch that is paused, be it sent again', () => {
+  it('keeps no frame of a paused span, even when it is sent again', () => {
     const r = rig();
     r.open(streamInfo());
     for (let at = 0; at < 800; at += 160) r.frame(0, 0, at, tone(at, 160));
@@ -164,7 +164,7 @@ describe('one recording', () => {
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ interactionId: ID });
   });
 
-  it('has its sound in the file at latest flushMs and one turn after it came', () => {
+  it('has its audio in the file flushMs and one turn after it came at the latest', () => {
     const r = rig({ options: { flushMs: 500 } });
     r.open(streamInfo());
     r.frame(0, 0, 0, tone(0, 160));
@@ -179,7 +179,7 @@ describe('one recording', () => {
     expect(size()).toBe(44 + 640);
   });
 
-  it('is not made of a stream that brings nothing, for a header alone would look like a call', () => {
+  it('is not made of a stream that brings nothing, because a header alone would look like a call', () => {
     const r = rig();
     r.open(streamInfo());
     r.work(600_000);
@@ -191,7 +191,7 @@ describe('one recording', () => {
     expect(r.status.counters()).toMatchObject({ recordingsOpened: 1, recordingsFinished: 1, writeErrors: 0 });
   });
 
-  it('says that it is incomplete when records of it found no room on their way', () => {
+  it('is marked incomplete when the full ring refused records of it', () => {
     const r = rig();
     for (const stream of [0, 1]) {
       r.open(streamInfo({ stream, interactionId: `call-${stream}` }));
@@ -203,11 +203,11 @@ describe('one recording', () => {
     expect(r.manifest('call-1').incomplete).toBe(true);
   });
 
-  it('has its header and its first checkpoint before any sound', () => {
+  it('has its header and its first checkpoint before any audio', () => {
     const r = rig();
     const folder = join(r.outDir, ID);
     const found: unknown[] = [];
-    // Looked at below: what is thrown in here the recorder takes for trouble with the disk.
+    // Checked below: the recorder would take what is thrown in here for a fault of the disk.
     const write = vi.spyOn(AudioFile.prototype, 'write').mockImplementation(() => {
       found.push([readWav(readFileSync(join(folder, 'audio.wav'))).sampleRate, r.checkpoint(ID)?.writer?.pid]);
       return 0;
@@ -220,7 +220,7 @@ describe('one recording', () => {
     expect(found).toEqual([[8000, process.pid]]);
   });
 
-  it('whose folder was taken away goes on in a new one, and says what it lacks', () => {
+  it('whose folder was removed goes on in a new one, and says what is missing', () => {
     for (const how of ['removed', 'moved', 'removed at the end']) {
       const r = rig();
       const feed = (from: number, to: number) => {
@@ -285,7 +285,7 @@ describe('any frames', () => {
     crash: fc.integer({ min: 0, max: 12 }).map((n) => n === 0),
   });
 
-  it('give the same interleaved sound and gapless spans, however they are cut and whatever crashes', () => {
+  it('give the same interleaved audio and gapless spans, however they are cut and wherever the thread crashes', () => {
     const some = fc.array(placed, { minLength: 1, maxLength: 60 });
     const check = fc.property(fc.constantFrom<1 | 2>(1, 2), some, (channels, frames) => {
       const r = new RecorderRig();
@@ -326,7 +326,7 @@ describe('any frames', () => {
     fc.assert(check, { numRuns: 80 });
   });
 
-  it('make the spans of a track that is told each of them, though most tell nothing but their sound', () => {
+  it('make the same spans as a track that takes each of them, although most only add samples', () => {
     const frame = fc.record({
       flags: fc.oneof(
         { weight: 8, arbitrary: fc.constant(undefined) },
@@ -376,7 +376,7 @@ describe('any frames', () => {
 });
 
 describe('a recorder thread that dies', () => {
-  it('before it has given back what it has taken lets the next one pass over that', () => {
+  it('before it has released what it has taken lets the next one skip that', () => {
     const r = rig();
     r.open(streamInfo());
     r.frame(0, 0, 0, tone(0, 160));
@@ -396,7 +396,7 @@ describe('a recorder thread that dies', () => {
     });
   });
 
-  it('loses neither sound nor spans nor counts', () => {
+  it('loses neither audio nor spans nor counts', () => {
     const r = rig();
     r.open(streamInfo({ channels: 2 }));
     for (let at = 0; at < 16_000; at += 160) {
@@ -443,7 +443,7 @@ describe('a recorder thread that dies', () => {
     expect(spans[999]).toEqual({ state: 'speech', channel: 0, startMs: 19_980, endMs: 20_000 });
   });
 
-  it('treats an OPEN that a restarted shard says again as the same stream', () => {
+  it('treats an OPEN that a restarted shard repeats as the same stream', () => {
     const r = rig();
     r.open(streamInfo());
     r.frame(0, 0, 0, tone(0, 160));
@@ -473,7 +473,7 @@ describe('a recorder that is told to stop', () => {
   it('waits a few seconds for the disk to take an end, and no longer', () => {
     const r = rig();
     const seal = vi.spyOn(AudioFile.prototype, 'seal').mockImplementation(() => {
-      throw Object.assign(new Error('no room'), { code: 'EIO' });
+      throw Object.assign(new Error('no space'), { code: 'EIO' });
     });
     r.open(streamInfo());
     r.frame(0, 0, 0, tone(0, 160));
@@ -496,7 +496,7 @@ describe('a recorder that is told to stop', () => {
 describe('an end that the disk refuses', () => {
   const refuse = () =>
     vi.spyOn(AudioFile.prototype, 'seal').mockImplementation(() => {
-      throw Object.assign(new Error('no room'), { code: 'EIO' });
+      throw Object.assign(new Error('no space'), { code: 'EIO' });
     });
 
   it('is written once the disk takes it, and the next stream of that index is another', () => {
@@ -583,7 +583,7 @@ describe('streams beside each other', () => {
     expect(r.manifest(`${ID}-3`).interactionId).toBe(ID);
   });
 
-  it('leaves alone a session whose sound somebody took away, and a file in the place of the folder', () => {
+  it('leaves alone a manifest whose audio was removed, and a file in the place of the folder', () => {
     const r = rig();
     mkdirSync(join(r.outDir, ID));
     writeFileSync(join(r.outDir, ID, 'session.json'), 'mine');
@@ -596,7 +596,7 @@ describe('streams beside each other', () => {
     expect(r.wav(`${ID}-3`).samples).toEqual(tone(0, 160));
   });
 
-  it('refuses a stream beyond its slots, says so, and records the others', () => {
+  it('refuses a stream beyond its slots, reports it, and records the others', () => {
     const r = rig({ recordings: 2 });
     for (let n = 0; n < 3; n++) r.open(streamInfo({ stream: n, interactionId: `call-${n}` }));
     for (let n = 0; n < 3; n++) r.frame(n, 0, 0, tone(0, 160));
@@ -613,7 +613,7 @@ describe('streams beside each other', () => {
   });
 });
 
-describe('records that say nonsense', () => {
+describe('records that cannot be valid', () => {
   it('are counted, and the stream goes on', () => {
     const r = rig();
     r.open(streamInfo());
@@ -631,7 +631,7 @@ describe('records that say nonsense', () => {
     expect(r.wav(ID).samples).toEqual(tone(0, 160));
   });
 
-  it('a position beyond what a WAV file can hold is left out, counted and told', () => {
+  it('a position beyond what a WAV file can hold is left out, counted and reported', () => {
     const r = rig();
     r.open(streamInfo());
     r.frame(0, 0, 0, tone(0, 160));

@@ -81,11 +81,11 @@ describe('a recording whose writer was killed', () => {
     expect(wav('call').samples).toEqual(tone(0, 16_000));
   });
 
-  it('gets its end from its length, and claims no counts, which are those of a checkpoint long before the kill', async () => {
+  it('gets its end from its length, and claims no counts, because those of a checkpoint are from long before the kill', async () => {
     leave('call', unfinished(), tone(0, 20_000));
     await repairRecordings(dir);
-    const mended = manifest('call');
-    expect(mended).toMatchObject({
+    const repaired = manifest('call');
+    expect(repaired).toMatchObject({
       endReason: 'interrupted',
       endedAt: '2024-01-01T00:00:02.500Z',
       packetsReceived: null,
@@ -93,10 +93,10 @@ describe('a recording whose writer was killed', () => {
       packetsLost: null,
       codec: 'pcmu',
     });
-    expect(mended?.writer).toBeUndefined();
+    expect(repaired?.writer).toBeUndefined();
   });
 
-  it('keeps the spans that were written and hears the rest', async () => {
+  it('keeps the spans that were written and measures the rest', async () => {
     const pcm = new Int16Array(24_000);
     pcm.set(tone(0, 8000), 0);
     pcm.set(tone(0, 8000), 16_000);
@@ -116,7 +116,7 @@ describe('a recording whose writer was killed', () => {
     expect(more).toEqual([]);
   });
 
-  it('is shorter than its spans when the sound never reached the file', async () => {
+  it('is shorter than its spans when the audio never reached the file', async () => {
     leave('call', unfinished({ spans: [{ state: 'speech', channel: 0, startMs: 0, endMs: 5000 }] }), tone(0, 8000));
     await repairRecordings(dir);
     expect(manifest('call')?.spans).toEqual([{ state: 'speech', channel: 0, startMs: 0, endMs: 1000 }]);
@@ -224,7 +224,7 @@ describe('a recording whose writer was killed', () => {
     }
   });
 
-  it('is mended once, be its session.json of an older version: a second time changes nothing', async () => {
+  it('is repaired once, even with a session.json of an older version: a second time changes nothing', async () => {
     leave('call', undefined, tone(0, 16_000), [1]);
     writeManifest(join(dir, 'call'), unfinished(), 0o600);
     writeFileSync(join(dir, 'call', 'session.json.partial'), '{"interac');
@@ -269,7 +269,7 @@ describe('what is left alone', () => {
     expect((await repairRecordings(dir)).recordings).toBe(0);
   });
 
-  it('a folder with a session.json or a sound that is none of ours is told, and the others are mended', async () => {
+  it('a folder whose session.json or audio is not ours is reported, and the others are repaired', async () => {
     leave('a', unfinished(), tone(0, 100));
     writeFileSync(join(dir, 'a', 'session.json'), '{"mine":true}');
     mkdirSync(join(dir, 'b'));
@@ -281,7 +281,7 @@ describe('what is left alone', () => {
     expect(report.failed.map(({ folder }) => folder).sort()).toEqual(['a', 'b']);
   });
 
-  it('a folder that does not exist has nothing to mend', async () => {
+  it('a folder that does not exist has nothing to repair', async () => {
     expect(await repairRecordings(join(dir, 'none'))).toEqual({ recordings: 0, repaired: [], live: [], failed: [] });
   });
 });

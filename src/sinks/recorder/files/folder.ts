@@ -18,7 +18,7 @@ export interface FileAccess {
 /** Only the owner may read recordings. */
 export const OWNER_ONLY: FileAccess = { fileMode: 0o600, folderMode: 0o700 };
 
-/** Whoever may read files may enter folders: 0640 gives 0750. */
+/** Those who may read files may enter folders: 0640 gives 0750. */
 export function fileAccess(fileMode: number): FileAccess {
   const mode = fileMode & 0o666;
   return { fileMode: mode, folderMode: mode | ((mode & 0o444) >> 2) };
