@@ -65,7 +65,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['sinks/recorder/recorder-sink', 'sinks/audit/audit-sink', 'type:*'],
   ],
   // Two tools work on files alone, without a node.
-  cli: ['node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'audio/calibrate', 'audio/wav'],
+  cli: [
+    ...['node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
+    ...['audio/calibrate', 'audio/wav'],
+  ],
   bench: ['*'],
 };
 

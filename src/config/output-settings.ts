@@ -12,6 +12,15 @@ export const recordingSettings = {
     description: 'Write recordings.',
     offDescription: 'Write no recordings: no sound is stored. Events, live streams and the audit are as usual.',
   }),
+  fileMode: setting(z.enum(['600', '640', '644']).default('600'), {
+    description: 'Permissions of recordings and audit, octal; those who may read them may enter their folders.',
+    value: 'mode',
+  }),
+  recordBufferMegabytes: setting(z.int().min(1).max(1024).default(64), {
+    key: 'bufferMegabytes',
+    description: 'Memory for audio that waits while the disk is slow; what does not fit is lost, and marked so.',
+    value: 'n',
+  }),
 };
 
 /** Settings of the audit. */

@@ -71,13 +71,15 @@ export interface NodeParts {
 export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
   const { logger, signal, sinks = [], ...values } = settings;
   const config = checkOptions(nodeSchema, { ...values, record: values.record ?? false });
-  const { out: directory, region, auditKey } = config;
-  const recording = config.record ? recorder({ directory }) : undefined;
+  const { out: directory, region, auditKey, recordBufferMegabytes: bufferMegabytes } = config;
+  const fileMode = Number.parseInt(config.fileMode, 8);
+  const recording = config.record ? recorder({ directory, fileMode, bufferMegabytes }) : undefined;
   const auditing =
     config.audit === 'off'
       ? undefined
       : audit({
           directory,
+          fileMode,
           region,
           perPacket: config.audit === 'packets',
           ...(auditKey === undefined ? {} : { idKey: auditKey }),
