@@ -1,5 +1,8 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
 import { createNode } from '../../src/node/create-node.js';
@@ -43,6 +46,33 @@ describe('the health of sinks', () => {
     writeErrors = 7;
     const problems = ['recorder: files cannot be written (writeErrors 7)'];
     expect(await health()).toEqual([503, { status: 'failing', sessions: 0, problems }]);
+  });
+});
+
+describe('recordings that cannot be written', () => {
+  it('make the health check fail, and the call goes on', async () => {
+    const out = mkdtempSync(join(tmpdir(), 'trunkline-health-'));
+    closing.push(async () => rmSync(out, { recursive: true, force: true }));
+    const settings = { out, record: true, drainMs: 0, shards: 1, maxStreams: 16 } as const;
+    const node = new AudioHookNode({ ...settings, server: { port: 0, keys: KEYS } });
+    node.on('error', () => {});
+    await node.start();
+    closing.push(() => node.close());
+    rmSync(out, { recursive: true });
+    // No folder can be made in a file.
+    writeFileSync(out, '');
+    const call = await new RawCall(node.url).open();
+    call.frame(0x80);
+    await until(() => node.health().status === 'failing', 'the failure');
+    const response = await fetch(node.healthUrl);
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({
+      status: 'failing',
+      sessions: 1,
+      problems: expect.arrayContaining([expect.stringContaining('recorder: files cannot be written')]),
+    });
+    expect(await call.settled()).toEqual([]);
+    await call.close();
   });
 });
 
