@@ -212,7 +212,7 @@ describe('serve as a process', () => {
   });
 
   it.each<[args: string[], expected: RegExp, audiohook?: Record<string, string>]>([
-    [['serve', '--port', '0'], /Say who may connect: --keys with a file, or --api-key with --client-secret/],
+    [['serve', '--port', '0'], /No API key is set: give a file with --keys/],
     [['serve', '--port', '0', '--client-secret', 'c2VjcmV0'], /A client secret belongs to a key: give --api-key/],
     [['serve', '--port', '0'], /A client secret belongs to a key: give/, { CLIENT_SECRET: 'c2VjcmV0' }],
     [['serve', '--port', '0', '--api-key', 'k', '--client-secret', 'not base64!'], /must be base64/],
@@ -235,7 +235,7 @@ describe('serve as a process', () => {
     [['serve', '--port', '0', '--path', '/health'], /--path must be a path that .* is not \/health/],
     [['serve', '--port', '70000'], /--port must be a whole number from 0 to 65535/],
     [['serve'], /TRUNKLINE_AUDIOHOOK_PORT in the environment must be a whole number/, { PORT: 'eighty' }],
-    [['serve'], /Say where to listen: --port, or TRUNKLINE_AUDIOHOOK_PORT/],
+    [['serve'], /The port to listen on is missing: give --port, or TRUNKLINE_AUDIOHOOK_PORT/],
     [['simulate', 'audiohook', '--url', 'http://x', '--api-key', 'k'], /is no WebSocket address/],
     [['simulate', 'audiohook', '--url', 'ws://x'], /Give --api-key/],
     [['simulate', 'audiohook', '--url', 'ws://x', '--pause', '3'], /Two numbers of seconds/],

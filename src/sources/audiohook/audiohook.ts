@@ -23,9 +23,9 @@ import { type AudioHookServerOptions, checkServerOptions, DEFAULT_PATH } from '.
 export interface AudioHookEvents {
   /** A client's `open` has been answered. Probes come as well. */
   sessionOpened: [info: AudioHookSessionInfo];
-  /** A connection is gone, whether or not a session was opened over it. */
+  /** A connection was closed; it may not have had a session. */
   sessionEnded: [summary: AudioHookSessionSummary];
-  /** A request did not become a session; the client was told the status and nothing else. */
+  /** A request was refused; the client received only the HTTP status. */
   rejected: [rejection: AudioHookRejection];
 }
 
@@ -48,7 +48,7 @@ export interface AudioHookStatus {
 }
 
 const DEFAULT_DRAIN_MS = 10_000;
-/** Anybody can be refused as often as he likes: beyond this, refusals are counted but not reported one by one. */
+/** Refusals beyond this rate are counted, but not reported one by one. */
 const REFUSALS_REPORTED_PER_SECOND = 5;
 const REFUSALS_REPORTED_AT_ONCE = 50;
 
@@ -92,7 +92,7 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
 
   /**
    * Listens. Resolves when clients can connect.
-   * @throws TrunklineError CONNECTION_FAILED when the port cannot be had.
+   * @throws TrunklineError CONNECTION_FAILED when it cannot listen on the port.
    */
   async start(context: SourceContext<AudioHookEvents>): Promise<void> {
     if (this.#isClosed) throw closed();
@@ -117,15 +117,15 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
     return `${this.#isTls ? 'wss' : 'ws'}://${this.#authority()}${this.#options.path ?? DEFAULT_PATH}`;
   }
 
-  /** Answers 200 with the number of sessions, and 503 from drain() on. */
+  /** Answers 200 with the number of sessions; 503 while draining, and while recordings or the audit cannot be written. */
   get healthUrl(): string {
     return `${this.#isTls ? 'https' : 'http'}://${this.#authority()}/health`;
   }
 
   /**
-   * Withholds an interaction until resume(), whether or not its client has been told yet; the recording keeps its time.
-   * The pause outlasts the session: one that continues the interaction begins paused. The client's own pause is separate:
-   * audio is kept only when both are over.
+   * Withholds an interaction's audio until resume(), from this moment on, even before its client has paused; the recording
+   * keeps its time. A session that continues the interaction begins paused. The client's own pause is separate: audio is
+   * kept only when neither is active.
    */
   pause(interactionId: string): boolean {
     return this.#setPaused(interactionId, true);

@@ -97,8 +97,8 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
   }
 
   /**
-   * The client has connected again: this connection is lost, although nobody has noticed. Ends the session and closes
-   * the connection; the stream waits for the new session.
+   * The client has connected again, so that this connection must be dead, although its loss has not been detected. Ends
+   * the session and closes the connection; the stream waits for the new session.
    */
   supersede(): void {
     this.#fault ??= { kind: 'superseded', info: 'The client connected again' };

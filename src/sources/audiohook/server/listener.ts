@@ -138,7 +138,7 @@ export class Listener {
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const isOurs = pathOf(request.url ?? '/') === this.#dependencies.path;
-    // Another path of the embedder's server is for its other listeners. Without one, nobody would answer.
+    // Another path of the embedder's server is for its other listeners. Without one, the request would get no answer.
     if (isOurs || this.#isOwn || this.#http?.listenerCount('upgrade') === 1) {
       this.#upgradeSafely(request, socket, head);
     }
