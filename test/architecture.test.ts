@@ -64,6 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['engine', 'node', 'sources/genesys/genesys-subscription', 'sources/audiohook/audiohook'],
     ...['sinks/recorder/recorder-sink', 'sinks/audit/audit-sink', 'type:*'],
   ],
+  examples: ['index'],
   // Two tools work on files alone, without a node.
   cli: [
     ...['node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
@@ -89,6 +90,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['node'],
   ['simulator'],
   ['index'],
+  ['examples'],
   ['bench'],
   ['cli'],
 ];
