@@ -7,7 +7,7 @@ import { PayloadArena } from '../../src/engine/input/payload-arena.js';
 import { nativeSocketReader } from '../../src/native/socket-reader.js';
 import { PacketRing } from '../../src/rtp/packet-ring.js';
 import { packetMessage, packetPrefix } from '../../src/simulator/genesys/wire.js';
-import { zeroCounters } from '../../src/sources/genesys/counters.js';
+import { Refusals, zeroCounters } from '../../src/sources/genesys/counters.js';
 import { InteractionTable } from '../../src/sources/genesys/interaction-table.js';
 import { PacketIngest } from '../../src/sources/genesys/media/packet-ingest.js';
 import { PacketReader } from '../../src/sources/genesys/protocol/packet-reader.js';
@@ -105,7 +105,7 @@ function ingestCase(
     resumeStream() {},
     submit: dropAll,
   };
-  const host = { control() {} };
+  const host = { control() {}, refusals: new Refusals(zeroCounters()) };
   const taken = new PacketIngest(ingest, systemClock, zeroCounters(), host, makeReader?.(batch));
   return {
     name,

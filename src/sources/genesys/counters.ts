@@ -36,3 +36,41 @@ export function zeroCounters(): SourceCounters {
     reconnects: 0,
   };
 }
+
+/** Counters of what is refused, each with what a first refusal is reported as. */
+export const REFUSALS = {
+  malformed: 'a message that is no JSON, or a packet with a field of the wrong type or a payload that is too large',
+  unknownInteraction: 'a packet of an interaction that is not subscribed to on its connection',
+  badBase64: 'a packet whose payload is not base64',
+  wrongFormat: 'a packet in the format that its stream had before a change',
+  arenaFull: 'a packet for which the engine has no memory left; the decoding threads are too slow',
+  oversize: 'a message beyond the limit, which costs its connection',
+  unknownMessages: 'a message of a kind that is not known',
+} as const satisfies Partial<Record<keyof SourceCounters, string>>;
+
+export type RefusalKind = keyof typeof REFUSALS;
+
+/** The first refusal of its kind; from then on it is only counted. */
+export interface Refusal {
+  readonly kind: RefusalKind;
+  /** What was refused, in words. */
+  readonly what: string;
+  /** Empty when it is not known. */
+  readonly interactionId: string;
+}
+
+/** Counts refusals, and reports the first one of each kind. */
+export class Refusals {
+  readonly #counters: SourceCounters;
+  readonly #onFirst: (refusal: Refusal) => void;
+
+  constructor(counters: SourceCounters, onFirst: (refusal: Refusal) => void = () => {}) {
+    this.#counters = counters;
+    this.#onFirst = onFirst;
+  }
+
+  add(kind: RefusalKind, interactionId = ''): void {
+    this.#counters[kind]++;
+    if (this.#counters[kind] === 1) this.#onFirst({ kind, what: REFUSALS[kind], interactionId });
+  }
+}

@@ -242,6 +242,10 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
       context.audit('max_reconnect_reached', { connection, attempt: attempts });
       context.emit('maxReconnectReached', event);
     });
+    source.on('refused', ({ kind, what, interactionId }) => {
+      const fields = interactionId === '' ? { counter: kind } : { counter: kind, interactionId };
+      log.warn(fields, `refused: ${what}; further ones are only counted`);
+    });
     source.on('paused', (event) => context.paused(event));
     source.on('interactionEnded', (event) => {
       const { interactionId, reason, detail } = event;

@@ -2,6 +2,7 @@ import type { Clock } from '../../core/clock.js';
 import type { Codec } from '../../core/codec.js';
 import type { TrunklineError } from '../../core/errors.js';
 import type { EndReason } from '../../core/events.js';
+import type { Refusal } from './counters.js';
 import type { DiscoveryStatus } from './discovery/discovery.js';
 import type { PausedBy } from './interaction/transitions.js';
 import type { ConnectionState } from './media/connection-outputs.js';
@@ -59,6 +60,8 @@ export interface SourceEvents {
   paused: [{ readonly interactionId: string; readonly paused: boolean; readonly by: PausedBy }];
   /** A channel by which calls of queues and users are found delivers from now on, or no longer. */
   notifications: [{ readonly listening: boolean; readonly reason: string }];
+  /** Something was refused for the first time; further refusals of its kind are only counted (`counters`). */
+  refused: [Refusal];
   /** No interaction is left. */
   idle: [];
   /** Something failed that the source goes on from, or that ended what `interactionEnded` names. */

@@ -3,7 +3,7 @@ import { GuardedEmitter } from '../../core/emitter.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
 import type { StreamIngest } from '../../engine/input/ingest.js';
-import { type SourceCounters, zeroCounters } from './counters.js';
+import { Refusals, type SourceCounters, zeroCounters } from './counters.js';
 import { Discovery } from './discovery/discovery.js';
 import { Interaction, type InteractionDependencies } from './interaction/interaction.js';
 import type { PausedBy } from './interaction/transitions.js';
@@ -40,6 +40,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
   readonly #packetIngest: PacketIngest;
   readonly #pool: MediaSocketPool;
   readonly #counters = zeroCounters();
+  readonly #refusals = new Refusals(this.#counters, (refusal) => this.emit('refused', refusal));
   /** From `subscribe` until they end, by idKey. */
   readonly #interactions = new Map<string, Interaction>();
   readonly #interactionDependencies: InteractionDependencies;
@@ -89,9 +90,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
       random,
       deliver: (stream, packet) => this.#packetIngest.deliver(stream, packet),
       giveUp: (interaction, why) => this.#giveUp(interaction, why),
-      refusedPacket: (_, why) => {
-        this.#counters[why]++;
-      },
+      refusedPacket: ({ id }, why) => this.#refusals.add(why, id),
     };
     this.#packetIngest = new PacketIngest(
       ingest,
@@ -99,6 +98,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
       this.#counters,
       {
         control: (table, message) => this.#control(table, message),
+        refusals: this.#refusals,
       },
       options.socketReader,
     );
@@ -109,7 +109,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
         signIn: this.#signIn,
         clock,
         packetIngest: this.#packetIngest,
-        counters: this.#counters,
+        refusals: this.#refusals,
         settings: connectionSettings(options),
         ask: (interactionId) => this.#ask(interactionId),
       },

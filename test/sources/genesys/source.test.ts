@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import { TrunklineError } from '../../../src/core/errors.js';
-import { zeroCounters } from '../../../src/sources/genesys/counters.js';
+import { type Refusal, zeroCounters } from '../../../src/sources/genesys/counters.js';
 import { type SourceOptions, SubscriptionSource } from '../../../src/sources/genesys/source.js';
 import { FakeIngest } from '../../support/genesys/fake-ingest.js';
 import { FakePlatform, json } from '../../support/genesys/fake-platform.js';
@@ -34,6 +34,7 @@ function make(options: Partial<SourceOptions> = {}): SubscriptionSource {
     'maxReconnectReached',
     'interactionEnded',
     'idle',
+    'refused',
     'error',
   ] as const) {
     source.on(name, (detail?: unknown) => events.push([name, detail]));
@@ -180,6 +181,7 @@ describe('SubscriptionSource', () => {
     socket.send(packet('a', -1));
     socket.send(packet('a', 1, { timestamp: 'x' }));
     socket.send(packet('nobody', 1));
+    socket.send(packet('nobody', 2));
     socket.send(packet('a', 1, { payload: '####' }));
     socket.send('{"status":400,"code":"odd"}');
     socket.send(Buffer.from([1, 2, 3]));
@@ -187,13 +189,16 @@ describe('SubscriptionSource', () => {
     await expect.poll(() => ingest.sequencesOf('a')).toEqual([2]);
     expect(source.counters()).toEqual({
       ...zeroCounters(),
-      messages: 8,
+      messages: 9,
       malformed: 3,
-      unknownInteraction: 1,
+      unknownInteraction: 2,
       badBase64: 1,
       controlErrors: 1,
       unknownMessages: 1,
     });
+    // The first of each kind is reported.
+    const refused = (named('refused') as Refusal[]).map(({ kind, interactionId }) => `${kind} ${interactionId}`.trim());
+    expect(refused.toSorted()).toEqual(['badBase64', 'malformed', 'unknownInteraction nobody', 'unknownMessages']);
     expect(ingest.opened).toHaveLength(1);
   });
 

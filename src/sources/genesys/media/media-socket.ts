@@ -4,7 +4,7 @@ import type { Clock } from '../../../core/clock.js';
 import { messageOf } from '../../../core/errors.js';
 import { LIMITS } from '../../../core/limits.js';
 import { US_PER_MS } from '../../../core/units.js';
-import type { SourceCounters } from '../counters.js';
+import type { Refusals } from '../counters.js';
 import type { Interaction } from '../interaction/interaction.js';
 import { InteractionTable } from '../interaction-table.js';
 import type { Availability } from '../rest/conversations.js';
@@ -26,7 +26,7 @@ export interface MediaSocketDependencies {
   readonly signIn: Pick<SignIn, 'getToken' | 'renew'>;
   readonly clock: Clock;
   readonly packetIngest: PacketIngest;
-  readonly counters: SourceCounters;
+  readonly refusals: Refusals;
   readonly settings: ConnectionSettings;
   /** Asks REST; `unknown` when it could not be asked. Never rejects. */
   ask(interactionId: string): Promise<Availability | 'unknown'>;
@@ -162,7 +162,7 @@ export class MediaSocket {
   }
 
   #open(token: string): void {
-    const { mediaUrl, packetIngest, counters, clock, transport } = this.#dependencies;
+    const { mediaUrl, packetIngest, refusals, clock, transport } = this.#dependencies;
     const { host } = new URL(mediaUrl);
     const fastPath = new WebSocketFastPath(packetIngest, this.table);
     const socket = new WebSocket(mediaUrl, {
@@ -181,7 +181,7 @@ export class MediaSocket {
     let failure: DialFailure | undefined;
     socket.on('message', (data, isBinary) => {
       // A whole message in one Buffer: binaryType is left at nodebuffer.
-      if (isBinary) counters.unknownMessages++;
+      if (isBinary) refusals.add('unknownMessages');
       else packetIngest.message(data as Buffer, this.table);
     });
     socket.on('open', () => fastPath.open());
@@ -202,7 +202,7 @@ export class MediaSocket {
     socket.on('error', (error) => {
       fastPath.close();
       const { code = '' } = error as NodeJS.ErrnoException;
-      if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') counters.oversize++;
+      if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') refusals.add('oversize');
       failure ??= { message: `Connecting to the media server ${host}: ${dialAdvice(code, error.message)}` };
       // A peer that broke the protocol may also never answer the close; ws would wait for it for half a minute.
       if (socket.readyState === WebSocket.CLOSING) socket.terminate();

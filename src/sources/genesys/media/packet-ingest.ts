@@ -3,7 +3,7 @@ import type { Clock } from '../../../core/clock.js';
 import { LIMITS } from '../../../core/limits.js';
 import type { StreamIngest } from '../../../engine/input/ingest.js';
 import type { PacketBatch } from '../../../engine/input/packet-batch.js';
-import type { SourceCounters } from '../counters.js';
+import type { Refusals, SourceCounters } from '../counters.js';
 import type { InteractionTable, UndecidedPacket } from '../interaction-table.js';
 import { decodeBase64, maxDecodedBytes } from '../protocol/base64.js';
 import { PacketReader } from '../protocol/packet-reader.js';
@@ -16,6 +16,7 @@ const SHORTEST_FRAME = 64;
 /** What the packet path cannot decide by itself. */
 export interface PacketIngestDependencies {
   control(table: InteractionTable, message: ControlMessage): void;
+  readonly refusals: Refusals;
 }
 
 /**
@@ -93,7 +94,7 @@ export class PacketIngest {
     const batch = this.#batch;
     const offset = batch.claim(payload.length);
     if (offset < 0) {
-      this.#counters.arenaFull++;
+      this.#dependencies.refusals.add('arenaFull');
       return;
     }
     if (!this.#isTurnOpen) this.#openTurn();
@@ -129,15 +130,16 @@ export class PacketIngest {
     const read = this.#packet.readExact(message, table);
     switch (read.kind) {
       case 'packet':
-        if (this.#packet.slot < 0) this.#counters.unknownInteraction++;
-        else if (maxDecodedBytes(this.#packet.payloadLength) > LIMITS.maxPayloadBytes) this.#counters.malformed++;
-        else if (!this.#deliver(table)) this.#counters.badBase64++;
+        if (this.#packet.slot < 0) this.#dependencies.refusals.add('unknownInteraction', read.interactionId);
+        else if (maxDecodedBytes(this.#packet.payloadLength) > LIMITS.maxPayloadBytes)
+          this.#dependencies.refusals.add('malformed');
+        else if (!this.#deliver(table)) this.#dependencies.refusals.add('badBase64');
         return;
       case 'malformed':
-        this.#counters.malformed++;
+        this.#dependencies.refusals.add('malformed');
         return;
       case 'unknown':
-        this.#counters.unknownMessages++;
+        this.#dependencies.refusals.add('unknownMessages');
         return;
       default:
         this.#dependencies.control(table, read);
@@ -153,7 +155,7 @@ export class PacketIngest {
     if (!this.#isTurnOpen) this.#openTurn();
     const offset = batch.claim(most);
     if (offset < 0) {
-      this.#counters.arenaFull++;
+      this.#dependencies.refusals.add('arenaFull');
       return true;
     }
     const length = decodeBase64(packet.view, packet.payloadStart, packet.payloadLength, this.#payloads, offset);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../../../src/core/clock.js';
-import { zeroCounters } from '../../../../src/sources/genesys/counters.js';
+import { Refusals, zeroCounters } from '../../../../src/sources/genesys/counters.js';
 import { Interaction } from '../../../../src/sources/genesys/interaction/interaction.js';
 import { MediaSocket, type MediaSocketEvent } from '../../../../src/sources/genesys/media/media-socket.js';
 import { PacketIngest } from '../../../../src/sources/genesys/media/packet-ingest.js';
@@ -22,6 +22,7 @@ function run({ token = 'good', mediaUrl = 'ws://127.0.0.1:1/', transport = new T
   return new Promise<MediaSocketEvent[]>((resolve) => {
     const ingest = new FakeIngest();
     const counters = zeroCounters();
+    const refusals = new Refusals(counters);
     const events: MediaSocketEvent[] = [];
     const socket = new MediaSocket(
       0,
@@ -30,8 +31,8 @@ function run({ token = 'good', mediaUrl = 'ws://127.0.0.1:1/', transport = new T
         transport,
         signIn: { getToken: async () => token, renew: async () => token },
         clock: systemClock,
-        packetIngest: new PacketIngest(ingest, systemClock, counters, { control: () => {} }),
-        counters,
+        packetIngest: new PacketIngest(ingest, systemClock, counters, { control: () => {}, refusals }),
+        refusals,
         settings: { random: () => 1, retry: QUICK },
         ask: async () => 'unknown',
       },

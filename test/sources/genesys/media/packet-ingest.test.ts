@@ -5,7 +5,7 @@ import { ManualClock } from '../../../../src/core/clock.js';
 import { LIMITS } from '../../../../src/core/limits.js';
 import type { PacketBatch } from '../../../../src/engine/input/packet-batch.js';
 import { nativeSocketReader } from '../../../../src/native/socket-reader.js';
-import { type SourceCounters, zeroCounters } from '../../../../src/sources/genesys/counters.js';
+import { Refusals, type SourceCounters, zeroCounters } from '../../../../src/sources/genesys/counters.js';
 import { InteractionTable, type UndecidedPacket } from '../../../../src/sources/genesys/interaction-table.js';
 import { PacketIngest, type PacketIngestDependencies } from '../../../../src/sources/genesys/media/packet-ingest.js';
 import type { SocketReader } from '../../../../src/sources/genesys/protocol/socket-reader.js';
@@ -28,6 +28,7 @@ class Bench {
   constructor(makeReader?: (batch: PacketBatch) => SocketReader | undefined) {
     const host: PacketIngestDependencies = {
       control: (_table, message) => this.controls.push(message),
+      refusals: new Refusals(this.counters),
     };
     const reader = makeReader?.(this.ingest.batch);
     this.packetIngest = new PacketIngest(this.ingest, new ManualClock(), this.counters, host, reader);
@@ -214,7 +215,7 @@ describe('PacketIngest', () => {
     table.stream[slot] = 0;
     table.channels[slot] = 1;
     table.flowing[slot] = 1;
-    const host = { control: () => {} };
+    const host = { control: () => {}, refusals: new Refusals(counters) };
     const packetIngest = new PacketIngest(ingest, new ManualClock(), counters, host);
     for (let i = 0; i < 3; i++) packetIngest.message(text(packet()), table);
     expect(counters.arenaFull).toBe(2);
@@ -262,7 +263,7 @@ describe('PacketIngest', () => {
     table.flowing[slot] = 1;
     table.stream[slot] = 0;
     const counters = zeroCounters();
-    const host = { control: () => {} };
+    const host = { control: () => {}, refusals: new Refusals(counters) };
     const packetIngest = new PacketIngest(ingest, new ManualClock(), counters, host, reader?.(ingest.batch));
     const frames = Buffer.concat(Array.from({ length: 8 }, () => textFrame(text(packet()))));
     expect(packetIngest.read(frames, 0, frames.length, table)).toBe(frames.length);

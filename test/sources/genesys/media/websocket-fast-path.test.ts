@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { ManualClock } from '../../../../src/core/clock.js';
 import { LIMITS } from '../../../../src/core/limits.js';
-import { zeroCounters } from '../../../../src/sources/genesys/counters.js';
+import { Refusals, zeroCounters } from '../../../../src/sources/genesys/counters.js';
 import { InteractionTable } from '../../../../src/sources/genesys/interaction-table.js';
 import { PacketIngest } from '../../../../src/sources/genesys/media/packet-ingest.js';
 import { WebSocketFastPath } from '../../../../src/sources/genesys/media/websocket-fast-path.js';
@@ -86,6 +86,7 @@ async function outcome(hasFastPath: boolean): Promise<object> {
   const seen: unknown[] = [];
   const packetIngest = new PacketIngest(ingest, new ManualClock(), counters, {
     control: (_table, message) => seen.push(message),
+    refusals: new Refusals(counters),
   });
   for (const id of IDS) {
     const slot = table.add({
