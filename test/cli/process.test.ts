@@ -40,8 +40,8 @@ function isHealthy(healthUrl: string): Promise<boolean> {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A server that takes connections and never answers. */
-async function silentServer(): Promise<{ url: string }> {
+/** A server that takes connections and never answers. `sockets` are those that it has taken. */
+async function silentServer(): Promise<{ url: string; sockets: readonly Socket[] }> {
   const sockets: Socket[] = [];
   const server: Server = createServer((socket) => sockets.push(socket));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -51,7 +51,7 @@ async function silentServer(): Promise<{ url: string }> {
   });
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('no port');
-  return { url: `http://127.0.0.1:${address.port}` };
+  return { url: `http://127.0.0.1:${address.port}`, sockets };
 }
 
 describe('what becomes of stdout and stderr does not end the process', () => {
@@ -151,13 +151,13 @@ describe('signals', () => {
     ['capture', ['--drain-seconds', '1', '--json'], 2.5],
     ['calibrate', [], 2.5],
   ])('a request that is never answered does not delay the end of %s', async (command, args, limit) => {
-    const { url } = await silentServer();
+    const { url, sockets } = await silentServer();
     const child = new TrunklineProcess([
       ...[command, '--api-url', url, '--media-url', url.replace('http', 'ws'), '--interactions', 'a', ...args],
       ...(command === 'capture' ? ['--out', folder] : []),
     ]);
     cleanUps.push(() => child.child.kill('SIGKILL'));
-    await pause(1_500);
+    await expect.poll(() => sockets.length).toBeGreaterThan(0);
     expect(child.isRunning()).toBe(true);
     const { seconds } = await child.end();
     expect(seconds).toBeLessThan(limit);

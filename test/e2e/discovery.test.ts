@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import { type Simulator, startSimulator } from '../../src/simulator/genesys/simulator.js';
 import { LEVEL, marked } from '../support/genesys/secure-pause.js';
+import { HeldClock } from '../support/held-clock.js';
 
 const isFull = process.env['TRUNKLINE_E2E'] === 'full';
 // Calls arrive over this time; each is as long as given, and a tenth has a secure pause.
@@ -32,14 +33,10 @@ afterEach(async () => {
 test(`${RUN.interactions} calls of a queue and a user come, pause and go; nothing of a pause is anywhere`, {
   timeout: 120_000,
 }, async () => {
-  simulator = await startSimulator({
-    ...RUN,
-    queues: ['sales'],
-    users: ['ann'],
-    securePause: 0.1,
-    channels: 2,
-    seed: 5,
-  });
+  // Calls come once the node is there, however long that takes.
+  const clock = new HeldClock();
+  const calls = { ...RUN, queues: ['sales'], users: ['ann'], securePause: 0.1, channels: 2, seed: 5 } as const;
+  simulator = await startSimulator({ ...calls, queues: [...calls.queues], users: [...calls.users] }, clock);
   const { apiUrl, mediaUrl } = simulator;
   node = new CaptureNode({
     record: true,
@@ -71,6 +68,7 @@ test(`${RUN.interactions} calls of a queue and a user come, pause and go; nothin
     withheld += summary.packetsPaused ?? 0;
   });
   await node.start();
+  clock.release();
   await expect.poll(() => received.size, { timeout: 100_000, interval: 200 }).toBe(RUN.interactions);
   expect(node.status()).toMatchObject({ interactions: 0, paused: 0, discovery: { calls: 0 } });
   await node.stop();

@@ -32,6 +32,7 @@ async function killInTurn(node: AudioNode, calls: number): Promise<string[]> {
     replaced.push(name);
     expect(node.streams(), `streams that outlived ${name}`).toHaveLength(calls);
   });
+  await until(() => engineOf(node).streams().length === calls, 'all streams');
   for (let thread = 0; thread < THREADS.length; thread++) {
     // Some of the call has gone through the threads as they are now.
     const target = node.stats().counts.packetsReceived + calls * 20;

@@ -82,6 +82,7 @@ describe.skipIf(missing !== undefined)('native shards in threads', () => {
     for (let k = 0; k < 20; k++) {
       const native = await createEngine({ ...NATIVE, shards: 1, maxStreams: 16 });
       native.open('call', { codec: 'opus' });
+      expect(native.backend).toBe('native');
       await native.close();
     }
   }, 60_000);
