@@ -76,7 +76,6 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
   readonly #options: AudioHookOptions;
   #server: AudioHookServer | undefined;
   #refusals: TokenBucket | undefined;
-  #isListening = false;
   #isClosed = false;
 
   /** @throws TrunklineError CONFIG_INVALID for keys or a certificate that cannot be right. */
@@ -109,7 +108,6 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
     if (silenceEvents === true) context.addSink({ silenceEdge: (edge) => this.#sendSilence(edge) });
     this.#forwardEvents(server, context);
     await server.listen();
-    this.#isListening = true;
   }
 
   /** Where clients connect, `ws:` or `wss:`. @throws TrunklineError ENGINE_CLOSED before start(). */
@@ -183,12 +181,12 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
    * have gone. Meanwhile the health check answers 503.
    */
   async drain(deadlineMs: number = this.#options.drainMs ?? DEFAULT_DRAIN_MS): Promise<void> {
-    if (this.#isListening) await this.#server?.drain(deadlineMs);
+    await this.#server?.drain(deadlineMs);
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#isListening) await this.#server?.close();
+    await this.#server?.close();
   }
 
   #setPaused(interactionId: string, paused: boolean): boolean {

@@ -195,7 +195,9 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     };
     this.session.accept({ startPaused, supportedLanguages, baseSamples, streamOpenedUs, discardToSamples }, nowUs);
     dependencies.opened(this.#info);
-    if (startPaused) this.pauseChanged('server', true);
+    // A continued call keeps our pause, which is no change; the client's is over until it sends `paused` again.
+    if (startPaused && !continued) this.pauseChanged('server', true);
+    if (this.#stream?.clientPaused === true) this.pauseChanged('client', false);
   }
 
   audio(bytes: Uint8Array, positionSamples: number, nowUs: number): boolean {
@@ -216,7 +218,9 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     const { interactionId, sessionId, positionSamples } = this;
     // A session that begins paused is reported once it is open.
     const isOpening = this.session.state === 'OPENING';
-    if (isOpening || interactionId === undefined || this.#ownStream === undefined) return;
+    const stream = this.#ownStream;
+    if (isOpening || interactionId === undefined || stream === undefined) return;
+    if (by === 'client') stream.clientPaused = paused;
     const withheld = this.session.isPaused;
     this.#dependencies.pauseChanged({ sessionId, interactionId, by, paused, withheld, positionSamples });
   }

@@ -1,5 +1,5 @@
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
@@ -27,7 +27,7 @@ export class Listener {
   readonly #admission: Admission;
   readonly #options: AudioHookServerOptions;
   /** Undefined when the embedder calls handleUpgrade(). */
-  readonly #http: HttpServer | undefined;
+  readonly #http: HttpServer | HttpsServer | undefined;
   readonly #isOwn: boolean;
   readonly #sockets: WebSocketServer;
 
@@ -96,7 +96,7 @@ export class Listener {
     return true;
   }
 
-  async #bind(http: HttpServer): Promise<void> {
+  async #bind(http: HttpServer | HttpsServer): Promise<void> {
     const { port, host = this.#options.tls === undefined ? '127.0.0.1' : undefined } = this.#options;
     await new Promise<void>((resolve, reject) => {
       const onError = (error: Error): void => {
@@ -166,7 +166,7 @@ export class Listener {
   }
 }
 
-function ownServer({ tls }: AudioHookServerOptions, { headerMs }: AudioHookLimits): HttpServer {
+function ownServer({ tls }: AudioHookServerOptions, { headerMs }: AudioHookLimits): HttpServer | HttpsServer {
   const http = {
     headersTimeout: headerMs,
     requestTimeout: headerMs,

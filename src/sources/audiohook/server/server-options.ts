@@ -1,4 +1,5 @@
 import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
 import { z } from 'zod';
 import type { Clock } from '../../../core/clock.js';
 import { TrunklineError } from '../../../core/errors.js';
@@ -57,7 +58,7 @@ export interface AudioHookServerOptions extends PublicAddressOptions {
    * taken. Its other requests and other WebSocket paths are left to the embedder, who also listens, closes it, and
    * answers health checks.
    */
-  readonly httpServer?: HttpServer | undefined;
+  readonly httpServer?: HttpServer | HttpsServer | undefined;
   /** The embedder passes WebSocket requests to handleUpgrade(). */
   readonly noServer?: boolean | undefined;
   /** Path of the WebSocket. Default: `/audiohook/ws`. */

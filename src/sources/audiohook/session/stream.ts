@@ -43,6 +43,8 @@ export class AudioHookStream {
   ended = false;
   /** Our own pause; it continues in the session that continues the stream. */
   paused = false;
+  /** The pause of the client, as its last session reported it. */
+  clientPaused = false;
 
   constructor(
     publisher: Publisher,

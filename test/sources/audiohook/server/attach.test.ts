@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, get, type IncomingMessage, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,9 @@ afterEach(async () => {
 });
 
 /** An embedder's server with routes of its own. */
-async function embedder(http: Server = createServer()): Promise<{ http: Server; port: number }> {
+async function embedder(
+  http: Server | TlsServer = createServer(),
+): Promise<{ http: Server | TlsServer; port: number }> {
   http.on('request', (request, response) => response.end(`route ${request.url}`));
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
   closing.push(() => {
@@ -30,7 +32,7 @@ async function embedder(http: Server = createServer()): Promise<{ http: Server; 
 }
 
 /** An echo on another path, as ws documents it. */
-function echo(http: Server, path: string): void {
+function echo(http: Server | TlsServer, path: string): void {
   const sockets = new WebSocketServer({ noServer: true });
   http.on('upgrade', (request, socket, head) => {
     if (request.url !== path) return;
@@ -103,7 +105,7 @@ describe('attached to an HTTP server of the embedder', () => {
     const folder = mkdtempSync(join(tmpdir(), 'trunkline-attach-'));
     closing.push(() => rmSync(folder, { recursive: true }));
     const tls = makeCertificate(folder);
-    const { http, port } = await embedder(createTlsServer(tls) as unknown as Server);
+    const { http, port } = await embedder(createTlsServer(tls));
     const { server } = attached({ httpServer: http });
     await server.listen();
     const call = new RawCall(`wss://localhost:${port}/audiohook/ws`, { socket: { ca: tls.cert } });

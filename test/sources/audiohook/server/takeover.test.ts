@@ -81,6 +81,35 @@ describe('a session id that returns while its old connection is not known to be 
   });
 });
 
+describe('pauses of a call that goes on in another session', () => {
+  it('ours stays, the client’s is over; both are reported', async () => {
+    const { dial, server } = await rig();
+    const changes: [string, boolean, boolean][] = [];
+    server.on('pauseChanged', ({ by, paused, withheld }) => changes.push([by, paused, withheld]));
+    const first = await dial().open();
+    first.sendMessage('paused');
+    await first.settled();
+    server.setPaused(first.conversationId, true);
+    first.abort();
+    await until(() => server.counters().streamsDetached === 1, 'the loss');
+    const second = await dial({ earlier: first }).open();
+    expect(changes).toEqual([
+      ['client', true, true],
+      ['server', true, true],
+      ['client', false, true],
+    ]);
+    server.setPaused(first.conversationId, false);
+    second.abort();
+    await until(() => server.counters().streamsDetached === 1, 'the loss');
+    server.setPaused(first.conversationId, true);
+    server.setPaused(first.conversationId, true);
+    expect(changes.slice(3)).toEqual([
+      ['server', false, false],
+      ['server', true, true],
+    ]);
+  });
+});
+
 describe('a stream', () => {
   it('is not continued with another key: it gets none of its audio, and loses none', async () => {
     const { dial, ingest, server, warnings } = await rig();
