@@ -144,11 +144,16 @@ export function initSilence(state: Float64Array, base: number, options: SilenceO
  * Says how the next frame, which begins at `position` of the stream's time line, is to be cut for feedHops(). A jump is
  * skipped over as by skipSilence().
  */
-export function cutFrame(state: Float64Array, base: number, position: number, energy: FrameEnergy): void {
-  if (position !== state[base + SILENCE_STATE.POSITION]) skipSilence(state, base, position);
+export function cutFrame(state: Float64Array, base: number, position: number, energy: FrameEnergy): boolean {
+  let isEdge = false;
+  if (position !== state[base + SILENCE_STATE.POSITION]) {
+    isEdge = endSpeechByGap(state, base, position);
+    skipSilence(state, base, position);
+  }
   // As integers, since offsets are reckoned with them.
   energy.hop = (state[base + SILENCE_STATE.HOP] as number) | 0;
   energy.toCut = energy.hop - ((state[base + SILENCE_STATE.HOP_FILL] as number) | 0);
+  return isEdge;
 }
 
 /**
@@ -162,11 +167,12 @@ export function feedHops(
   energy: FrameEnergy,
   count: number,
   edges: Float64Array,
+  alreadyFound = 0,
 ): number {
   const { hop, pieces } = energy;
   const position = state[base + SILENCE_STATE.POSITION] as number;
   let sum = state[base + SILENCE_STATE.HOP_SUM] as number;
-  let found = 0;
+  let found = alreadyFound;
   let piece = 0;
   let cut = energy.toCut;
   for (; cut <= count; cut += hop) {
@@ -201,6 +207,20 @@ export function isFrameSilent(state: Float64Array, base: number): boolean {
 }
 
 /**
+ * There is no audio up to `position`. True when that ends speech: the gap is as long as the shortest silence, so silence
+ * began with it, or earlier if it was quiet already. SILENT and SINCE then describe the edge. The position
+ * stays, so that this can be called while the gap lasts.
+ */
+export function endSpeechByGap(state: Float64Array, base: number, position: number): boolean {
+  const audioTo = state[base + SILENCE_STATE.AUDIO_TO] as number;
+  if (state[base + SILENCE_STATE.SILENT] === 1 || (state[base + SILENCE_STATE.POSITION] as number) < 0) return false;
+  if (position - audioTo < (state[base + SILENCE_STATE.MIN_SILENCE] as number)) return false;
+  turn(state, base, 1, Math.min(state[base + SILENCE_STATE.QUIET_FROM] as number, audioTo));
+  clearWindow(state, base);
+  return true;
+}
+
+/**
  * Goes on at `position`, over a stretch that was not heard. The state stays; the hop and the window begin anew. A
  * hole no longer than the shortest silence passes for quiet if there is quiet on both sides, so that neither a lost
  * packet nor the gaps of discontinuous transmission hold up the end of speech; after a longer hole, or a step back,
@@ -220,9 +240,7 @@ export function skipSilence(state: Float64Array, base: number, position: number)
   state[base + SILENCE_STATE.FRAME_SILENT] = state[base + SILENCE_STATE.SILENT] as number;
   state[base + SILENCE_STATE.HOP_FILL] = 0;
   state[base + SILENCE_STATE.HOP_SUM] = 0;
-  state[base + SILENCE_STATE.WINDOW_SUM] = 0;
-  state[base + SILENCE_STATE.RING_NEXT] = 0;
-  state[base + SILENCE_STATE.RING_FILLED] = 0;
+  clearWindow(state, base);
   state[base + SILENCE_STATE.LOUD_HOPS] = 0;
 }
 
@@ -281,6 +299,12 @@ function onsetInWindow(state: Float64Array, base: number, position: number): num
     back--;
   }
   return position - back * hop;
+}
+
+function clearWindow(state: Float64Array, base: number): void {
+  state[base + SILENCE_STATE.WINDOW_SUM] = 0;
+  state[base + SILENCE_STATE.RING_NEXT] = 0;
+  state[base + SILENCE_STATE.RING_FILLED] = 0;
 }
 
 function turn(state: Float64Array, base: number, silent: number, since: number): void {

@@ -141,6 +141,11 @@ export class Timeline {
     return Math.max(position, this.#floor[channel] as number);
   }
 
+  /** Arrival of the last packet placed; only after the first one. */
+  lastArrivalUs(channel: number): number {
+    return this.#lastArrivalUs[channel] as number;
+  }
+
   /** Where the channel's last packet, or what was lost after it, ends; −1 before the first packet. */
   end(channel: number): number {
     return this.#started[channel] === 0 ? -1 : (this.#floor[channel] as number);

@@ -1,11 +1,20 @@
 import { FrameEnergy, measureFrame } from '../audio/frame-energy.js';
 import { type Level, measureLevel } from '../audio/level.js';
 import { SampleMemory } from '../audio/sample-memory.js';
-import { cutFrame, feedHops, initSilence, isFrameSilent, SILENCE_EDGE_SLOTS, skipSilence } from '../audio/silence.js';
+import {
+  cutFrame,
+  endSpeechByGap,
+  feedHops,
+  initSilence,
+  isFrameSilent,
+  SILENCE_EDGE_SLOTS,
+  SILENCE_STATE,
+  skipSilence,
+} from '../audio/silence.js';
 import { systemClock } from '../core/clock.js';
 import { CODEC_ID } from '../core/codec.js';
 import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
-import { alignRecord, FLAG, KIND, RECORD } from '../ring/layout.js';
+import { alignRecord, FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import type { ShardBackend } from './backend.js';
@@ -126,7 +135,7 @@ export class JsShard implements ShardBackend {
       case KIND.LOST:
         return this.#lost(decoder, at, traits, nowUs);
       case KIND.MARK:
-        return this.#mark(decoder, at, stream);
+        return this.#mark(decoder, at, stream, nowUs);
       default:
         return true;
     }
@@ -150,7 +159,7 @@ export class JsShard implements ShardBackend {
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
-    cutFrame(this.#doubles, decoder.silenceBase, position, this.#energy);
+    const gapEdges = cutFrame(this.#doubles, decoder.silenceBase, position, this.#energy) ? this.#gapEdge(decoder) : 0;
     let flags = traits >>> 24;
     let samples = isPoison ? -1 : decoder.decode(payload, length, pcmAt, this.#energy);
     if (samples < 0) {
@@ -161,7 +170,7 @@ export class JsShard implements ShardBackend {
       this.#count(SHARD_COUNTERS.DECODE_ERRORS);
       this.#streams.add(this.#words[(at + RECORD.STREAM) >> 2] as number, STREAM.DECODE_ERRORS, 1);
     }
-    const edges = feedHops(this.#doubles, decoder.silenceBase, this.#energy, samples, this.#edges);
+    const edges = feedHops(this.#doubles, decoder.silenceBase, this.#energy, samples, this.#edges, gapEdges);
     this.#energy.level(samples, this.#level);
     this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
@@ -177,17 +186,37 @@ export class JsShard implements ShardBackend {
     decoder.conceal(samples, pcmAt);
     this.#count(SHARD_COUNTERS.CONCEALED);
     measureLevel(this.#memory, pcmAt, samples, this.#level);
+    const edges = endSpeechByGap(this.#doubles, decoder.silenceBase, position + samples) ? this.#gapEdge(decoder) : 0;
     skipSilence(this.#doubles, decoder.silenceBase, position + samples);
     const flags = (traits >>> 24) | FLAG.CONCEALED | FLAG.LOST;
-    this.#finishFrame(decoder, at, out, traits, position, samples, flags, 0, nowUs);
+    this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
   }
 
-  #mark(decoder: ChannelDecoder, at: number, stream: number): boolean {
+  /** Speech was ended by a gap: the first edge in #edges. */
+  #gapEdge(decoder: ChannelDecoder): number {
+    this.#edges[0] = this.#doubles[decoder.silenceBase + SILENCE_STATE.SINCE] as number;
+    this.#edges[1] = 1;
+    return 1;
+  }
+
+  /** No packet has arrived for a while: silence, if there was speech. */
+  #noPackets(decoder: ChannelDecoder, stream: number, channel: number, position: number, nowUs: number): void {
+    if (!endSpeechByGap(this.#doubles, decoder.silenceBase, position)) return;
+    this.#edge(this.#gapEdge(decoder) - 1, stream, channel, nowUs, this.#streams.get(stream, STREAM.WANTS));
+    this.#output.publish();
+  }
+
+  #mark(decoder: ChannelDecoder, at: number, stream: number, nowUs: number): boolean {
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
     if (out < 0) return false;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
     const duration = decoder.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
+    const traits = this.#words[(at + RECORD.KIND) >> 2] as number;
+    if (traits >>> 24 === MARK.NO_PACKETS) {
+      this.#noPackets(decoder, stream, (traits >> 8) & 0xff, position + duration, nowUs);
+      return true;
+    }
     this.#memory.bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
     this.#doubles[(out + RECORD.POSITION) >> 3] = position;
     this.#words[(out + RECORD.DURATION) >> 2] = duration;
@@ -329,7 +358,7 @@ export class JsShard implements ShardBackend {
 
 /** Room for a frame and, right behind it, for every silence edge in it. */
 function roomForFrame(samples: number): number {
-  const edges = 2 + Math.ceil(samples / LEAST_SAMPLES_PER_EDGE);
+  const edges = 3 + Math.ceil(samples / LEAST_SAMPLES_PER_EDGE);
   return alignRecord(RECORD.OUTPUT_HEADER_BYTES + samples * 2) + edges * RECORD.OUTPUT_HEADER_BYTES;
 }
 

@@ -1,3 +1,4 @@
+import { SILENCE_DEFAULTS } from '../audio/silence.js';
 import type { ControlPlace } from '../ring/agent.js';
 import type { RingPlace } from '../ring/ring.js';
 
@@ -21,6 +22,9 @@ export interface ShardData {
   readonly silence: SilenceSettings;
   readonly native: 'off' | 'auto' | 'require';
 }
+
+/** The shortest silence. */
+export const MIN_SILENCE_MS = SILENCE_DEFAULTS.minSilenceMs;
 
 export interface SilenceSettings {
   /** RMS of full scale below which a window is silent. */

@@ -4,10 +4,12 @@ import { FrameEnergy, measureFrame } from '../../src/audio/frame-energy.js';
 import { SampleMemory } from '../../src/audio/sample-memory.js';
 import {
   cutFrame,
+  endSpeechByGap,
   feedHops,
   initSilence,
   isFrameSilent,
   SILENCE_EDGE_SLOTS,
+  SILENCE_STATE,
   SILENCE_STATE_SLOTS,
   type SilenceOptions,
   skipSilence,
@@ -36,9 +38,10 @@ class Channel {
   /** True when the frame was silent. */
   feed(pcm: Int16Array, at = 0, count = pcm.length): boolean {
     const sound = SampleMemory.copyOf(pcm.subarray(at, at + count));
-    cutFrame(this.state, BASE, this.position, this.#energy);
+    const isEdge = cutFrame(this.state, BASE, this.position, this.#energy);
+    if (isEdge) this.#found.set([this.state[BASE + SILENCE_STATE.SINCE] as number, 1]);
     measureFrame(sound, 0, count, this.#energy);
-    const found = feedHops(this.state, BASE, this.#energy, count, this.#found);
+    const found = feedHops(this.state, BASE, this.#energy, count, this.#found, isEdge ? 1 : 0);
     for (let i = 0; i < found; i++) {
       this.edges.push({ position: this.#found[2 * i] as number, silent: this.#found[2 * i + 1] === 1 });
     }
@@ -186,6 +189,50 @@ describe('silence detection', () => {
       { position: 800, silent: true },
     ]);
     expect(channel.feed(new Int16Array(1600))).toBe(true);
+  });
+
+  describe('gaps in the time line', () => {
+    const loud = new Int16Array(1600).fill(9_000);
+    const afterGap = (samples: number): Channel => {
+      const channel = new Channel({ sampleRate: 8000 });
+      channel.feed(loud);
+      channel.position += samples;
+      channel.feed(loud);
+      return channel;
+    };
+
+    it('end speech where the audio ended, if they are as long as the shortest silence', () => {
+      expect(afterGap(4000).edges).toEqual([
+        { position: 0, silent: false },
+        { position: 1600, silent: true },
+        { position: 5600, silent: false },
+      ]);
+      expect(afterGap(3999).edges).toEqual([{ position: 0, silent: false }]);
+    });
+
+    it('end speech where it was quiet already', () => {
+      const channel = new Channel({ sampleRate: 8000 });
+      channel.feed(loud);
+      channel.feed(new Int16Array(800));
+      channel.position += 4000;
+      channel.feed(loud);
+      expect(channel.edges[1]?.silent).toBe(true);
+      expect(channel.edges[1]?.position).toBeGreaterThanOrEqual(1600);
+      expect(channel.edges[1]?.position).toBeLessThanOrEqual(1800);
+    });
+
+    it('end speech while they last, and only once', () => {
+      const channel = new Channel({ sampleRate: 8000 });
+      expect(endSpeechByGap(channel.state, BASE, 80_000)).toBe(false);
+      channel.feed(loud);
+      expect(endSpeechByGap(channel.state, BASE, 5599)).toBe(false);
+      expect(endSpeechByGap(channel.state, BASE, 5600)).toBe(true);
+      expect(endSpeechByGap(channel.state, BASE, 9000)).toBe(false);
+      expect(channel.state[BASE + SILENCE_STATE.SINCE]).toBe(1600);
+      // The network had only delayed what follows.
+      channel.feed(loud);
+      expect(channel.edges.at(-1)).toEqual({ position: 1600, silent: false });
+    });
   });
 
   describe('holes', () => {

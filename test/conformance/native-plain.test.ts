@@ -51,7 +51,11 @@ class RandomInput {
     const ticks = draw < 0.2 ? below(random, open.rate / 10) : open.rate / 50;
     open.position += ticks;
     const sequence = open.sequence++;
-    if (draw < 0.06) return (rig) => rig.mark(stream, position, ticks, MARK.DISCARDED, channel);
+    if (draw < 0.05) return (rig) => rig.mark(stream, position, ticks, MARK.DISCARDED, channel);
+    if (draw < 0.06) {
+      const stopped = ticks * below(random, 60);
+      return (rig) => rig.mark(stream, position, stopped, MARK.NO_PACKETS, channel);
+    }
     if (draw < 0.14) return (rig) => rig.lost(stream, sequence, position, ticks, channel);
     if (draw < 0.16) open.position += below(random, 3 * open.rate) - open.rate;
     if (draw < 0.2) {

@@ -93,9 +93,10 @@ pub mod flag {
     pub const NO_PCM: u8 = 64;
 }
 
-/// Why a MARK's span has no audio, of those that a shard writes.
+/// Why a MARK's span has no audio, of those that concern a shard.
 pub mod mark {
     pub const NOT_RECORDED: u8 = 3;
+    pub const NO_PACKETS: u8 = 4;
 }
 
 pub mod codec {

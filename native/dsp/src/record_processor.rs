@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::channels::{Channel, Channels};
 use crate::config::Config;
 use crate::layout::{
-    Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, codec, flag, kind, shard_counters, stream, stream_state,
+    Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, codec, flag, kind, mark, shard_counters, stream, stream_state,
     want,
 };
 use crate::level;
@@ -57,7 +57,7 @@ impl Clock {
 
 /// Room for a frame and, right behind it, for every silence edge in it.
 fn room_for_frame(samples: usize) -> usize {
-    let edges = 2 + samples.div_ceil(LEAST_SAMPLES_PER_EDGE);
+    let edges = 3 + samples.div_ceil(LEAST_SAMPLES_PER_EDGE);
     align_record(OUTPUT_HEADER_BYTES + samples * size_of::<i16>()) + edges * OUTPUT_HEADER_BYTES
 }
 
@@ -95,6 +95,7 @@ impl RecordProcessor {
             kind::PACKET => self.packet(record, is_poison, now_us),
             kind::LOST | kind::MARK if is_poison => true,
             kind::LOST => self.lost(header, input, now_us),
+            kind::MARK if header.flags == mark::NO_PACKETS => self.no_packets(header, now_us),
             kind::MARK => self.mark(header),
             kind::OPEN => self.pass(record) && self.open(header.stream as usize),
             kind::CLOSE => self.pass(record) && self.close(header.stream as usize),
@@ -211,6 +212,7 @@ impl RecordProcessor {
         let state = unsafe { self.table.silence(stream, from.channel.into()) };
         self.edges.clear();
         let energy = if flags & flag::LOST != 0 {
+            silence::end_speech_by_gap(state, position + samples as f64, &mut self.edges);
             silence::skip(state, position + samples as f64);
             level::energy(pcm)
         } else {
@@ -278,6 +280,26 @@ impl RecordProcessor {
             }
             self.output.commit(OUTPUT_HEADER_BYTES);
         }
+    }
+
+    /// No packet has arrived for a while: silence, if there was speech.
+    fn no_packets(&mut self, from: &Header, now_us: &dyn Fn() -> f64) -> bool {
+        let stream = from.stream as usize;
+        if self.channels.get(stream, from.channel.into()).is_none() {
+            return true;
+        }
+        if self.output.claim(OUTPUT_HEADER_BYTES).is_none() {
+            return false;
+        }
+        let position = self.channels.ticks_to_samples(stream, from.position);
+        let duration = self.channels.ticks_to_samples(stream, from.duration.into());
+        self.edges.clear();
+        // SAFETY: the stream has a channel, so it was opened here.
+        let state = unsafe { self.table.silence(stream, from.channel.into()) };
+        silence::end_speech_by_gap(state, position + duration, &mut self.edges);
+        self.put_edges(from, self.table.get(stream, stream::WANTS), now_us());
+        self.output.publish();
+        true
     }
 
     fn mark(&mut self, from: &Header) -> bool {

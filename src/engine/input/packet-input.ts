@@ -9,6 +9,7 @@ import { OrderedInput } from './ordered-input.js';
 import { PacketBatch } from './packet-batch.js';
 import { PayloadArena } from './payload-arena.js';
 import { Release } from './release.js';
+import { StoppedPackets } from './stopped-packets.js';
 
 /** What the input needs of the engine. */
 export interface PacketInputDependencies {
@@ -28,6 +29,7 @@ export class PacketInput {
   readonly #jitter: JitterBuffer;
   readonly #timeline: Timeline;
   readonly #release: Release;
+  readonly #stopped: StoppedPackets;
   #unknownStream = 0;
 
   constructor(
@@ -45,6 +47,13 @@ export class PacketInput {
     this.batch = new PacketBatch(this.#jitter.packets, this.#arena, () => this.insert());
     this.#timeline = new Timeline(maxStreams * 2);
     this.#release = new Release(memory, maxStreams, streams, this.#timeline, wake);
+    this.#stopped = new StoppedPackets(
+      maxStreams * 2,
+      streams,
+      this.#timeline,
+      this.#release,
+      settings.jitter.maxPlayoutDelayUs,
+    );
     this.ordered = new OrderedInput(memory.memory, maxStreams, this.#release, onPublished);
   }
 
@@ -57,6 +66,7 @@ export class PacketInput {
       if (stream.ordered) this.#jitter.closeChannel(channel);
       this.#timeline.openChannel(channel, clockRate);
       this.#release.pauses.openChannel(channel);
+      this.#stopped.openChannel(channel);
     }
     this.#release.open(index);
     this.#release.publish();
@@ -117,6 +127,7 @@ export class PacketInput {
     this.insert();
     this.#release.capacity.measure(nowUs);
     this.#jitter.advance(nowUs, this.#release);
+    this.#stopped.check(nowUs);
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#release.publish();
   }
@@ -128,7 +139,7 @@ export class PacketInput {
 
   /** When advance() has something to do next. */
   dueUs(): number {
-    return this.#release.isUnpublished ? 0 : this.#jitter.nextDueUs();
+    return this.#release.isUnpublished ? 0 : Math.min(this.#jitter.nextDueUs(), this.#stopped.dueUs());
   }
 
   /** Reception counts of a stream so far, its channels added up. */

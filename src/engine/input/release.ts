@@ -147,12 +147,21 @@ export class Release implements JitterOutput {
 
   /** A span without audio. Like OPEN and CLOSE it waits while the ring is full. */
   mark(channel: number, state: MarkedState, startTicks: number, durationTicks: number): void {
+    this.#mark(channel, state === 'paused' ? MARK.PAUSED : MARK.DISCARDED, startTicks, durationTicks);
+  }
+
+  /** No packet has arrived for this span so far. */
+  noPackets(channel: number, startTicks: number, durationTicks: number): void {
+    this.#mark(channel, MARK.NO_PACKETS, startTicks, durationTicks);
+  }
+
+  #mark(channel: number, mark: number, startTicks: number, durationTicks: number): void {
     const record = new Uint8Array(RECORD.INPUT_HEADER_BYTES);
     const view = new DataView(record.buffer);
     view.setInt32(RECORD.LENGTH, record.length, true);
     view.setUint8(RECORD.KIND, KIND.MARK);
     view.setUint8(RECORD.CHANNEL, channel & 1);
-    view.setUint8(RECORD.FLAGS, state === 'paused' ? MARK.PAUSED : MARK.DISCARDED);
+    view.setUint8(RECORD.FLAGS, mark);
     view.setInt32(RECORD.STREAM, channel >> 1, true);
     view.setFloat64(RECORD.POSITION, startTicks, true);
     view.setInt32(RECORD.DURATION, durationTicks, true);

@@ -102,6 +102,7 @@ pub fn init(state: &mut State, settings: Settings, sample_rate: u32) {
 /// energy, since every sample is read anyway.
 pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) -> u64 {
     if position != state[POSITION] {
+        end_speech_by_gap(state, position, edges);
         skip(state, position);
     }
     let hop = state[HOP] as usize;
@@ -136,6 +137,19 @@ pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) ->
 /// Whether the frame fed last is silence as a whole; after skip(), whether the channel is silent.
 pub fn is_frame_silent(state: &State) -> bool {
     state[FRAME_SILENT] == 1.0
+}
+
+/// There is no audio up to `position`. If that ends speech, the edge is appended to `edges`.
+pub fn end_speech_by_gap(state: &mut State, position: f64, edges: &mut Edges) {
+    let audio_to = state[AUDIO_TO];
+    if state[SILENT] == 1.0 || state[POSITION] < 0.0 || position - audio_to < state[MIN_SILENCE] {
+        return;
+    }
+    turn(state, 1.0, state[QUIET_FROM].min(audio_to));
+    for slot in [WINDOW_SUM, RING_NEXT, RING_FILLED] {
+        state[slot] = 0.0;
+    }
+    edges.push(Edge { position: state[SINCE], silent: true });
 }
 
 /// Continues at `position`, after a stretch without audio.

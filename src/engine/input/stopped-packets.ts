@@ -1,0 +1,60 @@
+import { US_PER_MS, US_PER_SECOND } from '../../core/units.js';
+import type { Timeline } from '../../rtp/timeline.js';
+import { MIN_SILENCE_MS } from '../../shard/shard-data.js';
+import type { Stream, Streams } from '../streams.js';
+import type { Release } from './release.js';
+
+const CHECK_EVERY_US = 100 * US_PER_MS;
+/** A packet that is due now is released within this time. */
+const RELEASE_US = 20 * US_PER_MS;
+
+/**
+ * Notices channels whose packets have stopped, so that silence is reported while it lasts and not only when the next
+ * packet arrives. The shard is told once per gap, when nothing has been released for the shortest silence, the longest
+ * playout delay and 20 ms: 620 ms after the last packet by default. Whether that ends speech is for the silence detector
+ * to say. Paused channels are left out, and ordered streams, whose positions do not follow arrival.
+ */
+export class StoppedPackets {
+  readonly #streams: Streams;
+  readonly #timeline: Timeline;
+  readonly #release: Release;
+  readonly #timeoutUs: number;
+  /** By channel: the end of the last packet when the shard was told. */
+  readonly #toldAt: Float64Array;
+  #nextCheckUs = 0;
+
+  constructor(channels: number, streams: Streams, timeline: Timeline, release: Release, maxPlayoutDelayUs: number) {
+    this.#streams = streams;
+    this.#timeline = timeline;
+    this.#release = release;
+    this.#timeoutUs = MIN_SILENCE_MS * US_PER_MS + maxPlayoutDelayUs + RELEASE_US;
+    this.#toldAt = new Float64Array(channels).fill(-1);
+  }
+
+  openChannel(channel: number): void {
+    this.#toldAt[channel] = -1;
+  }
+
+  /** When to check next, or Infinity while no stream is open. */
+  dueUs(): number {
+    return this.#streams.size === 0 ? Number.POSITIVE_INFINITY : this.#nextCheckUs;
+  }
+
+  check(nowUs: number): void {
+    if (nowUs < this.#nextCheckUs) return;
+    this.#nextCheckUs = nowUs + CHECK_EVERY_US;
+    for (const stream of this.#streams) {
+      if (stream.ending || stream.ordered) continue;
+      for (let channel = 0; channel < stream.info.channels; channel++) this.#check(stream, channel, nowUs);
+    }
+  }
+
+  #check({ info }: Stream, ofStream: number, nowUs: number): void {
+    const channel = info.stream * 2 + ofStream;
+    const end = this.#timeline.end(channel);
+    if (end < 0 || end === this.#toldAt[channel] || this.#release.pauses.isPaused(channel)) return;
+    if (nowUs - this.#timeline.lastArrivalUs(channel) < this.#timeoutUs) return;
+    this.#toldAt[channel] = end;
+    this.#release.noPackets(channel, end, Math.ceil((MIN_SILENCE_MS * US_PER_MS * info.clockRate) / US_PER_SECOND));
+  }
+}
