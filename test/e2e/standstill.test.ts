@@ -26,7 +26,7 @@ interface Edge {
 /** An engine with a recorder and an audit, on one of the backends. */
 class Rig {
   readonly out = mkdtempSync(join(tmpdir(), 'trunkline-standstill-'));
-  readonly recorder = new NodeRecorder(this.out, 8);
+  readonly recorder = new NodeRecorder(this.out);
   readonly engine: Engine;
   readonly audit = new AuditLog({ file: join(this.out, 'audit.jsonl'), region: 'test' });
   readonly edges: Edge[] = [];
