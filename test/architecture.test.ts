@@ -109,7 +109,7 @@ const MAX_FILES = 16;
 const EXCEPTIONS = {
   /** Files of which each is in a cycle. */
   cycles: [] as string[],
-  long: ['src/rtp/jitter-buffer.ts'],
+  long: [] as string[],
   crowded: [] as string[],
   /** Beginnings of paths. */
   words: [
@@ -121,13 +121,10 @@ const EXCEPTIONS = {
     'src/native/',
     'src/node/',
     'src/ring/',
-    'src/rtp/',
     'src/shard/',
     'test/audio/',
     'test/engine/',
     'test/node/',
-    'test/rtp/',
-    'test/support/rtp/',
   ],
 };
 

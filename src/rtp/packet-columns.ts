@@ -1,5 +1,5 @@
 /**
- * The one description of packets, a row each. Whoever reads a packet off the wire fills a row; the jitter buffer keeps
+ * The one description of packets, a row each. The reader of a packet fills a row; the jitter buffer keeps
  * the row, completes it and releases it; the record of the input ring is written from it. Functions pass the index of
  * the row: an integer costs nothing, whereas a double (a time, an unwrapped number) is allocated whenever the compiler
  * has not inlined the call.

@@ -90,7 +90,7 @@ export class PacketRing extends PacketColumns {
     return this.#isOverfilled ? this.#mask + 1 : -1;
   }
 
-  /** Gives filledRow() a delay. False when there is no room for the packet. */
+  /** Gives filledRow() a delay. False when the ring is full. */
   keep(d: number, kind: PacketDelayKind): boolean {
     if (d > this.#mask) return false;
     this.kind[d] = kind;

@@ -9,7 +9,7 @@ export const MAX_AHEAD_SECONDS = 1;
  * plus MAX_AHEAD_SECONDS.
  *
  * The *offset* of a channel is its media time less its arrival time. The *audio offset* is the highest offset that audio
- * alone accounts for. A network delay lowers the offset, which leaves room for gaps in the burst that follows; audio that
+ * alone accounts for. A network delay lowers the offset, which allows gaps in the burst that follows; audio that
  * arrives faster than it plays raises both; a gap raises the offset alone, and never more than MAX_AHEAD_SECONDS above
  * the audio offset.
  *

@@ -53,14 +53,14 @@ describe('release', () => {
     expect(buffer.oldestPayloadOffset()).toBe(-1);
   });
 
-  it('keeps what is due while nobody is ready for it, and one that comes meanwhile is not late', () => {
+  it('keeps due packets while the output is not ready, and a packet that arrives meanwhile is not late', () => {
     const { buffer, out } = openBuffer();
     buffer.openChannel(1, 8000);
     for (const n of [0, 1, 3, 4, 5]) {
       for (const channel of [0, 1])
         insert(buffer, { channel, sequence: n, timestamp: n * 160, arrivalUs: n * 20_000, payload: n });
     }
-    out.room = 3;
+    out.capacity = 3;
     expect(buffer.advance(1_000_000, out)).toBe(3);
     expect(out.packets.map((p) => [p.channel, p.sequence])).toEqual([
       [0, 0],
@@ -71,7 +71,7 @@ describe('release', () => {
     expect(buffer.nextDueUs()).toBeLessThan(1_000_000);
     expect(buffer.oldestPayloadOffset()).toBe(1);
     expect(insert(buffer, { sequence: 2, timestamp: 320, arrivalUs: 1_000_002, payload: 2 })).toBe(INSERTED.ACCEPTED);
-    out.room = Number.POSITIVE_INFINITY;
+    out.capacity = Number.POSITIVE_INFINITY;
     advanceTo(buffer, 2_000_000, out);
     for (const [channel, due] of [
       [0, [0, 1, 2, 3, 4, 5]],
@@ -163,7 +163,7 @@ describe('release', () => {
     expect(insert(buffer, { sequence: 1, timestamp: 160, arrivalUs: 7, payload: 2 })).toBe(INSERTED.LATE);
   });
 
-  it('lets go everything at a flush, holes as lost, and nothing at a close', () => {
+  it('releases everything at a flush, gaps as lost packets, and nothing at a close', () => {
     const { buffer, out } = openBuffer();
     for (const a of [nth(0, 0), nth(3, 10), nth(1, 20)]) insert(buffer, a);
     buffer.flushChannel(0, 30, out);
@@ -211,7 +211,7 @@ describe('release', () => {
     ]);
   });
 
-  it('knows the oldest payload, whatever the order in which packets go', () => {
+  it('knows the oldest payload in any order of release', () => {
     const { buffer, out } = openBuffer();
     buffer.openChannel(1, 8000);
     insert(buffer, { sequence: 1, timestamp: 160, arrivalUs: 0, payload: 1000 });
@@ -266,7 +266,7 @@ describe('full', () => {
     });
   });
 
-  it('counts what it refuses alike, on probation or not', () => {
+  it('counts refused packets alike, candidates or not', () => {
     const { buffer, out } = openBuffer({ packets: 4 });
     for (const a of plain(4))
       insert(buffer, { sequence: a.sequence, timestamp: a.timestamp, arrivalUs: a.sequence, payload: a.payload });
@@ -294,7 +294,7 @@ describe('full', () => {
   });
 });
 
-describe('holes', () => {
+describe('gaps', () => {
   function lostBetween(arrivals: Arrival[]): Array<[number, number, number]> {
     const { buffer, out } = openBuffer({ clockRate: 48_000 });
     replay(buffer, arrivals, out);
@@ -328,7 +328,7 @@ describe('holes', () => {
     ]);
   });
 
-  it('takes the length of the packet before the hole from its bytes where bytes are samples', () => {
+  it('takes the length of the packet before the gap from its bytes where bytes are samples', () => {
     const { buffer, out } = openBuffer();
     const pcm = (sequence: number, timestamp: number, bytes: number): Arrival => ({
       sequence,
@@ -354,7 +354,7 @@ describe('holes', () => {
     expect(buffer.counts(0).packetsLost).toBe(0);
   });
 
-  it('marks a hole beyond the limit as a jump, and counts its packets as lost', () => {
+  it('marks a gap beyond the limit as a jump, and counts its packets as lost', () => {
     const { buffer, out } = openBuffer();
     const missing = (LIMITS.maxGapSeconds + 1) * 50;
     const after = 3 + missing;
@@ -364,7 +364,7 @@ describe('holes', () => {
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 5, packetsLost: missing });
   });
 
-  it('never makes thousands of lost packets out of one hole', () => {
+  it('never makes thousands of lost packets out of one gap', () => {
     const { buffer, out } = openBuffer();
     replay(buffer, [...plain(3), { sequence: 2900, timestamp: 16_000, arrivalUs: 60_000, payload: 9 }], out);
     expect(out.lostOnes).toEqual([]);
@@ -401,7 +401,7 @@ describe('holes', () => {
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 50, packetsLost: 0 });
   });
 
-  it('fills the holes of a burst after a stall, whatever the burst is', () => {
+  it('fills the gaps in any burst after a stall', () => {
     const { buffer, out } = openBuffer();
     // 8 s are held up, every third packet of them is lost, and then the link is as before.
     const arrivals = plain(1000)
@@ -417,7 +417,7 @@ describe('holes', () => {
     expect(out.lostOnes.every((l) => l.ticks === 160)).toBe(true);
   });
 
-  it('fills holes in a channel that began with a burst, or whose sender is faster than its clock', () => {
+  it('fills gaps in a channel that began with a burst, or whose sender is faster than its clock', () => {
     const { buffer, out } = openBuffer();
     const arrivals = plain(1000)
       .filter((a) => a.sequence % 10 !== 9)
@@ -427,7 +427,7 @@ describe('holes', () => {
     expect(out.lostOnes).toHaveLength(99);
   });
 
-  it('goes on filling holes after the sender has set its clock anew, either way', () => {
+  it('continues to fill gaps after the sender has set its clock forward or back', () => {
     for (const timestamp of [3e9, 10]) {
       const { buffer, out } = openBuffer();
       const before = plain(100, { timestamp: 1e9 });
@@ -437,7 +437,7 @@ describe('holes', () => {
     }
   });
 
-  it('gets no room for holes from a clock that falls', () => {
+  it('is not allowed larger gaps by a clock that falls', () => {
     const { buffer, out } = openBuffer();
     const falling = plain(100, { timestamp: 3e9 }).map((a, i) => ({ ...a, timestamp: 3e9 - i * 40_000_000 }));
     const claims = Array.from({ length: 100 }, (_, i) => ({
@@ -458,7 +458,7 @@ describe('holes', () => {
   });
 });
 
-describe('width of the hold', () => {
+describe('choice of the playout delay', () => {
   it('widens while more than 5 % are lost and comes back', () => {
     const seed = 20_240_611;
     const random = seeded(seed);
@@ -493,7 +493,7 @@ describe('width of the hold', () => {
     expect(widest, `seed ${seed}`).toBe(NORMAL_US);
   });
 
-  it('stays wide as long as it is the wide hold that saves the packets', () => {
+  it('stays longer while only the longer playout delay recovers the packets', () => {
     const { buffer, out } = openBuffer();
     // Every tenth packet is 95 ms behind its time: late for a hold of 50 ms after the next one, in time for 100 ms.
     const arrivals = plain(2000)
@@ -515,7 +515,7 @@ describe('width of the hold', () => {
     expect(out.packets.length + counts.packetsLate).toBe(2000);
   });
 
-  it('never delays a packet beyond the wide hold, nor one of a channel without loss beyond the narrow one', () => {
+  it('never delays a packet beyond the longer playout delay, nor one of a channel without loss beyond the normal one', () => {
     const { buffer } = openBuffer();
     buffer.openChannel(1, 8000);
     const random = seeded(3);

@@ -2,29 +2,29 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
-import { type BookArrival, faultOfGaps, model } from '../support/rtp/jitter-model.js';
+import { faultOfGaps, model, type SentArrival } from '../support/rtp/jitter-model.js';
 import { advanceTo, insert, Listener, plain, replay } from '../support/rtp/replay.js';
 
 const wrap = (value: number, modulus: number): number =>
   modulus === Number.POSITIVE_INFINITY ? value : value % modulus;
 
 /** What a sender put on the wire and the network made of it, in the order of arrival. */
-interface Book {
-  arrivals: BookArrival[];
+interface Schedule {
+  arrivals: SentArrival[];
   playoutDelayUs: number;
 }
 
-// The fate of one packet. Delays stay below 100 packets, so that nothing looks like a restart.
-const fate = fc.record({
+// What happens to one packet. Delays stay below 100 packets, so that nothing looks like a restart.
+const plan = fc.record({
   sent: fc.integer({ min: 0, max: 9 }).map((x) => x > 0),
   delayMs: fc.oneof({ weight: 4, arbitrary: fc.nat(5) }, { weight: 1, arbitrary: fc.nat(400) }),
   copyAfterMs: fc.oneof({ weight: 5, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.nat(500) }),
   ms: fc.constantFrom(20, 20, 20, 30, 40, 60),
 });
 
-const book: fc.Arbitrary<Book> = fc
+const schedule: fc.Arbitrary<Schedule> = fc
   .record({
-    fates: fc.array(fate, { minLength: 1, maxLength: 120, size: 'max' }),
+    plans: fc.array(plan, { minLength: 1, maxLength: 120, size: 'max' }),
     numbering: fc.constantFrom(
       { first: 0, modulus: 2 ** 16 },
       { first: 30_000, modulus: 2 ** 16 },
@@ -40,10 +40,10 @@ const book: fc.Arbitrary<Book> = fc
     ),
     playoutDelayUs: fc.constantFrom(0, 20_000, 50_000, 100_000),
   })
-  .map(({ fates, numbering, clock, playoutDelayUs }) => {
-    const sent: Omit<BookArrival, 'payload'>[] = [];
+  .map(({ plans, numbering, clock, playoutDelayUs }) => {
+    const sent: Omit<SentArrival, 'payload'>[] = [];
     let ms = 0;
-    fates.forEach((f, i) => {
+    plans.forEach((f, i) => {
       const number = numbering.first + i;
       const time = clock.first + ms * 8;
       const packet = { number, time, sequence: wrap(number, numbering.modulus), timestamp: wrap(time, clock.modulus) };
@@ -66,7 +66,7 @@ function openBuffer(playoutDelayUs: number, packets = 512): JitterBuffer {
 describe('any schedule of loss, delay, order and copies', () => {
   it('comes out as the plain model says, number by number, across every wrap', () => {
     fc.assert(
-      fc.property(book, ({ arrivals, playoutDelayUs }) => {
+      fc.property(schedule, ({ arrivals, playoutDelayUs }) => {
         const buffer = openBuffer(playoutDelayUs);
         const out = new Listener();
         const outcomes = replay(buffer, arrivals, out);
@@ -76,7 +76,7 @@ describe('any schedule of loss, delay, order and copies', () => {
         expect(out.packets.map((p) => `${payloadNumber.get(p.payload)?.number}:${p.payload}`)).toEqual(
           expected.released,
         );
-        // Unwrapped numbers and timestamps are the book's, but for the cycle in which they begin.
+        // Unwrapped numbers and timestamps are the sender's, except for the cycle in which they begin.
         const shifts = out.packets.map((p) => p.sequence - (payloadNumber.get(p.payload)?.number as number));
         expect(new Set(shifts).size).toBeLessThanOrEqual(1);
         const clockShifts = out.packets.map((p) => p.timestamp - (payloadNumber.get(p.payload)?.time as number));
@@ -105,7 +105,7 @@ describe('any schedule of loss, delay, order and copies', () => {
 
   it('always knows the oldest payload and the next due time', () => {
     fc.assert(
-      fc.property(book, ({ arrivals, playoutDelayUs }) => {
+      fc.property(schedule, ({ arrivals, playoutDelayUs }) => {
         const buffer = openBuffer(playoutDelayUs);
         const held = new Map<number, number>();
         const out = new Listener();
@@ -125,7 +125,7 @@ describe('any schedule of loss, delay, order and copies', () => {
 
   it('keeps received + lost = due and its order when descriptors run out', () => {
     fc.assert(
-      fc.property(book, fc.constantFrom(2, 4, 8), ({ arrivals, playoutDelayUs }, packets) => {
+      fc.property(schedule, fc.constantFrom(2, 4, 8), ({ arrivals, playoutDelayUs }, packets) => {
         const buffer = openBuffer(playoutDelayUs, packets);
         const out = new Listener();
         const outcomes = replay(buffer, arrivals, out);
@@ -148,9 +148,9 @@ describe('any two numberings, one after the other', () => {
     const restart = fc.oneof(fc.constant(0), fc.nat(65_535));
     const start = fc.integer({ min: 5000, max: 60_000 });
     fc.assert(
-      fc.property(book, book, start, restart, fc.boolean(), (one, two, firstA, firstB, interrupts) => {
+      fc.property(schedule, schedule, start, restart, fc.boolean(), (one, two, firstA, firstB, interrupts) => {
         const begin = 30_000;
-        const shift = (b: Book, first: number, clock: number, afterUs: number, payload: number): BookArrival[] => {
+        const shift = (b: Schedule, first: number, clock: number, afterUs: number, payload: number): SentArrival[] => {
           const base = Math.min(...b.arrivals.map((a) => a.number));
           const timeBase = Math.min(...b.arrivals.map((a) => a.time));
           return b.arrivals.map((a) => ({
@@ -165,10 +165,10 @@ describe('any two numberings, one after the other', () => {
         fc.pre(one.arrivals.length > 0 && two.arrivals.length > 0);
         const before = shift(one, firstA, 1000, 0, 0);
         const highest = firstA + Math.max(...before.map((a) => a.number));
-        // A step of less than the dropout limit is a hole to RFC 3550, unless the connection broke.
+        // A step of less than the dropout limit is a gap to RFC 3550, unless the connection broke.
         const ahead = (firstB - highest + 65_536) % 65_536;
         fc.pre(interrupts || (ahead > 3200 && ahead < 65_536 - 200));
-        const lastUs = (before.at(-1) as BookArrival).arrivalUs;
+        const lastUs = (before.at(-1) as SentArrival).arrivalUs;
         const after = shift(two, firstB, 2 ** 31, lastUs + 20_000, begin);
 
         const buffer = openBuffer(one.playoutDelayUs);
@@ -176,8 +176,8 @@ describe('any two numberings, one after the other', () => {
         const outcomes = replay(buffer, [...before, ...after], out, (a) => {
           if (interrupts && a === before.at(-1)) buffer.interrupted(0);
         });
-        const numbers = (list: BookArrival[]): Set<number> => new Set(list.map((a) => a.number));
-        const due = (list: BookArrival[]): number => Math.max(...numbers(list)) - Math.min(...numbers(list)) + 1;
+        const numbers = (list: SentArrival[]): Set<number> => new Set(list.map((a) => a.number));
+        const due = (list: SentArrival[]): number => Math.max(...numbers(list)) - Math.min(...numbers(list)) + 1;
         const received = numbers(before).size + numbers(after).size;
         const counts = buffer.counts(0);
         expect(counts).toMatchObject({
@@ -242,7 +242,7 @@ describe('any two numberings, one after the other', () => {
         for (const c of totals) expect(c.packetsLost).toBeGreaterThanOrEqual(0);
         if (!reopened) {
           const sum = totals.reduce((all, c) => all + c.packetsReceived + c.packetsDuplicate, 0);
-          // One for which there was no room is received as well, on probation or not.
+          // One that the full ring refuses is received as well, candidate or not.
           expect(sum).toBe(counted);
         }
       }),

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { DISCONTINUITY } from '../../src/rtp/playout-queue.js';
-import { type BookArrival, faultOfGaps, model } from '../support/rtp/jitter-model.js';
+import { faultOfGaps, model, type SentArrival } from '../support/rtp/jitter-model.js';
 import { Listener, replay } from '../support/rtp/replay.js';
 import { readTrace, TRACES, type TraceFile, titleOf } from '../support/traces.js';
 
 interface Trace {
   clockHz: number;
-  arrivals: BookArrival[];
+  arrivals: SentArrival[];
 }
 
 function arrivalsOf(file: TraceFile): Trace {

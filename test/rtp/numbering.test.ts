@@ -146,7 +146,7 @@ describe('a loss that timestamps contradict', () => {
     expect(counts.packetsReceived + counts.packetsLost).toBe((arrivals.at(-1)?.sequence ?? 0) + 1);
   });
 
-  it('keeps the books right when a number that was never sent arrives after all', () => {
+  it('keeps the counts right when a number that was never sent arrives after all', () => {
     const jumped = plain(10, { sequence: 1012, timestamp: 1600, arrivalUs: 200_000, payload: 5000 });
     const stray: Arrival = { sequence: 1011, timestamp: 1700, arrivalUs: 300_000, payload: 9 };
     const { counts, outcomes } = run(byArrival(plain(10, { sequence: 1000 }), jumped, [stray]));

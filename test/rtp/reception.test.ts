@@ -35,7 +35,7 @@ describe('interarrival jitter (RFC 3550 A.8)', () => {
     expect(countsOf([at(0, 0), at(1, 20), at(2, 3020), at(3, 3040), at(4, 9000)], 48_000).jitterUs).toBeLessThan(1e-6);
   });
 
-  it('is not moved by a restart, nor by a clock set anew', () => {
+  it('is not moved by a restart, nor by a clock that was set', () => {
     const restarted = plain(50, { sequence: 40_000, timestamp: 3e9, arrivalUs: 1_007_000, payload: 900 });
     expect(countsOf([...plain(50), ...restarted]).jitterUs).toBe(0);
     const reset = plain(50, { sequence: 50, timestamp: 3e9, arrivalUs: 1_000_000, payload: 900 });

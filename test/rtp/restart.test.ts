@@ -87,14 +87,14 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
     expect(counts).toMatchObject({ packetsReceived: 55, packetsLost: 0 });
   });
 
-  it('is believed of one packet alone when the old numbering is silent', () => {
+  it('is accepted with one packet alone when the old numbering is silent', () => {
     const lone = plain(1, { sequence: 40_000, timestamp: 9e8, arrivalUs: endUs(50), payload: 9000 });
     const { out, counts } = run([...plain(50), ...lone]);
     expect(out.packets.at(-1)).toMatchObject({ payload: 9000, flags: DISCONTINUITY });
     expect(counts).toMatchObject({ packetsReceived: 51, packetsLost: 0 });
   });
 
-  it('is not believed of one stray packet while the old numbering goes on', () => {
+  it('is not accepted with one stray packet while the old numbering continues', () => {
     const stray = { sequence: 40_000, timestamp: 9e8, arrivalUs: 500_001, payload: 9000 };
     const arrivals = [...plain(100), stray].sort((a, b) => a.arrivalUs - b.arrivalUs);
     const { buffer, out, counts } = run(arrivals);
@@ -103,7 +103,7 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
     expect(buffer.oldestPayloadOffset()).toBe(-1);
   });
 
-  it('is not seen in copies of old packets between the living ones', () => {
+  it('is not seen in copies of old packets between the current ones', () => {
     const copies = plain(200).map((a) => ({ ...a, arrivalUs: a.arrivalUs + 3_005_000, payload: a.payload + 9000 }));
     const arrivals = [...plain(400), ...copies].sort((a, b) => a.arrivalUs - b.arrivalUs);
     const { out, counts } = run(arrivals);
@@ -111,7 +111,7 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
     expect(counts).toMatchObject({ packetsReceived: 400, packetsLost: 0, packetsDuplicate: 200 });
   });
 
-  it('does not take a doubled packet on probation for two', () => {
+  it('does not take a doubled candidate for two', () => {
     const restarted = plain(3, { sequence: 40_000, timestamp: 9e8, arrivalUs: endUs(50), payload: 9000 });
     const doubled = [restarted[0] as Arrival, { ...(restarted[0] as Arrival), payload: 9999 }, ...restarted.slice(1)];
     const { out, outcomes, counts } = run([...plain(50), ...doubled]);
@@ -132,7 +132,7 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
     expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: 0, packetsDuplicate: 0 });
   });
 
-  it('flushes what is on probation with the rest', () => {
+  it('flushes candidates with the rest', () => {
     const buffer = new JitterBuffer({ channels: 1, packets: 64, playoutDelayUs: 50_000, maxPlayoutDelayUs: 100_000 });
     buffer.openChannel(0, 8000);
     const out = new Listener();
@@ -155,7 +155,7 @@ describe('interrupted', () => {
     });
   }
 
-  it('goes on with the numbering after a gap, which is lost', () => {
+  it('continues the numbering after a gap, which is lost', () => {
     const gap = 200;
     const { out, outcomes, counts } = resume(
       plain(10, { sequence: 1050 + gap, timestamp: (1050 + gap) * 160, arrivalUs: (50 + gap) * 20_000 }),
@@ -167,7 +167,7 @@ describe('interrupted', () => {
     expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: gap });
   });
 
-  it('goes on after a gap too long to fill, which is lost all the same', () => {
+  it('continues after a gap too long to fill, which is lost as well', () => {
     const gap = 10_000;
     const { out, counts } = resume(
       plain(10, { sequence: 1050 + gap, timestamp: (1050 + gap) * 160, arrivalUs: (50 + gap) * 20_000 }),
@@ -177,7 +177,7 @@ describe('interrupted', () => {
     expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: gap });
   });
 
-  it('goes on where a source stands that was silent meanwhile', () => {
+  it('continues at the position of a source that was silent meanwhile', () => {
     const { out, counts } = resume(plain(10, { sequence: 1052, timestamp: 1052 * 160, arrivalUs: 30_000_000 }));
     expect(out.lostOnes.map((l) => l.sequence)).toEqual([1050, 1051]);
     expect(counts).toMatchObject({ packetsReceived: 60, packetsLost: 2 });
@@ -190,7 +190,7 @@ describe('interrupted', () => {
     ['a little higher, on another clock', 1100, 3e9],
     ['much higher', 30_000, 3e9],
   ] as const) {
-    it(`begins anew at once when the numbers are ${what}`, () => {
+    it(`restarts at once when the numbers are ${what}`, () => {
       const { out, outcomes, counts } = resume(plain(10, { sequence, timestamp, arrivalUs: 3_000_000, payload: 9000 }));
       expect(outcomes.every((o) => o === ACCEPTED)).toBe(true);
       expect(out.packets.slice(50).map((p) => p.payload)).toEqual(Array.from({ length: 10 }, (_, i) => 9000 + i));
@@ -200,7 +200,7 @@ describe('interrupted', () => {
     });
   }
 
-  it('takes what the server sends once more for copies, and goes on behind them', () => {
+  it('takes what the server repeats for copies, and continues after them', () => {
     const again = plain(60, { sequence: 1040, timestamp: 166_400, arrivalUs: 3_000_000, payload: 9000 });
     const { out, outcomes, counts } = resume(again);
     expect(outcomes.slice(50)).toEqual([...new Array(10).fill(DUPLICATE), ...new Array(50).fill(ACCEPTED)]);
@@ -208,7 +208,7 @@ describe('interrupted', () => {
     expect(counts).toMatchObject({ packetsReceived: 100, packetsDuplicate: 10, packetsLost: 0 });
   });
 
-  it('takes even a long piece sent once more for copies', () => {
+  it('takes even a long repetition for copies', () => {
     const { out, counts } = run(
       [...plain(500), ...plain(300, { sequence: 300, timestamp: 48_000, arrivalUs: 11_000_000, payload: 9000 })],
       (buffer, a) => {
@@ -219,7 +219,7 @@ describe('interrupted', () => {
     expect(counts).toMatchObject({ packetsReceived: 600, packetsDuplicate: 200, packetsLost: 0 });
   });
 
-  it('counts what was missing and comes when the server sends it once more as late', () => {
+  it('counts a missing packet as late when the server repeats it', () => {
     const { out, counts } = run(
       [
         ...plain(50).filter((a) => a.sequence !== 47),
@@ -234,7 +234,7 @@ describe('interrupted', () => {
     expect(counts).toMatchObject({ packetsReceived: 60, packetsDuplicate: 4, packetsLate: 1, packetsLost: 0 });
   });
 
-  it('lets go the payload of what was on probation', () => {
+  it('frees the payload of candidates', () => {
     const { buffer } = run(plain(150));
     expect(insert(buffer, { sequence: 0, timestamp: 0, arrivalUs: 3_000_000, payload: 9000 })).toBe(CANDIDATE);
     expect(buffer.oldestPayloadOffset()).toBe(9000);
@@ -243,7 +243,7 @@ describe('interrupted', () => {
     expect(buffer.counts(0)).toMatchObject({ packetsReceived: 150, packetsDuplicate: 1 });
   });
 
-  it('means nothing to a channel that has not begun', () => {
+  it('has no effect on a channel without packets', () => {
     const buffer = new JitterBuffer({ channels: 1, packets: 64, playoutDelayUs: 0, maxPlayoutDelayUs: 0 });
     buffer.openChannel(0, 8000);
     buffer.interrupted(0);

@@ -214,7 +214,7 @@ describe('a network that delays packets', () => {
     expect(endMs).toBe(300_000);
   });
 
-  it('with ordinary jitter is no standstill, whatever the seed', () => {
+  it('with ordinary jitter is no standstill, with any seed', () => {
     for (const jitterMs of [20, 60, 200]) {
       for (let seed = 1; seed <= 10; seed++) {
         const random = seeded(seed);

@@ -27,7 +27,7 @@ function place(
 }
 
 describe('one channel', () => {
-  it('begins at 0 and follows the timestamps, whatever the arrival', () => {
+  it('begins at 0 and follows the timestamps at any arrival', () => {
     const timeline = openTimeline();
     expect(place(timeline, 0, 5000, 77, 0)).toBe(0);
     expect(place(timeline, 0, 5160, 900_000, 0)).toBe(160);
@@ -44,7 +44,7 @@ describe('one channel', () => {
     expect(place(timeline, 0, 24_480, 3_060_000, 0)).toBe(24_480);
   });
 
-  it('trusts a long hole that lost packets have filled, though the packet after it came at once', () => {
+  it('trusts a long gap that lost packets have filled, although the packet after it arrived at once', () => {
     const timeline = openTimeline();
     place(timeline, 0, 0, 0, 0);
     for (let i = 0; i < 450; i++) timeline.placeLost(0, 160 + i * 160, 160);
@@ -144,7 +144,7 @@ describe('one channel', () => {
     expect(timeline.lostTicks).toBe(0);
   });
 
-  it('begins anew when the channel is opened anew', () => {
+  it('starts again at 0 when the channel is opened again', () => {
     const timeline = openTimeline();
     place(timeline, 0, 0, 0, 0);
     place(timeline, 0, 8000, SECOND_US, 0);
@@ -196,7 +196,7 @@ describe('two channels', () => {
   });
 });
 
-describe('whatever comes', () => {
+describe('any packets', () => {
   it('gives positions that are never before the end of what came before in the channel, never are negative, and are whole ticks', () => {
     const step = fc.record({
       channel: fc.constantFrom(0, 1),

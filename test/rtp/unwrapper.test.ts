@@ -78,7 +78,7 @@ describe('Unwrapper', () => {
     expect(unwrapAll(unwrapper, [9], 0)).toEqual([9]);
   });
 
-  it('restores any walk of short steps, forward and back, whatever the modulus', () => {
+  it('restores any walk of short steps, forward and back, with any modulus', () => {
     const walk = fc.record({
       modulus: fc.constantFrom(2 ** 16, 2 ** 32, Number.POSITIVE_INFINITY),
       start: fc.oneof(fc.nat(70_000), fc.integer({ min: 65_400, max: 65_600 }), fc.nat(1000)),

@@ -1,7 +1,7 @@
 import type { Arrival, Released } from './replay.js';
 
-/** An arrival with the book's own number for the packet: not wrapped, and the same for all its copies. */
-export interface BookArrival extends Arrival {
+/** An arrival with the sender's own number for the packet: not wrapped, and the same for all its copies. */
+export interface SentArrival extends Arrival {
   number: number;
   time: number;
 }
@@ -21,8 +21,8 @@ export interface ModelResult {
  * The jitter buffer's rules for one channel with one hold and no restarts, written down as plainly as can be: to compare
  * with, not to be fast.
  */
-export function model(arrivals: readonly BookArrival[], playoutDelayUs: number): ModelResult {
-  const held = new Map<number, BookArrival>();
+export function model(arrivals: readonly SentArrival[], playoutDelayUs: number): ModelResult {
+  const held = new Map<number, SentArrival>();
   const seen = new Set<number>();
   const result: ModelResult = { released: [], lost: [], received: 0, late: 0, duplicate: 0, reordered: 0, due: 0 };
   let next: number | undefined;
@@ -36,7 +36,7 @@ export function model(arrivals: readonly BookArrival[], playoutDelayUs: number):
       for (const number of [...held.keys()].sort((a, b) => a - b)) {
         if (number > first.number) break;
         for (let n = next ?? number; n < number; n++) result.lost.push(n);
-        result.released.push(`${number}:${(held.get(number) as BookArrival).payload}`);
+        result.released.push(`${number}:${(held.get(number) as SentArrival).payload}`);
         held.delete(number);
         next = number + 1;
       }
@@ -62,7 +62,7 @@ export function model(arrivals: readonly BookArrival[], playoutDelayUs: number):
   return result;
 }
 
-/** What is wrong with the holes in one channel's output, as a sentence; '' when they add up. */
+/** What is wrong with the gaps in one channel's output, as a sentence; '' when they add up. */
 export function faultOfGaps(released: readonly Released[], discontinuity: number): string {
   let before: Exclude<Released, { kind: 'standstill' }> | undefined;
   let reached = Number.NaN;

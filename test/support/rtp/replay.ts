@@ -47,14 +47,14 @@ export function released(packets: PacketColumns, row: number): ReleasedPacket {
 export class Listener implements JitterOutput {
   readonly released: Released[] = [];
   /** How many packets may still come; what is lost before them comes in any case. */
-  room = Number.POSITIVE_INFINITY;
+  capacity = Number.POSITIVE_INFINITY;
 
   isReady(): boolean {
-    return this.room > 0;
+    return this.capacity > 0;
   }
 
   packet(packets: PacketColumns, row: number): void {
-    this.room--;
+    this.capacity--;
     this.released.push(released(packets, row));
   }
 
