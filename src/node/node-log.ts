@@ -11,6 +11,10 @@ export function logNode(node: EventEmitter<NodeEvents>, log: Logger): void {
     const { endReason, packetsReceived, packetsLost, packetsLate, packetsDropped } = summary;
     const fields = { interactionId, endReason, packetsReceived, packetsLost, packetsLate, packetsDropped };
     log.info(fields, 'stream ended');
+    const { packetsForeign } = summary;
+    if (packetsForeign > 0) {
+      log.warn({ interactionId, packetsForeign }, 'a channel had packets of a second numbering; they were not used');
+    }
   });
   node.on('paused', ({ interactionId, paused, by }) => {
     log.info({ interactionId, by }, paused ? 'paused: audio is withheld' : 'pause is over');

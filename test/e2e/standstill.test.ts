@@ -7,8 +7,9 @@ import { systemClock } from '../../src/core/clock.js';
 import type { FrameSink, SilenceEdge, StreamSummary } from '../../src/core/events.js';
 import { Engine } from '../../src/engine/engine.js';
 import { AuditLog } from '../../src/sinks/audit/audit-log.js';
+import { fileAccess } from '../../src/sinks/recorder/files/folder.js';
 import { manifestSchema } from '../../src/sinks/recorder/files/manifest.js';
-import { NodeRecorder } from '../../src/sinks/recorder/recorder-agent.js';
+import { RecorderThread } from '../../src/sinks/recorder/recorder-thread.js';
 import { addPacket } from '../support/engine/packets.js';
 import { until } from '../support/until.js';
 
@@ -26,7 +27,7 @@ interface Edge {
 /** An engine with a recorder and an audit, on one of the backends. */
 class Rig {
   readonly out = mkdtempSync(join(tmpdir(), 'trunkline-standstill-'));
-  readonly recorder = new NodeRecorder(this.out);
+  readonly recorder = new RecorderThread({ directory: this.out, access: fileAccess(0o600), bufferBytes: 4 << 20 });
   readonly engine: Engine;
   readonly audit = new AuditLog({ file: join(this.out, 'audit.jsonl'), region: 'test' });
   readonly edges: Edge[] = [];
