@@ -29,7 +29,7 @@ afterEach(async () => {
 async function start(): Promise<void> {
   const { apiUrl, mediaUrl } = platform;
   node = new CaptureNode({
-    ...{ apiUrl, mediaUrl, clientId: 'id', clientSecret: 'secret', out: folder, maxStreams: 16 },
+    ...{ apiUrl, mediaUrl, clientId: 'id', clientSecret: 'secret', record: true, out: folder, maxStreams: 16 },
     codecs: ['opus', 'pcmu'],
     interactions: [ID],
   });
@@ -109,4 +109,30 @@ test('padded Opus that nobody announced is not taken for noise', async () => {
   expect(recording?.segments ?? []).toHaveLength(0);
   expect(recording).toMatchObject({ codec: 'opus' });
   expect(recording?.spans.map(({ state }) => state)).toEqual(['silence']);
+});
+
+test('pause() keeps nothing, over a change of format, and the recording keeps its time', async () => {
+  await start();
+  const tone = (k: number) => packet(k, 160, PCMU_TONE, { codec: 'pcmu' });
+  const law = (k: number) => packet(k, 160, PCMU_TONE, { codec: 'pcma' });
+  const paused: string[] = [];
+  node?.on('paused', (event) => paused.push(`${event.paused} ${event.by}`));
+  await send(Array.from({ length: 25 }, (_, k) => tone(k)));
+  await expect.poll(() => node?.status().connections[0]?.streams).toBe(1);
+  // Both spellings of the id are the same interaction.
+  node?.pause(ID.toLowerCase());
+  node?.pause(ID);
+  await send(Array.from({ length: 25 }, (_, k) => tone(25 + k)));
+  await send(Array.from({ length: 25 }, (_, k) => law(50 + k)));
+  node?.resume(ID);
+  await send(Array.from({ length: 25 }, (_, k) => law(75 + k)));
+  await node?.stop();
+  expect(paused).toEqual(['true operator', 'false operator']);
+  const [recording, ...others] = manifests();
+  expect(others).toEqual([]);
+  expect(recording?.segments.map(({ codec }) => codec)).toEqual(['pcmu', 'pcma']);
+  expect(recording && endMs(recording, 0)).toBeCloseTo(2_000, -2);
+  const spans = recording?.spans.map(({ state }) => state) ?? [];
+  expect([spans[0], spans.at(-1)]).toEqual(['speech', 'speech']);
+  expect(new Set(spans.slice(1, -1))).toEqual(new Set(['paused']));
 });

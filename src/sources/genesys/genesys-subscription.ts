@@ -10,6 +10,7 @@ import { nativeSocketReader } from '../../native/socket-reader.js';
 import type { Source, SourceContext } from '../source.js';
 import { type SourceCounters, zeroCounters } from './counters.js';
 import { InteractionsFile } from './discovery/interactions-file.js';
+import { idKey } from './interaction-table.js';
 import { resolveEndpoints } from './rest/region.js';
 import { RETRY } from './rest/retry.js';
 import { Transport } from './rest/transport.js';
@@ -97,7 +98,8 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
   readonly name: string;
   readonly eventTypes?: GenesysEvents;
   readonly #options: Options;
-  readonly #configured: ReadonlySet<string>;
+  /** By idKey. */
+  readonly #configured: ReadonlyMap<string, string>;
   #context: SourceContext<GenesysEvents> | undefined;
   #source: SubscriptionSource | undefined;
   #file: InteractionsFile | undefined;
@@ -117,7 +119,7 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
     new Transport(options).webSocketOptions(resolveEndpoints(sourceOptions(options, systemClock)).mediaUrl);
     this.name = options.name;
     this.#options = options;
-    this.#configured = new Set(options.interactions);
+    this.#configured = new Map(options.interactions.map((id) => [idKey(id), id]));
   }
 
   /**
@@ -136,7 +138,7 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
     this.#source = source;
     this.#forwardEvents(source, context);
     await source.start();
-    await this.subscribe([...this.#configured]);
+    await this.subscribe([...this.#configured.values()]);
     this.#followFile(context);
   }
 
@@ -202,7 +204,7 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
   }
 
   #fileChanged(added: readonly string[], removed: readonly string[]): void {
-    this.unsubscribe(removed.filter((id) => !this.#configured.has(id)));
+    this.unsubscribe(removed.filter((id) => !this.#configured.has(idKey(id))));
     // One id that is refused must not keep the others out.
     for (const id of added) this.subscribe([id]).catch((error: unknown) => this.#context?.report(error));
   }
