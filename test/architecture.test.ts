@@ -49,6 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'sinks/events': [],
   node: [
     'config',
+    'native/addon',
     'engine/engine',
     'engine/output/frame-queue',
     'type:engine/options',
@@ -67,7 +68,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   examples: ['index'],
   // Two tools work on files alone, without a node.
   cli: [
-    ...['node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
+    ...['index', 'node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
     ...['audio/calibrate', 'audio/wav'],
   ],
   bench: ['*'],

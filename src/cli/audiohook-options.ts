@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Config } from '../config/schema.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import type { AudioHookNodeSettings } from '../node/audiohook-node.js';
+import type { AudioHookOptions } from '../index.js';
 
 const keysSchema = z
   .array(
@@ -20,7 +20,7 @@ type Keys = z.infer<typeof keysSchema>;
  *
  * @throws TrunklineError CONFIG_INVALID
  */
-export function audioHookOptions(config: Config): AudioHookNodeSettings['server'] {
+export function audioHookOptions(config: Config): AudioHookOptions {
   const { audiohookPort: port } = config;
   if (port === undefined)
     throw usage('The port to listen on is missing: give --port, or TRUNKLINE_AUDIOHOOK_PORT in the environment.');

@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { messageOf, TrunklineError } from '../core/errors.js';
@@ -8,9 +7,11 @@ import { registerCapture } from './commands/capture.js';
 import { registerConfig, registerSettings } from './commands/config.js';
 import { registerDemo } from './commands/demo.js';
 import { registerRepair } from './commands/repair.js';
+import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
 import { registerSimulate } from './commands/simulate.js';
 import { errorObject } from './console/summary.js';
+import { packageVersion } from './package-version.js';
 import { hasPrintedJson, printJson } from './process/output.js';
 
 /** Exit codes: success; something failed; the command line or the settings are wrong. */
@@ -19,6 +20,7 @@ export const EXIT = { FINE: 0, FAILED: 1, USAGE: 2 } as const;
 /** Every command, in the order of `--help`. Each registers itself and loads what it needs only when it runs. */
 const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerDemo,
+  registerRun,
   registerCapture,
   registerServe,
   registerSimulate,
@@ -34,6 +36,7 @@ Examples:
   $ trunkline demo                         capture simulated calls, with everything on this machine
   $ trunkline capture --interactions ID    capture a real call; credentials from the environment or .env
   $ trunkline serve --port 8080            capture calls that AudioHook brings
+  $ trunkline run --config node.json       capture from every source that the settings name
   $ trunkline calibrate call.wav           find the silence threshold for a line
   $ trunkline repair capture               repair the recordings after a crash
 
@@ -43,7 +46,7 @@ Every setting can also be given in the environment, in .env or in a file with
 export function createProgram(): Command {
   const program = new Command('trunkline')
     .description('Captures live telephone audio from thousands of streams.')
-    .version(version(), '-V, --version', 'print the version')
+    .version(packageVersion(), '-V, --version', 'print the version')
     // An option belongs to the command that it follows, though another may have one of that name.
     .enablePositionalOptions()
     .helpOption('-h, --help', 'print this help')
@@ -69,12 +72,6 @@ function withoutValue(text: string): string {
 
 function pathOf(command: Command): string {
   return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
-}
-
-// By the package's own name, so that it is found from the sources as well as from the build.
-function version(): string {
-  const { version } = createRequire(import.meta.url)('trunkline/package.json') as { version: string };
-  return version;
 }
 
 /**

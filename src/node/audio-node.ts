@@ -15,12 +15,14 @@ import type { ListenStream } from '../sinks/monitor/listen-stream.js';
 import type { MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
 import type { Sink } from '../sinks/sink.js';
 import type { Source, SourceContext } from '../sources/source.js';
-import { logNode } from './node-log.js';
+import { logBackend, logNode } from './node-log.js';
 import { agentOf, NodeSinks } from './node-sinks.js';
 import type { NodeOptions, NodeStats, StartOptions, WaitOptions } from './options.js';
 import { Readers } from './readers.js';
 import { SinkHealth } from './sink-health.js';
 import { StreamEnds } from './stream-ends.js';
+import { NodeWatch } from './watch/node-watch.js';
+import { collectRefusals, type Refusals } from './watch/refusals.js';
 
 /**
  * An engine with the sources that bring its packets and the sinks that keep its frames. It knows neither: createNode()
@@ -38,6 +40,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
   readonly #tally = new Tally();
   readonly #events: EventSink;
   readonly #ends = new StreamEnds();
+  readonly #watch: NodeWatch;
   readonly #closed = new AbortController();
   readonly #readers: Readers;
   #monitoring: MonitorStream | undefined;
@@ -65,7 +68,12 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     this.#readers = new Readers(this.#engine);
     this.#metrics = new Metrics({ clock: this.#clock });
     this.#events = new EventSink(this, includeSilent);
-    for (const sink of [this.#tally, this.#metrics, this.#events, this.#ends]) this.#engine.addSink(sink);
+    this.#watch = new NodeWatch(this.#logger, this.#clock, {
+      refusals: () => this.#refusals(),
+      counts: ({ stream }) => this.#engine.counts(stream),
+    });
+    for (const sink of [this.#tally, this.#metrics, this.#events, this.#ends, this.#watch.health])
+      this.#engine.addSink(sink);
     // Node's own events of every emitter, which a map of events cannot name.
     const self = this as EventEmitter;
     self.on('newListener', () => queueMicrotask(this.#listenersChanged));
@@ -189,6 +197,11 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     await this.#sinks.remove(sink);
   }
 
+  /** Opens the files of the sinks again, after a log rotation moved them away. */
+  async reopen(): Promise<void> {
+    await this.#sinks.reopen();
+  }
+
   /** Everything that is counted, at this moment. Costs some microseconds a stream. */
   stats(): NodeStats {
     return {
@@ -196,6 +209,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
       backend: this.#engine.backend,
       shards: this.#engine.shardCount,
       engine: this.#engine.counters(),
+      refused: this.#refusals(),
       sources: Object.fromEntries(this.#sources.map((source) => [source.name, source.status()])),
       sinks: this.#sinks.stats(),
     };
@@ -269,7 +283,14 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     await this.#sinks.start();
     if (this.#closing !== undefined) throw closed('The node was closed while it started.');
     await this.#engine.start();
+    logBackend(this.#logger, this.#engine.backend, this.#native);
+    this.#watch.start();
     await Promise.all(this.#sources.map((source) => source.start(this.#sourceContext(source))));
+  }
+
+  #refusals(): Refusals {
+    const { packetsDropped } = this.#counts();
+    return collectRefusals(this.#sources, this.#sinks.stats(), this.#engine.counters(), packetsDropped);
   }
 
   async #close(): Promise<void> {
@@ -278,6 +299,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     await Promise.all(this.#sources.map((source) => this.#attempt(() => source.close())));
     await this.#engine.close();
     await this.#sinks.close();
+    this.#watch.close();
     this.#readers.close();
     this.#closed.abort();
   }
@@ -326,6 +348,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
           interactionId,
           fields: { reason: by },
         });
+        this.#watch.health.paused(interactionId, paused);
         this.emit('paused', event);
       },
       report: (error) => this.report(error),
@@ -349,7 +372,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     const { recorderRefused, arenaFull } = this.#engine.counters();
     let drops = counts.packetsDropped + recorderRefused + arenaFull + this.#readers.dropped;
     for (const { dropped } of Object.values(this.#sinks.stats())) drops += dropped;
-    return { counts, drops, backend: this.#engine.backend };
+    return { counts, drops, refused: this.#refusals(), backend: this.#engine.backend };
   }
 }
 

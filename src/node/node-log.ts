@@ -1,6 +1,23 @@
 import type { EventEmitter } from 'node:events';
+import { messageOf } from '../core/errors.js';
 import type { Logger } from '../core/logger.js';
+import { loadAddon } from '../native/addon.js';
 import type { NodeEvents } from '../sinks/events/event-sink.js';
+
+/** Logs the backend once, and why when it is JavaScript. */
+export function logBackend(log: Logger, backend: 'js' | 'native', native: 'off' | 'auto' | 'require'): void {
+  if (backend === 'native') log.info({ backend }, 'decoding with the native addon');
+  else log.info({ backend, reason: native === 'off' ? 'native is off' : whyNoAddon() }, 'decoding with JavaScript');
+}
+
+function whyNoAddon(): string {
+  try {
+    loadAddon();
+    return 'a thread could not load the native addon';
+  } catch (error) {
+    return messageOf(error);
+  }
+}
 
 /** Logs what happens to streams, pauses and threads. Sources log what happens to their connections. */
 export function logNode(node: EventEmitter<NodeEvents>, log: Logger): void {

@@ -64,6 +64,17 @@ export class NodeSinks {
     await sink.close?.();
   }
 
+  /** Opens the files of every sink again. */
+  async reopen(): Promise<void> {
+    for (const sink of this.#sinks) {
+      try {
+        await sink.reopen?.();
+      } catch (error) {
+        this.#context.report(error);
+      }
+    }
+  }
+
   /** Resolves when every sink has kept what has been delivered until now. */
   async flush(): Promise<void> {
     await Promise.all([...this.#sinks].map((sink) => sink.flush?.()));

@@ -5,6 +5,7 @@ import type { EngineOptions } from '../engine/options.js';
 import type { MetricsSnapshot } from '../sinks/metrics/metrics.js';
 import type { Sink, SinkStats } from '../sinks/sink.js';
 import type { Source } from '../sources/source.js';
+import type { Refusals } from './watch/refusals.js';
 
 /** Options of the engine that a node runs; see EngineOptions for each. */
 export type NodeEngineOptions = Pick<
@@ -47,6 +48,8 @@ export interface NodeStats extends MetricsSnapshot {
   readonly engine: EngineCounters;
   /** The status of each source by its name. */
   readonly sources: Readonly<Record<string, object>>;
+  /** What was refused or dropped, by `part.reason` such as `genesys.malformed`; only what occurred. */
+  readonly refused: Refusals;
   /** The counters of each sink that has some, by its name. */
   readonly sinks: Readonly<Record<string, SinkStats>>;
 }

@@ -1,4 +1,5 @@
 import type { NodeStats } from './options.js';
+import type { Refusals } from './watch/refusals.js';
 
 /** What a node has done; the last line that `--json` prints. */
 export interface NodeSummary {
@@ -22,6 +23,8 @@ export interface NodeSummary {
   readonly recordingsIncomplete: number;
   /** Entries of the audit that could not be written; all of them are known once the node has closed. */
   readonly auditEntriesLost: number;
+  /** What was refused or dropped, by `part.reason` such as `genesys.malformed`; only what occurred. */
+  readonly refused: Refusals;
   readonly backend: 'js' | 'native';
   readonly out: string;
 }
@@ -46,6 +49,7 @@ export function summaryOf(stats: NodeStats, out: string): NodeSummary {
     latencyMicros: { p50, p99, p999, max },
     recordingsIncomplete: sinks['recorder']?.['recordingsIncomplete'] ?? 0,
     auditEntriesLost: sinks['audit']?.dropped ?? 0,
+    refused: stats.refused,
     backend,
     out,
   };

@@ -49,6 +49,8 @@ export interface Sink extends FrameSink {
   start?(context: SinkContext): Promise<void> | void;
   /** An entry for the audit, such as a connection that was opened or a session that was refused. */
   auditEntry?(entry: AuditEntry): void;
+  /** Closes its files and opens them again under their names, after they were moved away. */
+  reopen?(): Promise<void>;
   /** Resolves when everything delivered until now has been kept. */
   flush?(): Promise<void>;
   /** Keeps what is under way and closes. The last frame has been delivered before. */

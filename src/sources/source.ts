@@ -58,6 +58,11 @@ export interface Source<Events = NoEvents, Status extends object = object> {
   close(): Promise<void>;
   /** What it does at this moment, with its counters; cheap enough to call every second. */
   status(): Status;
+  /**
+   * What it has refused or dropped since its start, by reason. The node logs the first of each, and has the numbers in
+   * stats(), the metrics line and the summary.
+   */
+  refusals?(): Readonly<Record<string, number>>;
   /** Withholds an interaction's audio until resume(). False when the interaction is not this source's. */
   pause(interactionId: string): boolean;
   /** Undoes pause(). False when the interaction is not this source's. */

@@ -143,7 +143,8 @@ describe('signals', () => {
     const { child, url } = await serve(['--drain-seconds', '1']);
     const call = new RawCall(url);
     await call.open();
-    const { seconds } = await child.end();
+    const { code, seconds } = await child.end();
+    expect(code).toBe(0);
     expect(seconds).toBeLessThan(2.5);
   });
 

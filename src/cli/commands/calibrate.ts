@@ -8,7 +8,7 @@ import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
 import { print, printJson } from '../process/output.js';
 import { watchSignals } from '../process/signals.js';
 
-/** Of a capture node's settings, those that decide what is heard, and whether anything is. */
+/** Of a capture node's settings, those that decide what is received. */
 const LISTEN_SETTINGS: readonly SettingName[] = [
   'clientId',
   'clientSecret',
@@ -30,7 +30,7 @@ export function registerCalibrate(program: Command): Command {
   const command = program
     .command('calibrate')
     .description('find the silence threshold that fits the sound of a line')
-    .argument('[file]', 'WAV file, 16 bit PCM, such as a recording of this node; without it, --interactions are heard');
+    .argument('[file]', 'WAV file, 16 bit PCM, such as a recording of this node; without it, the live --interactions');
   // Before addSettingOptions: the command's own options win over settings of the same name.
   command
     .option('--seconds <s>', `how long to listen (default: ${LISTEN_SECONDS})`, numberFrom(1, 3600, 'any'))
@@ -39,8 +39,8 @@ export function registerCalibrate(program: Command): Command {
     .addHelpText(
       'after',
       `
-What is heard should hold pauses: the level of the quietest tenth is taken for the ambient sound of the line.
-Where channels differ, the highest threshold is the one to use for all. Nothing is recorded while it listens.
+The sound should contain pauses: the level of the quietest tenth counts as the ambient sound of the line. Where
+channels differ, use the highest threshold for all. Nothing is recorded while it listens.
 
 Examples:
   $ trunkline calibrate capture/<interaction>/audio.wav
@@ -57,28 +57,28 @@ Examples:
     });
 }
 
-/** The result for each channel of each configured interaction, heard live. */
+/** The result for each channel of each configured interaction, live. */
 async function calibrateLive(config: Config, seconds: number): Promise<Calibration[]> {
   if (config.interactions.length === 0) {
     throw new TrunklineError(
       'CONFIG_INVALID',
-      'Nothing to hear: name a WAV file, or an interaction with --interactions or in TARGET_INTERACTIONS.',
+      'There is nothing to measure: give a WAV file, or an interaction with --interactions or in TARGET_INTERACTIONS.',
     );
   }
   const { CaptureNode } = await import('../../node/capture-node.js');
   const { Calibrator } = await import('../../audio/calibrate.js');
   const node = new CaptureNode({ ...nodeConfigOf(config), record: false, audit: 'off' });
-  const heard = new Map<string, InstanceType<typeof Calibrator>>();
+  const calibrators = new Map<string, InstanceType<typeof Calibrator>>();
   const whyEnded: string[] = [];
   void node.addSink({
     pcmSelection: () => 'all',
     frame: (frame) => {
       if (frame.concealed || !frame.hasPcm) return;
       const name = `${frame.info.interactionId} ${frame.channel}`;
-      let calibrator = heard.get(name);
+      let calibrator = calibrators.get(name);
       if (calibrator === undefined) {
         calibrator = new Calibrator(frame.info.sampleRate);
-        heard.set(name, calibrator);
+        calibrators.set(name, calibrator);
       }
       calibrator.feed(frame.copyPcm());
     },
@@ -88,13 +88,16 @@ async function calibrateLive(config: Config, seconds: number): Promise<Calibrati
   const listening = node.start().then(() => Promise.race([node.untilIdle(), sleep(seconds * 1000)]));
   await Promise.race([listening, requested]);
   await node.stop();
-  if (heard.size === 0) {
-    throw new TrunklineError('MEDIA_NOT_AVAILABLE', `Nothing was heard. ${whyEnded.join('; ') || 'No media came.'}`);
+  if (calibrators.size === 0) {
+    throw new TrunklineError(
+      'MEDIA_NOT_AVAILABLE',
+      `There was no audio. ${whyEnded.join('; ') || 'No media arrived.'}`,
+    );
   }
-  return [...heard.values()].map((calibrator) => calibrator.result());
+  return [...calibrators.values()].map((calibrator) => calibrator.result());
 }
 
-/** The result for each channel of a WAV file, read piece by piece. @throws TrunklineError FILE_FAILED, FILE_INVALID */
+/** The result for each channel of a WAV file, read block by block. @throws TrunklineError FILE_FAILED, FILE_INVALID */
 export async function calibrateFile(file: string): Promise<Calibration[]> {
   const handle = await open(file).catch((error: unknown) => {
     throw new TrunklineError('FILE_FAILED', `Cannot read ${file}: ${messageOf(error)}`, { cause: error });
@@ -106,15 +109,15 @@ export async function calibrateFile(file: string): Promise<Calibration[]> {
   }
 }
 
-/** Enough for a header with chunks of notes before the sound. */
-const PIECE_BYTES = 1 << 16;
+/** Enough for a header with other chunks before the samples. */
+const BUFFER_BYTES = 1 << 16;
 
 async function calibrateHandle(file: string, handle: FileHandle): Promise<Calibration[]> {
   const { Calibrator } = await import('../../audio/calibrate.js');
   const { parseWav } = await import('../../audio/wav.js');
-  const piece = Buffer.alloc(PIECE_BYTES);
-  const head = await handle.read(piece, 0, PIECE_BYTES, 0);
-  const wav = parseWav(piece.subarray(0, head.bytesRead), (await handle.stat()).size);
+  const buffer = Buffer.alloc(BUFFER_BYTES);
+  const head = await handle.read(buffer, 0, BUFFER_BYTES, 0);
+  const wav = parseWav(buffer.subarray(0, head.bytesRead), (await handle.stat()).size);
   // The level is taken of windows of 20 ms, whole samples each.
   if (wav.bitsPerSample !== 16 || wav.sampleRate % 50 !== 0) {
     throw new TrunklineError(
@@ -126,14 +129,14 @@ async function calibrateHandle(file: string, handle: FileHandle): Promise<Calibr
   const calibrators = Array.from({ length: wav.channels }, () => new Calibrator(wav.sampleRate));
   const blockBytes = 2 * wav.channels;
   const end = wav.dataOffset + wav.dataLength;
-  const samples = new Int16Array(Math.floor(PIECE_BYTES / blockBytes));
+  const samples = new Int16Array(Math.floor(BUFFER_BYTES / blockBytes));
   for (let at = wav.dataOffset; at < end; ) {
     const wanted = Math.min(samples.length * blockBytes, end - at);
-    const { bytesRead } = await handle.read(piece, 0, wanted, at);
+    const { bytesRead } = await handle.read(buffer, 0, wanted, at);
     const blocks = Math.floor(bytesRead / blockBytes);
     if (blocks === 0) break;
     for (const [channel, calibrator] of calibrators.entries()) {
-      for (let i = 0; i < blocks; i++) samples[i] = piece.readInt16LE(i * blockBytes + 2 * channel);
+      for (let i = 0; i < blocks; i++) samples[i] = buffer.readInt16LE(i * blockBytes + 2 * channel);
       calibrator.feed(samples, 0, blocks);
     }
     at += blocks * blockBytes;

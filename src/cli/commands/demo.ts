@@ -5,12 +5,11 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { nodeConfigOf } from '../../config/schema.js';
 import { TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
 import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
+import { runNode } from '../console/run-node.js';
 import { watchSignals } from '../process/signals.js';
-import { runCapture } from './capture.js';
 import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './simulate.js';
 
 const DEFAULTS = { streams: 8, seconds: 20, codec: 'mixed' } as const;
@@ -42,7 +41,7 @@ interface DemoFlags extends SimulatorFlags {
 export function registerDemo(program: Command): Command {
   const command = program
     .command('demo')
-    .description('capture live speech from a simulated Genesys Cloud, to see everything at work')
+    .description('capture live speech from a simulated Genesys Cloud on this machine')
     .option('--streams <n>', `number of calls (default: ${DEFAULTS.streams})`, numberFrom(1, LIMITS.maxStreams))
     .option('--seconds <s>', `length of the calls (default: ${DEFAULTS.seconds})`, numberFrom(0.02, 86_400, 'any'));
   addSimulatorOptions(command, DEFAULTS.codec);
@@ -50,8 +49,8 @@ export function registerDemo(program: Command): Command {
     .addHelpText(
       'after',
       `
-The simulator runs as a process of its own; this one is the capture node. Afterwards, listen to the
-recordings: <out>/<interaction>/audio.wav.
+The simulator runs in its own process; this process is the capture node. Afterwards, listen to the recordings:
+<out>/<interaction>/audio.wav.
 
 Examples:
   $ trunkline demo --streams 50 --seconds 30
@@ -60,28 +59,22 @@ Examples:
     .action(async (flags: DemoFlags) => {
       const { streams = DEFAULTS.streams, seconds = DEFAULTS.seconds, codec = DEFAULTS.codec } = flags;
       const loaded = loadSettings(command);
-      const config = nodeConfigOf(loaded.config);
-      // Found out here rather than by the simulator, whose end would be a failure.
+      // A mistake in it is a usage error; in the simulator's process it would look like a failed start.
       const { parseFault } = await import('../../simulator/genesys/fault-commands.js');
       flags.fault?.forEach(parseFault);
       const interruption = watchSignals(loaded.config.drainSeconds + 1);
-      const { CaptureNode } = await import('../../node/capture-node.js');
       const simulator = startSimulator([
         ...['--port', '0', '--interactions', String(streams), '--seconds', String(seconds)],
         ...simulatorArguments({ ...flags, codec }),
       ]);
       try {
         const { apiUrl, mediaUrl, interactionIds } = await readyLine(simulator);
-        const settings = {
-          ...config,
-          apiUrl,
-          mediaUrl,
-          interactions: interactionIds,
-          clientId: 'demo',
-          clientSecret: 'demo',
-          maxStreams: Math.max(config.maxStreams, streams),
+        const config = {
+          ...loaded.config,
+          ...{ apiUrl, mediaUrl, interactions: interactionIds, clientId: 'demo', clientSecret: 'demo' },
+          maxStreams: Math.max(loaded.config.maxStreams, streams),
         };
-        await runCapture((logger) => new CaptureNode({ ...settings, logger }), loaded, interruption);
+        await runNode({ ...loaded, config }, ['genesys'], interruption);
       } finally {
         await stopped(simulator);
       }
@@ -90,8 +83,11 @@ Examples:
 
 function startSimulator(args: readonly string[]): ChildProcess {
   const main = fileURLToPath(new URL('../main.js', import.meta.url));
-  // A process group of its own: Ctrl-C is for the node, which then ends the simulator in order.
-  return spawn(process.execPath, [main, 'simulate', ...args], { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  // In its own process group: Ctrl-C is for the node, which then stops the simulator.
+  const command = [main, 'simulate', ...args];
+  const simulator = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  process.once('exit', () => simulator.kill());
+  return simulator;
 }
 
 async function readyLine(simulator: ChildProcess): Promise<z.infer<typeof readySchema>> {
@@ -102,7 +98,7 @@ async function readyLine(simulator: ChildProcess): Promise<z.infer<typeof readyS
     once(simulator, 'exit').then(() => undefined),
   ]);
   if (first === undefined) {
-    throw new TrunklineError('CONNECTION_FAILED', 'The simulator did not start; what it said stands above.');
+    throw new TrunklineError('CONNECTION_FAILED', 'The simulator did not start; its own message is above.');
   }
   return readySchema.parse(JSON.parse(first));
 }

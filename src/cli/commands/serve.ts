@@ -1,15 +1,10 @@
 import type { Command } from 'commander';
-import type { LoadedConfig } from '../../config/load.js';
-import { nodeConfigOf, settingsOf } from '../../config/schema.js';
-import type { AudioHookNode } from '../../node/audiohook-node.js';
+import { settingsOf } from '../../config/schema.js';
 import { addSettingOptions, loadSettings } from '../arguments.js';
-import { audioHookOptions } from '../audiohook-options.js';
-import type { Logger } from '../console/logger.js';
 import { runNode } from '../console/run-node.js';
-import { print } from '../process/output.js';
 import { watchSignals } from '../process/signals.js';
 
-/** Of the other settings, those that mean something to a server of ordered streams. */
+/** Of the other settings, those that apply to streams that arrive in order. */
 const SETTING_NAMES = [
   'out',
   'record',
@@ -30,17 +25,18 @@ const SETTING_NAMES = [
   'json',
 ] as const;
 
+/** `run` with the AudioHook server as its only source. */
 export function registerServe(program: Command): Command {
   const command = program
     .command('serve')
-    .description('be the server that Genesys Cloud’s AudioHook integration connects to');
+    .description('run the server that the AudioHook integration of Genesys Cloud connects to');
   return addSettingOptions(command, [...settingsOf('audiohook').map(({ name }) => name), ...SETTING_NAMES], 'audiohook')
     .addHelpText(
       'after',
       `
-When ready it prints one line of JSON: url and healthUrl. At Ctrl-C or SIGTERM it takes no more sessions, asks
-clients to reconnect elsewhere, and closes what is left after --drain-seconds; all files are finished then.
-A second signal ends it at once.
+When ready it prints one line of JSON: url and healthUrl. At Ctrl-C or SIGTERM it accepts no more sessions, asks clients
+to reconnect elsewhere, closes what is left after --drain-seconds, finishes all files and ends. A second signal ends it at
+once. SIGHUP opens the audit again, for log rotation.
 
 Examples:
   $ TRUNKLINE_AUDIOHOOK_API_KEY=… TRUNKLINE_AUDIOHOOK_CLIENT_SECRET=… trunkline serve --port 8080 --out capture
@@ -48,18 +44,6 @@ Examples:
     )
     .action(async () => {
       const loaded = loadSettings(command);
-      const { config } = loaded;
-      const server = audioHookOptions(config);
-      const { AudioHookNode } = await import('../../node/audiohook-node.js');
-      const { audiohookSilenceEvents: silenceEvents, drainSeconds } = config;
-      const settings = { ...nodeConfigOf(config), server, silenceEvents, drainMs: drainSeconds * 1000 };
-      await runServe((logger) => new AudioHookNode({ ...settings, logger }), loaded);
+      await runNode(loaded, ['audiohook'], watchSignals(loaded.config.drainSeconds + 1));
     });
-}
-
-async function runServe(makeNode: (logger: Logger) => AudioHookNode, loaded: LoadedConfig): Promise<void> {
-  await runNode(makeNode, loaded, watchSignals(loaded.config.drainSeconds + 1), {
-    onStarted: (node) => print(`${JSON.stringify({ url: node.url, healthUrl: node.healthUrl })}\n`),
-    extra: (node) => ({ sessions: node.status().counters }),
-  });
 }

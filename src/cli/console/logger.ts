@@ -33,8 +33,7 @@ export interface LoggerOptions {
  */
 export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, options: LoggerOptions = {}): Logger {
   const write = options.write ?? ((line) => writeLogLine(line));
-  const isTty = options.isTty ?? process.stderr.isTTY === true;
-  const asText = config.logFormat === 'text' || (config.logFormat === 'auto' && isTty);
+  const asText = logsText(config, options.isTty);
   return pino(
     {
       level: config.logLevel,
@@ -43,6 +42,14 @@ export function createLogger(config: Pick<Config, 'logLevel' | 'logFormat'>, opt
     },
     { write: (line: string) => write(asText ? textLine(line) : line.trimEnd()) },
   );
+}
+
+/** Whether the log is text for people, not JSON. */
+export function logsText(
+  { logFormat }: Pick<Config, 'logFormat'>,
+  isTty: boolean = process.stderr.isTTY === true,
+): boolean {
+  return logFormat === 'text' || (logFormat === 'auto' && isTty);
 }
 
 /** A pino record as a line for people: time, level, message, then what else it holds. */

@@ -2,8 +2,9 @@ import process from 'node:process';
 import type { LoadedConfig } from '../../config/load.js';
 import type { FrameSink, FrameView, StreamInfo } from '../../core/events.js';
 import type { AudioNode } from '../../node/audio-node.js';
+import type { NodeStats } from '../../node/options.js';
 import { LiveTable, type TableRow } from './live-table.js';
-import { createLogger, type Logger } from './logger.js';
+import { createLogger, type Logger, logsText } from './logger.js';
 
 const TABLE_MS = 250;
 
@@ -79,16 +80,27 @@ class LiveRows implements FrameSink {
   }
 }
 
+/** The figures of the metrics line; rates and loss of the last five seconds, the rest since the start. */
+function metricsFields({ streams, counts, drops, refused, throughput, deliveredMicros, backend }: NodeStats): object {
+  const { packetsPerSecond, bytesPerSecond, packetLossRate } = throughput.recent;
+  const { packetsReceived, packetsLost, packetsLate } = counts;
+  const latencyMicros = { p50: deliveredMicros.p50, p99: deliveredMicros.p99 };
+  const rates = { packetsPerSecond, bytesPerSecond, packetLossRate };
+  return { streams, ...rates, packetsReceived, packetsLost, packetsLate, latencyMicros, drops, refused, backend };
+}
+
 /** What a person sees of a running node: a table on a terminal, the metrics line and the log, all on stderr. */
 export class NodeConsole {
   /** The node logs to it. */
   readonly logger: Logger;
   readonly #metricsSeconds: number;
+  readonly #isJson: boolean;
   readonly #table: LiveTable;
   readonly #timers: NodeJS.Timeout[] = [];
 
   constructor({ config, warnings }: LoadedConfig) {
     this.#metricsSeconds = config.metricsSeconds;
+    this.#isJson = !logsText(config);
     this.#table = new LiveTable(process.stderr);
     this.logger = createLogger(config, { write: (line) => this.#table.writeAbove(line) });
     for (const warning of warnings) this.logger.warn(warning);
@@ -101,13 +113,19 @@ export class NodeConsole {
       void node.addSink(rows);
       this.#every(TABLE_MS, () => this.#table.update(rows.rows(), node.metricsLine()));
     } else if (this.#metricsSeconds > 0) {
-      this.#every(this.#metricsSeconds * 1000, () => this.logger.info(node.metricsLine()));
+      this.#every(this.#metricsSeconds * 1000, () => this.#logMetrics(node));
     }
   }
 
   close(): void {
     for (const timer of this.#timers) clearInterval(timer);
     this.#table.close();
+  }
+
+  #logMetrics(node: AudioNode): void {
+    // On a terminal the line has the figures already.
+    if (this.#isJson) this.logger.info(metricsFields(node.stats()), node.metricsLine());
+    else this.logger.info(node.metricsLine());
   }
 
   #every(ms: number, act: () => void): void {

@@ -1,71 +1,84 @@
+import process from 'node:process';
 import { printableConfig } from '../../config/documents.js';
 import type { LoadedConfig } from '../../config/load.js';
-import type { AudioNode } from '../../node/audio-node.js';
-import { hasPrintedJson, printJson } from '../process/output.js';
+import type { Config } from '../../config/schema.js';
+import { summaryOf } from '../../node/summary.js';
+import { packageVersion } from '../package-version.js';
+import { hasPrintedJson, print, printJson } from '../process/output.js';
 import type { Interruption } from '../process/signals.js';
-import type { Logger } from './logger.js';
+import { type ComposedNode, composeNode, type SourceName } from './compose-node.js';
 import { NodeConsole } from './node-console.js';
-import { type ConfiguredNode, errorObject, fail, reportSummary } from './summary.js';
-
-/** What differs between the commands that run a node. */
-export interface NodeRun<Node extends AudioNode> {
-  /** Takes the place of `untilIdle` in a node that is never done. */
-  readonly untilDone?: (node: Node) => Promise<unknown>;
-  readonly onStarted?: (node: Node) => void;
-  /** Added to the object of `--json`. */
-  readonly extra?: (node: Node) => Readonly<Record<string, unknown>>;
-  /** Why the run failed although nothing went wrong at the end; looked at unless it was interrupted. */
-  readonly failure?: (node: Node) => string | undefined;
-}
+import { type CommandSummary, errorObject, fail, reportSummary } from './summary.js';
+import { Verdict } from './verdict.js';
 
 /**
- * Makes a node and runs it until it is done, fails, is interrupted or its time is over, and prints the summary. After a signal the
- * process ends within the drain time and one second.
+ * Runs a node with the sources given until it is done, fails, is interrupted or its time is over, and prints the summary.
+ * After a signal the process ends within the drain time and one second.
+ *
+ * @throws TrunklineError when it cannot start; the object of `--json` has been printed by then.
  */
-export async function runNode<Node extends AudioNode & ConfiguredNode>(
-  makeNode: (logger: Logger) => Node,
+export async function runNode(
   loaded: LoadedConfig,
+  names: readonly SourceName[],
   interruption: Interruption,
-  run: NodeRun<Node>,
 ): Promise<void> {
   const { config } = loaded;
   const view = new NodeConsole(loaded);
-  const node = makeNode(view.logger);
-  view.watch(node);
-  view.logger.debug(printableConfig(config), 'settings');
-  const summarise = (more: Readonly<Record<string, unknown>> = {}) => {
-    if (!hasPrintedJson()) reportSummary(node, config, { ...run.extra?.(node), ...more });
-  };
+  try {
+    const composed = await composeNode(config, names, view.logger);
+    view.watch(composed.node);
+    view.logger.info(printableConfig(config), 'settings');
+    await runComposed(composed, config, view, interruption);
+  } finally {
+    view.close();
+  }
+}
+
+async function runComposed(
+  composed: ComposedNode,
+  config: Config,
+  view: NodeConsole,
+  interruption: Interruption,
+): Promise<void> {
+  const { node, hook } = composed;
+  const verdict = new Verdict(composed);
+  const summary = (): CommandSummary => ({
+    ...summaryOf(node.stats(), config.out),
+    ...verdict.summary(),
+    ...(hook && { sessions: hook.status().counters }),
+  });
   let wasInterrupted = false;
   const interrupted = interruption.requested.then((signal) => {
     wasInterrupted = true;
     view.logger.info({ signal }, 'stopping');
   });
-  interruption.onLate = summarise;
-  let failed = false;
-  const engineFailed = new Promise<void>((resolve) => {
-    node.once('failed', () => {
-      failed = true;
-      resolve();
-    });
-  });
+  interruption.onLate = () => {
+    if (!hasPrintedJson()) reportSummary(summary(), config);
+  };
+  interruption.onHangup = () => void node.reopen();
   try {
-    const started = node.start().then(() => run.onStarted?.(node));
-    const done = started.then(() => run.untilDone?.(node) ?? new Promise(() => {}));
-    await Promise.race([done, engineFailed, interrupted, timeOver(config.seconds)]);
-    await node.stop();
+    const done = node.start().then(() => {
+      logStart(composed, view);
+      return node.untilIdle();
+    });
+    await Promise.race([done, interrupted, verdict.engineFailed, timeOver(config.seconds)]);
+    await node.close();
   } catch (error) {
-    if (config.json) printJson({ ...node.summary(), ...run.extra?.(node), error: errorObject(error) });
+    if (config.json) printJson({ ...summary(), error: errorObject(error) });
     throw error;
-  } finally {
-    view.close();
   }
-  summarise();
-  if (failed) fail('the engine failed; the log says why');
-  else if (!wasInterrupted) {
-    const failure = run.failure?.(node);
-    if (failure !== undefined) fail(failure);
-  }
+  view.close();
+  reportSummary(summary(), config);
+  const failure = verdict.failure(config, wasInterrupted);
+  if (failure !== undefined) fail(failure);
+}
+
+function logStart({ node, hook }: ComposedNode, { logger }: NodeConsole): void {
+  const { backend, shards, sources } = node.stats();
+  const addresses = hook && { url: hook.url, healthUrl: hook.healthUrl };
+  const versions = { version: packageVersion(), node: process.version };
+  logger.info({ ...versions, backend, shards, sources: Object.keys(sources), ...addresses }, 'trunkline started');
+  if (addresses !== undefined) print(`${JSON.stringify(addresses)}\n`);
 }
 
 function timeOver(seconds: number | undefined): Promise<void> {

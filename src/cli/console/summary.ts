@@ -2,34 +2,28 @@ import process from 'node:process';
 import { CommanderError } from 'commander';
 import type { Config } from '../../config/schema.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
-import type { EffectiveSettings } from '../../node/settings.js';
 import type { NodeSummary } from '../../node/summary.js';
 import { complain, print, printJson } from '../process/output.js';
 
-/** A node with the settings that it was made from. */
-export interface ConfiguredNode {
-  readonly config: EffectiveSettings;
-  summary(): NodeSummary;
+/** The summary of a node with the calls that were given up; the object that `--json` prints. */
+export interface CommandSummary extends NodeSummary {
+  readonly callsGivenUp: number;
+  readonly givenUp: readonly { readonly interactionId: string; readonly reason: string; readonly detail: string }[];
 }
 
 /**
- * Prints the summary of a node that has stopped: a sentence or, with `--json`, one object, to which `extra` is added.
- * Sound or audit that could not be written makes the exit code 1.
+ * Prints the summary of a node that has stopped: sentences or, with `--json`, one object. Audio or audit entries that
+ * could not be written make the exit code 1.
  */
 export function reportSummary(
-  node: ConfiguredNode,
-  { json }: Pick<Config, 'json'>,
-  extra: Readonly<Record<string, unknown>> = {},
+  summary: CommandSummary,
+  { json, record, audit, out }: Pick<Config, 'json' | 'record' | 'audit' | 'out'>,
 ): void {
-  const { record, audit, out } = node.config;
-  const summary = node.summary();
-  if (json) printJson({ ...summary, ...extra });
-  else print(`${sentence(summary)}\n${placeOfFiles(record, audit !== 'off', out)}`);
+  if (json) printJson(summary);
+  else print(`${[...sentences(summary), ...placeOfFiles(record, audit !== 'off', out)].join('\n')}\n`);
   const { recordingsIncomplete: incomplete, auditEntriesLost: lost } = summary;
   if (incomplete > 0) {
-    fail(
-      `${incomplete} recordings are incomplete, for a part of their sound could not be written; their session.json says so`,
-    );
+    fail(`${incomplete} recordings are incomplete: a part of their audio could not be written; see their session.json`);
   }
   if (lost > 0) fail(`${lost} entries of the audit could not be written`);
 }
@@ -48,18 +42,26 @@ export function errorObject(error: unknown): { readonly code: string; readonly m
   return { code: 'INTERNAL', message: messageOf(error) };
 }
 
-function sentence(summary: NodeSummary): string {
+function sentences(summary: CommandSummary): string[] {
   const { streams, packetsReceived, packetsLost, packetsLate, packetsDropped, decodeErrors, latencyMicros } = summary;
   const ms = (us: number): string => `${(us / 1000).toFixed(1)} ms`;
-  return (
+  const refused = Object.entries(summary.refused).map(([reason, count]) => `${reason} ${count}`);
+  const givenUp = summary.givenUp.map(({ interactionId, reason, detail }) => {
+    return `  ${interactionId}: ${reason}${detail === '' ? '' : `, ${detail}`}`;
+  });
+  const more = summary.callsGivenUp - givenUp.length;
+  return [
     `${streams} streams: ${packetsReceived} packets received, ${packetsLost} lost, ${packetsLate} late, ` +
-    `${packetsDropped} dropped, ${decodeErrors} decode errors; latency p50 ${ms(latencyMicros.p50)}, ` +
-    `p99 ${ms(latencyMicros.p99)} (${summary.backend})`
-  );
+      `${packetsDropped} dropped, ${decodeErrors} decode errors; latency p50 ${ms(latencyMicros.p50)}, ` +
+      `p99 ${ms(latencyMicros.p99)} (${summary.backend})`,
+    ...(refused.length > 0 ? [`refused or dropped: ${refused.join(', ')}`] : []),
+    ...(givenUp.length > 0 ? [`calls given up: ${summary.callsGivenUp}`, ...givenUp] : []),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
 }
 
-function placeOfFiles(hasRecordings: boolean, hasAudit: boolean, out: string): string {
+function placeOfFiles(hasRecordings: boolean, hasAudit: boolean, out: string): string[] {
   const things = [...(hasRecordings ? ['recordings'] : []), ...(hasAudit ? ['audit'] : [])].join(' and ');
-  if (things === '') return '';
-  return `${things[0]?.toUpperCase()}${things.slice(1)} ${hasRecordings ? 'are' : 'is'} in ${out}\n`;
+  if (things === '') return [];
+  return [`${things[0]?.toUpperCase()}${things.slice(1)} ${hasRecordings ? 'are' : 'is'} in ${out}`];
 }

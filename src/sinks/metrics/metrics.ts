@@ -12,6 +12,8 @@ export interface MetricsContext {
   readonly counts: ReceptionCounts;
   /** Frames that monitors, the audit or the recorder were too slow for, packets that found a ring full. */
   readonly drops: number;
+  /** What was refused, by reason; empty when nothing was. */
+  readonly refused?: Readonly<Record<string, number>>;
   readonly backend: string;
 }
 
@@ -117,6 +119,7 @@ export class Metrics implements FrameSink {
       `late: ${context.counts.packetsLate}`,
       `latency: p50 ${milliseconds(delivered.p50)} p99 ${milliseconds(delivered.p99)}`,
       `drops: ${context.drops}`,
+      ...refusedText(context.refused ?? {}),
       `backend: ${context.backend}`,
     ].join('  ');
   }
@@ -124,4 +127,15 @@ export class Metrics implements FrameSink {
 
 function milliseconds(us: number): string {
   return `${(us / 1e3).toFixed(1)} ms`;
+}
+
+/** Reasons that the line names; the rest is in stats(). */
+const MAX_REASONS = 5;
+
+function refusedText(refused: Readonly<Record<string, number>>): string[] {
+  const reasons = Object.entries(refused);
+  if (reasons.length === 0) return [];
+  const named = reasons.slice(0, MAX_REASONS).map(([reason, count]) => `${reason} ${count}`);
+  const more = reasons.length > MAX_REASONS ? [`${reasons.length - MAX_REASONS} more`] : [];
+  return [`refused: ${[...named, ...more].join(', ')}`];
 }

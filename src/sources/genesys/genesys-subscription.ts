@@ -171,6 +171,11 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
     return { ...(this.#source?.status() ?? NOT_STARTED), counters: this.#source?.counters() ?? zeroCounters() };
   }
 
+  refusals(): Readonly<Record<string, number>> {
+    const { messages: _, reconnects: __, ...refused } = this.#source?.counters() ?? zeroCounters();
+    return refused;
+  }
+
   /** Never resolves while queues, users or a file are followed: more calls may come. */
   untilIdle(): Promise<void> {
     const { queues, users, interactionsFile } = this.#options;

@@ -32,6 +32,8 @@ const DEFAULT_REFUSAL_DELAY_MS = 500;
 const DEFAULT_LOSS_WINDOW_MS = 5_000;
 const DEFAULT_RECONNECT_WINDOW_MS = 15_000;
 const TICK_MS = 100;
+/** What clients are given to close after the deadline of drain(). */
+const DRAIN_CLOSE_WAIT_MS = 500;
 /** The counters of live sessions are looked through for warnings every so many ticks. */
 const WARNING_TICKS = 10;
 /** How long close() waits for audio that waits for capacity in the engine. */
@@ -202,7 +204,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     for (const connection of this.#live.values()) connection.requestReconnect('Server is shutting down');
     await this.#idle(deadlineMs);
     for (const connection of this.#live.values()) connection.disconnect('completed', 'Server is shutting down');
-    await this.#idle(this.#dependencies.timing.closeWaitUs / US_PER_MS);
+    await this.#idle(Math.min(DRAIN_CLOSE_WAIT_MS, this.#dependencies.timing.closeWaitUs / US_PER_MS));
     for (const connection of this.#live.values()) connection.terminate();
     await this.#idle();
   }

@@ -1,0 +1,105 @@
+import type { Config } from '../../config/schema.js';
+import { TrunklineError } from '../../core/errors.js';
+import type { Logger } from '../../core/logger.js';
+import type {
+  AudioHook,
+  AudioHookEvents,
+  AudioNodeOf,
+  GenesysEvents,
+  GenesysSubscriptionOptions,
+  Sink,
+} from '../../index.js';
+import { audioHookOptions } from '../audiohook-options.js';
+
+export type SourceName = 'genesys' | 'audiohook';
+
+/** A node with the sources and sinks that the settings ask for. */
+export interface ComposedNode {
+  /** It emits the events of the sources that it has. */
+  readonly node: AudioNodeOf<GenesysEvents & AudioHookEvents>;
+  /** Its AudioHook server. */
+  readonly hook: AudioHook | undefined;
+}
+
+/**
+ * Makes a node from settings, without starting it.
+ *
+ * @param names The sources that it is to have.
+ * @throws TrunklineError CONFIG_INVALID
+ */
+export async function composeNode(config: Config, names: readonly SourceName[], logger: Logger): Promise<ComposedNode> {
+  // Before anything is loaded, which takes longer.
+  const serverOptions = names.includes('audiohook') ? audioHookOptions(config) : undefined;
+  const { AudioNode, audioHook, audit, genesysSubscription, recorder } = await import('../../index.js');
+  const hook =
+    serverOptions &&
+    audioHook({
+      ...serverOptions,
+      silenceEvents: config.audiohookSilenceEvents,
+      drainMs: drainMs(config.drainSeconds),
+    });
+  const subscription = names.includes('genesys') ? genesysSubscription(subscriptionOptions(config)) : undefined;
+  const { out: directory, region, auditKey } = config;
+  const sinks: Sink[] = config.record ? [recorder({ directory })] : [];
+  if (config.audit !== 'off') {
+    const perPacket = config.audit === 'packets';
+    sinks.push(audit({ directory, region, perPacket, ...(auditKey === undefined ? {} : { idKey: auditKey }) }));
+  }
+  const node = new AudioNode({
+    sources: [subscription ?? [], hook ?? []].flat(),
+    sinks,
+    engine: {
+      shards: config.shards,
+      maxStreams: config.maxStreams,
+      playoutDelayMs: config.playoutDelayMs,
+      maxPlayoutDelayMs: config.maxPlayoutDelayMs,
+      silenceThreshold: config.silenceThreshold,
+      silenceWindowMs: config.silenceWindowMs,
+      native: config.native,
+    },
+    includeSilent: config.includeSilent,
+    logger,
+  });
+  return { node: node as ComposedNode['node'], hook };
+}
+
+/** Clients are asked to close a little before the end of the drain time, so that they can do it within it. */
+function drainMs(seconds: number): number {
+  return Math.max(seconds * 750, seconds * 1000 - 500);
+}
+
+/** The sources that the settings ask for. @throws TrunklineError CONFIG_INVALID when there is none. */
+export function sourcesOf(config: Config): SourceName[] {
+  const names: SourceName[] = [];
+  if (hasInteractions(config)) names.push('genesys');
+  if (config.audiohookPort !== undefined) names.push('audiohook');
+  if (names.length > 0) return names;
+  throw new TrunklineError('CONFIG_INVALID', `${NOTHING_TO_CAPTURE} To serve AudioHook, give --audiohook-port.`);
+}
+
+/** @throws TrunklineError CONFIG_INVALID when the settings name no interactions, queues or users. */
+export function requireInteractions(config: Config): void {
+  if (!hasInteractions(config)) throw new TrunklineError('CONFIG_INVALID', NOTHING_TO_CAPTURE);
+}
+
+const NOTHING_TO_CAPTURE =
+  'There is nothing to capture: give interactions with --interactions or TARGET_INTERACTIONS, a file of them with ' +
+  '--interactions-file, or queues and users whose calls to follow with --queue and --user.';
+
+function hasInteractions({ interactions, queues, users, interactionsFile }: Config): boolean {
+  return interactions.length + queues.length + users.length > 0 || interactionsFile !== undefined;
+}
+
+function subscriptionOptions(config: Config): GenesysSubscriptionOptions {
+  const { clientId = '', clientSecret = '', apiUrl, mediaUrl, interactionsFile, caFile } = config;
+  const { region, interactions, queues, users, codecs, opusSampleRate } = config;
+  const { interactionsPerConnection, leastConnections, reconnectAttempts, heartbeatSeconds, insecureTls } = config;
+  return {
+    ...{ clientId, clientSecret, region, interactions, queues, users, codecs, opusSampleRate },
+    ...{ interactionsPerConnection, leastConnections, reconnectAttempts, heartbeatSeconds, insecureTls },
+    ...(apiUrl === undefined ? {} : { apiUrl }),
+    ...(mediaUrl === undefined ? {} : { mediaUrl }),
+    ...(interactionsFile === undefined ? {} : { interactionsFile }),
+    ...(caFile === undefined ? {} : { caFile }),
+  };
+}
