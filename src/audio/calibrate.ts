@@ -38,7 +38,7 @@ const MAX_THRESHOLD = 0.05;
  * only a histogram of the RMS of 20 ms windows, in steps of half a decibel.
  *
  * - Ambient is the level that a tenth of the windows lie below. Even somebody who talks all the time pauses for more
- *   than a tenth of it. Windows of digital silence are left out: they are a muted or gated line, not a quiet room.
+ *   than a tenth of it. Windows of digital silence are left out: they are a muted or gated line, not a quiet place.
  * - The threshold is 12 dB above it, and more where the ambient sound varies: speech is released at half the threshold,
  *   which must lie above nine tenths of the ambient windows (those less than 12 dB above ambient).
  * - Where speech stands out (windows 12 dB above ambient, at least one in a hundred), the threshold is at most a quarter

@@ -18,22 +18,22 @@ export class ConcealmentHistory {
   /** State of concealment, then the last 20 ms of packets, as far as it does not know them yet. */
   readonly #memory: SampleMemory;
   readonly #from: number;
-  readonly #room: number;
+  readonly #capacity: number;
   readonly #decode: Decode;
   #kept = 0;
 
   constructor(sampleRate: number, bytesPerSample: number, decode: Decode) {
     this.#decode = decode;
     this.#from = concealmentSlots(sampleRate) * Int16Array.BYTES_PER_ELEMENT;
-    this.#room = (sampleRate / FRAMES_A_SECOND) * bytesPerSample;
-    this.#memory = new SampleMemory(new ArrayBuffer(this.#from + this.#room));
+    this.#capacity = (sampleRate / FRAMES_A_SECOND) * bytesPerSample;
+    this.#memory = new SampleMemory(new ArrayBuffer(this.#from + this.#capacity));
     initConcealment(this.#memory, 0, sampleRate);
   }
 
-  /** To be called with every packet that was heard: `length` bytes, whole samples, from `packets.bytes[at]` on. */
+  /** To be called with every packet that was decoded: `length` bytes, whole samples, from `packets.bytes[at]` on. */
   keep(packets: SampleMemory, at: number, length: number): void {
-    const taken = Math.min(length, this.#room);
-    const over = this.#kept + taken - this.#room;
+    const taken = Math.min(length, this.#capacity);
+    const over = this.#kept + taken - this.#capacity;
     if (over > 0) {
       if (over < this.#kept) this.#memory.bytes.copyWithin(this.#from, this.#from + over, this.#from + this.#kept);
       this.#kept -= over;

@@ -1,19 +1,19 @@
 import { copySamples, type SampleMemory } from './sample-memory.js';
 
 /**
- * What stands in for a lost packet of G.711 or L16 (Opus has its own): the last 20 ms heard, played backwards and
+ * Loss concealment for G.711 and L16 (Opus has its own): the last 20 ms that were decoded, played backwards and
  * forwards in turn, faded out. Played backwards first, the sound goes on without a step; after 60 ms there is digital
  * silence, the gains being those of G.711 appendix I: full for 10 ms, then down in a line.
  *
  * The native path makes the same samples, so this is the whole of it, in integers. With N = sampleRate / 50 samples of
- * history h[0] … h[N−1] (oldest first, zeros before anything was heard), the k-th sample of a stretch of loss, k = 0, 1 …, is
+ * history h[0] … h[N−1] (oldest first, zeros before the first packet), the k-th sample of a stretch of loss, k = 0, 1 …, is
  *
  *     j = k mod 2N        s = j < N ? h[N−1−j] : h[j−N]
  *     k < N/2             s
  *     N/2 <= k < 3N       s · (3N − k) / (3N − N/2), truncated towards zero
  *     3N <= k             0
  *
- * A stretch goes on over any number of lost packets and ends with the next packet heard. What was made up does not
+ * A stretch goes on over any number of lost packets and ends with the next packet that is decoded. What was made up does not
  * become history.
  *
  * State is a slice of a SampleMemory's samples, one a channel, conceivably in shared memory:
@@ -34,7 +34,7 @@ export function initConcealment({ samples }: SampleMemory, base: number, sampleR
   samples[base + HISTORY_LENGTH] = sampleRate / 50;
 }
 
-/** To be called with every stretch that was heard: `count` samples from `pcm.samples[at]` on. */
+/** To be called with all decoded samples: `count` samples from `pcm.samples[at]` on. */
 export function rememberForConcealment(
   state: SampleMemory,
   base: number,

@@ -12,7 +12,7 @@ import type { FrameEnergy } from './frame-energy.js';
  * - Speech ends when it has been below half the threshold for `minSilenceMs`. Silence began after the last hop at
  *   which it was not.
  *
- * Hops that were not heard, before the first or in a hole, count as nothing in the window. Both edges are dated back
+ * Hops without audio, before the first or in a gap, count as nothing in the window. Both edges are dated back
  * to where they happened.
  *
  * Why these values: 20 ms hold at least one period of the lowest voice, so that the RMS does not ripple with its
@@ -56,7 +56,7 @@ export const SILENCE_STATE = {
   /** In silence: hops in a row whose window reached the threshold, and where the first of them says speech began. */
   LOUD_HOPS: 15,
   ONSET: 16,
-  /** Position after the last sample heard; POSITION goes on over holes. */
+  /** Position after the last sample; POSITION also advances over gaps. */
   AUDIO_TO: 17,
   /** 1 when the frame fed last was silence as a whole. */
   FRAME_SILENT: 18,
@@ -169,14 +169,14 @@ export function feedHops(
   edges: Float64Array,
   alreadyFound = 0,
 ): number {
-  const { hop, pieces } = energy;
+  const { hop, parts } = energy;
   const position = state[base + SILENCE_STATE.POSITION] as number;
   let sum = state[base + SILENCE_STATE.HOP_SUM] as number;
   let found = alreadyFound;
-  let piece = 0;
+  let part = 0;
   let cut = energy.toCut;
   for (; cut <= count; cut += hop) {
-    sum += pieces[piece++] as number;
+    sum += parts[part++] as number;
     if (closeHop(state, base, sum, position + cut) && found < SILENCE_MAX_EDGES) {
       edges[2 * found] = state[base + SILENCE_STATE.SINCE] as number;
       edges[2 * found + 1] = state[base + SILENCE_STATE.SILENT] as number;
@@ -185,7 +185,7 @@ export function feedHops(
     sum = 0;
   }
   const fill = count - (cut - hop);
-  if (piece < energy.count) sum += pieces[piece] as number;
+  if (part < energy.count) sum += parts[part] as number;
   state[base + SILENCE_STATE.HOP_FILL] = fill;
   state[base + SILENCE_STATE.HOP_SUM] = sum;
   state[base + SILENCE_STATE.POSITION] = position + count;
@@ -221,15 +221,15 @@ export function endSpeechByGap(state: Float64Array, base: number, position: numb
 }
 
 /**
- * Goes on at `position`, over a stretch that was not heard. The state stays; the hop and the window begin anew. A
- * hole no longer than the shortest silence passes for quiet if there is quiet on both sides, so that neither a lost
- * packet nor the gaps of discontinuous transmission hold up the end of speech; after a longer hole, or a step back,
+ * Goes on at `position`, over a stretch without audio. The state stays; the hop and the window start again. A
+ * gap no longer than the shortest silence passes for quiet if there is quiet on both sides, so that neither a lost
+ * packet nor the gaps of discontinuous transmission hold up the end of speech; after a longer gap, or a step back,
  * the quiet must last its time again.
  */
 export function skipSilence(state: Float64Array, base: number, position: number): void {
   const last = state[base + SILENCE_STATE.POSITION] as number;
-  const hole = position - (state[base + SILENCE_STATE.AUDIO_TO] as number);
-  if (position < last || hole > (state[base + SILENCE_STATE.MIN_SILENCE] as number)) {
+  const gap = position - (state[base + SILENCE_STATE.AUDIO_TO] as number);
+  if (position < last || gap > (state[base + SILENCE_STATE.MIN_SILENCE] as number)) {
     state[base + SILENCE_STATE.QUIET_FROM] = position;
   }
   if (position < last || last < 0) {

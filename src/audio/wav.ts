@@ -33,7 +33,7 @@ export interface WavLayout extends WavFormat {
   readonly dataLength: number;
 }
 
-/** The header before `dataLength` bytes of PCM; what exceeds WAV_MAX_DATA_BYTES is not told of. */
+/** The header before `dataLength` bytes of PCM; what exceeds WAV_MAX_DATA_BYTES is left out. */
 export function wavHeader(format: WavFormat, dataLength: number): Uint8Array {
   const blockBytes = (format.channels * BITS) / 8;
   const length = Math.min(dataLength, WAV_MAX_DATA_BYTES);

@@ -57,7 +57,7 @@ export interface ReceptionCounts {
   bytesReceived: number;
   /** Never arrived. A late packet is not lost. */
   packetsLost: number;
-  /** Arrived after its place had been given up; counted in packetsReceived, heard as concealment. */
+  /** Arrived after its place had been given up; counted in packetsReceived, replaced by concealment. */
   packetsLate: number;
   packetsDuplicate: number;
   /** Belonged to a second numbering that ran on the same channel at the same time, and were not used. */
@@ -177,7 +177,7 @@ export interface AuditFields {
   readonly faults?: number;
   /** Bytes of audio that were dropped, for a reason other than a pause. */
   readonly bytesIgnored?: number;
-  /** Times that a client had to wait because there was no room for its audio. */
+  /** Times that a client had to wait because a ring was full. */
   readonly stalls?: number;
 }
 

@@ -6,7 +6,7 @@ export const LIMITS = {
   maxMessageBytes: 65_536,
   /** Payload of one packet: 120 ms of L16 at 48 kHz is 11,520 bytes. */
   maxPayloadBytes: 16_384,
-  /** Longest stretch that one lost record may stand for, in seconds; a longer hole is a jump of the time line. */
+  /** Longest stretch that one lost record may stand for, in seconds; a longer gap is a jump of the time line. */
   maxGapSeconds: 10,
   /** Interaction ids and similar names. */
   maxNameBytes: 128,

@@ -49,7 +49,7 @@ export class AgentHandle {
     }
   }
 
-  /** Tells the agent to finish what lies in its rings and return; `abandon`: even if nobody makes room for it. */
+  /** Tells the agent to finish what lies in its rings and return; `abandon`: even if the next ring stays full. */
   stop(abandon = false): void {
     Atomics.store(this.#words, this.#base + (AGENT_CONTROL.STOP >> 2), abandon ? ABANDON : FINISH);
     this.wake();
@@ -83,7 +83,7 @@ export interface Refusal {
 /** See Agent.doWork. */
 export const BLOCKED = -1;
 
-/** Nobody notifies of room in a ring, so a blocked agent looks again after this long. */
+/** There is no notification of space in a ring, so a blocked agent looks again after this long. */
 const BLOCKED_MS = 1;
 
 /**
@@ -103,12 +103,12 @@ export interface Sleep {
 export interface Agent {
   /**
    * Does what there is to do, up to a bounded share. Returns how much it was, 0 for nothing, or BLOCKED when there is
-   * work but the next ring has no room for it.
+   * work but the next ring is full.
    */
   doWork(nowUs: number): number;
   /**
-   * As doWork(), once the agent was told to stop and doWork() has returned 0: for an end that takes long, lest the
-   * heartbeat stand still meanwhile. The agent is closed when this returns 0 as well.
+   * As doWork(), once the agent was told to stop and doWork() has returned 0: for an end that takes long, so that the
+   * heartbeat goes on meanwhile. The agent is closed when this returns 0 as well.
    */
   finish?(nowUs: number): number;
   /** Called once, at the very end. */
@@ -145,8 +145,8 @@ export function runAgent(agent: Agent, place: ControlPlace, sleep: Sleep): void 
       Atomics.wait(words, sleeping, 0, NAP_MS);
       continue;
     }
-    // Announce the sleep, then look once more: whoever published before seeing the announcement is caught here,
-    // whoever publishes after it will notify.
+    // Announce the sleep, then look once more: what was published before the announcement is found here,
+    // and a writer that publishes after it notifies.
     Atomics.store(words, sleeping, 1);
     if (agent.doWork(systemClock.nowUs()) !== 0 || Atomics.load(words, stop) !== 0) {
       Atomics.store(words, sleeping, 0);

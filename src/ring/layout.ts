@@ -19,7 +19,7 @@
  *     +8   i32  stream index
  *     +12  i32  payload length
  *     +16  f64  sequence number, unwrapped; CLOSE in output and recorder rings: records of frames and edges of the
- *               stream that the recorder ring had no room for
+ *               stream that the recorder ring refused
  *     +24  f64  RTP timestamp, unwrapped; OPEN, CLOSE: generation of the stream
  *     +32  f64  position on the stream's time line: RTP clock ticks in an input ring, samples in an output ring
  *     +40  f64  arrival, microseconds of core/clock
@@ -50,7 +50,7 @@ export const KIND = {
   PAD: 0,
   /** Input: one packet, payload as it came. */
   PACKET: 1,
-  /** Input: a hole; one record a lost packet. */
+  /** Input: a lost packet; one record for each. */
   LOST: 2,
   /** A stream begins. Payload: StreamInfo as JSON. */
   OPEN: 3,
@@ -92,7 +92,7 @@ export const RECORD = {
 export const FLAG = {
   /** Input: RTP marker bit. */
   MARKER: 1,
-  /** The time line jumps here: a restart of the sender, or a hole too long to conceal. */
+  /** The time line jumps here: a restart of the sender, or a gap too long to conceal. */
   DISCONTINUITY: 2,
   /** Output: the channel is silent (FRAME), or becomes so (EDGE). */
   SILENT: 4,

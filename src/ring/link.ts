@@ -1,7 +1,7 @@
 import { type RingPlace, RingProducer } from './ring.js';
 
 /**
- * A producer that is never waited for. Data that finds no room is refused, and its caller counts it; control records
+ * A producer that never blocks. Data is refused when the ring is full, and its caller counts it; control records
  * (OPEN, CLOSE) must arrive, so they wait here, and data is refused until they are through: the order always stands.
  */
 export class RingLink {
@@ -17,13 +17,13 @@ export class RingLink {
     return this.#waiting.length > 0 ? -1 : this.ring.tryClaim(length);
   }
 
-  /** Takes over a whole record. It is committed at once or as soon as retry() finds room. */
+  /** Takes over a whole record. It is committed at once or as soon as retry() finds space. */
   control(record: Uint8Array): void {
     this.#waiting.push(record);
     this.retry();
   }
 
-  /** Commits what had to wait, as far as there is room. Publishing is the caller's. */
+  /** Commits what had to wait, as far as it fits. The caller publishes. */
   retry(): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       const at = this.ring.tryClaim(first.length);

@@ -52,7 +52,7 @@ abstract class RingSide {
 /**
  * With this share of the capacity before the batch at hand, all of it taken by the consumer, the ring begins again at
  * its start: most of a capacity that is meant for the worst stall then costs neither memory nor cache. Until the consumer
- * has gone over the padding, a moment later, that share is all the room there is, which is why it is not less.
+ * has gone over the padding, a moment later, that share is all the space there is, which is why it is not less.
  */
 const EARLY_SHARE = 1 / 4;
 
@@ -78,8 +78,8 @@ export class RingProducer extends RingSide {
   }
 
   /**
-   * Room for one record of at most `length` bytes (header and payload). Returns its absolute offset, or −1 when the
-   * ring is full. Claiming again without commit gives the same room back.
+   * Space for one record of at most `length` bytes (header and payload). Returns its absolute offset, or −1 when the
+   * ring is full. Claiming again without commit gives the same space.
    */
   tryClaim(length: number): number {
     const needed = alignRecord(length);
@@ -186,7 +186,7 @@ export class RingConsumer extends RingSide {
   }
 
   /**
-   * Absolute offset of the end of what is known to be readable in one piece from the record that peek() showed on:
+   * Absolute offset of the end of what is known to be readable in one stretch from the record that peek() showed on:
    * whole records, which stay as they are until they are given back.
    */
   readableEnd(): number {

@@ -16,7 +16,7 @@ import type { CodecId } from '../core/codec.js';
  *     20   i32  channels
  *     24   i32  wants: bits of WANT
  *     28   i32  decode errors
- *     32   i32  records of frames and edges that the recorder ring had no room for
+ *     32   i32  records of frames and edges that the recorder ring refused
  *     128  f64[64]  silence state of channel 0 (audio/silence.ts)
  *     640  f64[64]  silence state of channel 1
  */

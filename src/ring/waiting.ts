@@ -18,8 +18,7 @@ export class AsyncWaiter {
 
   /**
    * Calls `onWake` once, from a microtask, when a writer has published after this call. `isEmpty` is asked after the
-   * wish is announced: whatever came before the announcement is found by it and reported by returning false, without
-   * waiting.
+   * announcement: what came before it is found by isEmpty() and reported by returning false, without waiting.
    */
   arm(isEmpty: () => boolean, onWake: () => void): boolean {
     if (this.#armed) return true;

@@ -8,7 +8,7 @@
  */
 export interface ShardBackend {
   readonly name: 'js' | 'native';
-  /** Decoders anew for a stream that the last life of this shard had open; its silence state goes on. */
+  /** Makes new decoders for a stream that was open when the shard's last thread died; its silence state is kept. */
   reopen(stream: number): void;
   /** Takes up to `most` records. Returns how many it took, 0 for none, or BLOCKED; see ring/agent.ts. */
   drain(most: number, nowUs: number): number;

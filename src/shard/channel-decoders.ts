@@ -21,7 +21,7 @@ export class ChannelDecoder {
   readonly #samplesPerTick: number;
   readonly #opus: OpusDecoder | undefined;
   /** Opus conceals by itself. */
-  readonly #heard: ConcealmentHistory | undefined;
+  readonly #history: ConcealmentHistory | undefined;
   /** Samples of the last good packet, which one that cannot be decoded is taken to have had as well. */
   #lastSamples: number;
 
@@ -38,7 +38,7 @@ export class ChannelDecoder {
     this.#lastSamples = this.#sampleRate / USUAL_RATE;
     const isOpus = this.#codec === CODEC_ID.OPUS;
     this.#opus = isOpus ? new OpusDecoder(this.#sampleRate) : undefined;
-    this.#heard = isOpus ? undefined : heardNothing(this.#codec, this.#sampleRate);
+    this.#history = isOpus ? undefined : emptyHistory(this.#codec, this.#sampleRate);
   }
 
   ticksToSamples(ticks: number): number {
@@ -68,7 +68,7 @@ export class ChannelDecoder {
     if (length === 0) return -1;
     const samples = this.#decode(at, length, pcmAt, energy);
     if (samples < 0) return samples;
-    this.#heard?.keep(this.#memory, at, length);
+    this.#history?.keep(this.#memory, at, length);
     this.#lastSamples = samples;
     return samples;
   }
@@ -87,8 +87,8 @@ export class ChannelDecoder {
 
   /** Writes `samples` in place of what is not there. */
   conceal(samples: number, pcmAt: number): void {
-    if (this.#heard !== undefined) {
-      this.#heard.conceal(this.#memory, pcmAt, samples);
+    if (this.#history !== undefined) {
+      this.#history.conceal(this.#memory, pcmAt, samples);
     } else if ((this.#opus?.conceal(samples, this.#memory, pcmAt) ?? -1) < 0) {
       this.#memory.samples.fill(0, pcmAt, pcmAt + samples);
     }
@@ -99,7 +99,7 @@ export class ChannelDecoder {
   }
 }
 
-function heardNothing(codec: number, sampleRate: number): ConcealmentHistory {
+function emptyHistory(codec: number, sampleRate: number): ConcealmentHistory {
   const isG711 = codec === CODEC_ID.PCMU || codec === CODEC_ID.PCMA;
   return new ConcealmentHistory(sampleRate, isG711 ? 1 : 2, plainDecoder(codec));
 }

@@ -30,9 +30,9 @@ const CLOCK_SHARE = 8;
 
 /**
  * The JavaScript path, and the reference for the Rust one (native/dsp/src/shard.rs). One record after another: take it
- * from the input ring, decode it straight into the room claimed in the output ring, judge its level and silence there,
- * hand it on. The input record is released only after its frame is published, so that whoever takes over from a dead
- * worker begins with the record that killed it.
+ * from the input ring, decode it straight into the space claimed in the output ring, measure its level and silence
+ * there, pass it on. The input record is released only after its frame is published, so that the thread that replaces
+ * a dead one begins with the record at which it died.
  */
 export class JsShard implements ShardBackend {
   readonly name = 'js';
@@ -110,7 +110,7 @@ export class JsShard implements ShardBackend {
   #skip(at: number): boolean {
     const kind = this.#input.view.getUint8(at + RECORD.KIND);
     if (kind === KIND.PACKET) return false;
-    // Whoever waits for a stream's end must get it, even if its decoders cannot be opened or closed.
+    // A stream's end must reach the sinks, even if its decoders cannot be opened or closed.
     return kind === KIND.OPEN || kind === KIND.CLOSE
       ? this.#pass(at, this.#input.view.getInt32(at + RECORD.STREAM, true))
       : true;
@@ -154,7 +154,7 @@ export class JsShard implements ShardBackend {
     const length = this.#words[(at + RECORD.PAYLOAD_LENGTH) >> 2] as number;
     const payload = at + RECORD.INPUT_HEADER_BYTES;
     const expected = decoder.packetSamples(payload, length);
-    if (this.#rejects(roomForFrame(expected))) return true;
+    if (this.#rejects(frameSpace(expected))) return true;
     const out = this.#claimFrame(expected);
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
@@ -178,7 +178,7 @@ export class JsShard implements ShardBackend {
 
   #lost(decoder: ChannelDecoder, at: number, traits: number, nowUs: number): boolean {
     const samples = decoder.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
-    if (samples <= 0 || this.#rejects(roomForFrame(samples))) return true;
+    if (samples <= 0 || this.#rejects(frameSpace(samples))) return true;
     const out = this.#claimFrame(samples);
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
@@ -230,7 +230,7 @@ export class JsShard implements ShardBackend {
   }
 
   #claimFrame(samples: number): number {
-    return this.#output.tryClaim(roomForFrame(samples));
+    return this.#output.tryClaim(frameSpace(samples));
   }
 
   /** Whether the output of a record is larger than its ring can ever take; counted then. */
@@ -277,7 +277,7 @@ export class JsShard implements ShardBackend {
     words[(out + RECORD.PEAK) >> 2] = this.#level.peak;
     doubles[(out + RECORD.MEAN_SQUARE) >> 3] = this.#level.meanSquare;
     doubles[(out + RECORD.PROCESSED_US) >> 3] = this.#nowUs;
-    // The recorder takes its copy first: the record as it stands has the samples, whoever else wants them or not.
+    // The recorder's copy is made first, while the record still has its samples.
     if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES + pcmBytes);
     if (!passPcm) {
       words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags | FLAG.NO_PCM);
@@ -291,7 +291,7 @@ export class JsShard implements ShardBackend {
 
   #edge(index: number, stream: number, channel: number, nowUs: number, wants: number): void {
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
-    // Cannot fail: #claimFrame has taken the room together with the frame's.
+    // Cannot fail: #claimFrame has claimed it together with the frame.
     if (out < 0) return;
     const view = this.#output.view;
     view.setUint8(out + RECORD.KIND, KIND.EDGE);
@@ -349,15 +349,15 @@ export class JsShard implements ShardBackend {
     if (this.#recorder?.hasWaiting === true) this.#recorder.retry();
   }
 
-  /** Only this thread writes its counters, and whoever reads one gets a whole word. */
+  /** Only this thread writes its counters, and a reader gets a whole word. */
   #count(counter: number): void {
     const word = this.#counters + (counter >> 2);
     this.#words[word] = (this.#words[word] as number) + 1;
   }
 }
 
-/** Room for a frame and, right behind it, for every silence edge in it. */
-function roomForFrame(samples: number): number {
+/** Space for a frame and, right behind it, for every silence edge in it. */
+function frameSpace(samples: number): number {
   const edges = 3 + Math.ceil(samples / LEAST_SAMPLES_PER_EDGE);
   return alignRecord(RECORD.OUTPUT_HEADER_BYTES + samples * 2) + edges * RECORD.OUTPUT_HEADER_BYTES;
 }

@@ -9,8 +9,8 @@ import { SHARD_COUNTERS, type ShardData } from './shard-data.js';
 const SHARE = 256;
 
 /**
- * One life of a shard, whichever backend does the work: finds out what the last life died of, has its decoders built
- * anew, and then passes on batch after batch.
+ * A shard's thread, with either backend: notes at which record the last thread died, has the decoders of its streams
+ * rebuilt, and then processes batch after batch.
  */
 export class ShardLoop implements Agent {
   readonly #backend: ShardBackend;

@@ -12,7 +12,7 @@ function calibrated(sampleRate: number, pcm: Int16Array, chunk = 160): Calibrati
 }
 
 describe('Calibrator', () => {
-  it('puts the threshold 12 dB above a room without speech', () => {
+  it('puts the threshold 12 dB above ambient sound without speech', () => {
     const { threshold, ambientRms, speechRms, seconds } = calibrated(16000, stretches(16000, [0.002, 5000]));
     expect(ambientRms).toBeCloseTo(0.002, 3);
     expect(threshold).toBeCloseTo(4 * ambientRms, 9);
@@ -20,7 +20,7 @@ describe('Calibrator', () => {
     expect(seconds).toBe(5);
   });
 
-  it('tells speech from the room', () => {
+  it('tells speech from ambient sound', () => {
     const { threshold, ambientRms, speechRms } = calibrated(
       8000,
       stretches(8000, [0.001, 1000], [0.1, 3000], [0.001, 500]),
@@ -125,11 +125,11 @@ describe('the recommended threshold', () => {
     (rate, rms, swing) => {
       const line = swinging(rate, rms, swing, 10, 1);
       const speech = noise(Math.min(0.5, rms * 10), 2 * rate, 2);
-      for (const heard of [line, joined(line, speech)]) {
-        const { threshold } = calibrated(rate, heard);
+      for (const samples of [line, joined(line, speech)]) {
+        const { threshold } = calibrated(rate, samples);
         const later = silenceAfter(rate, threshold, joined(speech, swinging(rate, rms, swing, 5, 3)));
         expect(later.silentAtEnd, `threshold ${threshold}`).toBe(true);
-        // Speech 20 dB above the ambient sound; there is no room for it where that is louder than 0.05.
+        // Speech 20 dB above the ambient sound; it does not fit where that is louder than 0.05.
         if (rms <= 0.03) expect(later.spoke, `threshold ${threshold}`).toBe(true);
       }
     },

@@ -10,7 +10,7 @@ import { SAMPLE_RATES } from '../../src/core/codec.js';
 const packet = fc.uint8Array({ maxLength: 2200 });
 const loss = fc.integer({ min: 1, max: 1500 });
 
-describe('what was heard', () => {
+describe('ConcealmentHistory', () => {
   it.each([
     ['PCMU', decodePcmu, 1],
     ['PCMA', decodePcma, 1],
@@ -23,17 +23,17 @@ describe('what was heard', () => {
         fc.array(fc.oneof(packet, loss), { maxLength: 12 }),
         fc.nat(7),
         (sampleRate, events, at) => {
-          const heard = new ConcealmentHistory(sampleRate, bytesPerSample, decode);
+          const history = new ConcealmentHistory(sampleRate, bytesPerSample, decode);
           const reference = new Reference(sampleRate, decode);
           for (const event of events) {
             if (typeof event === 'number') {
               const out = SampleMemory.copyOf(new Int16Array(event));
-              heard.conceal(out, 0, event);
+              history.conceal(out, 0, event);
               expect(out.samples.subarray(0, event)).toEqual(reference.conceal(event));
             } else {
               const length = event.length - (event.length % bytesPerSample);
               const packets = SampleMemory.copyOf(Uint8Array.of(...new Uint8Array(at), ...event));
-              heard.keep(packets, at, length);
+              history.keep(packets, at, length);
               reference.keep(packets, at, length);
             }
           }

@@ -4,12 +4,12 @@ import { concealLost, concealmentSlots, initConcealment, rememberForConcealment 
 import { SampleMemory } from '../../src/audio/sample-memory.js';
 import { SAMPLE_RATES } from '../../src/core/codec.js';
 
-function channel(sampleRate: number, heard: Int16Array = new Int16Array(0), base = 5) {
+function channel(sampleRate: number, decoded: Int16Array = new Int16Array(0), base = 5) {
   const state = SampleMemory.copyOf(new Int16Array(base + concealmentSlots(sampleRate) + 5).fill(77));
   initConcealment(state, base, sampleRate);
   const hear = (pcm: Int16Array, at = 0, count = pcm.length) =>
     rememberForConcealment(state, base, SampleMemory.copyOf(pcm), at, count);
-  hear(heard);
+  hear(decoded);
   const conceal = (count: number): number[] => {
     const out = SampleMemory.copyOf(new Int16Array(count + 2).fill(99));
     concealLost(state, base, out, 1, count);
@@ -23,9 +23,9 @@ function channel(sampleRate: number, heard: Int16Array = new Int16Array(0), base
 }
 
 /** The definition at the head of concealment.ts, sample by sample. */
-function byDefinition(heard: readonly number[], sampleRate: number, count: number): number[] {
+function byDefinition(decoded: readonly number[], sampleRate: number, count: number): number[] {
   const n = sampleRate / 50;
-  const history = [...Array<number>(n).fill(0), ...heard].slice(-n);
+  const history = [...Array<number>(n).fill(0), ...decoded].slice(-n);
   return Array.from({ length: count }, (_, k) => {
     const j = k % (2 * n);
     const sample = history[j < n ? n - 1 - j : j - n] as number;
@@ -46,9 +46,9 @@ describe('concealment', () => {
         (sampleRate, packets, losses, base) => {
           const { hear, conceal, intact } = channel(sampleRate, undefined, base);
           for (const packet of packets) hear(packet);
-          const heard = packets.flatMap((packet) => [...packet]);
+          const decoded = packets.flatMap((packet) => [...packet]);
           const total = losses.reduce((sum, count) => sum + count, 0);
-          const expected = byDefinition(heard, sampleRate, total);
+          const expected = byDefinition(decoded, sampleRate, total);
           expect(losses.flatMap(conceal)).toEqual(expected);
           expect(intact()).toBe(true);
         },
@@ -66,14 +66,14 @@ describe('concealment', () => {
     expect(made.slice(480).every((sample) => sample === 0)).toBe(true);
   });
 
-  it('begins anew after a packet was heard', () => {
+  it('starts again after a packet was decoded', () => {
     const { hear, conceal } = channel(8000, new Int16Array(160).fill(1000));
     conceal(2000);
     hear(Int16Array.of(9, 9, 2000, 9), 2, 1);
     expect(conceal(3)).toEqual([2000, 1000, 1000]);
   });
 
-  it('is silence before anything was heard', () => {
+  it('is silence before the first packet', () => {
     expect(
       channel(16000)
         .conceal(500)

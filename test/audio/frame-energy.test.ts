@@ -7,7 +7,7 @@ import { SampleMemory } from '../../src/audio/sample-memory.js';
 const energyOf = (pcm: readonly number[]): number => pcm.reduce((sum, sample) => sum + sample * sample, 0);
 
 describe('energy of a frame', () => {
-  it('is that of its pieces, frame after frame of any length', () => {
+  it('is that of its parts, frame after frame of any length', () => {
     const energy = new FrameEnergy();
     fc.assert(
       fc.property(
@@ -24,7 +24,7 @@ describe('energy of a frame', () => {
           for (let from = 0, to = energy.toCut; from < pcm.length; from = to, to += hop) {
             due.push(energyOf([...pcm.subarray(from, to)]));
           }
-          expect([...energy.pieces.subarray(0, energy.count)]).toEqual(due);
+          expect([...energy.parts.subarray(0, energy.count)]).toEqual(due);
 
           const level = { meanSquare: 7, peak: 7 };
           const levelDue = { meanSquare: 7, peak: 7 };

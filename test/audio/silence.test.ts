@@ -235,7 +235,7 @@ describe('silence detection', () => {
     });
   });
 
-  describe('holes', () => {
+  describe('short gaps', () => {
     const quiet = (ms: number) => new Int16Array(ms * 8);
     const loud = (ms: number) => noise(0.1, ms * 8);
 
@@ -258,7 +258,7 @@ describe('silence detection', () => {
     it('begin a new hop and a new window', () => {
       const channel = new Channel({ sampleRate: 8000 });
       channel.feed(quiet(500));
-      // Not enough for the threshold on either side of the hole, were it not put together.
+      // Not enough for the threshold on either side of the gap, if it were not put together.
       for (let i = 0; i < 20; i++) {
         channel.feed(noise(0.012, 39));
         channel.skip(1);
@@ -283,7 +283,7 @@ describe('silence detection', () => {
       ]);
     });
 
-    it('that are long begin the quiet anew, even when told of a piece at a time', () => {
+    it('that are long restart the quiet time, even when reported a part at a time', () => {
       const channel = new Channel({ sampleRate: 8000 });
       channel.feed(loud(100));
       channel.feed(quiet(400));
@@ -295,7 +295,7 @@ describe('silence detection', () => {
       expect(channel.edges[1]).toEqual({ position: resumed, silent: true });
     });
 
-    it('may lead back, when the time line begins anew', () => {
+    it('may lead back, when the time line starts again', () => {
       const channel = new Channel({ sampleRate: 8000 });
       channel.feed(quiet(5000));
       channel.position = 100;

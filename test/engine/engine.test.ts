@@ -289,7 +289,7 @@ describe('sinks', () => {
     expect(thrown).toHaveLength(3);
   });
 
-  it('go on when whoever is told of their errors throws, too', async () => {
+  it('go on when the listener for their errors throws, too', async () => {
     const engine = new Engine({ shards: 1, maxStreams: 4, playoutDelayMs: 0 });
     engine.on('sinkError', (error) => {
       throw error;
@@ -358,7 +358,7 @@ describe('options', () => {
     expect(() => new Engine(options)).toThrow(Object.keys(options)[0]);
   });
 
-  it('that hold packets for long give them room', async () => {
+  it('with a long playout delay have memory for what they hold', async () => {
     const engine = await started({ maxStreams: 1, playoutDelayMs: 2_000, maxPlayoutDelayMs: 2_000 });
     let received = 0;
     engine.on('ended', (_info, summary) => {

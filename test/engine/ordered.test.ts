@@ -16,7 +16,7 @@ function commit({ ordered }: Engine, sequence: number): void {
   ordered.commit(sequence, sequence * SAMPLES, 0);
 }
 
-it('an ordered stream is refused room while its shard is not at work, and everything that had room comes through', async () => {
+it('claims of an ordered stream are refused while its shard does not run, and everything that was claimed comes through', async () => {
   engine = new Engine({ shards: 1, maxStreams: 4, playoutDelayMs: 0, inputRingBytes: 1 << 14 });
   const { ordered } = engine;
   const index = engine.openStream('call', STEREO, { ordered: true });
@@ -54,7 +54,7 @@ it('an ordered stream is refused room while its shard is not at work, and everyt
   expect(ends).toEqual([`${2 * sequence} 0 ${2 * sequence * SAMPLES} 0`]);
 });
 
-it('there is no room for a stream that is not ordered, not open or no longer', () => {
+it('claims are refused for a stream that is not ordered, not open, or has ended', () => {
   engine = new Engine({ shards: 1, maxStreams: 4 });
   const { ordered } = engine;
   const [ended, plain] = [engine.openStream('ended', STEREO, { ordered: true }), engine.openStream('plain', STEREO)];

@@ -14,7 +14,7 @@ let engine: Engine;
 
 afterEach(() => engine.close());
 
-interface ConcealmentHistory {
+interface Delivered {
   readonly frames: { readonly channel: number; readonly position: number; readonly peak: number }[];
   readonly marks: MarkedSpan[];
   summary: StreamSummary | undefined;
@@ -23,7 +23,7 @@ interface ConcealmentHistory {
 /** An engine without real time in it: packets bear their own arrival, and the stream's end lets everything go. */
 function start(channels: 1 | 2): {
   stream: number;
-  heard: ConcealmentHistory;
+  delivered: Delivered;
   push: (from: number, to: number, loud: boolean) => void;
 } {
   const clock = new ManualClock();
@@ -35,13 +35,13 @@ function start(channels: 1 | 2): {
     maxPlayoutDelayMs: 2_000,
     clock,
   });
-  const heard: ConcealmentHistory = { frames: [], marks: [], summary: undefined };
+  const delivered: Delivered = { frames: [], marks: [], summary: undefined };
   const sink: FrameSink = {
     pcmSelection: () => 'all',
-    frame: ({ channel, positionSamples, peak }) => heard.frames.push({ channel, position: positionSamples, peak }),
-    markedSpan: (span) => heard.marks.push({ ...span }),
+    frame: ({ channel, positionSamples, peak }) => delivered.frames.push({ channel, position: positionSamples, peak }),
+    markedSpan: (span) => delivered.marks.push({ ...span }),
     streamEnded: (_info, summary) => {
-      heard.summary = summary;
+      delivered.summary = summary;
     },
   };
   engine.addSink(sink);
@@ -58,35 +58,35 @@ function start(channels: 1 | 2): {
     }
     engine.submit();
   };
-  return { stream, heard, push };
+  return { stream, delivered, push };
 }
 
-async function ended(heard: ConcealmentHistory, stream: number): Promise<StreamSummary> {
+async function ended(delivered: Delivered, stream: number): Promise<StreamSummary> {
   engine.endStream(stream, 'ended');
-  await expect.poll(() => heard.summary).toBeDefined();
-  return heard.summary as StreamSummary;
+  await expect.poll(() => delivered.summary).toBeDefined();
+  return delivered.summary as StreamSummary;
 }
 
 test('nothing that arrived in a pause comes out, and its time is marked', async () => {
-  const { stream, heard, push } = start(2);
+  const { stream, delivered, push } = start(2);
   push(0, 10, false);
   engine.pauseStream(stream);
   push(10, 30, true);
   engine.resumeStream(stream, 580_000);
   push(30, 40, false);
-  const { packetsReceived, packetsLost, packetsPaused } = await ended(heard, stream);
+  const { packetsReceived, packetsLost, packetsPaused } = await ended(delivered, stream);
   // The pause began before the first ten had left the jitter buffer: they are withheld with the rest.
   expect({ packetsReceived, packetsLost, packetsPaused }).toEqual({
     packetsReceived: 80,
     packetsLost: 0,
     packetsPaused: 60,
   });
-  expect(heard.frames.map(({ position }) => position).toSorted((a, b) => a - b)).toEqual(
+  expect(delivered.frames.map(({ position }) => position).toSorted((a, b) => a - b)).toEqual(
     Array.from({ length: 10 }, (_, i) => [(30 + i) * SAMPLES, (30 + i) * SAMPLES]).flat(),
   );
-  expect(heard.frames.every(({ peak }) => peak < 2_000)).toBe(true);
+  expect(delivered.frames.every(({ peak }) => peak < 2_000)).toBe(true);
   expect(
-    heard.marks
+    delivered.marks
       .map(({ channel, state, startSamples, lengthSamples }) => [channel, state, startSamples, lengthSamples])
       .toSorted(),
   ).toEqual([
@@ -96,22 +96,22 @@ test('nothing that arrived in a pause comes out, and its time is marked', async 
 });
 
 test('a pause that lasts to the end of the stream is marked to its last packet, lost ones included', async () => {
-  const { stream, heard, push } = start(1);
+  const { stream, delivered, push } = start(1);
   engine.pauseStream(stream);
   push(0, 5, true);
   push(8, 10, true);
-  const { packetsReceived, packetsLost, packetsPaused } = await ended(heard, stream);
+  const { packetsReceived, packetsLost, packetsPaused } = await ended(delivered, stream);
   expect({ packetsReceived, packetsLost, packetsPaused }).toEqual({
     packetsReceived: 7,
     packetsLost: 3,
     packetsPaused: 7,
   });
-  expect(heard.frames).toEqual([]);
-  expect(heard.marks).toMatchObject([{ startSamples: 0, lengthSamples: 10 * SAMPLES }]);
+  expect(delivered.frames).toEqual([]);
+  expect(delivered.marks).toMatchObject([{ startSamples: 0, lengthSamples: 10 * SAMPLES }]);
 });
 
 test('a second pause within the grace of the first goes on with it', async () => {
-  const { stream, heard, push } = start(1);
+  const { stream, delivered, push } = start(1);
   engine.pauseStream(stream);
   push(0, 5, true);
   engine.resumeStream(stream, 150_000);
@@ -120,7 +120,7 @@ test('a second pause within the grace of the first goes on with it', async () =>
   push(7, 12, true);
   engine.resumeStream(stream, 230_000);
   push(12, 15, false);
-  await ended(heard, stream);
-  expect(heard.frames.map(({ position }) => position)).toEqual([12, 13, 14].map((n) => n * SAMPLES));
-  expect(heard.marks).toMatchObject([{ startSamples: 0, lengthSamples: 12 * SAMPLES }]);
+  await ended(delivered, stream);
+  expect(delivered.frames.map(({ position }) => position)).toEqual([12, 13, 14].map((n) => n * SAMPLES));
+  expect(delivered.marks).toMatchObject([{ startSamples: 0, lengthSamples: 12 * SAMPLES }]);
 });

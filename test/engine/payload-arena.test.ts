@@ -63,7 +63,7 @@ describe('payload arena', () => {
     expect(arena.claim(100)).toBe(0);
   });
 
-  it('has room for a quarter of its capacity at once, wherever it is', () => {
+  it('can give a quarter of its capacity at once at any time', () => {
     const capacity = 1 << 20;
     const arena = new PayloadArena(new SharedArrayBuffer(capacity), 0, capacity);
     const held: number[] = [];

@@ -27,8 +27,9 @@ const OLD_NAMES = [
 ];
 
 /** Names that users type, which keep working. */
+// Rust's conversion of pointers is `.cast()`.
 const KEPT =
-  /\/books\b|\\\/books\b|--books\b|\bbooks\.json\b|--mischief\b|--hold(?:-wide)?-ms|['"`]?\bhold(?:Wide)?Ms\b['"`?]?(?=[:,\]} `]|$)|\b(?:books|mischief)\??:|, mischief,|\?\? mischief\b|\bHOLD(?:_WIDE)?_MS\b/g;
+  /\.cast\b|\/books\b|\\\/books\b|--books\b|\bbooks\.json\b|--mischief\b|--hold(?:-wide)?-ms|['"`]?\bhold(?:Wide)?Ms\b['"`?]?(?=[:,\]} `]|$)|\b(?:books|mischief)\??:|, mischief,|\?\? mischief\b|\bHOLD(?:_WIDE)?_MS\b/g;
 
 const patterns = [...OLD_WORDS.map(wordPattern), ...OLD_PHRASES.map((phrase) => phrasePattern(phrase)), ...OLD_NAMES];
 

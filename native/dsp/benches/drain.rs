@@ -55,7 +55,7 @@ fn opus_packets(sample_rate: i32, stream: usize) -> Vec<Vec<u8>> {
         .map(|frame| {
             let pcm = sound(sample_rate, frame, stream);
             let mut packet = vec![0; 1_276];
-            // SAFETY: one frame, and room for the largest packet.
+            // SAFETY: one frame, and space for the largest packet.
             let length =
                 unsafe { ffi::opus_encode(encoder, pcm.as_ptr(), pcm.len() as c_int, packet.as_mut_ptr(), 1_276) };
             packet.truncate(length as usize);
@@ -126,11 +126,11 @@ impl Drain {
             payload_length: payload.len() as i32,
             ..Header::default()
         };
-        let room = self.input.claim(HEADER_BYTES + payload.len()).unwrap();
+        let space = self.input.claim(HEADER_BYTES + payload.len()).unwrap();
         // SAFETY: a header has no padding.
         let bytes = unsafe { std::slice::from_raw_parts((&raw const header).cast::<u8>(), HEADER_BYTES) };
-        room[..HEADER_BYTES].copy_from_slice(bytes);
-        room[HEADER_BYTES..][..payload.len()].copy_from_slice(payload);
+        space[..HEADER_BYTES].copy_from_slice(bytes);
+        space[HEADER_BYTES..][..payload.len()].copy_from_slice(payload);
         self.input.commit(HEADER_BYTES + payload.len());
     }
 
@@ -176,7 +176,7 @@ impl PlainLoop {
         for (stream, &decoder) in self.decoders.iter().enumerate() {
             let all = &packets[stream % packets.len()];
             let packet = &all[(self.turn + stream * 7) % all.len()];
-            // SAFETY: a live decoder, a whole packet, and room for 120 ms at 48 kHz.
+            // SAFETY: a live decoder, a whole packet, and space for 120 ms at 48 kHz.
             unsafe {
                 ffi::opus_decode(decoder, packet.as_ptr(), packet.len() as c_int, pcm.as_mut_ptr(), 5_760, 0);
             }

@@ -1,9 +1,9 @@
 //! Where everything lies in the shared memory: the same offsets as `src/ring/layout.ts`, `stream-table.ts`, `agent.ts`,
-//! `src/shard/shard-data.ts` and `src/core/codec.ts`, which say what each means. `tests/layout.rs` compares the two.
+//! `src/shard/shard-data.ts` and `src/core/codec.ts`, which explain them. `tests/layout.rs` compares the two.
 
 use std::mem::offset_of;
 
-/// Compared with JavaScript's when a shard begins; a binary of another layout is refused.
+/// Compared with JavaScript's when a shard starts; a binary of another layout is refused.
 pub const LAYOUT_VERSION: u32 = 4;
 
 const _: () = assert!(cfg!(target_endian = "little"), "ring records are little-endian");
@@ -20,7 +20,7 @@ pub const fn align_record(length: usize) -> usize {
     length.next_multiple_of(RECORD_ALIGN)
 }
 
-/// What every record begins with, in input rings all of it.
+/// The beginning of every record; in input rings the whole header.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C)]
 pub struct Header {
@@ -31,7 +31,7 @@ pub struct Header {
     pub flags: u8,
     pub stream: i32,
     pub payload_length: i32,
-    /// CLOSE in output and recorder rings: what the recorder ring had no room for.
+    /// CLOSE in output and recorder rings: records that the recorder ring refused.
     pub sequence: f64,
     pub timestamp: f64,
     pub position: f64,
@@ -41,7 +41,7 @@ pub struct Header {
     pub peak: i32,
 }
 
-/// What records of output and recorder rings begin with.
+/// The header of records in output and recorder rings.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(C)]
 pub struct OutputHeader {

@@ -1,4 +1,4 @@
-//! The data plane of a shard, without Node: takes packets from the input ring, decodes them straight into the room
+//! The data plane of a shard, without Node: takes packets from the input ring, decodes them straight into the space
 //! claimed in the output ring, measures level and silence there, and passes them on.
 //!
 //! `src/shard/js-backend.ts` is the reference for all of it; where a rule is explained there, or in `src/audio` and

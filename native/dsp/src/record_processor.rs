@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::channels::{Channel, Channels};
 use crate::config::Config;
 use crate::layout::{
-    Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, codec, flag, kind, mark, shard_counters, stream, stream_state,
-    want,
+    Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, codec, flag, kind, mark, shard_counters, stream,
+    stream_state, want,
 };
 use crate::level;
 use crate::memory::Memory;
-use crate::ring::{Consumer, Producer, Record, RecorderLink, samples_mut, split_room};
+use crate::ring::{Consumer, Producer, Record, RecorderLink, samples_mut, split_space};
 use crate::silence::{self, Edges, Settings};
 use crate::table::StreamTable;
 
@@ -55,8 +55,8 @@ impl Clock {
     }
 }
 
-/// Room for a frame and, right behind it, for every silence edge in it.
-fn room_for_frame(samples: usize) -> usize {
+/// Space for a frame and, right behind it, for every silence edge in it.
+fn frame_space(samples: usize) -> usize {
     let edges = 3 + samples.div_ceil(LEAST_SAMPLES_PER_EDGE);
     align_record(OUTPUT_HEADER_BYTES + samples * size_of::<i16>()) + edges * OUTPUT_HEADER_BYTES
 }
@@ -150,7 +150,7 @@ impl RecordProcessor {
         let Record { header, payload } = record;
         let Some(channel) = self.channels.get(header.stream as usize, header.channel.into()) else { return true };
         let samples = channel.packet_samples(payload);
-        if self.rejects(room_for_frame(samples)) {
+        if self.rejects(frame_space(samples)) {
             return true;
         }
         let mut is_damaged = false;
@@ -174,7 +174,7 @@ impl RecordProcessor {
             return true;
         }
         let samples = self.channels.ticks_to_samples(stream, header.duration.into()) as usize;
-        if samples == 0 || self.rejects(room_for_frame(samples)) {
+        if samples == 0 || self.rejects(frame_space(samples)) {
             return true;
         }
         let taken = self.frame(header, samples, now_us, |channel, pcm| {
@@ -201,9 +201,9 @@ impl RecordProcessor {
     ) -> bool {
         let stream = from.stream as usize;
         let frame_bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
-        let Some(room) = self.output.claim(room_for_frame(samples)) else { return false };
+        let Some(space) = self.output.claim(frame_space(samples)) else { return false };
         let Some(channel) = self.channels.get(stream, from.channel.into()) else { return true };
-        let (header, payload) = split_room(room);
+        let (header, payload) = split_space(space);
         let pcm = samples_mut(payload, samples);
         let mut flags = from.flags | make(channel, pcm);
 
@@ -240,13 +240,13 @@ impl RecordProcessor {
         let is_wanted = wants & needed != 0;
         // The recorder's copy is made first, while the record still has its samples.
         if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
-            && !recorder.data(&mut room[..frame_bytes])
+            && !recorder.data(&mut space[..frame_bytes])
         {
             self.counters.count(shard_counters::RECORDER_REFUSED);
             self.table.add(stream, stream::RECORDER_REFUSED, 1);
         }
         if !is_wanted {
-            let (header, _) = split_room(room);
+            let (header, _) = split_space(space);
             header.common.flags |= flag::NO_PCM;
             header.common.payload_length = 0;
         }
@@ -259,9 +259,9 @@ impl RecordProcessor {
 
     fn put_edges(&mut self, from: &Header, wants: i32, arrival_us: f64) {
         for edge in self.edges.as_slice() {
-            // Cannot fail: the room was claimed together with the frame's.
-            let Some(room) = self.output.claim(OUTPUT_HEADER_BYTES) else { return };
-            let (header, _) = split_room(room);
+            // Cannot fail: the space was claimed together with the frame's.
+            let Some(space) = self.output.claim(OUTPUT_HEADER_BYTES) else { return };
+            let (header, _) = split_space(space);
             *header = OutputHeader::default();
             header.common = Header {
                 kind: kind::EDGE,
@@ -273,7 +273,7 @@ impl RecordProcessor {
                 ..Header::default()
             };
             if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
-                && !recorder.data(room)
+                && !recorder.data(space)
             {
                 self.counters.count(shard_counters::RECORDER_REFUSED);
                 self.table.add(from.stream as usize, stream::RECORDER_REFUSED, 1);
@@ -307,10 +307,10 @@ impl RecordProcessor {
         if self.channels.get(stream, from.channel.into()).is_none() {
             return true;
         }
-        let Some(room) = self.output.claim(OUTPUT_HEADER_BYTES) else { return false };
+        let Some(space) = self.output.claim(OUTPUT_HEADER_BYTES) else { return false };
         let position = self.channels.ticks_to_samples(stream, from.position);
         let duration = self.channels.ticks_to_samples(stream, from.duration.into());
-        let (header, _) = split_room(room);
+        let (header, _) = split_space(space);
         *header = OutputHeader {
             common: Header { length: OUTPUT_HEADER_BYTES as i32, position, duration: duration as i32, ..*from },
             ..OutputHeader::default()
@@ -329,24 +329,24 @@ impl RecordProcessor {
         if self.rejects(length) {
             return true;
         }
-        let Some(room) = self.output.claim(length) else { return false };
-        let (out, room) = split_room(room);
+        let Some(space) = self.output.claim(length) else { return false };
+        let (out, space) = split_space(space);
         *out = OutputHeader { common: Header { length: length as i32, ..*header }, ..OutputHeader::default() };
         if header.kind == kind::CLOSE {
             out.common.sequence = self.table.get(header.stream as usize, stream::RECORDER_REFUSED).into();
         }
-        room[..payload.len()].copy_from_slice(payload);
+        space[..payload.len()].copy_from_slice(payload);
         self.pass_on_control(header.stream as usize, length);
         true
     }
 
-    /// Commits the record of `length` bytes in the claimed room. The recorder's copy waits if its ring is full.
+    /// Commits the record of `length` bytes in the claimed space. The recorder's copy waits if its ring is full.
     fn pass_on_control(&mut self, stream: usize, length: usize) {
         let wants = self.table.get(stream, stream::WANTS);
         if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
-            && let Some(room) = self.output.claim(length)
+            && let Some(space) = self.output.claim(length)
         {
-            recorder.control(&mut room[..length]);
+            recorder.control(&mut space[..length]);
         }
         self.output.commit(length);
         self.output.publish();

@@ -210,8 +210,8 @@ impl Producer {
         self.side.place.capacity / 2
     }
 
-    /// Room for one record of at most `length` bytes, or None when the ring is full or too small for it.
-    /// Claiming again without commit gives the same room back.
+    /// Space for one record of at most `length` bytes, or None when the ring is full or too small for it.
+    /// Claiming again without commit gives the same space back.
     pub fn claim(&mut self, length: usize) -> Option<&mut [u8]> {
         let capacity = self.side.place.capacity;
         let needed = align_record(length);
@@ -231,7 +231,7 @@ impl Producer {
             self.pad(index);
         }
         let at = self.side.data(self.side.index(self.tail), needed);
-        // SAFETY: as above, and the slice borrows the producer, so there is no other one over this room.
+        // SAFETY: as above, and the slice borrows the producer, so there is no other one over this space.
         Some(unsafe { std::slice::from_raw_parts_mut(at, needed) })
     }
 
@@ -254,7 +254,7 @@ impl Producer {
     /// Ends the record that the last claim gave, `length` bytes long; not yet visible.
     pub fn commit(&mut self, length: usize) {
         let at = self.side.data(self.side.index(self.tail), length);
-        // SAFETY: aligned, and the room is claimed.
+        // SAFETY: aligned, and the space is claimed.
         unsafe { at.cast::<u32>().write(length as u32) };
         self.tail = self.tail.wrapping_add(align_record(length) as u32);
     }
@@ -274,20 +274,20 @@ impl Producer {
     }
 }
 
-/// Splits claimed room into the header of an output record and the room for its payload.
-pub fn split_room(room: &mut [u8]) -> (&mut OutputHeader, &mut [u8]) {
-    let (header, payload) = room.split_at_mut(OUTPUT_HEADER_BYTES);
+/// Splits claimed space into the header of an output record and the space for its payload.
+pub fn split_space(space: &mut [u8]) -> (&mut OutputHeader, &mut [u8]) {
+    let (header, payload) = space.split_at_mut(OUTPUT_HEADER_BYTES);
     let header = header.as_mut_ptr().cast::<OutputHeader>();
-    assert!(header.is_aligned(), "room that does not come from a ring");
-    // SAFETY: of the right length, aligned, any bytes are a header, and borrowed from `room` alone.
+    assert!(header.is_aligned(), "space that does not come from a ring");
+    // SAFETY: of the right length, aligned, any bytes are a header, and borrowed from `space` alone.
     (unsafe { &mut *header }, payload)
 }
 
-/// The first `count` samples in room for a payload.
+/// The first `count` samples in space for a payload.
 pub fn samples_mut(payload: &mut [u8], count: usize) -> &mut [i16] {
     // SAFETY: any two bytes are a sample.
     let (unaligned, samples, _) = unsafe { payload.align_to_mut::<i16>() };
-    assert!(unaligned.is_empty(), "room that does not come from a ring");
+    assert!(unaligned.is_empty(), "space that does not come from a ring");
     &mut samples[..count]
 }
 
@@ -347,8 +347,8 @@ impl Link {
     }
 
     fn send(ring: &mut Producer, record: &[u8]) -> bool {
-        let Some(room) = ring.claim(record.len()) else { return false };
-        room[..record.len()].copy_from_slice(record);
+        let Some(space) = ring.claim(record.len()) else { return false };
+        space[..record.len()].copy_from_slice(record);
         ring.commit(record.len());
         true
     }

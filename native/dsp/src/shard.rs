@@ -81,7 +81,7 @@ impl Shard {
         let deaths = self.memory.word(self.control + agent_control::AT_DEATHS);
         let (input, processor) = (&self.input, &mut self.processor);
         let record = input.record();
-        // Unwind safe: room that was claimed is claimed again, and new decoders replace those in an unknown state.
+        // Unwind safe: space that was claimed is claimed again, and new decoders replace those in an unknown state.
         let attempt = |processor: &mut RecordProcessor, reopen: bool, is_poison: bool| {
             catch_unwind(AssertUnwindSafe(|| {
                 if reopen {

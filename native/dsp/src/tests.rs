@@ -77,11 +77,11 @@ impl Rig {
 
     fn put_record(&mut self, header: Header, payload: &[u8]) {
         let header = Header { position: header.sequence * 320.0, payload_length: payload.len() as i32, ..header };
-        let room = self.input.claim(HEADER_BYTES + payload.len()).expect("room in the input ring");
+        let space = self.input.claim(HEADER_BYTES + payload.len()).expect("space in the input ring");
         // SAFETY: a header has no padding, so all of it is bytes.
         let bytes = unsafe { std::slice::from_raw_parts((&raw const header).cast::<u8>(), HEADER_BYTES) };
-        room[..HEADER_BYTES].copy_from_slice(bytes);
-        room[HEADER_BYTES..][..payload.len()].copy_from_slice(payload);
+        space[..HEADER_BYTES].copy_from_slice(bytes);
+        space[HEADER_BYTES..][..payload.len()].copy_from_slice(payload);
         self.input.commit(HEADER_BYTES + payload.len());
         self.input.publish();
     }
@@ -226,7 +226,7 @@ fn packets_with_redundancy(sample_rate: i32, count: usize) -> Vec<Vec<u8>> {
                 })
                 .collect();
             let mut packet = vec![0; 1_276];
-            // SAFETY: the samples of one frame, and room for the largest packet.
+            // SAFETY: the samples of one frame, and space for the largest packet.
             let length = unsafe {
                 ffi::opus_encode(encoder, pcm.as_ptr(), samples as c_int, packet.as_mut_ptr(), packet.len() as i32)
             };

@@ -34,12 +34,12 @@ const PLACE: Place = Place { offset: 128, capacity: 2048 };
 const BYTES: usize = PLACE.offset + ring::DATA + PLACE.capacity;
 
 fn put(producer: &mut Producer, number: u32, length: usize) -> bool {
-    let Some(room) = producer.claim(HEADER_BYTES + length) else { return false };
-    room[..HEADER_BYTES].fill(0);
-    room[4] = kind::PACKET;
-    room[8..12].copy_from_slice(&number.to_le_bytes());
-    room[12..16].copy_from_slice(&(length as u32).to_le_bytes());
-    room[HEADER_BYTES..][..length].fill(number as u8);
+    let Some(space) = producer.claim(HEADER_BYTES + length) else { return false };
+    space[..HEADER_BYTES].fill(0);
+    space[4] = kind::PACKET;
+    space[8..12].copy_from_slice(&number.to_le_bytes());
+    space[12..16].copy_from_slice(&(length as u32).to_le_bytes());
+    space[HEADER_BYTES..][..length].fill(number as u8);
     producer.commit(HEADER_BYTES + length);
     true
 }
@@ -93,7 +93,7 @@ fn a_ring_is_a_queue() {
 }
 
 #[test]
-fn a_record_larger_than_half_the_ring_is_never_given_room() {
+fn a_record_larger_than_half_the_ring_is_never_given_space() {
     let block = Block::new(BYTES);
     let mut producer = Producer::new(block.memory(), PLACE);
     assert!(producer.claim(PLACE.capacity / 2 + 1).is_none());

@@ -87,8 +87,8 @@ function lookUp(
   const squares = SQUARES;
   const from = input.words;
   const to = out.words;
-  const { pieces, hop } = energy;
-  let piece = 0;
+  const { parts, hop } = energy;
+  let part = 0;
   let largest = 0;
   let done = 0;
   for (let cut = energy.toCut; done < length; cut += hop) {
@@ -134,9 +134,9 @@ function lookUp(
       sum += square;
       largest = Math.max(largest, square);
     }
-    pieces[piece++] = sum * QUARTERS_SQUARED;
+    parts[part++] = sum * QUARTERS_SQUARED;
   }
-  energy.count = piece;
+  energy.count = part;
   energy.largest = largest * QUARTERS_SQUARED;
   return length;
 }

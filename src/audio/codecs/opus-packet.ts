@@ -5,8 +5,8 @@
 
 /** What the functions on Opus packets return instead of a count; the numbers are libopus's own. */
 export const OPUS_ERROR = {
-  /** `out` has no room for the samples. */
-  NO_ROOM: -2,
+  /** The samples do not fit into `out`. */
+  OUTPUT_FULL: -2,
   /** The framing was sound, but the decoder could not make sense of a frame. */
   BAD_FRAME: -3,
   /** The packet breaks a rule of RFC 6716 §3.4. */

@@ -18,7 +18,7 @@ import { copySamples, SampleMemory } from '../sample-memory.js';
  * refused, not trusted.
  */
 interface OpusModule {
-  // Replaced by emscripten when the memory grows: read them anew after every call that may allocate.
+  // Replaced by emscripten when the memory grows: read them again after every call that may allocate.
   readonly HEAPU8: Uint8Array;
   readonly HEAPU32: Uint32Array;
   readonly OpusScriptHandler: new (sampleRate: number, channels: number, application: number) => Handler;
@@ -39,7 +39,7 @@ const APPLICATION_VOIP = 2048;
 const WORD = { CHANNELS: 0, encoder: 1, decoder: 2, PCM: 3 } as const;
 // 120 ms at 48 kHz.
 const MAX_SAMPLES = 5760;
-/** Largest Opus packet that is given to libopus, and room for the largest that its encoder may write (3 × 1276). */
+/** Largest Opus packet that is given to libopus, and space for the largest that its encoder may write (3 × 1276). */
 export const OPUS_PACKET_BYTES = LIMITS.maxPayloadBytes;
 
 /** libopus for one sample rate, shared by all streams of this thread that have it. */
@@ -123,7 +123,7 @@ export class OpusRate {
     copySamples(this.#samples(), this.#pcm >> 1, out, outAt, samples);
   }
 
-  /** The memory grows, and its views are made anew, when a state is opened, of whatever rate. */
+  /** The memory grows, and its views are replaced, when a state of any rate is opened. */
   #samples(): SampleMemory {
     if (this.#heap.bytes.length === 0) this.#heap = new SampleMemory(this.#module.HEAPU8.buffer);
     return this.#heap;

@@ -9,7 +9,7 @@ export { opusMemoryBytes } from './opus-wasm.js';
 
 const STEREO_BIT = 4;
 // The packet of one byte is a lost frame to libopus (opus_decode_frame, len <= 1), concealed in the mode of the last
-// frame heard; of the byte itself only the duration counts. CELT's configurations have all the durations there are
+// frame decoded; of the byte itself only the duration counts. CELT's configurations have all the durations there are
 // below 20 ms, and libopus conceals longer stretches 20 ms at a time anyway.
 const LOST_TOC = [19 << 3, 18 << 3, 17 << 3, 16 << 3] as const;
 
@@ -44,13 +44,13 @@ export class OpusDecoder {
 
   /**
    * Decodes the packet of `length` bytes at `input.bytes[at]` into `out.samples` from `outAt` on. Returns the number of
-   * samples, 2.5 to 120 ms, or a negative OPUS_ERROR; then nothing was written, and conceal() stands in for the packet.
+   * samples, 2.5 to 120 ms, or a negative OPUS_ERROR; then nothing was written, and conceal() replaces the packet.
    */
   decode(input: SampleMemory, at: number, length: number, out: SampleMemory, outAt: number): number {
     if (this.#state === 0) return OPUS_ERROR.FREED;
     const due = opusPacketSamples(input.bytes, at, length, this.#sampleRate);
     if (due < 0 || length > OPUS_PACKET_BYTES) return OPUS_ERROR.BAD_PACKET;
-    if (outAt + due > out.samples.length) return OPUS_ERROR.NO_ROOM;
+    if (outAt + due > out.samples.length) return OPUS_ERROR.OUTPUT_FULL;
     const samples = this.#rate.decode(this.#state, input, at, length);
     if (samples !== due) return OPUS_ERROR.BAD_FRAME;
     this.#rate.takeSamples(samples, out, outAt);
@@ -65,7 +65,7 @@ export class OpusDecoder {
    */
   conceal(samples: number, out: SampleMemory, outAt: number): number {
     if (this.#state === 0) return OPUS_ERROR.FREED;
-    if (outAt + samples > out.samples.length) return OPUS_ERROR.NO_ROOM;
+    if (outAt + samples > out.samples.length) return OPUS_ERROR.OUTPUT_FULL;
     const end = outAt + samples;
     if (this.#stereo < 0) {
       out.samples.fill(0, outAt, end);
@@ -83,7 +83,7 @@ export class OpusDecoder {
     return samples;
   }
 
-  /** As new: forgets what was heard, for a sender that starts again. */
+  /** Resets the decoder, for a sender that restarts. */
   reset(): void {
     if (this.#state === 0) return;
     this.#rate.reset('decoder', this.#state);

@@ -20,7 +20,7 @@ export interface StreamOptions {
 /** What comes of OrderedIngest.claim(). */
 export const CLAIM = {
   GIVEN: 1,
-  /** No room for now: hold what you have, let the peer wait, and try again in a few milliseconds. */
+  /** The ring is full for now: keep the packets, let the peer wait, and try again in a few milliseconds. */
   FULL: 0,
   /** The stream is not open, or no longer; nobody will ever take this. */
   GONE: -1,
@@ -29,7 +29,7 @@ export type Claim = (typeof CLAIM)[keyof typeof CLAIM];
 
 /**
  * The way in for packets of ordered streams. A peer behind TCP can wait, so nothing is dropped here: a claim is refused
- * while there is no room. All channels of a stream get their packets together, each of the same length:
+ * while the ring is full. All channels of a stream get their packets together, each of the same length:
  *
  *     if (ordered.claim(stream, lengthBytes) === CLAIM.GIVEN) {
  *       // Write lengthBytes at ordered.at[0], and for a second channel at ordered.at[1]; then
@@ -52,7 +52,7 @@ export interface OrderedIngest {
 
 /**
  * All that a source sees of the engine. A source opens streams, fills the batch with packets as they arrive, in any
- * order and with whatever holes the network made, and ends streams. Nothing here blocks or throws on the packet path.
+ * order and with any gaps, and ends streams. Nothing here blocks or throws on the packet path.
  */
 export interface StreamIngest {
   /**
@@ -61,7 +61,7 @@ export interface StreamIngest {
    *   CODEC_UNSUPPORTED for a format that cannot be decoded.
    */
   openStream(interactionId: string, format: StreamFormat, options?: StreamOptions): number;
-  /** Ends a stream: what is held in the jitter buffer is let go first, in order. Unknown streams are ignored. */
+  /** Ends a stream: what the jitter buffer holds is released first, in order. Unknown streams are ignored. */
   endStream(stream: number, reason: EndReason): void;
   /** The source's connection broke; the next packets may restart their numbering. Unknown streams are ignored. */
   streamInterrupted(stream: number): void;

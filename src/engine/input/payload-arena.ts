@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
 
 /**
- * The arena begins again at its start when there is room there for three times what is in use, and for a quarter of
- * the capacity: once it has begun again, this room is all there is, also for the burst after a stall.
+ * The arena begins again at its start when the space there is three times what is in use, and a quarter of the
+ * capacity: from then on this is all the space there is, also for the burst after a stall.
  */
 const FRONT_TO_USED = 3;
 const FRONT_TO_CAPACITY = 1 / 4;
@@ -11,7 +11,7 @@ const FRONT_TO_CAPACITY = 1 / 4;
  * Payload memory used in the order of arrival: every packet leaves the jitter buffer within its hold time, so a ring
  * of bytes is enough and nothing is ever moved.
  *
- * The ring does not run to its end before it begins again, but only as far as what is in use needs with room to spare:
+ * The ring does not run to its end before it begins again, but only as far as what is in use needs with a reserve:
  * most of a capacity that is meant for the worst hour then costs neither memory nor cache in all the others.
  */
 export class PayloadArena {
@@ -23,7 +23,7 @@ export class PayloadArena {
   #head = 0;
   #lapEnd = 0;
   #isWrapped = false;
-  /** Claims that found no room. */
+  /** Claims that were refused. */
   refused = 0;
 
   constructor(memory: SharedArrayBuffer, offset: number, capacity: number) {
@@ -32,14 +32,14 @@ export class PayloadArena {
     this.#capacity = capacity;
   }
 
-  /** Absolute offset of `maxBytes` contiguous bytes, or −1. Claiming again without commit gives room as well. */
+  /** Absolute offset of `maxBytes` contiguous bytes, or −1. Claiming again without commit is possible. */
   claim(maxBytes: number): number {
     const at = this.tryClaim(maxBytes);
     if (at < 0) this.refused++;
     return at;
   }
 
-  /** As claim(), for who can do with less: without room, nothing is lost yet, and nothing counted. */
+  /** As claim(), for a caller that can ask for less: a refusal is not counted. */
   tryClaim(maxBytes: number): number {
     if (this.#isWrapped) {
       // Never up to the head itself: equal indices mean an empty arena.

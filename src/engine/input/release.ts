@@ -106,7 +106,7 @@ export class Release implements JitterOutput {
   }
 
   /**
-   * Room for a packet of `payloadLength` bytes on each of `channels` channels of an ordered stream: where the first
+   * Space for a packet of `payloadLength` bytes on each of `channels` channels of an ordered stream: where the first
    * payload belongs, the next ones packetStride() behind one another. −1 while the ring is full; nothing is counted,
    * since the source keeps the packets.
    */

@@ -3,8 +3,8 @@ import { markAsUntransferable } from 'node:worker_threads';
 import type { Channel, FrameView, StreamInfo } from '../../core/events.js';
 import { FLAG, RECORD } from '../../ring/layout.js';
 
-/** As large as Node's own pool: whoever keeps one frame's samples keeps all that were copied with them. */
-const SLAB_BYTES = 8_192;
+/** As large as Node's own pool: to keep one frame's samples is to keep all that were copied with them. */
+const COPY_BYTES = 8_192;
 const NONE = -1;
 
 /** One object that shows frame after frame where they lie in the ring. See FrameView for how long it is valid. */
@@ -15,11 +15,11 @@ export class RingFrameView implements FrameView {
   #at = 0;
   #info: StreamInfo | undefined;
   #readableEnd = 0;
-  // A copy of the ring from #slabFrom to #slabTo: one call copies some twenty frames for less than two would cost alone.
-  #slab = new ArrayBuffer(0);
-  #slabFrom = 0;
-  #slabTo = 0;
-  /** The frame whose part of the slab is somebody's. */
+  // A copy of the ring from #copyFrom to #copyTo: one call copies some twenty frames for less than two single ones cost.
+  #copy = new ArrayBuffer(0);
+  #copyFrom = 0;
+  #copyTo = 0;
+  /** The frame whose part of the copy has been handed out. */
   #givenAt = NONE;
   deliveredUs = 0;
 
@@ -31,8 +31,8 @@ export class RingFrameView implements FrameView {
 
   /** The record at `at`; whole records are readable from there to `readableEnd`. */
   show(at: number, info: StreamInfo, readableEnd: number): this {
-    // The ring has begun again, or this is another one: the slab may be of what lay there before.
-    if (at < this.#at) this.#slabTo = 0;
+    // The ring has begun again, or this is another one: the copy may be of what lay there before.
+    if (at < this.#at) this.#copyTo = 0;
     this.#at = at;
     this.#givenAt = NONE;
     this.#readableEnd = readableEnd;
@@ -111,11 +111,11 @@ export class RingFrameView implements FrameView {
     if (!this.hasPcm) return Buffer.alloc(0);
     const from = this.#at + RECORD.OUTPUT_HEADER_BYTES;
     const length = this.sampleCount * 2;
-    // Somebody has this frame's part of the slab already, and may do with it as they like.
+    // This frame's part of the copy has been handed out already, and may have been changed.
     if (this.#givenAt === this.#at) return this.#copyAlone(from, length);
     this.#givenAt = this.#at;
-    if (from + length > this.#slabTo) this.#copySlab(from, length);
-    return Buffer.from(this.#slab, from - this.#slabFrom, length);
+    if (from + length > this.#copyTo) this.#copyFrames(from, length);
+    return Buffer.from(this.#copy, from - this.#copyFrom, length);
   }
 
   #copyAlone(from: number, length: number): Buffer {
@@ -124,15 +124,15 @@ export class RingFrameView implements FrameView {
     return copy;
   }
 
-  #copySlab(from: number, length: number): void {
-    const to = Math.max(from + length, Math.min(from + SLAB_BYTES, this.#readableEnd));
-    const slab = Buffer.allocUnsafeSlow(to - from);
-    // As Node's pool is: to transfer one frame's samples to a thread would take the others' from whoever holds them.
-    markAsUntransferable(slab.buffer);
-    this.#bytes.copy(slab, 0, from, to);
-    this.#slab = slab.buffer;
-    this.#slabFrom = from;
-    this.#slabTo = to;
+  #copyFrames(from: number, length: number): void {
+    const to = Math.max(from + length, Math.min(from + COPY_BYTES, this.#readableEnd));
+    const copy = Buffer.allocUnsafeSlow(to - from);
+    // As Node's pool is: to transfer one frame's samples to a thread would take those of the others along.
+    markAsUntransferable(copy.buffer);
+    this.#bytes.copy(copy, 0, from, to);
+    this.#copy = copy.buffer;
+    this.#copyFrom = from;
+    this.#copyTo = to;
   }
 
   get #flags(): number {

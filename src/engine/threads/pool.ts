@@ -139,7 +139,7 @@ export class AgentPool extends EventEmitter<PoolEvents> {
     pool.on('error', () => {
       // Told through the task's own promise; without a listener it would end the process.
     });
-    // Whoever waits here is thrown a refusal; it need not be told by an event as well.
+    // start() throws a refusal; an event is not needed as well.
     this.#isStarting = true;
     for (const life of this.#lives) this.#run(pool, life);
     this.#watch = setInterval(() => this.#lookForHangs(), WATCH_MS);

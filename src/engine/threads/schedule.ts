@@ -10,9 +10,9 @@ const SOON_US = 2 * US_PER_MS;
 
 /** What is scheduled. */
 export interface Pump {
-  /** Lets go what is due, and delivers what the shards have put out. */
+  /** Releases what is due, and delivers what the shards have put out. */
   pump(): void;
-  /** When there will be something to let go, or Infinity; in the past when there is already. */
+  /** When there will be something to release, or Infinity; in the past when there already is. */
   dueUs(): number;
 }
 
@@ -50,7 +50,7 @@ export class Schedule {
         Math.min(LONGEST_TIMER_MS, Math.max(1, Math.ceil((dueUs - this.#clock.nowUs()) / US_PER_MS))),
       );
     }
-    // Whoever called from within a sink: the drain that called the sink looks again when it is through.
+    // Called from within a sink: the drain that called the sink looks again when it is done.
     if (this.#delivery.isDraining) return;
     if (this.#timerDueUs > this.#clock.nowUs() + SOON_US) this.#waitForOutput();
   }

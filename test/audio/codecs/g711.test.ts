@@ -90,7 +90,7 @@ describe('G.711', () => {
     ['A-law', decodePcma],
   ] as const)('measures what it decodes as measureFrame() does, %s', (_, decode) => {
     const energyOf = (hop: number, toCut: number) => Object.assign(new FrameEnergy(), { hop, toCut });
-    const found = ({ pieces, count, largest }: FrameEnergy) => [...pieces.subarray(0, count), largest];
+    const found = ({ parts, count, largest }: FrameEnergy) => [...parts.subarray(0, count), largest];
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 400 }),

@@ -15,7 +15,7 @@ const MAX_FRAMES: usize = 48;
 pub fn packet_samples(packet: &[u8], sample_rate: u32) -> Option<usize> {
     let length = c_int::try_from(packet.len()).ok().filter(|&length| length > 0)?;
     let mut sizes = [0; MAX_FRAMES];
-    // SAFETY: `packet` has `length` bytes, `sizes` room for the 48 frames that a packet has at most; null outputs are
+    // SAFETY: `packet` has `length` bytes, `sizes` space for the 48 frames that a packet has at most; null outputs are
     // skipped.
     let frames = unsafe {
         ffi::opus_packet_parse(
@@ -103,7 +103,7 @@ impl OpusDecoder {
     fn call(&mut self, packet: Option<&[u8]>, pcm: &mut [i16], redundancy: bool) -> bool {
         let data: *const c_uchar = packet.map_or(ptr::null(), <[u8]>::as_ptr);
         let length = packet.map_or(0, <[u8]>::len) as c_int;
-        // SAFETY: the state is live, `data` null or `length` bytes, and `pcm` has room for the samples it is said to.
+        // SAFETY: the state is live, `data` null or `length` bytes, and `pcm` has space for the samples it is said to.
         let samples = unsafe {
             ffi::opus_decode(self.state.as_ptr(), data, length, pcm.as_mut_ptr(), pcm.len() as c_int, redundancy.into())
         };

@@ -3,7 +3,7 @@
 use crate::layout::{Header, OUTPUT_HEADER_BYTES, kind, mark};
 use crate::memory::Memory;
 
-use super::{Link, Place, split_room};
+use super::{Link, Place, split_space};
 
 /// Frames of one channel that the full ring refused and that no mark has reported yet, in samples.
 struct Refused {
@@ -20,7 +20,7 @@ struct Mark([u8; OUTPUT_HEADER_BYTES]);
 impl Mark {
     fn new(refused: &Refused) -> Self {
         let mut bytes = Self([0; OUTPUT_HEADER_BYTES]);
-        let (header, _) = split_room(&mut bytes.0);
+        let (header, _) = split_space(&mut bytes.0);
         header.common = Header {
             length: OUTPUT_HEADER_BYTES as i32,
             kind: kind::MARK,
@@ -47,7 +47,7 @@ impl RecorderLink {
 
     /// Copies a frame or an edge, which begins with its header. False when the ring refuses it.
     pub fn data(&mut self, record: &mut [u8]) -> bool {
-        let header = split_room(record).0.common;
+        let header = split_space(record).0.common;
         let is_sent = self.report(&header, record.len()) && self.link.data(record);
         if !is_sent && header.kind == kind::FRAME {
             self.refuse(&header);
@@ -57,7 +57,7 @@ impl RecorderLink {
 
     /// Takes a whole OPEN, CLOSE or MARK. It waits here while the ring is full, behind a report of what was refused.
     pub fn control(&mut self, record: &mut [u8]) {
-        let stream = split_room(record).0.common.stream;
+        let stream = split_space(record).0.common.stream;
         for channel in [0, 1] {
             if let Some(at) = self.refused.iter().position(|one| one.stream == stream && one.channel == channel) {
                 self.link.queue(&Mark::new(&self.refused.swap_remove(at)).0);
