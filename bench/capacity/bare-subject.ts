@@ -1,7 +1,7 @@
 import type { Losses } from './processes/messages.js';
 import type { Subject } from './roles.js';
 
-/** What only takes packets off the wire. It counts them, or nobody would know that it kept up. */
+/** A subject that only receives packets. It counts them, to show that it kept up. */
 export abstract class BareSubject implements Subject {
   readonly backend = 'js';
   readonly workers = 0;

@@ -36,7 +36,7 @@ export async function runCapacity(
   return { report: { ...provenance, backend, runs }, curves };
 }
 
-/** Node and baselines in turn, so that whatever else the machine does meets them alike. */
+/** Node and baselines in turn, so that other load on the machine affects them alike. */
 async function alternate(undertaking: Undertaking, options: CapacityOptions, progress: Progress): Promise<Rounds> {
   const { load, baselines } = undertaking;
   const rounds: Rounds = { node: [], bareWs: [], tutorial: [], plain: [], decodeLoops: [] };

@@ -4,7 +4,7 @@ import type { GeneratorReport, Losses } from './processes/messages.js';
 
 /** One side of a run. */
 export interface Side {
-  /** Begins to listen, and says where; or to connect, and has nothing to say. */
+  /** Begins to listen and returns its address, or begins to connect and returns undefined. */
   start(): Promise<string | undefined>;
   stop(): Promise<void>;
 }
@@ -22,7 +22,7 @@ export interface Subject extends Side {
   readonly backend: string;
   /** Threads that decode, and the recorder where there is one. */
   readonly workers: number;
-  /** Absent where nobody looks at the packets. */
+  /** Absent where the subject does not look at the packets. */
   readonly meter?: LatencyMeter;
   /** Packets that have come through. Only grows, as do the losses. */
   packets(): number;

@@ -42,7 +42,7 @@ export async function runSubject(
     (listens === 'generator' ? generate : receive)('');
     const { url } = await server.answer('listening', START_PATIENCE_MS);
     (listens === 'generator' ? receive : generate)(url);
-    // Should the subject fail to come up, its reason is what there is to say, not that nobody came.
+    // When the subject fails to start, report its reason and not a time-out of the generator.
     const openingMs = (load.streams / load.openRate) * 1e3;
     const { zeroUs } = await Promise.race([generator.answer('ready', START_PATIENCE_MS + openingMs), subject.failed]);
     const fromUs = Math.round(systemClock.nowUs()) + LEAD_US + warmupUs;
@@ -56,7 +56,7 @@ export async function runSubject(
     ]);
     return { subject: measured, generator: generated };
   } finally {
-    // Who connected leaves first, as in life.
+    // The side that connected closes first, as real clients do.
     await client.stop();
     await server.stop();
     rmSync(out, { recursive: true, force: true });

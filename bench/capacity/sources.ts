@@ -3,7 +3,7 @@ import type { Baseline, SubjectKind, SubjectSettings } from './processes/message
 import type { Generator, Subject } from './roles.js';
 
 /**
- * A way in: who makes the load, who takes it, and which of them listens. Each is loaded only in the process that it is
+ * A source of packets: what makes the load, what takes it, and which of them listens. Each is loaded only in the process that it is
  * in, and told where its `peer` listens, which is empty for the one that listens itself.
  */
 export interface Source {

@@ -14,14 +14,14 @@ import { PING_US, samplesPerTick } from './plan.js';
 
 /** An answer that comes in a wait is seen only after it, and counts as that much later. */
 const LONGEST_WAIT_US = 500;
-/** Calls speak and ping at multiples of this: to wake for each by itself would cost more than to send. */
+/** Calls send and ping at multiples of this: a timer for each would cost more than sending. */
 const GRID_US = 1_000;
 /** What the last `closed` may take. */
 const CLOSE_PATIENCE_US = 10 * US_PER_SECOND;
 
 /**
- * The load: Genesys Cloud's side of AudioHook, for many calls. Open loop: calls begin, speak and ping at moments that
- * are fixed in advance and do not depend on how earlier calls went. A call speaks as soon as it has been opened, while
+ * The load: Genesys Cloud's side of AudioHook, for many calls. Open loop: calls begin, send and ping at moments that
+ * are fixed in advance and do not depend on how earlier calls went. A call sends as soon as it has been opened, while
  * others are still to come; what the server leaves unread waits in this process, and counts with its whole wait.
  */
 class Fleet implements Generator, CallEvents {
@@ -136,7 +136,7 @@ class Fleet implements Generator, CallEvents {
     else this.#withheld++;
   }
 
-  /** A call's time begins with its first frame; that of one that never was begins all the same, or nobody misses it. */
+  /** A call's time begins with its first frame. A call that failed has one as well, so that it counts as missing. */
   #hasBegun(caller: Caller, dueUs: number): boolean {
     if (!Number.isNaN(this.#zeroUs[caller.index])) return true;
     if (!caller.isLive && !caller.isOver) return false;

@@ -14,7 +14,7 @@ export interface Conversation {
   readonly start: number;
 }
 
-/** Both sides' speech for every call, interleaved and framed once and shared by all who say the same. */
+/** Both sides' speech for every call, interleaved and framed once, and shared by all calls with the same speech. */
 export class Conversations {
   readonly #speech = new SpeechPayloads('pcmu');
   readonly #tickSamples: number;

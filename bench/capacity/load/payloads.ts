@@ -3,7 +3,7 @@ import { loadClips } from '../../../src/simulator/sound/speech.js';
 import { codecOf, formatOf } from '../subscription/plan.js';
 import type { LoadCodec } from './plan.js';
 
-/** Interactions must not speak in chorus: each begins this many packets behind the one before, which divides no loop. */
+/** Each interaction begins this many packets behind the one before, so that they do not send the same at one time. */
 const STAGGER_PACKETS = 37;
 
 /** Speech that is coded, in packets of 20 ms that are played over and over. */

@@ -1,4 +1,4 @@
-/** Things that come round once in each period, each at a moment of its own. */
+/** Items that are due once in each period, each at its own phase. */
 export class Rota<Item> {
   readonly #items: readonly { readonly item: Item; readonly phaseUs: number }[];
   readonly #startUs: number;
@@ -8,7 +8,7 @@ export class Rota<Item> {
 
   /**
    * @param phaseOf when within the period an item's turn is, 0 to below 1.
-   * @param gridUs turns are at multiples of it only: who waits for a turn wakes for all of that moment at once.
+   * @param gridUs turns are at multiples of it only, so that one wake-up serves all turns of that moment.
    */
   constructor(
     items: readonly Item[],
@@ -33,7 +33,7 @@ export class Rota<Item> {
   /** Whose turn it is; the next one's comes after it. @throws RangeError without items. */
   take(): Item {
     const next = this.#items[this.#place];
-    if (next === undefined) throw new RangeError('Nobody is on this rota.');
+    if (next === undefined) throw new RangeError('This rota has no items.');
     this.#place = (this.#place + 1) % this.#items.length;
     if (this.#place === 0) this.#round++;
     return next.item;

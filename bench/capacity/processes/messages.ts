@@ -96,7 +96,7 @@ export function tell(answer: Answer): void {
   process.send?.(answer);
 }
 
-/** Runs one role of a forked process: orders in, answers out, and no way to fail in silence. */
+/** Runs one role of a forked process: handles orders and reports every failure. */
 export function serve(handle: (order: Order) => Promise<void> | void): void {
   const fail = (thrown: unknown): void => {
     tell({ kind: 'failed', message: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
@@ -107,6 +107,6 @@ export function serve(handle: (order: Order) => Promise<void> | void): void {
       .catch(fail);
   });
   process.on('uncaughtException', fail);
-  // Without an orchestrator there is nobody left to measure for.
+  // Without its orchestrator the process is of no use.
   process.on('disconnect', () => process.exit());
 }

@@ -128,7 +128,7 @@ export function decoderOf(runs: readonly RunReport[]): OpusImplementation {
   return runs.every(({ subject }) => subject.backend === 'native') ? 'libopus' : 'opusscript';
 }
 
-/** Threads have no names here, but a worker under load is busier than whatever else is not the main thread. */
+/** Threads have no names here, but a worker under load is busier than any other thread but the main one. */
 export function threadsOf({ usage, workers, packetsWhileMeasured }: SubjectReport): ThreadsCpu {
   const { mainCpuUs, otherCpuUs } = usage;
   return {

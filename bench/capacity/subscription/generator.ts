@@ -45,7 +45,7 @@ class Line {
 
 /**
  * The load: a server of the media protocol that sends from prepared buffers, open loop. Every packet is due at a time
- * that is fixed before the first is sent, whatever has become of the ones before it. REST answers just enough for the
+ * that is fixed before the first is sent and does not depend on earlier ones. REST answers just enough for the
  * real SDK to sign in.
  */
 class LoadGenerator implements Generator {

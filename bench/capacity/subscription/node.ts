@@ -18,7 +18,7 @@ const PLACES: FramePlaces = {
 
 /**
  * A capture node as people run it: events, audit of spans, metrics; recordings when asked for. Somebody listens for
- * mediaChunk and looks at the sound, since an event that nobody listens to is never made.
+ * mediaChunk and looks at the sound, since an event without a listener is never made.
  */
 class CaptureSubject extends NodeSubject<CaptureNode> {
   #loudest = 0;

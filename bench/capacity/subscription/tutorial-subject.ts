@@ -30,7 +30,7 @@ class TutorialSubject implements Subject {
       join(out, 'audit.jsonl'),
       this.#ids.filter((_, index) => codecOf(load.codec, index) === 'opus'),
     );
-    // Somebody listens, somebody reads the monitor: a process that nobody asks anything of is no comparison.
+    // It has a listener and a reader of its monitor, as the node has: otherwise the comparison would be unfair.
     this.#tutorial.on('mediaChunk', () => this.#seen++);
     this.#tutorial.on('metadataSync', () => this.#seen++);
     this.#tutorial.monitor.on('data', (line: Buffer) => {

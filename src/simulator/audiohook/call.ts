@@ -81,7 +81,7 @@ export class AudioHookCall {
     return this.#state === 'over';
   }
 
-  /** Does whatever is due. */
+  /** Does what is due. */
   tick(nowUs: number): void {
     if (this.#state === 'waiting') {
       if (nowUs >= this.#dueUs) this.#connect();
@@ -317,7 +317,7 @@ export class AudioHookCall {
     this.#sendMessage('ping', this.#rttUs < 0 ? {} : { rtt: `PT${(this.#rttUs / US_PER_SECOND).toFixed(6)}S` });
   }
 
-  // Nothing more can come of a call whose server does not answer.
+  // A call whose server does not answer is given up.
   #awaitAnswer(nowUs: number): void {
     const waitedUs = nowUs - this.#askedUs;
     this.#judgeWait(this.#state === 'closing' ? 'closed' : 'opened', waitedUs);

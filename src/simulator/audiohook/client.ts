@@ -40,7 +40,7 @@ export interface AudioHookClientOptions {
   readonly fault?: ProtocolFault;
   /** Script of call number `index` where it differs from the above. */
   readonly vary?: (index: number) => Partial<HookScript>;
-  /** Accept a certificate that nobody vouches for. */
+  /** Accept a self-signed certificate. */
   readonly insecure?: boolean;
   /** Ends all calls properly, early. */
   readonly signal?: AbortSignal;

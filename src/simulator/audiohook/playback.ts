@@ -3,7 +3,7 @@ import { type AudioHookCallLedger, addStretch } from './ledger.js';
 import type { HookMedia, HookScript } from './script.js';
 import { type AudioHookSound, HOOK_RATE } from './sound.js';
 
-/** How a call's audio and what there is to say of it leave. */
+/** Where a call's audio and its messages go. */
 export interface PlaybackOutput {
   frame(bytes: Uint8Array): void;
   sendMessage(type: 'paused' | 'resumed' | 'discarded', parameters: object): void;

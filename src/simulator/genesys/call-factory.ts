@@ -75,7 +75,7 @@ function createSpeechCalls(options: CallFactoryOptions): CallSet {
     const firstTimestamp = drawTimestamp(numbers, number % 3 === 1, format.clockRate);
     const tracks = Array.from({ length: options.channels }, (_, channel) => {
       const place = new SeededRandom(options.seed, number, DRAW.PLACE, channel);
-      // Clips shift against codecs from round to round, so that every codec speaks with every voice.
+      // Clips shift against codecs from round to round, so that every codec is used with every voice.
       const clip = (number + Math.floor(number / library.clipCount) + channel) % library.clipCount;
       const loop = library.loop(clip, coding);
       const plan = isImpaired

@@ -24,7 +24,7 @@ type Step = 'alert' | 'connect' | 'pause' | 'resume' | 'end';
 const TICK_MS = 5;
 const ALERTING_US = 200 * US_PER_MS;
 
-/** Lets calls arrive at queues and users, connect, pause and end by a plan, and tells those who asked for it. */
+/** Lets calls arrive at queues and users, connect, pause and end by a plan, and publishes each step. */
 export class CallScheduler {
   readonly #clock: Clock;
   readonly #hub: NotificationHub;

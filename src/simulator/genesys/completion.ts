@@ -11,8 +11,8 @@ const PATIENCE_US = 5e6;
 const UNWANTED_US = 30e6;
 
 /**
- * Decides when a simulator whose calls have an end has done its work: every call that began is over, and the clients
- * have left or had time to; or nobody came in all the time that the calls would have taken, and some more.
+ * Decides when a simulator whose calls have an end is done: every call that began is over and the clients have left or
+ * had time to; or no client came during the time that the calls would have taken and half a minute more.
  */
 export class Completion {
   readonly #durationUs: number;

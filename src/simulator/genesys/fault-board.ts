@@ -119,7 +119,7 @@ export class FaultBoard implements Faults {
         void this.#targets.restart(fault.downSeconds * MS_PER_SECOND);
         return;
       case 'sequenceRestart':
-        // Far enough from the numbers so far that nobody can take it for a gap (RFC 3550 A.1).
+        // Too far from the numbers so far to be taken for a gap (RFC 3550 A.1).
         for (const interaction of this.#chosen(fault, 'live')) {
           interaction.renumber(10_000 + this.#random.below(40_000), this.#random.uint32());
         }

@@ -51,7 +51,7 @@ export const FAULT = z.discriminatedUnion('fault', [
     seconds: seconds.optional(),
     ...timing,
   }),
-  /** These calls, or `count` that nobody has subscribed to, ended two minutes ago. */
+  /** These calls, or `count` without a subscription, ended two minutes ago. */
   z.strictObject({
     fault: z.literal('expired'),
     interactions: ids.optional(),

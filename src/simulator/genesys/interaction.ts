@@ -101,7 +101,7 @@ export class Interaction {
     return this.#carrier;
   }
 
-  /** Media goes to `carrier` from now on, and to nobody else. */
+  /** Media goes to `carrier` from now on, and no longer to an earlier one. */
   subscribe(carrier: Carrier, nowUs: number): void {
     if (this.#carrier !== carrier) this.#carrier?.interactionTaken(this);
     this.#carrier = carrier;
@@ -148,7 +148,7 @@ export class Interaction {
 
   /**
    * Ends the call before its time. What is due is sent first, delayed packets as well; numbers after the last one
-   * sent are not due any more, because nobody could miss them.
+   * sent are not due any more: no receiver can know of them.
    */
   finish(reason: InteractionEnd, nowUs: number, nowMs: number): void {
     if (this.state === 'live') this.run(nowUs, nowMs);

@@ -29,7 +29,7 @@ export interface InteractionLedger {
   readonly knowable: number;
   /** Distinct ones sent. */
   readonly sent: number;
-  /** packets − sent, for whatever reason. */
+  /** packets − sent, for any reason. */
   readonly withheld: number;
   /** Copies sent beyond the first. */
   readonly duplicated: number;

@@ -35,7 +35,7 @@ export interface MediaContext {
   closed(connection: MediaConnection): void;
 }
 
-/** Close codes with which a client takes its leave (RFC 6455 7.4.1): normal, going away, none given. */
+/** Close codes of a client that leaves on purpose (RFC 6455 7.4.1): normal, going away, none given. */
 const LEAVING = new Set([1000, 1001, 1005]);
 const OPEN = 1;
 const DRAIN_MS = 20;
@@ -48,7 +48,7 @@ export class MediaConnection implements Carrier {
   readonly #context: MediaContext;
   readonly #subscribed = new Set<Interaction>();
   readonly #stream: Socket;
-  /** Closed from this side, whatever code the client answers with. */
+  /** Closed from this side. The close code that the client answers with does not matter then. */
   #wasCut = false;
   #isSilent = false;
 

@@ -66,7 +66,7 @@ export class SimulatorServer {
     // A connection that fell silent answers no ping; the others do it themselves.
     autoPong: false,
   });
-  /** Every TCP connection, of whatever use. */
+  /** Every TCP connection. */
   readonly #streams = new Set<Duplex>();
   readonly #context: ServerContext;
   #isClosed = false;

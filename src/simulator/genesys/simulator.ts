@@ -59,7 +59,7 @@ export const SIMULATOR_OPTIONS = z.strictObject({
   announce: z.boolean().default(true),
   /** Names the codec in every packet. */
   codecInPackets: z.boolean().default(false),
-  /** Queues and users at which the calls arrive, dealt out in turn; without any, the calls are simply there. */
+  /** Queues and users at which the calls arrive, each in turn; without any, the calls are connected from the start. */
   queues: z.array(z.string().min(1).max(LIMITS.maxNameBytes)).default([]),
   users: z.array(z.string().min(1).max(LIMITS.maxNameBytes)).default([]),
   /** Calls at queues and users begin evenly over so many seconds. */

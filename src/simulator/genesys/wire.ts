@@ -10,7 +10,7 @@ export interface ClientRequest {
   readonly subscribe: readonly string[];
 }
 
-/** Each of them may be answered with an error of its own. */
+/** Each id may be answered with its own error. */
 const MAX_UNSUBSCRIBED = 1000;
 /** An explanation quotes what is wrong, which may be long. */
 const MAX_EXPLANATION = 400;

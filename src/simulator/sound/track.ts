@@ -53,7 +53,7 @@ interface Delayed {
 
 /**
  * Where a call of `slots` packets' time begins in a loop, at `place` or the next slot after it for which the call's
- * first and last slot have packets: its length can then be told from its packets alone.
+ * first and last slot have packets: the length of the call then follows from its packets.
  */
 export function findLoopStart({ payloads }: PacketLoop, place: number, slots: number): number {
   for (let start = place; start < place + payloads.length; start++) {
