@@ -209,11 +209,8 @@ describe('permissions', () => {
 describe('names that are taken', () => {
   it('never run out: the 10,001st recording of one id is made, and found at once', () => {
     const r = rig();
-    for (let n = 1; n <= 10_000; n++) {
-      const folder = join(r.outDir, n === 1 ? 'call' : `call-${n}`);
-      mkdirSync(folder);
-      writeFileSync(join(folder, 'session.json'), '');
-    }
+    // A file in the place of a folder takes its name as well, and is made faster.
+    for (let n = 1; n <= 10_000; n++) writeFileSync(join(r.outDir, n === 1 ? 'call' : `call-${n}`), '');
     record(r, 0, 'call');
     r.closeStream(0);
     r.work();
