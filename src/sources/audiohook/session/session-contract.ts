@@ -49,19 +49,19 @@ export interface SessionOutput extends TimeLineOutput {
 export type SessionFault = 'protocol' | 'timeout' | 'unauthorized' | 'refused' | 'limit';
 
 export interface SessionTiming {
-  /** From the connection to `open`. */
+  /** From the connection to `open`, microseconds like the others. Default: 10 s. */
   readonly openWaitUs: number;
-  /** From `opened`, or a `ping`, to the next `ping`. */
+  /** From `opened`, or a `ping`, to the next `ping`. Default: 30 s. */
   readonly pingWaitUs: number;
-  /** From `disconnect` to `close`. */
+  /** From `disconnect` to `close`. Default: 5 s. */
   readonly closeWaitUs: number;
-  /** From `close` to `closed`, whether or not the stream has been finished. */
+  /** From `close` to `closed`, even when the stream has not been finished. Default: 4 s. */
   readonly finishWaitUs: number;
-  /** From `closed` to the end of the connection. */
+  /** From `closed` to the end of the connection. Default: 5 s. */
   readonly hangUpWaitUs: number;
-  /** Unsolicited messages; Genesys drops the connector that sends more than 5 to 10 a second. */
+  /** Unsolicited messages; Genesys drops a connector that sends more than 5 to 10 a second. Default: 4 per second. */
   readonly messagesPerSecond: number;
-  /** How many of them at once. */
+  /** Unsolicited messages at once. Default: 4. */
   readonly messageBurst: number;
 }
 
