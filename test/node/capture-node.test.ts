@@ -120,7 +120,7 @@ describe('live streams', () => {
     node.monitoringStream.setEncoding('utf8');
     node.monitoringStream.on('data', (text: string) => lines.push(...text.trimEnd().split('\n')));
     node.on('streamOpened', ({ interactionId }) => {
-      if (interactionId === id) node.listen(id).on('data', (piece: Buffer) => sound.push(piece));
+      if (interactionId === id) node.listen(id).on('data', (bytes: Buffer) => sound.push(bytes));
     });
     await run();
     const parsed = lines.map((line) => JSON.parse(line) as Record<string, unknown>);

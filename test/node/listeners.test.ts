@@ -75,7 +75,7 @@ async function makeCapture(settings: NodeSettings = {}): Promise<CaptureNode> {
 
 type AllEvents = CaptureNodeEvents & AudioHookNodeEvents;
 
-/** A fault at each event of those names: how many there were of each, and how many were told of. */
+/** A fault at each event of those names: how many were thrown, and how many became error events. */
 function spoil(on: Emits<AllEvents>, names: readonly (keyof AllEvents)[], way: 'throws' | 'rejects') {
   const thrown: Record<string, number> = {};
   const told: Record<string, number> = {};

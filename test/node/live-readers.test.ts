@@ -58,7 +58,7 @@ async function reader(of: () => Readable): Promise<Socket> {
 }
 
 describe('readers of live streams over sockets', () => {
-  it('that do not read, or vanish amid a line, cost memory within a bound and nobody else anything', async () => {
+  it('that do not read, or vanish within a line, cost memory within a bound and nobody else anything', async () => {
     // What the kernel holds for him comes on top of it: some megabytes.
     const deaf = node.monitor({ includeSilent: true, bufferBytes: 20_000 });
     const deafReader = (await reader(() => deaf)).pause();
@@ -69,13 +69,13 @@ describe('readers of live streams over sockets', () => {
     const wholeReader = await reader(() => whole);
     wholeReader.setEncoding('utf8').on('data', (text: string) => lines.push(text));
     const ended = once(wholeReader, 'close');
-    const heard: Buffer[] = [];
+    const received: Buffer[] = [];
     const [id = ''] = simulator.interactionIds;
     node.on('streamOpened', ({ interactionId }) => {
       if (interactionId !== id) return;
       // One that is never read, beside one that is.
       node.listen(id);
-      node.listen(id).on('data', (piece: Buffer) => heard.push(piece));
+      node.listen(id).on('data', (bytes: Buffer) => received.push(bytes));
     });
     await node.start();
     const [first] = (await once(vanishingReader, 'data')) as [Buffer];
@@ -96,7 +96,7 @@ describe('readers of live streams over sockets', () => {
     expect(parsed).toHaveLength(CALLS * SECONDS * 50);
     expect(whole.droppedFrames).toBe(0);
     expect(node.summary()).toMatchObject({ packetsReceived: CALLS * SECONDS * 50, packetsLost: 0, packetsDropped: 0 });
-    expect(Buffer.concat(heard).equals(readFileSync(join(out, id, 'audio.wav')).subarray(44))).toBe(true);
+    expect(Buffer.concat(received).equals(readFileSync(join(out, id, 'audio.wav')).subarray(44))).toBe(true);
     deafReader.destroy();
   }, 60_000);
 });
