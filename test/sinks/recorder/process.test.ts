@@ -84,7 +84,8 @@ describe('limits of the system', () => {
   });
 
   it('too few files: the streams that got none are counted, the others are whole, the reason is reported', async () => {
-    const counted = await run('ulimit -n 40', join(dir, 'files'), 40, 20);
+    // Longer than the time after which a recording is first written.
+    const counted = await run('ulimit -n 40', join(dir, 'files'), 40, 75);
     expect(counted['recordingsFinished']).toBeGreaterThan(0);
     expect(counted['recordingsFaulted']).toBeGreaterThan(0);
     expect(counted['report']).toContain('ulimit -n');
@@ -94,7 +95,7 @@ describe('limits of the system', () => {
       return found?.endReason === 'ended' && found.incomplete === undefined;
     });
     expect(whole.length).toBeGreaterThan(0);
-    for (const folder of whole) expect(wav(join(dir, 'files', folder)).samples).toEqual(ramp(3200));
+    for (const folder of whole) expect(wav(join(dir, 'files', folder)).samples).toEqual(ramp(75 * 160));
   });
 
   it('a file size that is not allowed: counted and reported, and the process lives on', async () => {
