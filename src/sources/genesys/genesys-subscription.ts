@@ -251,7 +251,8 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
     });
     source.on('refused', ({ kind, what, interactionId }) => {
       const fields = interactionId === '' ? { counter: kind } : { counter: kind, interactionId };
-      log.warn(fields, `refused: ${what}; further ones are only counted`);
+      // The node warns of the counter; this says what it was.
+      log.info(fields, `first refused: ${what}`);
     });
     source.on('paused', (event) => context.paused(event));
     source.on('interactionEnded', (event) => {
