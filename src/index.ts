@@ -35,6 +35,7 @@ export type { NodeEngineOptions, NodeOptions, NodeStats, StartOptions, WaitOptio
 export type { EffectiveSettings, NodeSettings, OutputSettings, SettingWithoutDefault } from './node/settings.js';
 export type { NodeSummary } from './node/summary.js';
 export type { AudioNodeClass, AudioNodeOf, Emits } from './node/typed-events.js';
+export type { Refusals } from './node/watch/refusals.js';
 export type { PacketColumns } from './rtp/packet-columns.js';
 export type { PacketDelayKind, PacketRing } from './rtp/packet-ring.js';
 export { AuditSink, type AuditSinkOptions, audit } from './sinks/audit/audit-sink.js';

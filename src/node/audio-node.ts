@@ -294,7 +294,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
   }
 
   async #close(): Promise<void> {
-    // The caller may be a listener of the source that is to be closed: nothing is closed before this returns.
+    // The caller may be a listener of the source that is to be closed.
     await this.drain();
     await Promise.all(this.#sources.map((source) => this.#attempt(() => source.close())));
     await this.#engine.close();
