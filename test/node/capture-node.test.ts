@@ -205,3 +205,18 @@ describe('a node that has been stopped', () => {
     await expect(fetch(healthUrl)).rejects.toThrow();
   });
 });
+
+it('enters a call that was given up into the audit, although it never had a stream', async () => {
+  await makeNode({ interactions: 1, seconds: 1 });
+  const unknown = '00000000-0000-4000-8000-00000000dead';
+  await node.start();
+  await node.subscribe([unknown]);
+  await node.untilIdle();
+  await node.stop();
+  const entries = readFileSync(join(out, 'audit.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .filter(({ action }) => action === 'interaction_given_up');
+  expect(entries).toEqual([expect.objectContaining({ interactionId: unknown, reason: 'mediaNotAvailable' })]);
+});
