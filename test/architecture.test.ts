@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -106,16 +106,6 @@ const ONLY = {
 const MAX_LINES = 400;
 const MAX_FILES = 16;
 
-/** What is still to be brought into line. These lists only ever get shorter; in the end there are none. */
-const EXCEPTIONS = {
-  /** Files of which each is in a cycle. */
-  cycles: [] as string[],
-  long: [] as string[],
-  crowded: [] as string[],
-  /** Beginnings of paths. */
-  words: ['src/cli/commands/calibrate.ts'],
-};
-
 const TOP_LEVEL = [
   ...['.ci', '.github', '.gitignore', '.npmrc', 'LICENSE', 'README.md'],
   ...[
@@ -198,8 +188,7 @@ describe('imports', () => {
   });
 
   test('no files import each other in a circle', () => {
-    const cycles = cyclesIn(sources).filter((group) => !group.every((path) => EXCEPTIONS.cycles.includes(path)));
-    expect(cycles).toEqual([]);
+    expect(cyclesIn(sources)).toEqual([]);
   });
 
   test('imports from outside are builtins by their full name, or dependencies', () => {
@@ -237,7 +226,7 @@ describe('imports', () => {
 describe('the tree', () => {
   test(`no file of src has more than ${MAX_LINES} lines`, () => {
     const long = sources
-      .filter(({ path }) => path.startsWith('src/') && !EXCEPTIONS.long.includes(path))
+      .filter(({ path }) => path.startsWith('src/'))
       .map(({ path }) => ({ path, lines: readFileSync(join(ROOT, path), 'utf8').split('\n').length - 1 }))
       .filter(({ lines }) => lines > MAX_LINES);
     expect(long).toEqual([]);
@@ -249,7 +238,7 @@ describe('the tree', () => {
       const folder = path.slice(0, path.lastIndexOf('/'));
       files.set(folder, (files.get(folder) ?? 0) + 1);
     }
-    const crowded = [...files].filter(([folder, count]) => count > MAX_FILES && !EXCEPTIONS.crowded.includes(folder));
+    const crowded = [...files].filter(([, count]) => count > MAX_FILES);
     expect(crowded).toEqual([]);
   });
 
@@ -258,17 +247,10 @@ describe('the tree', () => {
     const texts = [...['src', 'native', 'bench', 'test'].flatMap(filesBelow), 'README.md'].filter(
       (path) => /\.(?:ts|rs|mjs|sh|md|json|toml)$/.test(path) && !/(?:^|\/)target\//.test(path) && !ours.includes(path),
     );
-    const found = texts
-      .filter((path) => !EXCEPTIONS.words.some((beginning) => path.startsWith(beginning)))
-      .flatMap((path) =>
-        oldWordsIn(readFileSync(join(ROOT, path), 'utf8')).map(({ line, word }) => `${path}:${line} ${word}`),
-      );
+    const found = texts.flatMap((path) =>
+      oldWordsIn(readFileSync(join(ROOT, path), 'utf8')).map(({ line, word }) => `${path}:${line} ${word}`),
+    );
     expect(found).toEqual([]);
-  });
-
-  test('exceptions name what is there', () => {
-    const paths = [...EXCEPTIONS.cycles, ...EXCEPTIONS.long, ...EXCEPTIONS.crowded, ...EXCEPTIONS.words];
-    expect(paths.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
   test('the top level holds what it should and nothing else', () => {
