@@ -104,7 +104,7 @@ export class RecordingIngest implements OrderedStreamIngest {
   readonly streams: RecordedStream[] = [];
   readonly batch = new LooseBatch(new PayloadArena(new SharedArrayBuffer(0), 0, 0), () => {});
   readonly ordered = new DirectIngest(
-    (index) => this.streams[index]?.format.channels ?? 0,
+    (index) => (this.streams[index]?.endReason === undefined ? (this.streams[index]?.format.channels ?? 0) : 0),
     (packet) => this.#take(packet),
   );
   maxStreams = Number.POSITIVE_INFINITY;

@@ -1,4 +1,5 @@
 import type { StreamFormat } from '../../../src/core/codec.js';
+import { TrunklineError } from '../../../src/core/errors.js';
 import type { EndReason } from '../../../src/core/events.js';
 import type { StreamIngest, StreamOptions } from '../../../src/engine/input/ingest.js';
 import { PayloadArena } from '../../../src/engine/input/payload-arena.js';
@@ -25,6 +26,7 @@ export class FakeIngest implements StreamIngest {
   refuse: Error | undefined;
   submits = 0;
   readonly #arena: PayloadArena;
+  readonly #endedStreams = new Set<number>();
 
   constructor(arenaBytes = 1 << 16) {
     this.#arena = new PayloadArena(new SharedArrayBuffer(arenaBytes), 0, arenaBytes);
@@ -37,15 +39,21 @@ export class FakeIngest implements StreamIngest {
       this.endStream(continues, 'formatChanged');
     }
     if (this.refuse !== undefined) throw this.refuse;
+    if (this.opened.some((one, stream) => one.id === id && this.#isOpen(stream))) {
+      throw new TrunklineError('STREAM_EXISTS', `A stream of ${id} is open.`);
+    }
     return this.opened.push({ id, format }) - 1;
   }
 
   endStream(stream: number, reason: EndReason): void {
+    if (!this.#isOpen(stream)) return;
+    this.#take();
+    this.#endedStreams.add(stream);
     this.ended.push({ id: this.idOf(stream), reason });
   }
 
   streamInterrupted(stream: number): void {
-    this.interrupted.push(this.idOf(stream));
+    if (this.#isOpen(stream)) this.interrupted.push(this.idOf(stream));
   }
 
   markSpan(): void {
@@ -53,11 +61,11 @@ export class FakeIngest implements StreamIngest {
   }
 
   pauseStream(stream: number): void {
-    this.pauses.push(['pause', this.idOf(stream)]);
+    if (this.#isOpen(stream)) this.pauses.push(['pause', this.idOf(stream)]);
   }
 
   resumeStream(stream: number): void {
-    this.pauses.push(['resume', this.idOf(stream)]);
+    if (this.#isOpen(stream)) this.pauses.push(['resume', this.idOf(stream)]);
   }
 
   submit(): void {
@@ -65,9 +73,15 @@ export class FakeIngest implements StreamIngest {
     this.#take();
   }
 
+  #isOpen(stream: number): boolean {
+    return this.opened[stream] !== undefined && !this.#endedStreams.has(stream);
+  }
+
   #take(): void {
     this.batch.takeRows((columns, row) => {
       const channel = columns.channel[row] as number;
+      // A test that opens no streams at all numbers them by itself.
+      if (this.opened.length > 0 && !this.#isOpen(channel >> 1)) return;
       const at = columns.payloadOffset[row] as number;
       this.packets.push({
         stream: channel >> 1,
