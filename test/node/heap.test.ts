@@ -20,6 +20,8 @@ describe('the heap settings', () => {
       ['ignore', 'pipe', 'pipe'],
       ['--import', PROBE, ...nodeArgs],
     );
+    await child.ready();
+    child.child.kill('SIGUSR2');
     await child.logged(/young generation: \d/);
     expect(Number(/young generation: ([\d.]+) MB/.exec(child.stderr)?.[1])).toBeLessThanOrEqual(mb);
   });

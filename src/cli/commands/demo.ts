@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { type SettingName, settingsOf } from '../../config/schema.js';
 import { TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
 import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
@@ -14,9 +15,8 @@ import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './
 
 const DEFAULTS = { streams: 8, seconds: 20, codec: 'mixed' } as const;
 /** Settings that make sense when the other side is the simulator. */
-const SETTING_NAMES = [
-  'out',
-  'record',
+const SETTING_NAMES: readonly SettingName[] = [
+  ...settingsOf('recording').map(({ name }) => name),
   'shards',
   'playoutDelayMs',
   'maxPlayoutDelayMs',
@@ -29,7 +29,7 @@ const SETTING_NAMES = [
   'logFormat',
   'metricsSeconds',
   'json',
-] as const;
+];
 
 const readySchema = z.object({ apiUrl: z.string(), mediaUrl: z.string(), interactionIds: z.array(z.string()) });
 

@@ -1,13 +1,12 @@
 import type { Command } from 'commander';
-import { settingsOf } from '../../config/schema.js';
+import { type SettingName, settingsOf } from '../../config/schema.js';
 import { addSettingOptions, loadSettings } from '../arguments.js';
 import { runNode } from '../console/run-node.js';
 import { watchSignals } from '../process/signals.js';
 
 /** Of the other settings, those that apply to streams that arrive in order. */
-const SETTING_NAMES = [
-  'out',
-  'record',
+const SETTING_NAMES: readonly SettingName[] = [
+  ...settingsOf('recording').map(({ name }) => name),
   'seconds',
   'drainSeconds',
   'shards',
@@ -23,7 +22,7 @@ const SETTING_NAMES = [
   'logFormat',
   'metricsSeconds',
   'json',
-] as const;
+];
 
 /** `run` with the AudioHook server as its only source. */
 export function registerServe(program: Command): Command {

@@ -39,11 +39,14 @@ export async function composeNode(config: Config, names: readonly SourceName[], 
       drainMs: drainMs(config.drainSeconds),
     });
   const subscription = names.includes('genesys') ? genesysSubscription(subscriptionOptions(config)) : undefined;
-  const { out: directory, region, auditKey } = config;
-  const sinks: Sink[] = config.record ? [recorder({ directory })] : [];
+  const { out: directory, region, auditKey, recordBufferMegabytes: bufferMegabytes } = config;
+  const fileMode = Number.parseInt(config.fileMode, 8);
+  const sinks: Sink[] = config.record ? [recorder({ directory, fileMode, bufferMegabytes })] : [];
   if (config.audit !== 'off') {
     const perPacket = config.audit === 'packets';
-    sinks.push(audit({ directory, region, perPacket, ...(auditKey === undefined ? {} : { idKey: auditKey }) }));
+    sinks.push(
+      audit({ directory, fileMode, region, perPacket, ...(auditKey === undefined ? {} : { idKey: auditKey }) }),
+    );
   }
   const node = new AudioNode({
     sources: [subscription ?? [], hook ?? []].flat(),

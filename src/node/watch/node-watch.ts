@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.js';
 import type { ReceptionCounts, StreamInfo } from '../../core/events.js';
 import type { Logger } from '../../core/logger.js';
+import { tuneHeapAgain } from '../heap.js';
 import { RefusalLog, type Refusals } from './refusals.js';
 import { StreamHealth } from './stream-health.js';
 
@@ -28,7 +29,9 @@ export class NodeWatch {
     this.#watched = watched;
   }
 
+  /** Call it when the threads run. */
   start(): void {
+    tuneHeapAgain();
     this.health.look(this.#clock.nowUs());
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
   }
@@ -40,6 +43,8 @@ export class NodeWatch {
   }
 
   #look(): void {
+    // A thread may have been replaced.
+    tuneHeapAgain();
     this.health.look(this.#clock.nowUs());
     this.#refusalLog.look(this.#watched.refusals());
   }

@@ -1,4 +1,4 @@
-// Loaded with --import: after a second, every thread allocates what survives and says how large its young generation got.
+// Loaded with --import: at SIGUSR2 it allocates what survives, and prints how large the young generation became.
 import { getHeapSpaceStatistics } from 'node:v8';
 import { isMainThread } from 'node:worker_threads';
 
@@ -7,7 +7,7 @@ function youngGenerationMb() {
 }
 
 if (isMainThread) {
-  setTimeout(() => {
+  process.on('SIGUSR2', () => {
     let kept = [];
     let most = 0;
     for (let i = 0; i < 3_000_000; i++) {
@@ -16,5 +16,5 @@ if (isMainThread) {
       if (i % 50_000 === 0) most = Math.max(most, youngGenerationMb());
     }
     process.stderr.write(`young generation: ${most} MB\n`);
-  }, 1_000);
+  });
 }
