@@ -36,8 +36,6 @@ export function buildSubscription(interactionIds: readonly string[], options: Su
   });
 }
 
-export { buildSubscription as buildSubscriptionPayload };
-
 export function buildUnsubscribe(interactionIds: readonly string[]): string {
   return JSON.stringify({ unsubscribe: interactionIds });
 }
