@@ -288,8 +288,8 @@ describe('options are checked at every depth', () => {
     ['its own options', () => audioHook({ ...audio, drainMs: -1 }), /drainMs/],
     [
       'a preset',
-      () => new CaptureNode({ clientId: 'a', clientSecret: 'b', recrod: true } as never),
-      /"recrod".*"record"/,
+      () => new CaptureNode({ clientId: 'a', clientSecret: 'b', recordd: true } as never),
+      /"recordd".*"record"/,
     ],
   ])('%s', (_, act, message) => {
     expect(act).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) }));
