@@ -8,8 +8,6 @@ import { CANDIDATE_TIMEOUT_US, KIND, type PacketRing } from './packet-ring.js';
  */
 export const MIN_STALL_US = 80 * US_PER_MS;
 const MAX_STALL_US = 300 * US_PER_MS;
-/** A stall that nothing explains within this time is taken for a network delay. */
-const STALL_TIMEOUT_US = 4 * US_PER_SECOND;
 /** A stall is judged only if the channel was this close to its shortest delay before it: the network had no backlog. */
 const MAX_QUIET_LAG_US = 250 * US_PER_MS;
 /** The packets after a stall have to arrive at the pace of their timestamps for this long. */
@@ -19,8 +17,13 @@ const LONG_STALL_US = US_PER_SECOND;
 const CONFIRM_LONG_US = 60 * US_PER_MS;
 /** At least so many packets have to follow the first one. */
 const CONFIRM_PACKETS = 2;
-/** So does a short stall on a network with jitter, where three packets at the right pace may be chance. */
-const CONFIRM_JITTERY_US = 2 * US_PER_SECOND;
+/** On a network with jitter, three packets at the right pace may be chance, and jitter can look like a burst: the shortest delays of two spans after the stall show whether the lag really falls. */
+const WATCH_EARLY_US = 400 * US_PER_MS;
+const WATCH_US = 2 * US_PER_SECOND;
+/** A lag that changes by less than this, and a quarter of the usual lag, does not fall. */
+const WATCH_TOLERANCE_US = 40 * US_PER_MS;
+/** Delays that vary by more than this, and twice the usual lag, are those of a congested network. */
+const MAX_WATCHED_SPREAD_US = 40 * US_PER_MS;
 /** A network without jitter to speak of: the lag has not been above this of late. */
 const CLEAN_SPREAD_US = 25 * US_PER_MS;
 /** Of what it is above the current lag, the usual lag loses this part with each packet. */
@@ -47,6 +50,8 @@ const STATE = {
   STALLED: 1,
   /** The network has a backlog: packets caught up after a stall, or the delay grew step by step. */
   DELAYED: 2,
+  /** A stall that the first packets after it have not explained: a burst, jitter, or a standstill. */
+  WATCHED: 3,
 } as const;
 
 /** What every packet needs of its channel, side by side: one cache line instead of seven. */
@@ -82,6 +87,9 @@ const NONE = -1;
  * 51 to 53 at 11.02, 11.04 and 11.06 s. The lag is 0, then 10 s for four packets and 60 ms: a standstill of 80,000 ticks
  * before packet 50. Had 51 to 53 arrived at 11.001 to 11.003 s, the lag would have fallen by 57 ms: a network delay.
  *
+ * With jitter, a packet after a standstill may be faster than the one before it. The stall is then watched for two
+ * seconds: after a network delay the shortest delay falls, or delays vary more than before; after a standstill neither.
+ *
  * A slow sender clock is the same fault in slow motion: the lag grows by the same small step all the time, and no burst
  * takes it back. It is found by the shortest delays of four consecutive windows of 15 s, and corrected in steps of at
  * least 80 ms; a clock that is slow by 0.2 % adds 30 ms per window, so 120 ms are corrected every minute. A standstill
@@ -100,6 +108,10 @@ export class StandstillDetector {
   readonly #sinceShortestUs: Float64Array;
   readonly #pacedFromUs: Float64Array;
   readonly #paced: Int32Array;
+  /** STALLED and WATCHED: the shortest delay of the first WATCH_EARLY_US, and of the time after that. */
+  readonly #earlyShortestUs: Float64Array;
+  readonly #lateShortestUs: Float64Array;
+  readonly #longestUs: Float64Array;
   /** Of the window before: its shortest delay, and its step from the window before that. */
   readonly #lastShortestUs: Float64Array;
   readonly #lastStepUs: Float64Array;
@@ -116,6 +128,9 @@ export class StandstillDetector {
     this.#sinceShortestUs = new Float64Array(channels);
     this.#pacedFromUs = new Float64Array(channels);
     this.#paced = new Int32Array(channels);
+    this.#earlyShortestUs = new Float64Array(channels);
+    this.#lateShortestUs = new Float64Array(channels);
+    this.#longestUs = new Float64Array(channels);
     this.#lastShortestUs = new Float64Array(channels);
     this.#lastStepUs = new Float64Array(channels);
     this.#stepsAgreeing = new Uint8Array(channels);
@@ -195,8 +210,9 @@ export class StandstillDetector {
     const state = this.#state[channel] as number;
     const isStall = stepUs >= Math.min(MAX_STALL_US, MIN_STALL_US + 2 * spreadUs);
     // A stall that follows on one that is not explained yet includes it.
-    if (isStall && (state === STATE.STALLED || lagUs - stepUs <= MAX_QUIET_LAG_US))
-      return this.#stall(channel, d, lagUs);
+    const isJudged = state === STATE.STALLED || lagUs - stepUs <= MAX_QUIET_LAG_US;
+    if (isStall && isJudged) return this.#stall(channel, d, lagUs);
+    if (state === STATE.WATCHED) return this.#watch(channel, d, lagUs);
     const arrivalUs = this.#packets.arrivalUs[d] as number;
     const sinceStallUs = arrivalUs - (this.#firstArrivalUs[channel] as number);
     const delayUs = this.#values[channel * VALUES + VALUE.DELAY_US] as number;
@@ -204,17 +220,22 @@ export class StandstillDetector {
     const isLong = this.#isLongStall(channel);
     const isClean = spreadUs <= CLEAN_SPREAD_US;
     const toleranceUs = isClean ? CLEAN_TOLERANCE_US + spreadUs / 2 : JITTERY_TOLERANCE_US;
-    if (state !== STATE.STALLED || changeUs < -toleranceUs || sinceStallUs > STALL_TIMEOUT_US) {
+    if (state === STATE.STALLED && (changeUs < -toleranceUs || sinceStallUs >= WATCH_US)) {
+      this.#state[channel] = STATE.WATCHED;
+      return this.#watch(channel, d, lagUs);
+    }
+    if (state !== STATE.STALLED) {
       this.#state[channel] = lagUs <= MAX_QUIET_LAG_US ? STATE.QUIET : STATE.DELAYED;
       return false;
     }
+    this.#noteDelay(channel, delayUs, sinceStallUs);
     this.#paced[channel] = (this.#paced[channel] as number) + 1;
     if (changeUs > toleranceUs) {
       this.#pacedFromUs[channel] = arrivalUs;
       this.#paced[channel] = 0;
     }
     if (delayUs < (this.#sinceShortestUs[channel] as number)) this.#sinceShortestUs[channel] = delayUs;
-    const confirmUs = isLong ? CONFIRM_LONG_US : isClean ? CONFIRM_US : CONFIRM_JITTERY_US;
+    const confirmUs = isLong ? CONFIRM_LONG_US : isClean ? CONFIRM_US : WATCH_US;
     const pacedUs = arrivalUs - (this.#pacedFromUs[channel] as number);
     if (pacedUs < confirmUs || (this.#paced[channel] as number) < CONFIRM_PACKETS) {
       return isLong && sinceStallUs < CANDIDATE_TIMEOUT_US;
@@ -222,6 +243,42 @@ export class StandstillDetector {
     const first = this.#heldFirst(channel);
     this.#confirm(channel, first === NONE ? d : first);
     return false;
+  }
+
+  /** Whether the lag after a stall falls, which the delay of one packet cannot show. Never true: nothing is held for it. */
+  #watch(channel: number, d: number, lagUs: number): false {
+    const spreadUs = this.#values[channel * VALUES + VALUE.SPREAD_US] as number;
+    const sinceStallUs = (this.#packets.arrivalUs[d] as number) - (this.#firstArrivalUs[channel] as number);
+    this.#noteDelay(channel, this.#values[channel * VALUES + VALUE.DELAY_US] as number, sinceStallUs);
+    if (lagUs <= Math.max(WATCH_TOLERANCE_US, spreadUs)) return this.#caughtUp(channel);
+    if (sinceStallUs < WATCH_US) return false;
+    const early = this.#earlyShortestUs[channel] as number;
+    const late = this.#lateShortestUs[channel] as number;
+    const shortest = Math.min(early, late);
+    const isSteady =
+      Math.abs(early - late) <= WATCH_TOLERANCE_US + spreadUs / 4 &&
+      (this.#longestUs[channel] as number) - shortest <= MAX_WATCHED_SPREAD_US + 2 * spreadUs;
+    if (isSteady && shortest - (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number) >= MIN_STALL_US) {
+      this.#sinceShortestUs[channel] = shortest;
+      this.#confirm(channel, d);
+    } else this.#state[channel] = lagUs <= MAX_QUIET_LAG_US ? STATE.QUIET : STATE.DELAYED;
+    return false;
+  }
+
+  /** It was a network delay. One that takes so long to catch up must not be trusted at the next stall. */
+  #caughtUp(channel: number): false {
+    const at = channel * VALUES;
+    const stallUs = (this.#firstDelayUs[channel] as number) - (this.#values[at + VALUE.SHORTEST_US] as number);
+    const usualUs = Math.min(stallUs, MAX_QUIET_LAG_US);
+    if (usualUs > (this.#values[at + VALUE.SPREAD_US] as number)) this.#values[at + VALUE.SPREAD_US] = usualUs;
+    this.#state[channel] = STATE.QUIET;
+    return false;
+  }
+
+  #noteDelay(channel: number, delayUs: number, sinceStallUs: number): void {
+    const shortest = sinceStallUs <= WATCH_EARLY_US ? this.#earlyShortestUs : this.#lateShortestUs;
+    if (delayUs < (shortest[channel] as number)) shortest[channel] = delayUs;
+    if (delayUs > (this.#longestUs[channel] as number)) this.#longestUs[channel] = delayUs;
   }
 
   #isLongStall(channel: number): boolean {
@@ -239,6 +296,9 @@ export class StandstillDetector {
     this.#firstArrivalUs[channel] = arrivalUs;
     this.#firstDelayUs[channel] = this.#values[channel * VALUES + VALUE.DELAY_US] as number;
     this.#sinceShortestUs[channel] = this.#values[channel * VALUES + VALUE.DELAY_US] as number;
+    this.#earlyShortestUs[channel] = this.#firstDelayUs[channel] as number;
+    this.#lateShortestUs[channel] = Number.POSITIVE_INFINITY;
+    this.#longestUs[channel] = this.#firstDelayUs[channel] as number;
     this.#pacedFromUs[channel] = arrivalUs;
     this.#paced[channel] = 0;
     return lagUs >= LONG_STALL_US;

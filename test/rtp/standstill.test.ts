@@ -155,6 +155,28 @@ describe('a sender that stands still', () => {
     });
   }
 
+  for (const [muteS, jitterMs, loss] of [
+    [2, 60, 0],
+    [2, 60, 0.1],
+    [0.4, 60, 0],
+    [10, 100, 0.02],
+  ] as const) {
+    it(`is found each time with jitter of ${jitterMs} ms: five of ${muteS} s, ${loss * 100} % lost`, () => {
+      for (let seed = 1; seed <= 20; seed++) {
+        const random = seeded(seed);
+        const sent = sender(
+          30 + 5 * muteS,
+          (s) => Math.round(s * 50) % Math.round((5 + muteS) * 50) < 250,
+          () => (random() * jitterMs) / 1000,
+        );
+        const { placed } = place(sent.filter(() => random() >= loss));
+        const shift = shifts(placed).slice(-50);
+        expect(Math.min(...shift), `seed ${seed}`).toBeGreaterThan(-2 * jitterMs);
+        expect(Math.max(...shift), `seed ${seed}`).toBeLessThan(1.5 * jitterMs);
+      }
+    });
+  }
+
   it('is found a minute later when jitter conceals it, and never left uncorrected', () => {
     const random = seeded(4);
     const arrivals = sender(
