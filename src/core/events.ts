@@ -129,7 +129,8 @@ export interface SilenceEdge {
 export interface MarkedSpan {
   readonly info: StreamInfo;
   readonly channel: Channel;
-  readonly state: MarkedState;
+  /** `lost`: the engine dropped these packets, because a shard took none for too long. */
+  readonly state: MarkedState | 'lost';
   readonly startSamples: number;
   readonly lengthSamples: number;
 }

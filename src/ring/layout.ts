@@ -106,7 +106,7 @@ export const FLAG = {
   NO_PCM: 64,
 } as const;
 
-/** Why a MARK record's span has no audio (byte +7). NOT_RECORDED is in recorder rings only: the ring was full.
+/** Why a MARK record's span has no audio (byte +7). NOT_RECORDED: the input ring or the recorder's ring was full.
  * NO_PACKETS is in input rings only: no packet has arrived for this span so far. */
 export const MARK = { PAUSED: 1, DISCARDED: 2, NOT_RECORDED: 3, NO_PACKETS: 4 } as const;
 

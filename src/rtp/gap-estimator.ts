@@ -119,6 +119,21 @@ export class GapEstimator {
     return this.#ticks >= lost * rate * MIN_PACKET_SECONDS && this.#isAllowed(channel, d);
   }
 
+  /** Measures a gap whose last packet, with `timestamp`, is lost itself; it is taken to be as long as the one before. */
+  measureEnd(channel: number, lost: number, timestamp: number, arrivalUs: number): boolean {
+    const from = this.#timestamp[channel] as number;
+    const step = timestamp - from;
+    const duration = this.#durationTicks(channel) || Math.round(step / lost);
+    this.#from = from + duration;
+    this.#ticks = step;
+    this.#lost = lost;
+    const rate = this.#clockRate[channel] as number;
+    if (step < lost * rate * MIN_PACKET_SECONDS || lost > MAX_GAP_PACKETS || step > rate * LIMITS.maxGapSeconds) {
+      return false;
+    }
+    return this.#limiter.allows(channel, timestamp - (this.#offset[channel] as number), arrivalUs);
+  }
+
   /** Timestamp at which lost packet `i` of the gap begins. */
   startOf(i: number): number {
     return this.#from + Math.round((this.#ticks * i) / this.#lost);

@@ -149,12 +149,13 @@ export class JitterBuffer {
     return calls;
   }
 
-  /** The stream ends: releases everything the channel holds, and what is missing in between as lost. */
+  /** The stream ends: releases everything the channel holds, and as lost what is missing in between or was dropped last. */
   flushChannel(channel: number, nowUs: number, out: JitterOutput): void {
     this.#settleCandidates(channel);
     this.#standstills.settle(channel);
     const last = this.#queue.last(channel);
     if (last !== NONE) this.#queue.releaseThrough(last, nowUs, out);
+    if (this.#reception.hasDropped(channel)) this.#releaseDroppedLast(channel, nowUs, out);
     this.packets.trim();
   }
 
@@ -257,6 +258,14 @@ export class JitterBuffer {
       if (packets.epoch[d] === CANDIDATE) this.#settleCandidates(packets.channel[d] as number);
       else calls += this.#queue.releaseThrough(d, nowUs, out);
     }
+  }
+
+  /** Packets were dropped and none has followed them. */
+  #releaseDroppedLast(channel: number, nowUs: number, out: JitterOutput): void {
+    const sequence = this.#reception.newestSequence(channel);
+    const timestamp = this.#reception.newestTimestamp(channel);
+    const arrivalUs = this.#reception.lastArrivalUs(channel);
+    this.#queue.releaseEnd(channel, this.#epoch[channel] as number, sequence, timestamp, arrivalUs, nowUs, out);
   }
 
   #takeCandidate(channel: number, d: number): InsertOutcome {

@@ -104,6 +104,29 @@ export class PlayoutQueue {
     return calls;
   }
 
+  /**
+   * Releases as lost the packets of an epoch that follow the one released last, up to number `sequence` with `timestamp`,
+   * which arrived at `arrivalUs` and was dropped.
+   */
+  releaseEnd(
+    channel: number,
+    epoch: number,
+    sequence: number,
+    timestamp: number,
+    arrivalUs: number,
+    nowUs: number,
+    out: JitterOutput,
+  ): void {
+    const from = this.#nextSequence[channel] as number;
+    const missing = sequence + 1 - from;
+    if (epoch === 0 || epoch !== this.#epoch[channel] || missing <= 0) return;
+    if (!this.#gaps.measureEnd(channel, missing, timestamp, arrivalUs)) return;
+    for (let i = 0; i < missing; i++) {
+      out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs);
+    }
+    this.#nextSequence[channel] = sequence + 1;
+  }
+
   #releaseFirst(channel: number, d: number, nowUs: number, out: JitterOutput): number {
     const packets = this.#packets;
     const sequence = packets.sequence[d] as number;

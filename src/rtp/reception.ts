@@ -267,6 +267,20 @@ export class Reception {
     return this.#lastArrivalUs[channel] as number;
   }
 
+  /** Number and timestamp of the packet with the highest number of this epoch; only after the first packet. */
+  newestSequence(channel: number): number {
+    return this.#highest[channel] as number;
+  }
+
+  newestTimestamp(channel: number): number {
+    return this.#highestTimestamp[channel] as number;
+  }
+
+  /** Whether packets of the channel have been dropped. */
+  hasDropped(channel: number): boolean {
+    return (this.#dropped[channel] as number) > 0;
+  }
+
   /** Packets that belong to a known numbering. */
   received(channel: number): number {
     return this.#received[channel] as number;

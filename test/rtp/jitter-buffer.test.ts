@@ -266,6 +266,17 @@ describe('full', () => {
     });
   });
 
+  it('gives what it has refused at the end of a stream as lost', () => {
+    const { buffer, out } = openBuffer({ packets: 8 });
+    for (const a of plain(10)) insert(buffer, { ...a, arrivalUs: 200_000 + a.sequence });
+    buffer.flushChannel(0, 300_000, out);
+    expect(out.packets.map((p) => p.sequence)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(out.lostOnes).toMatchObject([
+      { sequence: 8, timestamp: 1280, ticks: 160 },
+      { sequence: 9, timestamp: 1440, ticks: 160 },
+    ]);
+  });
+
   it('counts refused packets alike, candidates or not', () => {
     const { buffer, out } = openBuffer({ packets: 4 });
     for (const a of plain(4))

@@ -23,8 +23,9 @@ export function packetStride(payloadLength: number): number {
 /**
  * Writes what the jitter buffer releases into the input ring of the stream's shard, with its place on the time line.
  * While a ring is full, due packets wait in the jitter buffer. Packets that cannot wait (the stream ends, or one shard
- * has blocked the others for too long) are dropped by a full ring and counted for their channel. Packets of ordered
- * streams are never dropped: their source is told to wait (ordered-input.ts).
+ * has blocked the others for too long) are dropped by a full ring and counted for their channel. A mark in front of the
+ * channel's next record says which span is missing, so that the recording shows it as lost and not as silence. Packets
+ * of ordered streams are never dropped: their source is told to wait (ordered-input.ts).
  */
 export class Release implements JitterOutput {
   readonly #links: readonly RingLink[];
@@ -43,6 +44,9 @@ export class Release implements JitterOutput {
   readonly capacity: RingCapacity;
   /** By channel. */
   readonly dropped: Float64Array;
+  /** By channel: the span that has been dropped since its last record, in RTP ticks; the end is 0 while there is none. */
+  readonly #droppedStart: Float64Array;
+  readonly #droppedEnd: Float64Array;
   readonly pauses: Pauses;
 
   constructor(
@@ -64,6 +68,8 @@ export class Release implements JitterOutput {
     this.#clockRateOf = new Float64Array(maxStreams);
     this.#ticksPerSample = new Float64Array(maxStreams);
     this.dropped = new Float64Array(maxStreams * 2);
+    this.#droppedStart = new Float64Array(maxStreams * 2);
+    this.#droppedEnd = new Float64Array(maxStreams * 2);
     this.pauses = new Pauses(maxStreams * 2, timeline, (channel, start, length) =>
       this.mark(channel, 'paused', start, length),
     );
@@ -77,10 +83,13 @@ export class Release implements JitterOutput {
     this.#clockRateOf[stream] = entry.info.clockRate;
     this.#ticksPerSample[stream] = entry.info.clockRate / entry.info.sampleRate;
     this.dropped.fill(0, stream * 2, stream * 2 + 2);
+    this.#droppedEnd.fill(0, stream * 2, stream * 2 + 2);
     this.#control(entry, KIND.OPEN, entry.info);
   }
 
   close(stream: Stream, summary: object): void {
+    this.#reportDropped(stream.info.stream * 2);
+    this.#reportDropped(stream.info.stream * 2 + 1);
     this.#control(stream, KIND.CLOSE, summary);
   }
 
@@ -99,7 +108,7 @@ export class Release implements JitterOutput {
     const position = this.#timeline.place(channel, timestamp, arrivalUs, flags, durationTicks);
     if (this.pauses.isPaused(channel) && this.pauses.withholds(channel, position, arrivalUs)) return;
     if (this.#timeline.rebased) packets.flags[row] = flags | FLAG.DISCONTINUITY;
-    const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES + payloadLength);
+    const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES + payloadLength, position);
     if (ring === undefined) return;
     this.#copy(payloadOffset, this.#at + RECORD.INPUT_HEADER_BYTES, payloadLength);
     this.#commitPacket(ring, packets, row, position);
@@ -131,7 +140,7 @@ export class Release implements JitterOutput {
     const { lostTicks } = this.#timeline;
     // What is lost during a pause is part of it: the packet before it was withheld.
     if (lostTicks === 0 || this.pauses.isPaused(channel)) return;
-    const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES);
+    const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES, position);
     if (ring === undefined) return;
     const at = this.#at;
     const { view } = ring;
@@ -147,12 +156,21 @@ export class Release implements JitterOutput {
 
   /** A span without audio. Like OPEN and CLOSE it waits while the ring is full. */
   mark(channel: number, state: MarkedState, startTicks: number, durationTicks: number): void {
+    this.#reportDropped(channel);
     this.#mark(channel, state === 'paused' ? MARK.PAUSED : MARK.DISCARDED, startTicks, durationTicks);
   }
 
   /** No packet has arrived for this span so far. */
   noPackets(channel: number, startTicks: number, durationTicks: number): void {
+    this.#reportDropped(channel);
     this.#mark(channel, MARK.NO_PACKETS, startTicks, durationTicks);
+  }
+
+  #reportDropped(channel: number): void {
+    const start = this.#droppedStart[channel] as number;
+    const end = this.#droppedEnd[channel] as number;
+    if (end > start) this.#mark(channel, MARK.NOT_RECORDED, start, end - start);
+    this.#droppedEnd[channel] = 0;
   }
 
   #mark(channel: number, mark: number, startTicks: number, durationTicks: number): void {
@@ -196,13 +214,24 @@ export class Release implements JitterOutput {
     return this.#links[this.#shardOf[stream] as number] as RingLink;
   }
 
-  #claim(channel: number, length: number): RingProducer | undefined {
+  /** Space for a record at `position`, the last that the time line has placed; undefined when it is dropped. */
+  #claim(channel: number, length: number, position: number): RingProducer | undefined {
     const link = this.#linkOf(channel >> 1);
-    this.#at = link.tryClaim(length);
+    const hasDropped = this.#droppedEnd[channel] !== 0;
+    this.#at = hasDropped ? this.#claimBehindReport(link, channel, length) : link.tryClaim(length);
     this.capacity.use(length);
     if (this.#at >= 0) return link.ring;
     this.dropped[channel] = (this.dropped[channel] as number) + 1;
+    if (!hasDropped) this.#droppedStart[channel] = position;
+    this.#droppedEnd[channel] = this.#timeline.end(channel);
     return undefined;
+  }
+
+  /** Reports what was dropped, and claims the space behind it. −1 while there is no space for both. */
+  #claimBehindReport(link: RingLink, channel: number, length: number): number {
+    if (link.tryClaim(RECORD.INPUT_HEADER_BYTES + length) < 0) return -1;
+    this.#reportDropped(channel);
+    return link.tryClaim(length);
   }
 
   #copy(from: number, to: number, length: number): void {

@@ -157,7 +157,7 @@ export class Delivery {
     const span: MarkedSpan = {
       info,
       channel: view.getUint8(at + RECORD.CHANNEL) === 0 ? 0 : 1,
-      state: view.getUint8(at + RECORD.FLAGS) === MARK.PAUSED ? 'paused' : 'discarded',
+      state: stateOf(view.getUint8(at + RECORD.FLAGS)),
       startSamples: view.getFloat64(at + RECORD.POSITION, true),
       lengthSamples: view.getInt32(at + RECORD.DURATION, true),
     };
@@ -172,4 +172,9 @@ export class Delivery {
     for (const sink of this.#sinks) guard(() => sink.streamEnded?.(info, summary), this.#onSinkError);
     this.#onEnded(info, summary);
   }
+}
+
+function stateOf(mark: number): MarkedSpan['state'] {
+  if (mark === MARK.NOT_RECORDED) return 'lost';
+  return mark === MARK.PAUSED ? 'paused' : 'discarded';
 }

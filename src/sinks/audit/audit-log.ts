@@ -67,7 +67,8 @@ const NOBODY: AuditIdentity = { json: 'null', privacyCompliant: true };
  *
  * Actions: `stream_opened`, `stream_ended`, those given to event(), `media_capture` for each span of speech or silence
  * (`positionMs` is where it begins on the stream's time line), and `media_paused` and `media_discarded` for spans without
- * audio (with `durationMs`; the signal before such a span continues after it, unless a `media_capture` says otherwise).
+ * audio (with `durationMs`; the signal before such a span continues after it, unless a `media_capture` says otherwise);
+ * so has `media_lost`, for packets that the engine had to drop.
  * With `perPacket` there is one `media_capture` for each packet instead of each span, and one `media_lost` for each lost
  * packet. `audit_reopened` begins a file that replaces one that was moved or removed.
  *
