@@ -25,13 +25,9 @@ export function logNode(node: EventEmitter<NodeEvents>, log: Logger): void {
     log.info({ interactionId, codec, sampleRate, channels }, 'stream opened');
   });
   node.on('streamEnded', ({ interactionId }, summary) => {
-    const { endReason, packetsReceived, packetsLost, packetsLate, packetsDropped } = summary;
+    const { endReason, packetsReceived, packetsLost, packetsLate, packetsDropped, packetsForeign } = summary;
     const fields = { interactionId, endReason, packetsReceived, packetsLost, packetsLate, packetsDropped };
-    log.info(fields, 'stream ended');
-    const { packetsForeign } = summary;
-    if (packetsForeign > 0) {
-      log.warn({ interactionId, packetsForeign }, 'a channel had packets of a second numbering; they were not used');
-    }
+    log.info(packetsForeign > 0 ? { ...fields, packetsForeign } : fields, 'stream ended');
   });
   node.on('paused', ({ interactionId, paused, by }) => {
     log.info({ interactionId, by }, paused ? 'paused: audio is withheld' : 'pause is over');

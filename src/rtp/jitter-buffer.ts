@@ -155,7 +155,7 @@ export class JitterBuffer {
     this.#standstills.settle(channel);
     const last = this.#queue.last(channel);
     if (last !== NONE) this.#queue.releaseThrough(last, nowUs, out);
-    if (this.#reception.hasDropped(channel)) this.#releaseDroppedLast(channel, nowUs, out);
+    this.#releaseDroppedLast(channel, nowUs, out);
     this.packets.trim();
   }
 
@@ -260,7 +260,7 @@ export class JitterBuffer {
     }
   }
 
-  /** Packets were dropped and none has followed them. */
+  /** Releases as lost the packets that were dropped after the last one kept. */
   #releaseDroppedLast(channel: number, nowUs: number, out: JitterOutput): void {
     const sequence = this.#reception.newestSequence(channel);
     const timestamp = this.#reception.newestTimestamp(channel);

@@ -276,11 +276,6 @@ export class Reception {
     return this.#highestTimestamp[channel] as number;
   }
 
-  /** Whether packets of the channel have been dropped. */
-  hasDropped(channel: number): boolean {
-    return (this.#dropped[channel] as number) > 0;
-  }
-
   /** Packets that belong to a known numbering. */
   received(channel: number): number {
     return this.#received[channel] as number;

@@ -5,10 +5,10 @@ import type { Logger } from '../../src/core/logger.js';
 import { logNode } from '../../src/node/node-log.js';
 import type { NodeEvents } from '../../src/sinks/events/event-sink.js';
 
-it('warns of a call that had packets of a second numbering, and only of such a call', () => {
-  const warnings: unknown[] = [];
+it('says at the end of a call how many packets of a second numbering it had, if any', () => {
+  const lines: unknown[] = [];
   const ignore = (): void => {};
-  const log = { info: ignore, debug: ignore, error: ignore, warn: (fields: unknown) => warnings.push(fields) };
+  const log = { info: (fields: unknown) => lines.push(fields), debug: ignore, error: ignore, warn: ignore };
   const node = new EventEmitter<NodeEvents>();
   logNode(node, log as unknown as Logger);
   for (const packetsForeign of [0, 250]) {
@@ -26,5 +26,9 @@ it('warns of a call that had packets of a second numbering, and only of such a c
       { ...zeroCounts(), packetsForeign, endReason: 'ended', endedAtMs: 1 },
     );
   }
-  expect(warnings).toEqual([{ interactionId: 'call-250', packetsForeign: 250 }]);
+  const counts = { packetsReceived: 0, packetsLost: 0, packetsLate: 0, packetsDropped: 0 };
+  expect(lines).toEqual([
+    { interactionId: 'call-0', endReason: 'ended', ...counts },
+    { interactionId: 'call-250', endReason: 'ended', ...counts, packetsForeign: 250 },
+  ]);
 });

@@ -10,7 +10,7 @@ export type Refusals = Readonly<Record<string, number>>;
 export function collectRefusals(
   sources: readonly Source[],
   sinks: Readonly<Record<string, SinkStats>>,
-  { arenaFull, recorderRefused, poisoned, unknownStream }: EngineCounters,
+  { arenaFull, recorderRefused, poisoned, rejected, unknownStream }: EngineCounters,
   packetsDropped: number,
 ): Refusals {
   const refused: Record<string, number> = {};
@@ -18,7 +18,7 @@ export function collectRefusals(
     for (const [reason, count] of Object.entries(reasons)) if (count > 0) refused[`${part}.${reason}`] = count;
   };
   for (const source of sources) add(source.name, source.refusals?.() ?? {});
-  add('engine', { arenaFull, recorderRefused, poisoned, unknownStream, packetsDropped });
+  add('engine', { arenaFull, recorderRefused, poisoned, rejected, unknownStream, packetsDropped });
   for (const [name, { dropped }] of Object.entries(sinks)) add(name, { dropped });
   return refused;
 }

@@ -12,7 +12,7 @@ const LATE = { warn: 0.05, recovered: 0.02 };
 /** Without a packet for this long, a stream has a gap. Opus sends one every 0.4 s even in silence. */
 const GAP_US = 10 * US_PER_SECOND;
 
-type Condition = 'loss' | 'lateness' | 'gap';
+type Condition = 'loss' | 'lateness' | 'gap' | 'foreign';
 
 interface Health {
   readonly info: StreamInfo;
@@ -27,7 +27,7 @@ interface Health {
 
 /**
  * Warns, with the id of the call, when loss, lateness or a gap of one stream crosses a threshold, and logs its recovery.
- * look() is called about once a second; nothing is done per packet.
+ * Warns once of each call that has packets of a second numbering. look() is called about once a second; nothing is done per packet.
  */
 export class StreamHealth implements FrameSink {
   readonly #logger: Logger;
@@ -47,7 +47,9 @@ export class StreamHealth implements FrameSink {
     this.#streams.set(info.stream, { info, ...zero, ...times, warned: new Set() });
   }
 
-  streamEnded(info: StreamInfo): void {
+  streamEnded(info: StreamInfo, { packetsForeign }: ReceptionCounts): void {
+    const health = this.#streams.get(info.stream);
+    if (health !== undefined) this.#lookForForeign(health, packetsForeign);
     this.#streams.delete(info.stream);
   }
 
@@ -63,6 +65,7 @@ export class StreamHealth implements FrameSink {
       const counts = this.#counts(health.info);
       if (counts === undefined) continue;
       this.#lookForGap(health, counts, nowUs);
+      this.#lookForForeign(health, counts.packetsForeign);
       if (nowUs - health.windowFromUs >= WINDOW_US) this.#closeWindow(health, counts, nowUs);
     }
   }
@@ -75,6 +78,10 @@ export class StreamHealth implements FrameSink {
     const seconds = (nowUs - health.lastPacketUs) / US_PER_SECOND;
     if (seconds * US_PER_SECOND >= GAP_US) this.#warn(health, 'gap', { seconds: Math.round(seconds) });
     else if (hasNew) this.#recover(health, 'gap', {});
+  }
+
+  #lookForForeign(health: Health, packetsForeign: number): void {
+    if (packetsForeign > 0) this.#warn(health, 'foreign', { packetsForeign });
   }
 
   #closeWindow(health: Health, counts: ReceptionCounts, nowUs: number): void {
@@ -91,7 +98,7 @@ export class StreamHealth implements FrameSink {
     health.lateBefore = counts.packetsLate;
   }
 
-  #judge(health: Health, condition: Condition, share: number, { warn, recovered }: typeof LOSS): void {
+  #judge(health: Health, condition: 'loss' | 'lateness', share: number, { warn, recovered }: typeof LOSS): void {
     const fields = { percent: Math.round(share * 1000) / 10 };
     if (share >= warn) this.#warn(health, condition, fields);
     else if (share < recovered) this.#recover(health, condition, fields);
@@ -103,7 +110,7 @@ export class StreamHealth implements FrameSink {
     this.#logger.warn({ interactionId: info.interactionId, ...fields }, WARNINGS[condition]);
   }
 
-  #recover({ info, warned }: Health, condition: Condition, fields: object): void {
+  #recover({ info, warned }: Health, condition: keyof typeof RECOVERIES, fields: object): void {
     if (warned.delete(condition)) {
       this.#logger.info({ interactionId: info.interactionId, ...fields }, RECOVERIES[condition]);
     }
@@ -114,6 +121,7 @@ const WARNINGS = {
   loss: 'packets of a call are lost',
   lateness: 'packets of a call arrive too late',
   gap: 'a call sends no packets',
+  foreign: 'a channel has packets of a second numbering; they are not used, and only counted from now on',
 } as const;
 
 const RECOVERIES = {

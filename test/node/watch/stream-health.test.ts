@@ -10,6 +10,8 @@ const INFO: StreamInfo = {
   startedAtMs: 0,
 };
 
+const FOREIGN = 'a channel has packets of a second numbering; they are not used, and only counted from now on';
+
 /** One call of 50 packets a second, in virtual time. */
 class Call {
   readonly lines: string[] = [];
@@ -19,8 +21,10 @@ class Call {
 
   constructor() {
     const log = (level: string) => (fields: object | string, message?: string) => {
-      const { interactionId, percent } = fields as { interactionId?: string; percent?: number };
-      this.lines.push([level, interactionId, message, percent].filter((word) => word !== undefined).join(' '));
+      const { interactionId, percent, packetsForeign } = fields as Readonly<Record<string, string | number>>;
+      this.lines.push(
+        [level, interactionId, message, percent, packetsForeign].filter((word) => word !== undefined).join(' '),
+      );
     };
     const logger = { ...silentLogger, warn: log('warn'), info: log('info') };
     this.health = new StreamHealth(logger, ({ stream }) => (stream === INFO.stream ? this.counts : undefined));
@@ -29,11 +33,13 @@ class Call {
   }
 
   /** So many seconds in which so many packets of 50 are lost, late, or not sent at all. */
-  run(seconds: number, { lost = 0, late = 0, sent = 50 }: { lost?: number; late?: number; sent?: number } = {}): void {
+  run(seconds: number, packets: { lost?: number; late?: number; sent?: number; foreign?: number } = {}): void {
+    const { lost = 0, late = 0, sent = 50, foreign = 0 } = packets;
     for (let i = 0; i < seconds; i++) {
       this.counts.packetsReceived += sent - lost;
       this.counts.packetsLost += lost;
       this.counts.packetsLate += late;
+      this.counts.packetsForeign += foreign;
       this.health.look(++this.#seconds * US_PER_SECOND);
     }
   }
@@ -87,9 +93,25 @@ describe('the health of a stream', () => {
     expect(call.lines).toHaveLength(2);
   });
 
+  test('packets of a second numbering are a warning while the call runs, once', () => {
+    const call = new Call();
+    call.run(2);
+    call.run(1, { foreign: 3 });
+    expect(call.lines).toEqual([`warn call-1 ${FOREIGN} 3`]);
+    call.run(10, { foreign: 50 });
+    call.health.streamEnded(INFO, call.counts);
+    expect(call.lines).toHaveLength(1);
+  });
+
+  test('also when the call ends within the first second', () => {
+    const call = new Call();
+    call.health.streamEnded(INFO, { ...call.counts, packetsForeign: 7 });
+    expect(call.lines).toEqual([`warn call-1 ${FOREIGN} 7`]);
+  });
+
   test('a stream that has ended is not looked at', () => {
     const call = new Call();
-    call.health.streamEnded(INFO);
+    call.health.streamEnded(INFO, call.counts);
     call.run(60, { sent: 0 });
     expect(call.lines).toEqual([]);
   });
