@@ -15,6 +15,7 @@ import {
 } from '../sources/audiohook/audiohook.js';
 import type { EventEntity } from '../sources/audiohook/protocol/wire.js';
 import type { AudioHookHealth } from '../sources/audiohook/server/server-events.js';
+import { checkServerOptions } from '../sources/audiohook/server/server-options.js';
 import { AudioNode } from './audio-node.js';
 import type { StartOptions } from './options.js';
 import { type EffectiveSettings, type NodeSettings, partsOf } from './settings.js';
@@ -56,6 +57,8 @@ export class AudioHookNode extends (AudioNode as AudioNodeClass<AudioHookEvents>
     { server, silenceEvents = false, drainMs, ...settings }: AudioHookNodeSettings,
     clock: Clock = systemClock,
   ) {
+    // Checked here as well, because its options have other names here than in audioHook().
+    checkServerOptions(server, 'server');
     const hook = audioHook({ ...server, silenceEvents, ...(drainMs === undefined ? {} : { drainMs }) });
     const { config, recorder, options } = partsOf(settings, clock);
     super({ ...options, sources: [hook] });

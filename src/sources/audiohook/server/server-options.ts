@@ -160,15 +160,18 @@ const optionsSchema = z
 
 /**
  * Checks the options at every depth.
+ * @param within The option of the caller that holds these, for the message; empty when they are its own.
  * @throws TrunklineError CONFIG_INVALID with the names of all options that are unknown or have a wrong value.
  */
-export function checkServerOptions(options: AudioHookServerOptions): void {
+export function checkServerOptions(options: AudioHookServerOptions, within = ''): void {
   const parsed = optionsSchema.safeParse(options);
   if (parsed.success) return;
   const sentences = parsed.error.issues.flatMap((issue) => {
-    const at = ['server', ...issue.path].join('.');
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => `The option "${at}.${key}" is unknown.`);
-    return [`The option "${at}" ${issue.message.replace(/^Invalid input: /, 'is not valid: ')}.`];
+    const path = within === '' ? issue.path : [within, ...issue.path];
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => `The option "${[...path, key].join('.')}" is unknown.`);
+    }
+    return [`The option "${path.join('.')}" ${issue.message.replace(/^Invalid input: /, 'is not valid: ')}.`];
   });
   throw new TrunklineError('CONFIG_INVALID', sentences.join(' '));
 }

@@ -1,5 +1,7 @@
 import { createServer } from 'node:http';
 import { describe, expect, it } from 'vitest';
+import { AudioHookNode } from '../../../../src/node/audiohook-node.js';
+import { audioHook } from '../../../../src/sources/audiohook/audiohook.js';
 import {
   type AudioHookServerOptions,
   checkServerOptions,
@@ -8,7 +10,27 @@ import {
 const keys = [{ apiKey: 'key', clientSecret: 'c2VjcmV0' }];
 const check = (options: object) => (): void => checkServerOptions(options as AudioHookServerOptions);
 
+const said = (make: () => unknown): string => {
+  try {
+    make();
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
+
 describe('options of the server', () => {
+  it.each<[string, object]>([
+    ['tsl', { tsl: {} }],
+    ['limits.session', { limits: { session: 1 } }],
+    ['port', { port: '8080' }],
+    ['keys.0.secret', { keys: [{ apiKey: 'key', secret: 'x' }] }],
+  ])('are named in errors as the caller wrote them: %s', (name, change) => {
+    const options = { port: 0, keys, ...change } as AudioHookServerOptions;
+    expect(said(() => audioHook(options))).toMatch(`The option "${name}" `);
+    expect(said(() => new AudioHookNode({ server: options }))).toMatch(`The option "server.${name}" `);
+  });
+
   it.each<[string, object]>([
     ['the least', { port: 0, keys }],
     ['undefined for what is not given', { port: 0, keys, tls: undefined, limits: undefined, host: undefined }],
@@ -45,30 +67,30 @@ describe('options of the server', () => {
   });
 
   it.each<[string, object]>([
-    ['server.tsl', { tsl: {} }],
-    ['server.tls.certificate', { tls: { cert: 'x', key: 'y', certificate: 'z' } }],
-    ['server.limits.session', { limits: { session: 1 } }],
-    ['server.timing.pingWaitMs', { timing: { pingWaitMs: 1 } }],
-    ['server.keys.0.secret', { keys: [{ apiKey: 'key', secret: 'x' }] }],
-    ['server.limits.sessions', { limits: { sessions: '10' } }],
-    ['server.limits.headerMs', { limits: { headerMs: -1 } }],
-    ['server.timing.openWaitUs', { timing: { openWaitUs: Number.NaN } }],
-    ['server.tls.key', { tls: { cert: 'x' } }],
-    ['server.keys', { keys: 'key' }],
-    ['server.keys.0.organizations.0', { keys: [{ apiKey: 'key', organizations: ['mine'] }] }],
-    ['server.port', { port: '8080' }],
-    ['server.port', { port: 65_536 }],
-    ['server.port', { port: undefined }],
-    ['server.port', { noServer: true }],
-    ['server.path', { path: 'calls' }],
-    ['server.path', { path: '/calls?x' }],
-    ['server.host', { host: '' }],
-    ['server.startPaused', { startPaused: 'yes' }],
-    ['server.allowUnsigned', { allowUnsigned: 'false' }],
-    ['server.httpServer', { port: undefined, httpServer: {} }],
-    ['server.tls', { port: undefined, noServer: true, tls: { cert: 'x', key: 'y' } }],
-    ['server.clock', { clock: { nowUs: 1 } }],
-    ['server.trustedProxies', { trustedProxies: 'loopback' }],
+    ['tsl', { tsl: {} }],
+    ['tls.certificate', { tls: { cert: 'x', key: 'y', certificate: 'z' } }],
+    ['limits.session', { limits: { session: 1 } }],
+    ['timing.pingWaitMs', { timing: { pingWaitMs: 1 } }],
+    ['keys.0.secret', { keys: [{ apiKey: 'key', secret: 'x' }] }],
+    ['limits.sessions', { limits: { sessions: '10' } }],
+    ['limits.headerMs', { limits: { headerMs: -1 } }],
+    ['timing.openWaitUs', { timing: { openWaitUs: Number.NaN } }],
+    ['tls.key', { tls: { cert: 'x' } }],
+    ['keys', { keys: 'key' }],
+    ['keys.0.organizations.0', { keys: [{ apiKey: 'key', organizations: ['mine'] }] }],
+    ['port', { port: '8080' }],
+    ['port', { port: 65_536 }],
+    ['port', { port: undefined }],
+    ['port', { noServer: true }],
+    ['path', { path: 'calls' }],
+    ['path', { path: '/calls?x' }],
+    ['host', { host: '' }],
+    ['startPaused', { startPaused: 'yes' }],
+    ['allowUnsigned', { allowUnsigned: 'false' }],
+    ['httpServer', { port: undefined, httpServer: {} }],
+    ['tls', { port: undefined, noServer: true, tls: { cert: 'x', key: 'y' } }],
+    ['clock', { clock: { nowUs: 1 } }],
+    ['trustedProxies', { trustedProxies: 'loopback' }],
   ])('are refused by name: %s', (name, change) => {
     expect(check({ port: 0, keys, ...change })).toThrowError(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(`"${name}"`) }),
