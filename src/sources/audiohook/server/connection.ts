@@ -111,6 +111,12 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     this.#socket.terminate();
   }
 
+  /** See AudioHookSession.extendTimers. */
+  extendTimers(byUs: number, nowUs: number): void {
+    this.session.extendTimers(byUs, nowUs);
+    if (this.#hungUpUs >= 0) this.#hungUpUs = Math.min(nowUs, this.#hungUpUs + byUs);
+  }
+
   tick(nowUs: number): void {
     this.#flow.tick(nowUs);
     if (this.#flow.isBlocked) this.session.restartTimers(nowUs);

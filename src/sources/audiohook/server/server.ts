@@ -32,6 +32,8 @@ const DEFAULT_REFUSAL_DELAY_MS = 500;
 const DEFAULT_LOSS_WINDOW_MS = 5_000;
 const DEFAULT_RECONNECT_WINDOW_MS = 15_000;
 const TICK_MS = 100;
+/** A tick that comes later than this shows that the process did not run, or hardly. */
+const LATE_TICK_US = 100 * US_PER_MS;
 /** What clients are given to close after the deadline of drain(). */
 const DRAIN_CLOSE_WAIT_MS = 500;
 /** The counters of live sessions are looked through for warnings every so many ticks. */
@@ -64,6 +66,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
   readonly #warnings = new FirstOccurrences((warning) => this.#notify('warning', warning));
   #ticker: NodeJS.Timeout | undefined;
   #ticks = 0;
+  #tickedUs = 0;
   #drained: Promise<void> | undefined;
   #onIdle: (() => void) | undefined;
 
@@ -97,6 +100,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
    */
   async listen(): Promise<{ readonly host: string; readonly port: number } | undefined> {
     await this.#listener.listen();
+    this.#tickedUs = this.#clock.nowUs();
     this.#ticker = setInterval(this.#tick, TICK_MS);
     return this.address;
   }
@@ -316,12 +320,25 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
 
   readonly #tick = (): void => {
     const nowUs = this.#clock.nowUs();
+    this.#extendTimersWhenLate(nowUs);
     for (const connection of this.#live.values()) connection.tick(nowUs);
     this.#streams.endDetached(nowUs);
     this.#ticks += 1;
     if (this.#ticks % WARNING_TICKS !== 0) return;
     for (const { session, sessionId } of this.#live.values()) this.#warnings.check(session.counts, sessionId);
   };
+
+  /**
+   * After a stall of the process, timers run before sockets are read: pings, audio and new connections of that time are
+   * still unread. The time does not count against the clients.
+   */
+  #extendTimersWhenLate(nowUs: number): void {
+    const lateUs = nowUs - this.#tickedUs - TICK_MS * US_PER_MS;
+    this.#tickedUs = nowUs;
+    if (lateUs < LATE_TICK_US) return;
+    for (const connection of this.#live.values()) connection.extendTimers(lateUs, nowUs);
+    this.#streams.extendTimers(lateUs);
+  }
 
   #onEnded(connection: StreamOwner, summary: AudioHookSessionSummary): void {
     const { sessionId, counts, droppedSamples } = summary;

@@ -87,6 +87,20 @@ export class SessionContext {
     return false;
   }
 
+  /**
+   * The client sends no pings: asks it to close. Its audio is as good as any, so that what is in flight, or was held up on
+   * the way, is still taken.
+   */
+  pingTimedOut(nowUs: number): void {
+    const info = "No 'ping' in time";
+    this.counts.faults += 1;
+    this.endReason = 'lost';
+    this.enter('ENDING', nowUs);
+    this.sender.send('disconnect', { reason: 'error', info });
+    this.sender.dropPending();
+    this.output.faulted('timeout', info);
+  }
+
   /** True when the time line accepted what came; otherwise the session is faulted. */
   accepts(verdict: TimeLineVerdict, nowUs: number): boolean {
     if (verdict === 'ok') return true;

@@ -123,7 +123,7 @@ export function awaitOpen(session: SessionContext, nowUs: number): void {
 }
 
 export function awaitPing(session: SessionContext, nowUs: number): void {
-  if (nowUs - session.lastPingUs > session.timing.pingWaitUs) session.fault('timeout', "No 'ping' in time", nowUs);
+  if (nowUs - session.lastPingUs > session.timing.pingWaitUs) session.pingTimedOut(nowUs);
   else session.flushUnsolicited(nowUs);
 }
 

@@ -8,8 +8,8 @@ import * as handle from './session-handlers.js';
  *
  *     CONNECTED ─open─► OPENING ─accepted─► ACTIVE ⇄ PAUSED ─close─► CLOSING ─finished─► CLOSED
  *                          │                  │        │               ▲
- *                          │                  └────────┴─disconnect─► ENDING (audio in flight is still taken)
- *                          └─refused, or a fault in any state───────► FAULTED (nothing is taken)
+ *                          │                  └────────┴─disconnect, or no ping─► ENDING (audio in flight is still taken)
+ *                          └─refused, or a fault in any state───────────────────► FAULTED (nothing is taken)
  *
  * ENDING and FAULTED both wait for the client's `close` after our `disconnect`. OPENING lasts only while the embedder
  * decides, within the turn in which `open` arrived.

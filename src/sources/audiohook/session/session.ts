@@ -103,6 +103,13 @@ export class AudioHookSession {
     if (context.state === 'ENDING') context.sinceUs = nowUs;
   }
 
+  /** The server did not run for `byUs`, and has not read yet what the client sent meanwhile: every time limit moves. */
+  extendTimers(byUs: number, nowUs: number): void {
+    const context = this.#context;
+    context.lastPingUs = Math.min(nowUs, context.lastPingUs + byUs);
+    context.sinceUs = Math.min(nowUs, context.sinceUs + byUs);
+  }
+
   /** The connection is closed, by either side. */
   transportClosed(nowUs: number): void {
     const context = this.#context;

@@ -99,6 +99,11 @@ export class AudioHookStreams {
     for (const id of stream.sessionIds) if (this.#bySession.get(id) === stream) this.#bySession.delete(id);
   }
 
+  /** Gives the sessions that continue detached streams more time. */
+  extendTimers(byUs: number): void {
+    for (const stream of this.#detached) stream.detachedUntilUs += byUs;
+  }
+
   /** Ends the detached streams that no session continued by `dueUs`. */
   endDetached(nowUs: number, dueUs = nowUs): void {
     for (const stream of this.#detached) {

@@ -196,7 +196,9 @@ class Witness extends Peer {
   }
 
   #isLive(): boolean {
-    return this.#has('opened') && this.of('faulted').length === 0 && this.of('finish').length === 0;
+    // A client whose pings are missing is asked to close, and served until it does.
+    const broken = this.of('faulted').some(({ fault }) => fault !== 'timeout');
+    return this.#has('opened') && !broken && this.of('finish').length === 0;
   }
 
   #dueAnswer(type: string): string | undefined {

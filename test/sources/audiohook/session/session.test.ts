@@ -646,6 +646,25 @@ describe('the end', () => {
     expect(peer.advance(29)).toEqual([]);
     expect(types(peer.advance(2))).toEqual(['disconnect']);
     expect(peer.of('faulted')).toEqual([{ kind: 'faulted', fault: 'timeout' }]);
+    // What was held up on the way is recorded, up to its close; a client that does not close is dropped.
+    const before = peer.session.positionSamples;
+    peer.frame(1600);
+    expect(peer.session.positionSamples).toBeGreaterThan(before);
+    expect(peer.session.counts).toMatchObject({ framesIgnored: 0, faults: 1 });
+    expect(peer.of('hangUp')).toEqual([]);
+    peer.advance(6);
+    expect(peer.of('hangUp').length).toBeGreaterThan(0);
+    expect(types(peer.sendMessage('close', { reason: 'disconnect' }))).toEqual(['closed']);
+    expect(peer.session.endReason).toBe('lost');
+  });
+
+  it('time in which the server did not run does not count against a client', () => {
+    const peer = new Peer().opened();
+    peer.session.extendTimers(25e6, peer.nowUs);
+    expect(peer.advance(29)).toEqual([]);
+    peer.session.extendTimers(25e6, peer.nowUs);
+    expect(peer.advance(24)).toEqual([]);
+    expect(types(peer.advance(6))).toEqual(['disconnect']);
   });
 
   it('a connection that breaks ends as lost, whatever was queued', () => {
