@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.js';
 import type { StreamSummary } from '../../src/core/events.js';
 import { AudioEngine, type AudioEngineOptions, type PushStream } from '../../src/engine/audio-engine.js';
 import { until } from '../support/until.js';
@@ -49,10 +50,18 @@ async function listeningEngine(options: AudioEngineOptions): Promise<{
   return { engine, received, ended };
 }
 
+const PACKET_US = 20_000;
+/** When packet 0 arrived; long enough ago that no packet arrives in the future, which would count as now. */
+const BEGAN_US = systemClock.nowUs() - 10_000_000;
+
+/** In step with the timestamps: a sender that a busy machine delays has stood still, and its time line shows that. */
 function pushPackets(stream: PushStream, from: number, count: number): void {
-  for (let k = from; k < from + count; k++) {
-    stream.push({ sequenceNumber: k, timestamp: k * 160, payload: new Uint8Array(160).fill(k & 0x7f) });
-  }
+  for (let k = from; k < from + count; k++) pushPacket(stream, k, new Uint8Array(160).fill(k & 0x7f));
+}
+
+function pushPacket(stream: PushStream, k: number, payload: Uint8Array): void {
+  const packet = { sequenceNumber: k, timestamp: k * 160, payload, arrivalUs: BEGAN_US + k * PACKET_US };
+  expect(stream.push(packet)).toBe(true);
 }
 
 describe('a shard that dies', () => {
@@ -63,7 +72,7 @@ describe('a shard that dies', () => {
     await until(() => received.size === 20 && [...received.values()].every((h) => h.frames === 10), 'the first frames');
     const poisoned = new Uint8Array(160);
     poisoned.set([0xde, 0xad, poison]);
-    streams[0]?.push({ sequenceNumber: 10, timestamp: 1600, payload: poisoned });
+    pushPacket(streams[0] as PushStream, 10, poisoned);
     for (const stream of streams.slice(1)) pushPackets(stream, 10, 1);
     for (const stream of streams) pushPackets(stream, 11, 10);
     await until(() => [...received.values()].every((h) => h.frames === 21), 'frames after the restart');

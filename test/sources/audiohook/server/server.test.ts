@@ -260,7 +260,7 @@ describe('limits', () => {
   );
 
   it('clients that never open, never ping, never read or flood do not disturb a call beside them', async () => {
-    const timing = { openWaitUs: 1_000_000, pingWaitUs: 4_000_000, closeWaitUs: 1_000_000 };
+    const timing = { openWaitUs: 400_000, pingWaitUs: 800_000, closeWaitUs: 300_000 };
     const { call, server, ended, ingest, errors } = await rig({ timing, limits: { outboundBytes: 4096 } });
     const stop = new AbortController();
     const fault = ['neverOpen', 'neverPing', 'neverRead', 'tinyFrames'] as const;
