@@ -69,7 +69,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Two tools work on files alone, without a node.
   cli: [
     ...['index', 'node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
-    ...['audio/calibrate', 'audio/wav'],
+    ...['sinks/metrics/metrics', 'audio/calibrate', 'audio/wav'],
   ],
   bench: ['*'],
 };

@@ -233,7 +233,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
 
   /** The most important counters in one line for people. */
   metricsLine(): string {
-    return this.#metrics.metricsLine(this.#clock.nowUs(), this.#metricsContext());
+    return Metrics.line(this.#metrics.snapshot(this.#clock.nowUs(), this.#metricsContext()), this.#refusals());
   }
 
   /**
@@ -372,7 +372,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     const { recorderRefused, arenaFull } = this.#engine.counters();
     let drops = counts.packetsDropped + recorderRefused + arenaFull + this.#readers.dropped;
     for (const { dropped } of Object.values(this.#sinks.stats())) drops += dropped;
-    return { counts, drops, refused: this.#refusals(), backend: this.#engine.backend };
+    return { counts, drops, backend: this.#engine.backend };
   }
 }
 

@@ -3,6 +3,7 @@ import type { LoadedConfig } from '../../config/load.js';
 import type { FrameSink, FrameView, StreamInfo } from '../../core/events.js';
 import type { AudioNode } from '../../node/audio-node.js';
 import type { NodeStats } from '../../node/options.js';
+import { Metrics } from '../../sinks/metrics/metrics.js';
 import { LiveTable, type TableRow } from './live-table.js';
 import { createLogger, type Logger, logsText } from './logger.js';
 
@@ -123,9 +124,12 @@ export class NodeConsole {
   }
 
   #logMetrics(node: AudioNode): void {
+    // One reading for both: rates read a moment later may cover another period.
+    const stats = node.stats();
+    const line = Metrics.line(stats, stats.refused);
     // On a terminal the line has the figures already.
-    if (this.#isJson) this.logger.info(metricsFields(node.stats()), node.metricsLine());
-    else this.logger.info(node.metricsLine());
+    if (this.#isJson) this.logger.info(metricsFields(stats), line);
+    else this.logger.info(line);
   }
 
   #every(ms: number, act: () => void): void {

@@ -6,14 +6,12 @@ import { type Throughput, ThroughputMeter } from './throughput.js';
 export type { Latency } from './latency.js';
 export type { Rates, Throughput } from './throughput.js';
 
-/** What the metrics line and a snapshot need from elsewhere. */
+/** What a snapshot needs from elsewhere. */
 export interface MetricsContext {
   /** Of all streams since the start, ended ones included. */
   readonly counts: ReceptionCounts;
   /** Frames that monitors, the audit or the recorder were too slow for, packets that found a ring full. */
   readonly drops: number;
-  /** What was refused, by reason; empty when nothing was. */
-  readonly refused?: Readonly<Record<string, number>>;
   readonly backend: string;
 }
 
@@ -108,19 +106,19 @@ export class Metrics implements FrameSink {
   }
 
   /** One line for people: rates of the last five seconds, the rest since the start. */
-  metricsLine(nowUs: number, context: MetricsContext): string {
-    const { recent } = this.throughput(nowUs, context.counts);
-    const delivered = this.deliveredLatency();
+  static line(snapshot: MetricsSnapshot, refused: Readonly<Record<string, number>> = {}): string {
+    const { streams, counts, drops, throughput, deliveredMicros, backend } = snapshot;
+    const { packetsPerSecond, bytesPerSecond, packetLossRate } = throughput.recent;
     return [
-      `[METRICS] streams: ${this.#streams}`,
-      `PPS: ${recent.packetsPerSecond.toFixed(1)}`,
-      `${(recent.bytesPerSecond / 1e3).toFixed(1)} kB/s`,
-      `loss: ${(recent.packetLossRate * 100).toFixed(2)}%`,
-      `late: ${context.counts.packetsLate}`,
-      `latency: p50 ${milliseconds(delivered.p50)} p99 ${milliseconds(delivered.p99)}`,
-      `drops: ${context.drops}`,
-      ...refusedText(context.refused ?? {}),
-      `backend: ${context.backend}`,
+      `[METRICS] streams: ${streams}`,
+      `PPS: ${packetsPerSecond.toFixed(1)}`,
+      `${(bytesPerSecond / 1e3).toFixed(1)} kB/s`,
+      `loss: ${(packetLossRate * 100).toFixed(2)}%`,
+      `late: ${counts.packetsLate}`,
+      `latency: p50 ${milliseconds(deliveredMicros.p50)} p99 ${milliseconds(deliveredMicros.p99)}`,
+      `drops: ${drops}`,
+      ...refusedText(refused),
+      `backend: ${backend}`,
     ].join('  ');
   }
 }

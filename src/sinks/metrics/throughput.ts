@@ -40,8 +40,10 @@ export class ThroughputMeter {
     const { packetsReceived, bytesReceived, packetsLost } = totals;
     const now: Sample = { atUs: nowUs, packetsReceived, bytesReceived, packetsLost };
     const since = { atUs: this.#startUs ?? nowUs, ...NOTHING };
-    // The newest sample that is five seconds old; before there is one, the oldest.
-    while (this.#samples.length > 1 && (this.#samples[1] as Sample).atUs <= nowUs - RECENT_US) this.#samples.shift();
+    // The newest sample that is five seconds old; before there is one, the oldest. It may be a little younger: a reader that
+    // comes every five seconds is sometimes early, and would otherwise get the rates of ten.
+    const beginUs = nowUs - RECENT_US + SAMPLE_US;
+    while (this.#samples.length > 1 && (this.#samples[1] as Sample).atUs <= beginUs) this.#samples.shift();
     const recent = rates(this.#samples[0] ?? now, now);
     const newest = this.#samples.at(-1);
     if (newest !== undefined && nowUs - newest.atUs >= SAMPLE_US) this.#samples.push(now);

@@ -79,6 +79,15 @@ describe('throughput', () => {
     });
   });
 
+  it('is that of five seconds to a reader whose timer is a little early', () => {
+    const metrics = new Metrics({ clock: new ManualClock() });
+    metrics.streamOpened();
+    metrics.throughput(0, counts(0));
+    metrics.throughput(5_003_000, counts(500));
+    // 5 s without packets, but for the jitter of the timer.
+    expect(metrics.throughput(9_999_000, counts(500)).recent.packetsPerSecond).toBe(0);
+  });
+
   it('is nothing before there is anything, and never negative', () => {
     const metrics = new Metrics({ clock: new ManualClock() });
     const nothing = { packetsPerSecond: 0, bytesPerSecond: 0, packetLossRate: 0 };
@@ -109,7 +118,7 @@ describe('the metrics line', () => {
     clock.advanceUs(5_000_000);
     metrics.frame(frameView({ arrivalUs: 4_940_000, processedUs: 4_990_000, deliveredUs: 5_000_000 }));
     const context = { counts: { ...counts(490, 78_400, 10), packetsLate: 3 }, drops: 2, backend: 'js' };
-    expect(metrics.metricsLine(clock.nowUs(), context)).toBe(
+    expect(Metrics.line(metrics.snapshot(clock.nowUs(), context))).toBe(
       '[METRICS] streams: 1  PPS: 98.0  15.7 kB/s  loss: 2.00%  late: 3  latency: p50 60.0 ms p99 60.0 ms  drops: 2  backend: js',
     );
     expect(metrics.snapshot(clock.nowUs(), context)).toMatchObject({
