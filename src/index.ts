@@ -4,7 +4,7 @@ export type { FormerOptions } from './config/schema.js';
 export type { Clock } from './core/clock.js';
 export { ManualClock, systemClock } from './core/clock.js';
 export type { Codec, StreamFormat } from './core/codec.js';
-export type { Arguments as EventArguments, GuardedEmitter, Name as EventName } from './core/emitter.js';
+export type { GuardedEmitter } from './core/emitter.js';
 export { ERROR_CODES, type ErrorCode, TrunklineError } from './core/errors.js';
 export type * from './core/events.js';
 export type { Logger, LogMethod } from './core/logger.js';

@@ -1,16 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { messageOf } from './errors.js';
 
-/** As Node declares them for EventEmitter, without exporting them. */
-export type Name<Key, Events> = Events extends [never] ? string | symbol : Key | keyof Events;
-export type Arguments<Key, Events> = Events extends [never]
-  ? unknown[]
-  : Key extends keyof Events
-    ? Events[Key] extends unknown[]
-      ? Events[Key]
-      : never
-    : never;
-
 /**
  * Calls code of the embedder. What it throws, or what its promise rejects with, goes to `onFault` and nowhere else: an
  * exception would leave the rest of a socket's bytes or of all streams' frames undone, and a rejection that nobody
@@ -42,20 +32,25 @@ export class GuardedEmitter<Events extends Record<keyof Events, unknown[]>> exte
     super({ captureRejections: true });
   }
 
-  override emit<Key>(name: Name<Key, Events>, ...values: Arguments<Key, Events>): boolean {
-    try {
-      return super.emit(name, ...values);
-    } catch (thrown) {
-      this.#onFault(thrown, name);
-      return true;
-    }
+  // Its type is that of the @types/node that the program compiles with: declarations written out fit one version of it.
+  declare emit: EventEmitter<Events>['emit'];
+
+  static {
+    GuardedEmitter.prototype.emit = function (
+      this: GuardedEmitter<Record<never, never>>,
+      name: never,
+      ...values: never
+    ) {
+      try {
+        return EventEmitter.prototype.emit.call(this, name, ...(values as unknown[]));
+      } catch (thrown) {
+        this.#onFault(thrown, name);
+        return true;
+      }
+    };
   }
 
-  override [EventEmitter.captureRejectionSymbol]<Key>(
-    thrown: unknown,
-    name: Name<Key, Events>,
-    ..._values: Arguments<Key, Events>
-  ): void {
+  override [EventEmitter.captureRejectionSymbol](thrown: unknown, name: unknown, ..._values: unknown[]): void {
     this.#onFault(thrown, name);
   }
 
