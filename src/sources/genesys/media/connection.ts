@@ -18,6 +18,8 @@ const FREE_RENEWAL_EVERY_US = 30 * US_PER_SECOND;
 // A server that delivers one packet and closes would otherwise be connected to without a pause: the waits grow until
 // media has come for this long.
 const STABLE_US = 10 * US_PER_SECOND;
+/** A time limit that is looked at later than this shows that the process did not run meanwhile. */
+const LATE_US = US_PER_SECOND;
 
 /**
  * One media connection, as a state machine without I/O: inputs are methods that take the time, outputs are drained with
@@ -258,7 +260,8 @@ export class Connection {
         this.#drop('The media server did not finish the WebSocket handshake in time; check the media URL.');
         return;
       case 'open':
-        if (this.#awaitsPong) {
+        // After a stall of this process the pong may lie in the socket, with audio before it: one more ping decides.
+        if (this.#awaitsPong && nowUs - this.#dueUs < LATE_US) {
           this.#opened = true;
           this.#drop('no pong: the connection is dead');
           return;

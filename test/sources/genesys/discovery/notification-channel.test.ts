@@ -111,3 +111,17 @@ test('one that no longer answers is dropped', async () => {
   await expect.poll(() => sockets.length).toBeGreaterThan(1);
   expect(sockets[1]?.path).toBe('/c0');
 });
+
+test('one whose answer lies unread after a stall of this process is kept', async () => {
+  await start({ pingMs: 100 });
+  let pings = 0;
+  sockets[0]?.socket.on('message', () => {
+    pings += 1;
+    sockets[0]?.socket.send('{"topicName":"channel.metadata","eventBody":{"message":"pong"}}');
+    const untilMs = performance.now() + 400;
+    while (pings === 1 && performance.now() < untilMs);
+  });
+  await expect.poll(() => pings, { timeout: 10_000 }).toBeGreaterThan(3);
+  expect(sockets).toHaveLength(1);
+  expect(lost).toEqual([]);
+});

@@ -171,6 +171,17 @@ describe('heartbeat', () => {
     expect(bench.drain()).toEqual([{ kind: 'disconnected', code: 1006, reason: 'no pong: the connection is dead' }]);
     expect(connection.state).toBe('waiting');
   });
+
+  test('a process that did not run has not read the pong: one more ping decides', () => {
+    subscribed('a');
+    bench.pass(30 * SECOND);
+    expect(bench.kinds()).toEqual(['ping']);
+    bench.nowUs += 50 * SECOND;
+    connection.tick(bench.nowUs);
+    expect(bench.kinds()).toEqual(['ping']);
+    bench.pass(30 * SECOND);
+    expect(bench.kinds()).toEqual(['terminate']);
+  });
 });
 
 describe('reconnecting', () => {
