@@ -46,12 +46,14 @@ const MAX_THRESHOLD = 0.05;
  * - But in any case half of the threshold lies 3.5 dB above ambient and above three quarters of the ambient windows:
  *   otherwise silence would never return.
  * - It stays within 0.001 and 0.05 (−60 and −26 dBFS), unless louder ambient sound needs more: below lies the
- *   quantisation noise of G.711 codecs in a chain, above, the speech of a soft voice.
+ *   quantisation noise of G.711 codecs in a chain, above, the speech of a soft voice. Where a tenth of all windows is
+ *   digital silence, nothing needs more: silence returns in it, and what is called ambient may be a gated voice.
  */
 export class Calibrator {
   readonly #windowSamples: number;
   readonly #windows = new Float64Array(STEPS);
   readonly #energy = new Float64Array(STEPS);
+  #digitalSilence = 0;
   #samples = 0;
   #fill = 0;
   #sum = 0;
@@ -75,7 +77,10 @@ export class Calibrator {
   }
 
   #closeWindow(): void {
-    if (this.#sum === 0) return;
+    if (this.#sum === 0) {
+      this.#digitalSilence++;
+      return;
+    }
     const meanSquare = this.#sum / (this.#windowSamples * 32768 * 32768);
     const step = Math.max(0, Math.round((10 * Math.log10(meanSquare) - FLOOR_DECIBEL) * STEPS_A_DECIBEL));
     this.#windows[step] = (this.#windows[step] as number) + 1;
@@ -92,7 +97,8 @@ export class Calibrator {
     const least = Math.max(ambientRms * LEAST_AMBIENT_MARGIN, leastLoud, MIN_THRESHOLD);
     const wanted = Math.min(Math.max(ambientRms * AMBIENT_MARGIN, loud), MAX_THRESHOLD);
     const capped = speechRms > 0 ? Math.min(wanted, speechRms / SPEECH_MARGIN) : wanted;
-    const threshold = Math.min(1, Math.max(least, capped));
+    const isGated = this.#digitalSilence >= (all + this.#digitalSilence) * AMBIENT_PERCENTILE;
+    const threshold = Math.min(isGated ? MAX_THRESHOLD : 1, Math.max(least, capped));
     return {
       threshold,
       releaseLevel: threshold * RELEASE,

@@ -58,6 +58,13 @@ describe('Calibrator', () => {
     expect(gated.ambientRms).toBeCloseTo(0.002, 3);
   });
 
+  it('keeps the threshold below a voice whose pauses are digital silence', () => {
+    for (const level of [0.06, 0.1, 0.3]) {
+      const { threshold } = calibrated(8000, stretches(8000, [level, 2000], [0, 1000], [level, 2000], [0, 500]));
+      expect(threshold).toBeLessThanOrEqual(0.05);
+    }
+  });
+
   it('does not depend on how the sound is cut', () => {
     const pcm = stretches(8000, [0.001, 990], [0.1, 1234]);
     expect(calibrated(8000, pcm, 37)).toEqual(calibrated(8000, pcm, 100_000));
