@@ -14,8 +14,8 @@ export interface HttpServerExample {
 }
 
 /**
- * AudioHook inside an HTTP server that serves other pages as well. The server is the embedder's: he listens, answers the
- * health check and closes it. With fastify, give `app.server`; with express, the server that `app.listen` returns.
+ * AudioHook inside an HTTP server that serves other pages as well. The server is yours: you listen, answer the health
+ * check and close it. With fastify, give `app.server`; with express, the server that `app.listen` returns.
  */
 export async function startHttpServer(keys: readonly AudioHookKey[], port = 0): Promise<HttpServerExample> {
   const calls: string[] = [];

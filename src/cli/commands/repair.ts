@@ -10,7 +10,7 @@ import { complain, print, printJson } from '../process/output.js';
 export function registerRepair(program: Command): Command {
   return program
     .command('repair')
-    .description('make the recordings of a capture that was killed open again')
+    .description('complete the recordings of a capture that was killed')
     .argument('<dir>', 'folder of the capture')
     .option('--json', 'print the report as one JSON object')
     .addHelpText(

@@ -5,7 +5,7 @@ import type { PacketBatch } from './packet-batch.js';
 export interface StreamOptions {
   /**
    * The source's packets come in order and without loss, as over TCP. They go in by `ordered` instead of the batch, and
-   * pass by the jitter buffer.
+   * skip the jitter buffer.
    */
   readonly ordered?: boolean;
   /**
