@@ -98,6 +98,8 @@ export class NodeConsole {
   readonly #isJson: boolean;
   readonly #table: LiveTable;
   readonly #timers: NodeJS.Timeout[] = [];
+  /** Draws the table a last time; only on a terminal, and only when there were calls. */
+  #drawEnd: (() => void) | undefined;
 
   constructor({ config, warnings }: LoadedConfig) {
     this.#metricsSeconds = config.metricsSeconds;
@@ -112,14 +114,18 @@ export class NodeConsole {
     if (process.stderr.isTTY === true) {
       const rows = new LiveRows(node);
       void node.addSink(rows);
-      this.#every(TABLE_MS, () => this.#table.update(rows.rows(), node.metricsLine()));
+      const draw = (): void => this.#table.update(rows.rows(), node.metricsLine());
+      this.#every(TABLE_MS, draw);
+      this.#drawEnd = () => rows.rows().length > 0 && draw();
     } else if (this.#metricsSeconds > 0) {
       this.#every(this.#metricsSeconds * 1000, () => this.#logMetrics(node));
     }
   }
 
+  /** May be called again. The table that stays on the terminal is that of the end. */
   close(): void {
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    this.#drawEnd?.();
     this.#table.close();
   }
 
