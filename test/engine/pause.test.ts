@@ -25,6 +25,7 @@ function start(channels: 1 | 2): {
   stream: number;
   delivered: Delivered;
   push: (from: number, to: number, loud: boolean) => void;
+  clock: ManualClock;
 } {
   const clock = new ManualClock();
   engine = new Engine({
@@ -58,7 +59,7 @@ function start(channels: 1 | 2): {
     }
     engine.submit();
   };
-  return { stream, delivered, push };
+  return { stream, delivered, push, clock };
 }
 
 async function ended(delivered: Delivered, stream: number): Promise<StreamSummary> {
@@ -108,6 +109,24 @@ test('a pause that lasts to the end of the stream is marked to its last packet, 
   });
   expect(delivered.frames).toEqual([]);
   expect(delivered.marks).toMatchObject([{ startSamples: 0, lengthSamples: 10 * SAMPLES }]);
+});
+
+test('a pause in which nothing arrives is marked to the end of the stream, or to its own end', async () => {
+  for (const [resumedAtUs, end] of [
+    [undefined, 3 * RATE],
+    [2_000_000, 2 * RATE],
+  ] as const) {
+    const { stream, delivered, push, clock } = start(1);
+    push(0, 5, false);
+    clock.advanceUs(2_200_000);
+    await expect.poll(() => delivered.frames.length).toBe(5);
+    engine.pauseStream(stream);
+    if (resumedAtUs !== undefined) engine.resumeStream(stream, resumedAtUs);
+    clock.advanceUs(800_000);
+    await ended(delivered, stream);
+    expect(delivered.marks).toMatchObject([{ startSamples: 5 * SAMPLES, lengthSamples: end - 5 * SAMPLES }]);
+    await engine.close();
+  }
 });
 
 test('a second pause within the grace of the first goes on with it', async () => {

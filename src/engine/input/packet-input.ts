@@ -77,7 +77,7 @@ export class PacketInput {
     this.insert();
     for (const channel of channelsOf(stream)) {
       this.#jitter.flushChannel(channel, nowUs, this.#release);
-      this.#release.pauses.closeChannel(channel);
+      this.#release.pauses.closeChannel(channel, nowUs);
     }
     this.ordered.close(stream.info.stream);
   }

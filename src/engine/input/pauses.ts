@@ -1,6 +1,8 @@
 import type { Timeline } from '../../rtp/timeline.js';
 
 const NONE = -1;
+/** The length of a mark is a 32-bit number. */
+const MOST_TICKS = 2 ** 31 - 1;
 
 /**
  * Pauses of streams: packets of a paused stream are withheld before they reach a ring, and their span on the time line
@@ -64,12 +66,12 @@ export class Pauses {
     return false;
   }
 
-  /** The stream ends: marks a pause that has not come to its end. */
-  closeChannel(channel: number): void {
+  /** The stream ends: marks a pause that no packet has ended, up to its end or to now, even if nothing arrived in it. */
+  closeChannel(channel: number, nowUs: number): void {
     if (this.#isPaused[channel] === 0) return;
     this.#isPaused[channel] = 0;
     const start = this.#start[channel] as number;
-    const end = this.#timeline.end(channel);
-    if (start !== NONE && end > start) this.#mark(channel, start, end - start);
+    const end = this.#timeline.positionAt(channel, Math.min(nowUs, this.#untilUs[channel] as number));
+    if (start !== NONE && end > start) this.#mark(channel, start, Math.min(end - start, MOST_TICKS));
   }
 }
