@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AudioNode, MediaChunk } from '../index.js';
 
-/** Takes the audio of one call; resolves when it can take more. */
-export type Transcriber = (interactionId: string, audio: Buffer) => Promise<void>;
+/** Takes the audio of one channel of a call, named `<interaction>/<channel>`; resolves when it can take more. */
+export type Transcriber = (channel: string, audio: Buffer) => Promise<void>;
 
 export interface TranscriptionOptions {
   /** Ends the transcription; without it, the end of the node does. */
@@ -43,15 +43,19 @@ export async function transcribe(
     const buffers = pending.get(key) ?? [];
     buffers.push(payload);
     const bytes = buffers.reduce((sum, { length }) => sum + length, 0);
-    pending.set(key, bytes < SEND_BYTES ? buffers : []);
-    if (bytes >= SEND_BYTES) await send(key, Buffer.concat(buffers));
+    if (bytes < SEND_BYTES) {
+      pending.set(key, buffers);
+    } else {
+      pending.delete(key);
+      await send(key, Buffer.concat(buffers));
+    }
   }
 }
 
 /** Stands for a real transcriber: it takes as long for each request as told. */
 export function slowTranscriber(millisecondsPerRequest: number, log: (line: string) => void): Transcriber {
-  return async (interactionId, audio) => {
+  return async (channel, audio) => {
     await sleep(millisecondsPerRequest);
-    log(`${interactionId}: ${audio.length / 2} samples`);
+    log(`${channel}: ${audio.length / 2} samples`);
   };
 }

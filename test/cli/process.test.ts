@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -173,6 +173,16 @@ describe('--json', () => {
     const second = start(['serve', '--port', port, '--json']);
     expect(await second.exited()).toBe(1);
     expect(second.lastJson()).toMatchObject({ streams: 0, error: { code: 'CONNECTION_FAILED' } });
+  });
+
+  test('ends with 1 and says why when the time was over before anything had started', async () => {
+    const { url } = await silentServer();
+    const ids = join(folder, 'ids.txt');
+    writeFileSync(ids, '');
+    const addresses = ['--api-url', url, '--media-url', url.replace('http', 'ws')];
+    const child = start(['capture', ...addresses, '--interactions-file', ids, '--seconds', '1', '--json']);
+    expect(await child.exited()).toBe(1);
+    expect(child.lastJson()).toMatchObject({ streams: 0, failure: expect.stringContaining('had not succeeded') });
   });
 
   test.each([

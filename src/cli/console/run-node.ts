@@ -58,6 +58,7 @@ async function runComposed(
   interruption.onHangup = () => void node.reopen();
   try {
     const done = node.start().then(() => {
+      verdict.hasStarted = true;
       logStart(composed, view);
       return node.untilIdle();
     });
@@ -68,8 +69,8 @@ async function runComposed(
     throw error;
   }
   view.close();
-  reportSummary(summary(), config);
   const failure = verdict.failure(config, wasInterrupted);
+  reportSummary({ ...summary(), ...(failure === undefined ? {} : { failure }) }, config);
   if (failure !== undefined) fail(failure);
 }
 

@@ -9,6 +9,8 @@ import { complain, print, printJson } from '../process/output.js';
 export interface CommandSummary extends NodeSummary {
   readonly callsGivenUp: number;
   readonly givenUp: readonly { readonly interactionId: string; readonly reason: string; readonly detail: string }[];
+  /** Why the command failed; absent when it did not. */
+  readonly failure?: string;
 }
 
 /**
@@ -51,7 +53,7 @@ function sentences(summary: CommandSummary): string[] {
   });
   const more = summary.callsGivenUp - givenUp.length;
   return [
-    `${streams} streams: ${packetsReceived} packets received, ${packetsLost} lost, ${packetsLate} late, ` +
+    `${streams} ${streams === 1 ? 'stream' : 'streams'}: ${packetsReceived} packets received, ${packetsLost} lost, ${packetsLate} late, ` +
       `${packetsDropped} dropped, ${decodeErrors} decode errors; latency p50 ${ms(latencyMicros.p50)}, ` +
       `p99 ${ms(latencyMicros.p99)} (${summary.backend})`,
     ...(refused.length > 0 ? [`refused or dropped: ${refused.join(', ')}`] : []),

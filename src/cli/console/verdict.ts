@@ -13,6 +13,8 @@ interface GivenUpCall {
 /** Watches a node for what decides the exit code of a command, and for the calls that were given up. */
 export class Verdict {
   readonly engineFailed: Promise<void>;
+  /** Set when every source has connected or listens. */
+  hasStarted = false;
   readonly #node: ComposedNode['node'];
   readonly #opened = new Set<string>();
   readonly #givenUp = new Map<string, GivenUpCall>();
@@ -46,6 +48,8 @@ export class Verdict {
     const refused = this.#refusedPackets();
     if (refused !== undefined) return `nothing was captured: everything that arrived was refused (${refused})`;
     if (wasInterrupted) return undefined;
+    if (!this.hasStarted)
+      return 'nothing was captured: the start had not succeeded when the time was over; the log says why';
     if (this.#opened.size === 0 && interactions.length > 0) {
       return `nothing was captured: no media came from the interactions that were given (${interactions.length})`;
     }
