@@ -126,8 +126,11 @@ export function runAgent(agent: Agent, place: ControlPlace, sleep: Sleep): void 
   let naps = 0;
   for (;;) {
     Atomics.add(words, heartbeat, 1);
+    // Read before the rings: everything is published before `stop` is set. Read after them, it could be set together with
+    // records that doWork() had not seen, and these would be lost.
+    const isStopping = Atomics.load(words, stop) !== 0;
     let done = agent.doWork(systemClock.nowUs());
-    if (done === 0 && Atomics.load(words, stop) !== 0) {
+    if (done === 0 && isStopping) {
       done = agent.finish?.(systemClock.nowUs()) ?? 0;
       if (done === 0) break;
     }

@@ -26,3 +26,27 @@ it('an abandoned one is closed although its end is blocked', () => {
   runAgent({ doWork: () => 0, finish: () => BLOCKED, close: () => closed++ }, place, { idleMs: 1, naps: 0 });
   expect(closed).toBe(1);
 });
+
+it('what is published after a look at the rings, just before the stop, is done before the end', () => {
+  const place = { memory: new SharedArrayBuffer(AGENT_CONTROL.BYTES), offset: 0 };
+  const handle = new AgentHandle(place);
+  let published = 0;
+  let done = 0;
+  const agent = {
+    doWork: () => {
+      if (published === 0) {
+        // The rings were empty. While the agent returns, another thread publishes and then stops it.
+        published = 3;
+        handle.stop();
+        return 0;
+      }
+      const work = published - done;
+      done = published;
+      return work;
+    },
+    finish: () => 0,
+    close: () => {},
+  };
+  runAgent(agent, place, { idleMs: 1, naps: 0 });
+  expect(done).toBe(3);
+});
