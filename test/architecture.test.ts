@@ -52,13 +52,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'native/addon',
     'engine/engine',
     'engine/output/frame-queue',
-    'type:engine/options',
+    ...['type:engine/options', 'type:engine/input/ingest', 'type:engine/input/packet-batch'],
     'type:sources',
     'type:sinks',
     'sources/genesys',
     'sources/audiohook',
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
+  control: ['type:sinks'],
   // Both ends of a wire format are written against one description of it.
   simulator: ['audio', 'sources/audiohook/protocol/duration'],
   index: [
@@ -89,6 +90,7 @@ const LAYERS: readonly (readonly string[])[] = [
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
   ['node'],
+  ['control'],
   ['simulator'],
   ['index'],
   ['examples'],

@@ -43,6 +43,8 @@ export interface StreamInfo {
   readonly startedAtMs: number;
   /** The organization that the call belongs to, where the source knows it. */
   readonly organizationId?: string;
+  /** Name of the source that brings it; absent when an embedder pushes its packets. */
+  readonly source?: string;
   /** Absent for the first stream of an interaction. */
   readonly segment?: StreamSegment;
 }
@@ -68,6 +70,12 @@ export interface ReceptionCounts {
   jitterUs: number;
   /** Packets that the engine itself threw away because a ring or the arena was full. */
   packetsDropped: number;
+}
+
+/** Reception of one channel of an open stream. */
+export interface ChannelReception extends ReceptionCounts {
+  /** How long the next packet is held before it is released, in microseconds; 0 where packets come in order. */
+  readonly playoutDelayUs: number;
 }
 
 export interface StreamSummary extends ReceptionCounts {

@@ -4,6 +4,7 @@ import { GuardedEmitter } from '../core/emitter.js';
 import { TrunklineError } from '../core/errors.js';
 import type {
   Channel,
+  ChannelReception,
   EndReason,
   FrameSink,
   MarkedState,
@@ -135,6 +136,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     const previous = this.#endForSuccessor(interactionId, options.continues ?? -1);
     const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs(), {
       organizationId: options.organizationId,
+      source: options.source,
       previous,
     });
     const index = stream.info.stream;
@@ -264,6 +266,12 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   counts(index: number): ReceptionCounts | undefined {
     const stream = this.#streams.at(index);
     return stream && (stream.finalCounts ?? this.#input.countsOf(stream));
+  }
+
+  /** The same of each channel, with its playout delay; undefined once the stream has ended. */
+  reception(index: number): ChannelReception[] | undefined {
+    const stream = this.#openStreamAt(index);
+    return stream && this.#input.receptionOf(stream);
   }
 
   /** Adds up the same of every stream whose end has not been delivered yet. */

@@ -36,6 +36,13 @@ export interface PreviousStream {
   readonly segment: StreamSegment;
 }
 
+/** Where a stream comes from, as far as that is known. */
+interface StreamOrigin {
+  readonly organizationId?: string | undefined;
+  readonly source?: string | undefined;
+  readonly previous?: PreviousStream | undefined;
+}
+
 /** Who is where: stream indices, ids, and the shard that each stream stays on. Control plane only. */
 export class Streams {
   readonly #byIndex: (Stream | undefined)[];
@@ -74,7 +81,7 @@ export class Streams {
     format: StreamFormat,
     ordered: boolean,
     startedAtMs: number,
-    { organizationId, previous }: { organizationId?: string | undefined; previous?: PreviousStream | undefined } = {},
+    { organizationId, source, previous }: StreamOrigin = {},
   ): Stream {
     if (organizationId !== undefined) checkName(organizationId);
     checkName(interactionId);
@@ -103,6 +110,7 @@ export class Streams {
       channels,
       startedAtMs,
       ...(organizationId === undefined ? {} : { organizationId }),
+      ...(source === undefined ? {} : { source }),
       ...(previous === undefined ? {} : { segment: previous.segment }),
     };
     const stream: Stream = {

@@ -20,6 +20,7 @@ import { agentOf, NodeSinks } from './node-sinks.js';
 import type { NodeOptions, NodeStats, StartOptions, WaitOptions } from './options.js';
 import { Readers } from './readers.js';
 import { SinkHealth } from './sink-health.js';
+import { SourceIngest } from './source-ingest.js';
 import { StreamEnds } from './stream-ends.js';
 import { NodeWatch } from './watch/node-watch.js';
 import { collectRefusals, type Refusals } from './watch/refusals.js';
@@ -79,7 +80,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     self.on('newListener', () => queueMicrotask(this.#listenersChanged));
     self.on('removeListener', () => queueMicrotask(this.#listenersChanged));
     if (options.logger !== undefined) logNode(this, this.#logger);
-    if (signal !== undefined) whenAborted(signal, this.#closed.signal, () => this.#closeUnasked());
+    if (signal !== undefined) whenAborted(signal, this.#closed.signal, () => void this.close());
   }
 
   /**
@@ -304,10 +305,6 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     this.#closed.abort();
   }
 
-  #closeUnasked(): void {
-    void this.close();
-  }
-
   async #attempt(work: () => Promise<void> | void): Promise<void> {
     try {
       await work();
@@ -333,7 +330,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
   #sourceContext({ name }: Source): SourceContext {
     const self = this as EventEmitter;
     return {
-      ingest: this.#engine,
+      ingest: new SourceIngest(this.#engine, name),
       clock: this.#clock,
       logger: this.#logger,
       native: this.#native,

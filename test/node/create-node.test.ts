@@ -136,6 +136,17 @@ describe('a node', () => {
     expect(() => node.resume('another')).toThrow(expect.objectContaining({ code: 'STREAM_UNKNOWN' }));
   });
 
+  it('names the source of each stream', async () => {
+    const [one, other] = [new TestSource('one'), new TestSource('other')];
+    const node = await make(createNode({ sources: [one, other], engine: ENGINE }));
+    one.open('call-1');
+    other.open('call-2');
+    expect(node.streams()).toMatchObject([
+      { interactionId: 'call-1', source: 'one' },
+      { interactionId: 'call-2', source: 'other' },
+    ]);
+  });
+
   it('writes nothing that it was not told to', async () => {
     const capture = new CaptureNode({ clientId: 'a', clientSecret: 'b', out: join(folder, 'out'), audit: 'off' });
     nodes.push(capture);

@@ -15,6 +15,8 @@ export interface StreamOptions {
   readonly continues?: number;
   /** The organization that the call belongs to, for recordings and audit. */
   readonly organizationId?: string;
+  /** Name of the source; the node sets it. */
+  readonly source?: string;
 }
 
 /** What comes of OrderedIngest.claim(). */

@@ -1,5 +1,5 @@
 import { addCounts, zeroCounts } from '../../core/counts.js';
-import type { MarkedState, ReceptionCounts } from '../../core/events.js';
+import type { ChannelReception, MarkedState, ReceptionCounts } from '../../core/events.js';
 import { INSERTED, JitterBuffer } from '../../rtp/jitter-buffer.js';
 import { Timeline } from '../../rtp/timeline.js';
 import type { EngineSettings } from '../options.js';
@@ -161,6 +161,18 @@ export class PacketInput {
     }
     sum.packetsReceived += this.ordered.packetsOf(stream.info.stream);
     sum.bytesReceived += this.ordered.payloadBytesOf(stream.info.stream);
+  }
+
+  /** Reception of each channel so far. Packets of an ordered stream are the same number on each. */
+  receptionOf(stream: Stream): ChannelReception[] {
+    const { stream: index, channels } = stream.info;
+    return channelsOf(stream).map((channel) => {
+      const counts = this.#jitter.counts(channel);
+      counts.packetsDropped += this.#release.dropped[channel] as number;
+      counts.packetsReceived += this.ordered.packetsOf(index) / channels;
+      counts.bytesReceived += this.ordered.payloadBytesOf(index) / channels;
+      return { ...counts, playoutDelayUs: stream.ordered ? 0 : this.#jitter.playoutDelayUs(channel) };
+    });
   }
 
   /** Packets that were received while their stream was paused, and withheld. */

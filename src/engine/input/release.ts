@@ -84,7 +84,9 @@ export class Release implements JitterOutput {
     this.#ticksPerSample[stream] = entry.info.clockRate / entry.info.sampleRate;
     this.dropped.fill(0, stream * 2, stream * 2 + 2);
     this.#droppedEnd.fill(0, stream * 2, stream * 2 + 2);
-    this.#control(entry, KIND.OPEN, entry.info);
+    // The recorder does not need the source, and what it stores of a stream is limited in size.
+    const { source: _, ...info } = entry.info;
+    this.#control(entry, KIND.OPEN, info);
   }
 
   close(stream: Stream, summary: object): void {

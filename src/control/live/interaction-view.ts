@@ -1,0 +1,260 @@
+import type { Clock } from '../../core/clock.js';
+import { addCounts } from '../../core/counts.js';
+import type {
+  FrameView,
+  MarkedSpan,
+  PauseEvent,
+  ReceptionCounts,
+  StreamInfo,
+  StreamSummary,
+} from '../../core/events.js';
+import { LIMITS } from '../../core/limits.js';
+import { MS_PER_SECOND, US_PER_SECOND } from '../../core/units.js';
+import type { Sink } from '../../sinks/sink.js';
+import { CHANNEL_STATE, type ChannelState, type LiveSpan, SpanLog } from './span-log.js';
+
+export type PausedBy = PauseEvent['by'];
+
+/** An interaction that is captured, or was until a short time ago. */
+export interface InteractionEntry {
+  readonly id: string;
+  /** Of the newest stream; the format may change during a call. */
+  readonly info: StreamInfo;
+  /** Of the first stream, wall clock in milliseconds. */
+  readonly startedAtMs: number;
+  /** Who withholds its audio at the moment. */
+  readonly pausedBy: readonly PausedBy[];
+  /** Undefined while it is captured. All of its streams together. */
+  readonly ended: StreamSummary | undefined;
+  /** Of its streams before the newest one. */
+  readonly earlier: ReceptionCounts | undefined;
+}
+
+interface Entry extends InteractionEntry {
+  info: StreamInfo;
+  startedAtMs: number;
+  /** By channel; made when its first span begins. */
+  readonly spans: [SpanLog | undefined, SpanLog | undefined];
+  pausedBy: readonly PausedBy[];
+  ended: StreamSummary | undefined;
+  earlier: ReceptionCounts | undefined;
+  /** Where each channel's time line ends, once the stream has ended. */
+  endsMs: readonly [number, number];
+}
+
+/** Level below which nothing is told apart: digital silence. */
+export const LEAST_DBFS = -96;
+/** Weight of one frame in the level and the latency shown: a time constant of some 80 ms with frames of 20 ms. */
+const WEIGHT = 0.25;
+/** Without a frame for this long, a channel has no level. */
+const STALE_US = US_PER_SECOND;
+/** Ended interactions that are kept, and for how long. */
+const ENDED_KEPT = 1_000;
+const ENDED_KEPT_MS = 600 * MS_PER_SECOND;
+/** Pauses that are known of interactions without a stream. */
+const PAUSES_KEPT = LIMITS.maxStreams;
+
+/**
+ * What is known of each interaction at the moment: level, speech and latency by channel, the newest spans, who has paused
+ * it. Interactions that have ended are kept for ten minutes, at most a thousand. A frame costs some writes into
+ * columns and no allocation.
+ */
+export class InteractionView implements Sink {
+  readonly name = 'interactions';
+  /** Mean square of each channel (stream · 2 + channel), smoothed over some 80 ms; 1 is full scale. */
+  readonly meanSquare = new Float64Array(LIMITS.maxStreams * 2);
+  /** A CHANNEL_STATE by channel. */
+  readonly states = new Uint8Array(LIMITS.maxStreams * 2);
+  /** When the newest frame of each channel was delivered, microseconds of the clock. */
+  readonly lastFrameUs = new Float64Array(LIMITS.maxStreams * 2);
+  /** From arrival to delivery by stream, playout delay included, smoothed; microseconds. */
+  readonly latencyUs = new Float64Array(LIMITS.maxStreams);
+  readonly #endSamples = new Float64Array(LIMITS.maxStreams * 2);
+  readonly #byStream = new Array<Entry | undefined>(LIMITS.maxStreams).fill(undefined);
+  readonly #live = new Map<string, Entry>();
+  /** In the order in which they ended. */
+  readonly #ended = new Set<Entry>();
+  /** Between two streams of one interaction, whose format has changed. */
+  readonly #between = new Map<string, Entry>();
+  readonly #pauses = new Map<string, readonly PausedBy[]>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Interactions that are captured at the moment. */
+  get size(): number {
+    return this.#live.size;
+  }
+
+  /** Those that are captured. */
+  live(): IterableIterator<InteractionEntry> {
+    return this.#live.values();
+  }
+
+  /** Those that have ended and are still known, in the order in which they ended. */
+  ended(): IterableIterator<InteractionEntry> {
+    this.#forgetOld();
+    return this.#ended.values();
+  }
+
+  /** The interaction of that id; the newest when several are known. */
+  find(interactionId: string): InteractionEntry | undefined {
+    const live = this.#live.get(interactionId);
+    if (live !== undefined) return live;
+    this.#forgetOld();
+    let newest: Entry | undefined;
+    for (const entry of this.#ended) if (entry.id === interactionId) newest = entry;
+    return newest;
+  }
+
+  /** Level of a channel of a stream in dBFS, from LEAST_DBFS on; that when no frames come. */
+  levelDbfs(stream: number, channel: number, nowUs: number): number {
+    const meanSquare = this.#isFresh(stream, channel, nowUs) ? (this.meanSquare[stream * 2 + channel] as number) : 0;
+    if (meanSquare <= 0) return LEAST_DBFS;
+    return Math.max(LEAST_DBFS, Math.round(100 * Math.log10(meanSquare)) / 10);
+  }
+
+  isSpeech(stream: number, channel: number, nowUs: number): boolean {
+    return this.states[stream * 2 + channel] === CHANNEL_STATE.SPEECH && this.#isFresh(stream, channel, nowUs);
+  }
+
+  /** The newest spans of a channel, and whether there were more before them. */
+  spans(entry: InteractionEntry, channel: 0 | 1): { readonly spans: LiveSpan[]; readonly isCut: boolean } {
+    const { spans, endsMs, ended, info } = entry as Entry;
+    const log = spans[channel];
+    const endMs = ended === undefined ? this.#endMs(info, channel) : endsMs[channel];
+    return { spans: log?.read(endMs) ?? [], isCut: log?.isCut ?? false };
+  }
+
+  /** Pass it the node's `paused` events. */
+  paused({ interactionId, paused, by }: PauseEvent): void {
+    const others = (this.#pauses.get(interactionId) ?? []).filter((one) => one !== by);
+    const pausedBy = paused ? [...others, by] : others;
+    const entry = this.#live.get(interactionId);
+    if (entry !== undefined) entry.pausedBy = pausedBy;
+    this.#pauses.delete(interactionId);
+    if (pausedBy.length === 0) return;
+    this.#pauses.set(interactionId, pausedBy);
+    dropOldest(this.#pauses, PAUSES_KEPT);
+  }
+
+  // ---- What the engine delivers
+
+  streamOpened(info: StreamInfo): void {
+    const { stream, interactionId } = info;
+    const between = this.#between.get(interactionId);
+    this.#between.delete(interactionId);
+    const entry = info.segment === undefined ? undefined : between;
+    const opened: Entry = entry ?? {
+      id: interactionId,
+      info,
+      startedAtMs: info.segment?.firstStartedAtMs ?? info.startedAtMs,
+      spans: [undefined, undefined],
+      pausedBy: this.#pauses.get(interactionId) ?? [],
+      ended: undefined,
+      earlier: undefined,
+      endsMs: [0, 0],
+    };
+    opened.info = info;
+    this.#byStream[stream] = opened;
+    this.#live.set(interactionId, opened);
+    this.latencyUs[stream] = 0;
+    for (const at of [stream * 2, stream * 2 + 1]) {
+      this.meanSquare[at] = 0;
+      this.states[at] = CHANNEL_STATE.NONE;
+      this.lastFrameUs[at] = 0;
+      this.#endSamples[at] = 0;
+    }
+  }
+
+  frame(frame: FrameView): void {
+    const { stream } = frame.info;
+    const at = stream * 2 + frame.channel;
+    const start = frame.positionSamples;
+    this.#endSamples[at] = start + frame.sampleCount;
+    this.lastFrameUs[at] = frame.deliveredUs;
+    const before = this.meanSquare[at] as number;
+    this.meanSquare[at] = before + (frame.meanSquare - before) * WEIGHT;
+    let state: ChannelState = frame.isSilent ? CHANNEL_STATE.SILENCE : CHANNEL_STATE.SPEECH;
+    if (frame.lost) state = CHANNEL_STATE.LOST;
+    else {
+      const latencyUs = this.latencyUs[stream] as number;
+      const us = frame.deliveredUs - frame.arrivalUs;
+      this.latencyUs[stream] = latencyUs === 0 ? us : latencyUs + (us - latencyUs) * WEIGHT;
+    }
+    if (state !== this.states[at]) this.#begin(at, state, start);
+  }
+
+  markedSpan({ info, channel, state, startSamples, lengthSamples }: MarkedSpan): void {
+    const at = info.stream * 2 + channel;
+    this.#begin(at, MARKED[state], startSamples);
+    this.#endSamples[at] = Math.max(this.#endSamples[at] as number, startSamples + lengthSamples);
+  }
+
+  streamEnded(info: StreamInfo, summary: StreamSummary): void {
+    const entry = this.#byStream[info.stream];
+    if (entry === undefined) return;
+    this.#byStream[info.stream] = undefined;
+    this.#live.delete(entry.id);
+    const counts = { ...summary };
+    if (entry.earlier !== undefined) addCounts(counts, entry.earlier);
+    if (summary.endReason === 'formatChanged') {
+      entry.earlier = counts;
+      this.#between.set(entry.id, entry);
+      dropOldest(this.#between, ENDED_KEPT);
+      return;
+    }
+    this.#pauses.delete(entry.id);
+    entry.pausedBy = [];
+    entry.ended = counts;
+    entry.endsMs = [this.#endMs(info, 0), this.#endMs(info, 1)];
+    this.#ended.add(entry);
+    this.#forgetOld();
+  }
+
+  // ----
+
+  #begin(at: number, state: ChannelState, positionSamples: number): void {
+    const entry = this.#byStream[at >> 1];
+    if (entry === undefined) return;
+    this.states[at] = state;
+    const channel = (at & 1) === 0 ? 0 : 1;
+    entry.spans[channel] ??= new SpanLog();
+    entry.spans[channel].begin(state, toMs(entry.info, positionSamples));
+  }
+
+  #endMs(info: StreamInfo, channel: number): number {
+    return toMs(info, this.#endSamples[info.stream * 2 + channel] as number);
+  }
+
+  #isFresh(stream: number, channel: number, nowUs: number): boolean {
+    return nowUs - (this.lastFrameUs[stream * 2 + channel] as number) < STALE_US;
+  }
+
+  #forgetOld(): void {
+    const oldestMs = this.#clock.wallMs() - ENDED_KEPT_MS;
+    for (const entry of this.#ended) {
+      const isOld = (entry.ended?.endedAtMs ?? 0) < oldestMs;
+      if (this.#ended.size <= ENDED_KEPT && !isOld) return;
+      this.#ended.delete(entry);
+    }
+  }
+}
+
+const MARKED: Readonly<Record<MarkedSpan['state'], ChannelState>> = {
+  lost: CHANNEL_STATE.LOST,
+  paused: CHANNEL_STATE.PAUSED,
+  discarded: CHANNEL_STATE.DISCARDED,
+};
+
+function dropOldest(map: Map<string, unknown>, kept: number): void {
+  const [oldest] = map.keys();
+  if (map.size > kept && oldest !== undefined) map.delete(oldest);
+}
+
+/** On the time line of the interaction, which begins with its first stream. */
+function toMs({ sampleRate, segment }: StreamInfo, samples: number): number {
+  return (segment?.startMs ?? 0) + (samples * MS_PER_SECOND) / sampleRate;
+}
