@@ -42,7 +42,7 @@ export { AuditSink, type AuditSinkOptions, audit } from './sinks/audit/audit-sin
 export type { NodeEvents } from './sinks/events/event-sink.js';
 export type { Latency, MetricsSnapshot, Rates, Throughput } from './sinks/metrics/metrics.js';
 export type { GuardedReadable } from './sinks/monitor/guarded-readable.js';
-export type { ListenStream } from './sinks/monitor/listen-stream.js';
+export type { ListenOptions, ListenStream } from './sinks/monitor/listen-stream.js';
 export type { MonitorLine, MonitorOptions, MonitorStream } from './sinks/monitor/monitor-stream.js';
 export { type RecorderOptions, RecorderSink, recorder } from './sinks/recorder/recorder-sink.js';
 export type { RepairedRecording, RepairReport } from './sinks/recorder/repair.js';

@@ -11,7 +11,7 @@ import type { AudioFrame, ChunkOptions, FrameOptions, FrameQueue } from '../engi
 import { EventSink, type NodeEvents } from '../sinks/events/event-sink.js';
 import { Metrics, type MetricsContext, type MetricsSnapshot, type Throughput } from '../sinks/metrics/metrics.js';
 import { Tally } from '../sinks/metrics/tally.js';
-import type { ListenStream } from '../sinks/monitor/listen-stream.js';
+import type { ListenOptions, ListenStream } from '../sinks/monitor/listen-stream.js';
 import type { MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
 import type { Sink } from '../sinks/sink.js';
 import type { Source, SourceContext } from '../sources/source.js';
@@ -66,7 +66,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     this.#engine.on('restarted', (name, cause) => this.emit('workerRestarted', { name, cause }));
     this.#engine.on('failed', (error) => this.emit('failed', error));
     this.#engine.on('sinkError', (thrown) => this.report(thrown));
-    this.#readers = new Readers(this.#engine);
+    this.#readers = new Readers(this.#engine, this.#clock, report);
     this.#metrics = new Metrics({ clock: this.#clock });
     this.#events = new EventSink(this, includeSilent);
     this.#watch = new NodeWatch(this.#logger, this.#clock, {
@@ -177,8 +177,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
    *
    * @throws TrunklineError STREAM_UNKNOWN when the interaction is not being captured.
    */
-  listen(interactionId: string): ListenStream {
-    return this.#readers.listen(interactionId);
+  listen(interactionId: string, options: ListenOptions = {}): ListenStream {
+    return this.#readers.listen(interactionId, options);
   }
 
   /**

@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
 import type { MediaChunk } from '../core/media-chunk.js';
 import type { Engine } from '../engine/engine.js';
@@ -10,7 +11,8 @@ import {
   type FrameQueue,
   frameQueue,
 } from '../engine/output/frame-queue.js';
-import { ListenStream } from '../sinks/monitor/listen-stream.js';
+import { type ListenOptions, ListenStream } from '../sinks/monitor/listen-stream.js';
+import { Listeners } from '../sinks/monitor/listeners.js';
 import { type MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
 
 type Queue = AttachedQueue<MediaChunk> | AttachedQueue<AudioFrame>;
@@ -18,14 +20,18 @@ type Queue = AttachedQueue<MediaChunk> | AttachedQueue<AudioFrame>;
 /** The live readers of a node: streams and queues that are attached to its engine until they are closed. */
 export class Readers {
   readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #listeners: Listeners;
   readonly #monitors = new Set<MonitorStream>();
   readonly #queues = new Set<Queue>();
   /** Frames that readers were too slow for which have gone since. */
   #droppedBefore = 0;
   #isClosed = false;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, clock: Clock, onFault: (thrown: unknown) => void) {
     this.#engine = engine;
+    this.#clock = clock;
+    this.#listeners = new Listeners(clock, onFault);
   }
 
   /** Frames that readers were too slow for. */
@@ -56,7 +62,7 @@ export class Readers {
   }
 
   /** @throws TrunklineError STREAM_UNKNOWN when the interaction is not being captured. */
-  listen(interactionId: string): ListenStream {
+  listen(interactionId: string, { realTime = false }: ListenOptions): ListenStream {
     const info = this.#engine.find(interactionId);
     if (info === undefined) {
       throw new TrunklineError(
@@ -64,9 +70,11 @@ export class Readers {
         `Interaction ${interactionId} is not being captured; listen after its streamOpened event.`,
       );
     }
-    const stream = new ListenStream(info);
-    this.#engine.addSink(stream);
-    stream.once('close', () => this.#engine.removeSink(stream));
+    const stream = new ListenStream(info, realTime ? { clock: this.#clock } : {});
+    this.#listeners.add(stream);
+    if (this.#listeners.count === 1) this.#engine.addSink(this.#listeners);
+    else this.#engine.refreshWants();
+    stream.once('close', () => this.#unlisten(stream));
     return stream;
   }
 
@@ -75,6 +83,12 @@ export class Readers {
     this.#isClosed = true;
     for (const monitor of this.#monitors) monitor.push(null);
     for (const queue of this.#queues) queue.end();
+  }
+
+  #unlisten(stream: ListenStream): void {
+    this.#listeners.remove(stream);
+    if (this.#listeners.count === 0) this.#engine.removeSink(this.#listeners);
+    else this.#engine.refreshWants();
   }
 
   #attach<Attached extends Queue>(queue: Attached): Attached {

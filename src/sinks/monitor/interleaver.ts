@@ -34,7 +34,8 @@ export class Interleaver {
       const from = position + done;
       if (from >= this.#start + this.#windowSamples) {
         this.flush();
-        this.#start = from;
+        // The other channel may go on a little earlier.
+        this.#start = Math.max(this.#start, from - this.#skewSamples);
       }
       const space = this.#start + this.#windowSamples - from;
       const count = Math.min(space, pcm.length - done);

@@ -1,7 +1,24 @@
-import type { FrameSink, FrameView, PcmSelection, StreamInfo } from '../../core/events.js';
+import type { Clock } from '../../core/clock.js';
+import type { EndReason, FrameSink, FrameView, PcmSelection, StreamInfo, StreamSummary } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { GuardedReadable } from './guarded-readable.js';
 import { Interleaver } from './interleaver.js';
+import { LivePace } from './live-pace.js';
+
+export interface ListenOptions {
+  /**
+   * Silence also while nothing arrives, by the clock, as in a pause or an interruption: a player never has to stop. What
+   * arrives late is put out at most 200 ms late, so that the player stays close to the call. Default false: silence comes
+   * when the audio after it does.
+   */
+  readonly realTime?: boolean;
+}
+
+interface ListenStreamSettings {
+  /** Of a stream in real time. */
+  readonly clock?: Clock;
+  readonly bufferBytes?: number;
+}
 
 /**
  * The audio of one stream from now on: 16-bit PCM, little-endian, at info.sampleRate; two channels are interleaved,
@@ -15,16 +32,22 @@ export class ListenStream extends GuardedReadable implements FrameSink {
   readonly info: StreamInfo;
   /** Frames, or parts of both channels, that the reader was too slow for. */
   droppedFrames = 0;
+  /** Why the stream has ended; undefined before its end, and when the reader left first. */
+  endReason: EndReason | undefined;
   readonly #bufferBytes: number;
   readonly #maxGap: number;
+  readonly #clock: Clock | undefined;
+  readonly #pace: LivePace | undefined;
   readonly #interleaver: Interleaver | undefined;
   // End of what has been pushed or given up, in samples; −1 before the first frame.
   #end = -1;
   #ended = false;
 
-  constructor(info: StreamInfo, bufferBytes: number = LIMITS.monitorBufferBytes) {
+  constructor(info: StreamInfo, { clock, bufferBytes = LIMITS.monitorBufferBytes }: ListenStreamSettings = {}) {
     super({ highWaterMark: bufferBytes });
     this.info = info;
+    this.#clock = clock;
+    this.#pace = clock && new LivePace(info.sampleRate, clock.nowUs());
     this.#bufferBytes = bufferBytes;
     this.#maxGap = LIMITS.maxGapSeconds * info.sampleRate;
     this.#interleaver = info.channels === 2 ? new Interleaver(info.sampleRate, this.#put) : undefined;
@@ -52,8 +75,18 @@ export class ListenStream extends GuardedReadable implements FrameSink {
     else this.#interleaver.take(channel, positionSamples, pcm);
   }
 
-  streamEnded(info: StreamInfo): void {
+  /** Puts out the silence that is due in real time; to be called every 40 ms or so. */
+  keepPace(nowUs: number): void {
+    if (this.#pace === undefined || !this.active || !this.#pace.isDue(nowUs)) return;
+    this.#interleaver?.flush();
+    const zeros = this.#pace.fill(nowUs);
+    if (zeros > 0) this.#pushWithin(0, new Int16Array(zeros * this.info.channels));
+    this.throwRejection();
+  }
+
+  streamEnded(info: StreamInfo, summary?: StreamSummary): void {
     if (!this.active || !this.#isOurs(info)) return;
+    this.endReason = summary?.endReason;
     this.#interleaver?.flush();
     this.push(null);
     this.throwRejection();
@@ -73,16 +106,27 @@ export class ListenStream extends GuardedReadable implements FrameSink {
   /** Samples of all channels that begin at `position`. */
   readonly #put = (position: number, pcm: Int16Array): void => {
     const { channels } = this.info;
+    if (this.#pace !== undefined && this.#clock !== undefined) {
+      this.#pace.place(position, pcm, channels, this.#clock.nowUs());
+      this.#pushWithin(this.#pace.zeros, pcm.subarray(this.#pace.skip * channels));
+      return;
+    }
     const before = this.#end;
     this.#end = position + pcm.length / channels;
     const gap = before < 0 ? 0 : position - before;
-    const zeros = gap > 0 && gap <= this.#maxGap ? gap : 0;
+    this.#pushWithin(gap > 0 && gap <= this.#maxGap ? gap : 0, pcm);
+  };
+
+  /** Drops what the reader has left no space for. */
+  #pushWithin(zeros: number, pcm: Int16Array): void {
+    const { channels } = this.info;
     const bytes = (zeros * channels + pcm.length) * 2;
+    if (bytes === 0) return;
     if (this.readableLength + bytes > this.#bufferBytes) {
       this.droppedFrames++;
       return;
     }
     if (zeros > 0) this.push(Buffer.alloc(zeros * channels * 2));
-    this.push(Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength));
-  };
+    if (pcm.length > 0) this.push(Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength));
+  }
 }

@@ -47,7 +47,7 @@ describe('one channel', () => {
 
   it('a slow listener loses whole frames, counted, within the bound', () => {
     const info = streamInfo();
-    const stream = new ListenStream(info, 1000);
+    const stream = new ListenStream(info, { bufferBytes: 1000 });
     for (let n = 0; n < 10; n++) stream.frame(frameView({ info, positionSamples: n * 160, pcm: ramp(n * 160, 160) }));
     expect([stream.readableLength, stream.droppedFrames]).toEqual([960, 7]);
     expect(samplesOf(stream)).toEqual(ramp(0, 480));
