@@ -87,4 +87,4 @@ export {
 export type { ConnectionState } from './sources/genesys/media/connection-outputs.js';
 export type { Availability } from './sources/genesys/rest/conversations.js';
 export type { ConnectionStatus, SourceStatus, SubscriptionResult } from './sources/genesys/source.js';
-export type { EventsOf, EventValues, NoEvents, Source, SourceContext } from './sources/source.js';
+export type * from './sources/source.js';

@@ -36,6 +36,20 @@ export interface SourceContext<Events = NoEvents> {
   streamFinished(interactionId: string): Promise<void>;
 }
 
+/** An interaction of a source. */
+export interface SourceInteraction {
+  readonly interactionId: string;
+  /** `subscribing`: no packet has come yet; `interrupted`: its connection is lost, and is expected to come back. */
+  readonly state: 'subscribing' | 'streaming' | 'interrupted';
+}
+
+/** What became of an interaction that a source was asked to capture. */
+export interface AddedInteraction {
+  readonly interactionId: string;
+  /** Such as `available` or `notFound`; `unchecked` when the platform was not asked. */
+  readonly availability: string;
+}
+
 /**
  * Brings packets into a node. Events that it declares in `Events` are emitted on the node, and typed there.
  *
@@ -45,6 +59,8 @@ export interface SourceContext<Events = NoEvents> {
 export interface Source<Events = NoEvents, Status extends object = object> {
   /** Unique within a node; `stats().sources` has its status under this name. */
   readonly name: string;
+  /** What it connects to, such as `genesys` or `audiohook`; default its name. */
+  readonly kind?: string;
   /** Carries the types of its events; never set. */
   readonly eventTypes?: Events;
   /**
@@ -67,6 +83,18 @@ export interface Source<Events = NoEvents, Status extends object = object> {
   pause(interactionId: string): boolean;
   /** Undoes pause(). False when the interaction is not this source's. */
   resume(interactionId: string): boolean;
+  /**
+   * Ends the capture of an interaction in the way of its protocol; the call itself goes on. False when the interaction is
+   * not this source's. Absent in a source that cannot end one.
+   */
+  end?(interactionId: string): boolean;
+  /** The interactions that it captures or is about to capture; asked about once a second. */
+  interactions?(): Iterable<SourceInteraction>;
+  /**
+   * Adds interactions while the node runs; absent in a source that calls come to by themselves.
+   * @throws TrunklineError CONFIG_INVALID for an id that cannot be one, LIMIT_EXCEEDED, AUTH_FAILED.
+   */
+  subscribe?(interactionIds: readonly string[]): Promise<readonly AddedInteraction[]>;
   /** Resolves when nothing is left to capture and nothing more can come; absent in a source that is never done. */
   untilIdle?(): Promise<void>;
 }

@@ -42,7 +42,7 @@ class TestSource implements Source<TestEvents> {
     this.#stream = this.context?.ingest.openStream(id, format) ?? -1;
   }
 
-  end(): void {
+  endStream(): void {
     this.context?.ingest.endStream(this.#stream, 'ended');
   }
 
@@ -232,7 +232,7 @@ describe('signals', () => {
     source.open('a');
     expect(await waiting).toMatchObject({ interactionId: 'a', codec: 'pcmu' });
     expect(await node.waitForStream('a')).toMatchObject({ interactionId: 'a' });
-    source.end();
+    source.endStream();
     await node.close();
     await expect(never).rejects.toMatchObject({ code: 'ENGINE_CLOSED' });
   });
@@ -254,7 +254,7 @@ describe('sinks that come later', () => {
     await expect.poll(() => seen).toContain('a');
     await node.removeSink(sink);
     await node.removeSink(sink);
-    source.end();
+    source.endStream();
     source.open('b');
     await node.waitForStream('b');
     expect(seen).toEqual(['opened', 'a', 'closed']);
@@ -316,6 +316,6 @@ it('runs in virtual time with a ManualClock', async () => {
   );
   source.open('a');
   clock.advanceUs(3_600_000_000);
-  source.end();
+  source.endStream();
   expect(await ended).toBe(3_600_000);
 });

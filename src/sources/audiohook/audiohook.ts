@@ -8,7 +8,7 @@ import { systemClock } from '../../core/clock.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { AuditFields, SilenceEdge } from '../../core/events.js';
 import { TokenBucket } from '../../core/token-bucket.js';
-import type { Source, SourceContext } from '../source.js';
+import type { Source, SourceContext, SourceInteraction } from '../source.js';
 import { formatDuration } from './protocol/duration.js';
 import { Authenticator } from './protocol/signature.js';
 import type { EventEntity } from './protocol/wire.js';
@@ -72,6 +72,7 @@ const ownSchema = z.strictObject({
 /** The server that Genesys Cloud's AudioHook integration connects to, as a source. Made by audioHook(). */
 export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
   readonly name: string;
+  readonly kind = 'audiohook';
   readonly eventTypes?: AudioHookEvents;
   readonly #options: AudioHookOptions;
   #server: AudioHookServer | undefined;
@@ -131,6 +132,20 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
 
   resume(interactionId: string): boolean {
     return this.#setPaused(interactionId, false);
+  }
+
+  /**
+   * Ends an interaction: its client is asked to close the session, and closes the connection; audio on its way is kept. The
+   * call itself goes on. False when no such interaction is open.
+   */
+  end(interactionId: string): boolean {
+    return this.#server?.end(interactionId) ?? false;
+  }
+
+  *interactions(): IterableIterator<SourceInteraction> {
+    for (const { interactionId, detachedUntilUs } of this.#server?.streams.openStreams() ?? []) {
+      yield { interactionId, state: detachedUntilUs > 0 ? 'interrupted' : 'streaming' };
+    }
   }
 
   /**

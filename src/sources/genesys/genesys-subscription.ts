@@ -7,7 +7,7 @@ import { TrunklineError } from '../../core/errors.js';
 import type { EndReason } from '../../core/events.js';
 import { US_PER_SECOND } from '../../core/units.js';
 import { nativeSocketReader } from '../../native/socket-reader.js';
-import type { Source, SourceContext } from '../source.js';
+import type { Source, SourceContext, SourceInteraction } from '../source.js';
 import { type SourceCounters, zeroCounters } from './counters.js';
 import { InteractionsFile } from './discovery/interactions-file.js';
 import { idKey } from './interaction-table.js';
@@ -96,6 +96,7 @@ type Options = z.output<typeof schema>;
 /** Subscribes to interactions at Genesys Cloud. Made by genesysSubscription(). */
 export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus> {
   readonly name: string;
+  readonly kind = 'genesys';
   readonly eventTypes?: GenesysEvents;
   readonly #options: Options;
   /** By idKey. */
@@ -165,6 +166,17 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
 
   resume(interactionId: string): boolean {
     return this.#source?.resume(interactionId) ?? false;
+  }
+
+  /** The same as unsubscribe() of one interaction. The call itself goes on. False when it is not subscribed to. */
+  end(interactionId: string): boolean {
+    if (this.#source?.has(interactionId) !== true) return false;
+    this.#source.unsubscribe([interactionId]);
+    return true;
+  }
+
+  *interactions(): IterableIterator<SourceInteraction> {
+    yield* this.#source?.interactions() ?? [];
   }
 
   status(): GenesysStatus {

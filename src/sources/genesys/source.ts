@@ -3,6 +3,7 @@ import { GuardedEmitter } from '../../core/emitter.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
 import type { StreamIngest } from '../../engine/input/ingest.js';
+import type { SourceInteraction } from '../source.js';
 import { Refusals, type SourceCounters, zeroCounters } from './counters.js';
 import { Discovery } from './discovery/discovery.js';
 import { Interaction, type InteractionDependencies } from './interaction/interaction.js';
@@ -166,6 +167,18 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
       else group.push(interaction);
     }
     for (const [socket, group] of bySocket) socket.act((connection, nowUs) => connection.unsubscribe(group, nowUs));
+  }
+
+  has(interactionId: string): boolean {
+    return this.#interactions.has(idKey(interactionId));
+  }
+
+  /** Those that are captured or are to be. */
+  *interactions(): IterableIterator<SourceInteraction> {
+    for (const { id: interactionId, state, hasStream } of this.#interactions.values()) {
+      if (!hasStream) yield { interactionId, state: 'subscribing' };
+      else yield { interactionId, state: state === 'interrupted' ? 'interrupted' : 'streaming' };
+    }
   }
 
   /**

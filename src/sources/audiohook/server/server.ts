@@ -10,7 +10,7 @@ import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
 import { PublicAddress } from '../protocol/public-address.js';
 import { Authenticator } from '../protocol/signature.js';
 import { type OpenRequest, SESSION_TIMING } from '../session/session-contract.js';
-import type { AudioHookStream, StreamOwner } from '../session/stream.js';
+import type { StreamOwner } from '../session/stream.js';
 import { AudioHookStreams, type ContinuationRefusal } from '../session/streams.js';
 import { Admission, type AdmissionDependencies, type AdmittedClient } from './admission.js';
 import { AudioHookConnection } from './connection.js';
@@ -58,7 +58,8 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
   readonly #clock: Clock;
   readonly #admission: Admission;
   readonly #listener: Listener;
-  readonly #streams: AudioHookStreams;
+  /** The open streams, attached to a session or not. */
+  readonly streams: AudioHookStreams;
   readonly #nonceFile: NonceFile | undefined;
   readonly #dependencies: ConnectionDependencies & { draining: boolean };
   readonly #live = new Map<string, AudioHookConnection>();
@@ -80,7 +81,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     this.#options = options;
     this.#limits = { ...AUDIOHOOK_LIMITS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
-    this.#streams = new AudioHookStreams(ingest, (reason, { sessionId }) => {
+    this.streams = new AudioHookStreams(ingest, (reason, { sessionId }) => {
       this.#counters.continuationRefused(reason);
       this.#warnings.report(`continuation:${reason}`, CONTINUATION_REFUSED[reason], { sessionId });
     });
@@ -138,7 +139,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
 
   /** The live session of that interaction. */
   sessionOf(interactionId: string): AudioHookConnection | undefined {
-    const stream = this.#streams.find(interactionId);
+    const stream = this.streams.find(interactionId);
     return stream === undefined ? undefined : this.#live.get(stream.ownerSessionId);
   }
 
@@ -152,29 +153,31 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
    * no such interaction is open.
    */
   setPaused(interactionId: string, paused: boolean): boolean {
-    const stream = this.#streams.find(interactionId);
+    const stream = this.streams.find(interactionId);
     if (stream === undefined) return false;
-    const changes = stream.paused !== paused;
-    stream.paused = paused;
     const session = this.#live.get(stream.ownerSessionId);
+    if (session === undefined && stream.paused !== paused) {
+      const { sessionId, positionSamples } = stream.owner;
+      const change = { sessionId, interactionId, by: 'server', paused, withheld: paused, positionSamples } as const;
+      this.#notify('pauseChanged', change);
+    }
+    stream.paused = paused;
     if (paused) session?.pause();
     else session?.resume();
-    if (session === undefined && changes) this.#pauseChangedWhileDetached(stream, paused);
     return true;
   }
 
-  #pauseChangedWhileDetached(
-    { ownerSessionId: sessionId, interactionId, owner }: AudioHookStream,
-    paused: boolean,
-  ): void {
-    const { positionSamples } = owner;
-    this.#notify('pauseChanged', { sessionId, interactionId, by: 'server', paused, withheld: paused, positionSamples });
+  /** Asks the client to close the session; a stream without one ends at once. False when no such interaction is open. */
+  end(interactionId: string): boolean {
+    const session = this.sessionOf(interactionId);
+    session?.disconnect('completed', 'Ended by the operator');
+    return session !== undefined || this.streams.endDetachedOf(interactionId, this.#clock.nowUs());
   }
 
   counters(): AudioHookCounters {
     return {
       sessionsLive: this.#live.size,
-      streamsDetached: this.#streams.detachedCount,
+      streamsDetached: this.streams.detachedCount,
       rejected: this.#admission.rejected,
       ...this.#counters.with(this.#live.values()),
     };
@@ -194,17 +197,17 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     this.#dependencies.draining = true;
     clearInterval(this.#ticker);
     for (const connection of this.#live.values()) connection.terminate();
-    this.#streams.endDetached(this.#clock.nowUs(), Number.POSITIVE_INFINITY);
+    this.streams.endDetached(this.#clock.nowUs(), Number.POSITIVE_INFINITY);
     const closed = this.#listener.close();
     await this.#idle();
     await closed;
     this.#nonceFile?.close();
-    await settledWithin(this.#streams.flowing(), CLOSE_FLOWING_MS);
+    await settledWithin(this.streams.flowing(), CLOSE_FLOWING_MS);
   }
 
   async #drain(deadlineMs: number): Promise<void> {
     this.#dependencies.draining = true;
-    this.#streams.endDetached(this.#clock.nowUs(), Number.POSITIVE_INFINITY);
+    this.streams.endDetached(this.#clock.nowUs(), Number.POSITIVE_INFINITY);
     for (const connection of this.#live.values()) connection.requestReconnect('Server is shutting down');
     await this.#idle(deadlineMs);
     for (const connection of this.#live.values()) connection.disconnect('completed', 'Server is shutting down');
@@ -253,7 +256,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     const { startPaused = false, discardToSeconds = 0 } = options;
     return {
       clock: this.#clock,
-      streams: this.#streams,
+      streams: this.streams,
       timing: { ...SESSION_TIMING, ...options.timing },
       inbound: { messagesPerSecond: limits.messagesPerSecond, burst: limits.messageBurst },
       outboundBytes: limits.outboundBytes,
@@ -322,7 +325,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     const nowUs = this.#clock.nowUs();
     this.#extendTimersWhenLate(nowUs);
     for (const connection of this.#live.values()) connection.tick(nowUs);
-    this.#streams.endDetached(nowUs);
+    this.streams.endDetached(nowUs);
     this.#ticks += 1;
     if (this.#ticks % WARNING_TICKS !== 0) return;
     for (const { session, sessionId } of this.#live.values()) this.#warnings.check(session.counts, sessionId);
@@ -337,7 +340,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     this.#tickedUs = nowUs;
     if (lateUs < LATE_TICK_US) return;
     for (const connection of this.#live.values()) connection.extendTimers(lateUs, nowUs);
-    this.#streams.extendTimers(lateUs);
+    this.streams.extendTimers(lateUs);
   }
 
   #onEnded(connection: StreamOwner, summary: AudioHookSessionSummary): void {

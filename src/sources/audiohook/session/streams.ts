@@ -46,6 +46,11 @@ export class AudioHookStreams {
     return this.#detached.size;
   }
 
+  /** Every open stream. */
+  openStreams(): IterableIterator<AudioHookStream> {
+    return this.#byInteraction.values();
+  }
+
   /** The open stream of that interaction, attached to a session or not. */
   find(interactionId: string): AudioHookStream | undefined {
     return this.#byInteraction.get(interactionId);
@@ -97,6 +102,14 @@ export class AudioHookStreams {
     this.#detached.delete(stream);
     this.#byInteraction.delete(stream.interactionId);
     for (const id of stream.sessionIds) if (this.#bySession.get(id) === stream) this.#bySession.delete(id);
+  }
+
+  /** Ends a stream that waits for a session. False when that interaction has none. */
+  endDetachedOf(interactionId: string, nowUs: number): boolean {
+    const stream = this.#byInteraction.get(interactionId);
+    if (stream === undefined || !this.#detached.has(stream)) return false;
+    this.end(stream, stream.owner, 'stopped', nowUs);
+    return true;
   }
 
   /** Gives the sessions that continue detached streams more time. */
