@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../core/clock.js';
 import type { StreamFormat } from '../core/codec.js';
+import { zeroCounts } from '../core/counts.js';
 import { GuardedEmitter } from '../core/emitter.js';
 import { TrunklineError } from '../core/errors.js';
 import type {
@@ -15,6 +16,7 @@ import type {
 import { MS_PER_SECOND, US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { SHARD_COUNTERS } from '../shard/shard-data.js';
+import { EngineGauges, type EngineState, type StreamSample } from './engine-state.js';
 import type { OrderedStreamIngest, StreamOptions } from './input/ingest.js';
 import type { OrderedInput } from './input/ordered-input.js';
 import type { PacketBatch } from './input/packet-batch.js';
@@ -52,6 +54,7 @@ export interface EngineEvents {
   sinkError: [error: Error];
 }
 
+const ZERO_COUNTS = zeroCounts();
 const CLOSE_GRACE_MS = 5_000;
 const CLOSE_DRAIN_MS = 5;
 /** Sources that submit packet by packet publish them to the shards at most this often, except when the timer is due. */
@@ -75,6 +78,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   readonly #delivery: Delivery;
   readonly #schedule: Schedule;
   readonly #pool: AgentPool;
+  readonly #gauges: EngineGauges;
   #pumpedUs = 0;
   #restarts = 0;
   /** Of streams that have ended. */
@@ -91,6 +95,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     this.#memory = layOutMemory(settings.memory);
     const { memory, streamTable } = this.#memory;
     this.#table = new StreamTable(memory, streamTable.offset, streamTable.capacity);
+    this.#gauges = new EngineGauges(this.#memory);
     this.#streams = new Streams(maxStreams, settings.memory.shards);
     this.#input = new PacketInput(this.#memory, settings, this.#streams, {
       wake: (shard) => this.#pool.handle(shard).wake(),
@@ -297,6 +302,32 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       unknownStream: this.#input.unknownStream,
       packetsPaused,
     };
+  }
+
+  /** Threads, rings and memory at the moment. Costs some microseconds a shard. */
+  state(): EngineState {
+    return this.#gauges.read({
+      threads: this.#pool.states(),
+      arenaUsedBytes: this.#input.arenaUsedBytes,
+      streamsOn: (shard) => this.#streams.onShard(shard),
+      refusedByInput: (shard) => this.#input.refusedBy(shard),
+    });
+  }
+
+  /** Fills `sample` with what the stream of an index does; false when there is none. Allocates nothing. */
+  sample(index: number, sample: StreamSample): boolean {
+    const stream = this.#streams.at(index);
+    if (stream === undefined) return false;
+    Object.assign(sample.counts, ZERO_COUNTS);
+    this.#input.addCounts(stream, sample.counts);
+    sample.playoutDelayUs = this.#input.playoutDelayUs(stream);
+    sample.isOrdered = stream.ordered;
+    return true;
+  }
+
+  /** Streams that may be open at a time; their indices are below it. */
+  get maxStreams(): number {
+    return this.#memory.streamTable.capacity;
   }
 
   /** `native` when every shard runs the Rust path, else `js`. */

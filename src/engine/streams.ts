@@ -49,6 +49,7 @@ export class Streams {
   readonly #byId = new Map<string, number>();
   readonly #free: number[];
   readonly #load: number[];
+  readonly #onShard: number[];
   #generation = 0;
 
   constructor(capacity: number, shards: number) {
@@ -56,11 +57,17 @@ export class Streams {
     // Low indices first: they share cache lines and pages.
     this.#free = Array.from({ length: capacity }, (_, i) => capacity - 1 - i);
     this.#load = new Array<number>(shards).fill(0);
+    this.#onShard = new Array<number>(shards).fill(0);
   }
 
   /** Streams that are open or ending. */
   get size(): number {
     return this.#byIndex.length - this.#free.length;
+  }
+
+  /** Streams of a shard that are open or ending. */
+  onShard(shard: number): number {
+    return this.#onShard[shard] ?? 0;
   }
 
   at(stream: number): Stream | undefined {
@@ -100,6 +107,7 @@ export class Streams {
     const shard = previous?.shard ?? this.#load.indexOf(Math.min(...this.#load));
     const cost = COST[codec] * format.channels;
     this.#load[shard] = (this.#load[shard] ?? 0) + cost;
+    this.#onShard[shard] = this.onShard(shard) + 1;
     const { codec: name, clockRate, sampleRate, channels } = format;
     const info: StreamInfo = {
       stream: index,
@@ -140,6 +148,7 @@ export class Streams {
     this.#byIndex[stream.info.stream] = undefined;
     this.#free.push(stream.info.stream);
     this.#load[stream.shard] = (this.#load[stream.shard] ?? 0) - stream.cost;
+    this.#onShard[stream.shard] = this.onShard(stream.shard) - 1;
   }
 }
 

@@ -18,6 +18,7 @@ import type { Source, SourceContext } from '../sources/source.js';
 import { logBackend, logNode } from './node-log.js';
 import { agentOf, NodeSinks } from './node-sinks.js';
 import type { NodeOptions, NodeStats, StartOptions, WaitOptions } from './options.js';
+import { keepParts, nodeParts } from './parts/node-parts.js';
 import { Readers } from './readers.js';
 import { SinkHealth } from './sink-health.js';
 import { SourceIngest } from './source-ingest.js';
@@ -62,12 +63,12 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     const report = (error: unknown): void => this.report(error);
     const audit = (entry: AuditEntry): void => this.#sinks.audit(entry);
     this.#sinks = new NodeSinks(this.#engine, { clock: this.#clock, logger: this.#logger, report, audit }, sinks);
-    ENGINES.set(this, this.#engine);
     this.#engine.on('restarted', (name, cause) => this.emit('workerRestarted', { name, cause }));
     this.#engine.on('failed', (error) => this.emit('failed', error));
     this.#engine.on('sinkError', (thrown) => this.report(thrown));
     this.#readers = new Readers(this.#engine, this.#clock, report);
     this.#metrics = new Metrics({ clock: this.#clock });
+    keepParts(this, { engine: this.#engine, metrics: this.#metrics });
     this.#events = new EventSink(this, includeSilent);
     this.#watch = new NodeWatch(this.#logger, this.#clock, {
       refusals: () => this.#refusals(),
@@ -373,13 +374,9 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
   }
 }
 
-const ENGINES = new WeakMap<AudioNode, Engine>();
-
 /** The engine of a node, for tests and drills; not part of the public API. */
 export function engineOf(node: AudioNode): Engine {
-  const engine = ENGINES.get(node);
-  if (engine === undefined) throw new TypeError('This is not a node.');
-  return engine;
+  return nodeParts(node).engine;
 }
 
 function checkNames(sources: readonly Source[]): void {

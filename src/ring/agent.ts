@@ -19,6 +19,8 @@ export const AGENT_CONTROL = {
   AT_DEATHS: 16,
   /** i32: 1 from the first turn of the loop on. */
   RUNNING: 20,
+  /** f64: microseconds of work in all lives; what is left of the time was sleep. */
+  BUSY_US: 24,
   BYTES: 128,
 } as const;
 
@@ -34,10 +36,12 @@ export interface ControlPlace {
 /** The side of a control block that another thread holds. */
 export class AgentHandle {
   readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
   readonly #base: number;
 
   constructor(place: ControlPlace) {
     this.#words = new Int32Array(place.memory);
+    this.#doubles = new Float64Array(place.memory);
     this.#base = place.offset >> 2;
   }
 
@@ -57,6 +61,11 @@ export class AgentHandle {
 
   heartbeat(): number {
     return Atomics.load(this.#words, this.#base + (AGENT_CONTROL.HEARTBEAT >> 2));
+  }
+
+  /** Microseconds that the agent has worked, in all its lives. */
+  busyUs(): number {
+    return this.#doubles[(this.#base >> 1) + (AGENT_CONTROL.BUSY_US >> 3)] as number;
   }
 
   get running(): boolean {
@@ -115,6 +124,29 @@ export interface Agent {
   close(): void;
 }
 
+/** Adds up how long an agent works, for its utilisation. One addition a turn of its loop. */
+class BusyTime {
+  readonly #doubles: Float64Array;
+  readonly #at: number;
+  #sinceUs = systemClock.nowUs();
+
+  constructor(place: ControlPlace) {
+    this.#doubles = new Float64Array(place.memory);
+    this.#at = (place.offset + AGENT_CONTROL.BUSY_US) >> 3;
+  }
+
+  /** The agent has worked since the last call. */
+  worked(nowUs: number): void {
+    this.#doubles[this.#at] = (this.#doubles[this.#at] as number) + nowUs - this.#sinceUs;
+    this.#sinceUs = nowUs;
+  }
+
+  /** The agent has slept since the last call. */
+  slept(nowUs: number): void {
+    this.#sinceUs = nowUs;
+  }
+}
+
 /** Runs an agent until it is told to stop. */
 export function runAgent(agent: Agent, place: ControlPlace, sleep: Sleep): void {
   const words = new Int32Array(place.memory);
@@ -122,6 +154,12 @@ export function runAgent(agent: Agent, place: ControlPlace, sleep: Sleep): void 
   const stop = base + (AGENT_CONTROL.STOP >> 2);
   const sleeping = base + (AGENT_CONTROL.SLEEPING >> 2);
   const heartbeat = base + (AGENT_CONTROL.HEARTBEAT >> 2);
+  const busy = new BusyTime(place);
+  const sleepWhile = (value: 0 | 1, ms: number): void => {
+    busy.worked(systemClock.nowUs());
+    Atomics.wait(words, sleeping, value, ms);
+    busy.slept(systemClock.nowUs());
+  };
   Atomics.store(words, base + (AGENT_CONTROL.RUNNING >> 2), 1);
   let naps = 0;
   for (;;) {
@@ -129,7 +167,9 @@ export function runAgent(agent: Agent, place: ControlPlace, sleep: Sleep): void 
     // Read before the rings: everything is published before `stop` is set. Read after them, it could be set together with
     // records that doWork() had not seen, and these would be lost.
     const isStopping = Atomics.load(words, stop) !== 0;
-    let done = agent.doWork(systemClock.nowUs());
+    const nowUs = systemClock.nowUs();
+    busy.worked(nowUs);
+    let done = agent.doWork(nowUs);
     if (done === 0 && isStopping) {
       done = agent.finish?.(systemClock.nowUs()) ?? 0;
       if (done === 0) break;
@@ -140,12 +180,12 @@ export function runAgent(agent: Agent, place: ControlPlace, sleep: Sleep): void 
     }
     if (done === BLOCKED) {
       if (Atomics.load(words, stop) === ABANDON) break;
-      Atomics.wait(words, sleeping, 0, BLOCKED_MS);
+      sleepWhile(0, BLOCKED_MS);
       continue;
     }
     if (naps > 0) {
       naps--;
-      Atomics.wait(words, sleeping, 0, NAP_MS);
+      sleepWhile(0, NAP_MS);
       continue;
     }
     // Announce the sleep, then look once more: what was published before the announcement is found here,
@@ -155,7 +195,7 @@ export function runAgent(agent: Agent, place: ControlPlace, sleep: Sleep): void 
       Atomics.store(words, sleeping, 0);
       continue;
     }
-    Atomics.wait(words, sleeping, 1, sleep.idleMs);
+    sleepWhile(1, sleep.idleMs);
     Atomics.store(words, sleeping, 0);
   }
   agent.close();

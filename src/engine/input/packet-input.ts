@@ -175,6 +175,19 @@ export class PacketInput {
     });
   }
 
+  /** Of the stream's next packet, the longer one of its channels; 0 for an ordered stream. */
+  playoutDelayUs(stream: Stream): number {
+    const { stream: index, channels } = stream.info;
+    if (stream.ordered) return 0;
+    const delayUs = this.#jitter.playoutDelayUs(index * 2);
+    return channels === 1 ? delayUs : Math.max(delayUs, this.#jitter.playoutDelayUs(index * 2 + 1));
+  }
+
+  /** Records that the shard's input ring had no space for. */
+  refusedBy(shard: number): number {
+    return this.#release.refused[shard] ?? 0;
+  }
+
   /** Packets that were received while their stream was paused, and withheld. */
   pausedPackets(stream: Stream): number {
     return channelsOf(stream).reduce((sum, channel) => sum + (this.#release.pauses.packets[channel] as number), 0);
@@ -183,6 +196,11 @@ export class PacketInput {
   /** Packets of streams that are not open, or have no such channel. */
   get unknownStream(): number {
     return this.#unknownStream + this.ordered.unknownStream;
+  }
+
+  /** Memory of the payloads that the jitter buffer holds. */
+  get arenaUsedBytes(): number {
+    return this.#arena.usedBytes;
   }
 
   /** Packets for whose payload there was no memory. */

@@ -44,6 +44,8 @@ export class Release implements JitterOutput {
   readonly capacity: RingCapacity;
   /** By channel. */
   readonly dropped: Float64Array;
+  /** By shard: records that its input ring had no space for. */
+  readonly refused: Float64Array;
   /** By channel: the span that has been dropped since its last record, in RTP ticks; the end is 0 while there is none. */
   readonly #droppedStart: Float64Array;
   readonly #droppedEnd: Float64Array;
@@ -68,6 +70,7 @@ export class Release implements JitterOutput {
     this.#clockRateOf = new Float64Array(maxStreams);
     this.#ticksPerSample = new Float64Array(maxStreams);
     this.dropped = new Float64Array(maxStreams * 2);
+    this.refused = new Float64Array(shards.length);
     this.#droppedStart = new Float64Array(maxStreams * 2);
     this.#droppedEnd = new Float64Array(maxStreams * 2);
     this.pauses = new Pauses(maxStreams * 2, timeline, (channel, start, length) =>
@@ -224,6 +227,8 @@ export class Release implements JitterOutput {
     this.capacity.use(length);
     if (this.#at >= 0) return link.ring;
     this.dropped[channel] = (this.dropped[channel] as number) + 1;
+    const shard = this.#shardOf[channel >> 1] as number;
+    this.refused[shard] = (this.refused[shard] as number) + 1;
     if (!hasDropped) this.#droppedStart[channel] = position;
     this.#droppedEnd[channel] = this.#timeline.end(channel);
     return undefined;

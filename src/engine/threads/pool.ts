@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 import { Piscina } from 'piscina';
 import type { Clock } from '../../core/clock.js';
 import { TrunklineError } from '../../core/errors.js';
+import { US_PER_MS, US_PER_SECOND } from '../../core/units.js';
 import { AgentHandle, type ControlPlace, type Refusal } from '../../ring/agent.js';
 
 /** A heartbeat that stands still for this long is a hang of a shard; an idle agent's beats every 100 ms. */
@@ -34,6 +35,20 @@ export interface PoolEvents {
   failed: [error: TrunklineError];
 }
 
+/** How a thread does at the moment. */
+export interface ThreadState {
+  /** `shard 0`, `shard 1` and so on, or `recorder`. */
+  readonly name: string;
+  /** Seconds of work since the start; the utilisation is how fast it grows. */
+  readonly busySeconds: number;
+  /** Turns of its loop, modulo 2^32. */
+  readonly heartbeats: number;
+  /** Milliseconds since the last turn, seen every 150 ms; an idle thread turns every 100 ms. */
+  readonly heartbeatAgeMs: number;
+  /** Threads that died or hung and were replaced. */
+  readonly restarts: number;
+}
+
 interface Life {
   readonly task: AgentTask;
   readonly handle: AgentHandle;
@@ -42,6 +57,7 @@ interface Life {
   lastBeat: number;
   lastBeatUs: number;
   restartsUs: number[];
+  restarts: number;
 }
 
 /**
@@ -71,11 +87,27 @@ export class AgentPool extends EventEmitter<PoolEvents> {
       lastBeat: 0,
       lastBeatUs: clock.nowUs(),
       restartsUs: [],
+      restarts: 0,
     }));
   }
 
   get isStarted(): boolean {
     return this.#pool !== undefined;
+  }
+
+  /** Shards first, then the recorder where there is one. */
+  states(): ThreadState[] {
+    const nowUs = this.#clock.nowUs();
+    return this.#lives.map((life) => {
+      if (this.isStarted) noteBeat(life, nowUs);
+      return {
+        name: life.task.name,
+        busySeconds: life.handle.busyUs() / US_PER_SECOND,
+        heartbeats: life.lastBeat >>> 0,
+        heartbeatAgeMs: Math.max(0, nowUs - life.lastBeatUs) / US_PER_MS,
+        restarts: life.restarts,
+      };
+    });
   }
 
   handle(index: number): AgentHandle {
@@ -194,6 +226,7 @@ export class AgentPool extends EventEmitter<PoolEvents> {
       );
       return;
     }
+    life.restarts++;
     this.#run(pool, life);
     this.emit('restarted', life.task.name, why);
   }
@@ -201,16 +234,20 @@ export class AgentPool extends EventEmitter<PoolEvents> {
   #lookForHangs(): void {
     const nowUs = this.#clock.nowUs();
     for (const life of this.#lives) {
-      const beat = life.handle.heartbeat();
-      // A thread that is still starting has no heartbeat yet; Piscina reports if it cannot start.
-      if (beat !== life.lastBeat || !life.handle.running) {
-        life.lastBeat = beat;
-        life.lastBeatUs = nowUs;
-      } else if (nowUs - life.lastBeatUs > life.task.hangUs) {
+      noteBeat(life, nowUs);
+      if (nowUs - life.lastBeatUs > life.task.hangUs) {
         life.abort.abort(`no heartbeat for ${Math.round((nowUs - life.lastBeatUs) / 1000)} ms`);
       }
     }
   }
+}
+
+function noteBeat(life: Life, nowUs: number): void {
+  const beat = life.handle.heartbeat();
+  // A thread that is still starting has no heartbeat yet; Piscina reports if it cannot start.
+  if (beat === life.lastBeat && life.handle.running) return;
+  life.lastBeat = beat;
+  life.lastBeatUs = nowUs;
 }
 
 async function settledWithin(work: Promise<unknown>, ms: number): Promise<boolean> {

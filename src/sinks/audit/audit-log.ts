@@ -83,6 +83,8 @@ export class AuditLog implements FrameSink {
   readonly #perPacket: boolean;
   #file: LineFile | undefined;
   #closed = false;
+  /** Entries that were given to the file, those that it dropped included. */
+  entries = 0;
   readonly #clock: Clock;
   /** By stream index: small numbers that are used again. */
   readonly #streams: (AuditIdentity | undefined)[] = [];
@@ -240,6 +242,7 @@ export class AuditLog implements FrameSink {
     rest: string,
   ): void {
     if (this.#file === undefined || this.#closed) return;
+    this.entries++;
     this.#file.append(
       `{"timestamp":"${this.#now()}","action":${JSON.stringify(action)},"interactionId":${identity.json}` +
         `,"sequenceNumber":${sequenceNumber},"signalDetected":${signalDetected}` +

@@ -37,6 +37,7 @@ export class AuditSink implements Sink {
   readonly #options: z.output<typeof schema>;
   #log: AuditLog | undefined;
   readonly #early: AuditEntry[] = [];
+  #earlyDropped = 0;
 
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: AuditSinkOptions) {
@@ -72,6 +73,7 @@ export class AuditSink implements Sink {
     // Another sink that starts before this one may have entries already.
     if (this.#log !== undefined) this.#log.event(action, interactionId, fields);
     else if (this.#early.length < MAX_EARLY) this.#early.push(entry);
+    else this.#earlyDropped++;
   }
 
   streamOpened(info: StreamInfo): void {
@@ -98,8 +100,10 @@ export class AuditSink implements Sink {
     await this.#log?.close();
   }
 
+  /** `entries`: all that there were; `dropped`: those of them that are not in the file. */
   stats(): SinkStats {
-    return { dropped: this.#log?.dropped ?? 0, writeErrors: this.#log?.writeErrors ?? 0 };
+    const { entries = 0, dropped = 0, writeErrors = 0 } = this.#log ?? {};
+    return { entries: entries + this.#earlyDropped, dropped: dropped + this.#earlyDropped, writeErrors };
   }
 }
 

@@ -8,7 +8,16 @@ export interface Latency {
   readonly max: number;
   readonly mean: number;
   readonly count: number;
+  readonly sum: number;
+  /** How many took no longer than each of LATENCY_BOUNDS_US; those that took longer are in `count` alone. */
+  readonly buckets: readonly number[];
 }
+
+/** Close together around the usual playout delays, of 50 and 100 ms, which every packet of a jitter buffer has. */
+export const LATENCY_BOUNDS_US: readonly number[] = [
+  ...[250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000, 50_000, 52_000, 55_000, 60_000, 70_000, 80_000, 100_000],
+  ...[105_000, 120_000, 150_000, 200_000, 300_000, 500_000, 1_000_000, 2_000_000, 5_000_000],
+];
 
 /** What takes longer counts as this long: a minute. */
 const MAX_US = 60_000_000;
@@ -35,6 +44,11 @@ export class LatencyHistogram {
     useWebAssembly: false,
   });
   #max = 0;
+  #sum = 0;
+  /** By LATENCY_BOUNDS_US, not cumulative. */
+  readonly #bounded = new Float64Array(LATENCY_BOUNDS_US.length + 1);
+  /** What has come since readRecent(). */
+  readonly #recent = new Uint32Array(this.#counts.length);
 
   record(us: number): void {
     const value = us >= MAX_US ? MAX_US : us > 0 ? Math.round(us) : 0;
@@ -46,10 +60,16 @@ export class LatencyHistogram {
   /** All that has been recorded, as the library has it; its largest value is the lower edge of that one's bucket. */
   histogram(): Histogram {
     const h = this.#histogram;
+    let bound = 0;
     for (let bucket = 0; bucket < this.#counts.length; bucket++) {
       const count = this.#counts[bucket] as number;
       if (count === 0) continue;
-      h.recordValueWithCount(lowestOf(bucket), count);
+      const lowest = lowestOf(bucket);
+      while (lowest > (LATENCY_BOUNDS_US[bound] ?? Number.POSITIVE_INFINITY)) bound++;
+      this.#bounded[bound] = (this.#bounded[bound] as number) + count;
+      this.#recent[bucket] = (this.#recent[bucket] as number) + count;
+      this.#sum += lowest * count;
+      h.recordValueWithCount(lowest, count);
       this.#counts[bucket] = 0;
     }
     return h;
@@ -57,7 +77,13 @@ export class LatencyHistogram {
 
   read(): Latency {
     const h = this.histogram();
-    if (h.totalCount === 0) return { p50: 0, p99: 0, p999: 0, max: 0, mean: 0, count: 0 };
+    const buckets: number[] = [];
+    let cumulative = 0;
+    for (let bound = 0; bound < LATENCY_BOUNDS_US.length; bound++) {
+      cumulative += this.#bounded[bound] as number;
+      buckets.push(cumulative);
+    }
+    if (h.totalCount === 0) return { p50: 0, p99: 0, p999: 0, max: 0, mean: 0, count: 0, sum: 0, buckets };
     // A percentile is the upper edge of its bucket, which the largest value need not reach.
     const percentile = (share: number): number => Math.min(h.getValueAtPercentile(share), this.#max);
     return {
@@ -67,7 +93,22 @@ export class LatencyHistogram {
       max: this.#max,
       mean: Math.round(h.mean * 10) / 10,
       count: h.totalCount,
+      sum: this.#sum,
+      buckets,
     };
+  }
+
+  /** The percentile, 0 to 100, of what was recorded since the last call; 0 when that is nothing. For one reader only. */
+  readRecent(percentile: number): number {
+    this.histogram();
+    const recent = this.#recent;
+    let count = 0;
+    for (let bucket = 0; bucket < recent.length; bucket++) count += recent[bucket] as number;
+    let left = Math.ceil((count * percentile) / 100);
+    let at = 0;
+    for (; at < recent.length && left > (recent[at] as number); at++) left -= recent[at] as number;
+    recent.fill(0);
+    return count === 0 ? 0 : lowestOf(at);
   }
 }
 

@@ -3,7 +3,7 @@ import type { FrameSink, FrameView, ReceptionCounts } from '../../core/events.js
 import { type Latency, LatencyHistogram } from './latency.js';
 import { type Throughput, ThroughputMeter } from './throughput.js';
 
-export type { Latency } from './latency.js';
+export { LATENCY_BOUNDS_US, type Latency } from './latency.js';
 export type { Rates, Throughput } from './throughput.js';
 
 /** What a snapshot needs from elsewhere. */
@@ -21,6 +21,8 @@ export interface MetricsSnapshot {
   readonly framesDelivered: number;
   readonly framesSilent: number;
   readonly framesConcealed: number;
+  /** Of those concealed, the ones whose packet never arrived in time. */
+  readonly framesLost: number;
   readonly decodeErrors: number;
   readonly counts: ReceptionCounts;
   readonly drops: number;
@@ -45,6 +47,7 @@ export class Metrics implements FrameSink {
   #frames = 0;
   #silent = 0;
   #concealed = 0;
+  #lost = 0;
   #decodeErrors = 0;
 
   constructor(options: { readonly clock?: Clock } = {}) {
@@ -63,7 +66,10 @@ export class Metrics implements FrameSink {
     if (frame.concealed) this.#concealed++;
     if (frame.decodeError) this.#decodeErrors++;
     // A lost packet never arrived, so nothing took its time.
-    if (frame.lost) return;
+    if (frame.lost) {
+      this.#lost++;
+      return;
+    }
     const { arrivalUs } = frame;
     this.#processed.record(frame.processedUs - arrivalUs);
     this.#delivered.record(frame.deliveredUs - arrivalUs);
@@ -88,6 +94,11 @@ export class Metrics implements FrameSink {
     return this.#delivered.read();
   }
 
+  /** The 99th percentile of the delivered latency since the last call, in microseconds. For one reader only. */
+  recentDeliveredP99(): number {
+    return this.#delivered.readRecent(99);
+  }
+
   snapshot(nowUs: number, context: MetricsContext): MetricsSnapshot {
     return {
       streams: this.#streams,
@@ -95,6 +106,7 @@ export class Metrics implements FrameSink {
       framesDelivered: this.#frames,
       framesSilent: this.#silent,
       framesConcealed: this.#concealed,
+      framesLost: this.#lost,
       decodeErrors: this.#decodeErrors,
       counts: context.counts,
       drops: context.drops,

@@ -4,6 +4,7 @@ import { messageOf, TrunklineError } from '../../core/errors.js';
 import { makeFolder } from '../../core/make-folder.js';
 import type { Sink, SinkAgent, SinkContext, SinkStats } from '../sink.js';
 import { type FileAccess, fileAccess } from './files/folder.js';
+import { DiskSpace } from './recorder-gauges.js';
 import { RecorderThread } from './recorder-thread.js';
 import { type RepairReport, repairUnfinished } from './repair.js';
 
@@ -41,6 +42,7 @@ export class RecorderSink implements Sink {
   readonly #directory: string;
   readonly #access: FileAccess;
   readonly #thread: RecorderThread;
+  readonly #disk: DiskSpace;
   readonly #closing = new AbortController();
   #context: SinkContext | undefined;
   #watch: NodeJS.Timeout | undefined;
@@ -51,6 +53,7 @@ export class RecorderSink implements Sink {
     const { directory, fileMode, bufferMegabytes } = parseOptions('recorder()', schema, options);
     this.#directory = directory;
     this.#access = fileAccess(fileMode);
+    this.#disk = new DiskSpace(directory);
     this.#thread = new RecorderThread({
       directory,
       access: this.#access,
@@ -74,6 +77,7 @@ export class RecorderSink implements Sink {
   async start(context: SinkContext): Promise<void> {
     this.#context = context;
     await makeFolder(this.#directory, this.#access.folderMode);
+    this.#disk.look(context.clock.nowUs());
     this.#repairing = this.#repair(context);
     this.#watch = setInterval(() => this.#look(), WATCH_MS).unref();
   }
@@ -94,9 +98,13 @@ export class RecorderSink implements Sink {
     this.#context?.report(new TrunklineError('FILE_FAILED', message));
   }
 
-  /** `dropped`: frames that were lost because the disk was too slow. */
+  /**
+   * `dropped`: frames that were lost because the disk was too slow. Beside the counters: `lagSeconds`, how long what is
+   * next to be written has been waiting, and `freeBytes` and `diskBytes` of the disk, once they are known.
+   */
   stats(): SinkStats {
-    return { ...this.#thread.counters(), dropped: this.#thread.refused };
+    const lagSeconds = this.#context === undefined ? 0 : this.#thread.lagSeconds(this.#context.clock.nowUs());
+    return { ...this.#thread.counters(), dropped: this.#thread.refused, lagSeconds, ...this.#disk.bytes };
   }
 
   async #repair({ clock, logger, report, audit }: SinkContext): Promise<RepairReport | undefined> {
@@ -125,6 +133,11 @@ export class RecorderSink implements Sink {
   }
 
   #look(): void {
+    const nowUs = this.#context?.clock.nowUs();
+    if (nowUs !== undefined) {
+      this.#thread.markLag(nowUs);
+      this.#disk.look(nowUs);
+    }
     for (const fault of this.#thread.takeFaults()) this.#context?.report(new TrunklineError('FILE_FAILED', fault));
     const isSlow = this.#thread.takeSlowness();
     if (isSlow === true) this.#context?.logger.warn('the disk is slow: recordings wait in memory');

@@ -6,6 +6,7 @@ import { workerUrl } from '../../shard/location.js';
 import { SHARD_COUNTERS } from '../../shard/shard-data.js';
 import type { RecorderData } from './entry.js';
 import type { FileAccess } from './files/folder.js';
+import { RecorderLag } from './recorder-gauges.js';
 import { type RecorderCounters, RecorderStatus, recorderMemoryBytes, writeBufferBytesFor } from './recorder-memory.js';
 
 /** The recorder itself looks at its rings every 100 ms when it has little to do. */
@@ -31,6 +32,7 @@ export class RecorderThread implements RecorderAgent {
   #engine: EngineMemory | undefined;
   readonly #waiting: { readonly tails: readonly number[]; readonly resolve: () => void }[] = [];
   #polling: NodeJS.Timeout | undefined;
+  readonly #lag = new RecorderLag();
   #isSlow = false;
   #refused = 0;
 
@@ -90,6 +92,16 @@ export class RecorderThread implements RecorderAgent {
       (sum, { counters }) => sum + Atomics.load(words, (counters.offset + SHARD_COUNTERS.RECORDER_REFUSED) >> 2),
       0,
     );
+  }
+
+  /** To be called about twice a second. */
+  markLag(nowUs: number): void {
+    this.#lag.mark(this.#rings, nowUs);
+  }
+
+  /** How long what is next to be written has been waiting, in seconds; exact to half a second. */
+  lagSeconds(nowUs: number): number {
+    return this.#lag.seconds(this.#rings, nowUs);
   }
 
   /** What went wrong since the last call, a sentence each. */

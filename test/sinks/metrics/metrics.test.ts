@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../../src/core/clock.js';
 import { zeroCounts } from '../../../src/core/counts.js';
-import { LatencyHistogram } from '../../../src/sinks/metrics/latency.js';
+import { LATENCY_BOUNDS_US, LatencyHistogram } from '../../../src/sinks/metrics/latency.js';
 import { Metrics } from '../../../src/sinks/metrics/metrics.js';
 import { frameView } from '../../support/frames.js';
 
@@ -44,6 +44,31 @@ describe('latency', () => {
     for (const value of [0.4, -5, Number.NaN, 1e12]) histogram.record(value);
     expect(histogram.read()).toMatchObject({ count: 4, p50: 0 });
     expect(histogram.read().max).toBe(60_000_000);
+  });
+
+  it('has cumulative buckets and a sum that only grow, however often it is read', () => {
+    const histogram = new LatencyHistogram();
+    const under = (us: number) => histogram.read().buckets[LATENCY_BOUNDS_US.indexOf(us)];
+    for (const value of [100, 900, 51_000, 51_000, 53_000, 9_000_000]) histogram.record(value);
+    expect([250, 1_000, 50_000, 52_000, 55_000, 5_000_000].map(under)).toEqual([1, 2, 2, 4, 5, 5]);
+    histogram.record(100);
+    expect([250, 1_000, 50_000, 5_000_000].map(under)).toEqual([2, 3, 3, 6]);
+    const { count, sum } = histogram.read();
+    expect(count).toBe(7);
+    expect(Math.abs(sum - 9_156_100)).toBeLessThan(9_156_100 / 1000);
+  });
+
+  it('has a percentile of what came since the last reading', () => {
+    const histogram = new LatencyHistogram();
+    expect(histogram.readRecent(99)).toBe(0);
+    for (let us = 1; us <= 100; us++) histogram.record(us);
+    expect(histogram.readRecent(99)).toBe(99);
+    // Others may read it in between.
+    for (let us = 1_001; us <= 1_010; us++) histogram.record(us);
+    histogram.read();
+    expect(histogram.readRecent(50)).toBe(1_005);
+    expect(histogram.readRecent(50)).toBe(0);
+    expect(histogram.read().count).toBe(110);
   });
 
   it('is counted from arrival to decoding and to delivery, for packets that arrived', () => {
