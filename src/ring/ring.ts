@@ -114,10 +114,6 @@ export class RingProducer extends RingSide {
     this.#tail = (this.#tail + alignRecord(length)) | 0;
   }
 
-  get isUnpublished(): boolean {
-    return this.#published !== this.#tail;
-  }
-
   /** Bytes that can still be committed, as of now. */
   freeBytes(): number {
     this.#head = Atomics.load(this.words, this.headWord);

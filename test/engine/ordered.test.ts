@@ -54,6 +54,41 @@ it('claims of an ordered stream are refused while its shard does not run, and ev
   expect(ends).toEqual([`${2 * sequence} 0 ${2 * sequence * SAMPLES} 0`]);
 });
 
+it('only publish() shows the packets of an ordered stream to its shard, so that a source can wake it once for many streams', async () => {
+  engine = new Engine({ shards: 1, maxStreams: 4, playoutDelayMs: 0 });
+  const { ordered } = engine;
+  const index = engine.openStream('call', STEREO, { ordered: true });
+  const sequences: number[] = [];
+  let delivered: (() => void) | undefined;
+  engine.addSink({
+    frame: ({ sequenceNumber, channel }) => {
+      sequences.push(sequenceNumber);
+      if (channel === 1) delivered?.();
+    },
+  });
+  await engine.start();
+  const push = (sequence: number): void => {
+    expect(ordered.claim(index, SAMPLES)).toBe(CLAIM.GIVEN);
+    if (engine !== undefined) commit(engine, sequence);
+  };
+  const nextFrames = (): Promise<void> =>
+    new Promise((resolve) => {
+      delivered = resolve;
+    });
+  push(0);
+  const first = nextFrames();
+  ordered.publish();
+  push(1);
+  await first;
+  // Output has arrived while a packet was not published; with that the engine schedules its next look.
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(sequences).toEqual([0, 0]);
+  const second = nextFrames();
+  ordered.publish();
+  await second;
+  expect(sequences).toEqual([0, 0, 1, 1]);
+});
+
 it('claims are refused for a stream that is not ordered, not open, or has ended', () => {
   engine = new Engine({ shards: 1, maxStreams: 4 });
   const { ordered } = engine;

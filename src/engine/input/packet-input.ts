@@ -66,8 +66,8 @@ export class PacketInput {
       if (stream.ordered) this.#jitter.closeChannel(channel);
       this.#timeline.openChannel(channel, clockRate);
       this.#release.pauses.openChannel(channel);
-      this.#stopped.openChannel(channel);
     }
+    this.#stopped.open(stream);
     this.#release.open(index);
     this.#release.publish();
   }
@@ -88,6 +88,7 @@ export class PacketInput {
       this.#jitter.closeChannel(channel);
       this.#timeline.closeChannel(channel);
     }
+    this.#stopped.close(stream);
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#release.close(stream, summary);
     this.#release.publish();
@@ -103,6 +104,7 @@ export class PacketInput {
     for (const channel of channelsOf(stream)) {
       if (only === -1 || only === (channel & 1)) this.#release.mark(channel, state, startSamples, lengthSamples);
     }
+    this.#release.publish();
   }
 
   pause(stream: Stream): void {
@@ -137,9 +139,12 @@ export class PacketInput {
     return Math.max(0, ...channelsOf(stream).map((channel) => this.#timeline.positionAt(channel, nowUs)));
   }
 
-  /** When advance() has something to do next. */
+  /**
+   * When advance() has something to do next. What is committed and not published yet does not count: the source of ordered
+   * streams publishes the packets of many at once, and all else is published where it is committed.
+   */
   dueUs(): number {
-    return this.#release.isUnpublished ? 0 : Math.min(this.#jitter.nextDueUs(), this.#stopped.dueUs());
+    return this.#release.hasWaiting ? 0 : Math.min(this.#jitter.nextDueUs(), this.#stopped.dueUs());
   }
 
   /** Reception counts of a stream so far, its channels added up. */

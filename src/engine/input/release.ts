@@ -200,9 +200,9 @@ export class Release implements JitterOutput {
     }
   }
 
-  /** True when records wait for a full ring or for publish(). */
-  get isUnpublished(): boolean {
-    return this.#links.some((link) => link.hasWaiting || link.ring.isUnpublished);
+  /** True when records wait for a full ring. */
+  get hasWaiting(): boolean {
+    return this.#links.some((link) => link.hasWaiting);
   }
 
   /** Where the record that is being written lies. */

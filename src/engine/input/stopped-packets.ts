@@ -22,6 +22,8 @@ export class StoppedPackets {
   /** By channel: the end of the last packet when the shard was told. */
   readonly #toldAt: Float64Array;
   #nextCheckUs = 0;
+  /** Open streams that are not ordered. */
+  #checked = 0;
 
   constructor(channels: number, streams: Streams, timeline: Timeline, release: Release, maxPlayoutDelayUs: number) {
     this.#streams = streams;
@@ -31,17 +33,22 @@ export class StoppedPackets {
     this.#toldAt = new Float64Array(channels).fill(-1);
   }
 
-  openChannel(channel: number): void {
-    this.#toldAt[channel] = -1;
+  open({ info, ordered }: Stream): void {
+    this.#toldAt.fill(-1, info.stream * 2, info.stream * 2 + 2);
+    if (!ordered) this.#checked++;
   }
 
-  /** When to check next, or Infinity while no stream is open. */
+  close({ ordered }: Stream): void {
+    if (!ordered) this.#checked--;
+  }
+
+  /** When to check next, or Infinity while there is nothing to check. */
   dueUs(): number {
-    return this.#streams.size === 0 ? Number.POSITIVE_INFINITY : this.#nextCheckUs;
+    return this.#checked === 0 ? Number.POSITIVE_INFINITY : this.#nextCheckUs;
   }
 
   check(nowUs: number): void {
-    if (nowUs < this.#nextCheckUs) return;
+    if (nowUs < this.dueUs()) return;
     this.#nextCheckUs = nowUs + CHECK_EVERY_US;
     for (const stream of this.#streams) {
       if (stream.ending || stream.ordered) continue;

@@ -186,15 +186,7 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
   }
 
   refusals(): Readonly<Record<string, number>> {
-    const { rejected, continuationsRefused, totals, ...counters } = this.status().counters;
-    const { slowReaders, samplesDropped, internalErrors, nonceFileErrors } = counters;
-    const { framesIgnored, samplesNotTaken, entitiesRefused, clientErrors, faults } = totals;
-    return {
-      ...prefixed('rejected', rejected),
-      ...prefixed('continuation', continuationsRefused),
-      ...{ slowReaders, samplesDropped, internalErrors, nonceFileErrors },
-      ...{ framesIgnored, samplesNotTaken, entitiesRefused, clientErrors, faults },
-    };
+    return this.#server?.refusals() ?? {};
   }
 
   status(): AudioHookStatus {
@@ -297,10 +289,6 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
  */
 export function audioHook(options: AudioHookOptions): AudioHook {
   return new AudioHook(options);
-}
-
-function prefixed(prefix: string, counts: Readonly<Partial<Record<string, number>>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(counts).map(([reason, count]) => [`${prefix}.${reason}`, count ?? 0]));
 }
 
 function closed(): TrunklineError {

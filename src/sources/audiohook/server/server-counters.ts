@@ -40,7 +40,27 @@ export class ServerCounters {
     this.continuationsRefused[reason] = (this.continuationsRefused[reason] ?? 0) + 1;
   }
 
-  /** The same with those of the live sessions added. */
+  /** What was refused or dropped, by reason. Asked every second, so that it adds up no more than it needs. */
+  refusals(live: Iterable<AudioHookConnection>, rejected: AudioHookCounters['rejected']): Record<string, number> {
+    let { framesIgnored, samplesNotTaken, entitiesRefused, clientErrors, faults } = this.#totals;
+    for (const { session } of live) {
+      const { counts } = session;
+      framesIgnored += counts.framesIgnored;
+      samplesNotTaken += counts.samplesNotTaken;
+      entitiesRefused += counts.entitiesRefused;
+      clientErrors += counts.clientErrors;
+      faults += counts.faults;
+    }
+    return {
+      ...prefixed('rejected', rejected),
+      ...prefixed('continuation', this.continuationsRefused),
+      ...{ slowReaders: this.#slowReaders, samplesDropped: this.#samplesDropped },
+      ...{ internalErrors: this.internalErrors, nonceFileErrors: this.nonceFileErrors },
+      ...{ framesIgnored, samplesNotTaken, entitiesRefused, clientErrors, faults },
+    };
+  }
+
+  /** All counters, with those of the live sessions added. */
   with(live: Iterable<AudioHookConnection>): Omit<AudioHookCounters, 'sessionsLive' | 'streamsDetached' | 'rejected'> {
     const totals = { ...this.#totals };
     let throttled = this.#throttled;
@@ -71,4 +91,8 @@ export class ServerCounters {
 
 function addCounts(sum: SessionCounts, counts: Readonly<SessionCounts>): void {
   for (const name of Object.keys(sum) as (keyof SessionCounts)[]) sum[name] += counts[name];
+}
+
+function prefixed(prefix: string, counts: Readonly<Partial<Record<string, number>>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).map(([reason, count]) => [`${prefix}.${reason}`, count ?? 0]));
 }

@@ -183,6 +183,10 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     };
   }
 
+  refusals(): Record<string, number> {
+    return this.#counters.refusals(this.#live.values(), this.#admission.rejected);
+  }
+
   /**
    * Accepts no new sessions, asks every client to reconnect elsewhere, and at the deadline to close. Resolves when all
    * are gone; clients that do not close are disconnected shortly after the deadline. The health check answers 503.
