@@ -1,5 +1,8 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { messageOf, TrunklineError } from '../../../core/errors.js';
+import { US_PER_MS } from '../../../core/units.js';
+import { Authenticator } from '../protocol/signature.js';
+import type { AudioHookServerOptions } from './server-options.js';
 
 /** Lines after which the file is rewritten with only those nonces that have not expired. */
 const MAX_LINES = 100_000;
@@ -79,4 +82,29 @@ export class NonceFile {
       this.#onError(messageOf(error));
     }
   }
+}
+
+/**
+ * The authenticator of a server, with the nonces of its file when it has one.
+ * @throws TrunklineError CONFIG_INVALID for keys that would admit no client, or any client; FILE_FAILED when the nonce
+ *   file cannot be written.
+ */
+export function authenticatorOf(
+  { keys, allowUnsigned, nonceFile: path }: AudioHookServerOptions,
+  nowMs: number,
+  onError: (message: string) => void,
+): { readonly authenticator: Authenticator; readonly nonceFile: NonceFile | undefined } {
+  // Checks the keys, before the file is made.
+  if (path === undefined) {
+    return { authenticator: new Authenticator({ keys, allowUnsigned, notBeforeMs: nowMs }), nonceFile: undefined };
+  }
+  let nonceFile: NonceFile | undefined;
+  const authenticator: Authenticator = new Authenticator({
+    keys,
+    allowUnsigned,
+    onNonce: (nonce, expiryUs) => nonceFile?.append([nonce, expiryUs], () => authenticator.nonces.entries()),
+  });
+  nonceFile = new NonceFile(path, onError);
+  authenticator.nonces.restore(nonceFile.read(nowMs * US_PER_MS));
+  return { authenticator, nonceFile };
 }

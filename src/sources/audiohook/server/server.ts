@@ -8,7 +8,7 @@ import { messageOf } from '../../../core/errors.js';
 import { US_PER_MS } from '../../../core/units.js';
 import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
 import { PublicAddress } from '../protocol/public-address.js';
-import { Authenticator } from '../protocol/signature.js';
+import type { Authenticator } from '../protocol/signature.js';
 import { type OpenRequest, SESSION_TIMING } from '../session/session-contract.js';
 import type { StreamOwner } from '../session/stream.js';
 import { AudioHookStreams, type ContinuationRefusal } from '../session/streams.js';
@@ -16,7 +16,7 @@ import { Admission, type AdmissionDependencies, type AdmittedClient } from './ad
 import { AudioHookConnection } from './connection.js';
 import type { AudioHookSessionInfo, AudioHookSessionSummary, ConnectionDependencies } from './connection-contract.js';
 import { Listener, type ListenerDependencies } from './listener.js';
-import { NonceFile } from './nonce-file.js';
+import { authenticatorOf, type NonceFile } from './nonce-file.js';
 import { ServerCounters } from './server-counters.js';
 import type { AudioHookCounters, AudioHookHealth, AudioHookRejection, AudioHookServerEvents } from './server-events.js';
 import {
@@ -87,7 +87,10 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     });
     const { publicAuthority = options.authority, publicPath, trustedProxies } = options;
     const publicAddress = new PublicAddress({ publicAuthority, publicPath, trustedProxies });
-    const { authenticator, nonceFile } = this.#makeAuthenticator();
+    const { authenticator, nonceFile } = authenticatorOf(options, this.#clock.wallMs(), (detail) => {
+      this.#counters.nonceFileErrors += 1;
+      this.#warnings.report('nonceFile', 'a nonce could not be written to the nonce file', { detail });
+    });
     this.#nonceFile = nonceFile;
     this.#dependencies = this.#connectionDependencies();
     this.#admission = new Admission(this.#admissionDependencies(authenticator, publicAddress));
@@ -232,27 +235,6 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
         resolve();
       };
     });
-  }
-
-  #makeAuthenticator(): { authenticator: Authenticator; nonceFile: NonceFile | undefined } {
-    const { keys, allowUnsigned, nonceFile: path } = this.#options;
-    const nowMs = this.#clock.wallMs();
-    // Checks the keys, before the file is made.
-    if (path === undefined) {
-      return { authenticator: new Authenticator({ keys, allowUnsigned, notBeforeMs: nowMs }), nonceFile: undefined };
-    }
-    let nonceFile: NonceFile | undefined;
-    const authenticator: Authenticator = new Authenticator({
-      keys,
-      allowUnsigned,
-      onNonce: (nonce, expiryUs) => nonceFile?.append([nonce, expiryUs], () => authenticator.nonces.entries()),
-    });
-    nonceFile = new NonceFile(path, (detail) => {
-      this.#counters.nonceFileErrors += 1;
-      this.#warnings.report('nonceFile', 'a nonce could not be written to the nonce file', { detail });
-    });
-    authenticator.nonces.restore(nonceFile.read(nowMs * US_PER_MS));
-    return { authenticator, nonceFile };
   }
 
   #connectionDependencies(): ConnectionDependencies & { draining: boolean } {
