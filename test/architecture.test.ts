@@ -142,7 +142,12 @@ function layerOf(name: string): number {
   return LAYERS.findIndex((layer) => layer.includes(name));
 }
 
-const sources = [...sourcesBelow('src'), ...sourcesBelow('bench')];
+/** The web page runs in browsers: it is built apart, and has rules of its own below. */
+const CONSOLE = 'src/control/console/';
+const isOfConsole = ({ path }: Source) => path.startsWith(CONSOLE);
+
+const sources = [...sourcesBelow('src'), ...sourcesBelow('bench')].filter((source) => !isOfConsole(source));
+const page = sourcesBelow(CONSOLE, /\.tsx?$/);
 const modules = [...new Set(sources.map(({ path }) => moduleOf(path)))];
 const permissions = Object.entries(MAY_IMPORT).flatMap(([from, list]) => list.map((one) => [from, one] as const));
 
@@ -225,9 +230,41 @@ describe('imports', () => {
   });
 });
 
+describe('the console', () => {
+  /** What runs in the browser beside its own files. */
+  const PACKAGES = ['preact', 'preact/hooks', 'uplot'];
+  const isStyle = (of: string) => of.endsWith('.css');
+
+  test('imports its own files and the few packages that are built into it', () => {
+    expect(page.length).toBeGreaterThan(20);
+    const forbidden = page.flatMap(({ path, code }) =>
+      importsOf(code)
+        .filter(({ of }) => !isStyle(of) && !PACKAGES.includes(of))
+        .filter(({ of }) => !(of.startsWith('.') && targetOf(path, of).startsWith(CONSOLE)))
+        .map(({ of }) => `${path} imports ${of}`),
+    );
+    expect(forbidden).toEqual([]);
+  });
+
+  test('is imported by nothing, and has no circles', () => {
+    const into = sources.filter(({ path, code }) =>
+      importsOf(code).some(({ of }) => targetOf(path, of).startsWith(CONSOLE)),
+    );
+    expect(into.map(({ path }) => path)).toEqual([]);
+    expect(cyclesIn(page.map(({ path, code }) => ({ path: path.replace(/x$/, ''), code })))).toEqual([]);
+  });
+
+  test('makes no HTML of text, runs no text as code and names no other host', () => {
+    const pattern = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|https?:\/\/|srcdoc/;
+    const files = filesBelow(CONSOLE).filter((path) => /\.(?:tsx?|html|css|mjs)$/.test(path));
+    const found = files.filter((path) => pattern.test(withoutComments(readFileSync(join(ROOT, path), 'utf8'))));
+    expect(found).toEqual([]);
+  });
+});
+
 describe('the tree', () => {
   test(`no file of src has more than ${MAX_LINES} lines`, () => {
-    const long = sources
+    const long = [...sources, ...page]
       .filter(({ path }) => path.startsWith('src/'))
       .map(({ path }) => ({ path, lines: readFileSync(join(ROOT, path), 'utf8').split('\n').length - 1 }))
       .filter(({ lines }) => lines > MAX_LINES);
@@ -247,7 +284,10 @@ describe('the tree', () => {
   test('no text has a word that was given up', () => {
     const ours = ['test/architecture.test.ts', 'test/support/old-words.ts'];
     const texts = [...['src', 'native', 'bench', 'test'].flatMap(filesBelow), 'README.md'].filter(
-      (path) => /\.(?:ts|rs|mjs|sh|md|json|toml)$/.test(path) && !/(?:^|\/)target\//.test(path) && !ours.includes(path),
+      (path) =>
+        /\.(?:tsx?|rs|mjs|sh|md|json|toml|css|html)$/.test(path) &&
+        !/(?:^|\/)target\//.test(path) &&
+        !ours.includes(path),
     );
     const found = texts.flatMap((path) =>
       oldWordsIn(readFileSync(join(ROOT, path), 'utf8')).map(({ line, word }) => `${path}:${line} ${word}`),

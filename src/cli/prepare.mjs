@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Makes the checkout ready to run: dependencies, the TypeScript build, and the native addon where there is a Rust
- * toolchain. `npm start` and `npm test` call it first. It is plain JavaScript without dependencies, because it runs
+ * Makes the checkout ready to run: dependencies, the TypeScript build, the web console, and the native addon where there
+ * is a Rust toolchain. `npm start` and `npm test` call it first. It is plain JavaScript without dependencies, because it runs
  * before anything is installed. It prints nothing when there is nothing to do, and prints to stderr only: stdout belongs
  * to the command that follows.
  *
@@ -21,6 +21,8 @@ const at = (...parts) => path.join(root, ...parts);
 
 const RECORD = at('dist', '.prepared.json');
 const MAIN = at('dist', 'src', 'cli', 'main.js');
+/** The web console: built by Vite for browsers, not by the compiler. */
+const CONSOLE = path.join('src', 'control', 'console');
 const LOCK = at('.prepare.lock');
 const LOCK_TOUCH_MS = 2_000;
 /** A lock that has not been touched for this long is stale, even if a process with its id is alive. */
@@ -45,7 +47,7 @@ function readJson(file) {
   }
 }
 
-/** Every file below a folder, as paths from the root, sorted; a folder that is missing has none. */
+/** Every file below a folder, as paths from the root, sorted; without the folders of `skip`, given by name or path. */
 function filesBelow(folder, skip = []) {
   const found = [];
   const walk = (relative) => {
@@ -58,7 +60,7 @@ function filesBelow(folder, skip = []) {
     for (const entry of entries) {
       const child = path.join(relative, entry.name);
       if (entry.isDirectory()) {
-        if (!skip.includes(entry.name)) walk(child);
+        if (!skip.includes(entry.name) && !skip.includes(child)) walk(child);
       } else if (entry.isFile()) {
         found.push(child);
       }
@@ -92,7 +94,7 @@ function installed() {
 }
 
 function sources() {
-  return [...filesBelow('src'), ...filesBelow('bench')].filter((file) => file.endsWith('.ts'));
+  return [...filesBelow('src', [CONSOLE]), ...filesBelow('bench')].filter((file) => file.endsWith('.ts'));
 }
 
 const outputOf = (source) => path.join('dist', source.replace(/\.ts$/, '.js'));
@@ -105,6 +107,14 @@ function sourcesFingerprint(found) {
 function built(record, found) {
   if (record?.sources !== sourcesFingerprint(found)) return false;
   return found.every((source) => fs.existsSync(at(outputOf(source))));
+}
+
+/** undefined when there is no console to build. */
+function consoleFingerprint() {
+  if (!fs.existsSync(at(CONSOLE, 'vite.config.mjs'))) return undefined;
+  const files = filesBelow(CONSOLE).filter((file) => !file.endsWith('.md'));
+  const tools = ['vite', 'preact', 'uplot', '@fontsource-variable/inter'];
+  return fingerprint(files, ...tools.map((name) => readJson(at('node_modules', name, 'package.json'))?.version));
 }
 
 /** undefined when there is no native addon to build. */
@@ -122,11 +132,14 @@ function nativeModules() {
 function look() {
   const record = readJson(RECORD);
   const native = nativeFingerprint();
+  const page = consoleFingerprint();
+  const pageDone = record?.console === page && fs.existsSync(at('dist', CONSOLE, 'index.html'));
   const nativeDone = record?.native === native && nativeModules().length > 0;
   return {
     record,
     install: !installed(),
     build: !built(record, sources()),
+    page: page !== undefined && !pageDone ? page : undefined,
     native: native !== undefined && !nativeDone ? native : undefined,
     nativeFailedBefore: native !== undefined && record?.nativeFailed === native,
   };
@@ -220,9 +233,18 @@ function removeOrphans(found) {
     for (const end of ['.js', '.js.map', '.d.ts', '.d.ts.map']) wanted.add(output.replace(/\.js$/, end));
   }
   for (const folder of ['src', 'bench']) {
-    for (const file of filesBelow(path.join('dist', folder))) {
+    for (const file of filesBelow(path.join('dist', folder), [path.join('dist', CONSOLE)])) {
       if (!wanted.has(file)) fs.rmSync(at(file), { force: true });
     }
+  }
+}
+
+async function buildConsole() {
+  say('building the web console …');
+  const vite = [packageProgram('vite'), 'build', CONSOLE, '--config', path.join(CONSOLE, 'vite.config.mjs')];
+  const result = await run(process.execPath, vite);
+  if (result.code !== 0) {
+    throw new PrepareFailure(`${result.output}\nThe console did not build: correct the errors above and try again.`);
   }
 }
 
@@ -355,14 +377,19 @@ function releaseLock() {
 
 async function prepare() {
   const first = look();
-  if (!first.install && !first.build && !first.native) return;
+  if (!first.install && !first.build && !first.page && !first.native) return;
   await takeLock();
   // The previous holder of the lock may have done everything.
   if (look().install) await install();
-  const { record, build: toBuild, native, nativeFailedBefore } = look();
+  const { record, build: toBuild, page, native, nativeFailedBefore } = look();
   const next = { ...record };
   if (toBuild) {
     next.sources = await build();
+    writeRecord(next);
+  }
+  if (page) {
+    await buildConsole();
+    next.console = page;
     writeRecord(next);
   }
   if (native) {

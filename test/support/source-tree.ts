@@ -27,9 +27,9 @@ export function filesBelow(folder: string): string[] {
     .sort();
 }
 
-export function sourcesBelow(folder: string): Source[] {
+export function sourcesBelow(folder: string, name = /\.ts$/): Source[] {
   return filesBelow(folder)
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => name.test(file))
     .map((path) => ({ path, code: withoutComments(readFileSync(join(ROOT, path), 'utf8')) }));
 }
 

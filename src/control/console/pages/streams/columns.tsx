@@ -1,0 +1,95 @@
+import type { ComponentChildren } from 'preact';
+import type { Interaction, InteractionState } from '../../api/contract.js';
+import { count, duration, milliseconds, percent } from '../../parts/format.js';
+import { Meters } from '../../parts/meter.js';
+import { callHref } from '../../routes.js';
+
+export interface Column {
+  readonly name: string;
+  readonly title: string;
+  /** What the server sorts by; absent where it cannot. */
+  readonly sort?: string;
+  /** The direction of the first click: the worst or newest first. */
+  readonly firstSort?: 'up' | 'down';
+  readonly number?: boolean;
+  /** 1 is always shown; 4 only on wide screens. */
+  readonly priority: 1 | 2 | 3 | 4;
+  cell(row: Interaction): ComponentChildren;
+}
+
+export const STATE_WORDS: Readonly<Record<InteractionState, string>> = {
+  speech: 'Speech',
+  silence: 'Silence',
+  paused: 'Paused',
+  interrupted: 'Interrupted',
+  subscribing: 'Subscribing',
+  ended: 'Ended',
+};
+
+export function StateBadge({ state }: { state: InteractionState }) {
+  return <span class={`state ${state in STATE_WORDS ? state : ''}`}>{STATE_WORDS[state] ?? state}</span>;
+}
+
+/** What is shown in colour as well: one percent is audible, five are disturbing. */
+export function toneOfLoss(ratio: number): string {
+  if (ratio >= 0.05) return 'bad';
+  return ratio >= 0.01 ? 'warn' : '';
+}
+
+export const COLUMNS: readonly Column[] = [
+  {
+    ...{ name: 'id', title: 'Interaction', sort: 'id', firstSort: 'up', priority: 1 },
+    cell: ({ id }) => (
+      <a class="id" href={callHref(id)} tabIndex={-1} title={id}>
+        {id}
+      </a>
+    ),
+  },
+  {
+    ...{ name: 'state', title: 'State', sort: 'state', firstSort: 'up', priority: 2 },
+    cell: ({ state }) => <StateBadge state={state} />,
+  },
+  {
+    ...{ name: 'level', title: 'Level', sort: 'level', firstSort: 'down', priority: 1 },
+    cell: ({ levelDbfs, speech, channels, paused }) => <Meters {...{ levelDbfs, speech, channels, paused }} />,
+  },
+  {
+    ...{ name: 'loss', title: 'Loss', sort: 'lossRatio', firstSort: 'down', number: true, priority: 1 },
+    cell: ({ lossRatio, packetsLost }) => (
+      <span class={`ratio ${toneOfLoss(lossRatio)}`} title={`${count(packetsLost)} packets`}>
+        {percent(lossRatio)}
+      </span>
+    ),
+  },
+  {
+    ...{ name: 'late', title: 'Late', sort: 'lateRatio', firstSort: 'down', number: true, priority: 4 },
+    cell: ({ lateRatio }) => <span class={`ratio ${toneOfLoss(lateRatio)}`}>{percent(lateRatio)}</span>,
+  },
+  {
+    ...{ name: 'jitter', title: 'Jitter', sort: 'jitterMs', firstSort: 'down', number: true, priority: 4 },
+    cell: ({ jitterMs }) => milliseconds(jitterMs),
+  },
+  {
+    ...{ name: 'delay', title: 'Delay', sort: 'playoutDelayMs', firstSort: 'down', number: true, priority: 3 },
+    cell: ({ playoutDelayMs }) => milliseconds(playoutDelayMs),
+  },
+  {
+    ...{ name: 'latency', title: 'Latency', sort: 'latencyMs', firstSort: 'down', number: true, priority: 3 },
+    cell: ({ latencyMs }) => milliseconds(latencyMs),
+  },
+  {
+    ...{ name: 'codec', title: 'Codec', sort: 'codec', firstSort: 'up', priority: 4 },
+    cell: ({ codec }) => <span class="codec">{codec}</span>,
+  },
+  {
+    ...{ name: 'source', title: 'Source', sort: 'source', firstSort: 'up', priority: 3 },
+    cell: ({ source }) => <span class="ellipsis">{source}</span>,
+  },
+  {
+    ...{ name: 'age', title: 'Age', sort: 'startedAt', firstSort: 'down', number: true, priority: 2 },
+    cell: ({ ageSeconds }) => duration(ageSeconds),
+  },
+];
+
+/** As the server is asked: `-lossRatio` has the largest first. */
+export const DEFAULT_SORT = '-startedAt';
