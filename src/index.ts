@@ -33,6 +33,7 @@ export { type CreateNodeOptions, createNode, type NodeWith } from './node/create
 export { tuneHeap } from './node/heap.js';
 export type { NodeEngineOptions, NodeOptions, NodeStats, StartOptions, WaitOptions } from './node/options.js';
 export type { EffectiveSettings, NodeSettings, OutputSettings, SettingWithoutDefault } from './node/settings.js';
+export type { OutcomeCounts } from './node/streams/outcomes.js';
 export type { NodeSummary } from './node/summary.js';
 export type { AudioNodeClass, AudioNodeOf, Emits } from './node/typed-events.js';
 export type { Refusals } from './node/watch/refusals.js';
@@ -46,7 +47,7 @@ export type { ListenOptions, ListenStream } from './sinks/monitor/listen-stream.
 export type { MonitorLine, MonitorOptions, MonitorStream } from './sinks/monitor/monitor-stream.js';
 export { type RecorderOptions, RecorderSink, recorder } from './sinks/recorder/recorder-sink.js';
 export type { RepairedRecording, RepairReport } from './sinks/recorder/repair.js';
-export type { Sink, SinkAgent, SinkContext, SinkStats } from './sinks/sink.js';
+export type { RecordingCause, RecordingResult, Sink, SinkAgent, SinkContext, SinkStats } from './sinks/sink.js';
 export {
   AudioHook,
   type AudioHookEvents,

@@ -87,6 +87,54 @@ export interface StreamSummary extends ReceptionCounts {
 }
 
 /**
+ * What became of a stream. With a recorder:
+ *
+ * - `recorded`: its recording is finished and has all that was captured.
+ * - `empty`: nothing arrived; there are no files.
+ * - `incomplete`: there is a recording, of which a part or the end is missing.
+ * - `failed`: there is no finished recording. What files there are need `trunkline repair`.
+ *
+ * Without a recorder nothing is `recorded`: the stream was `delivered` to the sinks, was `empty`, was delivered without
+ * packets that the engine had to drop (`incomplete`), or its end never came out of the engine (`failed`).
+ */
+export type StreamOutcome = 'recorded' | 'delivered' | 'empty' | 'incomplete' | 'failed';
+
+/**
+ * Why a stream is `incomplete` or `failed`:
+ *
+ * - `notWritten`: the disk was full, too slow or not writable.
+ * - `interrupted`: the recorder did not learn how the stream ended.
+ * - `refused`: the recorder had no space for another recording.
+ * - `packetsDropped`: the engine had no space for packets.
+ * - `recorderFailed`, `engineFailed`: a thread died again and again, or did not finish before the node closed.
+ */
+export type OutcomeCause =
+  | 'notWritten'
+  | 'interrupted'
+  | 'refused'
+  | 'packetsDropped'
+  | 'recorderFailed'
+  | 'engineFailed';
+
+/** How a stream ended and what became of it. Each stream gets one. */
+export interface StreamResult {
+  readonly outcome: StreamOutcome;
+  /** Present when the outcome is `incomplete` or `failed`. */
+  readonly cause?: OutcomeCause;
+  readonly summary: StreamSummary;
+  /** Its files; absent when there are none. */
+  readonly recording?: {
+    /** Folder within the output directory. */
+    readonly folder: string;
+    /** Its audio file in that folder. */
+    readonly file: string;
+    readonly durationMs: number;
+    /** Audio that could not be written, in milliseconds, all channels added up. */
+    readonly notRecordedMs: number;
+  };
+}
+
+/**
  * One decoded frame as it lies in the ring. The object and everything it refers to are valid only until the
  * callback returns; copy what must live longer.
  */
@@ -163,6 +211,8 @@ export interface FrameSink {
 export interface AuditFields {
   readonly channel?: Channel;
   readonly reason?: string;
+  /** What became of a stream: `recorded`, `delivered`, `empty`, `incomplete` or `failed`. */
+  readonly outcome?: string;
   readonly code?: string | number;
   readonly attempt?: number;
   /** A media connection, numbered from 0. */

@@ -16,6 +16,7 @@ import type {
 import { MS_PER_SECOND, US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { SHARD_COUNTERS } from '../shard/shard-data.js';
+import type { EngineCounters } from './counters.js';
 import { EngineGauges, type EngineState, type StreamSample } from './engine-state.js';
 import type { OrderedStreamIngest, StreamOptions } from './input/ingest.js';
 import type { OrderedInput } from './input/ordered-input.js';
@@ -29,27 +30,16 @@ import { type EngineMemory, layOutMemory } from './threads/memory.js';
 import { AgentPool } from './threads/pool.js';
 import { Schedule } from './threads/schedule.js';
 
-export interface EngineCounters {
-  readonly framesDecoded: number;
-  readonly decodeErrors: number;
-  readonly concealed: number;
-  /** Records at which a shard's thread died twice, and that were skipped. */
-  readonly poisoned: number;
-  /** Records that cannot be valid, and were skipped by a shard. */
-  readonly rejected: number;
-  readonly recorderRefused: number;
-  readonly decodersRebuilt: number;
-  readonly shardRestarts: number;
-  readonly framesRepeated: number;
-  readonly arenaFull: number;
-  readonly unknownStream: number;
-  /** Received while their stream was paused, and withheld. */
-  readonly packetsPaused: number;
-}
+export type { EngineCounters } from './counters.js';
 
 export interface EngineEvents {
+  /** A source has opened a stream; the sinks hear of it when OPEN has come through the rings. */
+  opening: [info: StreamInfo, generation: number];
+  /** Its end was asked for; likewise. */
+  ending: [summary: StreamSummary, generation: number];
   restarted: [name: string, cause: string];
-  failed: [error: TrunklineError];
+  /** `name` is the thread that is given up. */
+  failed: [error: TrunklineError, name: string];
   /** A sink or a listener has thrown, or its promise has rejected. */
   sinkError: [error: Error];
 }
@@ -121,7 +111,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       this.#restarts++;
       this.emit('restarted', name, cause);
     });
-    this.#pool.on('failed', (error) => this.emit('failed', error));
+    this.#pool.on('failed', (error, name) => this.emit('failed', error, name));
     this.#schedule.update();
   }
 
@@ -154,6 +144,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       wants: this.#wantsOf(stream.info),
     });
     this.#input.open(stream);
+    this.emit('opening', stream.info, stream.generation);
     this.#schedule.update();
     return index;
   }
@@ -191,6 +182,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     this.#packetsPaused += packetsPaused;
     this.#streams.end(stream, counts);
     this.#input.close(stream, summary);
+    this.emit('ending', summary, stream.generation);
     this.#schedule.update();
   }
 

@@ -1,9 +1,9 @@
 import type { EventEmitter } from 'node:events';
-import { abortable, rejected, whenAborted } from '../core/abort.js';
+import { abortable, whenAborted } from '../core/abort.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { GuardedEmitter } from '../core/emitter.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import type { AuditEntry, FrameSink, ReceptionCounts, StreamInfo } from '../core/events.js';
+import type { AuditEntry, ReceptionCounts, StreamInfo } from '../core/events.js';
 import { type Logger, silentLogger } from '../core/logger.js';
 import type { MediaChunk } from '../core/media-chunk.js';
 import { Engine } from '../engine/engine.js';
@@ -22,7 +22,8 @@ import { keepParts, nodeParts } from './parts/node-parts.js';
 import { Readers } from './readers.js';
 import { SinkHealth } from './sink-health.js';
 import { SourceIngest } from './source-ingest.js';
-import { StreamEnds } from './stream-ends.js';
+import { auditFieldsOf, Outcomes } from './streams/outcomes.js';
+import { StreamEnds } from './streams/stream-ends.js';
 import { NodeWatch } from './watch/node-watch.js';
 import { collectRefusals, type Refusals } from './watch/refusals.js';
 
@@ -42,6 +43,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
   readonly #tally = new Tally();
   readonly #events: EventSink;
   readonly #ends = new StreamEnds();
+  readonly #outcomes: Outcomes;
   readonly #watch: NodeWatch;
   readonly #closed = new AbortController();
   readonly #readers: Readers;
@@ -60,6 +62,11 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     this.#native = engine.native ?? 'auto';
     const recorder = agentOf(sinks);
     this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
+    this.#outcomes = new Outcomes(this.#engine, recorder, (info, result) => {
+      const { interactionId } = info;
+      audit({ source: 'node', action: 'stream_finished', interactionId, fields: auditFieldsOf(result) });
+      this.emit('streamFinished', info, result);
+    });
     const report = (error: unknown): void => this.report(error);
     const audit = (entry: AuditEntry): void => this.#sinks.audit(entry);
     this.#sinks = new NodeSinks(this.#engine, { clock: this.#clock, logger: this.#logger, report, audit }, sinks);
@@ -74,7 +81,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
       refusals: () => this.#refusals(),
       counts: ({ stream }) => this.#engine.counts(stream),
     });
-    for (const sink of [this.#tally, this.#metrics, this.#events, this.#ends, this.#watch.health])
+    for (const sink of [this.#tally, this.#metrics, this.#events, this.#ends, this.#watch.health, this.#outcomes])
       this.#engine.addSink(sink);
     // Node's own events of every emitter, which a map of events cannot name.
     const self = this as EventEmitter;
@@ -127,22 +134,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
    * @throws TrunklineError ENGINE_CLOSED when the node closes first; the signal's reason when it aborts first.
    */
   async waitForStream(interactionId: string, { signal }: WaitOptions = {}): Promise<StreamInfo> {
-    signal?.throwIfAborted();
-    const known = this.#engine.find(interactionId);
-    if (known !== undefined) return known;
-    let sink: FrameSink = {};
-    const opened = new Promise<StreamInfo>((resolve) => {
-      sink = { streamOpened: (info) => (info.interactionId === interactionId ? resolve(info) : undefined) };
-    });
-    this.#engine.addSink(sink);
-    try {
-      const closing = rejected(this.#closed.signal, () =>
-        closed(`The node was closed before interaction ${interactionId} had a stream.`),
-      );
-      return await abortable(Promise.race([opened, closing]), signal);
-    } finally {
-      this.#engine.removeSink(sink);
-    }
+    return await this.#readers.waitForStream(interactionId, this.#closed.signal, signal);
   }
 
   /**
@@ -211,6 +203,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
       backend: this.#engine.backend,
       shards: this.#engine.shardCount,
       engine: this.#engine.counters(),
+      outcomes: this.#outcomes.counts(),
       refused: this.#refusals(),
       sources: Object.fromEntries(this.#sources.map((source) => [source.name, source.status()])),
       sinks: this.#sinks.stats(),
@@ -287,6 +280,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     await this.#engine.start();
     logBackend(this.#logger, this.#engine.backend, this.#native);
     this.#watch.start();
+    this.#outcomes.start();
     await Promise.all(this.#sources.map((source) => source.start(this.#sourceContext(source))));
   }
 
@@ -300,6 +294,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     await this.drain();
     await Promise.all(this.#sources.map((source) => this.#attempt(() => source.close())));
     await this.#engine.close();
+    this.#outcomes.close();
     await this.#sinks.close();
     this.#watch.close();
     this.#readers.close();

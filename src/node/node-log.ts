@@ -29,6 +29,9 @@ export function logNode(node: EventEmitter<NodeEvents>, log: Logger): void {
     const fields = { interactionId, endReason, packetsReceived, packetsLost, packetsLate, packetsDropped };
     log.info(packetsForeign > 0 ? { ...fields, packetsForeign } : fields, 'stream ended');
   });
+  node.on('streamFinished', ({ interactionId }, { outcome, cause }) => {
+    if (cause !== undefined) log.warn({ interactionId, outcome, cause }, 'a stream is not complete');
+  });
   node.on('paused', ({ interactionId, paused, by }) => {
     log.info({ interactionId, by }, paused ? 'paused: audio is withheld' : 'pause is over');
   });

@@ -8,7 +8,7 @@ import type { Sink, SinkAgent, SinkContext, SinkStats } from '../sinks/sink.js';
  * The thread that one of the sinks wants of the engine.
  * @throws TrunklineError CONFIG_INVALID when several do, or when it was not made by recorder().
  */
-export function agentOf(sinks: readonly Sink[]): RecorderAgent | undefined {
+export function agentOf(sinks: readonly Sink[]): (SinkAgent & RecorderAgent) | undefined {
   const [agent, ...others] = sinks.flatMap(({ agent: one }) => one ?? []);
   if (agent === undefined) return undefined;
   if (others.length > 0) throw new TrunklineError('CONFIG_INVALID', 'A node has at most one recorder.');
@@ -16,7 +16,7 @@ export function agentOf(sinks: readonly Sink[]): RecorderAgent | undefined {
   throw new TrunklineError('CONFIG_INVALID', 'Only recorder() makes a sink with an agent; take frames by frame().');
 }
 
-function isRecorderAgent(agent: SinkAgent): agent is RecorderAgent {
+function isRecorderAgent(agent: SinkAgent): agent is SinkAgent & RecorderAgent {
   return 'data' in agent && typeof agent.data === 'function';
 }
 
@@ -59,6 +59,9 @@ export class NodeSinks {
   }
 
   async remove(sink: Sink): Promise<void> {
+    if (sink.agent !== undefined && this.#sinks.has(sink)) {
+      throw new TrunklineError('CONFIG_INVALID', 'A recorder stays until the node closes.');
+    }
     if (!this.#sinks.delete(sink)) return;
     this.#engine.removeSink(sink);
     await sink.close?.();

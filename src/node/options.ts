@@ -5,6 +5,7 @@ import type { EngineOptions } from '../engine/options.js';
 import type { MetricsSnapshot } from '../sinks/metrics/metrics.js';
 import type { Sink, SinkStats } from '../sinks/sink.js';
 import type { Source } from '../sources/source.js';
+import type { OutcomeCounts } from './streams/outcomes.js';
 import type { Refusals } from './watch/refusals.js';
 
 /** Options of the engine that a node runs; see EngineOptions for each. */
@@ -46,6 +47,8 @@ export interface NodeStats extends MetricsSnapshot {
   /** Decoding threads. */
   readonly shards: number;
   readonly engine: EngineCounters;
+  /** What became of the streams that sources have opened. */
+  readonly outcomes: OutcomeCounts;
   /** The status of each source by its name. */
   readonly sources: Readonly<Record<string, object>>;
   /** What was refused or dropped, by `part.reason` such as `genesys.malformed`; only what occurred. */

@@ -1,5 +1,7 @@
+import { abortable, rejected } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
+import type { FrameSink, StreamInfo } from '../core/events.js';
 import type { MediaChunk } from '../core/media-chunk.js';
 import type { Engine } from '../engine/engine.js';
 import {
@@ -76,6 +78,31 @@ export class Readers {
     else this.#engine.refreshWants();
     stream.once('close', () => this.#unlisten(stream));
     return stream;
+  }
+
+  /**
+   * The stream of an interaction, as soon as it is open.
+   * @throws TrunklineError ENGINE_CLOSED when `closed` aborts first; the reason of `signal` when that does.
+   */
+  async waitForStream(interactionId: string, closed: AbortSignal, signal?: AbortSignal): Promise<StreamInfo> {
+    signal?.throwIfAborted();
+    const known = this.#engine.find(interactionId);
+    if (known !== undefined) return known;
+    let sink: FrameSink = {};
+    const opened = new Promise<StreamInfo>((resolve) => {
+      sink = { streamOpened: (info) => (info.interactionId === interactionId ? resolve(info) : undefined) };
+    });
+    this.#engine.addSink(sink);
+    try {
+      const closing = rejected(
+        closed,
+        () =>
+          new TrunklineError('ENGINE_CLOSED', `The node was closed before interaction ${interactionId} had a stream.`),
+      );
+      return await abortable(Promise.race([opened, closing]), signal);
+    } finally {
+      this.#engine.removeSink(sink);
+    }
   }
 
   /** Ends monitors and queues, behind what they hold. */

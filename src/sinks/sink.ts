@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js';
-import type { AuditEntry, FrameSink } from '../core/events.js';
+import type { AuditEntry, FrameSink, OutcomeCause } from '../core/events.js';
 import type { Logger } from '../core/logger.js';
 
 /** What a node gives each of its sinks. */
@@ -16,6 +16,26 @@ export interface SinkContext {
 export interface SinkAgent {
   /** Module that the thread runs. */
   readonly entry: string;
+  /** What became of the recordings whose streams have ended since the last call. */
+  takeResults(): readonly RecordingResult[];
+}
+
+/** Why a recording is incomplete or failed. */
+export type RecordingCause = Extract<OutcomeCause, 'notWritten' | 'interrupted' | 'refused'>;
+
+/** What became of the recording of one stream. */
+export interface RecordingResult {
+  /** Tells the streams of an engine apart that have had the same index. */
+  readonly generation: number;
+  readonly outcome: 'recorded' | 'empty' | 'incomplete' | 'failed';
+  readonly cause?: RecordingCause;
+  readonly durationMs: number;
+  /** Audio that could not be written, all channels added up. */
+  readonly notRecordedMs: number;
+  /** Number of the audio file in the folder, from 1. */
+  readonly segment: number;
+  /** Within the output directory; absent when there is none. */
+  readonly folder?: string;
 }
 
 /** What a sink has counted. */

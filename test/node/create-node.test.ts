@@ -280,7 +280,11 @@ describe('options are checked at every depth', () => {
     ['a value of the engine', () => createNode({ engine: { silenceThreshold: '0.1' } } as object), /silenceThreshold/],
     ['two sources of one name', () => createNode({ sources: [audioHook(audio), audioHook(audio)] }), /"audiohook"/],
     ['two recorders', () => createNode({ sinks: [recorder({ directory: 'a' }), recorder({ directory: 'b' })] }), /one/],
-    ['an agent of one’s own', () => createNode({ sinks: [{ agent: { entry: 'x' } }] }), /recorder\(\)/],
+    [
+      'an agent of one’s own',
+      () => createNode({ sinks: [{ agent: { entry: 'x', takeResults: () => [] } }] }),
+      /recorder\(\)/,
+    ],
   ])('%s', async (_, act, message) => {
     await expect(act()).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) });
   });

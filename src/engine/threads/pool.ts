@@ -32,7 +32,7 @@ export interface PoolEvents {
   /** An agent died or hung and has been started again on the same rings. */
   restarted: [name: string, cause: string];
   /** An agent dies again and again, or refuses to begin; what it should do is no longer done. */
-  failed: [error: TrunklineError];
+  failed: [error: TrunklineError, name: string];
 }
 
 /** How a thread does at the moment. */
@@ -199,14 +199,14 @@ export class AgentPool extends EventEmitter<PoolEvents> {
     life.abort = new AbortController();
     life.lastBeatUs = this.#clock.nowUs();
     life.ended = pool.run(life.task.data, { filename: life.task.entry, signal: life.abort.signal }).then(
-      (refusal: Refusal | undefined) => refusal && this.#refuse(refusal),
+      (refusal: Refusal | undefined) => refusal && this.#refuse(refusal, life.task.name),
       (cause: unknown) => this.#died(pool, life, cause),
     );
   }
 
-  #refuse(refusal: Refusal): void {
+  #refuse(refusal: Refusal, name: string): void {
     this.#refused ??= new TrunklineError(refusal.code, refusal.message);
-    if (!this.#isStarting) this.emit('failed', this.#refused);
+    if (!this.#isStarting) this.emit('failed', this.#refused, name);
   }
 
   #died(pool: Piscina, life: Life, cause: unknown): void {
@@ -223,6 +223,7 @@ export class AgentPool extends EventEmitter<PoolEvents> {
           `The thread "${life.task.name}" died ${RESTART_LIMIT} times within a minute, last of: ${why}. Restart the process and report this.`,
           { cause },
         ),
+        life.task.name,
       );
       return;
     }

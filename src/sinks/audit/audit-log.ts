@@ -33,6 +33,7 @@ export interface AuditOptions {
 const EXTRA_FIELDS = [
   ...[
     'channel',
+    'outcome',
     'reason',
     'detail',
     'code',
@@ -65,7 +66,7 @@ const NOBODY: AuditIdentity = { json: 'null', privacyCompliant: true };
  * The audit: one JSON object a line, `timestamp, action, interactionId, sequenceNumber, signalDetected,
  * privacyCompliant, region` and what AuditFields allows; what does not apply is null.
  *
- * Actions: `stream_opened`, `stream_ended`, those given to event(), `media_capture` for each span of speech or silence
+ * Actions: `stream_opened`, `stream_ended`, `stream_finished` with the `outcome` of the stream, those given to event(), `media_capture` for each span of speech or silence
  * (`positionMs` is where it begins on the stream's time line), and `media_paused` and `media_discarded` for spans without
  * audio (with `durationMs`; the signal before such a span continues after it, unless a `media_capture` says otherwise);
  * so has `media_lost`, for packets that the engine had to drop.

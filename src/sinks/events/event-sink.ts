@@ -8,6 +8,7 @@ import type {
   PcmSelection,
   SilenceEdge,
   StreamInfo,
+  StreamResult,
   StreamSummary,
 } from '../../core/events.js';
 import { chunkOf, type MediaChunk, type MetadataSync } from '../../core/media-chunk.js';
@@ -20,6 +21,8 @@ export interface NodeEvents {
   metadataSync: [sync: MetadataSync];
   streamOpened: [info: StreamInfo];
   streamEnded: [info: StreamInfo, summary: StreamSummary];
+  /** What became of a stream: once for each, after `streamEnded`, when its files are finished. */
+  streamFinished: [info: StreamInfo, result: StreamResult];
   /** A channel fell silent or became audible. */
   silence: [edge: SilenceEdge];
   /** A span of a channel that has no audio, paused or discarded; emitted when its length is known. */

@@ -24,7 +24,7 @@ import type { Channel } from '../../core/events.js';
  * channel alone, from WRITE_BUFFER.START of the stream's time line on. Each slot has its buffers at a fixed place, so
  * that no list of them has to survive a crash; a slot that was never used costs address space only.
  */
-export const RECORDER_MEMORY_VERSION = 3;
+export const RECORDER_MEMORY_VERSION = 4;
 
 const HEADER = { VERSION: 0, RECORDINGS: 4, BUFFER_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
 const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
@@ -44,6 +44,8 @@ export const SLOT = {
   INCOMPLETE: 40,
   /** Number of the audio file in the folder, from 1; valid once the folder has been made. */
   SEGMENT: 44,
+  /** f64: generation of the stream, see ring/layout.ts. */
+  GENERATION: 48,
   FOLDER: 128,
   FOLDER_BYTES: 256,
   INFO: 384,

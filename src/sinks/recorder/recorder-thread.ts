@@ -4,10 +4,12 @@ import { LAYOUT_VERSION } from '../../ring/layout.js';
 import { RingGauge } from '../../ring/ring.js';
 import { workerUrl } from '../../shard/location.js';
 import { SHARD_COUNTERS } from '../../shard/shard-data.js';
+import type { RecordingResult } from '../sink.js';
 import type { RecorderData } from './entry.js';
 import type { FileAccess } from './files/folder.js';
 import { RecorderLag } from './recorder-gauges.js';
 import { type RecorderCounters, RecorderStatus, recorderMemoryBytes, writeBufferBytesFor } from './recorder-memory.js';
+import { RecordingResults, recordingResultsBytes } from './recording-results.js';
 
 /** The recorder itself looks at its rings every 100 ms when it has little to do. */
 const POLL_MS = 20;
@@ -28,6 +30,7 @@ export class RecorderThread implements RecorderAgent {
   readonly bufferBytes: number;
   readonly #options: RecorderThreadOptions;
   #status: RecorderStatus | undefined;
+  #results: RecordingResults | undefined;
   #rings: readonly RingGauge[] = [];
   #engine: EngineMemory | undefined;
   readonly #waiting: { readonly tails: readonly number[]; readonly resolve: () => void }[] = [];
@@ -46,6 +49,8 @@ export class RecorderThread implements RecorderAgent {
     const writeBufferBytes = writeBufferBytesFor(streamTable.capacity);
     const memory = new SharedArrayBuffer(recorderMemoryBytes(streamTable.capacity, writeBufferBytes));
     this.#engine = engine;
+    const results = new SharedArrayBuffer(recordingResultsBytes(streamTable.capacity));
+    this.#results = new RecordingResults(results);
     this.#status = new RecorderStatus(memory);
     const rings = shards.flatMap(({ recorder }) => (recorder === undefined ? [] : [recorder]));
     this.#rings = rings.map((place) => new RingGauge(place));
@@ -56,6 +61,7 @@ export class RecorderThread implements RecorderAgent {
       outDir: this.#options.directory,
       access: this.#options.access,
       memory,
+      results,
       writeBufferBytes,
     } satisfies RecorderData;
   };
@@ -82,6 +88,11 @@ export class RecorderThread implements RecorderAgent {
   counters(): RecorderCounters {
     this.#status ??= new RecorderStatus(new SharedArrayBuffer(recorderMemoryBytes(0)));
     return this.#status.counters();
+  }
+
+  /** What became of the recordings whose streams have ended since the last call. */
+  takeResults(): readonly RecordingResult[] {
+    return this.#results?.take() ?? [];
   }
 
   /** Frames and edges that the rings had no space for. */

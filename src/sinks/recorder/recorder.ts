@@ -1,19 +1,20 @@
-import { z } from 'zod';
 import { type Clock, systemClock } from '../../core/clock.js';
-import { isCodec } from '../../core/codec.js';
-import type { MarkedState, StreamInfo } from '../../core/events.js';
+import type { MarkedState } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { US_PER_MS } from '../../core/units.js';
 import { type Agent, BLOCKED } from '../../ring/agent.js';
 import { FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
+import type { RecordingResult } from '../sink.js';
 import { AppendOnlyFrames } from './append-only-frames.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
 import { UnfinishedIndex } from './files/unfinished.js';
 import { thisWriter } from './files/writer.js';
 import { DEFAULT_WRITE_BUFFER_BYTES, RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
-import { Recording, type RecordingEnd } from './recording.js';
+import { Recording } from './recording.js';
 import type { RecordingContext } from './recording-files.js';
+import { RecordingResults } from './recording-results.js';
+import { parseEnd, parseInfo, payloadText, type RecordingEnd } from './stream-records.js';
 
 export interface RecorderOptions {
   /** Recordings go to `outDir/<folder of the interaction>/`. Made when it is not there. */
@@ -24,6 +25,8 @@ export interface RecorderOptions {
   readonly memory: SharedArrayBuffer;
   /** Size of each write buffer, which `memory` was made for. */
   readonly writeBufferBytes?: number;
+  /** recordingResultsBytes() of zeros at first, the same again afterwards; without it nobody is told. */
+  readonly results?: SharedArrayBuffer;
   /** Permissions of the files and folders; 0600 and 0700 by default. */
   readonly access?: FileAccess;
   /** How long a sample may wait to be written. 750 by default: less than 1 s together with a turn of the thread. */
@@ -44,40 +47,6 @@ const TURN_US = 20_000;
 const FLUSH_SHARE = 8;
 const SLOT_SHARE = 1024;
 const FINISH_SHARE = 64;
-
-const infoSchema = z.object({
-  stream: z.number().int().nonnegative(),
-  interactionId: z
-    .string()
-    .min(1)
-    .refine((id) => Buffer.byteLength(id) <= LIMITS.maxNameBytes),
-  codec: z.custom<StreamInfo['codec']>(isCodec),
-  clockRate: z.number().positive(),
-  sampleRate: z.number().int().min(1000).max(192_000),
-  channels: z.union([z.literal(1), z.literal(2)]),
-  startedAtMs: z.number().min(0).max(8.64e15),
-  organizationId: z.string().max(LIMITS.maxNameBytes).exactOptional(),
-  segment: z
-    .object({
-      number: z.number().int().positive(),
-      firstStartedAtMs: z.number().min(0).max(8.64e15),
-      startMs: z.number().nonnegative(),
-    })
-    .optional(),
-});
-
-const count = z.number().nonnegative().optional().catch(undefined);
-const endSchema = z.object({
-  endReason: z.string().catch('ended'),
-  endedAtMs: z.number().min(0).max(8.64e15),
-  packetsReceived: count,
-  bytesReceived: count,
-  packetsLost: count,
-  packetsLate: count,
-  packetsDuplicate: count,
-  packetsForeign: count.optional(),
-  packetsReordered: count,
-});
 
 /**
  * Drains the shards' recorder rings into files. Runs in a thread of its own (entry.ts), because its writes block.
@@ -126,6 +95,7 @@ export class Recorder implements Agent {
       checkpointUs: (options.checkpointMs ?? 20_000) * US_PER_MS,
       writer,
       scratch: new Int16Array(2 * writeBufferBytes),
+      results: options.results && new RecordingResults(options.results),
     };
     this.#takeOver();
   }
@@ -217,9 +187,13 @@ export class Recorder implements Agent {
     const stream = view.getInt32(at + RECORD.STREAM, true);
     const recording = this.#bySlot[this.#slots[ringIndex]?.[stream] ?? -1];
     const kind = view.getUint8(at + RECORD.KIND);
-    if (kind === KIND.OPEN) return this.#open(ringIndex, stream, recording, payloadText(ring, at), nowUs);
+    const generation = view.getFloat64(at + RECORD.GENERATION, true);
+    if (kind === KIND.OPEN) {
+      return this.#open({ ring: ringIndex, stream, generation }, recording, payloadText(ring, at), nowUs);
+    }
     if (recording === undefined) {
       this.#memory.count('recordsOrphaned');
+      if (kind === KIND.CLOSE) this.#context.results?.post(refused(generation));
       return true;
     }
     const flags = view.getUint8(at + RECORD.FLAGS);
@@ -253,7 +227,7 @@ export class Recorder implements Agent {
         return recording.withoutAudio(channel, position, duration, markedState(flags));
       }
       case KIND.CLOSE: {
-        const end = parseJson(endSchema, payloadText(ring, at));
+        const end = parseEnd(payloadText(ring, at));
         const recorderRefused = view.getFloat64(at + RECORD.RECORDER_REFUSED, true);
         if (end === undefined) this.#interrupt(recording, nowUs, recorderRefused);
         else this.#finish(recording, { ...end, recorderRefused }, nowUs);
@@ -264,7 +238,12 @@ export class Recorder implements Agent {
     }
   }
 
-  #open(ring: number, stream: number, open: Recording | undefined, infoJson: string, nowUs: number): boolean {
+  #open(
+    { ring, stream, generation }: { ring: number; stream: number; generation: number },
+    open: Recording | undefined,
+    infoJson: string,
+    nowUs: number,
+  ): boolean {
     const info = parseInfo(infoJson);
     if (info === undefined || stream < 0 || stream >= LIMITS.maxStreams) {
       this.#memory.count('recordingsRefused');
@@ -283,7 +262,7 @@ export class Recorder implements Agent {
       );
       return true;
     }
-    const recording = Recording.open(this.#context, { index, ring, stream }, info, infoJson);
+    const recording = Recording.open(this.#context, { index, ring, stream, generation }, info, infoJson);
     if (recording === undefined) {
       this.#freeSlots.push(index);
       this.#memory.count('recordingsRefused');
@@ -305,7 +284,7 @@ export class Recorder implements Agent {
   #interrupt(recording: Recording, nowUs: number, recorderRefused?: number): void {
     const lengthMs = (recording.lengthSamples * 1e3) / recording.info.sampleRate;
     const endedAtMs = recording.info.startedAtMs + lengthMs;
-    this.#finish(recording, { endReason: 'interrupted', endedAtMs, recorderRefused }, nowUs);
+    this.#finish(recording, { endReason: 'interrupted', endedAtMs, recorderRefused, isInterrupted: true }, nowUs);
   }
 
   #finish(recording: Recording, end: RecordingEnd, nowUs: number): void {
@@ -352,29 +331,12 @@ export class Recorder implements Agent {
   }
 }
 
+/** Of a stream that had no recording when it ended. */
+function refused(generation: number): RecordingResult {
+  return { generation, outcome: 'failed', cause: 'refused', durationMs: 0, notRecordedMs: 0, segment: 0 };
+}
+
 function markedState(mark: number): MarkedState | 'notRecorded' {
   if (mark === MARK.NOT_RECORDED) return 'notRecorded';
   return mark === MARK.PAUSED ? 'paused' : 'discarded';
-}
-
-function payloadText(ring: RingConsumer, at: number): string {
-  const from = at + RECORD.OUTPUT_HEADER_BYTES;
-  const available = ring.view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES;
-  const length = Math.max(0, Math.min(ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true), available));
-  return Buffer.from(ring.bytes.buffer, from, length).toString('utf8');
-}
-
-function parseInfo(json: string): StreamInfo | undefined {
-  const parsed = parseJson(infoSchema, json);
-  if (parsed === undefined) return undefined;
-  const { segment, ...info } = parsed;
-  return segment === undefined ? info : { ...info, segment };
-}
-
-function parseJson<T>(schema: z.ZodType<T>, json: string): T | undefined {
-  try {
-    return schema.safeParse(JSON.parse(json)).data;
-  } catch {
-    return undefined;
-  }
 }

@@ -15,6 +15,7 @@ import {
 import type { UnfinishedIndex } from './files/unfinished.js';
 import type { Writer } from './files/writer.js';
 import { type RecorderMemory, SLOT } from './recorder-memory.js';
+import type { RecordingResults } from './recording-results.js';
 
 /** What all recordings of one recorder share. */
 export interface RecordingContext {
@@ -28,6 +29,8 @@ export interface RecordingContext {
   readonly writer: Writer;
   /** To interleave two channels in; four write buffers long. */
   readonly scratch: Int16Array;
+  /** Takes what became of each recording; undefined when nobody wants to know. */
+  readonly results: RecordingResults | undefined;
 }
 
 /** What the files of a recording need to know of it. */
@@ -80,6 +83,11 @@ export class RecordingFiles {
     this.#info = info;
     this.#content = content;
     this.audio = new AudioFile(info);
+  }
+
+  /** Its name; empty while there is none. */
+  get folder(): string {
+    return this.#folder;
   }
 
   get hasFolder(): boolean {

@@ -1,27 +1,14 @@
 import { WAV_MAX_DATA_BYTES } from '../../audio/wav.js';
 import type { Channel, MarkedState, StreamInfo } from '../../core/events.js';
 import { FLAG } from '../../ring/layout.js';
+import type { RecordingCause, RecordingResult } from '../sink.js';
 import { appendOnlyWord } from './append-only-frames.js';
 import { fromManifestSpans, incompleteness, type Manifest, toManifestSpans } from './files/manifest.js';
 import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
 import { type RecordingContent, type RecordingContext, RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
+import type { RecordingEnd } from './stream-records.js';
 import { type SampleSource, WriteBuffers } from './write-buffers.js';
-
-/** How the stream ended. Counts that are absent are worked out from the frames where that is possible. */
-export interface RecordingEnd {
-  readonly endReason: string;
-  readonly endedAtMs: number;
-  readonly packetsReceived?: number | undefined;
-  readonly bytesReceived?: number | undefined;
-  readonly packetsLost?: number | undefined;
-  readonly packetsLate?: number | undefined;
-  readonly packetsDuplicate?: number | undefined;
-  readonly packetsForeign?: number | undefined;
-  readonly packetsReordered?: number | undefined;
-  /** Records that the ring to the recorder had no space for. */
-  readonly recorderRefused?: number | undefined;
-}
 
 /** How often the end of a recording is tried; its slot is kept meanwhile, and a recorder that is told to stop waits. */
 const END_TRIES = 5;
@@ -59,6 +46,7 @@ export class Recording implements RecordingContent {
   #removedSamples = 0;
   #end: RecordingEnd | undefined;
   #endTries = 0;
+  #result: RecordingResult | undefined;
 
   private constructor(context: RecordingContext, index: number, info: StreamInfo) {
     this.#context = context;
@@ -84,7 +72,7 @@ export class Recording implements RecordingContent {
    */
   static open(
     context: RecordingContext,
-    place: { index: number; ring: number; stream: number },
+    place: { index: number; ring: number; stream: number; generation: number },
     info: StreamInfo,
     infoJson: string,
   ): Recording | undefined {
@@ -94,6 +82,7 @@ export class Recording implements RecordingContent {
     if (!memory.setText(slot, SLOT.INFO_LENGTH, SLOT.INFO, SLOT.INFO_BYTES, infoJson)) return undefined;
     memory.setInt(slot, SLOT.RING, place.ring);
     memory.setInt(slot, SLOT.STREAM, place.stream);
+    memory.doubles[(slot + SLOT.GENERATION) >> 3] = place.generation;
     memory.setInt(slot, SLOT.STATE, SLOT_STATE.OPEN);
     return new Recording(context, place.index, info);
   }
@@ -195,30 +184,21 @@ export class Recording implements RecordingContent {
     return this.retryFinish(nowUs);
   }
 
-  /** Whether retryFinish() would try. */
   isRetryDue(nowUs: number): boolean {
     return this.#files.isRetryDue(nowUs);
   }
 
-  /** True when the slot is free: the end was written, or was tried often enough. */
+  /** True when the slot is free: the end was written, or was tried often enough, and the result was posted. */
   retryFinish(nowUs: number): boolean {
     const end = this.#end;
     if (end === undefined || !this.isRetryDue(nowUs)) return false;
-    const finished = this.#files.attempt(nowUs, () => {
-      if (this.#isEmpty) return;
-      this.#writeBuffers(nowUs);
-      this.#files.finish(nowUs, this.lengthSamples);
-    });
-    if (finished) {
-      this.#memory.count('recordingsFinished');
+    this.#result ??= this.#tryToFinish(nowUs);
+    if (this.#result !== undefined && (this.#context.results?.post(this.#result) ?? true)) {
       this.#free();
-    } else if (++this.#endTries < END_TRIES) {
-      this.#memory.setInt(this.#slot, SLOT.STATE, SLOT_STATE.ENDING);
-      return false;
-    } else {
-      this.abandon(nowUs);
+      return true;
     }
-    return true;
+    this.#memory.setInt(this.#slot, SLOT.STATE, SLOT_STATE.ENDING);
+    return false;
   }
 
   /**
@@ -226,13 +206,8 @@ export class Recording implements RecordingContent {
    * a repair, which need not wait for this process.
    */
   abandon(nowUs: number): void {
-    this.#drop(nowUs);
-    this.#files.forgetFailure();
-    const finished = this.#files.attempt(nowUs, () => {
-      if (!this.#isEmpty) this.#files.finish(nowUs, this.lengthSamples);
-    });
-    if (finished) this.#memory.count('recordingsFinished');
-    else this.#files.abandon();
+    this.#result ??= this.#giveUp(nowUs);
+    this.#context.results?.post(this.#result);
     this.#free();
   }
 
@@ -289,7 +264,47 @@ export class Recording implements RecordingContent {
     this.#removedSamples = samples;
   }
 
-  // ----
+  /** Undefined when the disk refuses and it is to be tried again. */
+  #tryToFinish(nowUs: number): RecordingResult | undefined {
+    if (this.#finishFiles(nowUs)) return this.#finishedResult();
+    return ++this.#endTries < END_TRIES ? undefined : this.#giveUp(nowUs);
+  }
+
+  #giveUp(nowUs: number): RecordingResult {
+    this.#drop(nowUs);
+    this.#files.forgetFailure();
+    if (this.#finishFiles(nowUs)) return this.#finishedResult();
+    this.#files.abandon();
+    return this.#resultOf('failed', 'notWritten');
+  }
+
+  #finishFiles(nowUs: number): boolean {
+    return this.#files.attempt(nowUs, () => {
+      if (!this.#isEmpty) {
+        this.#writeBuffers(nowUs);
+        this.#files.finish(nowUs, this.lengthSamples);
+      }
+      this.#memory.count('recordingsFinished');
+    });
+  }
+
+  #finishedResult(): RecordingResult {
+    if (this.#isEmpty) return this.#resultOf('empty');
+    if (this.#int(SLOT.INCOMPLETE) === 1) return this.#resultOf('incomplete', 'notWritten');
+    return this.#end?.isInterrupted === true ? this.#resultOf('incomplete', 'interrupted') : this.#resultOf('recorded');
+  }
+
+  #resultOf(outcome: RecordingResult['outcome'], cause?: RecordingCause): RecordingResult {
+    return {
+      generation: this.#memory.doubles[(this.#slot + SLOT.GENERATION) >> 3] as number,
+      outcome,
+      ...(cause === undefined ? {} : { cause }),
+      durationMs: Math.round((this.lengthSamples * 1e3) / this.info.sampleRate),
+      notRecordedMs: cause === 'notWritten' ? (this.manifest(true).notRecordedMs ?? 0) : 0,
+      segment: this.#int(SLOT.SEGMENT),
+      folder: this.#files.folder,
+    };
+  }
 
   #free(): void {
     if (this.#int(SLOT.INCOMPLETE) === 1) this.#memory.count('recordingsIncomplete');

@@ -8,6 +8,7 @@ import { Engine } from '../../../src/engine/engine.js';
 import type { RecorderAgent } from '../../../src/engine/options.js';
 import { manifestSchema } from '../../../src/sinks/recorder/files/manifest.js';
 import { recorder } from '../../../src/sinks/recorder/recorder-sink.js';
+import type { SinkAgent } from '../../../src/sinks/sink.js';
 import { addPacket } from '../../support/engine/packets.js';
 import { readWav } from '../../support/recorder/recorder-rig.js';
 
@@ -19,7 +20,7 @@ it('a call that goes from G.711 to stereo L16 is recorded as a whole, through th
     maxStreams: 8,
     playoutDelayMs: 0,
     maxPlayoutDelayMs: 0,
-    recorder: sink.agent as RecorderAgent,
+    recorder: sink.agent as SinkAgent & RecorderAgent,
   });
   await sink.start({ clock: systemClock, logger: silentLogger, report: () => {}, audit: () => {} });
   await engine.start();

@@ -1,4 +1,4 @@
-import type { FrameSink, StreamInfo } from '../core/events.js';
+import type { FrameSink, StreamInfo } from '../../core/events.js';
 
 /** Lets a source wait until the last frame of a stream has been delivered. */
 export class StreamEnds implements FrameSink {

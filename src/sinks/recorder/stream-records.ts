@@ -1,0 +1,86 @@
+import { z } from 'zod';
+import { isCodec } from '../../core/codec.js';
+import type { StreamInfo } from '../../core/events.js';
+import { LIMITS } from '../../core/limits.js';
+import { RECORD } from '../../ring/layout.js';
+import type { RingConsumer } from '../../ring/ring.js';
+
+/** How the stream ended. Counts that are absent are worked out from the frames where that is possible. */
+export interface RecordingEnd {
+  readonly endReason: string;
+  readonly endedAtMs: number;
+  readonly packetsReceived?: number | undefined;
+  readonly bytesReceived?: number | undefined;
+  readonly packetsLost?: number | undefined;
+  readonly packetsLate?: number | undefined;
+  readonly packetsDuplicate?: number | undefined;
+  readonly packetsForeign?: number | undefined;
+  readonly packetsReordered?: number | undefined;
+  /** Records that the ring to the recorder had no space for. */
+  readonly recorderRefused?: number | undefined;
+  /** The recorder ended it: the end of the stream never came, or was lost with a thread. */
+  readonly isInterrupted?: true;
+}
+
+const infoSchema = z.object({
+  stream: z.number().int().nonnegative(),
+  interactionId: z
+    .string()
+    .min(1)
+    .refine((id) => Buffer.byteLength(id) <= LIMITS.maxNameBytes),
+  codec: z.custom<StreamInfo['codec']>(isCodec),
+  clockRate: z.number().positive(),
+  sampleRate: z.number().int().min(1000).max(192_000),
+  channels: z.union([z.literal(1), z.literal(2)]),
+  startedAtMs: z.number().min(0).max(8.64e15),
+  organizationId: z.string().max(LIMITS.maxNameBytes).exactOptional(),
+  segment: z
+    .object({
+      number: z.number().int().positive(),
+      firstStartedAtMs: z.number().min(0).max(8.64e15),
+      startMs: z.number().nonnegative(),
+    })
+    .optional(),
+});
+
+const count = z.number().nonnegative().optional().catch(undefined);
+const endSchema = z.object({
+  endReason: z.string().catch('ended'),
+  endedAtMs: z.number().min(0).max(8.64e15),
+  packetsReceived: count,
+  bytesReceived: count,
+  packetsLost: count,
+  packetsLate: count,
+  packetsDuplicate: count,
+  packetsForeign: count.optional(),
+  packetsReordered: count,
+});
+
+/** The text behind the header of an OPEN or CLOSE. */
+export function payloadText(ring: RingConsumer, at: number): string {
+  const from = at + RECORD.OUTPUT_HEADER_BYTES;
+  const available = ring.view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES;
+  const length = Math.max(0, Math.min(ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true), available));
+  return Buffer.from(ring.bytes.buffer, from, length).toString('utf8');
+}
+
+/** Undefined when the text cannot be that of a stream. */
+export function parseInfo(json: string): StreamInfo | undefined {
+  const parsed = parseJson(infoSchema, json);
+  if (parsed === undefined) return undefined;
+  const { segment, ...info } = parsed;
+  return segment === undefined ? info : { ...info, segment };
+}
+
+/** Undefined when the text cannot be that of an end. */
+export function parseEnd(json: string): RecordingEnd | undefined {
+  return parseJson(endSchema, json);
+}
+
+function parseJson<T>(schema: z.ZodType<T>, json: string): T | undefined {
+  try {
+    return schema.safeParse(JSON.parse(json)).data;
+  } catch {
+    return undefined;
+  }
+}
