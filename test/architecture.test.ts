@@ -59,7 +59,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'sources/audiohook',
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
-  control: ['type:sinks'],
+  control: [
+    ...['type:sinks', 'audio/wav', 'shard/location'],
+    ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
+  ],
   // Both ends of a wire format are written against one description of it.
   simulator: ['audio', 'sources/audiohook/protocol/duration'],
   index: [
@@ -101,7 +104,10 @@ const LAYERS: readonly (readonly string[])[] = [
 /** Files that alone may do what the rest must ask them for. Each of them does it. */
 const ONLY = {
   readTime: ['src/core/clock.ts'],
-  makeThreads: ['src/engine/threads/pool.ts', 'src/engine/output/frame-view.ts'],
+  makeThreads: [
+    ...['src/control/recordings/entry.ts', 'src/control/recordings/recordings.ts'],
+    ...['src/engine/output/frame-view.ts', 'src/engine/threads/pool.ts'],
+  ],
   loadAddon: ['src/native/addon.ts'],
 };
 

@@ -1,0 +1,254 @@
+import { type Dir, type FSWatcher, lstatSync, opendirSync, watch } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../core/clock.js';
+import { messageOf, TrunklineError } from '../../core/errors.js';
+import { US_PER_MS } from '../../core/units.js';
+import { folderName, newestNumber, numberedName } from '../../sinks/recorder/files/folder.js';
+import { isChanging, isFolderName, type RecordingRow, type RecordingState, readRecording } from './recording.js';
+
+export interface RecordingQuery {
+  /** Most recordings that are returned. */
+  readonly limit: number;
+  /** `nextCursor` of the page before. */
+  readonly cursor?: string | undefined;
+  /** Recordings that began at or after this, and before `toMs`; wall clock in milliseconds. */
+  readonly fromMs?: number | undefined;
+  readonly toMs?: number | undefined;
+  readonly interactionId?: string | undefined;
+  readonly state?: RecordingState | undefined;
+}
+
+/** Recordings, the newest first. */
+export interface RecordingPage {
+  readonly items: readonly RecordingRow[];
+  /** That match, on all pages. */
+  readonly total: number;
+  readonly nextCursor: string | null;
+  /** False while the folder is still being read: there may be more. */
+  readonly isComplete: boolean;
+}
+
+export interface RecordingIndexOptions {
+  /**
+   * Share of the time that reading the folder may take; default 0.5. The rest of the machine has calls to capture.
+   */
+  readonly share?: number;
+}
+
+/** Reads folders for so long before other work has its turn. */
+const SLICE_US = 10 * US_PER_MS;
+/** How often all recordings that are being written are looked at again: more seldom the more there are. */
+const CHANGING_US = 1_000 * US_PER_MS;
+const CHANGING_EACH_US = 2 * US_PER_MS;
+/** How often the folder is read as a whole for what the watch has not reported, such as on a network drive. */
+const WHOLE_US = 15_000 * US_PER_MS;
+/** A query waits so long for the first reading; a large folder takes longer, and is listed as far as it has been read. */
+const FIRST_WAIT_MS = 2_000;
+/** Recordings of one interaction that are looked up by its name. */
+const MAX_OF_INTERACTION = 1_000;
+
+/**
+ * The recordings in a folder, however many: each finished one is read once, those being written when they are asked for.
+ * New ones are found by watching the folder, so that a query costs no more than what has changed. Reads with blocking
+ * calls in short slices: it belongs into a thread of its own, or into a command.
+ */
+export class RecordingIndex {
+  readonly #directory: string;
+  readonly #clock: Clock;
+  readonly #restShare: number;
+  readonly #rows = new Map<string, RecordingRow>();
+  readonly #changing = new Set<string>();
+  /** Names that the watch has reported. */
+  readonly #reported = new Set<string>();
+  #sorted: RecordingRow[] | undefined;
+  #watcher: FSWatcher | undefined;
+  #whole: Promise<void> | undefined;
+  #wholeUs = Number.NEGATIVE_INFINITY;
+  #wholeMtimeMs = Number.NaN;
+  #changingUs = Number.NEGATIVE_INFINITY;
+  #isComplete = false;
+  #isClosed = false;
+
+  constructor(directory: string, clock: Clock, { share = 0.5 }: RecordingIndexOptions = {}) {
+    this.#directory = directory;
+    this.#clock = clock;
+    this.#restShare = (1 - share) / share;
+  }
+
+  /**
+   * One page. @throws TrunklineError FILE_FAILED when the folder cannot be read; CONFIG_INVALID for a cursor that is none.
+   */
+  async query(query: RecordingQuery): Promise<RecordingPage> {
+    const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
+    await this.#refresh();
+    if (query.interactionId !== undefined) this.#look(foldersOf(this.#directory, query.interactionId));
+    const items: RecordingRow[] = [];
+    let total = 0;
+    let isMore = false;
+    for (const row of this.#inOrder()) {
+      if (!matches(row, query)) continue;
+      total++;
+      if (after !== undefined && compare(row, after) <= 0) continue;
+      if (items.length < query.limit) items.push(row);
+      else isMore = true;
+    }
+    const last = items.at(-1);
+    const fresh = items.flatMap((row) => (isChanging(row) ? (this.get(row.id) ?? []) : row));
+    const nextCursor = isMore && last !== undefined ? cursorOf(last) : null;
+    return { items: fresh, total, nextCursor, isComplete: this.#isComplete };
+  }
+
+  /** The recording of that name, as it is now. */
+  get(id: string): RecordingRow | undefined {
+    this.#look([id]);
+    return this.#rows.get(id);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#watcher?.close();
+  }
+
+  async #refresh(): Promise<void> {
+    const nowUs = this.#clock.nowUs();
+    const isDue = nowUs - this.#wholeUs >= WHOLE_US && this.#mtimeMs() !== this.#wholeMtimeMs;
+    if (this.#whole === undefined && (!this.#isComplete || isDue)) {
+      this.#whole = this.#readWhole().finally(() => {
+        this.#whole = undefined;
+      });
+      // A query that has waited long enough does not see it fail.
+      this.#whole.catch(() => {});
+    }
+    if (this.#whole !== undefined && !this.#isComplete) await Promise.race([this.#whole, sleep(FIRST_WAIT_MS)]);
+    const reported = [...this.#reported];
+    this.#reported.clear();
+    this.#look(reported);
+    if (nowUs - this.#changingUs < Math.max(CHANGING_US, this.#changing.size * CHANGING_EACH_US)) return;
+    this.#changingUs = nowUs;
+    await this.#inSlices([...this.#changing], (id) => this.#look([id]));
+  }
+
+  async #readWhole(): Promise<void> {
+    this.#watch();
+    const mtimeMs = this.#mtimeMs();
+    const folder = this.#open();
+    const gone = new Set(this.#rows.keys());
+    try {
+      await this.#inSlices(namesIn(folder), (id) => {
+        gone.delete(id);
+        // Finished recordings do not change.
+        if (!this.#rows.has(id)) this.#look([id]);
+      });
+    } finally {
+      folder.closeSync();
+    }
+    if (this.#isClosed) return;
+    this.#look(gone);
+    this.#wholeMtimeMs = mtimeMs;
+    this.#wholeUs = this.#clock.nowUs();
+    this.#isComplete = true;
+  }
+
+  async #inSlices(ids: Iterable<string>, act: (id: string) => void): Promise<void> {
+    let sinceUs = this.#clock.nowUs();
+    for (const id of ids) {
+      if (this.#isClosed) return;
+      act(id);
+      const workedUs = this.#clock.nowUs() - sinceUs;
+      if (workedUs < SLICE_US) continue;
+      await sleep((workedUs * this.#restShare) / US_PER_MS);
+      sinceUs = this.#clock.nowUs();
+    }
+  }
+
+  /** Reads recordings, and forgets those that are gone. */
+  #look(ids: Iterable<string>): void {
+    for (const id of ids) {
+      const row = readRecording(this.#directory, id);
+      if (row === undefined && !this.#rows.has(id)) continue;
+      this.#sorted = undefined;
+      this.#changing.delete(id);
+      if (row === undefined) this.#rows.delete(id);
+      else {
+        this.#rows.set(id, row);
+        if (isChanging(row)) this.#changing.add(id);
+      }
+    }
+  }
+
+  #inOrder(): readonly RecordingRow[] {
+    this.#sorted ??= [...this.#rows.values()].sort(compare);
+    return this.#sorted;
+  }
+
+  #watch(): void {
+    if (this.#watcher !== undefined) return;
+    try {
+      this.#watcher = watch(this.#directory, { persistent: false }, (_event, name) => {
+        if (name !== null && isFolderName(name)) this.#reported.add(name);
+      });
+      this.#watcher.on('error', () => {
+        this.#watcher?.close();
+        this.#watcher = undefined;
+      });
+    } catch {
+      // The system has no watch left to give; the whole folder is read instead, when its time of change says so.
+    }
+  }
+
+  #open(): Dir {
+    try {
+      return opendirSync(this.#directory, { bufferSize: 256 });
+    } catch (error) {
+      const message = `The recordings in ${this.#directory} cannot be read: ${messageOf(error)}`;
+      throw new TrunklineError('FILE_FAILED', message, { cause: error });
+    }
+  }
+
+  #mtimeMs(): number {
+    return lstatSync(this.#directory, { throwIfNoEntry: false })?.mtimeMs ?? Number.NaN;
+  }
+}
+
+/** The folders that recordings of an interaction may have. */
+export function foldersOf(directory: string, interactionId: string): string[] {
+  const name = folderName(interactionId);
+  const newest = newestNumber(directory, name);
+  const oldest = Math.max(1, newest - MAX_OF_INTERACTION + 1);
+  return Array.from({ length: newest - oldest + 1 }, (_, n) => numberedName(name, oldest + n));
+}
+
+function matches(row: RecordingRow, { fromMs, toMs, interactionId, state }: RecordingQuery): boolean {
+  if (state !== undefined && row.state !== state) return false;
+  if (fromMs !== undefined && row.startedAtMs < fromMs) return false;
+  if (toMs !== undefined && row.startedAtMs >= toMs) return false;
+  return interactionId === undefined || row.interactionId.toLowerCase() === interactionId.toLowerCase();
+}
+
+type Place = Pick<RecordingRow, 'startedAtMs' | 'id'>;
+
+/** The newest first. */
+function compare(a: Place, b: Place): number {
+  if (a.startedAtMs !== b.startedAtMs) return b.startedAtMs - a.startedAtMs;
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}
+
+function cursorOf({ startedAtMs, id }: Place): string {
+  return Buffer.from(JSON.stringify([startedAtMs, id])).toString('base64url');
+}
+
+function parseCursor(cursor: string): Place {
+  try {
+    const [startedAtMs, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
+    if (typeof startedAtMs === 'number' && typeof id === 'string') return { startedAtMs, id };
+  } catch {
+    // Not JSON: as wrong as one of another form.
+  }
+  throw new TrunklineError('CONFIG_INVALID', 'The cursor is not one that an earlier page has given.');
+}
+
+function* namesIn(folder: Dir): Generator<string> {
+  for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
+    if (entry.isDirectory() && isFolderName(entry.name)) yield entry.name;
+  }
+}
