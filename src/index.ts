@@ -40,7 +40,7 @@ export type { Refusals } from './node/watch/refusals.js';
 export type { PacketColumns } from './rtp/packet-columns.js';
 export type { PacketDelayKind, PacketRing } from './rtp/packet-ring.js';
 export { AuditSink, type AuditSinkOptions, audit } from './sinks/audit/audit-sink.js';
-export type { NodeEvents } from './sinks/events/event-sink.js';
+export type { NodeEvents, SourceEvent } from './sinks/events/event-sink.js';
 export type { Latency, MetricsSnapshot, Rates, Throughput } from './sinks/metrics/metrics.js';
 export type { GuardedReadable } from './sinks/monitor/guarded-readable.js';
 export type { ListenOptions, ListenStream } from './sinks/monitor/listen-stream.js';

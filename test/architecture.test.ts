@@ -60,7 +60,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
   control: [
-    ...['type:sinks', 'audio/wav', 'shard/location'],
+    ...['type:sinks', 'type:sinks/events', 'type:sinks/monitor', 'audio/wav', 'audio/resample', 'shard/location'],
     ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
   ],
   // Both ends of a wire format are written against one description of it.

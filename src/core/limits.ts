@@ -18,6 +18,18 @@ export const LIMITS = {
   maxStreams: 16_384,
   /** Bytes that a monitor may have waiting before whole frames are dropped. */
   monitorBufferBytes: 1 << 20,
+  /** Events, and bytes of them, that are kept for clients of the event stream that are slow or come back. */
+  keptEvents: 16_384,
+  keptEventBytes: 8 << 20,
+  /** JSON of one event; what exceeds it is left out. */
+  eventBytes: 16_384,
+  eventClients: 100,
+  /** Listeners to live audio over HTTP, all interactions together. */
+  audioListeners: 64,
+  /** Audio that waits for a slow listener before the oldest is dropped. */
+  audioBufferMs: 2_000,
+  /** A client that takes nothing for so long is cut off. */
+  unreadSeconds: 20,
   /** Audio that an AudioHook client may send, or say that it threw away, ahead of real time. */
   audioHookAheadSeconds: 3_600,
   /** Event entities of one AudioHook session that wait for their turn to be sent. */

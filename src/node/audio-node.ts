@@ -332,6 +332,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
       native: this.#native,
       emit: (event: string, ...values: unknown[]) => {
         self.emit(event, ...values);
+        this.emit('sourceEvent', { source: name, name: event, values });
       },
       paused: (event) => {
         const { interactionId, paused, by } = event;

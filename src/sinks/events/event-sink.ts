@@ -13,6 +13,14 @@ import type {
 } from '../../core/events.js';
 import { chunkOf, type MediaChunk, type MetadataSync } from '../../core/media-chunk.js';
 
+/** An event of a source, under its own name. */
+export interface SourceEvent {
+  /** Name of the source. */
+  readonly source: string;
+  readonly name: string;
+  readonly values: readonly unknown[];
+}
+
 /** Events that every node has, whatever its sources are. */
 export interface NodeEvents {
   /** Each frame with speech; silent ones too with `includeSilent`. */
@@ -31,6 +39,8 @@ export interface NodeEvents {
   paused: [event: PauseEvent];
   /** Something failed; capture goes on where it can. Faults of listeners and of sinks come here as well. */
   error: [error: Error];
+  /** Any event of a source, beside the event itself; for what passes events on and knows no source. */
+  sourceEvent: [event: SourceEvent];
   /** A worker thread died and was replaced. */
   workerRestarted: [event: { readonly name: string; readonly cause: string }];
   /** The engine can no longer do its work. */

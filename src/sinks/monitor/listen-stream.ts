@@ -14,12 +14,6 @@ export interface ListenOptions {
   readonly realTime?: boolean;
 }
 
-interface ListenStreamSettings {
-  /** Of a stream in real time. */
-  readonly clock?: Clock;
-  readonly bufferBytes?: number;
-}
-
 /**
  * The audio of one stream from now on: 16-bit PCM, little-endian, at info.sampleRate; two channels are interleaved,
  * channel 0 first. Gaps of the time line are filled with zeros, so that the audio keeps its time; only a gap longer than
@@ -43,7 +37,9 @@ export class ListenStream extends GuardedReadable implements FrameSink {
   #end = -1;
   #ended = false;
 
-  constructor(info: StreamInfo, { clock, bufferBytes = LIMITS.monitorBufferBytes }: ListenStreamSettings = {}) {
+  /** @param clock Makes it a stream in real time. */
+  constructor(info: StreamInfo, options: { readonly clock?: Clock; readonly bufferBytes?: number } = {}) {
+    const { clock, bufferBytes = LIMITS.monitorBufferBytes } = options;
     super({ highWaterMark: bufferBytes });
     this.info = info;
     this.#clock = clock;
