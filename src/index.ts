@@ -7,6 +7,7 @@ export type { Codec, StreamFormat } from './core/codec.js';
 export type { GuardedEmitter } from './core/emitter.js';
 export { ERROR_CODES, type ErrorCode, TrunklineError } from './core/errors.js';
 export type * from './core/events.js';
+export type { HealthCheck, HealthReport, HealthStatus } from './core/health.js';
 export type { Logger, LogMethod } from './core/logger.js';
 export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media-chunk.js';
 export {
@@ -20,18 +21,22 @@ export {
   type PushStream,
 } from './engine/audio-engine.js';
 export type { EngineCounters } from './engine/engine.js';
+export type { EngineState, RingState, ShardState } from './engine/engine-state.js';
 export type * from './engine/input/ingest.js';
 export { CLAIM } from './engine/input/ingest.js';
 export type { PacketBatch } from './engine/input/packet-batch.js';
 export type { PayloadArena } from './engine/input/payload-arena.js';
 export type { EngineOptions } from './engine/options.js';
 export type { AudioFrame, ChunkOptions, FrameOptions, FrameQueue, QueueOptions } from './engine/output/frame-queue.js';
+export type { ThreadState } from './engine/threads/pool.js';
 export { AudioNode } from './node/audio-node.js';
 export { AudioHookNode, type AudioHookNodeEvents, type AudioHookNodeSettings } from './node/audiohook-node.js';
 export { CaptureNode, type CaptureNodeEvents, type CaptureStatus } from './node/capture-node.js';
 export { type CreateNodeOptions, createNode, type NodeWith } from './node/create-node.js';
 export { tuneHeap } from './node/heap.js';
-export type { NodeEngineOptions, NodeOptions, NodeStats, StartOptions, WaitOptions } from './node/options.js';
+export type { NodeStats } from './node/node-stats.js';
+export type { NodeEngineOptions, NodeOptions, StartOptions, WaitOptions } from './node/options.js';
+export type { RunningNode, Service, ServiceContext } from './node/service.js';
 export type { EffectiveSettings, NodeSettings, OutputSettings, SettingWithoutDefault } from './node/settings.js';
 export type { OutcomeCounts } from './node/streams/outcomes.js';
 export type { NodeSummary } from './node/summary.js';

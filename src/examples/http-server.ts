@@ -21,7 +21,7 @@ export async function startHttpServer(keys: readonly AudioHookKey[], port = 0): 
   const calls: string[] = [];
   const server: Server = createServer((request, response) => {
     if (request.url === '/health') {
-      const health = hook.health();
+      const health = hook.healthResponse();
       response.writeHead(health.status === 'ok' ? 200 : 503, { 'content-type': 'application/json' });
       response.end(JSON.stringify(health));
     } else response.end('the application\n');

@@ -3,50 +3,56 @@ import { abortable, whenAborted } from '../core/abort.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { GuardedEmitter } from '../core/emitter.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import type { AuditEntry, ReceptionCounts, StreamInfo } from '../core/events.js';
+import type { AuditEntry, AuditFields, ReceptionCounts, StreamInfo } from '../core/events.js';
+import { type HealthReport, worstOf } from '../core/health.js';
 import { type Logger, silentLogger } from '../core/logger.js';
 import type { MediaChunk } from '../core/media-chunk.js';
 import { Engine } from '../engine/engine.js';
 import type { AudioFrame, ChunkOptions, FrameOptions, FrameQueue } from '../engine/output/frame-queue.js';
 import { EventSink, type NodeEvents } from '../sinks/events/event-sink.js';
-import { Metrics, type MetricsContext, type MetricsSnapshot, type Throughput } from '../sinks/metrics/metrics.js';
-import { Tally } from '../sinks/metrics/tally.js';
+import type { MetricsSnapshot, Throughput } from '../sinks/metrics/metrics.js';
 import type { ListenOptions, ListenStream } from '../sinks/monitor/listen-stream.js';
 import type { MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
 import type { Sink } from '../sinks/sink.js';
 import type { Source, SourceContext } from '../sources/source.js';
 import { logBackend, logNode } from './node-log.js';
-import { agentOf, NodeSinks } from './node-sinks.js';
-import type { NodeOptions, NodeStats, StartOptions, WaitOptions } from './options.js';
+import type { NodeStats } from './node-stats.js';
+import type { NodeOptions, StartOptions, WaitOptions } from './options.js';
+import { NodeFigures } from './parts/node-figures.js';
+import { eventLoopCheck, type NodeState, stateCheck, threadChecks } from './parts/node-health.js';
 import { keepParts, nodeParts } from './parts/node-parts.js';
+import { NodeServices } from './parts/node-services.js';
+import { agentOf, NodeSinks } from './parts/node-sinks.js';
+import { NodeSources } from './parts/node-sources.js';
+import { SinkHealth } from './parts/sink-health.js';
 import { Readers } from './readers.js';
-import { SinkHealth } from './sink-health.js';
+import type { RunningNode, Service, ServiceContext } from './service.js';
 import { SourceIngest } from './source-ingest.js';
 import { auditFieldsOf, Outcomes } from './streams/outcomes.js';
 import { StreamEnds } from './streams/stream-ends.js';
 import { NodeWatch } from './watch/node-watch.js';
-import { collectRefusals, type Refusals } from './watch/refusals.js';
 
 /**
- * An engine with the sources that bring its packets and the sinks that keep its frames. It knows neither: createNode()
- * composes them.
+ * An engine with the sources that bring its packets, the sinks that keep its frames, and services such as control(). It
+ * knows none of them: createNode() composes them.
  */
-export class AudioNode extends GuardedEmitter<NodeEvents> {
+export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode {
   readonly #engine: Engine;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #sources: readonly Source[];
+  readonly #sources: NodeSources;
+  readonly #services: NodeServices;
   readonly #sinks: NodeSinks;
   readonly #sinkHealth = new SinkHealth();
   readonly #native: 'off' | 'auto' | 'require';
-  readonly #metrics: Metrics;
-  readonly #tally = new Tally();
+  readonly #figures: NodeFigures;
   readonly #events: EventSink;
   readonly #ends = new StreamEnds();
   readonly #outcomes: Outcomes;
   readonly #watch: NodeWatch;
   readonly #closed = new AbortController();
   readonly #readers: Readers;
+  #state: NodeState = 'starting';
   #monitoring: MonitorStream | undefined;
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -54,11 +60,12 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: NodeOptions = {}) {
     super();
-    const { sources = [], sinks = [], engine = {}, includeSilent = false, signal } = options;
-    checkNames(sources);
+    const { sources = [], sinks = [], services = [], engine = {}, includeSilent = false, signal } = options;
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? silentLogger;
-    this.#sources = sources;
+    const report = (error: unknown): void => this.report(error);
+    this.#sources = new NodeSources(sources, report);
+    this.#services = new NodeServices(services, report);
     this.#native = engine.native ?? 'auto';
     const recorder = agentOf(sinks);
     this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
@@ -67,21 +74,26 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
       audit({ source: 'node', action: 'stream_finished', interactionId, fields: auditFieldsOf(result) });
       this.emit('streamFinished', info, result);
     });
-    const report = (error: unknown): void => this.report(error);
     const audit = (entry: AuditEntry): void => this.#sinks.audit(entry);
     this.#sinks = new NodeSinks(this.#engine, { clock: this.#clock, logger: this.#logger, report, audit }, sinks);
     this.#engine.on('restarted', (name, cause) => this.emit('workerRestarted', { name, cause }));
     this.#engine.on('failed', (error) => this.emit('failed', error));
     this.#engine.on('sinkError', (thrown) => this.report(thrown));
     this.#readers = new Readers(this.#engine, this.#clock, report);
-    this.#metrics = new Metrics({ clock: this.#clock });
-    keepParts(this, { engine: this.#engine, metrics: this.#metrics });
+    this.#figures = new NodeFigures(this.#engine, this.#clock, {
+      sources: this.#sources,
+      sinks: this.#sinks,
+      services: this.#services,
+      readers: this.#readers,
+      outcomes: this.#outcomes,
+    });
+    keepParts(this, { engine: this.#engine, metrics: this.#figures.metrics });
     this.#events = new EventSink(this, includeSilent);
     this.#watch = new NodeWatch(this.#logger, this.#clock, {
-      refusals: () => this.#refusals(),
+      refusals: () => this.#figures.refusals(),
       counts: ({ stream }) => this.#engine.counts(stream),
     });
-    for (const sink of [this.#tally, this.#metrics, this.#events, this.#ends, this.#watch.health, this.#outcomes])
+    for (const sink of [...this.#figures.frameSinks, this.#events, this.#ends, this.#watch.health, this.#outcomes])
       this.#engine.addSink(sink);
     // Node's own events of every emitter, which a map of events cannot name.
     const self = this as EventEmitter;
@@ -116,12 +128,21 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
    * @throws TrunklineError STREAM_UNKNOWN when no source has that interaction.
    */
   pause(interactionId: string): void {
-    this.#eachSource(interactionId, (source) => source.pause(interactionId));
+    this.#sources.act(interactionId, (source) => source.pause(interactionId));
   }
 
   /** Undoes pause(). @throws TrunklineError STREAM_UNKNOWN when no source has that interaction. */
   resume(interactionId: string): void {
-    this.#eachSource(interactionId, (source) => source.resume(interactionId));
+    this.#sources.act(interactionId, (source) => source.resume(interactionId));
+  }
+
+  /**
+   * Ends the capture of an interaction, whichever source it came by; the call itself goes on.
+   *
+   * @throws TrunklineError STREAM_UNKNOWN when no source has that interaction.
+   */
+  end(interactionId: string): void {
+    this.#sources.act(interactionId, (source) => source.end?.(interactionId) ?? false);
   }
 
   /** The open streams. */
@@ -191,23 +212,33 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     await this.#sinks.remove(sink);
   }
 
-  /** Opens the files of the sinks again, after a log rotation moved them away. */
+  /** Opens the files of sinks and services again: a log rotation moved them away, or keys in them were changed. */
   async reopen(): Promise<void> {
     await this.#sinks.reopen();
+    await this.#services.reopen();
+  }
+
+  /** The sources that it was made with. */
+  get sources(): readonly Source[] {
+    return this.#sources.list;
+  }
+
+  /** What works and what does not: the node itself, its threads, and what its sources, sinks and services say. */
+  health(): HealthReport {
+    const checks = [
+      stateCheck(this.#state),
+      eventLoopCheck(this.#watch.longestStallUs),
+      ...threadChecks(this.#engine.state()),
+      ...this.#sources.health(),
+      ...this.#sinks.health(),
+      ...this.#services.health(),
+    ];
+    return { status: worstOf(checks), checks };
   }
 
   /** Everything that is counted, at this moment. Costs some microseconds a stream. */
   stats(): NodeStats {
-    return {
-      ...this.#metrics.snapshot(this.#clock.nowUs(), this.#metricsContext()),
-      backend: this.#engine.backend,
-      shards: this.#engine.shardCount,
-      engine: this.#engine.counters(),
-      outcomes: this.#outcomes.counts(),
-      refused: this.#refusals(),
-      sources: Object.fromEntries(this.#sources.map((source) => [source.name, source.status()])),
-      sinks: this.#sinks.stats(),
-    };
+    return this.#figures.stats();
   }
 
   /** Reception counts of an open stream; undefined when there is none of that interaction. */
@@ -218,17 +249,17 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
 
   /** @deprecated Use stats().throughput. */
   getThroughputStats(): Throughput {
-    return this.#metrics.throughput(this.#clock.nowUs(), this.#counts());
+    return this.#figures.throughput();
   }
 
   /** @deprecated Use stats(). */
   snapshot(): MetricsSnapshot {
-    return this.#metrics.snapshot(this.#clock.nowUs(), this.#metricsContext());
+    return this.#figures.snapshot();
   }
 
   /** The most important counters in one line for people. */
   metricsLine(): string {
-    return Metrics.line(this.#metrics.snapshot(this.#clock.nowUs(), this.#metricsContext()), this.#refusals());
+    return this.#figures.line();
   }
 
   /**
@@ -236,9 +267,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
    * come, as with queues or AudioHook. Rejects with the signal's reason when it aborts first.
    */
   async untilIdle({ signal }: WaitOptions = {}): Promise<void> {
-    const idle = Promise.all(this.#sources.map((source) => source.untilIdle?.() ?? new Promise<void>(() => {})));
     const whenClosed = new Promise<void>((resolve) => whenAborted(this.#closed.signal, undefined, resolve));
-    await abortable(Promise.race([idle, whenClosed]), signal);
+    await abortable(Promise.race([this.#sources.untilIdle(), whenClosed]), signal);
   }
 
   /**
@@ -246,7 +276,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
    * options. close() does it as well.
    */
   async drain(deadlineMs?: number): Promise<void> {
-    await Promise.all(this.#sources.map((source) => this.#attempt(() => source.drain(deadlineMs))));
+    if (this.#state !== 'closed') this.#state = 'draining';
+    await this.#sources.drain(deadlineMs);
   }
 
   /**
@@ -275,38 +306,30 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
   }
 
   async #start(): Promise<void> {
+    await this.#services.start((service) => this.#serviceContext(service));
     await this.#sinks.start();
     if (this.#closing !== undefined) throw closed('The node was closed while it started.');
     await this.#engine.start();
     logBackend(this.#logger, this.#engine.backend, this.#native);
     this.#watch.start();
     this.#outcomes.start();
-    await Promise.all(this.#sources.map((source) => source.start(this.#sourceContext(source))));
-  }
-
-  #refusals(): Refusals {
-    const { packetsDropped } = this.#counts();
-    return collectRefusals(this.#sources, this.#sinks.stats(), this.#engine.counters(), packetsDropped);
+    await this.#sources.start((source) => this.#sourceContext(source));
+    if (this.#state === 'starting') this.#state = 'running';
   }
 
   async #close(): Promise<void> {
+    this.#services.stopping();
     // The caller may be a listener of the source that is to be closed.
     await this.drain();
-    await Promise.all(this.#sources.map((source) => this.#attempt(() => source.close())));
+    await this.#sources.close();
     await this.#engine.close();
     this.#outcomes.close();
     await this.#sinks.close();
+    this.#state = 'closed';
     this.#watch.close();
     this.#readers.close();
+    await this.#services.close();
     this.#closed.abort();
-  }
-
-  async #attempt(work: () => Promise<void> | void): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.report(error);
-    }
   }
 
   readonly #listenersChanged = (): void => {
@@ -314,13 +337,20 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
     this.#engine.refreshWants();
   };
 
-  #eachSource(interactionId: string, act: (source: Source) => boolean): void {
-    // No short cut: a call may come by two sources.
-    if (this.#sources.map(act).includes(true)) return;
-    throw new TrunklineError(
-      'STREAM_UNKNOWN',
-      `No source has interaction ${interactionId}; pause and resume it between its begin and its end.`,
-    );
+  #serviceContext({ name }: Service): ServiceContext {
+    return {
+      node: this,
+      clock: this.#clock,
+      logger: this.#logger,
+      report: (error) => this.report(error),
+      audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
+      addSink: (sink) => this.#engine.addSink(sink),
+      engineState: () => this.#engine.state(),
+    };
+  }
+
+  #audit(source: string, action: string, fields: AuditFields, interactionId: string | undefined): void {
+    this.#sinks.audit({ source, action, fields, ...(interactionId === undefined ? {} : { interactionId }) });
   }
 
   #sourceContext({ name }: Source): SourceContext {
@@ -336,18 +366,12 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
       },
       paused: (event) => {
         const { interactionId, paused, by } = event;
-        this.#sinks.audit({
-          source: name,
-          action: paused ? 'paused' : 'resumed',
-          interactionId,
-          fields: { reason: by },
-        });
+        this.#audit(name, paused ? 'paused' : 'resumed', { reason: by }, interactionId);
         this.#watch.health.paused(interactionId, paused);
         this.emit('paused', event);
       },
       report: (error) => this.report(error),
-      audit: (action, fields, interactionId) =>
-        this.#sinks.audit({ source: name, action, fields, ...(interactionId === undefined ? {} : { interactionId }) }),
+      audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
       problems: () => this.#sinkHealth.problems(this.#sinks.stats(), this.#clock.nowUs()),
       addSink: (sink) => this.#engine.addSink(sink),
       streamFinished: async (interactionId) => {
@@ -356,33 +380,11 @@ export class AudioNode extends GuardedEmitter<NodeEvents> {
       },
     };
   }
-
-  #counts(): ReceptionCounts {
-    return this.#tally.total((sum) => this.#engine.addOpenCounts(sum));
-  }
-
-  #metricsContext(): MetricsContext {
-    const counts = this.#counts();
-    const { recorderRefused, arenaFull } = this.#engine.counters();
-    let drops = counts.packetsDropped + recorderRefused + arenaFull + this.#readers.dropped;
-    for (const { dropped } of Object.values(this.#sinks.stats())) drops += dropped;
-    return { counts, drops, backend: this.#engine.backend };
-  }
 }
 
 /** The engine of a node, for tests and drills; not part of the public API. */
 export function engineOf(node: AudioNode): Engine {
   return nodeParts(node).engine;
-}
-
-function checkNames(sources: readonly Source[]): void {
-  const names = sources.map(({ name }) => name);
-  const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice === undefined) return;
-  throw new TrunklineError(
-    'CONFIG_INVALID',
-    `Two sources are called "${twice}"; give one of them another "name" in its options.`,
-  );
 }
 
 function closed(message: string): TrunklineError {

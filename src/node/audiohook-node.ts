@@ -103,9 +103,9 @@ export class AudioHookNode extends (AudioNode as AudioNodeClass<AudioHookEvents>
     return this.#hook.handleUpgrade(request, socket, head);
   }
 
-  /** What the health check answers, for an embedder who answers it. */
-  health(): AudioHookHealth {
-    return this.#hook.health();
+  /** What GET /health answers, for an embedder who answers it. */
+  healthResponse(): AudioHookHealth {
+    return this.#hook.healthResponse();
   }
 
   /**

@@ -6,6 +6,7 @@ import type { Sink } from '../sinks/sink.js';
 import type { EventsOf, Source } from '../sources/source.js';
 import { AudioNode } from './audio-node.js';
 import type { NodeEngineOptions, NodeOptions } from './options.js';
+import type { Service } from './service.js';
 import type { AudioNodeOf } from './typed-events.js';
 
 /** A node that emits, beside its own events, those of its sources. */
@@ -33,6 +34,14 @@ const schema = z.strictObject({
     .exactOptional(),
   sinks: z
     .array(z.custom<Sink>((value) => typeof value === 'object' && value !== null, 'a sink is an object'))
+    .exactOptional(),
+  services: z
+    .array(
+      z.custom<Service>(
+        (value) => hasMethods(value, ['start', 'close']),
+        'a service has start and close; make one with control()',
+      ),
+    )
     .exactOptional(),
   // Checked by the engine, with its own schema.
   engine: z

@@ -1,4 +1,4 @@
-import type { NodeStats } from './options.js';
+import type { NodeStats } from './node-stats.js';
 import type { Refusals } from './watch/refusals.js';
 
 /** What a node has done; the last line that `--json` prints. */

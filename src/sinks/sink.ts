@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { AuditEntry, FrameSink, OutcomeCause } from '../core/events.js';
+import type { HealthCheck } from '../core/health.js';
 import type { Logger } from '../core/logger.js';
 
 /** What a node gives each of its sinks. */
@@ -76,4 +77,6 @@ export interface Sink extends FrameSink {
   /** Keeps what is under way and closes. The last frame has been delivered before. */
   close?(): Promise<void> | void;
   stats?(): SinkStats;
+  /** What it knows of its own health, such as the space of its disk; part of the node's health(). */
+  health?(): readonly HealthCheck[];
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { AuditFields, FrameSink, PauseEvent } from '../core/events.js';
+import type { HealthCheck } from '../core/health.js';
 import type { Logger } from '../core/logger.js';
 import type { OrderedStreamIngest } from '../engine/input/ingest.js';
 
@@ -79,6 +80,8 @@ export interface Source<Events = NoEvents, Status extends object = object> {
    * stats(), the metrics line and the summary.
    */
   refusals?(): Readonly<Record<string, number>>;
+  /** What it knows of its own health, such as whether it is connected; part of the node's health(). */
+  health?(): readonly HealthCheck[];
   /** Withholds an interaction's audio until resume(). False when the interaction is not this source's. */
   pause(interactionId: string): boolean;
   /** Undoes pause(). False when the interaction is not this source's. */

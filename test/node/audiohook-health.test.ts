@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
 import { createNode } from '../../src/node/create-node.js';
-import { SinkHealth } from '../../src/node/sink-health.js';
+import { SinkHealth } from '../../src/node/parts/sink-health.js';
 import { audioHook } from '../../src/sources/audiohook/audiohook.js';
 import { KEYS } from '../support/audiohook/node-rig.js';
 import { RawCall } from '../support/audiohook/raw-call.js';
@@ -63,7 +63,7 @@ describe('recordings that cannot be written', () => {
     writeFileSync(out, '');
     const call = await new RawCall(node.url).open();
     call.frame(0x80);
-    await until(() => node.health().status === 'failing', 'the failure');
+    await until(() => node.healthResponse().status === 'failing', 'the failure');
     const response = await fetch(node.healthUrl);
     expect(response.status).toBe(503);
     expect(await response.json()).toMatchObject({
@@ -109,7 +109,7 @@ describe('a node attached to an HTTP server of the embedder', () => {
       ['paused', 0, 8_000],
       ['paused', 1, 8_000],
     ]);
-    expect(node.health()).toEqual({ status: 'ok', sessions: expect.any(Number) });
+    expect(node.healthResponse()).toEqual({ status: 'ok', sessions: expect.any(Number) });
     await node.close();
     expect(await (await fetch(`http://127.0.0.1:${port}/still`)).text()).toBe('route /still');
     expect(await new RawCall(`ws://127.0.0.1:${port}/audiohook/ws`).connected()).toBe(200);

@@ -2,7 +2,7 @@ import process from 'node:process';
 import type { LoadedConfig } from '../../config/load.js';
 import type { FrameSink, FrameView, StreamInfo } from '../../core/events.js';
 import type { AudioNode } from '../../node/audio-node.js';
-import type { NodeStats } from '../../node/options.js';
+import type { NodeStats } from '../../node/node-stats.js';
 import { Metrics } from '../../sinks/metrics/metrics.js';
 import { LiveTable, type TableRow } from './live-table.js';
 import { createLogger, type Logger, logsText } from './logger.js';

@@ -39,6 +39,8 @@ export interface PoolEvents {
 export interface ThreadState {
   /** `shard 0`, `shard 1` and so on, or `recorder`. */
   readonly name: string;
+  /** `failed`: it died too often and is no longer started again. */
+  readonly phase: 'starting' | 'running' | 'failed';
   /** Seconds of work since the start; the utilisation is how fast it grows. */
   readonly busySeconds: number;
   /** Turns of its loop, modulo 2^32. */
@@ -47,6 +49,8 @@ export interface ThreadState {
   readonly heartbeatAgeMs: number;
   /** Threads that died or hung and were replaced. */
   readonly restarts: number;
+  /** Milliseconds since the last one was replaced, when that was less than a minute ago. */
+  readonly restartedMsAgo: number | undefined;
 }
 
 interface Life {
@@ -58,6 +62,7 @@ interface Life {
   lastBeatUs: number;
   restartsUs: number[];
   restarts: number;
+  hasFailed: boolean;
 }
 
 /**
@@ -88,6 +93,7 @@ export class AgentPool extends EventEmitter<PoolEvents> {
       lastBeatUs: clock.nowUs(),
       restartsUs: [],
       restarts: 0,
+      hasFailed: false,
     }));
   }
 
@@ -102,10 +108,12 @@ export class AgentPool extends EventEmitter<PoolEvents> {
       if (this.isStarted) noteBeat(life, nowUs);
       return {
         name: life.task.name,
+        phase: life.hasFailed ? 'failed' : life.handle.running ? 'running' : 'starting',
         busySeconds: life.handle.busyUs() / US_PER_SECOND,
         heartbeats: life.lastBeat >>> 0,
         heartbeatAgeMs: Math.max(0, nowUs - life.lastBeatUs) / US_PER_MS,
         restarts: life.restarts,
+        restartedMsAgo: lastRestartMsAgo(life, nowUs),
       };
     });
   }
@@ -216,6 +224,7 @@ export class AgentPool extends EventEmitter<PoolEvents> {
     life.restartsUs.push(nowUs);
     const why = cause instanceof Error ? cause.message : String(cause);
     if (life.restartsUs.length > RESTART_LIMIT) {
+      life.hasFailed = true;
       this.emit(
         'failed',
         new TrunklineError(
@@ -249,6 +258,11 @@ function noteBeat(life: Life, nowUs: number): void {
   if (beat === life.lastBeat && life.handle.running) return;
   life.lastBeat = beat;
   life.lastBeatUs = nowUs;
+}
+
+function lastRestartMsAgo({ restartsUs }: Life, nowUs: number): number | undefined {
+  const atUs = restartsUs.at(-1);
+  return atUs === undefined || nowUs - atUs >= RESTART_WINDOW_US ? undefined : (nowUs - atUs) / US_PER_MS;
 }
 
 async function settledWithin(work: Promise<unknown>, ms: number): Promise<boolean> {

@@ -1,14 +1,19 @@
 import type { Logger } from '../../core/logger.js';
 import type { EngineCounters } from '../../engine/engine.js';
 import type { SinkStats } from '../../sinks/sink.js';
-import type { Source } from '../../sources/source.js';
 
 /** Counters of packets, messages and requests that were refused or dropped, by `part.reason`; only those above 0. */
 export type Refusals = Readonly<Record<string, number>>;
 
+/** A source or a service, which counts what it refuses. */
+interface Refusing {
+  readonly name: string;
+  refusals?(): Readonly<Record<string, number>>;
+}
+
 /** Everything that the parts of a node have refused or dropped. */
 export function collectRefusals(
-  sources: readonly Source[],
+  parts: readonly Refusing[],
   sinks: Readonly<Record<string, SinkStats>>,
   { arenaFull, recorderRefused, poisoned, rejected, unknownStream }: EngineCounters,
   packetsDropped: number,
@@ -17,7 +22,7 @@ export function collectRefusals(
   const add = (part: string, reasons: Readonly<Record<string, number>>): void => {
     for (const [reason, count] of Object.entries(reasons)) if (count > 0) refused[`${part}.${reason}`] = count;
   };
-  for (const source of sources) add(source.name, source.refusals?.() ?? {});
+  for (const part of parts) add(part.name, part.refusals?.() ?? {});
   add('engine', { arenaFull, recorderRefused, poisoned, rejected, unknownStream, packetsDropped });
   for (const [name, { dropped }] of Object.entries(sinks)) add(name, { dropped });
   return refused;

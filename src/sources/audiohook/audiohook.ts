@@ -156,8 +156,8 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
     return this.#server?.handleUpgrade(request, socket, head) ?? false;
   }
 
-  /** What the health check answers, for an embedder who answers it. */
-  health(): AudioHookHealth {
+  /** What GET /health answers, for an embedder who answers it. */
+  healthResponse(): AudioHookHealth {
     return this.#server?.health() ?? { status: 'failing', sessions: 0, problems: ['The node has not been started.'] };
   }
 

@@ -1,5 +1,5 @@
-import { US_PER_SECOND } from '../core/units.js';
-import type { SinkStats } from '../sinks/sink.js';
+import { US_PER_SECOND } from '../../core/units.js';
+import type { SinkStats } from '../../sinks/sink.js';
 
 /** Counters of sinks that grow while something cannot be kept, and what that means. */
 const FAILURES: Readonly<Record<string, string>> = {

@@ -1,8 +1,9 @@
-import { TrunklineError } from '../core/errors.js';
-import type { AuditEntry } from '../core/events.js';
-import type { Engine } from '../engine/engine.js';
-import type { RecorderAgent } from '../engine/options.js';
-import type { Sink, SinkAgent, SinkContext, SinkStats } from '../sinks/sink.js';
+import { TrunklineError } from '../../core/errors.js';
+import type { AuditEntry } from '../../core/events.js';
+import type { HealthCheck } from '../../core/health.js';
+import type { Engine } from '../../engine/engine.js';
+import type { RecorderAgent } from '../../engine/options.js';
+import type { Sink, SinkAgent, SinkContext, SinkStats } from '../../sinks/sink.js';
 
 /**
  * The thread that one of the sinks wants of the engine.
@@ -100,6 +101,10 @@ export class NodeSinks {
       all[times === 1 ? name : `${name}-${times}`] = stats;
     }
     return all;
+  }
+
+  health(): HealthCheck[] {
+    return [...this.#sinks].flatMap((sink) => sink.health?.() ?? []);
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,23 @@
+import type { EngineCounters } from '../engine/engine.js';
+import type { MetricsSnapshot } from '../sinks/metrics/metrics.js';
+import type { SinkStats } from '../sinks/sink.js';
+import type { OutcomeCounts } from './streams/outcomes.js';
+import type { Refusals } from './watch/refusals.js';
+
+/** Everything that a node counts, at one moment. */
+export interface NodeStats extends MetricsSnapshot {
+  readonly backend: 'js' | 'native';
+  /** Decoding threads. */
+  readonly shards: number;
+  readonly engine: EngineCounters;
+  /** What became of the streams that sources have opened. */
+  readonly outcomes: OutcomeCounts;
+  /** The status of each source by its name. */
+  readonly sources: Readonly<Record<string, object>>;
+  /** What was refused or dropped, by `part.reason` such as `genesys.malformed`; only what occurred. */
+  readonly refused: Refusals;
+  /** The counters of each sink that has some, by its name. */
+  readonly sinks: Readonly<Record<string, SinkStats>>;
+  /** The counters of each service that has some, by its name. */
+  readonly services: Readonly<Record<string, object>>;
+}

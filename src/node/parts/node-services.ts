@@ -1,0 +1,58 @@
+import type { HealthCheck } from '../../core/health.js';
+import type { Service, ServiceContext } from '../service.js';
+import { checkNames } from './node-sources.js';
+
+/** The services of a node. */
+export class NodeServices {
+  readonly list: readonly Service[];
+  readonly #report: (error: unknown) => void;
+
+  /** @throws TrunklineError CONFIG_INVALID when two have the same name. */
+  constructor(services: readonly Service[], report: (error: unknown) => void) {
+    checkNames('services', services);
+    this.list = services;
+    this.#report = report;
+  }
+
+  /** Starts one after the other, in the order in which they were given. */
+  async start(contextOf: (service: Service) => ServiceContext): Promise<void> {
+    for (const service of this.list) await service.start(contextOf(service));
+  }
+
+  stats(): Record<string, object> {
+    return Object.fromEntries(
+      this.list.flatMap((service) => (service.stats === undefined ? [] : [[service.name, service.stats()]])),
+    );
+  }
+
+  health(): HealthCheck[] {
+    return this.list.flatMap((service) => service.health?.() ?? []);
+  }
+
+  stopping(): void {
+    for (const service of this.list) {
+      try {
+        service.stopping?.();
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+  }
+
+  async reopen(): Promise<void> {
+    for (const service of this.list) await this.#attempt(() => service.reopen?.());
+  }
+
+  /** Closes one after the other, the last one that was started first. */
+  async close(): Promise<void> {
+    for (const service of this.list.toReversed()) await this.#attempt(() => service.close());
+  }
+
+  async #attempt(work: () => Promise<void> | void): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+}
