@@ -1,6 +1,8 @@
 /** The public API of trunkline. */
 
 export type { FormerOptions } from './config/schema.js';
+export { Control, type ControlStats, control } from './control/control.js';
+export type { ControlLimits, ControlOptions } from './control/options.js';
 export type { Clock } from './core/clock.js';
 export { ManualClock, systemClock } from './core/clock.js';
 export type { Codec, StreamFormat } from './core/codec.js';
@@ -10,6 +12,7 @@ export type * from './core/events.js';
 export type { HealthCheck, HealthReport, HealthStatus } from './core/health.js';
 export type { Logger, LogMethod } from './core/logger.js';
 export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media-chunk.js';
+export type { CertifiedKey } from './core/network/certificate.js';
 export {
   AudioEngine,
   type AudioEngineEvents,
@@ -64,7 +67,6 @@ export type { MediaChannel, SelectedMedia } from './sources/audiohook/protocol/m
 export type { PublicAddressOptions } from './sources/audiohook/protocol/public-address.js';
 export type { AudioHookKey, AuthFailure } from './sources/audiohook/protocol/signature.js';
 export type { CloseReason, EventEntity } from './sources/audiohook/protocol/wire.js';
-export type { CertifiedKey } from './sources/audiohook/server/certificate.js';
 export type {
   AudioHookSessionInfo,
   AudioHookSessionSummary,

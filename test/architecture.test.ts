@@ -53,20 +53,30 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'engine/engine',
     'engine/output/frame-queue',
     ...['type:engine/options', 'type:engine/input/ingest', 'type:engine/input/packet-batch'],
+    ...['type:engine/threads/pool', 'type:engine/engine-state'],
     'type:sources',
     'type:sinks',
     'sources/genesys',
     'sources/audiohook',
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
+  // A service of a node, which it knows by the contract alone; recordings are read as files.
   control: [
-    ...['type:sinks', 'type:sinks/events', 'type:sinks/monitor', 'audio/wav', 'audio/resample', 'shard/location'],
+    ...[
+      'config/options',
+      'config/package-version',
+      'type:node/service',
+      'audio/wav',
+      'audio/resample',
+      'shard/location',
+    ],
+    ...['type:sinks', 'type:sinks/events', 'type:sinks/monitor'],
     ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
   ],
   // Both ends of a wire format are written against one description of it.
   simulator: ['audio', 'sources/audiohook/protocol/duration'],
   index: [
-    ...['engine', 'node', 'sources/genesys/genesys-subscription', 'sources/audiohook/audiohook'],
+    ...['engine', 'node', 'control/control', 'sources/genesys/genesys-subscription', 'sources/audiohook/audiohook'],
     ...['sinks/recorder/recorder-sink', 'sinks/audit/audit-sink', 'type:*'],
   ],
   examples: ['index'],

@@ -8,6 +8,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // Commands that tests start have no control server unless they ask for one: many run at the same time.
+    env: { TRUNKLINE_CONTROL_PORT: '0' },
     expect: {
       // A test that asserts nothing fails.
       requireAssertions: true,

@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../config/package-version.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { registerBench } from './commands/bench.js';
 import { registerCalibrate } from './commands/calibrate.js';
@@ -11,7 +12,6 @@ import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
 import { registerSimulate } from './commands/simulate.js';
 import { errorObject } from './console/summary.js';
-import { packageVersion } from './package-version.js';
 import { hasPrintedJson, printJson } from './process/output.js';
 
 /** Exit codes: success; something failed; the command line or the settings are wrong. */

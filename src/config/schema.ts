@@ -2,6 +2,7 @@ import process from 'node:process';
 import { z } from 'zod';
 import { TrunklineError } from '../core/errors.js';
 import { audiohookSettings } from './audiohook-settings.js';
+import { controlSettings } from './control-settings.js';
 import { deliverySettings, engineSettings, withPlayoutDelays } from './engine-settings.js';
 import { genesysSettings } from './genesys-settings.js';
 import { nearestOf } from './nearest.js';
@@ -15,6 +16,7 @@ const groups = {
   engine: { ...engineSettings, ...deliverySettings },
   recording: recordingSettings,
   audit: auditSettings,
+  control: controlSettings,
   operation: operationSettings,
 } as const satisfies Record<GroupName, z.ZodRawShape>;
 
@@ -32,7 +34,7 @@ export type NodeConfig = z.output<typeof nodeSchema>;
  * configuration file, `--help`, documentation and JSON Schema follow from it.
  */
 export const configSchema = z
-  .strictObject({ ...nodeSchema.shape, ...audiohookSettings, ...operationSettings })
+  .strictObject({ ...nodeSchema.shape, ...audiohookSettings, ...controlSettings, ...operationSettings })
   .overwrite(withPlayoutDelays);
 export type Config = z.output<typeof configSchema>;
 export type SettingName = keyof Config;

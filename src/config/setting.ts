@@ -7,6 +7,7 @@ export const GROUPS = {
   engine: 'Engine',
   recording: 'Recording',
   audit: 'Audit',
+  control: 'Control server: metrics, health, API, console',
   operation: 'Operation of the command',
 } as const;
 export type GroupName = keyof typeof GROUPS;

@@ -223,6 +223,10 @@ export interface AuditFields {
   /** A signalling session; named as interactions are, by its pseudonym where there is a key. */
   readonly sessionId?: string;
   readonly organizationId?: string;
+  /** Name of the token that a request to the control server was made with. */
+  readonly actor?: string;
+  /** Address that a request to the control server came from. */
+  readonly remoteAddress?: string;
   /** A sentence on `reason`. */
   readonly detail?: string;
   readonly durationMs?: number;

@@ -16,7 +16,7 @@ import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './
 const DEFAULTS = { streams: 8, seconds: 20, codec: 'mixed' } as const;
 /** Settings that make sense when the other side is the simulator. */
 const SETTING_NAMES: readonly SettingName[] = [
-  ...settingsOf('recording').map(({ name }) => name),
+  ...settingsOf('recording', 'control').map(({ name }) => name),
   'shards',
   'playoutDelayMs',
   'maxPlayoutDelayMs',
@@ -74,7 +74,7 @@ Examples:
           ...{ apiUrl, mediaUrl, interactions: interactionIds, clientId: 'demo', clientSecret: 'demo' },
           maxStreams: Math.max(loaded.config.maxStreams, streams),
         };
-        await runNode({ ...loaded, config }, ['genesys'], interruption);
+        await runNode({ ...loaded, config }, ['genesys'], interruption, { anyControlPort: true });
       } finally {
         await stopped(simulator);
       }

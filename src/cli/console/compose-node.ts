@@ -5,11 +5,13 @@ import type {
   AudioHook,
   AudioHookEvents,
   AudioNodeOf,
+  Control,
   GenesysEvents,
   GenesysSubscriptionOptions,
   Sink,
 } from '../../index.js';
 import { audioHookOptions } from '../audiohook-options.js';
+import { type ControlCommand, controlOptions } from '../control-options.js';
 
 export type SourceName = 'genesys' | 'audiohook';
 
@@ -19,6 +21,14 @@ export interface ComposedNode {
   readonly node: AudioNodeOf<GenesysEvents & AudioHookEvents>;
   /** Its AudioHook server. */
   readonly hook: AudioHook | undefined;
+  /** Its control server. */
+  readonly control: Control | undefined;
+}
+
+/** What composeNode() needs beside the settings. */
+export interface CompositionDependencies extends ControlCommand {
+  /** The node's log. */
+  readonly logger: Logger & { level: string };
 }
 
 /**
@@ -27,10 +37,15 @@ export interface ComposedNode {
  * @param names The sources that it is to have.
  * @throws TrunklineError CONFIG_INVALID
  */
-export async function composeNode(config: Config, names: readonly SourceName[], logger: Logger): Promise<ComposedNode> {
+export async function composeNode(
+  config: Config,
+  names: readonly SourceName[],
+  dependencies: CompositionDependencies,
+): Promise<ComposedNode> {
   // Before anything is loaded, which takes longer.
   const serverOptions = names.includes('audiohook') ? audioHookOptions(config) : undefined;
-  const { AudioNode, audioHook, audit, genesysSubscription, recorder } = await import('../../index.js');
+  const operations = controlOptions(config, dependencies);
+  const { AudioNode, audioHook, audit, control, genesysSubscription, recorder } = await import('../../index.js');
   const hook =
     serverOptions &&
     audioHook({
@@ -48,9 +63,11 @@ export async function composeNode(config: Config, names: readonly SourceName[], 
       audit({ directory, fileMode, region, perPacket, ...(auditKey === undefined ? {} : { idKey: auditKey }) }),
     );
   }
+  const service = operations && control(operations);
   const node = new AudioNode({
     sources: [subscription ?? [], hook ?? []].flat(),
     sinks,
+    services: [service ?? []].flat(),
     engine: {
       shards: config.shards,
       maxStreams: config.maxStreams,
@@ -61,9 +78,9 @@ export async function composeNode(config: Config, names: readonly SourceName[], 
       native: config.native,
     },
     includeSilent: config.includeSilent,
-    logger,
+    logger: dependencies.logger,
   });
-  return { node: node as ComposedNode['node'], hook };
+  return { node: node as ComposedNode['node'], hook, control: service };
 }
 
 /** Clients are asked to close a little before the end of the drain time, so that they can do it within it. */

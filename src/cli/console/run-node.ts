@@ -1,15 +1,20 @@
 import process from 'node:process';
 import { printableConfig } from '../../config/documents.js';
 import type { LoadedConfig } from '../../config/load.js';
+import { packageVersion } from '../../config/package-version.js';
 import type { Config } from '../../config/schema.js';
 import { summaryOf } from '../../node/summary.js';
-import { packageVersion } from '../package-version.js';
 import { hasPrintedJson, print, printJson } from '../process/output.js';
 import type { Interruption } from '../process/signals.js';
 import { type ComposedNode, composeNode, type SourceName } from './compose-node.js';
 import { NodeConsole } from './node-console.js';
 import { type CommandSummary, errorObject, fail, reportSummary } from './summary.js';
 import { Verdict } from './verdict.js';
+
+export interface RunOptions {
+  /** Take another port for the control server when that of the settings is in use; default false: the command fails. */
+  readonly anyControlPort?: boolean;
+}
 
 /**
  * Runs a node with the sources given until it is done, fails, is interrupted or its time is over, and prints the summary.
@@ -21,11 +26,14 @@ export async function runNode(
   loaded: LoadedConfig,
   names: readonly SourceName[],
   interruption: Interruption,
+  { anyControlPort = false }: RunOptions = {},
 ): Promise<void> {
   const { config } = loaded;
   const view = new NodeConsole(loaded);
   try {
-    const composed = await composeNode(config, names, view.logger);
+    const reload = async (): Promise<void> => composed.node.reopen();
+    const composed: ComposedNode = await composeNode(config, names, { logger: view.logger, anyControlPort, reload });
+    interruption.onHangup = () => void reload();
     view.watch(composed.node);
     view.logger.info(printableConfig(config), 'settings');
     await runComposed(composed, config, view, interruption);
@@ -55,7 +63,6 @@ async function runComposed(
   interruption.onLate = () => {
     if (!hasPrintedJson()) reportSummary(summary(), config);
   };
-  interruption.onHangup = () => void node.reopen();
   try {
     const done = node.start().then(() => {
       verdict.hasStarted = true;
@@ -74,11 +81,12 @@ async function runComposed(
   if (failure !== undefined) fail(failure);
 }
 
-function logStart({ node, hook }: ComposedNode, { logger }: NodeConsole): void {
+function logStart({ node, hook, control }: ComposedNode, { logger }: NodeConsole): void {
   const { backend, shards, sources } = node.stats();
   const addresses = hook && { url: hook.url, healthUrl: hook.healthUrl };
   const versions = { version: packageVersion(), node: process.version };
   logger.info({ ...versions, backend, shards, sources: Object.keys(sources), ...addresses }, 'trunkline started');
+  if (control !== undefined) logger.info(`console, metrics and API: ${control.url}`);
   if (addresses !== undefined) print(`${JSON.stringify(addresses)}\n`);
 }
 

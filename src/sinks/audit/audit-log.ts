@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { type Clock, systemClock } from '../../core/clock.js';
 import type {
   AuditFields,
@@ -43,6 +44,7 @@ const EXTRA_FIELDS = [
     'packetsReceived',
     'packetsLost',
     'organizationId',
+    'actor',
   ],
   ...[
     'durationMs',
@@ -230,6 +232,10 @@ export class AuditLog implements FrameSink {
       const value: unknown = extra[field];
       if (typeof value === 'string') line += `,"${field}":${JSON.stringify(redact(value))}`;
       else if (typeof value === 'number' && Number.isFinite(value)) line += `,"${field}":${value}`;
+    }
+    // Redaction would take an address for a telephone number.
+    if (extra.remoteAddress !== undefined && isIP(extra.remoteAddress) !== 0) {
+      line += `,"remoteAddress":"${extra.remoteAddress}"`;
     }
     this.#append(action, identity, sequenceNumber, signalDetected, line);
   }

@@ -2,12 +2,12 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../core/clock.js';
-import { TokenBucket } from '../../../core/token-bucket.js';
+import { AddressLimiter } from '../../../core/network/address-limiter.js';
+import { TokenBucket } from '../../../core/network/token-bucket.js';
 import { describeAddress, type PublicAddress, pathOf } from '../protocol/public-address.js';
 import type { Authenticator, AuthResult } from '../protocol/signature.js';
 import { isUuid } from '../protocol/wire.js';
 import type { ConnectionIdentity } from './connection-contract.js';
-import { FailureLimiter } from './failure-limiter.js';
 import type { AudioHookRejection, RejectionReason } from './server-events.js';
 import type { AudioHookLimits } from './server-options.js';
 
@@ -47,7 +47,7 @@ export interface AdmissionDependencies {
 /** Decides which requests become sessions, and refuses the others. */
 export class Admission {
   readonly #dependencies: AdmissionDependencies;
-  readonly #failures: FailureLimiter;
+  readonly #failures: AddressLimiter;
   /** By API key, so that no client can use up another one's allowance. */
   readonly #handshakes = new Map<string, TokenBucket>();
   readonly #liveByOrganization = new Map<string, number>();
@@ -56,7 +56,8 @@ export class Admission {
 
   constructor(dependencies: AdmissionDependencies) {
     this.#dependencies = dependencies;
-    this.#failures = new FailureLimiter(dependencies.limits.failuresPerSecond);
+    const { failuresPerSecond } = dependencies.limits;
+    this.#failures = new AddressLimiter(failuresPerSecond, 4 * failuresPerSecond);
   }
 
   get rejected(): Partial<Record<RejectionReason, number>> {
@@ -80,7 +81,7 @@ export class Admission {
     const auth = authenticator.verify(signed, clock.wallMs());
     if (!auth.ok) {
       const { reason } = auth;
-      if (!this.#failures.failed(remoteAddress, clock.nowUs())) {
+      if (!this.#failures.tryTake(remoteAddress, clock.nowUs())) {
         return { status: 429, reason: 'addressFailures', remoteAddress };
       }
       if (reason !== 'signatureMismatch') return { status: 401, reason, remoteAddress };

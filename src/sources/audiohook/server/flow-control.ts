@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import { TokenBucket } from '../../../core/token-bucket.js';
+import { TokenBucket } from '../../../core/network/token-bucket.js';
 
 /** This many bytes cost as much as one message. */
 const BYTES_PER_TOKEN = 2048;

@@ -3,11 +3,11 @@ import type { Server as HttpsServer } from 'node:https';
 import { z } from 'zod';
 import type { Clock } from '../../../core/clock.js';
 import { TrunklineError } from '../../../core/errors.js';
+import type { CertifiedKey } from '../../../core/network/certificate.js';
 import type { PublicAddressOptions } from '../protocol/public-address.js';
 import type { AudioHookKey } from '../protocol/signature.js';
 import { isUuid } from '../protocol/wire.js';
 import { type OpenRequest, SESSION_TIMING, type SessionTiming } from '../session/session-contract.js';
-import type { CertifiedKey } from './certificate.js';
 
 export interface AudioHookLimits {
   /** Milliseconds for the TLS handshake and for the headers of a request; default 5,000. */

@@ -1,6 +1,6 @@
 import { TrunklineError } from '../../../core/errors.js';
 import { LIMITS } from '../../../core/limits.js';
-import { TokenBucket } from '../../../core/token-bucket.js';
+import { TokenBucket } from '../../../core/network/token-bucket.js';
 import { US_PER_SECOND } from '../../../core/units.js';
 import type { EventEntity, ServerMessageType, ServerParameters } from '../protocol/wire.js';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TokenBucket } from '../../../../src/core/token-bucket.js';
+import { TokenBucket } from '../../../../src/core/network/token-bucket.js';
 import { durationSamples, formatDuration } from '../../../../src/sources/audiohook/protocol/duration.js';
 import { type SelectedMedia, selectMedia } from '../../../../src/sources/audiohook/protocol/media.js';
 import { Packetiser } from '../../../../src/sources/audiohook/session/packetiser.js';

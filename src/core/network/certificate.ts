@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer';
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { TrunklineError } from '../../../core/errors.js';
+import { TrunklineError } from '../errors.js';
 
 /** Both in PEM. */
 export interface CertifiedKey {

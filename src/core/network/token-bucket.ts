@@ -1,4 +1,4 @@
-import { US_PER_SECOND } from './units.js';
+import { US_PER_SECOND } from '../units.js';
 
 /** A rate limit: `burst` tokens at once, `ratePerSecond` in the long run. */
 export class TokenBucket {
@@ -20,6 +20,12 @@ export class TokenBucket {
     if (this.#tokens < count) return false;
     this.#tokens -= count;
     return true;
+  }
+
+  /** Whether `count` tokens are there. */
+  has(count: number, nowUs: number): boolean {
+    this.#refill(nowUs);
+    return this.#tokens >= count;
   }
 
   /** Takes `count` tokens, if need be on credit, and says how many microseconds it takes to pay that back. */
