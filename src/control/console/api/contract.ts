@@ -81,15 +81,16 @@ export interface History {
   readonly rssBytes: readonly (number | null)[];
 }
 
+/** The format is null before the first packet, and the source of packets that an embedder pushes. */
 export interface Interaction {
   readonly id: string;
-  readonly source: string;
-  readonly codec: string;
-  readonly sampleRate: number;
-  readonly channels: number;
+  readonly source: string | null;
+  readonly codec: string | null;
+  readonly sampleRate: number | null;
+  readonly channels: number | null;
   readonly state: InteractionState;
-  readonly startedAt: string;
-  readonly ageSeconds: number;
+  readonly startedAt: string | null;
+  readonly ageSeconds: number | null;
   readonly paused: boolean;
   /** External, internal; null where there is no such channel or no frame yet. */
   readonly levelDbfs: readonly (number | null)[];
@@ -119,7 +120,10 @@ export interface ChannelReception {
 
 /** GET /api/v1/interactions/{id} */
 export interface InteractionDetail extends Interaction {
+  /** The newest of each channel. */
   readonly spans?: readonly Span[];
+  readonly spansComplete?: boolean;
+  readonly endReason?: string | null;
   readonly reception?: readonly ChannelReception[];
 }
 
@@ -159,6 +163,6 @@ export interface RecordingDetail extends Recording {
 
 /** GET /api/v1/recordings/{id}/waveform: the extremes of each stretch, −1 to 1, by channel. */
 export interface Waveform {
-  readonly durationMs: number;
+  readonly durationSeconds: number;
   readonly channels: readonly { readonly min: readonly number[]; readonly max: readonly number[] }[];
 }

@@ -3,9 +3,9 @@ import type { History } from '../api/contract.js';
 import { history } from '../api/node-state.js';
 import { useStore } from '../api/store.js';
 import { Chart, type Series } from '../parts/chart.js';
-import { bytes, count, decimal, milliseconds, percent } from '../parts/format.js';
+import { bytes, clockTime, count, decimal, milliseconds, percent } from '../parts/format.js';
 import { Empty, Panel } from '../parts/panel.js';
-import { lossOf } from './overview.js';
+import { ratios } from './overview.js';
 
 interface Described {
   readonly title: string;
@@ -52,26 +52,43 @@ export function ChartsPage() {
 }
 
 function Charts({ samples, seconds }: { samples: History; seconds: number }) {
+  const [pointed, setPointed] = useState<number | undefined>();
   const keep = Math.ceil(seconds / samples.intervalSeconds);
   const at = samples.at.slice(-keep).map((iso) => Date.parse(iso) / 1000);
   return (
     <div class="charts">
       {describe(samples, keep).map(({ title, series, atLeast, format }) => (
-        <Panel key={title} title={title} aside={<Latest series={series} format={format} />}>
-          <Chart at={at} series={series} atLeast={atLeast} format={format} summary={summaryOf(title, series, format)} />
+        <Panel key={title} title={title} aside={<Readings series={series} format={format} at={at} pointed={pointed} />}>
+          <Chart
+            at={at}
+            series={series}
+            atLeast={atLeast}
+            format={format}
+            onPoint={setPointed}
+            summary={summaryOf(title, series, format)}
+          />
         </Panel>
       ))}
     </div>
   );
 }
 
-function Latest({ series, format }: Pick<Described, 'series' | 'format'>) {
+interface ReadingsProps extends Pick<Described, 'series' | 'format'> {
+  readonly at: readonly number[];
+  readonly pointed: number | undefined;
+}
+
+/** The values below the pointer, in all charts at once; otherwise the newest ones. */
+function Readings({ series, format, at, pointed }: ReadingsProps) {
+  const time = pointed === undefined ? undefined : at[pointed];
   return (
     <ul class="latest">
+      {time !== undefined && <li class="muted">{clockTime(new Date(time * 1000).toISOString())}</li>}
       {series.map(({ label, colour, values }) => (
         <li key={label}>
           <span class={`key ${colour.slice(2)}`} />
-          {series.length > 1 && <span class="muted">{label}</span>} <strong>{format(values.at(-1) ?? null)}</strong>
+          {series.length > 1 && <span class="muted">{label}</span>}{' '}
+          <strong>{format((pointed === undefined ? values.at(-1) : values[pointed]) ?? null)}</strong>
         </li>
       ))}
     </ul>
@@ -95,7 +112,15 @@ function describe(samples: History, keep: number): readonly Described[] {
     },
     {
       ...{ title: 'Loss', atLeast: 0.01, format: percent },
-      series: [{ label: 'Lost on the way', colour: '--series-4', values: last(lossOf(samples)), filled: true }],
+      series: [
+        {
+          label: 'Lost on the way',
+          colour: '--series-4',
+          values: last(ratios(samples, 'lostPerSecond')),
+          filled: true,
+        },
+        { label: 'Dropped here', colour: '--series-2', values: last(ratios(samples, 'droppedPerSecond')) },
+      ],
     },
     {
       ...{ title: 'Latency p99', atLeast: 5, format: milliseconds },
@@ -113,12 +138,6 @@ function describe(samples: History, keep: number): readonly Described[] {
     {
       ...{ title: 'Streams', atLeast: 4, format: count },
       series: [{ label: 'Open', colour: '--series-3', values: last(samples.streams), filled: true }],
-    },
-    {
-      ...{ title: 'Dropped packets per second', atLeast: 1, format: count },
-      series: [
-        { label: 'Dropped by this node', colour: '--series-4', values: last(samples.droppedPerSecond), filled: true },
-      ],
     },
     {
       ...{ title: 'Memory', atLeast: 1e8, format: bytes },

@@ -94,7 +94,7 @@ const MINUTE = 60;
 
 function tilesOf(samples: History | undefined): readonly Tile[] {
   const last = (values: readonly (number | null)[] | undefined) => values?.at(-1) ?? undefined;
-  const loss = lossOf(samples);
+  const loss = ratios(samples, 'lostPerSecond');
   const lost = sum(samples?.lostPerSecond) / Math.max(1, sum(samples?.lostPerSecond) + sum(samples?.packetsPerSecond));
   const dropped = sum(samples?.droppedPerSecond);
   return [
@@ -132,10 +132,12 @@ function tilesOf(samples: History | undefined): readonly Tile[] {
   ];
 }
 
-export function lossOf(samples: History | undefined): (number | null)[] {
-  return (samples?.lostPerSecond ?? []).map((lost, at) => {
+/** What share of the packets that were due were lost, or dropped by this node. */
+export function ratios(samples: History | undefined, name: 'lostPerSecond' | 'droppedPerSecond'): (number | null)[] {
+  return (samples?.[name] ?? []).map((count, at) => {
     const received = samples?.packetsPerSecond[at] ?? 0;
-    return lost === null ? null : lost / Math.max(1, lost + received);
+    const due = received + (samples?.lostPerSecond[at] ?? 0);
+    return count === null ? null : count / Math.max(1, due);
   });
 }
 

@@ -21,12 +21,14 @@ interface ChartProps {
   /** The scale reaches at least up to this value. */
   readonly atLeast: number;
   format(value: number | null): string;
+  /** The sample below the pointer; undefined when there is none. */
+  onPoint(index: number | undefined): void;
 }
 
 const SYNC_KEY = 'trunkline';
 
 /** A time series by uPlot. All charts of a page share their cursor. */
-export function Chart({ at, series, summary, height = 180, atLeast, format }: ChartProps) {
+export function Chart({ at, series, summary, height = 190, atLeast, format, onPoint }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | undefined>(undefined);
   const looks = useStore(scheme);
@@ -39,7 +41,7 @@ export function Chart({ at, series, summary, height = 180, atLeast, format }: Ch
     const element = place.current;
     if (element === null) return;
     const plot = new uPlot(
-      optionsOf({ series, atLeast, format, height, width: element.clientWidth }),
+      optionsOf({ series, atLeast, format, onPoint, height, width: element.clientWidth }),
       latest.current,
       element,
     );
@@ -58,12 +60,12 @@ export function Chart({ at, series, summary, height = 180, atLeast, format }: Ch
   return <div class="chart" ref={place} role="img" aria-label={summary} />;
 }
 
-interface Shape extends Pick<ChartProps, 'series' | 'atLeast' | 'format'> {
+interface Shape extends Pick<ChartProps, 'series' | 'atLeast' | 'format' | 'onPoint'> {
   readonly width: number;
   readonly height: number;
 }
 
-function optionsOf({ series, atLeast, format, width, height }: Shape): uPlot.Options {
+function optionsOf({ series, atLeast, format, onPoint, width, height }: Shape): uPlot.Options {
   const font = '11px "Inter Variable", system-ui, sans-serif';
   const axis: uPlot.Axis = {
     font,
@@ -76,14 +78,15 @@ function optionsOf({ series, atLeast, format, width, height }: Shape): uPlot.Opt
     height,
     padding: [8, 8, 0, 0],
     cursor: { sync: { key: SYNC_KEY }, drag: { setScale: false, x: false, y: false }, points: { size: 6 } },
-    legend: { live: true },
+    legend: { show: false },
     scales: { y: { range: (_, _least, most) => [0, Math.max(atLeast, most * 1.1)] } },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map((tick) => clock(tick)), space: 90 },
+      { ...axis, values: (_, ticks) => ticks.map((tick) => clock(tick)), space: 66, size: 30 },
       { ...axis, size: 62, values: (_, ticks) => ticks.map((tick) => format(tick)), space: 36 },
     ],
+    hooks: { setCursor: [({ cursor }) => onPoint(cursor.idx ?? undefined)] },
     series: [
-      { label: 'Time', value: (_, value) => (value === null ? '–' : clock(value)) },
+      {},
       ...series.map(({ label, colour: name, filled }) => ({
         label,
         stroke: colour(name),
@@ -91,7 +94,6 @@ function optionsOf({ series, atLeast, format, width, height }: Shape): uPlot.Opt
         points: { show: false },
         spanGaps: false,
         ...(filled ? { fill: translucent(colour(name)) } : {}),
-        value: (_: uPlot, value: number | null) => format(value),
       })),
     ],
   };

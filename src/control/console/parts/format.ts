@@ -6,7 +6,9 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const fixed = [0, 1, 2].map(
   (digits) => new Intl.NumberFormat('en', { minimumFractionDigits: digits, maximumFractionDigits: digits }),
 );
-const dayTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+const TIME = { hour: '2-digit', minute: '2-digit', second: '2-digit' } as const;
+const dayTime = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', ...TIME });
+const yearTime = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 const time = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' });
 
 type Amount = number | null | undefined;
@@ -30,7 +32,7 @@ export function percent(ratio: Amount, digits: 0 | 1 | 2 = 2): string {
 
 export function milliseconds(value: Amount): string {
   if (!known(value)) return NONE;
-  return value < 10 ? `${decimal(value, 1)} ms` : `${count(value)} ms`;
+  return value > 0 && value < 10 ? `${decimal(value, 1)} ms` : `${count(value)} ms`;
 }
 
 export function decibels(value: Amount): string {
@@ -68,8 +70,10 @@ export function bytes(value: Amount): string {
   return `${decimal(amount, unit === 0 || amount >= 100 ? 0 : 1)} ${units[unit]}`;
 }
 
+/** With the year only when it is another one. */
 export function dateTime(iso: string | null | undefined): string {
-  return shown(iso, dayTime);
+  const sameYear = new Date(iso ?? Number.NaN).getFullYear() === new Date().getFullYear();
+  return shown(iso, sameYear ? dayTime : yearTime);
 }
 
 export function clockTime(iso: string | null | undefined): string {

@@ -136,7 +136,7 @@ const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 
 function drawAxis({ context, width, height }: Drawing, startMs: number, endMs: number): void {
   const seconds = Math.max(0.001, (endMs - startMs) / 1000);
-  const step = STEPS_S.find((one) => (one / seconds) * width >= 72) ?? 14_400;
+  const step = STEPS_S.find((one) => (one / seconds) * width >= 58) ?? 14_400;
   context.fillStyle = colour('--text-muted');
   context.strokeStyle = colour('--chart-grid');
   context.font = '11px "Inter Variable", system-ui, sans-serif';

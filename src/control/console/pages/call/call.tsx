@@ -5,7 +5,7 @@ import { usePolled } from '../../api/poll.js';
 import { Listener } from '../../audio/listener.js';
 import { Action } from '../../parts/action.js';
 import { Dialog } from '../../parts/dialog.js';
-import { dateTime, decimal, duration, milliseconds, percent } from '../../parts/format.js';
+import { dateTime, decimal, duration, milliseconds, NONE, percent, words } from '../../parts/format.js';
 import { Icon } from '../../parts/icons.js';
 import { Empty, Failure, Figures, Panel } from '../../parts/panel.js';
 import { Timeline } from '../../parts/timeline.js';
@@ -55,12 +55,13 @@ function CallContent({ call, listener }: { call: InteractionDetail; listener: Li
     <>
       <Figures
         figures={[
-          { name: 'Age', value: duration(call.ageSeconds) },
+          { name: call.state === 'ended' ? 'Length' : 'Age', value: duration(call.ageSeconds) },
           { name: 'Started', value: dateTime(call.startedAt) },
-          { name: 'Source', value: call.source },
+          ...(call.state === 'ended' ? [{ name: 'End', value: words(call.endReason ?? NONE) }] : []),
+          { name: 'Source', value: call.source ?? NONE },
           {
             name: 'Codec',
-            value: `${call.codec}, ${decimal(call.sampleRate / 1000, call.sampleRate % 1000 === 0 ? 0 : 1)} kHz`,
+            value: formatOf(call),
           },
           { name: 'Loss', value: percent(call.lossRatio) },
           { name: 'Late', value: percent(call.lateRatio) },
@@ -83,16 +84,24 @@ function CallContent({ call, listener }: { call: InteractionDetail; listener: Li
         </Panel>
         <ListenPanel call={call} listener={listener} />
       </div>
-      <Panel title="Time line" aside={startMs > 0 ? <span class="muted">the newest spans</span> : undefined}>
+      <Panel
+        title="Time line"
+        aside={call.spansComplete === false ? <span class="muted">the newest spans</span> : undefined}
+      >
         {spans.length === 0 ? (
           <Empty>No audio has arrived yet.</Empty>
         ) : (
-          <Timeline spans={spans} channels={call.channels} startMs={startMs} endMs={endMs} />
+          <Timeline spans={spans} channels={call.channels ?? 1} startMs={startMs} endMs={endMs} />
         )}
       </Panel>
       <ReceptionPanel reception={call.reception ?? []} />
     </>
   );
+}
+
+function formatOf({ codec, sampleRate }: InteractionDetail): string {
+  if (codec === null || sampleRate === null) return NONE;
+  return `${codec}, ${decimal(sampleRate / 1000, sampleRate % 1000 === 0 ? 0 : 1)} kHz`;
 }
 
 function CallActions({ call, onDone }: { call: InteractionDetail; onDone(): void }) {

@@ -1,5 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { InteractionDetail } from '../../api/contract.js';
+import { api, withQuery } from '../../api/client.js';
+import type { Interaction, InteractionDetail, Page } from '../../api/contract.js';
+import { usePolled } from '../../api/poll.js';
 import { useStore } from '../../api/store.js';
 import type { Listener } from '../../audio/listener.js';
 import { Canvas, type Drawing } from '../../parts/canvas.js';
@@ -15,6 +17,9 @@ interface Sample {
 }
 
 const SHOWN_MS = 60_000;
+const INTERVAL_MS = 250;
+/** An id can be a part of others. */
+const SAME_ID_ROWS = 5;
 const HEIGHT = 140;
 const BAR = 4;
 const SPACE = 1;
@@ -24,16 +29,22 @@ const SPACE = 1;
  * plays the call, the levels are those of what is played.
  */
 export function LevelStrip({ call, listener }: { call: InteractionDetail; listener: Listener }) {
+  const channels = call.channels ?? 1;
   const samples = useRef<Sample[]>([]);
   const { report } = useStore(listener.state);
+  // The row alone, as the table asks for it: the whole of the call is not needed several times a second.
+  const search = { q: call.id, limit: SAME_ID_ROWS };
+  const path = call.state === 'ended' ? undefined : withQuery(api('interactions'), search);
+  const { data: rows } = usePolled<Page<Interaction>>(path, INTERVAL_MS);
   const [nowMs, setNowMs] = useState(Date.now());
 
   useEffect(() => {
-    if (call.state === 'ended') return;
-    const speech = call.speech.map((one) => one === true);
-    samples.current.push({ atMs: Date.now(), levels: call.levelDbfs.map(fractionOf), speech, paused: call.paused });
+    const row = rows?.items.find(({ id }) => id === call.id);
+    if (row === undefined) return;
+    const speech = row.speech.map((one) => one === true);
+    samples.current.push({ atMs: Date.now(), levels: row.levelDbfs.map(fractionOf), speech, paused: row.paused });
     setNowMs(Date.now());
-  }, [call]);
+  }, [rows, call.id]);
   useEffect(() => {
     if (report === undefined) return;
     const levels = report.peaks.map((peak) => fractionOf(20 * Math.log10(Math.max(peak, 1e-6))));
@@ -51,16 +62,16 @@ export function LevelStrip({ call, listener }: { call: InteractionDetail; listen
     if (first > 0) samples.current.splice(0, first);
   }, [nowMs]);
 
-  const channels = Array.from({ length: call.channels }, (_, channel) => channel);
+  const rowsOfLegend = Array.from({ length: channels }, (_, channel) => channel);
   return (
     <div class="level-strip">
       <Canvas
         height={HEIGHT}
         label="Level of the last minute"
-        draw={(drawing) => drawStrip(drawing, samples.current, nowMs, call.channels)}
+        draw={(drawing) => drawStrip(drawing, samples.current, nowMs, channels)}
       />
       <ul class="legend">
-        {channels.map((channel) => (
+        {rowsOfLegend.map((channel) => (
           <li key={channel}>
             <span class={`key channel-${channel}`} />
             {CHANNEL_NAMES[channel]}
@@ -95,7 +106,7 @@ function drawStrip(drawing: Drawing, samples: readonly Sample[], nowMs: number, 
   }
 }
 
-const HELD_BARS_MS = 1_600;
+const HELD_BARS_MS = 900;
 
 interface Bar extends Sample {
   readonly slot: number;

@@ -11,6 +11,9 @@ import { Panel } from '../../parts/panel.js';
 /** Listening to the call while it goes on, each channel with a volume of its own. */
 export function ListenPanel({ call, listener }: { call: InteractionDetail; listener: Listener }) {
   const state = useStore(listener.state);
+  const channels = call.channels ?? 1;
+  const unavailable =
+    call.state === 'ended' ? 'The call has ended.' : call.codec === null ? 'No audio has arrived yet.' : undefined;
   const on = state.status === 'connecting' || state.status === 'playing';
   return (
     <Panel title="Listen in" class="listen-panel">
@@ -25,15 +28,15 @@ export function ListenPanel({ call, listener }: { call: InteractionDetail; liste
             icon="listen"
             needs="listener"
             kind="primary"
-            unavailable={call.state === 'ended' ? 'The call has ended.' : undefined}
-            run={() => listener.start(call.sampleRate, call.channels)}
+            unavailable={unavailable}
+            run={() => listener.start(call.sampleRate ?? 8_000, channels)}
           >
             Listen
           </Action>
         )}
         <ListenStatus call={call} listener={listener} />
       </div>
-      {Array.from({ length: call.channels }, (_, channel) => (
+      {Array.from({ length: channels }, (_, channel) => (
         <ChannelVolume key={channel} channel={channel} listener={listener} report={state.report} />
       ))}
       <p class="hint">Listening is written to the audit log with your name.</p>

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { Interaction, InteractionState } from '../../api/contract.js';
-import { count, duration, milliseconds, percent } from '../../parts/format.js';
+import { count, duration, milliseconds, NONE, percent } from '../../parts/format.js';
 import { Meters } from '../../parts/meter.js';
 import { callHref } from '../../routes.js';
 
@@ -9,6 +9,8 @@ export interface Column {
   readonly title: string;
   /** What the server sorts by; absent where it cannot. */
   readonly sort?: string;
+  /** What is shown grows as what is sorted by gets smaller. */
+  readonly inverted?: boolean;
   /** The direction of the first click: the worst or newest first. */
   readonly firstSort?: 'up' | 'down';
   readonly number?: boolean;
@@ -46,12 +48,14 @@ export const COLUMNS: readonly Column[] = [
     ),
   },
   {
-    ...{ name: 'state', title: 'State', sort: 'state', firstSort: 'up', priority: 2 },
+    ...{ name: 'state', title: 'State', sort: 'state', firstSort: 'up', priority: 1 },
     cell: ({ state }) => <StateBadge state={state} />,
   },
   {
-    ...{ name: 'level', title: 'Level', sort: 'level', firstSort: 'down', priority: 1 },
-    cell: ({ levelDbfs, speech, channels, paused }) => <Meters {...{ levelDbfs, speech, channels, paused }} />,
+    ...{ name: 'level', title: 'Level', sort: 'levelDbfs', firstSort: 'down', priority: 1 },
+    cell: ({ levelDbfs, speech, channels, paused }) => (
+      <Meters {...{ levelDbfs, speech, channels: channels ?? 1, paused }} />
+    ),
   },
   {
     ...{ name: 'loss', title: 'Loss', sort: 'lossRatio', firstSort: 'down', number: true, priority: 1 },
@@ -70,7 +74,7 @@ export const COLUMNS: readonly Column[] = [
     cell: ({ jitterMs }) => milliseconds(jitterMs),
   },
   {
-    ...{ name: 'delay', title: 'Delay', sort: 'playoutDelayMs', firstSort: 'down', number: true, priority: 3 },
+    ...{ name: 'delay', title: 'Delay', number: true, priority: 3 },
     cell: ({ playoutDelayMs }) => milliseconds(playoutDelayMs),
   },
   {
@@ -79,14 +83,14 @@ export const COLUMNS: readonly Column[] = [
   },
   {
     ...{ name: 'codec', title: 'Codec', sort: 'codec', firstSort: 'up', priority: 4 },
-    cell: ({ codec }) => <span class="codec">{codec}</span>,
+    cell: ({ codec }) => <span class="codec">{codec ?? NONE}</span>,
   },
   {
     ...{ name: 'source', title: 'Source', sort: 'source', firstSort: 'up', priority: 3 },
-    cell: ({ source }) => <span class="ellipsis">{source}</span>,
+    cell: ({ source }) => <span class="ellipsis">{source ?? NONE}</span>,
   },
   {
-    ...{ name: 'age', title: 'Age', sort: 'startedAt', firstSort: 'down', number: true, priority: 2 },
+    ...{ name: 'age', title: 'Age', sort: 'startedAt', firstSort: 'up', inverted: true, number: true, priority: 2 },
     cell: ({ ageSeconds }) => duration(ageSeconds),
   },
 ];

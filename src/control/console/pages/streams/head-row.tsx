@@ -19,21 +19,28 @@ export function HeadRow({ sort, onSort }: HeadRowProps) {
 }
 
 function HeadCell({ column, sort, onSort }: HeadRowProps & { column: Column }) {
-  const key = column.sort ?? '';
-  const direction = sort === key ? 'up' : sort === `-${key}` ? 'down' : undefined;
-  const next = direction === undefined ? column.firstSort : direction === 'up' ? 'down' : 'up';
+  const { name, title, sort: key, firstSort, inverted = false, number, priority } = column;
+  const direction = key === undefined ? undefined : directionOf(sort, key, inverted);
+  const next = direction === undefined ? firstSort : direction === 'up' ? 'down' : 'up';
+  const order = direction === undefined ? {} : { 'aria-sort': ORDERS[direction] };
   return (
-    <div
-      class={`cell p${column.priority}${column.number ? ' number' : ''}`}
-      role="columnheader"
-      {...(direction === undefined
-        ? {}
-        : { 'aria-sort': direction === 'up' ? ('ascending' as const) : ('descending' as const) })}
-    >
-      <button type="button" class="sort" onClick={() => onSort(next === 'down' ? `-${key}` : key)}>
-        {column.title}
-        {direction !== undefined && <Icon name={direction} size={11} />}
-      </button>
+    <div class={`cell cell-${name} p${priority}${number ? ' number' : ''}`} role="columnheader" {...order}>
+      {key === undefined ? (
+        <span class="sort none">{title}</span>
+      ) : (
+        <button type="button" class="sort" onClick={() => onSort((next === 'down') === inverted ? key : `-${key}`)}>
+          {title}
+          {direction !== undefined && <Icon name={direction} size={11} />}
+        </button>
+      )}
     </div>
   );
+}
+
+const ORDERS = { up: 'ascending', down: 'descending' } as const;
+
+function directionOf(sort: string, key: string, inverted: boolean): 'up' | 'down' | undefined {
+  if (sort === key) return inverted ? 'down' : 'up';
+  if (sort === `-${key}`) return inverted ? 'up' : 'down';
+  return undefined;
 }

@@ -28,7 +28,11 @@ export function StreamRow({ index, top, row, active, onPoint }: StreamRowProps) 
       onClick={open}
     >
       {COLUMNS.map((column) => (
-        <div key={column.name} class={`cell p${column.priority}${column.number ? ' number' : ''}`} role="gridcell">
+        <div
+          key={column.name}
+          class={`cell cell-${column.name} p${column.priority}${column.number ? ' number' : ''}`}
+          role="gridcell"
+        >
           {row === undefined ? <span class="placeholder" /> : column.cell(row)}
         </div>
       ))}

@@ -1,0 +1,187 @@
+import { useState } from 'preact/hooks';
+import { api, withQuery } from '../../api/client.js';
+import type { RecordingDetail, RecordingSegment, Waveform } from '../../api/contract.js';
+import { usePolled } from '../../api/poll.js';
+import { refusalFor } from '../../api/session.js';
+import { Action } from '../../parts/action.js';
+import { bytes, count, dateTime, duration, words } from '../../parts/format.js';
+import { Icon } from '../../parts/icons.js';
+import { Empty, Failure, Figures, Panel } from '../../parts/panel.js';
+import { Timeline } from '../../parts/timeline.js';
+import { download } from './download.js';
+import { usePlayer } from './player.js';
+import { WaveformView } from './waveform.js';
+
+const POINTS = 1_200;
+
+export function RecordingPage({ id }: { id: string }) {
+  const { data: recording, error } = usePolled<RecordingDetail>(api('recordings', id), 0);
+  return (
+    <>
+      <div class="page-head">
+        <a class="back" href="#/recordings" aria-label="Back to the recordings">
+          <Icon name="back" />
+        </a>
+        <h1 class="id" title={id}>
+          {recording?.interactionId ?? id}
+        </h1>
+      </div>
+      {error !== undefined && <Failure error={error} />}
+      {recording !== undefined && <RecordingContent recording={recording} />}
+    </>
+  );
+}
+
+function RecordingContent({ recording }: { recording: RecordingDetail }) {
+  const { id, segments = [], spans = [] } = recording;
+  const [segment, setSegment] = useState(1);
+  const refusal = refusalFor('listener');
+  return (
+    <>
+      <Figures
+        figures={[
+          { name: 'State', value: words(recording.state) },
+          { name: 'Length', value: duration(recording.durationSeconds) },
+          { name: 'Started', value: dateTime(recording.startedAt) },
+          { name: 'Ended', value: dateTime(recording.endedAt) },
+          { name: 'End', value: words(recording.endReason ?? '–') },
+          { name: 'Codec', value: recording.codec ?? '–' },
+          { name: 'Size', value: bytes(recording.bytes) },
+          { name: 'Packets', value: count(recording.packetsReceived) },
+          { name: 'Lost', value: count(recording.packetsLost) },
+        ]}
+      />
+      {segments.length > 1 && <SegmentChoice segments={segments} segment={segment} onChange={setSegment} />}
+      {refusal === undefined ? (
+        <Playback key={segment} recording={recording} segment={segment} />
+      ) : (
+        <Panel title="Audio">
+          <Empty>{refusal}</Empty>
+          <Timeline
+            spans={spans}
+            channels={recording.channels ?? 1}
+            startMs={0}
+            endMs={(recording.durationSeconds ?? 0) * 1000}
+          />
+        </Panel>
+      )}
+      <Panel title="Files">
+        <div class="actions">
+          {(segments.length === 0 ? [{ file: 'audio.wav', startMs: 0 }] : segments).map(({ file }, at) => (
+            <Action
+              key={file}
+              icon="download"
+              needs="listener"
+              run={() => download(audioPath(id, at + 1), `${recording.interactionId}-${file}`)}
+            >
+              {file}
+            </Action>
+          ))}
+          <Action
+            icon="download"
+            needs="listener"
+            run={() => download(`${api('recordings', id)}/session.json`, `${recording.interactionId}-session.json`)}
+          >
+            session.json
+          </Action>
+        </div>
+        <p class="hint">Playing and downloading are written to the audit log with your name.</p>
+      </Panel>
+    </>
+  );
+}
+
+interface SegmentChoiceProps {
+  readonly segments: readonly RecordingSegment[];
+  readonly segment: number;
+  onChange(segment: number): void;
+}
+
+/** The format of the call changed, so that there are several files. */
+function SegmentChoice({ segments, segment, onChange }: SegmentChoiceProps) {
+  return (
+    <fieldset class="segmented">
+      <legend class="visually-hidden">Audio file</legend>
+      {segments.map(({ file, startMs }, at) => (
+        <label key={file}>
+          <input type="radio" name="segment" checked={segment === at + 1} onChange={() => onChange(at + 1)} />
+          <span>
+            {file}, from {duration(startMs / 1000)}
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+function Playback({ recording, segment }: { recording: RecordingDetail; segment: number }) {
+  const { id, spans = [], channels = 1, segments = [] } = recording;
+  const waveform = usePolled<Waveform>(
+    withQuery(`${api('recordings', id)}/waveform`, { points: POINTS, ...(segment > 1 ? { segment } : {}) }),
+    0,
+  );
+  const player = usePlayer(audioPath(id, segment));
+  const offsetMs = segments[segment - 1]?.startMs ?? 0;
+  const lengthMs = (waveform.data?.durationSeconds ?? recording.durationSeconds ?? 0) * 1000;
+  const shown = spans
+    .filter(({ startMs, endMs }) => startMs < offsetMs + lengthMs && (endMs ?? startMs) > offsetMs)
+    .map((span) => ({ ...span, startMs: span.startMs - offsetMs, endMs: (span.endMs ?? span.startMs) - offsetMs }));
+  const seek = (ms: number) => void player.seek(ms / 1000);
+  return (
+    <Panel title="Audio">
+      {player.element}
+      {waveform.error !== undefined && <Failure error={waveform.error} />}
+      <WaveformView
+        waveform={waveform.data}
+        atMs={player.at * 1000}
+        lengthMs={lengthMs}
+        channels={channels}
+        onSeek={seek}
+      />
+      <div class="transport">
+        <button
+          type="button"
+          class="button primary round"
+          aria-label={player.playing ? 'Pause' : 'Play'}
+          onClick={() => void player.toggle()}
+        >
+          <Icon name={player.playing ? 'pause' : 'play'} />
+        </button>
+        <span class="transport-time">
+          {duration(player.at)} <span class="muted">/ {duration(lengthMs / 1000)}</span>
+        </span>
+        <input
+          type="range"
+          min={0}
+          max={Math.max(1, Math.round(lengthMs))}
+          step={1_000}
+          value={Math.round(player.at * 1000)}
+          aria-label="Position"
+          aria-valuetext={`${duration(player.at)} of ${duration(lengthMs / 1000)}`}
+          onInput={(event) => seek(Number(event.currentTarget.value))}
+        />
+        <label class="speed">
+          <span class="visually-hidden">Speed</span>
+          <select
+            class="input"
+            value={player.speed}
+            onChange={(event) => player.setSpeed(Number(event.currentTarget.value))}
+          >
+            {[0.75, 1, 1.25, 1.5, 2].map((speed) => (
+              <option key={speed} value={speed}>
+                {speed} ×
+              </option>
+            ))}
+          </select>
+        </label>
+        {player.loading && <span class="muted">Loading …</span>}
+      </div>
+      {player.error !== undefined && <Failure error={player.error} />}
+      <Timeline spans={shown} channels={channels} startMs={0} endMs={lengthMs} atMs={player.at * 1000} onSeek={seek} />
+    </Panel>
+  );
+}
+
+function audioPath(id: string, segment: number): string {
+  return withQuery(`${api('recordings', id)}/audio.wav`, segment > 1 ? { segment } : {});
+}
