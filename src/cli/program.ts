@@ -7,6 +7,7 @@ import { registerCalibrate } from './commands/calibrate.js';
 import { registerCapture } from './commands/capture.js';
 import { registerConfig, registerSettings } from './commands/config.js';
 import { registerDemo } from './commands/demo.js';
+import { registerDeploy } from './commands/deploy.js';
 import { registerRepair } from './commands/repair.js';
 import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
@@ -27,6 +28,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerCalibrate,
   registerRepair,
   registerConfig,
+  registerDeploy,
   registerSettings,
   registerBench,
 ];

@@ -1,0 +1,113 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parse as parseEnv } from 'dotenv';
+import { afterAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { deployFile, effectiveSettings, hasProgram, output, trunkline } from '../support/cli/deploy-files.js';
+import { ROOT } from '../support/source-tree.js';
+
+interface Service {
+  readonly image: string;
+  readonly command?: string[];
+  readonly volumes: string[];
+  readonly ports: string[];
+  readonly [key: string]: unknown;
+}
+
+const compose = parse(deployFile('compose/compose.yaml')) as {
+  readonly services: Record<string, Service>;
+  readonly volumes: Record<string, unknown>;
+};
+const services = Object.entries(compose.services);
+const node = compose.services['trunkline'];
+
+const folder = mkdtempSync(join(tmpdir(), 'trunkline-compose-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const hasDashboard = existsSync(join(ROOT, 'src/deploy/grafana/dashboard.json'));
+
+describe('the Compose file', () => {
+  test('names images by a version, but for the one that is built here', () => {
+    const unversioned = services.filter(([, { image }]) => !/:v?\d+\.\d+\.\d+$/.test(image)).map(([name]) => name);
+    expect(unversioned).toEqual(['trunkline']);
+  });
+
+  test('publishes ports on this machine alone', () => {
+    const ports = services.flatMap(([, service]) => service.ports);
+    expect(ports.length).toBeGreaterThan(3);
+    expect(ports.filter((port) => !port.startsWith('127.0.0.1:'))).toEqual([]);
+  });
+
+  test('lets no service gain privileges', () => {
+    for (const [name, service] of services) {
+      expect(service['cap_drop'], name).toEqual(['ALL']);
+      expect(service['security_opt'], name).toEqual(['no-new-privileges:true']);
+    }
+    expect(node?.['read_only']).toBe(true);
+  });
+
+  test.skipIf(!hasDashboard)('mounts files that --out writes, or that the guide has the operator make', () => {
+    trunkline(['deploy', 'compose', '--out', folder]);
+    const written = trunkline(['deploy', 'compose', '--out', folder]).stdout.split('\n');
+    const mounts = services
+      .flatMap(([, { volumes }]) => volumes.map((volume) => volume.split(':', 1)[0] ?? ''))
+      .filter((source) => source.startsWith('./') && !source.startsWith('./secrets'))
+      .map((source) => join(folder, source));
+    expect(mounts.length).toBeGreaterThan(3);
+    const missing = mounts.filter((mount) => !written.some((file) => file === mount || file.startsWith(`${mount}/`)));
+    expect(missing).toEqual([]);
+    const named = services
+      .flatMap(([, { volumes }]) => volumes.map((volume) => volume.split(':', 1)[0] ?? ''))
+      .filter((source) => !source.startsWith('.'));
+    expect(Object.keys(compose.volumes).toSorted()).toEqual(named.toSorted());
+  });
+
+  test('gives the node longer to stop than it takes', () => {
+    const drain = /TRUNKLINE_DRAIN_SECONDS=(\d+)/.exec(deployFile('docker/Dockerfile'))?.[1];
+    expect(Number.parseInt(String(node?.['stop_grace_period']), 10)).toBeGreaterThan(Number(drain) + 1);
+  });
+
+  test('has an example of variables that the program takes', () => {
+    const variables = parseEnv(deployFile('compose/trunkline.env.example'));
+    const effective = effectiveSettings([], variables);
+    const fromVariables = Object.values(effective)
+      .flatMap((group) => Object.values(group))
+      .filter(({ origin }) => origin.endsWith(' in the environment'));
+    expect(fromVariables).toHaveLength(Object.keys(variables).length);
+  });
+
+  test.skipIf(!hasProgram('docker', 'compose', 'version'))('is accepted by Docker Compose', () => {
+    trunkline(['deploy', 'compose', '--out', folder]);
+    writeFileSync(join(folder, 'trunkline.env'), deployFile('compose/trunkline.env.example'));
+    writeFileSync(join(folder, '.env'), 'GRAFANA_PASSWORD=x\n');
+    expect(output('docker', ['compose', '-f', join(folder, 'compose.yaml'), 'config', '--quiet'])).toBe('');
+  });
+});
+
+describe('the settings of Prometheus and Grafana', () => {
+  test.skipIf(!hasDashboard || !hasProgram('promtool', '--version'))('are accepted by promtool', () => {
+    // At the paths that the Compose file mounts, which promtool reads.
+    const settings = deployFile('compose/prometheus.yml').replaceAll('/etc/prometheus', folder);
+    const token = /credentials_file: (.*)/.exec(settings)?.[1] ?? '';
+    mkdirSync(dirname(token), { recursive: true });
+    writeFileSync(token, 'token');
+    writeFileSync(join(folder, 'rules.yml'), deployFile('prometheus/rules.yml'));
+    writeFileSync(join(folder, 'check.yml'), settings);
+    expect(output('promtool', ['check', 'config', join(folder, 'check.yml')])).toContain('SUCCESS');
+  });
+
+  test('point at the services of the Compose file', () => {
+    const targets = [...deployFile('compose/prometheus.yml').matchAll(/targets: \[(.*)\]/g)].map(
+      ([, target]) => target,
+    );
+    expect(targets).toEqual(['trunkline:9464']);
+    const { datasources } = parse(deployFile('compose/grafana/datasources.yaml')) as { datasources: { url: string }[] };
+    expect(datasources.map(({ url }) => url)).toEqual(['http://prometheus:9090']);
+    const { providers } = parse(deployFile('compose/grafana/dashboards.yaml')) as {
+      providers: { options: { path: string } }[];
+    };
+    const mounted = compose.services['grafana']?.volumes.map((volume) => volume.split(':')[1]);
+    expect(mounted).toContain(providers[0]?.options.path);
+  });
+});

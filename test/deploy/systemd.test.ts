@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { afterAll, describe, expect, test } from 'vitest';
+import { deployFile, effectiveSettings, hasProgram, output, trunkline } from '../support/cli/deploy-files.js';
+import { until } from '../support/until.js';
+
+/** What systemd puts the folder of the credentials in place of. */
+const CREDENTIALS = /^\$\{CREDENTIALS_DIRECTORY\}/;
+const hasSystemd = hasProgram('systemd-analyze', '--version');
+const folder = mkdtempSync(join(tmpdir(), 'trunkline-unit-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What `trunkline deploy systemd` prints, as a file. */
+const unitFile = join(folder, 'trunkline.service');
+const unit = trunkline(['deploy', 'systemd']).stdout;
+writeFileSync(unitFile, unit);
+
+/** The last value of a directive. */
+function directive(name: string): string {
+  const values = unit.split('\n').filter((line) => line.startsWith(`${name}=`));
+  return values.at(-1)?.slice(name.length + 1) ?? '';
+}
+
+const command = directive('ExecStart').split(' ');
+const flags = command.slice(3);
+
+function flag(name: string): string {
+  return flags[flags.indexOf(name) + 1] ?? '';
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+describe('the unit', () => {
+  test.skipIf(!hasSystemd)('is accepted by systemd', () => {
+    // It says nothing when nothing is wrong. PATH has no man pages to be checked.
+    expect(output('systemd-analyze', ['verify', '--man=no', unitFile])).toBe('');
+  });
+
+  test.skipIf(!hasSystemd)('has a low exposure in the judgement of systemd', () => {
+    const report = output('systemd-analyze', ['security', '--offline=true', '--no-pager', unitFile]);
+    const exposure = Number(/exposure level for trunkline\.service: ([\d.]+)/.exec(report)?.[1]);
+    expect(exposure).toBeLessThan(2);
+  });
+
+  test('has the user that it makes', () => {
+    expect(directive('User')).toBe('trunkline');
+    expect(deployFile('systemd/trunkline.sysusers.conf')).toMatch(/^u trunkline - "trunkline" \/var\/lib\/trunkline /m);
+    expect(`/var/lib/${directive('StateDirectory')}`).toBe(flag('--out'));
+  });
+
+  test('gives the node longer to stop than it takes', () => {
+    expect(Number(directive('TimeoutStopSec'))).toBeGreaterThan(Number(flag('--drain-seconds')) + 1);
+  });
+
+  test('has flags and settings that the program takes', () => {
+    writeFileSync(join(folder, 'settings.json'), deployFile('systemd/trunkline.json'));
+    const effective = effectiveSettings(
+      flags.map((one) => (one.startsWith('$') ? one.replace(CREDENTIALS, folder) : one)),
+    );
+    expect(effective['recording']?.['out']).toEqual({ value: '/var/lib/trunkline', origin: '--out' });
+    expect(effective['genesys']?.['clientSecret']?.value).toBe('(set)');
+    expect(effective['audiohook']?.['port']?.value).toBe(8080);
+  });
+
+  test('starts, reloads and stops as the unit says', async () => {
+    const credentials = join(folder, 'credentials');
+    const out = join(folder, 'out');
+    const keysFile = join(credentials, 'keys.json');
+    mkdirSync(credentials);
+    const port = await freePort();
+    const audiohook = { port: 0, keysFile };
+    writeFileSync(join(credentials, 'settings.json'), JSON.stringify({ audiohook, control: { port } }));
+    writeFileSync(keysFile, JSON.stringify([{ apiKey: 'key', clientSecret: 'c2VjcmV0' }]));
+    const [program = '', ...args] = command
+      .map((word) => word.replace(CREDENTIALS, credentials))
+      .map((word) => (word === '/var/lib/trunkline' ? out : word));
+    const child = spawn(program, args, { env: { PATH: process.env['PATH'] }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (chunk) => (stdout += String(chunk)));
+    child.stderr.on('data', (chunk) => (stderr += String(chunk)));
+    const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal)));
+    try {
+      await until(() => stdout.includes('\n') || child.exitCode !== null, 'a start');
+      expect(stdout, stderr).toContain('healthUrl');
+      const healthUrl = `http://127.0.0.1:${port}/readyz`;
+      expect((await fetch(healthUrl)).status).toBe(200);
+      expect(directive('ExecReload')).toBe('/bin/kill -HUP $MAINPID');
+      child.kill('SIGHUP');
+      expect((await fetch(healthUrl)).status).toBe(200);
+      child.kill(directive('KillSignal') as NodeJS.Signals);
+      expect(await ended).toBe(0);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+});
