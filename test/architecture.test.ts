@@ -71,6 +71,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'shard/location',
     ],
     ...['type:sinks', 'type:sinks/events', 'type:sinks/monitor'],
+    // What the metrics are of.
+    ...['node/parts/node-parts', 'type:node/node-stats', 'type:engine', 'sinks/metrics'],
+    ...['type:sources/genesys', 'type:sources/audiohook'],
     ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
   ],
   // Both ends of a wire format are written against one description of it.

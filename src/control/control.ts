@@ -5,10 +5,12 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { parseOptions } from '../config/options.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
+import { nodeParts } from '../node/parts/node-parts.js';
 import type { Service, ServiceContext } from '../node/service.js';
 import { Access, isLoopback } from './access/access.js';
 import { Connections } from './connections.js';
 import type { ControlDependencies } from './dependencies.js';
+import { InteractionView } from './live/interaction-view.js';
 import { type ControlOptions, type ControlSettings, controlSchema } from './options.js';
 import { readCertifiedKey } from './tls.js';
 
@@ -72,12 +74,27 @@ export class Control implements Service {
     // Loaded only when it is used: it takes a tenth of a second.
     const { makeApp, makeHttpServer } = await import('./server.js');
     const { WebSocketRoutes } = await import('./web-sockets.js');
+    const { NodeMetrics } = await import('./metrics/node-metrics.js');
     const closing = new AbortController();
+    const interactions = new InteractionView(clock);
+    const metrics = new NodeMetrics({
+      ...nodeParts(context.node),
+      clock,
+      interactions,
+      stats: () => context.node.stats(),
+      health: () => context.node.health(),
+    });
+    for (const sink of [interactions, metrics.sink]) context.addSink(sink);
+    context.node.on('paused', (event) => interactions.paused(event));
+    closing.signal.addEventListener('abort', () => metrics.close());
+    metrics.start();
     const connections = new Connections(clock, settings.limits.stalledMs);
     const dependencies: ControlDependencies = {
       ...context,
       settings,
       access,
+      interactions,
+      metrics,
       webSockets: new WebSocketRoutes(access, (error) => context.report(error)),
       closing: closing.signal,
       audit: ({ principal, address }, action, fields = {}, interactionId = undefined) => {

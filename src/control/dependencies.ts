@@ -6,6 +6,8 @@ import type { AuditFields } from '../core/events.js';
 import type { ServiceContext } from '../node/service.js';
 import type { Access } from './access/access.js';
 import type { Caller, RouteRole } from './access/roles.js';
+import type { InteractionView } from './live/interaction-view.js';
+import type { NodeMetrics } from './metrics/node-metrics.js';
 import type { ControlSettings } from './options.js';
 import type { WebSocketRoutes } from './web-sockets.js';
 
@@ -35,6 +37,10 @@ export type ControlApp = FastifyInstance<
 export interface ControlDependencies extends Omit<ServiceContext, 'audit'> {
   readonly settings: ControlSettings;
   readonly access: Access;
+  /** What each interaction does at the moment. */
+  readonly interactions: InteractionView;
+  /** Everything that is counted, and how it was in the last quarter of an hour. */
+  readonly metrics: NodeMetrics;
   /** Where WebSockets are registered, by path. */
   readonly webSockets: WebSocketRoutes;
   /** Writes an audit entry that names the caller's token and address. */

@@ -18,6 +18,7 @@ import type { ControlApp, ControlDependencies } from './dependencies.js';
 import { ControlError, errorBody } from './errors.js';
 import { CORS_HEADERS, securityHeaders } from './headers.js';
 import { registerHealthRoutes } from './health/routes.js';
+import { registerMetricsRoutes } from './metrics/routes.js';
 import type { ControlLimits } from './options.js';
 
 const MAX_HEADER_BYTES = 16_384;
@@ -27,6 +28,7 @@ const MAX_PARAM_LENGTH = 512;
 /** The modules of routes, in the order of the documentation. */
 const ROUTES: readonly ((app: ControlApp, dependencies: ControlDependencies) => void)[] = [
   registerHealthRoutes,
+  registerMetricsRoutes,
   registerSessionRoutes,
 ];
 

@@ -15,6 +15,7 @@ import { resolveEndpoints } from './rest/region.js';
 import { RETRY } from './rest/retry.js';
 import { Transport } from './rest/transport.js';
 import { type SourceOptions, type SourceStatus, type SubscriptionResult, SubscriptionSource } from './source.js';
+import { noDisconnects } from './source-contract.js';
 
 /** Events that a Genesys Cloud subscription adds to its node. */
 export interface GenesysEvents {
@@ -83,7 +84,15 @@ export interface GenesysStatus extends SourceStatus {
   readonly counters: SourceCounters;
 }
 
-const NOT_STARTED: SourceStatus = { connections: [], interactions: 0, paused: 0, tokenAgeMs: undefined };
+const NOT_STARTED: SourceStatus = {
+  connections: [],
+  interactions: 0,
+  paused: 0,
+  disconnects: noDisconnects(),
+  signIns: { succeeded: 0, failed: 0 },
+  requests: { taken: 0, left: 0, most: 0 },
+  tokenAgeMs: undefined,
+};
 
 const schema = z.strictObject({
   ...genesysSettings,

@@ -84,6 +84,26 @@ export interface ConnectionStatus {
   readonly lastError: string;
 }
 
+/** Names of RFC 6455 section 7.4.1, of the close codes that servers use; `other` for all the rest. */
+export const DISCONNECT_CAUSES = {
+  1000: 'normal',
+  1001: 'goingAway',
+  1002: 'protocolError',
+  1006: 'abnormal',
+  1008: 'policyViolation',
+  1009: 'messageTooBig',
+  1011: 'internalError',
+  1012: 'serviceRestart',
+  1013: 'tryAgainLater',
+  3000: 'unauthorized',
+} as const;
+export type DisconnectCause = (typeof DISCONNECT_CAUSES)[keyof typeof DISCONNECT_CAUSES] | 'other';
+
+export function noDisconnects(): Record<DisconnectCause, number> {
+  const causes = Object.values(DISCONNECT_CAUSES).map((cause) => [cause, 0] as const);
+  return { ...(Object.fromEntries(causes) as Record<Exclude<DisconnectCause, 'other'>, number>), other: 0 };
+}
+
 export interface SourceStatus {
   readonly connections: readonly ConnectionStatus[];
   readonly interactions: number;
@@ -91,6 +111,11 @@ export interface SourceStatus {
   readonly paused: number;
   /** Absent when no queue and no user is followed. */
   readonly discovery?: DiscoveryStatus;
+  /** Media connections that were open and were lost or closed, by the cause that their close code gives. */
+  readonly disconnects: Readonly<Record<DisconnectCause, number>>;
+  readonly signIns: { readonly succeeded: number; readonly failed: number };
+  /** Requests to the REST API since the start, how many more may be made at once, and how many at the most. */
+  readonly requests: { readonly taken: number; readonly left: number; readonly most: number };
   /** Since the sign-in; undefined before it. */
   readonly tokenAgeMs: number | undefined;
 }

@@ -21,12 +21,22 @@ import { Rest } from './rest/rest.js';
 import { MEDIA_RETRY } from './rest/retry.js';
 import { SignIn, type SignInDependencies } from './rest/sign-in.js';
 import { Transport } from './rest/transport.js';
-import type { SourceEvents, SourceOptions, SourceStatus, SubscriptionResult } from './source-contract.js';
+import {
+  DISCONNECT_CAUSES,
+  type DisconnectCause,
+  noDisconnects,
+  type SourceEvents,
+  type SourceOptions,
+  type SourceStatus,
+  type SubscriptionResult,
+} from './source-contract.js';
 
 // Requests kept back for sign-in and for interactions whose media did not come.
 const BUDGET_RESERVE = 10;
 
 export type * from './source-contract.js';
+
+const CAUSES: Readonly<Record<number, DisconnectCause>> = DISCONNECT_CAUSES;
 
 /**
  * The client of the media subscription interface: signs in, asks which interactions have media, opens as many
@@ -41,6 +51,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
   readonly #packetIngest: PacketIngest;
   readonly #pool: MediaSocketPool;
   readonly #counters = zeroCounters();
+  readonly #disconnects = noDisconnects();
   readonly #refusals = new Refusals(this.#counters, (refusal) => this.emit('refused', refusal));
   /** From `subscribe` until they end, by idKey. */
   readonly #interactions = new Map<string, Interaction>();
@@ -201,6 +212,9 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
       connections: this.#pool.status(),
       interactions: this.#interactions.size,
       paused: paused.length,
+      disconnects: { ...this.#disconnects },
+      signIns: this.#signIn.counts,
+      requests: this.#bucket.status(),
       tokenAgeMs: this.#signIn.tokenAgeMs(),
       ...(discovery === undefined ? {} : { discovery }),
     };
@@ -343,6 +357,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
         this.emit('connected', { connection, interactions, again: event.again });
         return;
       case 'disconnected':
+        this.#disconnects[CAUSES[event.code] ?? 'other']++;
         this.emit('disconnected', { connection, interactions, code: event.code, reason: event.reason });
         return;
       case 'heartbeat':

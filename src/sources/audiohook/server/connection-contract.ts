@@ -87,7 +87,8 @@ export interface ConnectionDependencies {
   discardToSeconds(request: OpenRequest): number;
   /** Resolves when the stream's files are finished; undefined when there is nothing to wait for. */
   finishStream: ((interactionId: string) => Promise<void>) | undefined;
-  opened(info: AudioHookSessionInfo): void;
+  /** `opened` has been sent, so many seconds after the client's request was accepted. */
+  opened(info: AudioHookSessionInfo, seconds: number): void;
   ended(connection: StreamOwner, summary: AudioHookSessionSummary): void;
   pauseChanged(change: AudioHookPauseChange): void;
   internalError(message: string): void;

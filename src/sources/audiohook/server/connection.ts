@@ -27,6 +27,7 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
   readonly #socket: WebSocket;
   readonly #flow: FlowControl;
   readonly #connectedAtMs: number;
+  readonly #connectedUs: number;
   #stream: AudioHookStream | undefined;
   #info: AudioHookSessionInfo | undefined;
   #fault: AudioHookSessionSummary['fault'];
@@ -44,6 +45,7 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     this.#dependencies = dependencies;
     this.#socket = socket;
     this.#connectedAtMs = dependencies.clock.wallMs();
+    this.#connectedUs = dependencies.clock.nowUs();
     this.#flow = new FlowControl(socket, dependencies.inbound, nowUs);
     this.session = new AudioHookSession(identity, this, nowUs, dependencies.timing);
     socket.on('message', this.#onMessage);
@@ -200,7 +202,7 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
       ...(media === undefined ? {} : { media: { format: media.format, rate: media.rate, channels: media.channels } }),
     };
     this.session.accept({ startPaused, supportedLanguages, baseSamples, streamOpenedUs, discardToSamples }, nowUs);
-    dependencies.opened(this.#info);
+    dependencies.opened(this.#info, (dependencies.clock.nowUs() - this.#connectedUs) / US_PER_SECOND);
     // A continued call keeps our pause, which is no change; the client's is over until it sends `paused` again.
     if (startPaused && !continued) this.pauseChanged('server', true);
     if (this.#stream?.clientPaused === true) this.pauseChanged('client', false);

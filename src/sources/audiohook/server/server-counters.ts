@@ -1,8 +1,11 @@
+import { Buckets } from '../../../core/statistics/buckets.js';
 import { newSessionCounts, type SessionCounts } from '../session/session-counts.js';
 import type { ContinuationRefusal } from '../session/streams.js';
 import type { AudioHookConnection } from './connection.js';
 import type { AudioHookSessionInfo, AudioHookSessionSummary } from './connection-contract.js';
 import type { AudioHookCounters } from './server-events.js';
+
+const OPENED_BOUNDS_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /** Adds up what all sessions of a server have counted. */
 export class ServerCounters {
@@ -11,6 +14,7 @@ export class ServerCounters {
   takenOver = 0;
   internalErrors = 0;
   nonceFileErrors = 0;
+  readonly #openedSeconds = new Buckets(OPENED_BOUNDS_SECONDS);
   #opened = 0;
   #ended = 0;
   #probes = 0;
@@ -21,7 +25,8 @@ export class ServerCounters {
   #samplesDropped = 0;
   readonly #totals = newSessionCounts();
 
-  opened({ probe, continued }: AudioHookSessionInfo): void {
+  opened({ probe, continued }: AudioHookSessionInfo, seconds: number): void {
+    this.#openedSeconds.add(seconds);
     this.#opened += 1;
     if (probe) this.#probes += 1;
     if (continued) this.#continued += 1;
@@ -73,6 +78,7 @@ export class ServerCounters {
     return {
       sessionsConnected: this.sessionsConnected,
       sessionsOpened: this.#opened,
+      openedSeconds: this.#openedSeconds.read(),
       sessionsEnded: this.#ended,
       probes: this.#probes,
       continued: this.#continued,

@@ -1,3 +1,4 @@
+import type { BucketCounts } from '../../../core/statistics/buckets.js';
 import type { AuthFailure } from '../protocol/signature.js';
 import type { SessionCounts } from '../session/session-counts.js';
 import type { ContinuationRefusal } from '../session/streams.js';
@@ -65,6 +66,8 @@ export interface AudioHookCounters {
   readonly streamsDetached: number;
   readonly sessionsConnected: number;
   readonly sessionsOpened: number;
+  /** From the acceptance of the client's request to our `opened`. */
+  readonly openedSeconds: BucketCounts;
   readonly sessionsEnded: number;
   readonly probes: number;
   /** Sessions that continued the stream of an earlier one. */

@@ -256,8 +256,8 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
       discardToSeconds: (request: OpenRequest) =>
         typeof discardToSeconds === 'function' ? this.#answerOf(discardToSeconds(request)) : discardToSeconds,
       finishStream: options.finishStream,
-      opened: (info) => {
-        this.#counters.opened(info);
+      opened: (info, seconds) => {
+        this.#counters.opened(info, seconds);
         this.#notify('sessionOpened', info);
       },
       ended: (connection, summary) => this.#onEnded(connection, summary),

@@ -15,6 +15,7 @@ export class TokenBucket {
   readonly #clock: Clock;
   readonly #sleep: Sleep;
   #tokens: number;
+  #taken = 0;
   #filledUs: number;
   #queue: Promise<void> = Promise.resolve();
 
@@ -32,7 +33,14 @@ export class TokenBucket {
     this.#fill();
     if (this.#tokens < 1 + reserve) return false;
     this.#tokens--;
+    this.#taken++;
     return true;
+  }
+
+  /** Tokens taken since the start, those that are there, and how many there can be. */
+  status(): { readonly taken: number; readonly left: number; readonly most: number } {
+    this.#fill();
+    return { taken: this.#taken, left: this.#tokens, most: this.#burst };
   }
 
   /** Takes a token, waiting for it if need be. */

@@ -75,6 +75,7 @@ export class SignIn {
   /** Until then a token is used, whatever end it has. */
   #useUntilMs = Number.NEGATIVE_INFINITY;
   #closed = false;
+  #counts = { succeeded: 0, failed: 0 };
 
   /** Called with each failure that is not the end: of an attempt that is made again, and of a renewal in the background. */
   onFailure: (error: TrunklineError) => void = () => {};
@@ -95,6 +96,11 @@ export class SignIn {
       });
     }
     return this.#platform;
+  }
+
+  /** Sign-ins and renewals since the start. Each attempt that fails counts, those that are made again included. */
+  get counts(): { readonly succeeded: number; readonly failed: number } {
+    return { ...this.#counts };
   }
 
   /** Milliseconds since the token was given; undefined without one. */
@@ -153,10 +159,14 @@ export class SignIn {
     const auth = await withRetry(
       async () => {
         await bucket.take(signal);
-        const given = await client.loginClientCredentialsGrant(clientId, clientSecret);
+        const given = await client.loginClientCredentialsGrant(clientId, clientSecret).catch((error: unknown) => {
+          this.#counts.failed++;
+          throw error;
+        });
         if (USABLE_TOKEN.test(String(given.accessToken)) && Number.isFinite(given.tokenExpiryTime)) return given;
         // The SDK has taken it over already.
         client.setAccessToken(this.#token?.text ?? '');
+        this.#counts.failed++;
         throw new TrunklineError('PROTOCOL_ERROR', `${what}: the answer contains no usable token; check the API URL.`);
       },
       (error) => {
@@ -176,6 +186,7 @@ export class SignIn {
       if (status === 400 || status === 401 || status === 403) throw credentialsError(`were refused (${status})`);
       throw requestError(what, failure);
     });
+    this.#counts.succeeded++;
     const nowMs = clock.wallMs();
     // The SDK works the end out with the system's clock; this clock may be another.
     const lifeMs = Math.max(0, auth.tokenExpiryTime - systemClock.wallMs());
