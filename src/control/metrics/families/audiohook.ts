@@ -58,7 +58,7 @@ export function audioHookFamilies(sources: readonly Named[]): Family[] {
     );
   return [
     gauge(
-      'audiohook_sessions',
+      'audiohook_sessions_live',
       'Live sessions.',
       each(({ sessionsLive }) => sessionsLive),
     ),

@@ -18,7 +18,7 @@ const GC_KINDS: Readonly<Record<number, string>> = {
   [constants.NODE_PERFORMANCE_GC_INCREMENTAL]: 'incremental',
   [constants.NODE_PERFORMANCE_GC_WEAKCB]: 'weakcb',
 };
-const QUANTILES = [0.5, 0.9, 0.99, 1];
+const PERCENTILES = [50, 90, 99, 100];
 /** The event loop's delay is measured with a timer of so many milliseconds. */
 const RESOLUTION_MS = 20;
 const SECONDS_PER_US = 1e-6;
@@ -60,8 +60,8 @@ export class ProcessMetrics {
     const memory = process.memoryUsage();
     const { utilization, active } = performance.eventLoopUtilization(this.#begin);
     const open = await openFiles();
-    const delays = QUANTILES.map(
-      (quantile) => [{ quantile: String(quantile) }, this.#delay.percentile(quantile * 100)] as const,
+    const delays = PERCENTILES.map(
+      (percentile) => [{ percentile: String(percentile) }, this.#delay.percentile(percentile)] as const,
     );
     // Of the time since the last scrape.
     this.#delay.reset();
