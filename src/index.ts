@@ -78,7 +78,11 @@ export type {
   AudioHookRejection,
   RejectionReason,
 } from './sources/audiohook/server/server-events.js';
-export type { AudioHookLimits, AudioHookServerOptions } from './sources/audiohook/server/server-options.js';
+export type {
+  AudioHookLimits,
+  AudioHookServerOptions,
+  Replacement,
+} from './sources/audiohook/server/server-options.js';
 export type { OpenRequest, SessionFault, SessionTiming } from './sources/audiohook/session/session-contract.js';
 export type { SessionCounts } from './sources/audiohook/session/session-counts.js';
 export type { ContinuationRefusal } from './sources/audiohook/session/streams.js';

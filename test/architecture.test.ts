@@ -86,7 +86,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Two tools work on files alone, without a node.
   cli: [
     ...['index', 'node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
-    ...['sinks/metrics/metrics', 'audio/calibrate', 'audio/wav'],
+    ...['sinks/metrics/metrics', 'audio/calibrate', 'audio/wav', 'control/access/roles', 'control/access/token-file'],
   ],
   bench: ['*'],
 };

@@ -12,6 +12,7 @@ import { registerRepair } from './commands/repair.js';
 import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
 import { registerSimulate } from './commands/simulate.js';
+import { registerToken } from './commands/token.js';
 import { errorObject } from './console/summary.js';
 import { hasPrintedJson, printJson } from './process/output.js';
 
@@ -27,6 +28,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerSimulate,
   registerCalibrate,
   registerRepair,
+  registerToken,
   registerConfig,
   registerDeploy,
   registerSettings,

@@ -21,6 +21,11 @@ export const recordingSettings = {
     description: 'Memory for audio that waits while the disk is slow; what does not fit is lost, and marked so.',
     value: 'n',
   }),
+  recordMinFreeMegabytes: setting(z.int().min(0).max(1_000_000_000).default(1024), {
+    key: 'minFreeMegabytes',
+    description: 'Free space of the disk below which the node is degraded, and below a quarter of it not ready.',
+    value: 'n',
+  }),
 };
 
 /** Settings of the audit. */

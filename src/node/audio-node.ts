@@ -231,6 +231,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
       ...threadChecks(this.#engine.state()),
       ...this.#sources.health(),
       ...this.#sinks.health(),
+      ...this.#sinkHealth.checks(this.#sinks.stats(), this.#clock.nowUs()),
       ...this.#services.health(),
     ];
     return { status: worstOf(checks), checks };
@@ -337,6 +338,13 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#engine.refreshWants();
   };
 
+  /** What sinks fail to do at the moment, by their counters and by their own account. */
+  #problems(): string[] {
+    const failing = this.#sinks.health().filter(({ status }) => status === 'failing');
+    const counted = this.#sinkHealth.problems(this.#sinks.stats(), this.#clock.nowUs());
+    return [...counted, ...failing.map(({ name, reason = '' }) => `${name}: ${reason}`)];
+  }
+
   #serviceContext({ name }: Service): ServiceContext {
     return {
       node: this,
@@ -372,7 +380,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
       },
       report: (error) => this.report(error),
       audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
-      problems: () => this.#sinkHealth.problems(this.#sinks.stats(), this.#clock.nowUs()),
+      problems: () => this.#problems(),
       addSink: (sink) => this.#engine.addSink(sink),
       streamFinished: async (interactionId) => {
         await this.#ends.of(interactionId);

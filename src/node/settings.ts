@@ -72,8 +72,9 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
   const { logger, signal, sinks = [], ...values } = settings;
   const config = checkOptions(nodeSchema, { ...values, record: values.record ?? false });
   const { out: directory, region, auditKey, recordBufferMegabytes: bufferMegabytes } = config;
+  const { recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
-  const recording = config.record ? recorder({ directory, fileMode, bufferMegabytes }) : undefined;
+  const recording = config.record ? recorder({ directory, fileMode, bufferMegabytes, minFreeMegabytes }) : undefined;
   const auditing =
     config.audit === 'off'
       ? undefined

@@ -55,8 +55,9 @@ export async function composeNode(
     });
   const subscription = names.includes('genesys') ? genesysSubscription(subscriptionOptions(config)) : undefined;
   const { out: directory, region, auditKey, recordBufferMegabytes: bufferMegabytes } = config;
+  const { recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
-  const sinks: Sink[] = config.record ? [recorder({ directory, fileMode, bufferMegabytes })] : [];
+  const sinks: Sink[] = config.record ? [recorder({ directory, fileMode, bufferMegabytes, minFreeMegabytes })] : [];
   if (config.audit !== 'off') {
     const perPacket = config.audit === 'packets';
     sinks.push(
@@ -84,7 +85,7 @@ export async function composeNode(
 }
 
 /** Clients are asked to close a little before the end of the drain time, so that they can do it within it. */
-function drainMs(seconds: number): number {
+export function drainMs(seconds: number): number {
   return Math.max(seconds * 750, seconds * 1000 - 500);
 }
 

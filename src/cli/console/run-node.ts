@@ -3,10 +3,12 @@ import { printableConfig } from '../../config/documents.js';
 import type { LoadedConfig } from '../../config/load.js';
 import { packageVersion } from '../../config/package-version.js';
 import type { Config } from '../../config/schema.js';
+import { messageOf } from '../../core/errors.js';
 import { summaryOf } from '../../node/summary.js';
+import { audioHookOptions } from '../audiohook-options.js';
 import { hasPrintedJson, print, printJson } from '../process/output.js';
 import type { Interruption } from '../process/signals.js';
-import { type ComposedNode, composeNode, type SourceName } from './compose-node.js';
+import { type ComposedNode, composeNode, drainMs, type SourceName } from './compose-node.js';
 import { NodeConsole } from './node-console.js';
 import { type CommandSummary, errorObject, fail, reportSummary } from './summary.js';
 import { Verdict } from './verdict.js';
@@ -31,7 +33,7 @@ export async function runNode(
   const { config } = loaded;
   const view = new NodeConsole(loaded);
   try {
-    const reload = async (): Promise<void> => composed.node.reopen();
+    const reload = (): Promise<void> => reloadNode(composed, config, view);
     const composed: ComposedNode = await composeNode(config, names, { logger: view.logger, anyControlPort, reload });
     interruption.onHangup = () => void reload();
     view.watch(composed.node);
@@ -56,9 +58,12 @@ async function runComposed(
     ...(hook && { sessions: hook.status().counters }),
   });
   let wasInterrupted = false;
+  let drainsFirst = false;
   const interrupted = interruption.requested.then((signal) => {
     wasInterrupted = true;
-    view.logger.info({ signal }, 'stopping');
+    // A person at the keyboard has calls cut short; a service manager lets them end.
+    drainsFirst = signal === 'SIGTERM';
+    view.logger.info({ signal }, drainsFirst ? 'draining, then stopping' : 'stopping');
   });
   interruption.onLate = () => {
     if (!hasPrintedJson()) reportSummary(summary(), config);
@@ -70,6 +75,7 @@ async function runComposed(
       return node.untilIdle();
     });
     await Promise.race([done, interrupted, verdict.engineFailed, timeOver(config.seconds)]);
+    if (drainsFirst) await node.drain(drainMs(config.drainSeconds));
     await node.close();
   } catch (error) {
     if (config.json) printJson({ ...summary(), error: errorObject(error) });
@@ -79,6 +85,20 @@ async function runComposed(
   const failure = verdict.failure(config, wasInterrupted);
   reportSummary({ ...summary(), ...(failure === undefined ? {} : { failure }) }, config);
   if (failure !== undefined) fail(failure);
+}
+
+/** Reads keys, tokens and certificates again, and reopens the audit. What cannot be read is logged, and stays as it was. */
+async function reloadNode({ node, hook }: ComposedNode, config: Config, { logger }: NodeConsole): Promise<void> {
+  try {
+    if (hook !== undefined) {
+      const { keys, tls } = audioHookOptions(config);
+      hook.replace({ keys, ...(tls === undefined ? {} : { tls }) });
+    }
+  } catch (error) {
+    logger.error({ err: error }, `The AudioHook server keeps its keys and certificate: ${messageOf(error)}`);
+  }
+  await node.reopen();
+  logger.info('keys, tokens and certificates have been read again, the audit has been reopened');
 }
 
 function logStart({ node, hook, control }: ComposedNode, { logger }: NodeConsole): void {

@@ -1,3 +1,4 @@
+import type { HealthCheck } from '../../core/health.js';
 import { US_PER_SECOND } from '../../core/units.js';
 import type { SinkStats } from '../../sinks/sink.js';
 
@@ -15,6 +16,13 @@ const PRESENT_US = 60 * US_PER_SECOND;
 /** Finds out from the counters of sinks which of them are failing at the moment. For health checks. */
 export class SinkHealth {
   readonly #seen = new Map<string, { count: number; grewUs: number }>();
+
+  /** The same as checks of the node: a loss is degraded, because another node would not bring back what is lost. */
+  checks(stats: Readonly<Record<string, SinkStats>>, nowUs: number): HealthCheck[] {
+    const problems = this.problems(stats, nowUs);
+    if (problems.length === 0) return [{ name: 'sinks', status: 'ok', affects: 'ready' }];
+    return [{ name: 'sinks', status: 'degraded', reason: `${problems.join('; ')}.`, affects: 'ready' }];
+  }
 
   /** One sentence for each failure; call it as often as health is asked for. */
   problems(stats: Readonly<Record<string, SinkStats>>, nowUs: number): string[] {

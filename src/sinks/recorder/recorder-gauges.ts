@@ -1,4 +1,7 @@
-import { statfs } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, statfs } from 'node:fs/promises';
+import { messageOf } from '../../core/errors.js';
+import type { HealthCheck } from '../../core/health.js';
 import { US_PER_SECOND } from '../../core/units.js';
 import type { RingGauge } from '../../ring/ring.js';
 
@@ -32,11 +35,16 @@ export class RecorderLag {
 
 const ASK_EVERY_US = 5 * US_PER_SECOND;
 
-/** Space on the disk of a folder, asked for every five seconds. A file system that does not answer is asked once. */
+/**
+ * The disk of a folder: its space, and whether a file can be made in the folder, looked at every five seconds. A file
+ * system that does not answer is asked once.
+ */
 export class DiskSpace {
   readonly #directory: string;
   #askedUs = Number.NEGATIVE_INFINITY;
   #isAsking = false;
+  /** Why no file could be made; undefined when one could. */
+  writeFault: string | undefined;
   #known: { readonly freeBytes: number; readonly diskBytes: number } | undefined;
 
   constructor(directory: string) {
@@ -56,12 +64,44 @@ export class DiskSpace {
   }
 
   async #ask(): Promise<void> {
-    try {
-      const { bsize, bavail, blocks } = await statfs(this.#directory);
+    const [space, writing] = await Promise.allSettled([
+      statfs(this.#directory),
+      access(this.#directory, constants.W_OK | constants.X_OK),
+    ]);
+    this.writeFault = writing.status === 'rejected' ? messageOf(writing.reason) : undefined;
+    if (space.status === 'rejected') this.#known = undefined;
+    else {
+      const { bsize, bavail, blocks } = space.value;
       this.#known = { freeBytes: bavail * bsize, diskBytes: blocks * bsize };
-    } catch {
-      this.#known = undefined;
     }
     this.#isAsking = false;
   }
+}
+
+const MEGABYTE = 1 << 20;
+/** The watermark may be undercut by so much before recordings are in danger. */
+const FAILING_SHARE = 0.25;
+
+/** What is known of a recorder's disk. */
+interface DiskState {
+  /** Undefined as long as it is not known, and when it cannot be found out. */
+  readonly freeBytes: number | undefined;
+  /** A file could not be made in the folder when that was last tried. */
+  readonly writeFault: string | undefined;
+}
+
+/**
+ * Whether recordings can be written. Below the watermark the disk is degraded, below a quarter of it failing: then there
+ * is hardly space for the calls that run.
+ */
+export function diskCheck(name: string, { freeBytes, writeFault }: DiskState, minFreeBytes: number): HealthCheck {
+  const check = { name: `${name}.disk`, affects: 'ready' } as const;
+  if (writeFault !== undefined) {
+    return { ...check, status: 'failing', reason: `The folder of the recordings cannot be written: ${writeFault}` };
+  }
+  if (freeBytes === undefined || freeBytes >= minFreeBytes) return { ...check, status: 'ok' };
+  const status = freeBytes < minFreeBytes * FAILING_SHARE ? 'failing' : 'degraded';
+  const megabytes = (bytes: number): number => Math.floor(bytes / MEGABYTE);
+  const reason = `${megabytes(freeBytes)} MB are free on the disk of the recordings, less than ${megabytes(minFreeBytes)}.`;
+  return { ...check, status, reason };
 }

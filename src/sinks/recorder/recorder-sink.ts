@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { parseOptions } from '../../config/options.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
+import type { HealthCheck } from '../../core/health.js';
 import { makeFolder } from '../../core/make-folder.js';
 import type { Sink, SinkAgent, SinkContext, SinkStats } from '../sink.js';
 import { type FileAccess, fileAccess } from './files/folder.js';
-import { DiskSpace } from './recorder-gauges.js';
+import { DiskSpace, diskCheck } from './recorder-gauges.js';
 import { RecorderThread } from './recorder-thread.js';
 import { type RepairReport, repairUnfinished } from './repair.js';
 
@@ -22,6 +23,11 @@ export interface RecorderOptions {
    * lost, which its manifest says.
    */
   readonly bufferMegabytes?: number;
+  /**
+   * Megabytes that should stay free on the disk; 0 to 1,000,000,000, default 1024. Below it the node's health is degraded,
+   * below a quarter of it failing, so that no new calls are sent to it. Recording goes on as long as there is space.
+   */
+  readonly minFreeMegabytes?: number;
 }
 
 const WATCH_MS = 500;
@@ -31,6 +37,7 @@ const schema = z.strictObject({
   directory: z.string().min(1),
   fileMode: z.int().min(0o400).max(0o666).default(0o600),
   bufferMegabytes: z.int().min(1).max(1024).default(64),
+  minFreeMegabytes: z.int().min(0).max(1_000_000_000).default(1024),
 });
 
 /**
@@ -43,6 +50,7 @@ export class RecorderSink implements Sink {
   readonly #access: FileAccess;
   readonly #thread: RecorderThread;
   readonly #disk: DiskSpace;
+  readonly #minFreeBytes: number;
   readonly #closing = new AbortController();
   #context: SinkContext | undefined;
   #watch: NodeJS.Timeout | undefined;
@@ -50,10 +58,11 @@ export class RecorderSink implements Sink {
 
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: RecorderOptions) {
-    const { directory, fileMode, bufferMegabytes } = parseOptions('recorder()', schema, options);
+    const { directory, fileMode, bufferMegabytes, minFreeMegabytes } = parseOptions('recorder()', schema, options);
     this.#directory = directory;
     this.#access = fileAccess(fileMode);
     this.#disk = new DiskSpace(directory);
+    this.#minFreeBytes = minFreeMegabytes * MEGABYTE;
     this.#thread = new RecorderThread({
       directory,
       access: this.#access,
@@ -105,6 +114,11 @@ export class RecorderSink implements Sink {
   stats(): SinkStats {
     const lagSeconds = this.#context === undefined ? 0 : this.#thread.lagSeconds(this.#context.clock.nowUs());
     return { ...this.#thread.counters(), dropped: this.#thread.refused, lagSeconds, ...this.#disk.bytes };
+  }
+
+  health(): readonly HealthCheck[] {
+    const disk = { freeBytes: this.#disk.bytes.freeBytes, writeFault: this.#disk.writeFault };
+    return [diskCheck(this.name, disk, this.#minFreeBytes)];
   }
 
   async #repair({ clock, logger, report, audit }: SinkContext): Promise<RepairReport | undefined> {

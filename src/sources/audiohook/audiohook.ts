@@ -7,6 +7,7 @@ import { parseOptions } from '../../config/options.js';
 import { systemClock } from '../../core/clock.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { AuditFields, SilenceEdge } from '../../core/events.js';
+import type { HealthCheck } from '../../core/health.js';
 import { checkCertifiedKey } from '../../core/network/certificate.js';
 import { TokenBucket } from '../../core/network/token-bucket.js';
 import type { Source, SourceContext, SourceInteraction } from '../source.js';
@@ -17,7 +18,12 @@ import type { AudioHookSessionInfo, AudioHookSessionSummary } from './server/con
 import { AudioHookServer } from './server/server.js';
 import { ServerCounters } from './server/server-counters.js';
 import type { AudioHookCounters, AudioHookHealth, AudioHookRejection } from './server/server-events.js';
-import { type AudioHookServerOptions, checkServerOptions, DEFAULT_PATH } from './server/server-options.js';
+import {
+  type AudioHookServerOptions,
+  checkServerOptions,
+  DEFAULT_PATH,
+  type Replacement,
+} from './server/server-options.js';
 
 /** Events that AudioHook adds to its node. */
 export interface AudioHookEvents {
@@ -154,6 +160,24 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
     return this.#server?.handleUpgrade(request, socket, head) ?? false;
+  }
+
+  /**
+   * Takes other keys, and another certificate, while it runs. Sessions that are open go on; those that begin need one of
+   * the new keys.
+   * @throws TrunklineError CONFIG_INVALID for keys or a certificate that cannot be right; all stays as it was then.
+   */
+  replace(replacement: Replacement): void {
+    if (replacement.tls !== undefined) checkCertifiedKey(replacement.tls, systemClock.wallMs());
+    this.#server?.replace(replacement);
+  }
+
+  /** Whether clients can open sessions. */
+  health(): readonly HealthCheck[] {
+    const check = { name: `${this.name}.server`, affects: 'ready' } as const;
+    if (this.#server === undefined) return [{ ...check, status: 'failing', reason: 'It does not listen yet.' }];
+    if (!this.#server.draining) return [{ ...check, status: 'ok' }];
+    return [{ ...check, status: 'failing', reason: 'It is draining: new sessions are refused.' }];
   }
 
   /** What GET /health answers, for an embedder who answers it. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { genesysSettings } from '../../config/genesys-settings.js';
 import { parseOptions } from '../../config/options.js';
@@ -5,11 +6,13 @@ import { type Clock, systemClock } from '../../core/clock.js';
 import type { Codec } from '../../core/codec.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { EndReason } from '../../core/events.js';
-import { US_PER_SECOND } from '../../core/units.js';
+import type { HealthCheck } from '../../core/health.js';
+import { US_PER_MS, US_PER_SECOND } from '../../core/units.js';
 import { nativeSocketReader } from '../../native/socket-reader.js';
 import type { Source, SourceContext, SourceInteraction } from '../source.js';
 import { type SourceCounters, zeroCounters } from './counters.js';
 import { InteractionsFile } from './discovery/interactions-file.js';
+import { subscriptionChecks } from './health.js';
 import { idKey } from './interaction-table.js';
 import { resolveEndpoints } from './rest/region.js';
 import { RETRY } from './rest/retry.js';
@@ -83,6 +86,8 @@ export interface GenesysSubscriptionOptions {
 export interface GenesysStatus extends SourceStatus {
   readonly counters: SourceCounters;
 }
+
+const DRAIN_LOOK_MS = 50;
 
 const NOT_STARTED: SourceStatus = {
   connections: [],
@@ -197,6 +202,10 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
     return refused;
   }
 
+  health(): readonly HealthCheck[] {
+    return subscriptionChecks(this.name, this.status());
+  }
+
   /** Never resolves while queues, users or a file are followed: more calls may come. */
   untilIdle(): Promise<void> {
     const { queues, users, interactionsFile } = this.#options;
@@ -208,9 +217,18 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
     });
   }
 
-  /** Calls end at the platform, so there is nothing to wait for: close() unsubscribes. */
-  drain(): Promise<void> {
-    return Promise.resolve();
+  /**
+   * Follows no new calls from now on, and waits until those that run have ended, for at most `deadlineMs` milliseconds;
+   * default 0: calls may take hours, and close() unsubscribes.
+   */
+  async drain(deadlineMs = 0): Promise<void> {
+    const { clock } = this.#context ?? {};
+    this.#file?.close();
+    this.#source?.takeNoMore();
+    const untilUs = (clock?.nowUs() ?? 0) + deadlineMs * US_PER_MS;
+    while (clock !== undefined && (this.#source?.status().interactions ?? 0) > 0 && clock.nowUs() < untilUs) {
+      await sleep(DRAIN_LOOK_MS);
+    }
   }
 
   async close(): Promise<void> {

@@ -59,6 +59,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
   readonly #discovery: Discovery | undefined;
   readonly #abort = new AbortController();
   #stopped: Promise<void> | undefined;
+  #isDraining = false;
 
   /** @throws TrunklineError CONFIG_INVALID for settings that cannot be right. */
   constructor(ingest: StreamIngest, options: SourceOptions) {
@@ -180,6 +181,11 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
     for (const [socket, group] of bySocket) socket.act((connection, nowUs) => connection.unsubscribe(group, nowUs));
   }
 
+  /** Takes no interactions from now on; those that there are go on. */
+  takeNoMore(): void {
+    this.#isDraining = true;
+  }
+
   has(interactionId: string): boolean {
     return this.#interactions.has(idKey(interactionId));
   }
@@ -233,7 +239,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
 
   /** Discovery has found a call. */
   #begin(interactionId: string, pausedBy: readonly PausedBy[]): void {
-    if (this.#stopped !== undefined) return;
+    if (this.#stopped !== undefined || this.#isDraining) return;
     for (const by of pausedBy) this.emit('paused', { interactionId, paused: true, by });
     this.#subscribe([interactionId], pausedBy).catch((error: unknown) => {
       this.#discovery?.captureEnded(interactionId, { final: false, pausedBy });
@@ -245,6 +251,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
     if (this.#stopped !== undefined) {
       throw new TrunklineError('ENGINE_CLOSED', 'The source has been stopped; make a new one.');
     }
+    if (this.#isDraining) throw new TrunklineError('ENGINE_CLOSED', 'The node is draining: it takes no new calls.');
     for (const id of interactionIds) checkInteractionId(id);
     const added = this.#add(interactionIds, pausedBy);
     try {

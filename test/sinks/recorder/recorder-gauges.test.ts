@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { ringBytes } from '../../../src/ring/layout.js';
 import { RingConsumer, RingGauge, RingProducer } from '../../../src/ring/ring.js';
-import { DiskSpace, RecorderLag } from '../../../src/sinks/recorder/recorder-gauges.js';
+import { DiskSpace, diskCheck, RecorderLag } from '../../../src/sinks/recorder/recorder-gauges.js';
 import { until } from '../../support/until.js';
 
 const RECORD = 64;
@@ -49,4 +49,32 @@ it('the space of a disk is known after the first look, and no longer when its fo
   expect(disk.bytes.freeBytes).toBeDefined();
   disk.look(5_000_000);
   await until(() => disk.bytes.freeBytes === undefined, 'the loss of the folder');
+});
+
+it.each([
+  [2000, undefined, 'ok'],
+  [1000, undefined, 'ok'],
+  [999, undefined, 'degraded'],
+  [250, undefined, 'degraded'],
+  [249, undefined, 'failing'],
+  [0, undefined, 'failing'],
+  [undefined, undefined, 'ok'],
+  [2000, 'EROFS: read-only file system', 'failing'],
+])(
+  'with %s bytes free of a watermark of 1000, and the write fault %s, the disk is %s',
+  (freeBytes, writeFault, status) => {
+    expect(diskCheck('recorder', { freeBytes, writeFault }, 1000)).toMatchObject({ name: 'recorder.disk', status });
+  },
+);
+
+it('a folder that cannot be written is noticed, and that it can be again', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'trunkline-disk-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const disk = new DiskSpace(join(folder, 'recordings'));
+  disk.look(0);
+  await until(() => disk.writeFault !== undefined, 'the missing folder');
+  expect(disk.writeFault).toMatch(/ENOENT/);
+  mkdirSync(join(folder, 'recordings'));
+  disk.look(5e6);
+  await until(() => disk.writeFault === undefined, 'the folder');
 });

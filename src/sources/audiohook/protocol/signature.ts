@@ -118,8 +118,27 @@ interface Key {
   readonly organizations: ReadonlySet<string> | undefined;
 }
 
+function keyTable(keys: readonly AudioHookKey[], allowUnsigned: boolean): Map<string, Key> {
+  if (keys.length === 0) throw configError('No API key is configured; give at least one');
+  const table = new Map<string, Key>();
+  for (const { apiKey, clientSecret, organizations } of keys) {
+    if (apiKey === '' || table.has(apiKey)) throw configError('API keys must be different and not empty');
+    if (clientSecret === undefined && !allowUnsigned) {
+      throw configError(
+        'An API key without a client secret needs unsigned requests to be allowed; give the secret, or allow them',
+      );
+    }
+    table.set(apiKey, {
+      secret: clientSecret === undefined ? undefined : decodeSecret(clientSecret),
+      organizations: organizations && new Set(organizations.map((id) => id.toLowerCase())),
+    });
+  }
+  return table;
+}
+
 export class Authenticator {
-  readonly #keys = new Map<string, Key>();
+  #keys: ReadonlyMap<string, Key>;
+  readonly #allowUnsigned: boolean;
   readonly #notBeforeSeconds: number;
   readonly #onNonce: AuthenticatorOptions['onNonce'];
   // Used for unknown keys, so that they take the same time as known ones.
@@ -131,19 +150,16 @@ export class Authenticator {
     // The time in a signature is in whole seconds.
     this.#notBeforeSeconds = Math.floor((options.notBeforeMs ?? 0) / MS_PER_SECOND);
     this.#onNonce = options.onNonce;
-    if (options.keys.length === 0) throw configError('No API key is configured; give at least one');
-    for (const { apiKey, clientSecret, organizations } of options.keys) {
-      if (apiKey === '' || this.#keys.has(apiKey)) throw configError('API keys must be different and not empty');
-      if (clientSecret === undefined && options.allowUnsigned !== true) {
-        throw configError(
-          'An API key without a client secret needs unsigned requests to be allowed; give the secret, or allow them',
-        );
-      }
-      this.#keys.set(apiKey, {
-        secret: clientSecret === undefined ? undefined : decodeSecret(clientSecret),
-        organizations: organizations && new Set(organizations.map((id) => id.toLowerCase())),
-      });
-    }
+    this.#allowUnsigned = options.allowUnsigned === true;
+    this.#keys = keyTable(options.keys, this.#allowUnsigned);
+  }
+
+  /**
+   * Accepts these keys from now on, and no others.
+   * @throws TrunklineError CONFIG_INVALID for keys that would admit no client, or any client; the former ones stay then.
+   */
+  useKeys(keys: readonly AudioHookKey[]): void {
+    this.#keys = keyTable(keys, this.#allowUnsigned);
   }
 
   verify(request: SignedRequest, nowMs: number): AuthResult {

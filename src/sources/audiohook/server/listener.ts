@@ -2,9 +2,10 @@ import { createServer, type Server as HttpServer, type IncomingMessage, type Ser
 import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import { type TLSSocket, Server as TlsServer } from 'node:tls';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { messageOf, TrunklineError } from '../../../core/errors.js';
+import type { CertifiedKey } from '../../../core/network/certificate.js';
 import { pathOf } from '../protocol/public-address.js';
 import type { Admission, AdmittedClient } from './admission.js';
 import type { AudioHookHealth } from './server-events.js';
@@ -87,6 +88,11 @@ export class Listener {
     const closed = new Promise<void>((resolve) => http.close(() => resolve()));
     http.closeAllConnections();
     return closed;
+  }
+
+  /** New connections get this certificate. Ignored by a server of the embedder, and by one without TLS. */
+  useCertificate(tls: CertifiedKey): void {
+    if (this.#isOwn && this.#http instanceof TlsServer) this.#http.setSecureContext(tls);
   }
 
   /** Takes a WebSocket request, or refuses it. False, and nothing done, when it is for another path. */

@@ -158,6 +158,13 @@ const optionsSchema = z
     if (port === undefined && host !== undefined) fault('host', 'needs port; another server listens by itself');
   });
 
+/** Keys, and the certificate, that a running server takes in place of those it has. */
+export interface Replacement {
+  readonly keys: readonly AudioHookKey[];
+  /** Of a server that has one. */
+  readonly tls?: CertifiedKey;
+}
+
 /**
  * Checks the options at every depth.
  * @param within The option of the caller that holds these, for the message; empty when they are its own.

@@ -25,6 +25,7 @@ import {
   type AudioHookServerOptions,
   checkServerOptions,
   DEFAULT_PATH,
+  type Replacement,
 } from './server-options.js';
 import { FirstOccurrences } from './warnings.js';
 
@@ -61,6 +62,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
   /** The open streams, attached to a session or not. */
   readonly streams: AudioHookStreams;
   readonly #nonceFile: NonceFile | undefined;
+  readonly #authenticator: Authenticator;
   readonly #dependencies: ConnectionDependencies & { draining: boolean };
   readonly #live = new Map<string, AudioHookConnection>();
   readonly #counters = new ServerCounters();
@@ -92,6 +94,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
       this.#warnings.report('nonceFile', 'a nonce could not be written to the nonce file', { detail });
     });
     this.#nonceFile = nonceFile;
+    this.#authenticator = authenticator;
     this.#dependencies = this.#connectionDependencies();
     this.#admission = new Admission(this.#admissionDependencies(authenticator, publicAddress));
     this.#listener = new Listener(this.#listenerDependencies(), this.#admission, options, this.#limits);
@@ -107,6 +110,12 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     this.#tickedUs = this.#clock.nowUs();
     this.#ticker = setInterval(this.#tick, TICK_MS);
     return this.address;
+  }
+
+  /** See AudioHook.replace(). */
+  replace({ keys, tls }: Replacement): void {
+    this.#authenticator.useKeys(keys);
+    if (tls !== undefined) this.#listener.useCertificate(tls);
   }
 
   /** The address of the HTTP server, its own or the embedder's; undefined when it does not listen, or not on a port. */
