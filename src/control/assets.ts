@@ -25,7 +25,6 @@ export function registerConsoleRoutes(app: ControlApp, folder: string = FOLDER):
     schema: { hide: true },
     handler: async (request, reply) => {
       const path = request.url.split('?', 1)[0] ?? '/';
-      if (path.startsWith('/api/')) return reply.callNotFound();
       if (!existsSync(`${folder}index.html`)) return reply.code(404).type('text/plain; charset=utf-8').send(MISSING);
       const { type, statusCode, headers, stream } = await send(request.raw, path, {
         root: folder,

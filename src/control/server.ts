@@ -92,6 +92,10 @@ export async function makeApp(
   // In a plugin of their own: swagger sees only routes that are registered after it.
   app.register(async (scope) => {
     for (const register of ROUTES) register(scope as ControlApp, dependencies);
+    // What exists there is told only to those who may know; every other path is one of the console's public files.
+    scope.all('/api/*', { config: { role: 'viewer' }, schema: { hide: true } }, (_request, reply) =>
+      reply.callNotFound(),
+    );
     registerConsoleRoutes(scope as ControlApp);
   });
   await app.ready();

@@ -13,7 +13,7 @@ test('a node answers that it lives and takes calls', async () => {
   const ready = await get('/readyz');
   expect(ready.status).toBe(200);
   const names = (ready.json as { checks: { name: string }[] }).checks.map(({ name }) => name);
-  expect(names).toEqual(['node', 'eventLoop', 'threads.shard0']);
+  expect(names).toEqual(['node', 'eventLoop', 'threads.shard0', 'sinks']);
 });
 
 test('a node that drains lives, and takes no calls', async () => {

@@ -1,0 +1,294 @@
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
+import { makeToken, tokenFileText } from '../../src/control/access/token-file.js';
+import { type ControlNode, makeTokenFile, startControlNode } from '../support/control/control-node.js';
+import { until } from '../support/until.js';
+
+/** After each attack: the node answers others as before. */
+async function expectUnharmed({ ask, control }: ControlNode, reason: string, token?: string): Promise<void> {
+  expect(control.stats().refused[reason]).toBeGreaterThan(0);
+  expect(await ask('/livez')).toMatchObject({ status: 200, json: { status: 'ok' } });
+  if (token !== undefined) expect(await ask('/api/v1/session', { token })).toMatchObject({ status: 200 });
+}
+
+/** A raw connection to the server. */
+async function rawConnection({ control }: ControlNode): Promise<Socket> {
+  const socket = connect(Number(new URL(control.url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+/** Without once(), which rejects when the peer resets the connection. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once('close', () => resolve());
+  });
+}
+
+function webSocketStatus(url: string, headers: Record<string, string>, protocols: string[] = []): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = new WebSocket(url, protocols, { headers });
+    socket.on('unexpected-response', (_request, response) => {
+      resolve(response.statusCode ?? 0);
+      socket.terminate();
+    });
+    socket.on('open', () => {
+      resolve(101);
+      socket.terminate();
+    });
+    socket.on('error', reject);
+  });
+}
+
+test('no token', async () => {
+  const { file, tokens } = makeTokenFile();
+  const server = await startControlNode({ tokensFile: file });
+  for (const path of ['/api/v1/session', '/api/v1/openapi.json']) {
+    expect(await server.ask(path)).toMatchObject({
+      status: 401,
+      json: { error: { code: 'tokenMissing' } },
+      headers: { 'www-authenticate': expect.stringContaining('Bearer') },
+    });
+  }
+  expect(server.audited).toContainEqual(
+    expect.objectContaining({
+      action: 'control_refused',
+      fields: { reason: 'tokenMissing', code: 401, detail: '/api/v1/session', remoteAddress: '127.0.0.1' },
+    }),
+  );
+  await expectUnharmed(server, 'tokenMissing', tokens.viewer);
+});
+
+test('what an unknown path is, is not told without a token', async () => {
+  const { file, tokens } = makeTokenFile();
+  const { ask } = await startControlNode({ tokensFile: file });
+  expect(await ask('/api/v1/nowhere')).toMatchObject({ status: 401 });
+  expect(await ask('/api/v1/nowhere', { token: tokens.viewer })).toMatchObject({ status: 404 });
+});
+
+test('a wrong token, guessed until the address is locked out', async () => {
+  const { file, tokens } = makeTokenFile();
+  const server = await startControlNode({ tokensFile: file });
+  const codes: unknown[] = [];
+  for (let n = 0; n < 15; n++) {
+    const { json } = await server.ask('/api/v1/session', { token: `trunkline_guess-${n}` });
+    codes.push((json as { error: { code: string } }).error.code);
+  }
+  expect(codes.slice(0, 10)).toEqual(Array(10).fill('tokenUnknown'));
+  expect(codes).toContain('lockedOut');
+  // Not even the right token is looked at, or the guesser would learn from the difference.
+  expect(await server.ask('/api/v1/session', { token: tokens.operator })).toMatchObject({
+    status: 429,
+    headers: { 'retry-after': expect.any(String) },
+  });
+  expect(JSON.stringify(server.audited)).not.toContain('guess');
+  await expectUnharmed(server, 'lockedOut');
+});
+
+test('the wrong role', async () => {
+  const { file, tokens } = makeTokenFile();
+  const server = await startControlNode({ tokensFile: file });
+  expect(await server.ask('/api/v1/test/operator', { token: tokens.listener })).toMatchObject({ status: 404 });
+  const status = await webSocketStatus(
+    `${server.control.url.replace('http', 'ws')}/api/v1/interactions/call-1/audio`,
+    {},
+    [`trunkline.bearer.${tokens.viewer}`, 'trunkline.audio.v1'],
+  );
+  expect([403, 404]).toContain(status);
+  const refusal = await server.ask('/api/v1/node/config', { token: tokens.listener });
+  expect([403, 404]).toContain(refusal.status);
+});
+
+test('an expired token', async () => {
+  const { file, tokens } = makeTokenFile();
+  const { token, entry } = makeToken('old', 'operator', Date.now() - 2_000, Date.now() - 1_000);
+  const kept = makeToken('kept', 'viewer', Date.now());
+  writeFileSync(file, tokenFileText([entry, kept.entry]));
+  const server = await startControlNode({ tokensFile: file });
+  expect(await server.ask('/api/v1/session', { token })).toMatchObject({
+    status: 401,
+    json: { error: { code: 'tokenExpired' } },
+  });
+  expect(await server.ask('/api/v1/session', { token: tokens.viewer })).toMatchObject({ status: 401 });
+  await expectUnharmed(server, 'tokenExpired', kept.token);
+});
+
+test('a token that was revoked is refused after the reload, and others go on', async () => {
+  const { file, tokens } = makeTokenFile();
+  const server = await startControlNode({ tokensFile: file });
+  const kept = makeToken('kept', 'viewer', Date.now());
+  writeFileSync(file, tokenFileText([kept.entry]));
+  expect(await server.ask('/api/v1/session', { token: tokens.viewer })).toMatchObject({ status: 200 });
+  await server.node.reopen();
+  expect(await server.ask('/api/v1/session', { token: tokens.viewer })).toMatchObject({ status: 401 });
+  expect(await server.ask('/api/v1/session', { token: kept.token })).toMatchObject({ status: 200 });
+});
+
+test('a token file that was broken is reported, and the tokens that there were stay', async () => {
+  const { file, tokens } = makeTokenFile();
+  const server = await startControlNode({ tokensFile: file });
+  const errors: Error[] = [];
+  server.node.on('error', (error) => errors.push(error));
+  writeFileSync(file, '{');
+  await server.node.reopen();
+  expect(errors).toEqual([expect.objectContaining({ code: 'CONFIG_INVALID' })]);
+  expect(await server.ask('/api/v1/session', { token: tokens.viewer })).toMatchObject({ status: 200 });
+});
+
+test.each([
+  '/../../../../etc/passwd',
+  '/%2e%2e/%2e%2e/%2e%2e/etc/passwd',
+  '/..%2f..%2f..%2fetc%2fpasswd',
+  '/assets/..%5c..%5c..%5cetc/passwd',
+  '/api/v1/../../package.json',
+  '/api/v1/recordings/..%2f..%2f..%2fetc/audio.wav',
+  '/api/v1/recordings/%2e%2e/session.json',
+  '/api/v1/interactions/%00/audio',
+  '/%00',
+  '/%',
+])('path traversal: %s', async (path) => {
+  const server = await startControlNode();
+  const socket = await rawConnection(server);
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  // Not through a client that would put the path in order.
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
+  await closed(socket);
+  const answer = Buffer.concat(chunks).toString('utf8');
+  expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /);
+  expect(answer).not.toMatch(/root:|"name": "trunkline"/);
+  expect(await server.ask('/livez')).toMatchObject({ status: 200 });
+});
+
+test('a body of 10 MB', async () => {
+  const server = await startControlNode();
+  const answer = await new Promise<number | string>((resolve) => {
+    const outgoing = request(`${server.control.url}/api/v1/node/log-level`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json', 'content-length': 10_000_000 },
+    });
+    outgoing.on('response', (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    outgoing.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
+    outgoing.end(Buffer.alloc(10_000_000, 0x20));
+  });
+  expect([413, 404, 'EPIPE', 'ECONNRESET']).toContain(answer);
+  expect(await server.ask('/livez')).toMatchObject({ status: 200 });
+});
+
+test('headers that come a byte at a time, and never end', async () => {
+  const server = await startControlNode({ limits: { headerMs: 300, requestMs: 600 } });
+  const socket = await rawConnection(server);
+  socket.write('GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: ');
+  const dripping = setInterval(() => socket.write('a'), 20);
+  onTestFinished(() => clearInterval(dripping));
+  await closed(socket);
+  await expectUnharmed(server, 'slowRequest');
+});
+
+test('a body that comes a byte at a time', async () => {
+  const server = await startControlNode({ limits: { headerMs: 300, requestMs: 600 } });
+  const socket = await rawConnection(server);
+  socket.write(
+    'PUT /livez HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n',
+  );
+  const dripping = setInterval(() => socket.write(' '), 20);
+  onTestFinished(() => clearInterval(dripping));
+  await closed(socket);
+  expect(await server.ask('/livez')).toMatchObject({ status: 200 });
+});
+
+test('connections without end', async () => {
+  const server = await startControlNode({ limits: { connections: 4 } });
+  const sockets = await Promise.all(Array.from({ length: 12 }, () => rawConnection(server)));
+  await until(() => sockets.filter(({ closed }) => closed).length >= 8, 'the connections beyond the limit');
+  expect(server.control.stats().refused['tooManyConnections']).toBeGreaterThanOrEqual(8);
+  for (const socket of sockets) socket.destroy();
+  await until(() => server.control.stats().connections === 0, 'the end of the others');
+  await expectUnharmed(server, 'tooManyConnections');
+});
+
+test('requests without end', async () => {
+  const server = await startControlNode();
+  let refused = 0;
+  for (let n = 0; n < 40 && refused === 0; n++) {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => server.ask('/api/v1/session')));
+    refused = answers.filter(({ status }) => status === 429).length;
+  }
+  expect(refused).toBeGreaterThan(0);
+  expect(server.control.stats().refused['tooManyRequests']).toBe(refused);
+});
+
+test('a page of another site', async () => {
+  const server = await startControlNode();
+  const origin = 'https://evil.example.net';
+  for (const headers of [{ origin }, { origin: 'null' }, { 'sec-fetch-site': 'cross-site' }]) {
+    const { status, json, headers: answered } = await server.ask('/api/v1/session', { headers });
+    expect([status, json]).toEqual([403, { error: { code: 'crossSite', message: expect.any(String) } }]);
+    expect(answered).not.toHaveProperty('access-control-allow-origin');
+  }
+  const preflight = await server.ask('/api/v1/session', { method: 'OPTIONS', headers: { origin } });
+  expect(preflight.status).toBe(403);
+  const url = `${server.control.url.replace('http', 'ws')}/api/v1/interactions/call-1/audio`;
+  expect(await webSocketStatus(url, { origin })).toBe(403);
+  await expectUnharmed(server, 'crossSite');
+});
+
+test('an origin that the settings allow may use the API, and no other', async () => {
+  const origin = 'https://grafana.example.com';
+  const server = await startControlNode({ allowedOrigins: [origin] });
+  expect((await server.ask('/api/v1/session', { headers: { origin } })).headers).toMatchObject({
+    'access-control-allow-origin': origin,
+    vary: expect.stringContaining('Origin'),
+  });
+  const preflight = await server.ask('/api/v1/session', { method: 'OPTIONS', headers: { origin } });
+  expect(preflight).toMatchObject({ status: 204, headers: { 'access-control-allow-origin': origin } });
+  const other = await server.ask('/api/v1/session', { headers: { origin: 'https://evil.example.net' } });
+  expect(other).toMatchObject({ status: 403 });
+});
+
+test('a name of another site that resolves to this machine (DNS rebinding)', async () => {
+  const server = await startControlNode();
+  for (const path of ['/', '/livez', '/api/v1/session']) {
+    const answer = await server.ask(path, { headers: { host: 'evil.example.net:9464' } });
+    expect(answer).toMatchObject({ status: 421, json: { error: { code: 'hostNotAllowed' } } });
+  }
+  const url = `${server.control.url.replace('http', 'ws')}/api/v1/interactions/call-1/audio`;
+  expect(await webSocketStatus(url, { host: 'evil.example.net' })).toBe(421);
+  await expectUnharmed(server, 'hostNotAllowed');
+});
+
+test('script in ids and names comes back as text, if at all', async () => {
+  const { node, ask } = await startControlNode();
+  const script = '<script>alert(1)</script>';
+  for (const path of [
+    `/api/v1/interactions/${encodeURIComponent(script)}`,
+    `/api/v1/recordings/${encodeURIComponent(script)}`,
+    `/${encodeURIComponent(script)}`,
+    `/api/v1/session?q=${encodeURIComponent(script)}`,
+  ]) {
+    const { headers, text } = await ask(path);
+    expect(text).not.toContain(script);
+    expect(headers['content-type']).not.toContain('html');
+    expect(headers['x-content-type-options']).toBe('nosniff');
+  }
+  expect(node.health().status).toBe('ok');
+});
+
+test('a request that is no HTTP', async () => {
+  const server = await startControlNode();
+  const socket = await rawConnection(server);
+  socket.resume();
+  socket.write('\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 this is no HTTP\r\n\r\n');
+  await closed(socket);
+  await expectUnharmed(server, 'malformedRequest');
+});
