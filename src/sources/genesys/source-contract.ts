@@ -5,8 +5,9 @@ import type { EndReason } from '../../core/events.js';
 import type { Refusal } from './counters.js';
 import type { DiscoveryStatus } from './discovery/discovery.js';
 import type { PausedBy } from './interaction/transitions.js';
-import type { ConnectionState } from './media/connection-outputs.js';
+import type { ConnectionSettings, ConnectionState } from './media/connection-outputs.js';
 import type { SocketReader } from './protocol/socket-reader.js';
+import { DEFAULT_CODEC_PREFERENCES } from './protocol/wire.js';
 import type { Availability } from './rest/conversations.js';
 import type { EndpointSettings } from './rest/region.js';
 import type { Random, RetryPolicy } from './rest/retry.js';
@@ -118,4 +119,10 @@ export interface SourceStatus {
   readonly requests: { readonly taken: number; readonly left: number; readonly most: number };
   /** Since the sign-in; undefined before it. */
   readonly tokenAgeMs: number | undefined;
+}
+
+/** What connections need of the options. */
+export function connectionSettings(options: SourceOptions): ConnectionSettings {
+  const { random = Math.random, codecPreferences = DEFAULT_CODEC_PREFERENCES, retry, pingUs, handshakeUs } = options;
+  return { random, codecPreferences, retry, pingUs, handshakeUs };
 }

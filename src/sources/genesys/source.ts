@@ -9,7 +9,6 @@ import { Discovery } from './discovery/discovery.js';
 import { Interaction, type InteractionDependencies } from './interaction/interaction.js';
 import type { PausedBy } from './interaction/transitions.js';
 import { checkInteractionId, type InteractionTable, idKey } from './interaction-table.js';
-import type { ConnectionSettings } from './media/connection-outputs.js';
 import type { MediaSocket, MediaSocketEvent } from './media/media-socket.js';
 import { PacketIngest } from './media/packet-ingest.js';
 import { MediaSocketPool } from './media/socket-pool.js';
@@ -22,6 +21,7 @@ import { MEDIA_RETRY } from './rest/retry.js';
 import { SignIn, type SignInDependencies } from './rest/sign-in.js';
 import { Transport } from './rest/transport.js';
 import {
+  connectionSettings,
   DISCONNECT_CAUSES,
   type DisconnectCause,
   noDisconnects,
@@ -396,9 +396,4 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
   #fail(error: TrunklineError): void {
     if (this.listenerCount('error') > 0) this.emit('error', error);
   }
-}
-
-function connectionSettings(options: SourceOptions): ConnectionSettings {
-  const { random = Math.random, codecPreferences = DEFAULT_CODEC_PREFERENCES, retry, pingUs, handshakeUs } = options;
-  return { random, codecPreferences, retry, pingUs, handshakeUs };
 }
