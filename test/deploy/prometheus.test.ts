@@ -341,7 +341,7 @@ const CASES: readonly Case[] = [
   {
     alert: 'TrunklineDiskFullSoon',
     series: { [`trunkline_disk_free_bytes{${NODE},sink="recorder"}`]: '1000x60 1000-10x60' },
-    firesAt: 90,
+    firesAt: 115,
     notAt: 59,
   },
   {
