@@ -11,6 +11,8 @@ import {
 } from 'fastify-type-provider-zod';
 import { packageVersion } from '../config/package-version.js';
 import type { CertifiedKey } from '../core/network/certificate.js';
+import { registerAudioRoutes } from './api/audio.js';
+import { registerEventRoutes } from './api/events.js';
 import { registerInteractionRoutes } from './api/interactions.js';
 import { registerNodeRoutes } from './api/node.js';
 import { registerRecordingRoutes } from './api/recordings.js';
@@ -36,6 +38,8 @@ const ROUTES: readonly ((app: ControlApp, dependencies: ControlDependencies) => 
   registerNodeRoutes,
   registerInteractionRoutes,
   registerRecordingRoutes,
+  registerAudioRoutes,
+  registerEventRoutes,
 ];
 
 /** An HTTP server that does not listen yet, without routes. */
