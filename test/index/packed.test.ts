@@ -1,8 +1,9 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PackedProject, packTarballs } from '../support/package/packed-project.js';
 import { ROOT } from '../support/source-tree.js';
 
 /** What an embedder may write, with the strictest settings of the compiler, and without an import below `trunkline`. */
@@ -128,61 +129,74 @@ const TSCONFIG = {
     ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
     ...{ noEmit: true, types: ['node'] },
   },
-  files: ['main.ts'],
+  files: ['main.ts', 'requiring.cts'],
 };
 
-let project: string;
+/** A CommonJS program: with `require`, with the import syntax, and with a class to extend. */
+const REQUIRING = `
+import trunkline = require('trunkline');
+import { type AudioNode, createEngine, ManualClock, type StreamInfo, TrunklineError } from 'trunkline';
 
-/** The project's own dependencies stand for what npm would install beside the package. */
-function install(name: string): void {
-  const target = join(project, 'node_modules', name);
-  mkdirSync(dirname(target), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules', name), target);
+class Refusal extends trunkline.TrunklineError {}
+const clock: ManualClock = new ManualClock();
+
+export async function engine(info: StreamInfo, node: AudioNode): Promise<TrunklineError> {
+  const made = await createEngine({ shards: 1, clock });
+  // @ts-expect-error An engine has no such member: the types are not any.
+  made.nothing();
+  await made.close();
+  node.pause(info.interactionId);
+  return new Refusal('STREAM_EXISTS', 'no') ?? new TrunklineError('STREAM_EXISTS', 'no');
 }
+`;
+
+let folder: string;
+let project: PackedProject;
 
 beforeAll(() => {
-  project = mkdtempSync(join(tmpdir(), 'trunkline-packed-'));
-  const packed = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
-  const [{ filename = '' } = {}] = JSON.parse(packed) as { filename?: string }[];
-  execFileSync('tar', ['xzf', join(project, filename), '-C', project]);
-  mkdirSync(join(project, 'node_modules'));
-  cpSync(join(project, 'package'), join(project, 'node_modules/trunkline'), { recursive: true });
-  const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { dependencies: object };
-  for (const name of [...Object.keys(dependencies), '@types/node', 'undici-types']) install(name);
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ type: 'module', private: true }));
-  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(TSCONFIG));
-  writeFileSync(join(project, 'main.ts'), PROGRAM);
+  folder = mkdtempSync(join(tmpdir(), 'trunkline-tarballs-'));
+  project = new PackedProject(packTarballs(folder, 'local').slice(-1));
+  project.write('tsconfig.json', JSON.stringify(TSCONFIG));
+  project.write('main.ts', PROGRAM);
+  project.write('requiring.cts', REQUIRING);
 }, 120_000);
 
 afterAll(() => {
-  rmSync(project, { recursive: true, force: true });
+  project[Symbol.dispose]();
+  rmSync(folder, { recursive: true, force: true });
 });
+
+function compile(...options: string[]): { readonly stdout: string; readonly status: number | null } {
+  const program = join(ROOT, 'node_modules/.bin/tsc');
+  return spawnSync(program, ['-p', '.', ...options], { cwd: project.folder, encoding: 'utf8' });
+}
 
 describe('the packed package', () => {
   it('compiles in a strict project outside, with its library checked', () => {
-    const { stdout, status } = spawnSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', '.'], {
-      cwd: project,
-      encoding: 'utf8',
-    });
+    const { stdout, status } = compile();
     expect(stdout).toBe('');
     expect(status).toBe(0);
   }, 120_000);
 
+  it.each(['Node16', 'Node18'])(
+    'compiles with module %s, which knows no require() of an ES module',
+    (module) => {
+      const { stdout, status } = compile('--module', module, '--moduleResolution', 'Node16');
+      expect(stdout).toBe('');
+      expect(status).toBe(0);
+    },
+    120_000,
+  );
+
   it('refuses imports below its name', () => {
     const script = `import('trunkline/dist/src/engine/engine.js').catch(({ code }) => console.log(code))`;
-    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
-      cwd: project,
-      encoding: 'utf8',
-    });
+    const { stdout } = project.run(['--input-type=module', '-e', script]);
     expect(stdout.trim()).toBe('ERR_PACKAGE_PATH_NOT_EXPORTED');
   });
 
   it('has the declarations, the examples and the page of errors', () => {
     for (const file of ['dist/src/index.d.ts', 'src/examples/tutorial.ts', 'src/core/ERRORS.md']) {
-      expect(existsSync(join(project, 'package', file)), file).toBe(true);
+      expect(existsSync(project.path('node_modules/trunkline', file)), file).toBe(true);
     }
   });
 });
