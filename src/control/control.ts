@@ -11,7 +11,6 @@ import { Access, isLoopback } from './access/access.js';
 import { Connections } from './connections.js';
 import type { ControlDependencies } from './dependencies.js';
 import { InteractionView } from './live/interaction-view.js';
-import { Live } from './live/live.js';
 import { type ControlOptions, type ControlSettings, controlSchema } from './options.js';
 import { readCertifiedKey } from './tls.js';
 
@@ -20,10 +19,6 @@ export interface ControlStats {
   readonly connections: number;
   readonly webSockets: number;
   readonly requests: number;
-  /** Clients of the event stream. */
-  readonly eventClients: number;
-  /** Those who listen to live audio. */
-  readonly listeners: number;
   /** Requests and connections that were refused or cut off, by reason. */
   readonly refused: Readonly<Record<string, number>>;
 }
@@ -94,10 +89,6 @@ export class Control implements Service {
     closing.signal.addEventListener('abort', () => metrics.close());
     metrics.start();
     const connections = new Connections(clock, settings.limits.stalledMs);
-    const audit: ControlDependencies['audit'] = ({ principal, address }, action, fields = {}, interactionId?) => {
-      const actor = principal === undefined ? {} : { actor: principal.name };
-      context.audit(action, { ...fields, ...actor, remoteAddress: address }, interactionId);
-    };
     const dependencies: ControlDependencies = {
       ...context,
       settings,
@@ -105,9 +96,11 @@ export class Control implements Service {
       interactions,
       metrics,
       webSockets: new WebSocketRoutes(access, (error) => context.report(error)),
-      live: new Live({ node: context.node, clock, stalledMs: settings.limits.stalledMs, audit }),
       closing: closing.signal,
-      audit,
+      audit: ({ principal, address }, action, fields = {}, interactionId = undefined) => {
+        const actor = principal === undefined ? {} : { actor: principal.name };
+        context.audit(action, { ...fields, ...actor, remoteAddress: address }, interactionId);
+      },
     };
     const server = makeHttpServer(settings.limits, tls);
     const app = await makeApp(server, dependencies, connections);
@@ -160,15 +153,12 @@ export class Control implements Service {
       connections: running?.connections.open ?? 0,
       webSockets: running?.dependencies.webSockets.open ?? 0,
       requests: running?.requests ?? 0,
-      eventClients: running?.dependencies.live.events.stats().clients ?? 0,
-      listeners: running?.dependencies.live.listeners.stats().listeners ?? 0,
       refused: this.refusals(),
     };
   }
 
   refusals(): Readonly<Record<string, number>> {
-    const running = this.#running;
-    return { ...running?.access.refused, ...running?.connections.cut, ...running?.dependencies.live.refusals() };
+    return { ...this.#running?.access.refused, ...this.#running?.connections.cut };
   }
 
   /**
@@ -190,7 +180,6 @@ export class Control implements Service {
     if (running === undefined) return;
     this.#running = undefined;
     running.closing.abort();
-    running.dependencies.live.close();
     running.dependencies.webSockets.close();
     if (running.server.listening) {
       const closed = new Promise<void>((resolve) => running.server.close(() => resolve()));

@@ -37,7 +37,9 @@ export function go(href: string): void {
 
 /** Puts a list's filter into the address, so that "back" finds it again. */
 export function replaceQuery(query: Readonly<Record<string, string>>): void {
-  const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== '')).toString();
+  const search = new URLSearchParams(
+    Object.entries(query).filter(([name, value]) => value !== '' || name === 'state'),
+  ).toString();
   const [path = ''] = location.hash.split('?', 1);
   window.history.replaceState(null, '', `${path === '' ? '#/' : path}${search === '' ? '' : `?${search}`}`);
 }

@@ -26,5 +26,7 @@ export default {
     reportCompressedSize: false,
   },
   worker: { format: 'es' },
+  // `vite` alone serves the page from its sources, beside a node at the usual port.
+  server: { proxy: { '/api': { target: 'http:' + '//127.0.0.1:9464', ws: true, changeOrigin: true } } },
   plugins: [fontLicence],
 };

@@ -40,10 +40,13 @@ export class HistoryRing {
     this.#filled = Math.min(SAMPLES, this.#filled + 1);
   }
 
-  read(): History {
+  /** @param sinceMs Leaves out the samples up to this time, wall clock in milliseconds. */
+  read(sinceMs = Number.NEGATIVE_INFINITY): History {
     const first = (this.#next - this.#filled + SAMPLES) % SAMPLES;
+    let skipped = 0;
+    while (skipped < this.#filled && (this.#atMs[(first + skipped) % SAMPLES] as number) <= sinceMs) skipped++;
     const inOrder = (column: Float64Array): number[] =>
-      Array.from({ length: this.#filled }, (_, n) => column[(first + n) % SAMPLES] as number);
+      Array.from({ length: this.#filled - skipped }, (_, n) => column[(first + skipped + n) % SAMPLES] as number);
     const columns = this.#columns.map(([name, column]) => [name, inOrder(column).map(rounded)] as const);
     return {
       intervalSeconds: INTERVAL_SECONDS,

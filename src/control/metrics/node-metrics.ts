@@ -66,8 +66,8 @@ export class NodeMetrics {
   }
 
   /** Rates and latency of the last quarter of an hour, a sample a second. */
-  history(): History {
-    return this.#sampler.history();
+  history(sinceMs?: number): History {
+    return this.#sampler.history(sinceMs);
   }
 
   /** Threads and rings at the moment. */

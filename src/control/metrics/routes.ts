@@ -11,6 +11,13 @@ const historySchema = z.object({
   >),
 });
 
+const historyQuerySchema = z.object({
+  since: z.iso
+    .datetime()
+    .optional()
+    .describe('Only samples after this time, such as the last one of the answer before.'),
+});
+
 /** `/metrics` for Prometheus, and the history for charts. */
 export function registerMetricsRoutes(app: ControlApp, { metrics }: ControlDependencies): void {
   app.get(
@@ -31,9 +38,10 @@ export function registerMetricsRoutes(app: ControlApp, { metrics }: ControlDepen
       schema: {
         summary: 'A sample a second of the last 15 minutes.',
         tags: ['node'],
+        querystring: historyQuerySchema,
         response: { 200: historySchema },
       },
     },
-    async () => metrics.history(),
+    async ({ query: { since } }) => metrics.history(since === undefined ? undefined : Date.parse(since)),
   );
 }

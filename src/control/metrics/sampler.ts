@@ -110,8 +110,8 @@ export class NodeSampler implements FrameSink {
     this.#dropped[stream] = 0;
   }
 
-  history(): History {
-    return this.#history.read();
+  history(sinceMs?: number): History {
+    return this.#history.read(sinceMs);
   }
 
   get distributions(): { readonly jitterUs: BucketCounts; readonly playoutDelayUs: BucketCounts } {

@@ -26,6 +26,8 @@ interface Format {
 const PROTOCOL = 'trunkline.audio.v1';
 const RETRY_MS = 1_000;
 const NORMAL_CLOSE = 1000;
+/** Ends of a stream that need not be the end of the call: it may have another stream, or another process may have it. */
+const GOES_ON = ['formatChanged', 'interrupted', 'stopped'];
 
 /**
  * Plays a call while it goes on: PCM from a WebSocket into an AudioWorklet, at the call's own sample rate, with a volume
@@ -84,15 +86,15 @@ export class Listener {
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
-      if (typeof data === 'string') void this.#prepare(data);
-      else this.#play(data);
+      if (typeof data !== 'string') this.#play(data);
+      else if (data.includes('sampleRate')) void this.#prepare(data);
     };
     socket.onclose = ({ code, reason }) => {
       if (this.#socket !== socket) return;
-      if (code === NORMAL_CLOSE) return this.stop(reason === '' ? 'The call has ended.' : reason);
+      if (code === NORMAL_CLOSE && !GOES_ON.includes(reason)) return this.stop('The call has ended.');
       this.#close();
-      this.state.set({ status: 'connecting', message: 'The connection broke. Connecting again …' });
-      this.#retry = setTimeout(() => this.#connect(channels), RETRY_MS);
+      this.state.set({ status: 'connecting', message: 'Connecting again …' });
+      this.#retry = setTimeout(() => this.#connect(channels), reason === 'formatChanged' ? 0 : RETRY_MS);
     };
   }
 

@@ -1,8 +1,9 @@
-import { useState } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { api, withQuery } from '../../api/client.js';
 import type { RecordingDetail, RecordingSegment, Waveform } from '../../api/contract.js';
 import { usePolled } from '../../api/poll.js';
-import { refusalFor } from '../../api/session.js';
+import { refusalFor, session } from '../../api/session.js';
+import { useStore } from '../../api/store.js';
 import { Action } from '../../parts/action.js';
 import { bytes, count, dateTime, duration, words } from '../../parts/format.js';
 import { Icon } from '../../parts/icons.js';
@@ -13,9 +14,18 @@ import { usePlayer } from './player.js';
 import { WaveformView } from './waveform.js';
 
 const POINTS = 1_200;
+const GROWING_MS = 5_000;
 
 export function RecordingPage({ id }: { id: string }) {
-  const { data: recording, error } = usePolled<RecordingDetail>(api('recordings', id), 0);
+  useStore(session);
+  const refusal = refusalFor('listener');
+  const [interval, setInterval] = useState(0);
+  const { data: recording, error } = usePolled<RecordingDetail>(
+    refusal === undefined ? api('recordings', id) : undefined,
+    interval,
+  );
+  // One that is being written gets longer.
+  useEffect(() => setInterval(recording?.state === 'recording' ? GROWING_MS : 0), [recording?.state]);
   return (
     <>
       <div class="page-head">
@@ -26,6 +36,7 @@ export function RecordingPage({ id }: { id: string }) {
           {recording?.interactionId ?? id}
         </h1>
       </div>
+      {refusal !== undefined && <Empty>{refusal}</Empty>}
       {error !== undefined && <Failure error={error} />}
       {recording !== undefined && <RecordingContent recording={recording} />}
     </>
@@ -33,9 +44,8 @@ export function RecordingPage({ id }: { id: string }) {
 }
 
 function RecordingContent({ recording }: { recording: RecordingDetail }) {
-  const { id, segments = [], spans = [] } = recording;
+  const { id, segments = [] } = recording;
   const [segment, setSegment] = useState(1);
-  const refusal = refusalFor('listener');
   return (
     <>
       <Figures
@@ -52,19 +62,7 @@ function RecordingContent({ recording }: { recording: RecordingDetail }) {
         ]}
       />
       {segments.length > 1 && <SegmentChoice segments={segments} segment={segment} onChange={setSegment} />}
-      {refusal === undefined ? (
-        <Playback key={segment} recording={recording} segment={segment} />
-      ) : (
-        <Panel title="Audio">
-          <Empty>{refusal}</Empty>
-          <Timeline
-            spans={spans}
-            channels={recording.channels ?? 1}
-            startMs={0}
-            endMs={(recording.durationSeconds ?? 0) * 1000}
-          />
-        </Panel>
-      )}
+      <Playback key={segment} recording={recording} segment={segment} />
       <Panel title="Files">
         <div class="actions">
           {(segments.length === 0 ? [{ file: 'audio.wav', startMs: 0 }] : segments).map(({ file }, at) => (

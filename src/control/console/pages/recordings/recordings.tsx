@@ -105,9 +105,6 @@ function RecordingTable({ items }: { items: readonly Recording[] }) {
           <th scope="col" class="p3">
             Codec
           </th>
-          <th scope="col" class="number p3">
-            Lost packets
-          </th>
         </tr>
       </thead>
       <tbody>
@@ -128,7 +125,6 @@ function RecordingTable({ items }: { items: readonly Recording[] }) {
             <td class="number">{duration(one.durationSeconds)}</td>
             <td class="number p3">{bytes(one.bytes)}</td>
             <td class="p3">{one.codec}</td>
-            <td class="number p3">{count(one.packetsLost)}</td>
           </tr>
         ))}
       </tbody>

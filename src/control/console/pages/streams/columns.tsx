@@ -28,6 +28,9 @@ export const STATE_WORDS: Readonly<Record<InteractionState, string>> = {
   ended: 'Ended',
 };
 
+/** The states of streams that are open; the node remembers those that have ended for a while. */
+export const LIVE = 'speech,silence,paused,interrupted,subscribing';
+
 export function StateBadge({ state }: { state: InteractionState }) {
   return <span class={`state ${state in STATE_WORDS ? state : ''}`}>{STATE_WORDS[state] ?? state}</span>;
 }

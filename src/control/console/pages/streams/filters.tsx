@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { count } from '../../parts/format.js';
 import { Icon } from '../../parts/icons.js';
-import { STATE_WORDS } from './columns.js';
+import { LIVE, STATE_WORDS } from './columns.js';
 import type { StreamQuery } from './rows.js';
 
 interface FiltersProps {
@@ -60,7 +60,8 @@ export function Filters({ query, sources, total, onChange, focusTable }: Filters
       <label>
         <span class="visually-hidden">State</span>
         <select class="input" value={query.state} onChange={(event) => onChange({ state: event.currentTarget.value })}>
-          <option value="">Every state</option>
+          <option value={LIVE}>Live</option>
+          <option value="">Live and ended</option>
           {Object.entries(STATE_WORDS).map(([state, word]) => (
             <option key={state} value={state}>
               {word}

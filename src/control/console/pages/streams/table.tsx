@@ -3,7 +3,7 @@ import { count } from '../../parts/format.js';
 import { Icon } from '../../parts/icons.js';
 import { Empty, Failure } from '../../parts/panel.js';
 import { callHref, go, replaceQuery } from '../../routes.js';
-import { COLUMNS, DEFAULT_SORT } from './columns.js';
+import { COLUMNS, DEFAULT_SORT, LIVE } from './columns.js';
 import { Filters } from './filters.js';
 import { HeadRow } from './head-row.js';
 import { type StreamQuery, useRows } from './rows.js';
@@ -16,7 +16,7 @@ const OVERSCAN = 6;
 /** The live streams: thousands of them, of which the visible ones are asked for and drawn. */
 export function StreamTable({ query: address, sources }: { query: URLSearchParams; sources: readonly string[] }) {
   const [query, setQuery] = useState<StreamQuery>(() => ({
-    ...{ q: address.get('q') ?? '', state: address.get('state') ?? '', source: address.get('source') ?? '' },
+    ...{ q: address.get('q') ?? '', state: address.get('state') ?? LIVE, source: address.get('source') ?? '' },
     sort: address.get('sort') ?? DEFAULT_SORT,
   }));
   const scroller = useRef<HTMLDivElement>(null);
@@ -30,7 +30,9 @@ export function StreamTable({ query: address, sources }: { query: URLSearchParam
     setQuery(changed);
     setActive({ index: 0, id: undefined });
     scroller.current?.scrollTo({ top: 0 });
-    replaceQuery({ ...changed, sort: changed.sort === DEFAULT_SORT ? '' : changed.sort });
+    const { q, source } = changed;
+    const state = changed.state === LIVE ? {} : { state: changed.state };
+    replaceQuery({ q, source, ...state, sort: changed.sort === DEFAULT_SORT ? '' : changed.sort });
   };
 
   // The marked row follows its call when the order changes.
@@ -63,7 +65,7 @@ export function StreamTable({ query: address, sources }: { query: URLSearchParam
 
   const from = Math.max(0, first - OVERSCAN);
   const to = Math.min(total, first + shown + OVERSCAN);
-  const filtered = query.q !== '' || query.state !== '' || query.source !== '';
+  const filtered = query.q !== '' || query.state !== LIVE || query.source !== '';
   return (
     <section class="streams panel" aria-label="Streams">
       <Filters
