@@ -1,4 +1,4 @@
-/** What the native module exports: native/src/lib.rs (shards) and native/src/socket_reader.rs. */
+/** What the native module exports: native/src/lib.rs (shards), socket_reader.rs and service_manager.rs. */
 export interface Addon {
   /** Compared with LAYOUT_VERSION of src/ring/layout.ts before anything else is used. */
   readonly LAYOUT_VERSION: number;
@@ -17,6 +17,8 @@ export interface Addon {
     columns: AddonPacketColumns,
     call: Float64Array,
   ) => AddonSocketReader;
+  /** Sends one datagram to systemd. Throws when it cannot be sent; only on Linux can it. */
+  readonly notifyServiceManager: (socket: string, message: string) => void;
 }
 
 /** Absolute offset of a ring's header, and the bytes of its data area. */

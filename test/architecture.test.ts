@@ -87,6 +87,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     ...['index', 'node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
     ...['sinks/metrics/metrics', 'audio/calibrate', 'audio/wav', 'control/access/roles', 'control/access/token-file'],
+    'native/addon',
   ],
   bench: ['*'],
 };

@@ -7,6 +7,7 @@ import { messageOf } from '../../core/errors.js';
 import { summaryOf } from '../../node/summary.js';
 import { audioHookOptions } from '../audiohook-options.js';
 import { hasPrintedJson, print, printJson } from '../process/output.js';
+import { ServiceManager } from '../process/service-manager.js';
 import type { Interruption } from '../process/signals.js';
 import { type ComposedNode, composeNode, drainMs, type SourceName } from './compose-node.js';
 import { NodeConsole } from './node-console.js';
@@ -51,6 +52,7 @@ async function runComposed(
   interruption: Interruption,
 ): Promise<void> {
   const { node, hook } = composed;
+  const manager = new ServiceManager();
   const verdict = new Verdict(composed);
   const summary = (): CommandSummary => ({
     ...summaryOf(node.stats(), config.out),
@@ -63,14 +65,17 @@ async function runComposed(
     wasInterrupted = true;
     // A person at the keyboard has calls cut short; a service manager lets them end.
     drainsFirst = signal === 'SIGTERM';
+    manager.stopping();
     view.logger.info({ signal }, drainsFirst ? 'draining, then stopping' : 'stopping');
   });
   interruption.onLate = () => {
     if (!hasPrintedJson()) reportSummary(summary(), config);
   };
   try {
+    manager.starting();
     const done = node.start().then(() => {
       verdict.hasStarted = true;
+      manager.ready(() => isAlive(node));
       logStart(composed, view);
       return node.untilIdle();
     });
@@ -85,6 +90,11 @@ async function runComposed(
   const failure = verdict.failure(config, wasInterrupted);
   reportSummary({ ...summary(), ...(failure === undefined ? {} : { failure }) }, config);
   if (failure !== undefined) fail(failure);
+}
+
+/** Whether another start of the process would not help. */
+function isAlive(node: ComposedNode['node']): boolean {
+  return !node.health().checks.some(({ affects, status }) => affects === 'live' && status === 'failing');
 }
 
 /** Reads keys, tokens and certificates again, and reopens the audit. What cannot be read is logged, and stays as it was. */

@@ -23,9 +23,14 @@ export class TrunklineProcess {
   stderr = '';
   readonly #ended: Promise<number | string>;
 
-  constructor(args: readonly string[], stdio: StdioOptions = ['ignore', 'pipe', 'pipe'], nodeArgs: string[] = []) {
+  constructor(
+    args: readonly string[],
+    stdio: StdioOptions = ['ignore', 'pipe', 'pipe'],
+    nodeArgs: string[] = [],
+    env: Readonly<Record<string, string>> = {},
+  ) {
     this.child = spawn(process.execPath, [...nodeArgs, MAIN, ...args], {
-      env: { ...process.env, ...CREDENTIALS },
+      env: { ...process.env, ...CREDENTIALS, ...env },
       stdio,
     });
     this.child.stdout?.on('data', (chunk) => {
