@@ -45,6 +45,7 @@ export type { OutcomeCounts } from './node/streams/outcomes.js';
 export type { NodeSummary } from './node/summary.js';
 export type { AudioNodeClass, AudioNodeOf, Emits } from './node/typed-events.js';
 export type { Refusals } from './node/watch/refusals.js';
+export type { LoggedWarning, WarningLog } from './node/watch/warning-log.js';
 export type { PacketColumns } from './rtp/packet-columns.js';
 export type { PacketDelayKind, PacketRing } from './rtp/packet-ring.js';
 export { AuditSink, type AuditSinkOptions, audit } from './sinks/audit/audit-sink.js';

@@ -66,6 +66,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'config/options',
       'config/package-version',
       'type:node/service',
+      'node/parts/node-parts',
+      'type:engine/engine-state',
+      'type:sources',
       'audio/wav',
       'audio/resample',
       'shard/location',
@@ -87,7 +90,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     ...['index', 'node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
     ...['sinks/metrics/metrics', 'audio/calibrate', 'audio/wav', 'control/access/roles', 'control/access/token-file'],
-    'native/addon',
+    // The doctor does once what a node would do at its start.
+    ...['native/addon', 'sources/genesys/rest/platform', 'sources/genesys/rest/region'],
+    ...['sources/genesys/rest/request-limits', 'sources/genesys/rest/transport'],
   ],
   bench: ['*'],
 };

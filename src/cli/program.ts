@@ -8,6 +8,7 @@ import { registerCapture } from './commands/capture.js';
 import { registerConfig, registerSettings } from './commands/config.js';
 import { registerDemo } from './commands/demo.js';
 import { registerDeploy } from './commands/deploy.js';
+import { registerDoctor } from './commands/doctor.js';
 import { registerRepair } from './commands/repair.js';
 import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
@@ -30,6 +31,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerRepair,
   registerToken,
   registerConfig,
+  registerDoctor,
   registerDeploy,
   registerSettings,
   registerBench,

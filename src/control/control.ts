@@ -11,6 +11,7 @@ import { Access, isLoopback } from './access/access.js';
 import { Connections } from './connections.js';
 import type { ControlDependencies } from './dependencies.js';
 import { InteractionView } from './live/interaction-view.js';
+import { Live } from './live/live.js';
 import { type ControlOptions, type ControlSettings, controlSchema } from './options.js';
 import { readCertifiedKey } from './tls.js';
 
@@ -19,6 +20,10 @@ export interface ControlStats {
   readonly connections: number;
   readonly webSockets: number;
   readonly requests: number;
+  /** Clients of the event stream. */
+  readonly eventClients: number;
+  /** Those who listen to live audio. */
+  readonly listeners: number;
   /** Requests and connections that were refused or cut off, by reason. */
   readonly refused: Readonly<Record<string, number>>;
 }
@@ -89,6 +94,10 @@ export class Control implements Service {
     closing.signal.addEventListener('abort', () => metrics.close());
     metrics.start();
     const connections = new Connections(clock, settings.limits.stalledMs);
+    const audit: ControlDependencies['audit'] = ({ principal, address }, action, fields = {}, interactionId?) => {
+      const actor = principal === undefined ? {} : { actor: principal.name };
+      context.audit(action, { ...fields, ...actor, remoteAddress: address }, interactionId);
+    };
     const dependencies: ControlDependencies = {
       ...context,
       settings,
@@ -96,11 +105,9 @@ export class Control implements Service {
       interactions,
       metrics,
       webSockets: new WebSocketRoutes(access, (error) => context.report(error)),
+      live: new Live({ node: context.node, clock, stalledMs: settings.limits.stalledMs, audit }),
       closing: closing.signal,
-      audit: ({ principal, address }, action, fields = {}, interactionId = undefined) => {
-        const actor = principal === undefined ? {} : { actor: principal.name };
-        context.audit(action, { ...fields, ...actor, remoteAddress: address }, interactionId);
-      },
+      audit,
     };
     const server = makeHttpServer(settings.limits, tls);
     const app = await makeApp(server, dependencies, connections);
@@ -153,12 +160,15 @@ export class Control implements Service {
       connections: running?.connections.open ?? 0,
       webSockets: running?.dependencies.webSockets.open ?? 0,
       requests: running?.requests ?? 0,
+      eventClients: running?.dependencies.live.events.stats().clients ?? 0,
+      listeners: running?.dependencies.live.listeners.stats().listeners ?? 0,
       refused: this.refusals(),
     };
   }
 
   refusals(): Readonly<Record<string, number>> {
-    return { ...this.#running?.access.refused, ...this.#running?.connections.cut };
+    const running = this.#running;
+    return { ...running?.access.refused, ...running?.connections.cut, ...running?.dependencies.live.refusals() };
   }
 
   /**
@@ -180,6 +190,7 @@ export class Control implements Service {
     if (running === undefined) return;
     this.#running = undefined;
     running.closing.abort();
+    running.dependencies.live.close();
     running.dependencies.webSockets.close();
     if (running.server.listening) {
       const closed = new Promise<void>((resolve) => running.server.close(() => resolve()));

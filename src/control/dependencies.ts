@@ -7,6 +7,7 @@ import type { ServiceContext } from '../node/service.js';
 import type { Access } from './access/access.js';
 import type { Caller, RouteRole } from './access/roles.js';
 import type { InteractionView } from './live/interaction-view.js';
+import type { Live } from './live/live.js';
 import type { NodeMetrics } from './metrics/node-metrics.js';
 import type { ControlSettings } from './options.js';
 import type { WebSocketRoutes } from './web-sockets.js';
@@ -43,6 +44,8 @@ export interface ControlDependencies extends Omit<ServiceContext, 'audit'> {
   readonly metrics: NodeMetrics;
   /** Where WebSockets are registered, by path. */
   readonly webSockets: WebSocketRoutes;
+  /** Events and audio that clients follow. */
+  readonly live: Live;
   /** Writes an audit entry that names the caller's token and address. */
   audit(caller: Caller, action: string, fields?: AuditFields, interactionId?: string): void;
   /** Aborts when the server closes: event streams and live audio end then. */

@@ -1,3 +1,5 @@
+import type { ServerResponse } from 'node:http';
+
 /** Of every answer; the console's pages have a policy that allows their own files. */
 const HEADERS = {
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -24,3 +26,17 @@ export const CORS_HEADERS = {
   'access-control-expose-headers': 'Content-Range, Retry-After',
   'access-control-max-age': '600',
 } as const;
+
+/** Takes a reply out of fastify's hands, for an answer without end, and sends its head. */
+export function beginStream(
+  reply: { readonly raw: ServerResponse; hijack(): unknown; getHeaders(): object },
+  contentType: string,
+): ServerResponse {
+  reply.hijack();
+  const { raw } = reply;
+  const headers = Object.entries(reply.getHeaders() as Record<string, string | number | string[] | undefined>);
+  for (const [name, value] of headers) if (value !== undefined) raw.setHeader(name, value);
+  // A proxy such as nginx would keep the answer until it has a few kilobytes of it.
+  raw.writeHead(200, { 'content-type': contentType, 'accept-ranges': 'none', 'x-accel-buffering': 'no' });
+  return raw;
+}

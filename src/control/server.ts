@@ -11,6 +11,11 @@ import {
 } from 'fastify-type-provider-zod';
 import { packageVersion } from '../config/package-version.js';
 import type { CertifiedKey } from '../core/network/certificate.js';
+import { registerAudioRoutes } from './api/audio.js';
+import { registerEventRoutes } from './api/events.js';
+import { registerInteractionRoutes } from './api/interactions.js';
+import { registerNodeRoutes } from './api/node.js';
+import { registerRecordingRoutes } from './api/recordings.js';
 import { registerSessionRoutes } from './api/session.js';
 import { registerConsoleRoutes } from './assets.js';
 import type { Connections } from './connections.js';
@@ -30,6 +35,11 @@ const ROUTES: readonly ((app: ControlApp, dependencies: ControlDependencies) => 
   registerHealthRoutes,
   registerMetricsRoutes,
   registerSessionRoutes,
+  registerNodeRoutes,
+  registerInteractionRoutes,
+  registerRecordingRoutes,
+  registerAudioRoutes,
+  registerEventRoutes,
 ];
 
 /** An HTTP server that does not listen yet, without routes. */

@@ -28,8 +28,6 @@ export const LIMITS = {
   audioListeners: 64,
   /** Audio that waits for a slow listener before the oldest is dropped. */
   audioBufferMs: 2_000,
-  /** A client that takes nothing for so long is cut off. */
-  unreadSeconds: 20,
   /** Audio that an AudioHook client may send, or say that it threw away, ahead of real time. */
   audioHookAheadSeconds: 3_600,
   /** Event entities of one AudioHook session that wait for their turn to be sent. */

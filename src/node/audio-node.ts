@@ -5,7 +5,6 @@ import { GuardedEmitter } from '../core/emitter.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { AuditEntry, AuditFields, ReceptionCounts, StreamInfo } from '../core/events.js';
 import { type HealthReport, worstOf } from '../core/health.js';
-import { type Logger, silentLogger } from '../core/logger.js';
 import type { MediaChunk } from '../core/media-chunk.js';
 import { Engine } from '../engine/engine.js';
 import type { AudioFrame, ChunkOptions, FrameOptions, FrameQueue } from '../engine/output/frame-queue.js';
@@ -31,6 +30,7 @@ import { SourceIngest } from './source-ingest.js';
 import { auditFieldsOf, Outcomes } from './streams/outcomes.js';
 import { StreamEnds } from './streams/stream-ends.js';
 import { NodeWatch } from './watch/node-watch.js';
+import { WarningLog } from './watch/warning-log.js';
 
 /**
  * An engine with the sources that bring its packets, the sinks that keep its frames, and services such as control(). It
@@ -39,7 +39,7 @@ import { NodeWatch } from './watch/node-watch.js';
 export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode {
   readonly #engine: Engine;
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #logger: WarningLog;
   readonly #sources: NodeSources;
   readonly #services: NodeServices;
   readonly #sinks: NodeSinks;
@@ -62,7 +62,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     super();
     const { sources = [], sinks = [], services = [], engine = {}, includeSilent = false, signal } = options;
     this.#clock = options.clock ?? systemClock;
-    this.#logger = options.logger ?? silentLogger;
+    this.#logger = new WarningLog(options.logger, this.#clock);
     const report = (error: unknown): void => this.report(error);
     this.#sources = new NodeSources(sources, report);
     this.#services = new NodeServices(services, report);

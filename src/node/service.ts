@@ -2,13 +2,13 @@ import type { Clock } from '../core/clock.js';
 import type { GuardedEmitter } from '../core/emitter.js';
 import type { AuditFields, FrameSink, ReceptionCounts, StreamInfo } from '../core/events.js';
 import type { HealthCheck, HealthReport } from '../core/health.js';
-import type { Logger } from '../core/logger.js';
 import type { EngineState } from '../engine/engine-state.js';
 import type { NodeEvents } from '../sinks/events/event-sink.js';
 import type { ListenOptions, ListenStream } from '../sinks/monitor/listen-stream.js';
 import type { Sink } from '../sinks/sink.js';
 import type { Source } from '../sources/source.js';
 import type { NodeStats } from './node-stats.js';
+import type { WarningLog } from './watch/warning-log.js';
 
 /** The node as its services see it; an AudioNode is one. Its members are described there. */
 export interface RunningNode extends GuardedEmitter<NodeEvents> {
@@ -32,7 +32,8 @@ export interface RunningNode extends GuardedEmitter<NodeEvents> {
 export interface ServiceContext {
   readonly node: RunningNode;
   readonly clock: Clock;
-  readonly logger: Logger;
+  /** It keeps the newest warnings and errors that the node and its parts have logged. */
+  readonly logger: WarningLog;
   /** Emits the node's `error` event, for what failed while the service goes on. */
   report(error: unknown): void;
   /** Writes an entry to every sink that keeps an audit. */

@@ -1,11 +1,10 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parse as parseEnv } from 'dotenv';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { deployFile, effectiveSettings, hasProgram, output, trunkline } from '../support/cli/deploy-files.js';
-import { ROOT } from '../support/source-tree.js';
 
 interface Service {
   readonly image: string;
@@ -24,8 +23,6 @@ const node = compose.services['trunkline'];
 
 const folder = mkdtempSync(join(tmpdir(), 'trunkline-compose-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-const hasDashboard = existsSync(join(ROOT, 'src/deploy/grafana/dashboard.json'));
 
 describe('the Compose file', () => {
   test('names images by a version, but for the one that is built here', () => {
@@ -47,7 +44,7 @@ describe('the Compose file', () => {
     expect(node?.['read_only']).toBe(true);
   });
 
-  test.skipIf(!hasDashboard)('mounts files that --out writes, or that the guide has the operator make', () => {
+  test('mounts files that --out writes, or that the guide has the operator make', () => {
     trunkline(['deploy', 'compose', '--out', folder]);
     const written = trunkline(['deploy', 'compose', '--out', folder]).stdout.split('\n');
     const mounts = services
@@ -86,7 +83,7 @@ describe('the Compose file', () => {
 });
 
 describe('the settings of Prometheus and Grafana', () => {
-  test.skipIf(!hasDashboard || !hasProgram('promtool', '--version'))('are accepted by promtool', () => {
+  test.skipIf(!hasProgram('promtool', '--version'))('are accepted by promtool', () => {
     // At the paths that the Compose file mounts, which promtool reads.
     const settings = deployFile('compose/prometheus.yml').replaceAll('/etc/prometheus', folder);
     const token = /credentials_file: (.*)/.exec(settings)?.[1] ?? '';

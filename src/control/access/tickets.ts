@@ -3,7 +3,8 @@ import { US_PER_SECOND } from '../../core/units.js';
 import type { Principal } from './roles.js';
 
 /** An `<audio>` element is opened within a moment of the ticket's request. */
-const LIFE_US = 30 * US_PER_SECOND;
+export const TICKET_SECONDS = 30;
+const LIFE_US = TICKET_SECONDS * US_PER_SECOND;
 const MAX_TICKETS = 1_000;
 
 interface Ticket {

@@ -3,18 +3,21 @@ import type { EventEmitter } from 'node:events';
 import type { Clock } from '../../core/clock.js';
 import { TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
-import { US_PER_SECOND } from '../../core/units.js';
+import { US_PER_MS, US_PER_SECOND } from '../../core/units.js';
 import type { NodeEvents, SourceEvent } from '../../sinks/events/event-sink.js';
 import { EVENT_FORMS, type EventForm, eventJson, type ForwardedEvent, sourceForm } from './event-forms.js';
 import { EventRing } from './event-ring.js';
 import { EventBatches, type EventFilter, type EventOutput, EventStream, type Missed } from './event-stream.js';
 
 export interface EventHubOptions {
+  /** Default LIMITS.keptEvents. */
   readonly keptEvents?: number;
+  /** Default LIMITS.keptEventBytes. */
   readonly keptBytes?: number;
+  /** Default LIMITS.eventClients. */
   readonly maxClients?: number;
   /** A client that takes nothing for so long is cut off. */
-  readonly unreadSeconds?: number;
+  readonly stalledMs: number;
 }
 
 /** What the hub has counted. */
@@ -64,7 +67,7 @@ export class EventHub {
   readonly #batches: EventBatches;
   readonly #boot = randomBytes(4).toString('hex');
   readonly #maxClients: number;
-  readonly #unreadUs: number;
+  readonly #stalledUs: number;
   readonly #clients = new Set<EventStream>();
   readonly #recordings = new Map<string, Recording>();
   #flushTimer: NodeJS.Timeout | undefined;
@@ -77,14 +80,14 @@ export class EventHub {
   #refused = 0;
   #isClosed = false;
 
-  constructor(node: EventEmitter<NodeEvents>, clock: Clock, options: EventHubOptions = {}) {
+  constructor(node: EventEmitter<NodeEvents>, clock: Clock, options: EventHubOptions) {
     const { keptEvents = LIMITS.keptEvents, keptBytes = LIMITS.keptEventBytes } = options;
     this.#node = node;
     this.#clock = clock;
     this.#ring = new EventRing(keptEvents, keptBytes);
     this.#batches = new EventBatches(this.#ring);
     this.#maxClients = options.maxClients ?? LIMITS.eventClients;
-    this.#unreadUs = (options.unreadSeconds ?? LIMITS.unreadSeconds) * US_PER_SECOND;
+    this.#stalledUs = options.stalledMs * US_PER_MS;
   }
 
   /** Whether another client is admitted; a refusal is counted. */
@@ -208,7 +211,7 @@ export class EventHub {
     const nowUs = this.#clock.nowUs();
     this.#batches.forget();
     for (const client of this.#clients) {
-      if (!client.isUnread(nowUs, this.#unreadUs)) continue;
+      if (!client.isStalled(nowUs, this.#stalledUs)) continue;
       this.#cut++;
       client.destroy();
     }

@@ -121,7 +121,7 @@ export class EventStream {
   }
 
   /** Whether it has taken nothing for so long. */
-  isUnread(nowUs: number, limitUs: number): boolean {
+  isStalled(nowUs: number, limitUs: number): boolean {
     return this.#blockedSinceUs !== undefined && nowUs >= this.#blockedSinceUs + limitUs;
   }
 

@@ -99,6 +99,10 @@ export class InteractionView implements Sink {
     return this.#ended.values();
   }
 
+  isLive(interactionId: string): boolean {
+    return this.#live.has(interactionId);
+  }
+
   /** The interaction of that id; the newest when several are known. */
   find(interactionId: string): InteractionEntry | undefined {
     const live = this.#live.get(interactionId);

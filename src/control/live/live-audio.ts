@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js';
 import type { EndReason } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
-import { MS_PER_SECOND, US_PER_SECOND } from '../../core/units.js';
+import { MS_PER_SECOND, US_PER_MS } from '../../core/units.js';
 import type { ListenStream } from '../../sinks/monitor/listen-stream.js';
 import type { AudioFormat } from './audio-format.js';
 
@@ -22,10 +22,10 @@ export interface AudioOutput {
 export type ListenEnd = EndReason | 'closing';
 
 export interface LiveAudioOptions {
-  /** Audio that waits for a slow client before the oldest is dropped. */
+  /** Audio that waits for a slow client before the oldest is dropped; default LIMITS.audioBufferMs. */
   readonly bufferMs?: number;
   /** A client that takes nothing for so long is cut off. */
-  readonly unreadSeconds?: number;
+  readonly stalledMs: number;
 }
 
 /** Most that is left to the socket: what is in there can no longer be dropped. */
@@ -39,15 +39,15 @@ const RETRY_MS = 50;
  * nothing at all is cut off.
  */
 export class LiveAudio {
-  /** Whether it was cut off because it took nothing. */
-  isCut = false;
+  /** Why it has ended: as its stream, because the server closes, because the client left, or because it took nothing. */
+  endReason: ListenEnd | 'left' | 'cut' = 'left';
   readonly #stream: ListenStream;
   readonly #format: AudioFormat;
   readonly #output: AudioOutput;
   readonly #clock: Clock;
   readonly #maxWaiting: number;
   readonly #maxUnsent: number;
-  readonly #unreadUs: number;
+  readonly #stalledUs: number;
   readonly #waiting: Buffer[] = [];
   #waitingBytes = 0;
   /** Dropped: all of it, and what the client has not been told yet. */
@@ -64,7 +64,7 @@ export class LiveAudio {
     format: AudioFormat,
     output: AudioOutput,
     clock: Clock,
-    { bufferMs = LIMITS.audioBufferMs, unreadSeconds = LIMITS.unreadSeconds }: LiveAudioOptions = {},
+    { bufferMs = LIMITS.audioBufferMs, stalledMs }: LiveAudioOptions,
   ) {
     this.#stream = stream;
     this.#format = format;
@@ -72,7 +72,7 @@ export class LiveAudio {
     this.#clock = clock;
     this.#maxWaiting = (format.bytesPerSecond * bufferMs) / MS_PER_SECOND;
     this.#maxUnsent = (format.bytesPerSecond * UNSENT_MS) / MS_PER_SECOND;
-    this.#unreadUs = unreadSeconds * US_PER_SECOND;
+    this.#stalledUs = stalledMs * US_PER_MS;
     this.#takenUs = clock.nowUs();
     stream.on('data', (bytes: Buffer) => this.#take(format.convert(bytes)));
     stream.on('end', () => this.end(stream.endReason ?? 'closing'));
@@ -87,6 +87,7 @@ export class LiveAudio {
   end(reason: ListenEnd): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.endReason = reason;
     for (const pcm of this.#waiting.splice(0)) this.#output.write(pcm);
     this.#output.end(reason);
     this.close();
@@ -123,7 +124,7 @@ export class LiveAudio {
     if (unsent < this.#unsentBefore || unsent < this.#maxUnsent) this.#takenUs = nowUs;
     this.#unsentBefore = unsent;
     if (this.#waiting.length === 0) return;
-    if (nowUs >= this.#takenUs + this.#unreadUs) this.#cut();
+    if (nowUs >= this.#takenUs + this.#stalledUs) this.#cut();
     else this.#timer ??= setTimeout(this.#send, RETRY_MS).unref();
   };
 
@@ -143,7 +144,7 @@ export class LiveAudio {
   }
 
   #cut(): void {
-    this.isCut = true;
+    this.endReason = 'cut';
     this.close();
     this.#output.destroy();
   }

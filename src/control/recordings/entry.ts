@@ -1,10 +1,7 @@
-import { existsSync, lstatSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
-import { MANIFEST_FILE, readCheckpoint } from '../../sinks/recorder/files/manifest-file.js';
-import { isFolderName } from './recording.js';
+import { checkpointText, readDetail } from './recording-detail.js';
 import { RecordingIndex } from './recording-index.js';
 import type { Answer, Request, RequestKinds } from './recordings.js';
 import { Waveforms } from './waveform.js';
@@ -17,8 +14,12 @@ function serve(port: MessagePort, directory: string): void {
   let last: Promise<unknown> = Promise.resolve();
   const answer: { [Kind in keyof RequestKinds]: (value: RequestKinds[Kind]['value']) => Promise<unknown> } = {
     list: (query) => index.query(query),
-    get: (id) => Promise.resolve(index.get(id)),
-    checkpoint: (id) => Promise.resolve(checkpointOf(directory, id)),
+    get: async (id) => index.get(id),
+    detail: async (id) => {
+      const row = index.get(id);
+      return row && readDetail(directory, row);
+    },
+    checkpoint: async (id) => checkpointText(directory, id),
     waveform: ({ id, segment, points }) => {
       const waveform = last.then(() => waveforms.of(id, segment, points));
       last = waveform.catch(() => {});
@@ -28,8 +29,7 @@ function serve(port: MessagePort, directory: string): void {
   port.on('message', ({ number, kind, value }: Request) => {
     // The kind decides which value it is, which the compiler cannot follow.
     const act = answer[kind] as (value: unknown) => Promise<unknown>;
-    const acting = Promise.resolve().then(() => act(value));
-    acting.then(
+    act(value).then(
       (result) => port.postMessage({ number, result } satisfies Answer),
       (thrown: unknown) => {
         const code = thrown instanceof TrunklineError ? thrown.code : 'FILE_FAILED';
@@ -37,18 +37,6 @@ function serve(port: MessagePort, directory: string): void {
       },
     );
   });
-}
-
-/** The manifest of a recording that is not finished, as text. */
-function checkpointOf(directory: string, id: string): string | undefined {
-  if (!isFolderName(id)) return undefined;
-  const folder = join(directory, id);
-  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
-  const checkpoint = readCheckpoint(folder);
-  if (checkpoint !== undefined) return JSON.stringify(checkpoint);
-  // It was finished in between.
-  const path = join(folder, MANIFEST_FILE);
-  return existsSync(path) && lstatSync(path).isFile() ? readFileSync(path, 'utf8') : undefined;
 }
 
 if (parentPort !== null) serve(parentPort, workerData as string);

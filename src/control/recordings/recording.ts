@@ -46,6 +46,11 @@ export function isFolderName(name: string): boolean {
   return FOLDER_NAME.test(name);
 }
 
+/** Whether there is such a folder. A symbolic link may lead anywhere, and the recorder makes none. */
+export function isFolder(directory: string, id: string): boolean {
+  return isFolderName(id) && statsOf(join(directory, id))?.isDirectory() === true;
+}
+
 /** The fields of session.json that a list shows; its spans are not looked at. */
 const summarySchema = z.object({
   interactionId: z.string(),
@@ -63,10 +68,8 @@ type Summary = z.infer<typeof summarySchema>;
 
 /** A recording in a folder of recordings; undefined when there is none of that name, or its manifest cannot be read. */
 export function readRecording(directory: string, id: string): RecordingRow | undefined {
-  if (!isFolderName(id)) return undefined;
+  if (!isFolder(directory, id)) return undefined;
   const folder = join(directory, id);
-  // A symbolic link may lead anywhere; the recorder makes none.
-  if (statsOf(folder)?.isDirectory() !== true) return undefined;
   const unfinished = readSummary(join(folder, PARTIAL_FILE)) ?? readSummary(join(folder, SPARE_FILE));
   const summary = unfinished ?? readSummary(join(folder, MANIFEST_FILE));
   if (summary === undefined) return undefined;

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { type ErrorCode, messageOf, TrunklineError } from '../../core/errors.js';
 import { workerUrl } from '../../shard/location.js';
 import type { RecordingRow } from './recording.js';
+import type { RecordingDetail } from './recording-detail.js';
 import type { RecordingPage, RecordingQuery } from './recording-index.js';
 import type { Waveform } from './waveform.js';
 
@@ -9,6 +10,7 @@ import type { Waveform } from './waveform.js';
 export interface RequestKinds {
   list: { value: RecordingQuery; result: RecordingPage };
   get: { value: string; result: RecordingRow | undefined };
+  detail: { value: string; result: RecordingDetail | undefined };
   checkpoint: { value: string; result: string | undefined };
   waveform: { value: { id: string; segment: number; points: number }; result: Waveform | undefined };
 }
@@ -59,6 +61,11 @@ export class Recordings {
   /** A recording by the name of its folder, as it is now; undefined when there is none. */
   get(id: string): Promise<RecordingRow | undefined> {
     return this.#ask('get', id);
+  }
+
+  /** The same with what its manifest says. */
+  detail(id: string): Promise<RecordingDetail | undefined> {
+    return this.#ask('detail', id);
   }
 
   /** What is known of a recording that is not finished, as JSON; undefined when there is none. */

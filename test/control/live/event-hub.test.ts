@@ -46,8 +46,8 @@ afterEach(() => {
   server.close();
 });
 
-function start(options: EventHubOptions = {}): void {
-  hub = new EventHub(node, clock, options);
+function start(options: Partial<EventHubOptions> = {}): void {
+  hub = new EventHub(node, clock, { stalledMs: 20_000, ...options });
 }
 
 async function connect(query = '', lastId?: string): Promise<EventClient> {
@@ -238,7 +238,7 @@ describe('what the hub costs', () => {
   });
 
   it('of clients that never read is bounded; they are told their gap or cut off, and the others miss nothing', async () => {
-    start({ keptEvents: 500, unreadSeconds: 20 });
+    start({ keptEvents: 500 });
     const readers: EventClient[] = [];
     for (let n = 0; n < 40; n++) readers.push(await connect('?types=small'));
     const idle: EventClient[] = [];

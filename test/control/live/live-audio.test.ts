@@ -86,7 +86,7 @@ describe('a client', () => {
 
   function listen(to: TestOutput): void {
     stream = new ListenStream(info);
-    audio = new LiveAudio(stream, new AudioFormat(info, {}), to, clock, { bufferMs: 2_000, unreadSeconds: 20 });
+    audio = new LiveAudio(stream, new AudioFormat(info, {}), to, clock, { bufferMs: 2_000, stalledMs: 20_000 });
   }
 
   /** Frames of 20 ms; from the first one on they are in the output at the next turn. */
@@ -124,7 +124,7 @@ describe('a client', () => {
     clock.advanceUs(1_100_000);
     await play(16_000, 1);
     await until(() => client.isDestroyed, 'the client to be cut off');
-    expect([audio.isCut, stream.destroyed]).toEqual([true, true]);
+    expect([audio.endReason, stream.destroyed]).toEqual(['cut', true]);
   });
 
   it('has all that waits, and then the reason, when the interaction ends', async () => {

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+
+export const INTERACTION_STATES = ['speech', 'silence', 'paused', 'interrupted', 'subscribing', 'ended'] as const;
+export type InteractionState = (typeof INTERACTION_STATES)[number];
+
+/** One value for each channel; null for the second of an interaction that has one. */
+const perChannel = <Value extends z.ZodType>(value: Value) => z.tuple([value, value.nullable()]);
+
+export const interactionSchema = z
+  .object({
+    id: z.string(),
+    source: z.string().nullable().describe('Name of the source; null when an embedder pushes the packets.'),
+    codec: z.string().nullable().describe('Null, like all of the format, before the first packet.'),
+    sampleRate: z.number().nullable(),
+    channels: z.number().nullable(),
+    state: z.enum(INTERACTION_STATES),
+    startedAt: z.string().nullable(),
+    endedAt: z.string().nullable(),
+    endReason: z.string().nullable(),
+    ageSeconds: z.number().nullable().describe('Since it started; of one that has ended, how long it was.'),
+    paused: z.boolean(),
+    pausedBy: z.array(z.enum(['platform', 'client', 'operator'])),
+    levelDbfs: perChannel(z.number()).describe('From -96 to 0.'),
+    speech: perChannel(z.boolean()),
+    packetsReceived: z.number(),
+    packetsLost: z.number(),
+    lossRatio: z.number().describe('Of the packets that were due.'),
+    lateRatio: z.number().describe('Of the packets received.'),
+    jitterMs: z.number(),
+    playoutDelayMs: z.number().nullable().describe('Null once it has ended.'),
+    latencyMs: z.number().nullable().describe('From arrival to delivery, playout delay included; smoothed.'),
+  })
+  .meta({ id: 'Interaction' });
+export type Interaction = z.infer<typeof interactionSchema>;
+
+const receptionSchema = z.object({
+  channel: z.number(),
+  packetsReceived: z.number(),
+  bytesReceived: z.number(),
+  packetsLost: z.number(),
+  packetsLate: z.number(),
+  packetsDuplicate: z.number(),
+  packetsForeign: z.number(),
+  packetsReordered: z.number(),
+  packetsDropped: z.number(),
+  jitterMs: z.number(),
+  playoutDelayMs: z.number(),
+});
+export type InteractionReception = z.infer<typeof receptionSchema>;
+
+const spanSchema = z.object({
+  channel: z.number(),
+  state: z.enum(['speech', 'silence', 'lost', 'paused', 'discarded']),
+  startMs: z.number().describe('From the start of the interaction.'),
+  endMs: z.number(),
+});
+
+export const interactionDetailSchema = interactionSchema
+  .extend({
+    organizationId: z.string().nullable(),
+    segment: z.number().describe('2 after the first change of format, then 3, and so on.'),
+    reception: z.array(receptionSchema).describe('By channel; empty once it has ended. Of the newest segment.'),
+    spans: z.array(spanSchema).describe('The newest of each channel, at most 128.'),
+    spansComplete: z.boolean().describe('False when there were more spans before.'),
+  })
+  .meta({ id: 'InteractionDetail' });
+export type InteractionDetail = z.infer<typeof interactionDetailSchema>;

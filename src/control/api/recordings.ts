@@ -1,0 +1,269 @@
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import { MS_PER_SECOND } from '../../core/units.js';
+import { audioFileName } from '../../sinks/recorder/files/manifest.js';
+import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
+import type { ControlApp, ControlDependencies } from '../dependencies.js';
+import { ControlError } from '../errors.js';
+import { isoTime } from '../live/interaction-row.js';
+import { type Download, finishedFile, unfinishedAudio } from '../recordings/download.js';
+import { isChanging, RECORDING_STATES, type RecordingRow } from '../recordings/recording.js';
+import type { RecordingDetail } from '../recordings/recording-detail.js';
+import { Recordings } from '../recordings/recordings.js';
+import { answering, notFound } from './failures.js';
+
+const MAX_POINTS = 4_000;
+const MAX_SEGMENTS = 10_000;
+
+const paramsSchema = z.object({ id: z.string() });
+const segment = z.coerce.number().int().min(1).max(MAX_SEGMENTS).default(1);
+const time = z
+  .string()
+  .max(64)
+  .refine((text) => !Number.isNaN(Date.parse(text)), 'must be a time such as 2026-03-01T10:00:00Z');
+
+const querySchema = z.object({
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+  cursor: z.string().max(1_024).optional().describe('`nextCursor` of the page before.'),
+  from: time.optional().describe('Recordings that began then or later.'),
+  to: time.optional().describe('Recordings that began before.'),
+  interactionId: z.string().max(256).optional(),
+  state: z.enum(RECORDING_STATES).optional(),
+});
+
+const recordingSchema = z
+  .object({
+    id: z.string().describe('Name of its folder.'),
+    interactionId: z.string(),
+    state: z.enum(RECORDING_STATES).describe('unfinished: its process was killed, and a repair will complete it.'),
+    startedAt: z.string(),
+    endedAt: z.string().nullable(),
+    endReason: z.string().nullable(),
+    durationSeconds: z.number(),
+    codec: z.string(),
+    sampleRate: z.number(),
+    channels: z.number(),
+    segmentCount: z.number().describe('Audio files: more than one when the format changed.'),
+    bytes: z.number().describe('Of all audio files.'),
+  })
+  .meta({ id: 'Recording' });
+
+const pageSchema = z.object({
+  items: z.array(recordingSchema),
+  total: z.number().describe('That match, on all pages.'),
+  nextCursor: z.string().nullable(),
+  complete: z.boolean().describe('False while the folder is still being read: there may be more.'),
+});
+
+const count = z.number().nullable().describe('Null where it is no longer known, after a kill.');
+const detailSchema = recordingSchema
+  .extend({
+    organizationId: z.string().nullable(),
+    packetsReceived: count,
+    packetsLost: count,
+    packetsLate: count,
+    decodeErrors: count,
+    notRecordedMs: z.number(),
+    segments: z.array(
+      z.object({
+        file: z.string(),
+        startMs: z.number(),
+        codec: z.string(),
+        sampleRate: z.number(),
+        channels: z.number(),
+      }),
+    ),
+    spans: z.array(
+      z.object({
+        state: z.string(),
+        channel: z.number(),
+        startMs: z.number(),
+        endMs: z.number(),
+        notRecorded: z.boolean().optional(),
+      }),
+    ),
+    spansComplete: z.boolean().describe('False when session.json has more.'),
+  })
+  .meta({ id: 'RecordingDetail' });
+
+const waveformSchema = z.object({
+  sampleRate: z.number(),
+  durationSeconds: z.number(),
+  channels: z
+    .array(z.object({ min: z.array(z.number()), max: z.array(z.number()) }))
+    .describe('The extremes of each stretch, from -1 to 1.'),
+});
+
+/** The recordings in the folder of the settings: lists, details, files. */
+export function registerRecordingRoutes(app: ControlApp, dependencies: ControlDependencies): void {
+  const { settings, closing } = dependencies;
+  const recordings = settings.recordings === undefined ? undefined : new Recordings(settings.recordings);
+  closing.addEventListener('abort', () => void recordings?.close());
+  const use = (): Recordings => {
+    if (recordings !== undefined) return recordings;
+    throw new ControlError(404, 'noRecordings', 'This node records nothing.');
+  };
+  registerLists(app, use);
+  registerFiles(app, dependencies, use);
+  registerWaveform(app, use);
+}
+
+function registerLists(app: ControlApp, use: () => Recordings): void {
+  app.get(
+    '/api/v1/recordings',
+    {
+      config: { role: 'viewer' },
+      schema: {
+        summary: 'Recordings, the newest first.',
+        tags: ['recordings'],
+        querystring: querySchema,
+        response: { 200: pageSchema },
+      },
+    },
+    ({ query }) =>
+      answering(async () => {
+        const { from, to, ...rest } = query;
+        const fromMs = from === undefined ? undefined : Date.parse(from);
+        const toMs = to === undefined ? undefined : Date.parse(to);
+        const { items, total, nextCursor, isComplete } = await use().list({ ...rest, fromMs, toMs });
+        return { items: items.map(recordingOf), total, nextCursor, complete: isComplete };
+      }),
+  );
+  app.get(
+    '/api/v1/recordings/:id',
+    {
+      config: { role: 'listener' },
+      schema: {
+        summary: 'A recording, with its spans and counts.',
+        tags: ['recordings'],
+        params: paramsSchema,
+        response: { 200: detailSchema },
+      },
+    },
+    ({ params }) => answering(async () => detailOf(found(await use().detail(params.id)))),
+  );
+}
+
+function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () => Recordings): void {
+  app.get(
+    '/api/v1/recordings/:id/audio.wav',
+    {
+      config: { role: 'listener' },
+      schema: {
+        summary: 'The audio of a recording.',
+        description:
+          'Answers ranges. Of a recording that is being written, what there is at this moment, without ranges. ' +
+          'A recording whose format changed has further files: segment 2 is audio-2.wav.',
+        tags: ['recordings'],
+        produces: ['audio/wav'],
+        params: paramsSchema,
+        querystring: z.object({ segment }),
+      },
+    },
+    (request, reply) =>
+      answering(async () => {
+        const { params, query, caller } = request;
+        const recordings = use();
+        const row = found(await recordings.get(params.id));
+        const file = audioFileName(query.segment);
+        // Of several files, those before the last one are finished.
+        const isWritten = isChanging(row) && query.segment >= row.segments;
+        const download = isWritten
+          ? await unfinishedAudio(recordings.directory, row.id, file)
+          : await finishedFile(request.raw, recordings.directory, row.id, file);
+        // A player asks for one part after another; the first one is the download.
+        const isFirst = download !== undefined && /^(?:bytes=0-.*)?$/.test(request.headers.range ?? '');
+        if (isFirst && download.status < 300)
+          audit(caller, 'recording_downloaded', { detail: file }, row.interactionId);
+        return answerFile(reply, found(download), 'audio/wav', `${row.id}-${file}`);
+      }),
+  );
+  app.get(
+    '/api/v1/recordings/:id/session.json',
+    {
+      config: { role: 'listener' },
+      schema: {
+        summary: 'The manifest of a recording; of one that is being written, its last checkpoint.',
+        tags: ['recordings'],
+        produces: ['application/json'],
+        params: paramsSchema,
+      },
+    },
+    (request, reply) =>
+      answering(async () => {
+        const recordings = use();
+        const row = found(await recordings.get(request.params.id));
+        if (isChanging(row)) {
+          return reply.type('application/json').send(found(await recordings.checkpoint(row.id)));
+        }
+        const download = await finishedFile(request.raw, recordings.directory, row.id, MANIFEST_FILE);
+        return answerFile(reply, found(download), 'application/json', `${row.id}-${MANIFEST_FILE}`);
+      }),
+  );
+}
+
+function registerWaveform(app: ControlApp, use: () => Recordings): void {
+  app.get(
+    '/api/v1/recordings/:id/waveform',
+    {
+      config: { role: 'listener' },
+      schema: {
+        summary: 'The extremes of the audio in equal stretches of its time, for drawing.',
+        tags: ['recordings'],
+        params: paramsSchema,
+        querystring: z.object({ points: z.coerce.number().int().min(1).max(MAX_POINTS).default(800), segment }),
+        response: { 200: waveformSchema },
+      },
+    },
+    ({ params, query }) =>
+      answering(async () => {
+        const { sampleRate, durationSeconds, channels } = found(
+          await use().waveform(params.id, query.segment, query.points),
+        );
+        return {
+          sampleRate,
+          durationSeconds,
+          channels: channels.map(({ min, max }) => ({ min: [...min], max: [...max] })),
+        };
+      }),
+  );
+}
+
+function found<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw notFound('recording');
+  return value;
+}
+
+function answerFile(reply: FastifyReply, { status, headers, stream }: Download, type: string, name: string) {
+  reply.headers(headers).code(status);
+  // Names consist of letters, digits, `-`, `_` and the dot of the ending.
+  if (status < 300) reply.type(type).header('content-disposition', `inline; filename="${name}"`);
+  reply.header('cache-control', 'private, no-cache');
+  return reply.send(stream);
+}
+
+function recordingOf(row: RecordingRow): z.infer<typeof recordingSchema> {
+  const { startedAtMs, endedAtMs, durationMs, segments, ...rest } = row;
+  return {
+    ...rest,
+    startedAt: isoTime(startedAtMs),
+    endedAt: endedAtMs === null ? null : isoTime(endedAtMs),
+    durationSeconds: durationMs / MS_PER_SECOND,
+    segmentCount: segments,
+  };
+}
+
+function detailOf(detail: RecordingDetail): z.infer<typeof detailSchema> {
+  const { organizationId, files, spans, isComplete, notRecordedMs, ...row } = detail;
+  const { packetsReceived, packetsLost, packetsLate, decodeErrors, ...rest } = row;
+  return {
+    ...recordingOf(rest),
+    ...{ packetsReceived, packetsLost, packetsLate, decodeErrors, notRecordedMs },
+    organizationId: organizationId ?? null,
+    segments: files.map(({ file, startMs, codec, sampleRate, channels }) => ({
+      ...{ file, startMs, codec, sampleRate, channels },
+    })),
+    spans: spans.map((span) => ({ ...span })),
+    spansComplete: isComplete,
+  };
+}
