@@ -56,7 +56,17 @@ export type { ListenOptions, ListenStream } from './sinks/monitor/listen-stream.
 export type { MonitorLine, MonitorOptions, MonitorStream } from './sinks/monitor/monitor-stream.js';
 export { type RecorderOptions, RecorderSink, recorder } from './sinks/recorder/recorder-sink.js';
 export type { RepairedRecording, RepairReport } from './sinks/recorder/repair.js';
-export type { RecordingCause, RecordingResult, Sink, SinkAgent, SinkContext, SinkStats } from './sinks/sink.js';
+export type {
+  DiskLowEvent,
+  RecordingCause,
+  RecordingRepairedEvent,
+  RecordingResult,
+  Sink,
+  SinkAgent,
+  SinkContext,
+  SinkEvents,
+  SinkStats,
+} from './sinks/sink.js';
 export {
   AudioHook,
   type AudioHookEvents,
@@ -101,3 +111,7 @@ export type { ConnectionState } from './sources/genesys/media/connection-outputs
 export type { Availability } from './sources/genesys/rest/conversations.js';
 export type { ConnectionStatus, SourceStatus, SubscriptionResult } from './sources/genesys/source.js';
 export type * from './sources/source.js';
+export type { WebhookStats } from './webhooks/delivery/delivery.js';
+export type * from './webhooks/message.js';
+export type { WebhookOptions } from './webhooks/options.js';
+export { Webhooks, webhooks } from './webhooks/webhooks.js';

@@ -46,7 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'sinks/monitor': [],
   'sinks/audit': ['config/options', 'type:sinks'],
   'sinks/metrics': [],
-  'sinks/events': [],
+  'sinks/events': ['type:sinks'],
   node: [
     'config',
     'native/addon',
@@ -79,10 +79,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['type:sources/genesys', 'type:sources/audiohook'],
     ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
   ],
+  webhooks: ['config/options', 'type:node/service', 'type:sinks/events', 'sinks/recorder/files/writer'],
   // Both ends of a wire format are written against one description of it.
   simulator: ['audio', 'sources/audiohook/protocol/duration'],
   index: [
-    ...['engine', 'node', 'control/control', 'sources/genesys/genesys-subscription', 'sources/audiohook/audiohook'],
+    ...[
+      'engine',
+      'node',
+      'control/control',
+      'webhooks/webhooks',
+      'sources/genesys/genesys-subscription',
+      'sources/audiohook/audiohook',
+    ],
     ...['sinks/recorder/recorder-sink', 'sinks/audit/audit-sink', 'type:*'],
   ],
   examples: ['index'],
@@ -112,7 +120,7 @@ const LAYERS: readonly (readonly string[])[] = [
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
   ['node'],
-  ['control'],
+  ['control', 'webhooks'],
   ['simulator'],
   ['index'],
   ['examples'],

@@ -9,6 +9,7 @@ import { nearestOf } from './nearest.js';
 import { operationSettings } from './operation-settings.js';
 import { auditSettings, recordingSettings } from './output-settings.js';
 import { describeSetting, type GroupName, type Setting as SettingOf } from './setting.js';
+import { webhookSettings } from './webhook-settings.js';
 
 const groups = {
   genesys: genesysSettings,
@@ -17,6 +18,7 @@ const groups = {
   recording: recordingSettings,
   audit: auditSettings,
   control: controlSettings,
+  webhook: webhookSettings,
   operation: operationSettings,
 } as const satisfies Record<GroupName, z.ZodRawShape>;
 
@@ -34,7 +36,13 @@ export type NodeConfig = z.output<typeof nodeSchema>;
  * configuration file, `--help`, documentation and JSON Schema follow from it.
  */
 export const configSchema = z
-  .strictObject({ ...nodeSchema.shape, ...audiohookSettings, ...controlSettings, ...operationSettings })
+  .strictObject({
+    ...nodeSchema.shape,
+    ...audiohookSettings,
+    ...controlSettings,
+    ...webhookSettings,
+    ...operationSettings,
+  })
   .overwrite(withPlayoutDelays);
 export type Config = z.output<typeof configSchema>;
 export type SettingName = keyof Config;

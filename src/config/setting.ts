@@ -8,6 +8,7 @@ export const GROUPS = {
   recording: 'Recording',
   audit: 'Audit',
   control: 'Control server: metrics, health, API, console',
+  webhook: 'Webhooks',
   operation: 'Operation of the command',
 } as const;
 export type GroupName = keyof typeof GROUPS;

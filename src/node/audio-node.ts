@@ -12,14 +12,14 @@ import { EventSink, type NodeEvents } from '../sinks/events/event-sink.js';
 import type { MetricsSnapshot, Throughput } from '../sinks/metrics/metrics.js';
 import type { ListenOptions, ListenStream } from '../sinks/monitor/listen-stream.js';
 import type { MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
-import type { Sink } from '../sinks/sink.js';
+import type { Sink, SinkContext } from '../sinks/sink.js';
 import type { Source, SourceContext } from '../sources/source.js';
 import { logBackend, logNode } from './node-log.js';
 import type { NodeStats } from './node-stats.js';
 import type { NodeOptions, StartOptions, WaitOptions } from './options.js';
 import { NodeFigures } from './parts/node-figures.js';
 import { eventLoopCheck, type NodeState, stateCheck, threadChecks } from './parts/node-health.js';
-import { keepParts, nodeParts } from './parts/node-parts.js';
+import { keepParts } from './parts/node-parts.js';
 import { NodeServices } from './parts/node-services.js';
 import { agentOf, NodeSinks } from './parts/node-sinks.js';
 import { NodeSources } from './parts/node-sources.js';
@@ -27,10 +27,12 @@ import { SinkHealth } from './parts/sink-health.js';
 import { Readers } from './readers.js';
 import type { RunningNode, Service, ServiceContext } from './service.js';
 import { SourceIngest } from './source-ingest.js';
-import { auditFieldsOf, Outcomes } from './streams/outcomes.js';
+import { Outcomes, outcomeEntry } from './streams/outcomes.js';
 import { StreamEnds } from './streams/stream-ends.js';
 import { NodeWatch } from './watch/node-watch.js';
 import { WarningLog } from './watch/warning-log.js';
+
+export { engineOf } from './parts/node-parts.js';
 
 /**
  * An engine with the sources that bring its packets, the sinks that keep its frames, and services such as control(). It
@@ -70,12 +72,14 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     const recorder = agentOf(sinks);
     this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
     this.#outcomes = new Outcomes(this.#engine, recorder, (info, result) => {
-      const { interactionId } = info;
-      audit({ source: 'node', action: 'stream_finished', interactionId, fields: auditFieldsOf(result) });
+      audit(outcomeEntry(info, result));
       this.emit('streamFinished', info, result);
     });
     const audit = (entry: AuditEntry): void => this.#sinks.audit(entry);
-    this.#sinks = new NodeSinks(this.#engine, { clock: this.#clock, logger: this.#logger, report, audit }, sinks);
+    // Events of sinks and of every emitter, which a map of events cannot name.
+    const self = this as EventEmitter;
+    const emit: SinkContext['emit'] = (name, ...values) => void self.emit(name, ...values);
+    this.#sinks = new NodeSinks(this.#engine, { clock: this.#clock, logger: this.#logger, emit, report, audit }, sinks);
     this.#engine.on('restarted', (name, cause) => this.emit('workerRestarted', { name, cause }));
     this.#engine.on('failed', (error) => this.emit('failed', error));
     this.#engine.on('sinkError', (thrown) => this.report(thrown));
@@ -95,8 +99,6 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     });
     for (const sink of [...this.#figures.frameSinks, this.#events, this.#ends, this.#watch.health, this.#outcomes])
       this.#engine.addSink(sink);
-    // Node's own events of every emitter, which a map of events cannot name.
-    const self = this as EventEmitter;
     self.on('newListener', () => queueMicrotask(this.#listenersChanged));
     self.on('removeListener', () => queueMicrotask(this.#listenersChanged));
     if (options.logger !== undefined) logNode(this, this.#logger);
@@ -277,7 +279,9 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
    * options. close() does it as well.
    */
   async drain(deadlineMs?: number): Promise<void> {
+    const isFirst = this.#state !== 'draining' && this.#state !== 'closed';
     if (this.#state !== 'closed') this.#state = 'draining';
+    if (isFirst) this.emit('draining');
     await this.#sources.drain(deadlineMs);
   }
 
@@ -388,11 +392,6 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
       },
     };
   }
-}
-
-/** The engine of a node, for tests and drills; not part of the public API. */
-export function engineOf(node: AudioNode): Engine {
-  return nodeParts(node).engine;
 }
 
 function closed(message: string): TrunklineError {

@@ -3,10 +3,34 @@ import type { AuditEntry, FrameSink, OutcomeCause } from '../core/events.js';
 import type { HealthCheck } from '../core/health.js';
 import type { Logger } from '../core/logger.js';
 
+/** The space on the disk of the recordings has fallen below its watermark, or is above it again. */
+export interface DiskLowEvent {
+  readonly isLow: boolean;
+  readonly freeBytes: number;
+  readonly watermarkBytes: number;
+}
+
+/** A recording of a killed process has been completed. */
+export interface RecordingRepairedEvent {
+  readonly interactionId: string;
+  /** Folder within the output directory. */
+  readonly folder: string;
+  /** Of all its audio; absent when it is not known. */
+  readonly durationMs?: number;
+}
+
+/** Events that sinks have for their node. */
+export interface SinkEvents {
+  diskLow: [event: DiskLowEvent];
+  recordingRepaired: [event: RecordingRepairedEvent];
+}
+
 /** What a node gives each of its sinks. */
 export interface SinkContext {
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Emits an event of the node. */
+  emit<Name extends keyof SinkEvents>(name: Name, ...values: SinkEvents[Name]): void;
   /** Emits the node's `error` event, for what failed while the sink goes on. */
   report(error: unknown): void;
   /** Gives every sink an entry for the audit. */

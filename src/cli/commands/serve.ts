@@ -6,7 +6,7 @@ import { watchSignals } from '../process/signals.js';
 
 /** Of the other settings, those that apply to streams that arrive in order. */
 const SETTING_NAMES: readonly SettingName[] = [
-  ...settingsOf('recording', 'control').map(({ name }) => name),
+  ...settingsOf('recording', 'control', 'webhook').map(({ name }) => name),
   'seconds',
   'drainSeconds',
   'shards',

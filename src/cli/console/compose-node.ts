@@ -12,6 +12,7 @@ import type {
 } from '../../index.js';
 import { audioHookOptions } from '../audiohook-options.js';
 import { type ControlCommand, controlOptions } from '../control-options.js';
+import { webhookOptions } from '../webhook-options.js';
 
 export type SourceName = 'genesys' | 'audiohook';
 
@@ -45,7 +46,10 @@ export async function composeNode(
   // Before anything is loaded, which takes longer.
   const serverOptions = names.includes('audiohook') ? audioHookOptions(config) : undefined;
   const operations = controlOptions(config, dependencies);
-  const { AudioNode, audioHook, audit, control, genesysSubscription, recorder } = await import('../../index.js');
+  const notifications = webhookOptions(config);
+  const { AudioNode, audioHook, audit, control, genesysSubscription, recorder, webhooks } = await import(
+    '../../index.js'
+  );
   const hook =
     serverOptions &&
     audioHook({
@@ -68,7 +72,7 @@ export async function composeNode(
   const node = new AudioNode({
     sources: [subscription ?? [], hook ?? []].flat(),
     sinks,
-    services: [service ?? []].flat(),
+    services: [notifications === undefined ? [] : webhooks(notifications), service ?? []].flat(),
     engine: {
       shards: config.shards,
       maxStreams: config.maxStreams,

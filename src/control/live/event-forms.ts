@@ -41,6 +41,9 @@ export const EVENT_FORMS: {
   }),
   paused: ({ interactionId, paused, by }) => ({ interactionId, paused, by }),
   error: errorForm,
+  diskLow: (event) => ({ ...event }),
+  recordingRepaired: (event) => ({ ...event }),
+  draining: () => ({}),
   workerRestarted: ({ name, cause }) => ({ name, cause }),
   failed: errorForm,
 };

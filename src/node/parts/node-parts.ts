@@ -19,3 +19,8 @@ export function nodeParts(node: object): NodeParts {
   if (parts === undefined) throw new TypeError('This is not a node.');
   return parts;
 }
+
+/** The engine of a node, for tests and drills; not part of the public API. */
+export function engineOf(node: object): Engine {
+  return nodeParts(node).engine;
+}

@@ -1,6 +1,6 @@
 import { zeroCounts } from '../../core/counts.js';
 import type {
-  AuditFields,
+  AuditEntry,
   FrameSink,
   OutcomeCause,
   StreamInfo,
@@ -138,14 +138,16 @@ export class Outcomes implements FrameSink {
   }
 }
 
-/** What the audit keeps of a result. */
-export function auditFieldsOf({ outcome, cause, summary, recording }: StreamResult): AuditFields {
-  return {
+/** The entry of the audit for a stream that is finished. */
+export function outcomeEntry({ interactionId }: StreamInfo, result: StreamResult): AuditEntry {
+  const { outcome, cause, summary, recording } = result;
+  const fields = {
     outcome,
     reason: summary.endReason,
     ...(cause === undefined ? {} : { detail: cause }),
     ...(recording === undefined ? {} : { durationMs: recording.durationMs }),
   };
+  return { source: 'node', action: 'stream_finished', interactionId, fields };
 }
 
 function deliveryOf({ packetsReceived, packetsDropped }: StreamSummary): {

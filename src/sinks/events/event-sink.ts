@@ -12,6 +12,7 @@ import type {
   StreamSummary,
 } from '../../core/events.js';
 import { chunkOf, type MediaChunk, type MetadataSync } from '../../core/media-chunk.js';
+import type { SinkEvents } from '../sink.js';
 
 /** An event of a source, under its own name. */
 export interface SourceEvent {
@@ -22,7 +23,7 @@ export interface SourceEvent {
 }
 
 /** Events that every node has, whatever its sources are. */
-export interface NodeEvents {
+export interface NodeEvents extends SinkEvents {
   /** Each frame with speech; silent ones too with `includeSilent`. */
   mediaChunk: [chunk: MediaChunk];
   /** Each frame, silent or not. */
@@ -43,6 +44,8 @@ export interface NodeEvents {
   sourceEvent: [event: SourceEvent];
   /** A worker thread died and was replaced. */
   workerRestarted: [event: { readonly name: string; readonly cause: string }];
+  /** The node takes no new calls from now on. */
+  draining: [];
   /** The engine can no longer do its work. */
   failed: [error: TrunklineError];
 }

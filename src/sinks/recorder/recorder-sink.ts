@@ -3,11 +3,12 @@ import { parseOptions } from '../../config/options.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { HealthCheck } from '../../core/health.js';
 import { makeFolder } from '../../core/make-folder.js';
-import type { Sink, SinkAgent, SinkContext, SinkStats } from '../sink.js';
+import type { DiskLowEvent, Sink, SinkAgent, SinkContext, SinkStats } from '../sink.js';
+import { DiskWatermark } from './files/disk-watermark.js';
 import { type FileAccess, fileAccess } from './files/folder.js';
 import { DiskSpace, diskCheck } from './recorder-gauges.js';
 import { RecorderThread } from './recorder-thread.js';
-import { type RepairReport, repairUnfinished } from './repair.js';
+import { type RepairReport, repairedFields, repairUnfinished } from './repair.js';
 
 export interface RecorderOptions {
   /** Folder of the recordings; made when it is missing. Each interaction gets a folder of its own in it. */
@@ -25,7 +26,8 @@ export interface RecorderOptions {
   readonly bufferMegabytes?: number;
   /**
    * Megabytes that should stay free on the disk; 0 to 1,000,000,000, default 1024. Below it the node's health is degraded,
-   * below a quarter of it failing, so that no new calls are sent to it. Recording goes on as long as there is space.
+   * below a quarter of it failing, so that no new calls are sent to it; a `diskLow` event says both that and when there is
+   * space again. Recording goes on as long as there is space.
    */
   readonly minFreeMegabytes?: number;
 }
@@ -51,6 +53,7 @@ export class RecorderSink implements Sink {
   readonly #thread: RecorderThread;
   readonly #disk: DiskSpace;
   readonly #minFreeBytes: number;
+  readonly #watermark: DiskWatermark;
   readonly #closing = new AbortController();
   #context: SinkContext | undefined;
   #watch: NodeJS.Timeout | undefined;
@@ -63,6 +66,7 @@ export class RecorderSink implements Sink {
     this.#access = fileAccess(fileMode);
     this.#disk = new DiskSpace(directory);
     this.#minFreeBytes = minFreeMegabytes * MEGABYTE;
+    this.#watermark = new DiskWatermark(this.#minFreeBytes);
     this.#thread = new RecorderThread({
       directory,
       access: this.#access,
@@ -121,15 +125,16 @@ export class RecorderSink implements Sink {
     return [diskCheck(this.name, disk, this.#minFreeBytes)];
   }
 
-  async #repair({ clock, logger, report, audit }: SinkContext): Promise<RepairReport | undefined> {
+  async #repair({ clock, logger, emit, report, audit }: SinkContext): Promise<RepairReport | undefined> {
     try {
       const repaired = await repairUnfinished(this.#directory, {
         clock,
         access: this.#access,
         signal: this.#closing.signal,
-        onRepaired: ({ interactionId, durationMs }) => {
-          const fields = { reason: 'interrupted', ...(durationMs === undefined ? {} : { durationMs }) };
-          audit({ source: this.name, action: 'recording_repaired', interactionId, fields });
+        onRepaired: (recording) => {
+          const { interactionId } = recording;
+          audit({ source: this.name, action: 'recording_repaired', interactionId, fields: repairedFields(recording) });
+          emit('recordingRepaired', recording);
         },
       });
       const { repaired: folders, failed } = repaired;
@@ -146,12 +151,22 @@ export class RecorderSink implements Sink {
     }
   }
 
+  #tellDisk(event: DiskLowEvent): void {
+    const { isLow, freeBytes, watermarkBytes } = event;
+    const fields = { freeMegabytes: Math.floor(freeBytes / MEGABYTE), watermarkMegabytes: watermarkBytes / MEGABYTE };
+    if (isLow) this.#context?.logger.warn(fields, 'the disk of the recordings is nearly full');
+    else this.#context?.logger.info(fields, 'the disk of the recordings has space again');
+    this.#context?.emit('diskLow', event);
+  }
+
   #look(): void {
     const nowUs = this.#context?.clock.nowUs();
     if (nowUs !== undefined) {
       this.#thread.markLag(nowUs);
       this.#disk.look(nowUs);
     }
+    const low = this.#watermark.look(this.#disk.bytes.freeBytes);
+    if (low !== undefined) this.#tellDisk(low);
     for (const fault of this.#thread.takeFaults()) this.#context?.report(new TrunklineError('FILE_FAILED', fault));
     const isSlow = this.#thread.takeSlowness();
     if (isSlow === true) this.#context?.logger.warn('the disk is slow: recordings wait in memory');

@@ -2,6 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
+import type { AuditFields } from '../../core/events.js';
 import { errnoOf } from './files/disk-fault.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
 import { markComplete, readUnfinished } from './files/unfinished.js';
@@ -35,6 +36,11 @@ export interface RepairOptions {
   readonly onRepaired?: (recording: RepairedRecording) => void;
   /** Ends the work between two recordings; the report says what was done by then. */
   readonly signal?: AbortSignal;
+}
+
+/** What the audit keeps of a repaired recording: the end of its stream, which its process could not write. */
+export function repairedFields({ durationMs }: RepairedRecording): AuditFields {
+  return { outcome: 'incomplete', reason: 'interrupted', ...(durationMs === undefined ? {} : { durationMs }) };
 }
 
 /** Recordings that are repaired at a time. */

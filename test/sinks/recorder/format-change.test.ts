@@ -22,7 +22,7 @@ it('a call that goes from G.711 to stereo L16 is recorded as a whole, through th
     maxPlayoutDelayMs: 0,
     recorder: sink.agent as SinkAgent & RecorderAgent,
   });
-  await sink.start({ clock: systemClock, logger: silentLogger, report: () => {}, audit: () => {} });
+  await sink.start({ clock: systemClock, logger: silentLogger, emit: () => {}, report: () => {}, audit: () => {} });
   await engine.start();
   const feed = (stream: number, channel: number, bytes: number, ticks: number): void => {
     for (let n = 0; n < 50; n++) {

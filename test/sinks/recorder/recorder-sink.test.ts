@@ -29,6 +29,7 @@ function context(over: Partial<SinkContext> = {}): SinkContext & { entries: Audi
   return {
     clock: new ManualClock(),
     logger: silentLogger,
+    emit: () => {},
     report: (error) => errors.push(String(error)),
     audit: (entry) => entries.push(entry),
     entries,
@@ -65,7 +66,7 @@ describe('recorder()', () => {
     expect(given.entries).toHaveLength(40);
     expect(given.entries).toContainEqual({
       ...{ source: 'recorder', action: 'recording_repaired', interactionId: 'call-7' },
-      fields: { reason: 'interrupted', durationMs: 1000 },
+      fields: { outcome: 'incomplete', reason: 'interrupted', durationMs: 1000 },
     });
     await sink.close();
     expect(given.errors).toEqual([]);

@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto';
+import type { StreamInfo, StreamResult } from '../core/events.js';
+
+/** `data` of `call.started`: a stream of a call is open and audio can arrive. */
+export interface CallStarted {
+  readonly interactionId: string;
+  /** Name of the source that the call came by. */
+  readonly source?: string;
+  readonly codec: string;
+  readonly sampleRate: number;
+  readonly channels: 1 | 2;
+  /** ISO 8601. */
+  readonly startedAt: string;
+}
+
+/** `data` of `call.given_up`: a call that was to be captured is no longer tried. */
+export interface CallGivenUp {
+  readonly interactionId: string;
+  readonly reason: string;
+}
+
+/**
+ * `data` of `recording.finished`, `.incomplete`, `.empty` and `.failed`, one for each stream; of `call.ended` on a node
+ * without a recorder.
+ */
+export interface StreamFinished {
+  readonly interactionId: string;
+  readonly source?: string;
+  /** `recorded`, `delivered`, `empty`, `incomplete` or `failed`. */
+  readonly outcome: string;
+  /** Why it is incomplete or failed. */
+  readonly cause?: string;
+  /** Why the stream ended, such as `ended` or `lost`. */
+  readonly endReason: string;
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly packetsReceived: number;
+  readonly packetsLost: number;
+  /** Folder of the recording within the output directory; absent, as the following ones, when there are no files. */
+  readonly folder?: string;
+  /** Its audio file in that folder. */
+  readonly file?: string;
+  readonly durationMs?: number;
+  /** Audio that could not be written, all channels added up. */
+  readonly notRecordedMs?: number;
+}
+
+/** `data` of `recording.repaired`: a recording that a killed process left behind has been completed. */
+export interface RecordingRepaired {
+  readonly interactionId: string;
+  readonly folder: string;
+  readonly durationMs?: number;
+}
+
+/** `data` of `worker.restarted`: a thread died and was replaced. */
+export interface WorkerRestarted {
+  readonly name: string;
+  readonly cause: string;
+}
+
+/** `data` of `disk.low`, and of `disk.recovered` when there is space again. */
+export interface DiskSpace {
+  readonly freeBytes: number;
+  readonly watermarkBytes: number;
+}
+
+/** `data` of `node.failed`: the node can no longer do its work and has to be started again. */
+export interface NodeFailed {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Every type of notification with its data. */
+export interface WebhookEvents {
+  'call.started': CallStarted;
+  'call.given_up': CallGivenUp;
+  'call.ended': StreamFinished;
+  'recording.finished': StreamFinished;
+  'recording.incomplete': StreamFinished;
+  'recording.empty': StreamFinished;
+  'recording.failed': StreamFinished;
+  'recording.repaired': RecordingRepaired;
+  'worker.restarted': WorkerRestarted;
+  'disk.low': DiskSpace;
+  'disk.recovered': DiskSpace;
+  'node.draining': Record<string, never>;
+  'node.failed': NodeFailed;
+}
+
+export type WebhookType = keyof WebhookEvents;
+
+/** The body of a request, as JSON. */
+export interface WebhookPayload<Type extends WebhookType = WebhookType> {
+  readonly type: Type;
+  /** When it happened, ISO 8601. */
+  readonly timestamp: string;
+  readonly data: WebhookEvents[Type];
+}
+
+/** One notification on its way. */
+export interface Message {
+  /** `webhook-id`: the same at every attempt, so that a receiver can tell repetitions. */
+  readonly id: string;
+  readonly type: string;
+  /** Messages of one key are delivered in their order: an interaction, or the empty text for the node itself. */
+  readonly key: string;
+  readonly createdAtMs: number;
+  /** JSON of a WebhookPayload. */
+  readonly body: string;
+}
+
+/** @param key orders messages: those of one key are delivered one after another. */
+export function messageFor<Type extends WebhookType>(
+  type: Type,
+  data: WebhookEvents[Type],
+  key: string,
+  wallMs: number,
+): Message {
+  const payload: WebhookPayload<Type> = { type, timestamp: new Date(wallMs).toISOString(), data };
+  const id = `msg_${randomUUID().replaceAll('-', '')}`;
+  return { id, type, key, createdAtMs: wallMs, body: JSON.stringify(payload) };
+}
+
+export function callStarted(info: StreamInfo): CallStarted {
+  const { interactionId, source, codec, sampleRate, channels, startedAtMs } = info;
+  return {
+    ...{ interactionId, codec, sampleRate, channels, startedAt: new Date(startedAtMs).toISOString() },
+    ...(source === undefined ? {} : { source }),
+  };
+}
+
+export function streamFinished(info: StreamInfo, { outcome, cause, summary, recording }: StreamResult): StreamFinished {
+  const { interactionId, source, startedAtMs } = info;
+  return {
+    interactionId,
+    ...(source === undefined ? {} : { source }),
+    outcome,
+    ...(cause === undefined ? {} : { cause }),
+    endReason: summary.endReason,
+    startedAt: new Date(startedAtMs).toISOString(),
+    endedAt: new Date(summary.endedAtMs).toISOString(),
+    packetsReceived: summary.packetsReceived,
+    packetsLost: summary.packetsLost,
+    ...recording,
+  };
+}
+
+/** `delivered` has no type of its own: a node without a recorder says `call.ended`, whatever the outcome. */
+export function typeOfOutcome(outcome: StreamResult['outcome'], isRecording: boolean): WebhookType {
+  if (!isRecording || outcome === 'delivered') return 'call.ended';
+  return outcome === 'recorded' ? 'recording.finished' : `recording.${outcome}`;
+}
