@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import type { Clock } from '../core/clock.js';
 import { US_PER_MS } from '../core/units.js';
 
@@ -14,7 +15,7 @@ interface Watched {
 }
 
 /** Why a connection was cut off. */
-type Cut = 'slowReader' | 'slowRequest' | 'malformedRequest' | 'tooManyConnections';
+type Cut = 'slowReader' | 'slowRequest' | 'malformedRequest' | 'bodyTooLarge' | 'tooManyConnections';
 
 /**
  * The connections of the server. A client that takes what is sent to it too slowly is cut off: what waits for it would
@@ -42,8 +43,9 @@ export class Connections {
 
   /** Watches the connections of a server until close(). */
   watch(server: HttpServer | HttpsServer): void {
-    // Of a TLS server, the sockets below the encryption: what waits in them is what the client has not taken.
-    server.on('connection', (socket: Socket) => {
+    // Of a TLS server, the sockets above the encryption: only they know what waits.
+    const event = server instanceof TlsServer ? 'secureConnection' : 'connection';
+    server.on(event, (socket: Socket) => {
       this.#sockets.set(socket, { sentBytes: 0, sinceUs: this.#clock.nowUs() });
       socket.once('close', () => this.#sockets.delete(socket));
     });

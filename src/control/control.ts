@@ -15,6 +15,8 @@ import { Live } from './live/live.js';
 import { type ControlOptions, type ControlSettings, controlSchema } from './options.js';
 import { readCertifiedKey } from './tls.js';
 
+const EXPIRY_LOOK_MS = 5_000;
+
 /** What the control server has counted, and what it does at the moment. */
 export interface ControlStats {
   readonly connections: number;
@@ -93,6 +95,8 @@ export class Control implements Service {
     context.node.on('paused', (event) => interactions.paused(event));
     closing.signal.addEventListener('abort', () => metrics.close());
     metrics.start();
+    const expiries = setInterval(() => access.closeInvalid(), EXPIRY_LOOK_MS).unref();
+    closing.signal.addEventListener('abort', () => clearInterval(expiries));
     const connections = new Connections(clock, settings.limits.stalledMs);
     const audit: ControlDependencies['audit'] = ({ principal, address }, action, fields = {}, interactionId?) => {
       const actor = principal === undefined ? {} : { actor: principal.name };

@@ -89,7 +89,9 @@ export async function makeApp(
   app.setSerializerCompiler(serializerCompiler);
   app.decorateRequest('caller');
   guardRoutes(app, dependencies);
-  answerErrors(app, dependencies);
+  answerErrors(app, dependencies, connections);
+  // Pages of other sites can send text without a preflight request; nothing here takes it.
+  app.removeContentTypeParser('text/plain');
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -130,11 +132,14 @@ function guardRoutes(app: ControlApp, { access, settings }: ControlDependencies)
     const pattern = request.routeOptions.url ?? '(unknown)';
     // An unknown path is refused like a known one: what exists is told only to those who may know.
     request.caller = access.admit(request.raw, { role, ticket, pattern });
+    // A stream goes on for as long as its token is good.
+    const release = access.hold(request.caller, () => reply.raw.destroy());
+    reply.raw.once('close', release);
     return undefined;
   });
 }
 
-function answerErrors(app: ControlApp, { report }: ControlDependencies): void {
+function answerErrors(app: ControlApp, { report }: ControlDependencies, connections: Connections): void {
   app.setNotFoundHandler((_request, reply) => reply.code(404).send(errorBody('notFound', 'There is nothing here.')));
   app.setErrorHandler((thrown, _request, reply) => {
     if (thrown instanceof ControlError) {
@@ -150,6 +155,7 @@ function answerErrors(app: ControlApp, { report }: ControlDependencies): void {
       return reply.code(400).send(errorBody('badRequest', `The request is not valid. ${places.join('; ')}`));
     }
     const { statusCode = 500, message } = thrown as { statusCode?: number; message: string };
+    if (statusCode === 413) connections.count('bodyTooLarge');
     // Fastify's own refusals, such as a body that is too large.
     if (statusCode < 500) return reply.code(statusCode).send(errorBody(CODES[statusCode] ?? 'badRequest', message));
     report(thrown);

@@ -8,6 +8,8 @@ import { ControlError, errorBody } from './errors.js';
 
 /** Clients send nothing but control frames and small messages. */
 const MAX_MESSAGE_BYTES = 4_096;
+/** RFC 6455, 7.4.1: the token is no longer good. */
+const CLOSE_POLICY = 1008;
 
 /** A WebSocket that has been admitted, and what its request says. */
 export interface WebSocketCall {
@@ -96,10 +98,10 @@ export class WebSocketRoutes {
     const caller = this.#access.admit(request, route);
     const params = decoded(matcher.exec(path)?.groups ?? {});
     const query = new URLSearchParams((request.url ?? '').slice(path.length));
-    route.handle({ params, query, caller, accept: () => this.#accept(request, socket, head) });
+    route.handle({ params, query, caller, accept: () => this.#accept(request, socket, head, caller) });
   }
 
-  #accept(request: IncomingMessage, socket: Duplex, head: Buffer): WebSocket {
+  #accept(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller): WebSocket {
     let opened: WebSocket | undefined;
     // Calls back within this turn, or answers 400 by itself when this is not a valid WebSocket request.
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
@@ -109,7 +111,11 @@ export class WebSocketRoutes {
     const webSocket = opened;
     this.#sockets.add(webSocket);
     webSocket.on('error', () => {});
-    webSocket.once('close', () => this.#sockets.delete(webSocket));
+    const release = this.#access.hold(caller, () => webSocket.close(CLOSE_POLICY));
+    webSocket.once('close', () => {
+      this.#sockets.delete(webSocket);
+      release();
+    });
     return webSocket;
   }
 }

@@ -181,8 +181,8 @@ test('a body of 10 MB', async () => {
     outgoing.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? ''));
     outgoing.end(Buffer.alloc(10_000_000, 0x20));
   });
-  expect([413, 404, 'EPIPE', 'ECONNRESET']).toContain(answer);
-  expect(await server.ask('/livez')).toMatchObject({ status: 200 });
+  expect([413, 'EPIPE', 'ECONNRESET']).toContain(answer);
+  await expectUnharmed(server, 'bodyTooLarge');
 });
 
 test('headers that come a byte at a time, and never end', async () => {
@@ -205,6 +205,22 @@ test('a body that comes a byte at a time', async () => {
   onTestFinished(() => clearInterval(dripping));
   await closed(socket);
   expect(await server.ask('/livez')).toMatchObject({ status: 200 });
+});
+
+test('a client that asks for much and reads nothing', async () => {
+  const server = await startControlNode({ limits: { stalledMs: 300 } });
+  const socket = await rawConnection(server);
+  socket.pause();
+  const ended = closed(socket);
+  // More than the kernel keeps for it. The server stops reading requests when answers wait.
+  const request = 'GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n';
+  const asking = setInterval(() => socket.write(request.repeat(100)), 10);
+  onTestFinished(() => clearInterval(asking));
+  await until(() => (server.control.stats().refused['slowReader'] ?? 0) > 0, 'the end of the slow reader');
+  clearInterval(asking);
+  socket.resume();
+  await ended;
+  await expectUnharmed(server, 'slowReader');
 });
 
 test('connections without end', async () => {

@@ -68,6 +68,7 @@ export class Access {
   readonly #requests = new AddressLimiter(REQUESTS.perSecond, REQUESTS.burst);
   readonly #audited: TokenBucket;
   readonly #refused: Partial<Record<RefusalReason, number>> = {};
+  readonly #held = new Set<{ readonly principal: Principal; readonly close: () => void }>();
   #tokens: Tokens | undefined;
 
   /** @throws TrunklineError CONFIG_INVALID when the tokens cannot be read. */
@@ -86,10 +87,36 @@ export class Access {
     return this.#refused;
   }
 
-  /** Reads the tokens again. Those that are gone are refused from now on; after a failure the former ones are kept. */
+  /**
+   * Reads the tokens again. Those that are gone are refused from now on, and what they have open is closed.
+   * @throws TrunklineError CONFIG_INVALID; the former tokens are kept then.
+   */
   reload(): void {
     const { tokensFile } = this.#dependencies;
-    if (tokensFile !== undefined) this.#tokens = new Tokens(readTokenFile(tokensFile));
+    if (tokensFile === undefined) return;
+    this.#tokens = new Tokens(readTokenFile(tokensFile));
+    this.closeInvalid();
+  }
+
+  /**
+   * Closes what a caller has open when its token is revoked or expires.
+   * @returns To be called when it has been closed otherwise.
+   */
+  hold({ principal }: Caller, close: () => void): () => void {
+    if (principal === undefined || this.#tokens === undefined) return () => {};
+    const held = { principal, close };
+    this.#held.add(held);
+    return () => this.#held.delete(held);
+  }
+
+  /** Closes what callers have open whose tokens are no longer good; call it now and then, because tokens expire. */
+  closeInvalid(): void {
+    const nowMs = this.#dependencies.clock.wallMs();
+    for (const held of this.#held) {
+      if (this.#tokens?.has(held.principal, nowMs) !== false) continue;
+      this.#held.delete(held);
+      held.close();
+    }
   }
 
   /**

@@ -68,6 +68,13 @@ export class Tokens {
     return this.#entries.length;
   }
 
+  /** Whether there is still a token of that name and role. */
+  has({ name, role }: Principal, nowMs: number): boolean {
+    return this.#entries.some(
+      ({ principal, expiresAtMs }) => principal.name === name && principal.role === role && nowMs < expiresAtMs,
+    );
+  }
+
   /** Compares with every entry, in constant time each, so that the time it takes says nothing. */
   verify(token: string, nowMs: number): TokenVerdict {
     if (token.length > MAX_TOKEN_LENGTH) return 'unknown';
