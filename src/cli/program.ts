@@ -6,6 +6,9 @@ import { registerBench } from './commands/bench.js';
 import { registerCalibrate } from './commands/calibrate.js';
 import { registerCapture } from './commands/capture.js';
 import { registerConfig, registerSettings } from './commands/config.js';
+import { registerFind } from './commands/control/find.js';
+import { registerInteractionCommands } from './commands/control/interaction.js';
+import { registerStatus } from './commands/control/status.js';
 import { registerDemo } from './commands/demo.js';
 import { registerDeploy } from './commands/deploy.js';
 import { registerDoctor } from './commands/doctor.js';
@@ -29,6 +32,9 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerSimulate,
   registerCalibrate,
   registerRepair,
+  registerFind,
+  registerStatus,
+  registerInteractionCommands,
   registerToken,
   registerConfig,
   registerDoctor,
@@ -45,6 +51,8 @@ Examples:
   $ trunkline run --config node.json       capture from every source that the settings name
   $ trunkline calibrate call.wav           find the silence threshold for a line
   $ trunkline repair capture               repair the recordings after a crash
+  $ trunkline find capture --from 2026-03-01   find recordings
+  $ trunkline status                       how a running node does
 
 Every setting can also be given in the environment, in .env or in a file with
 --config; the command line wins. See \`trunkline config\` and \`trunkline <command> --help\`.`;

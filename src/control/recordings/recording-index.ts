@@ -33,6 +33,10 @@ export interface RecordingIndexOptions {
    * Share of the time that reading the folder may take; default 0.5. The rest of the machine has calls to capture.
    */
   readonly share?: number;
+  /** How long a query waits for the first reading of the folder, in milliseconds; default 2,000. */
+  readonly firstWaitMs?: number;
+  /** The only recordings to read, by name; default all. */
+  readonly only?: readonly string[];
 }
 
 /** Reads folders for so long before other work has its turn. */
@@ -42,7 +46,7 @@ const CHANGING_US = 1_000 * US_PER_MS;
 const CHANGING_EACH_US = 2 * US_PER_MS;
 /** How often the folder is read as a whole for what the watch has not reported, such as on a network drive. */
 const WHOLE_US = 15_000 * US_PER_MS;
-/** A query waits so long for the first reading; a large folder takes longer, and is listed as far as it has been read. */
+/** A large folder takes longer, and is listed as far as it has been read. */
 const FIRST_WAIT_MS = 2_000;
 /** Recordings of one interaction that are looked up by its name. */
 const MAX_OF_INTERACTION = 1_000;
@@ -56,6 +60,8 @@ export class RecordingIndex {
   readonly #directory: string;
   readonly #clock: Clock;
   readonly #restShare: number;
+  readonly #firstWaitMs: number;
+  readonly #only: readonly string[] | undefined;
   readonly #rows = new Map<string, RecordingRow>();
   readonly #changing = new Set<string>();
   /** Names that the watch has reported. */
@@ -69,10 +75,13 @@ export class RecordingIndex {
   #isComplete = false;
   #isClosed = false;
 
-  constructor(directory: string, clock: Clock, { share = 0.5 }: RecordingIndexOptions = {}) {
+  constructor(directory: string, clock: Clock, options: RecordingIndexOptions = {}) {
+    const { share = 0.5, firstWaitMs = FIRST_WAIT_MS, only } = options;
     this.#directory = directory;
     this.#clock = clock;
     this.#restShare = (1 - share) / share;
+    this.#firstWaitMs = firstWaitMs;
+    this.#only = only;
   }
 
   /**
@@ -119,7 +128,7 @@ export class RecordingIndex {
       // A query that has waited long enough does not see it fail.
       this.#whole.catch(() => {});
     }
-    if (this.#whole !== undefined && !this.#isComplete) await Promise.race([this.#whole, sleep(FIRST_WAIT_MS)]);
+    if (this.#whole !== undefined && !this.#isComplete) await this.#firstReading(this.#whole);
     const reported = [...this.#reported];
     this.#reported.clear();
     this.#look(reported);
@@ -128,7 +137,17 @@ export class RecordingIndex {
     await this.#inSlices([...this.#changing], (id) => this.#look([id]));
   }
 
+  async #firstReading(whole: Promise<void>): Promise<void> {
+    if (this.#firstWaitMs === Number.POSITIVE_INFINITY) await whole;
+    else await Promise.race([whole, sleep(this.#firstWaitMs)]);
+  }
+
   async #readWhole(): Promise<void> {
+    if (this.#only !== undefined) {
+      this.#look(this.#only);
+      this.#isComplete = true;
+      return;
+    }
     this.#watch();
     const mtimeMs = this.#mtimeMs();
     const folder = this.#open();
