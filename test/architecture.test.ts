@@ -99,6 +99,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['index', 'node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
     ...['sinks/metrics/metrics', 'audio/calibrate', 'audio/wav', 'control/access/roles', 'control/access/token-file'],
     ...['control/recordings/recording', 'control/recordings/recording-index'],
+    ...['webhooks/short-lived', 'webhooks/queue/dead-letters'],
     // The doctor does once what a node would do at its start.
     ...['native/addon', 'sources/genesys/rest/platform', 'sources/genesys/rest/region'],
     ...['sources/genesys/rest/request-limits', 'sources/genesys/rest/transport'],

@@ -17,6 +17,7 @@ import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
 import { registerSimulate } from './commands/simulate.js';
 import { registerToken } from './commands/token.js';
+import { registerWebhooks } from './commands/webhooks.js';
 import { errorObject } from './console/summary.js';
 import { hasPrintedJson, printJson } from './process/output.js';
 
@@ -36,6 +37,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerStatus,
   registerInteractionCommands,
   registerToken,
+  registerWebhooks,
   registerConfig,
   registerDoctor,
   registerDeploy,

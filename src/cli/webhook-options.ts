@@ -23,12 +23,17 @@ export function webhookOptions(config: Config): WebhookOptions | undefined {
   return {
     url,
     secret: () => [...wordsOf(secret ?? ''), ...(file === undefined ? [] : wordsOf(textOf(file)))],
-    directory: config.webhookDirectory ?? join(config.out, '.webhooks'),
+    directory: webhookDirectory(config),
     timeoutSeconds: config.webhookTimeoutSeconds,
     giveUpAfterHours: config.webhookGiveUpHours,
     ...(types.length === 0 ? {} : { types }),
     ...(caFile === undefined ? {} : { caFile }),
   };
+}
+
+/** Where notifications wait. */
+export function webhookDirectory({ webhookDirectory: directory, out }: Config): string {
+  return directory ?? join(out, '.webhooks');
 }
 
 function wordsOf(text: string): string[] {

@@ -3,9 +3,15 @@ import { join } from 'node:path';
 import process from 'node:process';
 import type { Command } from 'commander';
 import { loadConfig } from '../../config/load.js';
+import type { Config } from '../../config/schema.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { AuditLog } from '../../sinks/audit/audit-log.js';
+import type { RepairedRecording, RepairReport } from '../../sinks/recorder/repair.js';
 import { complain, print, printJson } from '../process/output.js';
+import { webhookOptions } from '../webhook-options.js';
+
+/** What the receiver of webhooks is given to accept the notifications of a repair. */
+const DELIVERY_MS = 10_000;
 
 export function registerRepair(program: Command): Command {
   return program
@@ -17,7 +23,8 @@ export function registerRepair(program: Command): Command {
       'after',
       `
 Finished recordings and those that a live process is writing are left alone; doing it twice changes nothing.
-An audit in that folder gets an entry for each repaired recording.
+An audit in that folder gets an entry for each repaired recording, and so does the receiver of webhooks, where
+TRUNKLINE_WEBHOOK_URL and TRUNKLINE_WEBHOOK_SECRET are set.
 
 Example:
   $ trunkline repair capture`,
@@ -26,16 +33,8 @@ Example:
       if (!existsSync(dir)) {
         throw new TrunklineError('FILE_FAILED', `There is no folder ${dir}; name the one given to capture as --out.`);
       }
-      const { repairRecordings } = await import('../../sinks/recorder/repair.js');
-      const audit = await openAudit(dir);
-      const report = await repairRecordings(dir, {
-        onRepaired: ({ interactionId, durationMs }) =>
-          audit?.event('recording_repaired', interactionId, {
-            reason: 'interrupted',
-            ...(durationMs === undefined ? {} : { durationMs }),
-          }),
-      });
-      await audit?.close();
+      const { config } = loadConfig({ env: process.env });
+      const report = await repair(dir, { ...config, out: dir });
       const { recordings, repaired, live, failed } = report;
       if (json) {
         printJson(report);
@@ -50,11 +49,38 @@ Example:
     });
 }
 
+/** Repairs, and tells the audit and the receiver of webhooks; both as the environment says. */
+async function repair(dir: string, config: Config): Promise<RepairReport> {
+  const { repairedFields, repairRecordings } = await import('../../sinks/recorder/repair.js');
+  const webhook = webhookOptions(config);
+  const audit = await openAudit(dir, config);
+  const run = (tell: (recording: RepairedRecording) => void): Promise<RepairReport> =>
+    repairRecordings(dir, {
+      onRepaired: (recording) => {
+        audit?.event('recording_repaired', recording.interactionId, repairedFields(recording));
+        tell(recording);
+      },
+    });
+  try {
+    if (webhook === undefined) return await run(() => {});
+    const { deliverDuring } = await import('../../webhooks/short-lived.js');
+    const { result, waiting } = await deliverDuring(
+      webhook,
+      DELIVERY_MS,
+      (delivery) => run((one) => delivery.notify('recording.repaired', one, one.interactionId)),
+      complain,
+    );
+    if (waiting > 0) complain(`${waiting} notifications wait in ${webhook.directory} for the next node`);
+    return result;
+  } finally {
+    await audit?.close();
+  }
+}
+
 /** The audit of the capture, where it has one; with the key and the region of the environment. */
-async function openAudit(dir: string): Promise<AuditLog | undefined> {
+async function openAudit(dir: string, { auditKey, region }: Config): Promise<AuditLog | undefined> {
   const file = join(dir, 'audit.jsonl');
   if (!existsSync(file)) return undefined;
-  const { auditKey, region } = loadConfig({ env: process.env }).config;
   const { AuditLog } = await import('../../sinks/audit/audit-log.js');
   const audit = new AuditLog({
     file,

@@ -105,6 +105,11 @@ export class Delivery {
     this.#adding.add(adding);
   }
 
+  /** Resolves when what was given until now is on the disk, or cannot be. */
+  async written(): Promise<void> {
+    await Promise.all(this.#adding);
+  }
+
   /** Reads the secrets again. @throws TrunklineError CONFIG_INVALID when they cannot be right; the old ones stay. */
   reload(): void {
     this.#dispatcher.resume(new Signer(secretsOf(this.#settings)));
@@ -122,7 +127,7 @@ export class Delivery {
   /** Gives what can be delivered so many milliseconds; the rest stays in the directory for the next process. */
   async close(graceMs: number): Promise<void> {
     this.#isClosed = true;
-    await Promise.all(this.#adding);
+    await this.written();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, graceMs);
