@@ -12,7 +12,9 @@ import { audit } from '../../../src/sinks/audit/audit-sink.js';
 import { recorder } from '../../../src/sinks/recorder/recorder-sink.js';
 import { audioHook } from '../../../src/sources/audiohook/audiohook.js';
 import { type GenesysStatus, genesysSubscription } from '../../../src/sources/genesys/genesys-subscription.js';
+import { webhooks } from '../../../src/webhooks/webhooks.js';
 import { KEYS } from '../../support/audiohook/node-rig.js';
+import { SECRET } from '../../support/webhooks/receiver.js';
 
 /** What has no metric of its own, and why. */
 const WITHOUT: readonly RegExp[] = [
@@ -50,6 +52,7 @@ async function nodeOfAllParts(): Promise<{ stats: NodeStats; render: (stats: Nod
     sinks: [recorder({ directory }), audit({ directory }), { name: 'own', stats: () => ({ dropped: 0, kept: 0 }) }],
     services: [
       control(),
+      webhooks({ url: 'http://127.0.0.1:9/', secret: SECRET, directory }),
       { name: 'own-service', start: () => {}, close: () => {}, stats: () => ({ deep: { count: 0 } }) },
     ],
   });

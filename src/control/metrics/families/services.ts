@@ -1,4 +1,5 @@
 import { byName, counter, type Family, gauge } from '../family.js';
+import { isWebhooks, webhookFamilies } from './webhooks.js';
 
 /** What the control server counts; see ControlStats. */
 interface ControlCounts {
@@ -12,7 +13,7 @@ function isControl(stats: object): stats is ControlCounts {
   return 'webSockets' in stats && 'requests' in stats && 'refused' in stats;
 }
 
-/** The control server, and the numbers of all other services. */
+/** The control server, webhooks, and the numbers of all other services. */
 export function serviceFamilies(services: Readonly<Record<string, object>>): Family[] {
   const all = Object.entries(services);
   const controls = all.flatMap(([service, stats]) => (isControl(stats) ? [[service, stats] as const] : []));
@@ -21,7 +22,8 @@ export function serviceFamilies(services: Readonly<Record<string, object>>): Fam
   const refused = controls.flatMap(([service, stats]) =>
     byName('reason', stats.refused).map(([labels, count]) => [{ service, ...labels }, count] as const),
   );
-  const others = all.filter(([, stats]) => !isControl(stats));
+  const hooks = all.flatMap(([service, stats]) => (isWebhooks(stats) ? [[service, stats] as const] : []));
+  const others = all.filter(([, stats]) => !isControl(stats) && !isWebhooks(stats));
   return [
     gauge(
       'control_connections',
@@ -39,6 +41,7 @@ export function serviceFamilies(services: Readonly<Record<string, object>>): Fam
       each(({ requests }) => requests),
     ),
     counter('control_refused', 'Requests and connections that the control server refused or cut off.', refused),
+    ...webhookFamilies(hooks),
     gauge(
       'service_value',
       'Counters and other values of all other services.',
