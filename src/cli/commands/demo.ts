@@ -13,7 +13,8 @@ import { runNode } from '../console/run-node.js';
 import { watchSignals } from '../process/signals.js';
 import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './simulate.js';
 
-const DEFAULTS = { streams: 8, seconds: 20, codec: 'mixed' } as const;
+// Long enough to open the console and listen in.
+const DEFAULTS = { streams: 8, seconds: 180, codec: 'mixed' } as const;
 /** Settings that make sense when the other side is the simulator. */
 const SETTING_NAMES: readonly SettingName[] = [
   ...settingsOf('recording', 'control').map(({ name }) => name),
