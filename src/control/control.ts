@@ -145,7 +145,10 @@ export class Control implements Service {
     const running = this.#running;
     if (running === undefined || !this.#isBelow(request)) return false;
     running.requests++;
-    running.handle(request, response);
+    const { basePath } = this.#settings;
+    // The console's files are named relative to its page, whose address therefore ends with a slash.
+    if (basePath !== '' && request.url === basePath) response.writeHead(308, { location: `${basePath}/` }).end();
+    else running.handle(request, response);
     return true;
   }
 

@@ -1,8 +1,11 @@
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { startHttpServer } from '../../src/examples/http-server.js';
+import { startOperations } from '../../src/examples/operations.js';
 import { startBoth } from '../../src/examples/several-sources.js';
 import { type TalkTime, TalkTimes } from '../../src/examples/talk-time.js';
 import { slowTranscriber, transcribe } from '../../src/examples/transcription.js';
@@ -12,6 +15,7 @@ import { runAudioHookClient } from '../../src/simulator/audiohook/client.js';
 import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
 import { type Simulator, startSimulator } from '../../src/simulator/genesys/simulator.js';
 import { API_KEY, CLIENT_SECRET, KEYS } from '../support/audiohook/node-rig.js';
+import { makeTokenFile } from '../support/control/control-node.js';
 
 const SOUND = AudioHookSound.generated(3);
 const ENGINE = { shards: 1, maxStreams: 64 };
@@ -183,5 +187,29 @@ describe('several sources in one node', () => {
     const audit = readFileSync(join(folder, 'audit.jsonl'), 'utf8');
     expect(audit).toContain('"connected"');
     expect(audit).toContain('"audiohook_opened"');
+  });
+});
+
+describe('operations', () => {
+  it('are below a path of the application, which keeps all other paths', async () => {
+    const { file, tokens } = makeTokenFile();
+    const example = await startOperations({ engine: ENGINE }, file);
+    try {
+      expect(await (await fetch(`${example.url}/`)).text()).toBe('the application\n');
+      expect(await (await fetch(`${example.url}/trunklines`)).text()).toBe('the application\n');
+      expect((await fetch(`${example.operationsUrl}/readyz`)).status).toBe(200);
+      expect((await fetch(`${example.operationsUrl}/api/v1/session`)).status).toBe(401);
+      const headers = { authorization: `Bearer ${tokens.viewer}` };
+      const session = await fetch(`${example.operationsUrl}/api/v1/session`, { headers });
+      expect(await session.json()).toMatchObject({ name: 'viewer-1', role: 'viewer' });
+      expect(await fetch(example.operationsUrl, { redirect: 'manual' })).toMatchObject({ status: 308 });
+      const refused = new WebSocket(`${example.operationsUrl.replace('http', 'ws')}/api/v1/interactions/call-1/audio`);
+      const [, response] = (await once(refused, 'unexpected-response')) as [unknown, { statusCode: number }];
+      expect(response.statusCode).toBe(401);
+      refused.on('error', () => {});
+      refused.terminate();
+    } finally {
+      await example.close();
+    }
   });
 });
