@@ -8,6 +8,7 @@ import { registerCapture } from './commands/capture.js';
 import { registerConfig, registerSettings } from './commands/config.js';
 import { registerFind } from './commands/control/find.js';
 import { registerInteractionCommands } from './commands/control/interaction.js';
+import { registerListen } from './commands/control/listen.js';
 import { registerStatus } from './commands/control/status.js';
 import { registerDemo } from './commands/demo.js';
 import { registerDeploy } from './commands/deploy.js';
@@ -31,6 +32,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerCapture,
   registerServe,
   registerSimulate,
+  registerListen,
   registerCalibrate,
   registerRepair,
   registerFind,

@@ -81,7 +81,7 @@ export class ControlClient {
       ...(json === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) }),
     };
     return new Promise((resolve, reject) => {
-      const fail = (error: unknown): void => reject(this.#unreachable(error));
+      const fail = (error: unknown): void => reject(this.unreachable(error));
       const options = { method, headers, agent: false, timeout: TIMEOUT_MS, ...(this.#ca && { ca: this.#ca }) };
       const sent = request(url, options, (response) => {
         read(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), fail);
@@ -92,7 +92,14 @@ export class ControlClient {
     });
   }
 
-  #unreachable(error: unknown): TrunklineError {
+  /** The error for an answer that is a refusal, to a request of another kind. */
+  async refused(response: IncomingMessage): Promise<TrunklineError> {
+    const text = await read(response).catch(() => '');
+    return this.#failure(response.statusCode ?? 0, text);
+  }
+
+  /** The error for a connection that failed. */
+  unreachable(error: unknown): TrunklineError {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const advice = UNREACHABLE[code] ?? 'Is that the address of its control server? See --url.';
     const message = `No node answers at ${this.url}: ${messageOf(error) || code}. ${advice}`;
