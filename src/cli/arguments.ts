@@ -59,7 +59,11 @@ export function addSettingOptions(command: Command, names: readonly SettingName[
 
 function optionsOf(setting: Setting, flag: string): Option[] {
   if (setting.secret === 'refused') return [secretRefusal(setting)];
-  const notes = [setting.defaultText === '' ? '' : `default: ${setting.defaultText}`, setting.env];
+  // The flag of a switch that is on by default switches it off, as its variable does with that value.
+  const isOn = setting.kind === 'switch' && setting.default === true;
+  const notes = isOn
+    ? [`${setting.env}=off`]
+    : [setting.defaultText === '' ? '' : `default: ${setting.defaultText}`, setting.env];
   const about = (description: string) => `${description} (${notes.filter((note) => note !== '').join('; ')})`;
   const heading = `${GROUPS[setting.group]}:`;
   if (setting.kind === 'switch') {

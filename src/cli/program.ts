@@ -31,32 +31,42 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerRun,
   registerCapture,
   registerServe,
-  registerSimulate,
-  registerListen,
-  registerCalibrate,
-  registerRepair,
-  registerFind,
   registerStatus,
+  registerListen,
   registerInteractionCommands,
-  registerToken,
+  registerFind,
+  registerRepair,
   registerWebhooks,
-  registerConfig,
   registerDoctor,
   registerDeploy,
+  registerToken,
+  registerConfig,
   registerSettings,
+  registerCalibrate,
+  registerSimulate,
   registerBench,
 ];
+
+/** The headings of `--help`, each with its commands. */
+const HEADINGS: Readonly<Record<string, readonly string[]>> = {
+  'Capture calls:': ['demo', 'run', 'capture', 'serve'],
+  'Set up:': ['doctor', 'deploy', 'config', 'token', 'calibrate'],
+  'Test and measure:': ['simulate', 'bench'],
+};
+/** Of every other command. */
+const OPERATE = 'Look at and control what runs and what was recorded:';
 
 const EXAMPLES = `
 Examples:
   $ trunkline demo                         capture simulated calls, with everything on this machine
-  $ trunkline capture --interactions ID    capture a real call; credentials from the environment or .env
+  $ trunkline doctor --queue ID            check this machine and the credentials before the first call
+  $ trunkline capture --queue ID           capture the calls of a queue; credentials from the environment or .env
   $ trunkline serve --port 8080            capture calls that AudioHook brings
   $ trunkline run --config node.json       capture from every source that the settings name
-  $ trunkline calibrate call.wav           find the silence threshold for a line
-  $ trunkline repair capture               repair the recordings after a crash
-  $ trunkline find capture --from 2026-03-01   find recordings
   $ trunkline status                       how a running node does
+  $ trunkline find capture                 find recordings
+  $ trunkline repair capture               complete the recordings after a crash
+  $ trunkline deploy systemd               print a unit that runs trunkline as a service
 
 Every setting can also be given in the environment, in .env or in a file with
 --config; the command line wins. See \`trunkline config\` and \`trunkline <command> --help\`.`;
@@ -71,6 +81,10 @@ export function createProgram(): Command {
     .helpCommand('help [command]', 'print the help of a command')
     .addHelpText('after', EXAMPLES);
   for (const register of COMMANDS) register(program);
+  for (const command of program.commands) {
+    const heading = Object.keys(HEADINGS).find((one) => HEADINGS[one]?.includes(command.name()));
+    command.helpGroup(heading ?? OPERATE);
+  }
   return strict(program);
 }
 

@@ -10,7 +10,7 @@ export const operationSettings = {
   }),
   drainSeconds: setting(z.number().min(0).max(3_600).default(10), {
     description:
-      'Time to finish at the end: clients are asked to leave and files are completed. A second later it exits.',
+      'How long calls may go on after SIGTERM, while no new ones are taken; a second later the process has ended.',
     value: 's',
     former: { key: 'audiohookDrainSeconds', env: 'TRUNKLINE_AUDIOHOOK_DRAIN_SECONDS' },
   }),

@@ -1,10 +1,22 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import process from 'node:process';
 import { parse as parseEnv } from 'dotenv';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { deployFile, effectiveSettings, hasProgram, output, trunkline } from '../support/cli/deploy-files.js';
+import {
+  deployFile,
+  effectiveSettings,
+  freePort,
+  hasProgram,
+  output,
+  started,
+  trunkline,
+} from '../support/cli/deploy-files.js';
+import { MAIN } from '../support/cli/trunkline-process.js';
 
 interface Service {
   readonly image: string;
@@ -72,6 +84,56 @@ describe('the Compose file', () => {
       .flatMap((group) => Object.values(group))
       .filter(({ origin }) => origin.endsWith(' in the environment'));
     expect(fromVariables).toHaveLength(Object.keys(variables).length);
+  });
+
+  test('has a node that Prometheus can scrape by the name of its service, with a token and not without', async () => {
+    const secrets = join(folder, 'secrets');
+    const made = trunkline([
+      'token',
+      'create',
+      'prometheus',
+      '--role',
+      'viewer',
+      '--file',
+      join(secrets, 'tokens.json'),
+    ]);
+    expect(made.status).toBe(0);
+    writeFileSync(join(secrets, 'audiohook-keys.json'), JSON.stringify([{ apiKey: 'key', clientSecret: 'c2VjcmV0' }]));
+    const example = Object.entries(parseEnv(deployFile('compose/trunkline.env.example')))
+      .filter(([name]) => !/^GENESYS_|QUEUES$/.test(name))
+      .map(([name, value]) => [name, value.replace('/etc/trunkline', secrets)]);
+    const port = await freePort();
+    const variables = {
+      ...(Object.fromEntries(example) as Record<string, string>),
+      TRUNKLINE_AUDIOHOOK_PORT: '0',
+      TRUNKLINE_CONTROL_PORT: String(port),
+      TRUNKLINE_OUT: join(folder, 'out'),
+    };
+    const { child } = await started([process.execPath, MAIN, ...(node?.command ?? [])], variables, folder);
+    try {
+      const scrape = (host: string, token?: string) =>
+        new Promise<number | undefined>((resolve, reject) => {
+          const headers = { host, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) };
+          const asked = get({ host: '127.0.0.1', port, path: '/metrics', headers }, (response) => {
+            response.resume();
+            resolve(response.statusCode);
+          });
+          asked.on('error', reject);
+        });
+      const token = made.stdout.trim();
+      expect(await scrape('trunkline:9464', token)).toBe(200);
+      expect(await scrape('trunkline:9464')).toBe(401);
+      expect(await scrape('another:9464', token)).not.toBe(200);
+      // The health check of the image, as Docker runs it.
+      const check = /^HEALTHCHECK .*\\\n\s*CMD (\[.*\])$/m.exec(deployFile('docker/Dockerfile'))?.[1] ?? '';
+      const [program = '', ...args] = JSON.parse(check) as string[];
+      const healthy = (env: Record<string, string>) =>
+        spawnSync(program, args, { env: { PATH: process.env['PATH'] ?? '', ...env } }).status;
+      expect(healthy({ TRUNKLINE_CONTROL_PORT: String(port) })).toBe(0);
+      expect(healthy({ TRUNKLINE_CONTROL_PORT: '1' })).toBe(1);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   test.skipIf(!hasProgram('docker', 'compose', 'version'))('is accepted by Docker Compose', () => {

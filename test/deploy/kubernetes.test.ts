@@ -1,9 +1,19 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { deployFile, effectiveSettings, hasProgram, output, trunkline } from '../support/cli/deploy-files.js';
+import {
+  deployFile,
+  effectiveSettings,
+  freePort,
+  hasProgram,
+  output,
+  started,
+  trunkline,
+} from '../support/cli/deploy-files.js';
+import { MAIN } from '../support/cli/trunkline-process.js';
 import { ROOT } from '../support/source-tree.js';
 
 const stream = trunkline(['deploy', 'kubernetes']).stdout;
@@ -116,11 +126,36 @@ describe('the manifests', () => {
     expect(mounts).toContain(effective['recording']?.['out']?.value);
   });
 
+  test('start a node whose probes need no token', async () => {
+    for (const [name, content] of Object.entries(secrets)) writeFileSync(join(folder, name), content);
+    const file = join(folder, 'running.json');
+    const here = JSON.parse(settings.replaceAll('/etc/trunkline/secrets', folder)) as Record<string, object>;
+    const port = await freePort();
+    const audiohook = { ...here['audiohook'], port: 0 };
+    const control = { ...here['control'], port };
+    const recording = { out: join(folder, 'out') };
+    writeFileSync(file, JSON.stringify({ ...here, genesys: {}, audiohook, control, recording }));
+    const args = at<string[]>(container, 'args').map((word) => (word.endsWith('/trunkline.json') ? file : word));
+    const { child, ended } = await started([process.execPath, MAIN, ...args]);
+    try {
+      for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
+        const path = at<string>(container, `${probe}.httpGet.path`);
+        expect((await fetch(`http://127.0.0.1:${port}${path}`)).status, probe).toBe(200);
+      }
+      expect((await fetch(`http://127.0.0.1:${port}/api/v1/node`)).status).toBe(401);
+      child.kill('SIGTERM');
+      expect(await ended).toBe(0);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
   test('mount every file that the settings name', () => {
     const named = [...settings.matchAll(/"\/etc\/trunkline\/secrets\/([^"]+)"/g)].map(([, name]) => name);
     expect(named.length).toBeGreaterThan(0);
     const volume = at<{ name: string }[]>(pod, 'volumes').find(({ name }) => name === 'secrets');
-    expect(at<{ path: string }[]>(volume, 'secret.items').map(({ path }) => path)).toEqual(named);
+    const mounted = at<{ path: string }[]>(volume, 'secret.items').map(({ path }) => path);
+    expect(mounted.toSorted()).toEqual(named.toSorted());
     expect(named.filter((name) => secrets[name ?? ''] === undefined)).toEqual([]);
   });
 });

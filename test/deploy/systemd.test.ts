@@ -1,13 +1,16 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import process from 'node:process';
 import { afterAll, describe, expect, test } from 'vitest';
-import { deployFile, effectiveSettings, hasProgram, output, trunkline } from '../support/cli/deploy-files.js';
-import { until } from '../support/until.js';
+import {
+  deployFile,
+  effectiveSettings,
+  freePort,
+  hasProgram,
+  output,
+  started,
+  trunkline,
+} from '../support/cli/deploy-files.js';
 
 /** What systemd puts the folder of the credentials in place of. */
 const CREDENTIALS = /^\$\{CREDENTIALS_DIRECTORY\}/;
@@ -31,15 +34,6 @@ const flags = command.slice(3);
 
 function flag(name: string): string {
   return flags[flags.indexOf(name) + 1] ?? '';
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 describe('the unit', () => {
@@ -83,17 +77,11 @@ describe('the unit', () => {
     const audiohook = { port: 0, keysFile };
     writeFileSync(join(credentials, 'settings.json'), JSON.stringify({ audiohook, control: { port } }));
     writeFileSync(keysFile, JSON.stringify([{ apiKey: 'key', clientSecret: 'c2VjcmV0' }]));
-    const [program = '', ...args] = command
+    const words = command
       .map((word) => word.replace(CREDENTIALS, credentials))
       .map((word) => (word === '/var/lib/trunkline' ? out : word));
-    const child = spawn(program, args, { env: { PATH: process.env['PATH'] }, stdio: ['ignore', 'pipe', 'pipe'] });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk) => (stdout += String(chunk)));
-    child.stderr.on('data', (chunk) => (stderr += String(chunk)));
-    const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal)));
+    const { child, ended } = await started(words);
     try {
-      await until(() => stdout.includes('\n') || child.exitCode !== null, 'a start');
-      expect(stdout, stderr).toContain('healthUrl');
       const healthUrl = `http://127.0.0.1:${port}/readyz`;
       expect((await fetch(healthUrl)).status).toBe(200);
       expect(directive('ExecReload')).toBe('/bin/kill -HUP $MAINPID');

@@ -60,7 +60,7 @@ export function addSimulatorOptions(command: Command, defaultCodec: string): Com
     .option('--jitter-ms <ms>', 'largest random delay of a packet', numberFrom(0, 10_000, 'any'))
     .option(
       '--fault <fault>',
-      'a fault of the platform, such as cut:code=1012,everySeconds=10 (see below); repeatable',
+      'a fault of the platform, such as cut:code=1012,everySeconds=10; repeatable; `trunkline simulate --help` lists all',
       collect,
     )
     .option(

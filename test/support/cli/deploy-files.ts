@@ -1,8 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { ROOT } from '../source-tree.js';
+import { until } from '../until.js';
 import { MAIN } from './trunkline-process.js';
 
 /** A file of src/deploy. */
@@ -42,4 +45,39 @@ export function output(name: string, args: readonly string[], input?: string): s
   const { status, stdout, stderr, error } = spawnSync(name, args, { encoding: 'utf8', input });
   if (status !== 0) throw error ?? new Error(`${name} ${args.join(' ')}: ${stdout}${stderr}`);
   return stdout + stderr;
+}
+
+/** A port of 127.0.0.1 that is free at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** The built command, started, which has printed where its AudioHook server is. */
+export interface Running {
+  readonly child: ChildProcess;
+  /** Exit code, or the signal that ended it. */
+  readonly ended: Promise<unknown>;
+}
+
+/** Starts a command and waits until it is ready. Throws with its log when it ends before. */
+export async function started(
+  command: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  cwd?: string,
+): Promise<Running> {
+  const [program = '', ...args] = command;
+  const path = process.env['PATH'] ?? '';
+  const child = spawn(program, args, { env: { PATH: path, ...env }, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal)));
+  let [stdout, log] = ['', ''];
+  child.stdout.on('data', (chunk) => (stdout += String(chunk)));
+  child.stderr.on('data', (chunk) => (log += String(chunk)));
+  await until(() => stdout.includes('\n') || child.exitCode !== null, 'a start');
+  if (child.exitCode !== null) throw new Error(`${command.join(' ')} ended: ${log}`);
+  return { child, ended };
 }
