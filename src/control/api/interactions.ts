@@ -20,6 +20,13 @@ const paramsSchema = z.object({ id: z.string() });
 const querySchema = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(50),
   cursor: z.string().max(2_048).optional().describe('`nextCursor` of the page before, with the same sort.'),
+  offset: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(LIMITS.maxStreams * 2)
+    .default(0)
+    .describe('How many to leave out first, for a view that is scrolled; a cursor is exact when the list changes.'),
   sort: z
     .string()
     .regex(new RegExp(`^-?(?:${SORT_KEYS.join('|')})$`), `must be one of ${SORT_KEYS.join(', ')}, with - descending`)

@@ -31,6 +31,8 @@ export interface InteractionQuery {
   readonly limit: number;
   /** `nextCursor` of the page before. */
   readonly cursor?: string | undefined;
+  /** How many to leave out after the place of the cursor, or from the start. */
+  readonly offset?: number | undefined;
   readonly sort: SortKey;
   readonly descending: boolean;
   /** Any of these; all when absent. */
@@ -222,8 +224,10 @@ export class InteractionList {
   }
 }
 
-/** The first `limit` candidates after a place, in order. */
+/** `limit` candidates from the offset after a place on, in order. */
 class Page {
+  readonly #offset: number;
+  /** Of those that are kept, which are also those that are left out. */
   readonly #limit: number;
   readonly #sign: number;
   readonly #after: Place | undefined;
@@ -231,14 +235,15 @@ class Page {
   #isMore = false;
   total = 0;
 
-  constructor({ limit, descending }: InteractionQuery, after: Place | undefined) {
-    this.#limit = limit;
+  constructor({ limit, offset = 0, descending }: InteractionQuery, after: Place | undefined) {
+    this.#offset = offset;
+    this.#limit = offset + limit;
     this.#sign = descending ? -1 : 1;
     this.#after = after;
   }
 
   get items(): readonly Candidate[] {
-    return this.#items;
+    return this.#offset === 0 ? this.#items : this.#items.slice(this.#offset);
   }
 
   get nextCursor(): string | null {

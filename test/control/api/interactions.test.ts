@@ -75,6 +75,14 @@ describe('the list of interactions', () => {
       }
       expect(seen, sort).toHaveLength(26);
       expect(new Set(seen).size, sort).toBe(26);
+      for (const offset of [0, 7, 20, 26]) {
+        const { items, total } = await list(rig, `?limit=10&sort=${sort}&offset=${offset}`);
+        expect(
+          items.map(({ id }) => id),
+          `${sort} from ${offset}`,
+        ).toEqual(seen.slice(offset, offset + 10));
+        expect(total).toBe(26);
+      }
       if (sort === 'id') expect(seen).toEqual(seen.toSorted());
       if (sort === '-id') expect(seen).toEqual(seen.toSorted().reverse());
       if (sort === '-startedAt') expect(seen[0]).toBe('wanted-1');
@@ -87,13 +95,19 @@ describe('the list of interactions', () => {
     expect((await list(rig, '?source=other')).total).toBe(0);
   });
 
-  it.each(['limit=0', 'limit=501', 'sort=name', 'state=lost', 'cursor=%00', 'cursor=W10', `q=${'x'.repeat(200)}`])(
-    'refuses ?%s',
-    async (query) => {
-      const { ask } = await start(new TestCalls());
-      expect(failure(await ask(`/api/v1/interactions?${query}`))).toEqual([400, 'badRequest']);
-    },
-  );
+  it.each([
+    'limit=0',
+    'limit=501',
+    'offset=-1',
+    'sort=name',
+    'state=lost',
+    'cursor=%00',
+    'cursor=W10',
+    `q=${'x'.repeat(200)}`,
+  ])('refuses ?%s', async (query) => {
+    const { ask } = await start(new TestCalls());
+    expect(failure(await ask(`/api/v1/interactions?${query}`))).toEqual([400, 'badRequest']);
+  });
 });
 
 describe('one interaction', () => {

@@ -25,6 +25,8 @@ interface Format {
 
 const PROTOCOL = 'trunkline.audio.v1';
 const RETRY_MS = 1_000;
+/** A node that restarts has its calls again within a moment. */
+const MAX_FAILURES = 60;
 const NORMAL_CLOSE = 1000;
 /** Ends of a stream that need not be the end of the call: it may have another stream, or another process may have it. */
 const GOES_ON = ['formatChanged', 'interrupted', 'stopped'];
@@ -41,19 +43,18 @@ export class Listener {
   #node: AudioWorkletNode | undefined;
   readonly #gains: GainNode[] = [];
   readonly #volumes = [1, 1];
+  /** Attempts since it last played. */
+  #failures = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(id: string) {
     this.#id = id;
   }
 
-  get isOn(): boolean {
-    return this.#context !== undefined;
-  }
-
   /** Call it while a click is handled: browsers play nothing otherwise. */
   start(sampleRate: number, channels: number): void {
     this.stop();
+    this.#failures = 0;
     this.state.set({ status: 'connecting' });
     this.#context = new AudioContext({ sampleRate, latencyHint: 'interactive' });
     void this.#context.resume();
@@ -92,6 +93,7 @@ export class Listener {
     socket.onclose = ({ code, reason }) => {
       if (this.#socket !== socket) return;
       if (code === NORMAL_CLOSE && !GOES_ON.includes(reason)) return this.stop('The call has ended.');
+      if (++this.#failures > MAX_FAILURES) return this.stop('The call is not there any more.');
       this.#close();
       this.state.set({ status: 'connecting', message: 'Connecting again …' });
       this.#retry = setTimeout(() => this.#connect(channels), reason === 'formatChanged' ? 0 : RETRY_MS);
@@ -115,6 +117,7 @@ export class Listener {
       if (context !== this.#context) return;
       this.#node?.disconnect();
       this.#node = this.#graph(context, channels);
+      this.#failures = 0;
       for (const pcm of this.#early.splice(0)) this.#play(pcm);
     } catch (error) {
       this.stop(error instanceof Error ? error.message : String(error));

@@ -21,10 +21,6 @@ export function CallPage({ id }: { id: string }) {
   const listener = useMemo(() => new Listener(id), [id]);
   useEffect(() => () => listener.stop(), [listener]);
   const gone = error instanceof ApiError && error.status === 404;
-  // Otherwise it would try to connect for as long as the page is open.
-  useEffect(() => {
-    if (gone && listener.isOn) listener.stop('The call has ended.');
-  }, [gone, listener]);
   return (
     <>
       <div class="page-head call-head">
