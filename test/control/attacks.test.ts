@@ -92,6 +92,23 @@ test('a wrong token, guessed until the address is locked out', async () => {
   await expectUnharmed(server, 'lockedOut');
 });
 
+test('a guesser is locked out by what it tries on public paths as well', async () => {
+  const { file, tokens } = makeTokenFile();
+  const { ask } = await startControlNode({ tokensFile: file });
+  for (let n = 0; n < 15; n++)
+    expect(await ask('/readyz', { token: `trunkline_guess-${n}` })).toMatchObject({ status: 200 });
+  expect(await ask('/api/v1/session', { token: tokens.viewer })).toMatchObject({ status: 429 });
+});
+
+test('reasons of health checks are for callers with a token', async () => {
+  const { file, tokens } = makeTokenFile();
+  const check = { name: 'mine', status: 'degraded', reason: 'The folder /secret is full.', affects: 'ready' } as const;
+  const service = { name: 'mine', start: () => {}, close: () => {}, health: () => [check] };
+  const { ask } = await startControlNode({ tokensFile: file }, { services: [service] });
+  expect((await ask('/readyz')).text).not.toContain('secret');
+  expect((await ask('/readyz', { token: tokens.viewer })).text).toContain('The folder /secret is full.');
+});
+
 test('the wrong role', async () => {
   const { file, tokens } = makeTokenFile();
   const server = await startControlNode({ tokensFile: file });

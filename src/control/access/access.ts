@@ -149,8 +149,9 @@ export class Access {
     if (route.role !== 'public' && isCrossSite(request.headers, this.#dependencies)) return 'crossSite';
     if (!this.#requests.tryTake(address, nowUs)) return 'tooManyRequests';
     const principal = this.#principalOf(request, route, address, nowUs);
-    if (route.role === 'public') return { principal: typeof principal === 'string' ? undefined : principal, address };
+    // Also where no token is needed: what such a route answers must not tell whether a guess was right.
     if (principal === 'tokenUnknown' || principal === 'tokenExpired') this.#failures.tryTake(address, nowUs);
+    if (route.role === 'public') return { principal: typeof principal === 'string' ? undefined : principal, address };
     if (typeof principal === 'string') return principal;
     if (mayDo(principal.role, route.role)) return { principal, address };
     return this.refuse('forbidden', route, { principal, address });
