@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { makeToken, tokenFileText } from '../../src/control/access/token-file.js';
 import { type ControlNode, makeTokenFile, startControlNode } from '../support/control/control-node.js';
+import { TestCalls } from '../support/control/test-calls.js';
 import { until } from '../support/until.js';
 
 /** After each attack: the node answers others as before. */
@@ -315,6 +316,24 @@ test('script in ids and names comes back as text, if at all', async () => {
     expect(headers['x-content-type-options']).toBe('nosniff');
   }
   expect(node.health().status).toBe('ok');
+});
+
+test('a call whose id is script is data of its own type to every reader', async () => {
+  const calls = new TestCalls();
+  const { ask } = await startControlNode({}, { sources: [calls] });
+  const id = '<img src=x onerror=alert(1)>';
+  calls.open(id);
+  calls.push(id, 5);
+  for (const path of ['/api/v1/interactions', `/api/v1/interactions/${encodeURIComponent(id)}`, '/metrics']) {
+    const { status, headers, text } = await ask(path);
+    expect([path, status]).toEqual([path, 200]);
+    expect(headers['content-type']).toMatch(/^(?:application\/json|text\/plain)/);
+    expect(headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': expect.stringContaining("default-src 'none'"),
+    });
+    if (path === '/metrics') expect(text).not.toContain('onerror');
+  }
 });
 
 test('a request that is no HTTP', async () => {
