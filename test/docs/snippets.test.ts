@@ -77,7 +77,10 @@ test('every TypeScript snippet of the documents compiles against the package', (
   try {
     mkdirSync(join(folder, 'node_modules', '@types'), { recursive: true });
     symlinkSync(ROOT, join(folder, 'node_modules', 'trunkline'));
-    symlinkSync(join(ROOT, 'node_modules', '@types', 'node'), join(folder, 'node_modules', '@types', 'node'));
+    // What a reader of a snippet has installed beside the package.
+    for (const name of ['@types/node', 'standardwebhooks']) {
+      symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name));
+    }
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ ...TSCONFIG, include: ['*.ts'] }));
     const names = snippets.map(({ file, line, assumes, code }) => {
