@@ -3,7 +3,7 @@ import type { Channel, MarkedState, StreamInfo } from '../../core/events.js';
 import { FLAG } from '../../ring/layout.js';
 import type { RecordingCause, RecordingResult } from '../sink.js';
 import { appendOnlyWord } from './append-only-frames.js';
-import { fromManifestSpans, incompleteness, type Manifest, toManifestSpans } from './files/manifest.js';
+import { fromManifestSpans, incompleteness, type Manifest, manifestHead, toManifestSpans } from './files/manifest.js';
 import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
 import { type RecordingContent, type RecordingContext, RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
@@ -12,6 +12,8 @@ import { type SampleSource, WriteBuffers } from './write-buffers.js';
 
 /** How often the end of a recording is tried; its slot is kept meanwhile, and a recorder that is told to stop waits. */
 const END_TRIES = 5;
+/** The main thread has not taken the results of other recordings yet. */
+const POST_AGAIN_US = 50_000;
 /** A checkpoint writes all spans again; long recordings wait longer for it, so that its cost stays even. */
 const CHECKPOINT_US_PER_NOTE = 50_000;
 /** Space in the journal for the notes of one more frame with its edges. */
@@ -47,6 +49,7 @@ export class Recording implements RecordingContent {
   #end: RecordingEnd | undefined;
   #endTries = 0;
   #result: RecordingResult | undefined;
+  #postAtUs = 0;
 
   private constructor(context: RecordingContext, index: number, info: StreamInfo) {
     this.#context = context;
@@ -185,7 +188,7 @@ export class Recording implements RecordingContent {
   }
 
   isRetryDue(nowUs: number): boolean {
-    return this.#files.isRetryDue(nowUs);
+    return nowUs >= this.#postAtUs && this.#files.isRetryDue(nowUs);
   }
 
   /** True when the slot is free: the end was written, or was tried often enough, and the result was posted. */
@@ -197,6 +200,7 @@ export class Recording implements RecordingContent {
       this.#free();
       return true;
     }
+    if (this.#result !== undefined) this.#postAtUs = nowUs + POST_AGAIN_US;
     this.#memory.setInt(this.#slot, SLOT.STATE, SLOT_STATE.ENDING);
     return false;
   }
@@ -223,13 +227,7 @@ export class Recording implements RecordingContent {
       toManifestSpans(track.compose(length), track.channel, info.sampleRate),
     );
     return {
-      interactionId: info.interactionId,
-      ...(info.organizationId === undefined ? {} : { organizationId: info.organizationId }),
-      codec: info.codec,
-      clockRate: info.clockRate,
-      sampleRate: info.sampleRate,
-      channels: info.channels,
-      startedAt: new Date(info.startedAtMs).toISOString(),
+      ...manifestHead(info),
       endedAt: end === undefined ? null : new Date(end.endedAtMs).toISOString(),
       endReason: end === undefined ? null : end.endReason,
       packetsReceived: end?.packetsReceived ?? this.#buffers.frames - lost,

@@ -140,6 +140,37 @@ describe('what became of a stream', () => {
     expect(outcomes.counts()).toMatchObject({ opened: 1, open: 0, failed: 1 });
   });
 
+  it('is failed when the recorder’s thread is given up, for what is under way and for what comes', async () => {
+    const node = await createNode({ engine: { ...ENGINE, shards: 1 }, sinks: [recorder({ directory: out })] });
+    node.on('error', () => {});
+    const finished = finishedOf(node);
+    const failures: string[] = [];
+    node.on('failed', ({ message }) => failures.push(message));
+    const engine = engineOf(node);
+    const early = engine.openStream('early', FORMAT);
+    push(engine, early, 10);
+    await until(() => readdirSync(out).includes('early'), 'the folder of the first call');
+    // The recorder is the agent behind the one shard; it is replaced each time until there have been too many.
+    await until(
+      () => {
+        engine.killShard(1);
+        return failures.length > 0;
+      },
+      'the recorder to be given up',
+      60_000,
+    );
+    engine.endStream(early, 'ended');
+    engine.endStream(engine.openStream('late', FORMAT), 'ended');
+    await until(() => finished.length === 2, 'both outcomes');
+    expect(finished.map(([{ interactionId }, { outcome, cause }]) => [interactionId, outcome, cause])).toEqual([
+      ['early', 'failed', 'recorderFailed'],
+      ['late', 'failed', 'recorderFailed'],
+    ]);
+    expectBalanced(node);
+    await node.close();
+    expect(node.stats().outcomes).toMatchObject({ opened: 2, open: 0, failed: 2 });
+  }, 90_000);
+
   it('stays known when the recorder is to be removed: it stays as well', async () => {
     const sink = recorder({ directory: out });
     await using node = await createNode({ engine: ENGINE, sinks: [sink] });

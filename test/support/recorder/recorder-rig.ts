@@ -55,13 +55,13 @@ export class RecorderRig {
     this.recorder = new Recorder(this.#options, this.clock);
   }
 
-  open(info: StreamInfo, ring = 0): void {
-    this.#put(ring, info.stream, KIND.OPEN, Buffer.from(JSON.stringify(info)));
+  open(info: StreamInfo, ring = 0, generation = 0): void {
+    this.#put(ring, info.stream, KIND.OPEN, Buffer.from(JSON.stringify(info)), { generation });
   }
 
-  closeStream(stream: number, summary: object = {}, ring = 0, refused = 0): void {
+  closeStream(stream: number, summary: object = {}, ring = 0, refused = 0, generation = 0): void {
     const whole = { endReason: 'ended', endedAtMs: 1_700_000_009_000, ...summary };
-    this.#put(ring, stream, KIND.CLOSE, Buffer.from(JSON.stringify(whole)), { refused });
+    this.#put(ring, stream, KIND.CLOSE, Buffer.from(JSON.stringify(whole)), { refused, generation });
   }
 
   frame(stream: number, channel: number, position: number, pcm: Int16Array, flags = 0, ring = 0): void {
@@ -112,7 +112,14 @@ export class RecorderRig {
     stream: number,
     kind: number,
     payload: Buffer,
-    frame: { channel?: number; flags?: number; position?: number; samples?: number; refused?: number } = {},
+    frame: {
+      channel?: number;
+      flags?: number;
+      position?: number;
+      samples?: number;
+      refused?: number;
+      generation?: number;
+    } = {},
   ): void {
     const producer = this.producers[ring] as RingProducer;
     const length = RECORD.OUTPUT_HEADER_BYTES + payload.length;
@@ -128,6 +135,7 @@ export class RecorderRig {
     producer.view.setInt32(at + RECORD.STREAM, stream, true);
     producer.view.setInt32(at + RECORD.PAYLOAD_LENGTH, payload.length, true);
     producer.view.setFloat64(at + RECORD.RECORDER_REFUSED, frame.refused ?? 0, true);
+    producer.view.setFloat64(at + RECORD.GENERATION, frame.generation ?? 0, true);
     producer.view.setFloat64(at + RECORD.POSITION, frame.position ?? 0, true);
     producer.view.setInt32(at + RECORD.SAMPLE_COUNT, frame.samples ?? 0, true);
     producer.bytes.set(payload, at + RECORD.OUTPUT_HEADER_BYTES);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SpanState } from '../../../core/events.js';
+import type { SpanState, StreamInfo } from '../../../core/events.js';
 import type { SampleSpan } from '../spans.js';
 import { writerSchema } from './writer.js';
 
@@ -95,6 +95,17 @@ export function parseManifest(text: string): Manifest | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What a manifest says of the stream itself, in that order. */
+export function manifestHead(info: StreamInfo) {
+  const { interactionId, organizationId, codec, clockRate, sampleRate, channels, startedAtMs } = info;
+  return {
+    interactionId,
+    ...(organizationId === undefined ? {} : { organizationId }),
+    ...{ codec, clockRate, sampleRate, channels },
+    startedAt: new Date(startedAtMs).toISOString(),
+  };
 }
 
 /** The audio files of a recording, in order. */
