@@ -19,6 +19,8 @@ export interface CapacityOptions {
   /** Sessions opened a second, where the load is what connects. */
   readonly openRate: number;
   readonly record: boolean;
+  /** Give the node its control server, and scrape its metrics; `plain` is the node without. */
+  readonly scrape: boolean;
   /** Length of the steady window. */
   readonly seconds: number;
   /** Load before the window, for the compilers to finish and the heap to settle. */
@@ -40,6 +42,7 @@ export const CAPACITY_DEFAULTS: CapacityOptions = {
   codec: 'pcmu',
   openRate: 200,
   record: false,
+  scrape: false,
   seconds: 10,
   warmup: 4,
   repeat: 5,
@@ -80,7 +83,7 @@ export function undertakingOf(options: CapacityOptions, streams: number): Undert
   const [warmupUs, steadyUs] = [wholeTicks(options.warmup), wholeTicks(options.seconds)];
   if (warmupUs + steadyUs > MAX_TICKS * tickUs) throw invalid('A run lasts at most 3.8 hours.');
   const wanted: readonly Baseline[] = WANTED[options.baselines];
-  const isPlain = !options.record && options.native !== 'off';
+  const isPlain = !options.record && !options.scrape && options.native !== 'off';
   return {
     load: { source, streams, codec, tickUs, openRate },
     baselines: baselines.filter((kind) => wanted.includes(kind) && !(kind === 'plain' && isPlain)),

@@ -15,6 +15,8 @@ export interface RunReport {
   readonly generator: GeneratorReport;
 }
 
+/** How the node is when it is what others are compared with. */
+const PLAIN = { record: false, native: 'auto', scrape: false } as const;
 /** To start, and to open every session. */
 const START_PATIENCE_MS = 120_000;
 /** Beyond the length of the run itself; a saturated subject is late with everything. */
@@ -27,7 +29,7 @@ export async function runSubject(
   options: CapacityOptions,
 ): Promise<RunReport> {
   const { profile } = options;
-  const { record, native } = kind === 'plain' ? ({ record: false, native: 'auto' } as const) : options;
+  const { record, native, scrape } = kind === 'plain' ? PLAIN : options;
   const out = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
   const profiling = kind === 'node' && profile !== undefined;
   const generator = new Child('generator-process');
@@ -35,7 +37,7 @@ export async function runSubject(
   const subject = new Child('subject-process', profiler);
   const generate = (peer: string): void => generator.tell({ kind: 'generate', load, peer });
   const receive = (peer: string): void =>
-    subject.tell({ kind: 'receive', settings: { kind, load, out, record, native }, peer });
+    subject.tell({ kind: 'receive', settings: { kind, load, out, record, native, scrape }, peer });
   const { listens } = SOURCES[load.source];
   const [server, client] = listens === 'generator' ? [generator, subject] : [subject, generator];
   try {

@@ -7,6 +7,7 @@ import { type RecorderSink, recorder } from '../sinks/recorder/recorder-sink.js'
 import type { Sink } from '../sinks/sink.js';
 import type { GenesysSubscriptionOptions } from '../sources/genesys/genesys-subscription.js';
 import type { NodeOptions } from './options.js';
+import type { Service } from './service.js';
 
 /**
  * Settings of a preset: those of the command line, by the same names and with the same defaults, but for `record`, which
@@ -26,6 +27,8 @@ export interface NodeSettings
   readonly signal?: AbortSignal;
   /** Further sinks beside the recorder and the audit that the settings ask for; default none. */
   readonly sinks?: readonly Sink[];
+  /** What works beside sources and sinks, such as control(); default none. */
+  readonly services?: readonly Service[];
 }
 
 /** Which events, recordings and audit a preset makes. */
@@ -56,7 +59,7 @@ export type SettingWithoutDefault =
 export type EffectiveSettings = {
   readonly [Name in Exclude<
     keyof NodeSettings,
-    SettingWithoutDefault | 'logger' | 'signal' | 'sinks' | 'holdMs' | 'holdWideMs'
+    SettingWithoutDefault | 'logger' | 'signal' | 'sinks' | 'services' | 'holdMs' | 'holdWideMs'
   >]-?: NonNullable<NodeSettings[Name]>;
 } & Pick<NodeSettings, SettingWithoutDefault>;
 
@@ -69,7 +72,7 @@ export interface NodeParts {
 
 /** @throws TrunklineError CONFIG_INVALID, naming each setting that cannot be right. */
 export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
-  const { logger, signal, sinks = [], ...values } = settings;
+  const { logger, signal, sinks = [], services = [], ...values } = settings;
   const config = checkOptions(nodeSchema, { ...values, record: values.record ?? false });
   const { out: directory, region, auditKey, recordBufferMegabytes: bufferMegabytes } = config;
   const { recordMinFreeMegabytes: minFreeMegabytes } = config;
@@ -89,6 +92,7 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
     config,
     recorder: recording,
     options: {
+      services,
       sinks: [recording ?? [], auditing ?? [], sinks].flat(),
       engine: {
         shards: config.shards,

@@ -3,6 +3,7 @@ import type { Load } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
 import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
+import { ScrapedControl } from '../scraped-control.js';
 import { CHANNELS, HOOK_KEY, samplesPerTick } from './plan.js';
 
 /** Streams in order are not held back. */
@@ -46,13 +47,14 @@ class AudioHookSubject extends NodeSubject<AudioHookNode> {
   }
 }
 
-export function makeAudioHookNode({ load, out, record, native }: SubjectSettings): Subject {
+export function makeAudioHookNode({ load, out, record, native, scrape }: SubjectSettings): Subject {
   const node = new AudioHookNode({
     server: { port: 0, host: '127.0.0.1', keys: [HOOK_KEY] },
     maxStreams: load.streams,
     out,
     record,
     native,
+    services: scrape ? [new ScrapedControl()] : [],
   });
   return new AudioHookSubject(node, load, HOLD_US, placesOf(load));
 }

@@ -4,7 +4,7 @@ import type { Usage } from './usage.js';
 
 /** What the processes of one run tell each other over Node's IPC channel. */
 
-/** `plain` is the node itself, on the native path and not recording: what either of the two costs or saves. */
+/** `plain` is the node itself, on the native path, not recording and without control server: what each of these costs or saves. */
 export const BASELINES = ['bareWs', 'tutorial', 'plain'] as const;
 /** Something to compare the node with. */
 export type Baseline = (typeof BASELINES)[number];
@@ -22,6 +22,8 @@ export interface SubjectSettings {
   readonly out: string;
   readonly record: boolean;
   readonly native: 'off' | 'auto' | 'require';
+  /** With a control server, whose metrics are scraped. */
+  readonly scrape: boolean;
 }
 
 /** From the orchestrator. `peer` is where the other process listens; empty for the one that listens itself. */

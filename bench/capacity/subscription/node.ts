@@ -4,6 +4,7 @@ import { interactionIds } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
 import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
+import { ScrapedControl } from '../scraped-control.js';
 import { OPUS_SAMPLE_RATE, sequenceBase } from './plan.js';
 
 /** The hold of the jitter buffer, the node's default. */
@@ -40,7 +41,7 @@ class CaptureSubject extends NodeSubject<CaptureNode> {
   }
 }
 
-export function makeCaptureNode({ load, out, record, native }: SubjectSettings, peer: string): Subject {
+export function makeCaptureNode({ load, out, record, native, scrape }: SubjectSettings, peer: string): Subject {
   const node = new CaptureNode({
     apiUrl: `http://${peer}`,
     mediaUrl: `ws://${peer}${MEDIA_PATH}`,
@@ -52,6 +53,7 @@ export function makeCaptureNode({ load, out, record, native }: SubjectSettings, 
     out,
     record,
     native,
+    services: scrape ? [new ScrapedControl()] : [],
   });
   return new CaptureSubject(node, load, HOLD_US, PLACES);
 }

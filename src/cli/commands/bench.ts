@@ -15,6 +15,7 @@ interface CapacityFlags {
   readonly openRate?: number;
   readonly baselines?: 'none' | 'bareWs' | 'plain' | 'all';
   readonly record?: boolean;
+  readonly scrape?: boolean;
   readonly seconds?: number;
   readonly warmup?: number;
   readonly repeat?: number;
@@ -23,6 +24,12 @@ interface CapacityFlags {
   readonly report?: string;
   readonly smoke?: boolean;
   readonly profile?: string;
+}
+
+interface ScrapeFlags {
+  readonly streams?: number;
+  readonly json?: boolean;
+  readonly smoke?: boolean;
 }
 
 interface MicroFlags {
@@ -37,7 +44,7 @@ const MAX_OPEN_RATE = 10_000;
 
 export function registerBench(program: Command): Command {
   const bench = program.command('bench').description('measure what trunkline costs on this machine');
-  for (const command of [capacity(bench), micro(bench)]) command.exitOverride().showHelpAfterError();
+  for (const command of [capacity(bench), micro(bench), scrape(bench)]) command.exitOverride().showHelpAfterError();
   return bench;
 }
 
@@ -58,6 +65,7 @@ function capacity(bench: Command): Command {
     .addOption(new Option('--frame-ms <n>', 'AudioHook: sound in a message (default: 200)').choices(['20', '200']))
     .option('--open-rate <n>', 'AudioHook: sessions opened a second (default: 200)', numberFrom(1, MAX_OPEN_RATE))
     .option('--record', 'write recordings as well')
+    .option('--scrape', 'with a control server, whose metrics are scraped every five seconds')
     .option('--seconds <s>', 'length of the steady window (default: 10)', numberFrom(1, MAX_SECONDS))
     .option('--warmup <s>', 'load before it (default: 4)', numberFrom(1, MAX_SECONDS))
     .option('--repeat <n>', 'rounds of node and baselines in turn (default: 5)', numberFrom(1, 100))
@@ -83,13 +91,15 @@ Each packet has the moment at which it is due; latency counts from there, and th
 CPU is that of the whole process, user and system, for each packet delivered. A round in which the generator
 lagged is marked and left out; the others' medians are shown. With --source audiohook a packet is one message, both
 sides of a call in it, and nothing is held; there is no tutorial for it, and bareWs is a server.
-With --record or --native off, plain is the same node without recording, on the native path where there is one.
+With --record, --scrape or --native off, plain is the same node without recording and control server, on the native
+path where there is one.
 Behind a baseline's µs a packet stands, in brackets, the node's divided by it: below ×1 the node is the cheaper.
 
 Examples:
   $ trunkline bench capacity --streams 2000
   $ trunkline bench capacity --sweep 100,500,1000,2000,4000 --report capacity.html
   $ trunkline bench capacity --record --baselines plain
+  $ trunkline bench capacity --scrape --baselines plain --streams 2000
   $ trunkline bench capacity --codec opus --streams 1000 --repeat 7 --json
   $ trunkline bench capacity --source audiohook --frame-ms 20 --streams 1000
   $ trunkline bench capacity --seconds 600 --repeat 1 --baselines none`,
@@ -130,6 +140,21 @@ function micro(bench: Command): Command {
       const { runMicro, microTable } = await benchmarks(() => import('../../../bench/micro/micro.js'));
       const report = await runMicro({ smoke: smoke ?? false, only: only ?? '' });
       print(`${microTable(report)}\n`);
+      if (json) printJson(report);
+    });
+}
+
+function scrape(bench: Command): Command {
+  return bench
+    .command('scrape')
+    .description('what a scrape of the metrics costs the main thread, and how long it holds it at most')
+    .option('--streams <n>', 'open streams (default: 4000)', streamCount)
+    .option('--json', 'end with one JSON object as the last line of stdout')
+    .option('--smoke', 'a few scrapes')
+    .action(async ({ streams, json, smoke }: ScrapeFlags) => {
+      const { runScrape, scrapeTable } = await benchmarks(() => import('../../../bench/scrape/scrape.js'));
+      const report = await runScrape({ streams: streams ?? (smoke ? 100 : 4000), smoke: smoke ?? false });
+      print(`${scrapeTable(report)}\n`);
       if (json) printJson(report);
     });
 }
