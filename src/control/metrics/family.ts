@@ -51,7 +51,7 @@ export function histogram(
     };
     for (const [at, bound] of bounds.entries()) bucket(rounded(bound * scale), counts[at] ?? 0);
     bucket(Number.POSITIVE_INFINITY, count);
-    samples.push({ labels, value: sum * scale, metricName: `${full}_sum` });
+    samples.push({ labels, value: rounded(sum * scale), metricName: `${full}_sum` });
     samples.push({ labels, value: count, metricName: `${full}_count` });
   }
   return { name: full, help, type: 'histogram', samples };
