@@ -3,7 +3,7 @@ import all from './vitest.config.js';
 
 /** Whole systems, real time, processes and disks: everything that takes more than a second or two. */
 const SLOW = [
-  'test/{bench,chaos,cli,docs,e2e,examples,index,node,package,stress}/**',
+  'test/{bench,chaos,cli,console,docs,e2e,examples,index,node,package,stress}/**',
   'test/simulator/{audiohook,genesys}/**',
   'test/sinks/recorder/{process,recorder,repair,segments,stalled-disk,unfinished}.test.ts',
   'test/sources/audiohook/**/*.fuzz.test.ts',

@@ -112,6 +112,26 @@ describe('prepare', { timeout: 120_000 }, () => {
     expect(existsSync(checkout.at('dist/src/core/one.js'))).toBe(true);
   });
 
+  test('builds the web console when it has changed, and leaves it alone when only the rest has', async () => {
+    const checkout = new Checkout();
+    symlinkSync(join(root, 'node_modules/vite'), checkout.at('node_modules/vite'));
+    const page = 'src/control/console';
+    const target = JSON.stringify(checkout.at(`dist/${page}`));
+    const config = `{ root: ${JSON.stringify(checkout.at(page))}, build: { outDir: ${target}, emptyOutDir: true } }`;
+    checkout.write(`${page}/vite.config.mjs`, `export default ${config};\n`);
+    checkout.write(`${page}/index.html`, '<title>first</title>\n');
+    const both = { ...BUILT, stderr: `${BUILT.stderr}trunkline: building the web console …\n` };
+    expect(await checkout.prepare()).toEqual(both);
+    expect(readFileSync(checkout.at(`dist/${page}/index.html`), 'utf8')).toContain('first');
+    expect(await checkout.prepare()).toEqual(NOTHING);
+    checkout.write('src/core/one.ts', 'export const one = 11;\n');
+    expect(await checkout.prepare()).toEqual(BUILT);
+    expect(existsSync(checkout.at(`dist/${page}/index.html`))).toBe(true);
+    checkout.write(`${page}/index.html`, '<title>second</title>\n');
+    expect(await checkout.prepare()).toEqual({ ...NOTHING, stderr: 'trunkline: building the web console …\n' });
+    expect(readFileSync(checkout.at(`dist/${page}/index.html`), 'utf8')).toContain('second');
+  });
+
   test('fails with what the compiler says, each time until it is mended', async () => {
     const checkout = new Checkout();
     checkout.write('src/core/one.ts', 'export const one: string = 1;\n');
