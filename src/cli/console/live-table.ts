@@ -25,6 +25,8 @@ const BAR_CELLS = 12;
 const FLOOR_DB = -60;
 /** Width of the columns beside the id, with the gaps between all of them. */
 const OTHER_COLUMNS = 56;
+/** Of two digits, like those of the rows. */
+const NOTICE_COLOR = 36;
 const COLOR = { speech: 32, silence: 90, lost: 31, paused: 33, ended: 90 } as const;
 
 /**
@@ -116,6 +118,7 @@ export class LiveTable {
   readonly #env: Readonly<Record<string, string | undefined>>;
   #rows: readonly TableRow[] = [];
   #footer = '';
+  #notice = '';
   // Widths of the lines on the screen, for they may have been wrapped by a terminal that became narrower since.
   #drawn: number[] = [];
   #closed = false;
@@ -136,6 +139,11 @@ export class LiveTable {
     this.#footer = footer;
     if (this.#live) this.#redraw('');
     else this.#stream.write(`${printable(footer)}\n`);
+  }
+
+  /** A line below the footer that stays while lines of the log pass above; only on a terminal. */
+  set notice(text: string) {
+    this.#notice = printable(text);
   }
 
   /** Puts a finished line, such as one of the log, above the table. */
@@ -163,11 +171,18 @@ export class LiveTable {
   #redraw(above: string): void {
     const space = this.#space();
     const height = this.#drawn.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / space.columns)), 0);
-    const lines = renderTable(this.#rows, this.#footer, space);
+    const lines = this.#lines(space);
     const up = height > 0 ? `\x1b[${height}A\r` : '\r';
     // One write, so that no half-drawn table is ever seen.
     this.#stream.write(`${up}${CLEAR_BELOW}${above}${lines.join('\n')}\n`);
     this.#drawn = lines.map((line) => (line.startsWith('\x1b') ? line.length - 9 : line.length));
+  }
+
+  #lines(space: TableSpace): string[] {
+    if (this.#notice === '') return renderTable(this.#rows, this.#footer, space);
+    const notice = cut(this.#notice, space.columns - 1);
+    const table = renderTable(this.#rows, this.#footer, { ...space, rows: space.rows - 1 });
+    return [...table, space.color ? `\x1b[${NOTICE_COLOR}m${notice}\x1b[0m` : notice];
   }
 
   #space(): TableSpace {

@@ -122,6 +122,11 @@ export class NodeConsole {
     }
   }
 
+  /** Keeps the address of the web console in sight, below the table. */
+  showAddress(url: string): void {
+    this.#table.notice = `Console: ${url}`;
+  }
+
   /** May be called again. The table that stays on the terminal is that of the end. */
   close(): void {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);

@@ -111,12 +111,16 @@ async function reloadNode({ node, hook }: ComposedNode, config: Config, { logger
   logger.info('keys, tokens and certificates have been read again, the audit has been reopened');
 }
 
-function logStart({ node, hook, control }: ComposedNode, { logger }: NodeConsole): void {
+function logStart({ node, hook, control }: ComposedNode, view: NodeConsole): void {
+  const { logger } = view;
   const { backend, shards, sources } = node.stats();
   const addresses = hook && { url: hook.url, healthUrl: hook.healthUrl };
   const versions = { version: packageVersion(), node: process.version };
   logger.info({ ...versions, backend, shards, sources: Object.keys(sources), ...addresses }, 'trunkline started');
-  if (control !== undefined) logger.info(`console, metrics and API: ${control.url}`);
+  if (control !== undefined) {
+    logger.info(`console, metrics and API: ${control.url}`);
+    view.showAddress(control.url);
+  }
   if (addresses !== undefined) print(`${JSON.stringify(addresses)}\n`);
 }
 

@@ -118,6 +118,22 @@ describe('LiveTable', () => {
     table.close();
   });
 
+  test('keeps its notice below the footer, within the height of the terminal', () => {
+    const screen = new Screen();
+    screen.rows = 8;
+    const table = new LiveTable(screen, ENV);
+    table.notice = 'Console: http://127.0.0.1:9464';
+    table.update(
+      Array.from({ length: 20 }, (_, n) => row(`call-${n}`)),
+      'footer',
+    );
+    table.writeAbove('something happened');
+    expect(screen.lines.slice(-3)).toEqual(['footer', 'Console: http://127.0.0.1:9464', '']);
+    // The line of the log, and a table that leaves the line of the cursor free.
+    expect(screen.lines).toHaveLength(1 + screen.rows);
+    table.close();
+  });
+
   test('goes up over lines that a narrower terminal has wrapped', () => {
     const written: string[] = [];
     const terminal = { isTTY: true, columns: 80, rows: 24, write: (text: string) => written.push(text) };
