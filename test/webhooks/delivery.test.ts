@@ -6,6 +6,7 @@ import { systemClock } from '../../src/core/clock.js';
 import { Delivery, type DeliveryDependencies } from '../../src/webhooks/delivery/delivery.js';
 import { type WebhookOptions, webhookOptionsSchema } from '../../src/webhooks/options.js';
 import { readDeadLetters, takeDeadLetters } from '../../src/webhooks/queue/dead-letters.js';
+import { below, mulberry32 } from '../support/random.js';
 import { mountTiny, unmount } from '../support/recorder/tiny-disk.js';
 import { until } from '../support/until.js';
 import { Receiver, SECRET } from '../support/webhooks/receiver.js';
@@ -330,6 +331,50 @@ describe('what waits', () => {
     const [name = ''] = queueFiles();
     expect(readFileSync(join(directory, name)).length).toBeLessThan(1_200_000);
   }, 90_000);
+});
+
+describe('seeded faults of a receiver', () => {
+  it.each([1, 2, 3])(
+    'lose nothing, and keep the order of each call (seed %i)',
+    async (seed) => {
+      const random = mulberry32(seed);
+      const accepted: string[] = [];
+      receiver.answer = ({ data }, response) => {
+        const fault = below(random, 8);
+        if (fault === 0) response.writeHead(500).end();
+        else if (fault === 1) response.writeHead(429, { 'retry-after': '0' }).end();
+        else if (fault === 2) response.destroy();
+        else {
+          accepted.push(String(data['interactionId']));
+          // The receiver has it, and the node does not know: it comes again, with the same id.
+          if (fault === 3) response.destroy();
+          else setTimeout(() => response.writeHead(202).end(), below(random, 4));
+        }
+      };
+      const keys = 10;
+      let made = 0;
+      for (let process = 0; process < 4; process++) {
+        const delivery = await open({ leastRetryMs: 1, mostRetryMs: 10 });
+        notify(delivery, 50, keys, made);
+        made += 50;
+        // Each process ends with some of them undelivered, but for the last one.
+        const target = process < 3 ? 20 : delivery.stats().delivered + delivery.stats().waiting;
+        await until(() => delivery.stats().delivered >= target, 'deliveries');
+        if (process === 3) await until(() => delivery.stats().waiting === 0, 'the rest');
+        await delivery.close(0);
+        leaveToDeadProcess();
+      }
+      expect(faults).toEqual([]);
+      expect(receiver.refused).toEqual([]);
+      const once = [...new Set(accepted)];
+      expect(once.sort()).toEqual(calls(made).sort());
+      for (let key = 0; key < keys; key++) {
+        const own = [...new Set(accepted)].map((id) => Number(id.slice(5))).filter((n) => n % keys === key);
+        expect(own).toEqual([...own].sort((a, b) => a - b));
+      }
+    },
+    30_000,
+  );
 });
 
 /** As if the process that has written the file had ended: its id belongs to nobody. */
