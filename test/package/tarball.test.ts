@@ -38,6 +38,11 @@ describe('the tarball', () => {
     ];
     expect(files.filter((file) => !allowed.some((pattern) => pattern.test(file)))).toEqual([]);
     expect(files.filter((file) => /\.(?:node|test\.[cm]?[jt]s|tsbuildinfo|tgz|log|env)$/.test(file))).toEqual([]);
+    for (const name of ['preact', 'uplot', 'inter']) {
+      expect(files, 'a licence of what is in the console').toContain(
+        `package/dist/src/control/console/assets/${name}.LICENSE.txt`,
+      );
+    }
     for (const file of ['dist/src/index.d.ts', 'src/index.cjs', 'src/index.d.cts', 'src/core/ERRORS.md']) {
       expect(files).toContain(`package/${file}`);
     }
@@ -56,6 +61,48 @@ describe('the tarball', () => {
     const { stdout, status } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     expect(stdout).toContain('No problems found');
     expect(status).toBe(0);
+  });
+});
+
+describe('what is installed', () => {
+  it('serves the console, its assets and the API', () => {
+    project.write(
+      'operate.cjs',
+      `const { control, createNode } = require('trunkline');
+       async function main() {
+         const operations = control({ port: 0 });
+         const node = await createNode({ services: [operations], engine: { shards: 1 } });
+         const found = {};
+         const read = async (path) => {
+           const response = await fetch(new URL(path, operations.url));
+           found[path] = response.status + ' ' + response.headers.get('content-type');
+           return response.text();
+         };
+         const page = await read('/');
+         await read(/src="\\.?\\/?([^"]+\\.js)"/.exec(page)[1]);
+         await read('/livez');
+         await read('/metrics');
+         console.log(JSON.stringify(Object.values(found)));
+         await node.close();
+       }
+       main();`,
+    );
+    const { stdout, stderr } = project.run(['operate.cjs']);
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout)).toEqual([
+      expect.stringMatching(/^200 text\/html/),
+      expect.stringMatching(/^200 (?:text|application)\/javascript/),
+      expect.stringMatching(/^200 application\/json/),
+      expect.stringMatching(/^200 text\/plain/),
+    ]);
+  });
+
+  it('has the commands, with the files that they print', () => {
+    const program = 'node_modules/trunkline/dist/src/cli/main.js';
+    const unit = project.run([program, 'deploy', 'systemd']);
+    expect(unit.status).toBe(0);
+    expect(unit.stdout).toContain('[Service]');
+    expect(project.run([program, '--version']).stdout).toMatch(/\d+\.\d+\.\d+/);
   });
 });
 

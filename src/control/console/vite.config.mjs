@@ -1,12 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** The font's licence has to be beside the font. */
-const fontLicence = {
-  name: 'font-licence',
+/** What is copied into the page; their licences have to be beside it. */
+const BUNDLED = ['preact', 'uplot', '@fontsource-variable/inter'];
+
+const licences = {
+  name: 'licences',
   generateBundle() {
-    const source = readFileSync(fileURLToPath(import.meta.resolve('@fontsource-variable/inter/LICENSE')), 'utf8');
-    this.emitFile({ type: 'asset', fileName: 'assets/inter.LICENSE.txt', source });
+    for (const name of BUNDLED) {
+      const folder = new URL(`../../../node_modules/${name}/`, import.meta.url);
+      const source = readFileSync(new URL('LICENSE', folder), 'utf8');
+      this.emitFile({ type: 'asset', fileName: `assets/${name.split('/').at(-1)}.LICENSE.txt`, source });
+    }
   },
 };
 
@@ -28,5 +33,5 @@ export default {
   worker: { format: 'es' },
   // `vite` alone serves the page from its sources, beside a node at the usual port.
   server: { proxy: { '/api': { target: 'http:' + '//127.0.0.1:9464', ws: true, changeOrigin: true } } },
-  plugins: [fontLicence],
+  plugins: [licences],
 };
