@@ -5,6 +5,7 @@ import { describeProvenance, type Provenance, provenanceLines } from '../provena
 import { audioHookCases } from './audiohook.js';
 import { genesysCases } from './genesys.js';
 import { mediaCases } from './media.js';
+import { metricsCases } from './metrics.js';
 import type { MicroCase } from './micro-case.js';
 import { ringCases } from './ring.js';
 import { rtpCases } from './rtp.js';
@@ -60,6 +61,7 @@ function chosenCases(only: string): MicroCase[] {
     ...ringCases(),
     ...mediaCases(),
     ...workerCases(),
+    ...metricsCases(),
   ];
   const cases = all.filter(({ name }) => name.includes(only));
   if (cases.length > 0) return cases;
