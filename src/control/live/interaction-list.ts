@@ -197,7 +197,7 @@ export class InteractionList {
         if (ended !== undefined) return NO_LEVEL_DBFS;
         return Math.max(view.levelDbfs(info.stream, 0, nowUs), view.levelDbfs(info.stream, 1, nowUs));
       case 'latencyMs':
-        return ended === undefined ? (view.latencyUs[info.stream] as number) : 0;
+        return ended === undefined ? view.latencyUs(info.stream) : 0;
       default:
         return BY_COUNTS[sort](ended ?? this.#counted[info.stream] ?? zeroCounts());
     }

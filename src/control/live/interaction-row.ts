@@ -81,7 +81,7 @@ export function interactionRow(entry: InteractionEntry, dependencies: RowDepende
     lateRatio: rounded(lateRatio(counts), 6),
     jitterMs: toMs(counts.jitterUs),
     playoutDelayMs: delaysUs === undefined || delaysUs.length === 0 ? null : toMs(Math.max(...delaysUs)),
-    latencyMs: isLive ? toMs(view.latencyUs[stream] as number) : null,
+    latencyMs: isLive ? toMs(view.latencyUs(stream)) : null,
   };
 }
 

@@ -44,6 +44,20 @@ interface Entry extends InteractionEntry {
 
 /** Level below which nothing is told apart: digital silence. */
 export const LEAST_DBFS = -96;
+/** What is kept of each channel, side by side: a frame touches one cache line. */
+const ROW = 8;
+const AT = {
+  /** Mean square, smoothed; 1 is full scale. */
+  MEAN_SQUARE: 0,
+  /** When the newest frame was delivered, microseconds of the clock. */
+  LAST_US: 1,
+  /** From arrival to delivery, playout delay included, smoothed; microseconds. */
+  LATENCY_US: 2,
+  /** End of the time line, in samples of the stream. */
+  END: 3,
+  /** A CHANNEL_STATE. */
+  STATE: 4,
+} as const;
 /** Weight of one frame in the level and the latency shown: a time constant of some 80 ms with frames of 20 ms. */
 const WEIGHT = 0.25;
 /** Without a frame for this long, a channel has no level. */
@@ -61,15 +75,8 @@ const PAUSES_KEPT = LIMITS.maxStreams;
  */
 export class InteractionView implements Sink {
   readonly name = 'interactions';
-  /** Mean square of each channel (stream · 2 + channel), smoothed over some 80 ms; 1 is full scale. */
-  readonly meanSquare = new Float64Array(LIMITS.maxStreams * 2);
-  /** A CHANNEL_STATE by channel. */
-  readonly states = new Uint8Array(LIMITS.maxStreams * 2);
-  /** When the newest frame of each channel was delivered, microseconds of the clock. */
-  readonly lastFrameUs = new Float64Array(LIMITS.maxStreams * 2);
-  /** From arrival to delivery by stream, playout delay included, smoothed; microseconds. */
-  readonly latencyUs = new Float64Array(LIMITS.maxStreams);
-  readonly #endSamples = new Float64Array(LIMITS.maxStreams * 2);
+  /** By channel (stream · 2 + channel), ROW values each. */
+  readonly #rows = new Float64Array(LIMITS.maxStreams * 2 * ROW);
   readonly #byStream = new Array<Entry | undefined>(LIMITS.maxStreams).fill(undefined);
   readonly #live = new Map<string, Entry>();
   /** In the order in which they ended. */
@@ -115,13 +122,18 @@ export class InteractionView implements Sink {
 
   /** Level of a channel of a stream in dBFS, from LEAST_DBFS on; that when no frames come. */
   levelDbfs(stream: number, channel: number, nowUs: number): number {
-    const meanSquare = this.#isFresh(stream, channel, nowUs) ? (this.meanSquare[stream * 2 + channel] as number) : 0;
+    const meanSquare = this.#isFresh(stream, channel, nowUs) ? this.#at(stream, channel, AT.MEAN_SQUARE) : 0;
     if (meanSquare <= 0) return LEAST_DBFS;
     return Math.max(LEAST_DBFS, Math.round(100 * Math.log10(meanSquare)) / 10);
   }
 
   isSpeech(stream: number, channel: number, nowUs: number): boolean {
-    return this.states[stream * 2 + channel] === CHANNEL_STATE.SPEECH && this.#isFresh(stream, channel, nowUs);
+    return this.#at(stream, channel, AT.STATE) === CHANNEL_STATE.SPEECH && this.#isFresh(stream, channel, nowUs);
+  }
+
+  /** From the arrival of a packet to the delivery of its frame, in microseconds; of the slower channel. */
+  latencyUs(stream: number): number {
+    return Math.max(this.#at(stream, 0, AT.LATENCY_US), this.#at(stream, 1, AT.LATENCY_US));
   }
 
   /** The newest spans of a channel, and whether there were more before them. */
@@ -164,37 +176,33 @@ export class InteractionView implements Sink {
     opened.info = info;
     this.#byStream[stream] = opened;
     this.#live.set(interactionId, opened);
-    this.latencyUs[stream] = 0;
-    for (const at of [stream * 2, stream * 2 + 1]) {
-      this.meanSquare[at] = 0;
-      this.states[at] = CHANNEL_STATE.NONE;
-      this.lastFrameUs[at] = 0;
-      this.#endSamples[at] = 0;
-    }
+    this.#rows.fill(0, stream * 2 * ROW, (stream + 1) * 2 * ROW);
   }
 
   frame(frame: FrameView): void {
-    const { stream } = frame.info;
-    const at = stream * 2 + frame.channel;
+    const rows = this.#rows;
+    const channel = frame.info.stream * 2 + frame.channel;
+    const row = channel * ROW;
     const start = frame.positionSamples;
-    this.#endSamples[at] = start + frame.sampleCount;
-    this.lastFrameUs[at] = frame.deliveredUs;
-    const before = this.meanSquare[at] as number;
-    this.meanSquare[at] = before + (frame.meanSquare - before) * WEIGHT;
-    let state: ChannelState = frame.isSilent ? CHANNEL_STATE.SILENCE : CHANNEL_STATE.SPEECH;
-    if (frame.lost) state = CHANNEL_STATE.LOST;
-    else {
-      const latencyUs = this.latencyUs[stream] as number;
-      const us = frame.deliveredUs - frame.arrivalUs;
-      this.latencyUs[stream] = latencyUs === 0 ? us : latencyUs + (us - latencyUs) * WEIGHT;
+    const { deliveredUs } = frame;
+    const before = rows[row + AT.MEAN_SQUARE] as number;
+    rows[row + AT.MEAN_SQUARE] = before + (frame.meanSquare - before) * WEIGHT;
+    rows[row + AT.LAST_US] = deliveredUs;
+    rows[row + AT.END] = start + frame.sampleCount;
+    let state: ChannelState = CHANNEL_STATE.LOST;
+    if (!frame.lost) {
+      state = frame.isSilent ? CHANNEL_STATE.SILENCE : CHANNEL_STATE.SPEECH;
+      const latencyUs = rows[row + AT.LATENCY_US] as number;
+      const us = deliveredUs - frame.arrivalUs;
+      rows[row + AT.LATENCY_US] = latencyUs === 0 ? us : latencyUs + (us - latencyUs) * WEIGHT;
     }
-    if (state !== this.states[at]) this.#begin(at, state, start);
+    if (state !== rows[row + AT.STATE]) this.#begin(channel, state, start);
   }
 
   markedSpan({ info, channel, state, startSamples, lengthSamples }: MarkedSpan): void {
     const at = info.stream * 2 + channel;
     this.#begin(at, MARKED[state], startSamples);
-    this.#endSamples[at] = Math.max(this.#endSamples[at] as number, startSamples + lengthSamples);
+    this.#rows[at * ROW + AT.END] = Math.max(this.#at(info.stream, channel, AT.END), startSamples + lengthSamples);
   }
 
   streamEnded(info: StreamInfo, summary: StreamSummary): void {
@@ -223,18 +231,22 @@ export class InteractionView implements Sink {
   #begin(at: number, state: ChannelState, positionSamples: number): void {
     const entry = this.#byStream[at >> 1];
     if (entry === undefined) return;
-    this.states[at] = state;
+    this.#rows[at * ROW + AT.STATE] = state;
     const channel = (at & 1) === 0 ? 0 : 1;
     entry.spans[channel] ??= new SpanLog();
     entry.spans[channel].begin(state, toMs(entry.info, positionSamples));
   }
 
   #endMs(info: StreamInfo, channel: number): number {
-    return toMs(info, this.#endSamples[info.stream * 2 + channel] as number);
+    return toMs(info, this.#at(info.stream, channel, AT.END));
   }
 
   #isFresh(stream: number, channel: number, nowUs: number): boolean {
-    return nowUs - (this.lastFrameUs[stream * 2 + channel] as number) < STALE_US;
+    return nowUs - this.#at(stream, channel, AT.LAST_US) < STALE_US;
+  }
+
+  #at(stream: number, channel: number, field: number): number {
+    return this.#rows[(stream * 2 + channel) * ROW + field] as number;
   }
 
   #forgetOld(): void {

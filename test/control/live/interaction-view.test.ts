@@ -48,7 +48,7 @@ describe('the view of interactions', () => {
     expect(view.levelDbfs(3, 1, clock.nowUs())).toBe(-96);
     expect(view.isSpeech(3, 0, clock.nowUs() - 999_000)).toBe(true);
     expect(view.isSpeech(3, 1, clock.nowUs())).toBe(false);
-    expect(view.latencyUs[3]).toBeCloseTo(55_000, 0);
+    expect(view.latencyUs(3)).toBeCloseTo(55_000, 0);
     clock.advanceUs(1_000_000);
     expect(view.levelDbfs(3, 0, clock.nowUs())).toBe(-96);
     expect(view.isSpeech(3, 0, clock.nowUs())).toBe(false);
