@@ -19,6 +19,7 @@ import {
   stateOf,
 } from './interaction-row.js';
 import type { InteractionEntry, InteractionView } from './interaction-view.js';
+import { Page, type Place, type Value } from './page.js';
 
 /** What interactions can be sorted by. */
 export const SORT_KEYS = [
@@ -57,20 +58,13 @@ export interface ListedNode {
   reception(interactionId: string): readonly ChannelReception[] | undefined;
 }
 
-type Value = number | string;
-
-/** A place in the order: the value that is sorted by, then the id, then the begin. */
-interface Place {
-  readonly value: Value;
-  readonly id: string;
-  readonly startedAtMs: number;
-}
-
 interface Candidate extends Place {
   readonly entry: InteractionEntry | undefined;
   readonly source: string;
 }
 
+/** Interactions that are looked at before other work has its turn: a few hundred microseconds. */
+const LIST_SLICE = 1_024;
 /** Streams whose reception is read before other work has its turn: a quarter of a millisecond. */
 const SLICE = 128;
 /** Reception is at most so old when interactions are sorted by it. */
@@ -110,18 +104,26 @@ export class InteractionList {
     const pending = this.#pending();
     const row = this.#rowDependencies(pending.interrupted);
     const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
-    const page = new Page(query, after);
+    const { limit, offset = 0, sort, descending } = query;
+    const page = new Page<Candidate>(offset + limit, descending, after);
+    let looked = 0;
+    // Entries that come or go meanwhile are met or not; the iterator of a Map stands that.
     for (const entries of [this.#view.live(), this.#view.ended()]) {
-      for (const entry of entries) if (matches(entry, query, row)) page.add(this.#candidate(entry, query.sort, row));
+      for (const entry of entries) {
+        if (++looked % LIST_SLICE === 0) await setImmediate();
+        if (matches(entry, query, row)) page.add(this.#candidate(entry, sort, row));
+      }
     }
     for (const { id, source } of pending.subscribing) {
       if (!matchesPending(id, source, query)) continue;
-      page.add({ value: pendingValue(query.sort, id, source), id, startedAtMs: NEWEST_MS, entry: undefined, source });
+      page.add({ value: pendingValue(sort, id, source), id, startedAtMs: NEWEST_MS, entry: undefined, source });
     }
-    const items = page.items.map(({ entry, id, source }) =>
-      entry === undefined ? pendingRow(id, source) : interactionRow(entry, row),
-    );
-    return { items, total: page.total, nextCursor: page.nextCursor };
+    const kept = page.sorted();
+    const last = kept.at(-1);
+    const items = kept
+      .slice(offset)
+      .map(({ entry, id, source }) => (entry === undefined ? pendingRow(id, source) : interactionRow(entry, row)));
+    return { items, total: page.total, nextCursor: page.isMore && last !== undefined ? cursorOf(last) : null };
   }
 
   /** Everything that is known of one; of the newest when there were several of that id. */
@@ -224,64 +226,6 @@ export class InteractionList {
   }
 }
 
-/** `limit` candidates from the offset after a place on, in order. */
-class Page {
-  readonly #offset: number;
-  /** Of those that are kept, which are also those that are left out. */
-  readonly #limit: number;
-  readonly #sign: number;
-  readonly #after: Place | undefined;
-  readonly #items: Candidate[] = [];
-  #isMore = false;
-  total = 0;
-
-  constructor({ limit, offset = 0, descending }: InteractionQuery, after: Place | undefined) {
-    this.#offset = offset;
-    this.#limit = offset + limit;
-    this.#sign = descending ? -1 : 1;
-    this.#after = after;
-  }
-
-  get items(): readonly Candidate[] {
-    return this.#offset === 0 ? this.#items : this.#items.slice(this.#offset);
-  }
-
-  get nextCursor(): string | null {
-    const last = this.#items.at(-1);
-    if (!this.#isMore || last === undefined) return null;
-    return Buffer.from(JSON.stringify([last.value, last.id, last.startedAtMs])).toString('base64url');
-  }
-
-  add(candidate: Candidate): void {
-    this.total++;
-    if (this.#after !== undefined && this.#compare(candidate, this.#after) <= 0) return;
-    const items = this.#items;
-    const last = items.at(-1);
-    if (items.length === this.#limit && last !== undefined && this.#compare(candidate, last) > 0) {
-      this.#isMore = true;
-      return;
-    }
-    let from = 0;
-    for (let to = items.length; from < to; ) {
-      const middle = (from + to) >> 1;
-      if (this.#compare(items[middle] as Candidate, candidate) < 0) from = middle + 1;
-      else to = middle;
-    }
-    items.splice(from, 0, candidate);
-    if (items.length <= this.#limit) return;
-    items.pop();
-    this.#isMore = true;
-  }
-
-  #compare(a: Place, b: Place): number {
-    return this.#sign * (order(a.value, b.value) || order(a.id, b.id) || order(a.startedAtMs, b.startedAtMs));
-  }
-}
-
-function order(a: Value, b: Value): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
 function matches(entry: InteractionEntry, query: InteractionQuery, row: RowDependencies): boolean {
   const { source, codec, text, states } = query;
   if (source !== undefined && entry.info.source !== source) return false;
@@ -317,6 +261,10 @@ function pendingValue(sort: SortKey, id: string, source: string): Value {
     default:
       return 0;
   }
+}
+
+function cursorOf({ value, id, startedAtMs }: Place): string {
+  return Buffer.from(JSON.stringify([value, id, startedAtMs])).toString('base64url');
 }
 
 /** @throws TrunklineError CONFIG_INVALID */
