@@ -18,8 +18,7 @@ import { US_PER_SECOND } from '../../core/units.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 const GB = 1e9;
-const FEW_BYTES = 10 * GB;
-const FEWEST_BYTES = 0.5 * GB;
+const MEGABYTE = 1 << 20;
 const FEW_INODES = 10_000;
 const PROBE_BYTES = 8 << 20;
 /** What 500 calls of two channels at 16 kHz write, rounded. */
@@ -52,8 +51,10 @@ const FILE_SYSTEMS: Readonly<Record<number, { readonly name: string; readonly pr
   },
 };
 
+type DiskSettings = Pick<Config, 'out' | 'record' | 'audit' | 'opusSampleRate' | 'recordMinFreeMegabytes'>;
+
 /** The folder of recordings and audit. Leaves nothing behind. */
-export function checkDisk(config: Pick<Config, 'out' | 'record' | 'audit' | 'opusSampleRate'>): Finding[] {
+export function checkDisk(config: DiskSettings): Finding[] {
   if (!config.record && config.audit === 'off') return [ok('disk', 'nothing is written: no recordings, no audit')];
   const out = resolve(config.out);
   const folder = nearestFolder(out);
@@ -102,16 +103,19 @@ export function fileSystemFinding(place: string, { type }: Pick<StatsFs, 'type'>
 
 export function spaceFinding(
   { bavail, bsize, files, ffree }: Pick<StatsFs, 'bavail' | 'bsize' | 'files' | 'ffree'>,
-  { opusSampleRate }: Pick<Config, 'opusSampleRate'>,
+  { opusSampleRate, recordMinFreeMegabytes }: Pick<DiskSettings, 'opusSampleRate' | 'recordMinFreeMegabytes'>,
 ): Finding {
   const free = bavail * bsize;
   const hours = Math.floor(free / (3600 * BYTES_PER_HZ * opusSampleRate));
   const message = `${(free / GB).toFixed(1)} GB free, ${hours} hours of calls with two channels at ${opusSampleRate / 1000} kHz`;
   const fix = 'Delete or move finished recordings, or name a folder on another disk with --out.';
-  if (free < FEWEST_BYTES) return fail('disk space', message, fix);
+  // As the health of a node has it: degraded below the watermark, not ready below a quarter of it.
+  const watermark = recordMinFreeMegabytes * MEGABYTE;
+  if (free < watermark / 4) return fail('disk space', message, fix);
   // Some file systems have no fixed number of files.
   if (files > 0 && ffree < FEW_INODES) return warn('disk space', `${message}; only ${ffree} more files`, fix);
-  return free < FEW_BYTES ? warn('disk space', message, fix) : ok('disk space', message);
+  // A node that starts below it is degraded at once; with less than ten times as much, soon.
+  return free < watermark * 10 ? warn('disk space', message, fix) : ok('disk space', message);
 }
 
 export function speedFinding(bytesPerSecond: number): Finding {

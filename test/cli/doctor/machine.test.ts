@@ -96,11 +96,14 @@ describe('the doctor', () => {
       expect(fileSystemFinding('/x', { type }), String(type)).toMatchObject({ status: 'warn' });
     }
     const space = (gigabytes: number, ffree = 1e6) =>
-      spaceFinding({ bavail: gigabytes * 1e6, bsize: 1000, files: 1e6, ffree }, { opusSampleRate: 16_000 });
+      spaceFinding(
+        { bavail: gigabytes * 1e6, bsize: 1000, files: 1e6, ffree },
+        { opusSampleRate: 16_000, recordMinFreeMegabytes: 1024 },
+      );
     // 16,000 × 2 bytes × 2 channels × 3,600 s are 230.4 MB.
     expect(space(230.4)).toMatchObject({ status: 'ok', message: expect.stringContaining(' 1000 hours ') });
     expect(space(9)).toMatchObject({ status: 'warn' });
-    expect(space(0.4)).toMatchObject({ status: 'fail' });
+    expect(space(0.2)).toMatchObject({ status: 'fail' });
     expect(space(100, 50)).toMatchObject({ status: 'warn', message: expect.stringContaining('only 50 more files') });
     expect([speedFinding(200e6).status, speedFinding(5e6).status]).toEqual(['ok', 'warn']);
   });
