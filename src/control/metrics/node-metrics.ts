@@ -14,7 +14,7 @@ import { distributionFamilies, packetFamilies, refusedFamily } from './families/
 import { ProcessMetrics } from './families/process.js';
 import { serviceFamilies } from './families/services.js';
 import { sinkFamilies } from './families/sinks.js';
-import { type Family, gauge, Monotonic } from './family.js';
+import { counter, type Family, gauge, Monotonic } from './family.js';
 import type { History } from './history.js';
 import { NodeSampler, type ShardSnapshot } from './sampler.js';
 
@@ -158,7 +158,11 @@ export function statsFamilies(stats: NodeStats, engine: Pick<Engine, 'state'>, m
     ...audioHookFamilies(audioHook),
     ...sinkFamilies(stats.sinks, monotonic),
     ...serviceFamilies(stats.services),
-    gauge('reader_frames_dropped', 'Frames that readers of audio were too slow for.', readersDropped(stats)),
+    counter(
+      'reader_frames_dropped',
+      'Frames that readers of audio were too slow for.',
+      monotonic.of('readers', readersDropped(stats)),
+    ),
   ];
 }
 

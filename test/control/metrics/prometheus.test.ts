@@ -111,6 +111,11 @@ test.skipIf(!hasPrometheus)(
       return (await value(prometheus, 'rate(trunkline_packets_total{result="received"}[10s])')) > 0;
     });
     expect(await value(prometheus, 'sum(trunkline_genesys_connections{state="open"})')).toBe(2);
+    expect(await value(prometheus, 'trunkline_genesys_sign_ins_total{result="succeeded"}')).toBe(1);
+    expect(await value(prometheus, 'trunkline_genesys_sign_ins_total{result="failed"}')).toBe(0);
+    expect(await value(prometheus, 'trunkline_genesys_rest_requests_total')).toBeGreaterThan(1);
+    expect(await value(prometheus, 'trunkline_genesys_rest_budget_limit_requests')).toBe(50);
+    expect(await value(prometheus, 'trunkline_disk_free_bytes')).toBeGreaterThan(0);
     expect(await value(prometheus, 'max(trunkline_health_status)')).toBe(0);
     expect(await firing(prometheus)).not.toContain('TrunklineConnectionLost');
 
@@ -121,6 +126,7 @@ test.skipIf(!hasPrometheus)(
       'the reconnect',
       async () => (await value(prometheus, 'sum(trunkline_genesys_reconnects_total)')) === 1,
     );
+    expect(await value(prometheus, 'trunkline_genesys_disconnects_total{reason="abnormal"}')).toBe(1);
     expect(await firing(prometheus)).not.toContain('TrunklineDown');
   },
 );

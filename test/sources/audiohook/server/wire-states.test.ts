@@ -373,7 +373,7 @@ describe('connection probe', () => {
     expect(ingest.streams).toEqual([]);
     await until(() => ended.length === 3, 'the summaries');
     for (const summary of ended) expect(summary).toMatchObject({ probe: true, counts: { faults: 0, samplesKept: 0 } });
-    expect(server.counters()).toMatchObject({ probes: 3, sessionsOpened: 3 });
+    expect(server.counters()).toMatchObject({ probes: 3, sessionsOpened: 3, openedSeconds: { count: 3 } });
   });
 
   it('half a probe is a call', async () => {
