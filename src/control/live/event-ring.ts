@@ -2,7 +2,8 @@
 export interface StoredEvent {
   readonly type: string;
   readonly interactionId: string | undefined;
-  readonly bytes: Buffer;
+  /** Its lines, with the empty one that ends it. */
+  readonly text: string;
 }
 
 /** The newest events by number, as many as fit into both limits. Numbers begin with 1 and have no gaps. */
@@ -37,7 +38,7 @@ export class EventRing {
     if (this.#end - this.#first === length) this.#dropFirst();
     this.#events[this.#end % length] = event;
     this.#end++;
-    this.#bytes += event.bytes.length;
+    this.#bytes += Buffer.byteLength(event.text);
     while (this.#bytes > this.#maxBytes && this.#first < this.#end) this.#dropFirst();
   }
 
@@ -50,7 +51,7 @@ export class EventRing {
 
   #dropFirst(): void {
     const at = this.#first % this.#events.length;
-    this.#bytes -= this.#events[at]?.bytes.length ?? 0;
+    this.#bytes -= Buffer.byteLength(this.#events[at]?.text ?? '');
     this.#events[at] = undefined;
     this.#first++;
   }

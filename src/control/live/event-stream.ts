@@ -58,17 +58,17 @@ export class EventBatches {
   }
 
   #collect(from: number, { types, interactionId }: EventFilter): Batch {
-    const parts: Buffer[] = [];
+    const parts: string[] = [];
     let length = 0;
     let next = from;
     while (next < this.ring.end && length < WRITE_BYTES) {
       const event = this.ring.at(next++);
       const isWanted = types?.has(event.type) ?? true;
       if (!isWanted || (interactionId !== undefined && interactionId !== event.interactionId)) continue;
-      parts.push(event.bytes);
-      length += event.bytes.length;
+      parts.push(event.text);
+      length += event.text.length;
     }
-    return { bytes: Buffer.concat(parts), next };
+    return { bytes: Buffer.from(parts.join('')), next };
   }
 }
 

@@ -143,6 +143,10 @@ describe('a call without packets', () => {
     const before = listener.length;
     await until(() => listener.length > before + 4_000, 'half a second of the pause');
     expect(loudest(listener.samples)).toBe(1_009);
+    // One who begins to listen in the pause has silence from the start.
+    const late = await new WebSocketListener(url).open();
+    await until(() => late.length > 2_000, 'a quarter of a second of the pause');
+    expect(loudest(late.samples)).toBe(0);
     calls.end('silent');
     await until(() => listener.closed !== undefined, 'the end');
     expect(listener.closed).toEqual({ code: 1000, reason: 'ended' });

@@ -102,7 +102,7 @@ describe('fifty clients of a node with calls, of which ten never read', () => {
       calls.open(`call-${n}`);
       calls.end(`call-${n}`);
       node.emit('sourceEvent', { source: 'calls', name: 'note', values: [{ text }] });
-      if (n % 25 === 24) await until(() => readers.every(({ events }) => events.length === 2 * n + 2), `call ${n}`);
+      if (n % 125 === 124) await until(() => readers.every(({ events }) => events.length === 2 * n + 2), `call ${n}`);
     }
     for (const { events } of readers) {
       expect(events.filter(({ event }) => event === 'streamEnded')).toHaveLength(1_000);
