@@ -13,6 +13,7 @@ export type { HealthCheck, HealthReport, HealthStatus } from './core/health.js';
 export type { Logger, LogMethod } from './core/logger.js';
 export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media-chunk.js';
 export type { CertifiedKey } from './core/network/certificate.js';
+export type { BucketCounts } from './core/statistics/buckets.js';
 export {
   AudioEngine,
   type AudioEngineEvents,
@@ -109,7 +110,7 @@ export {
 } from './sources/genesys/genesys-subscription.js';
 export type { ConnectionState } from './sources/genesys/media/connection-outputs.js';
 export type { Availability } from './sources/genesys/rest/conversations.js';
-export type { ConnectionStatus, SourceStatus, SubscriptionResult } from './sources/genesys/source.js';
+export type { ConnectionStatus, DisconnectCause, SourceStatus, SubscriptionResult } from './sources/genesys/source.js';
 export type * from './sources/source.js';
 export type { WebhookStats } from './webhooks/delivery/delivery.js';
 export type * from './webhooks/message.js';

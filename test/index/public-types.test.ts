@@ -10,6 +10,7 @@ const OPTIONS = [
   ...['GenesysSubscriptionOptions', 'AudioHookOptions', 'AudioHookServerOptions', 'AudioHookLimits', 'SessionTiming'],
   ...['RecorderOptions', 'AuditSinkOptions', 'QueueOptions', 'ChunkOptions', 'FrameOptions', 'MonitorOptions'],
   ...['AudioEngineOptions', 'CreateEngineOptions', 'EngineOptions', 'PushFormat', 'PushedPacket', 'AudioHookKey'],
+  ...['ControlOptions', 'ControlLimits'],
 ];
 
 describe('the public types', () => {

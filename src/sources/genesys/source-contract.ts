@@ -85,8 +85,22 @@ export interface ConnectionStatus {
   readonly lastError: string;
 }
 
-/** Names of RFC 6455 section 7.4.1, of the close codes that servers use; `other` for all the rest. */
-export const DISCONNECT_CAUSES = {
+/** Why a media connection ended: names of RFC 6455 section 7.4.1; `other` for codes that servers seldom use. */
+export type DisconnectCause =
+  | 'normal'
+  | 'goingAway'
+  | 'protocolError'
+  | 'abnormal'
+  | 'policyViolation'
+  | 'messageTooBig'
+  | 'internalError'
+  | 'serviceRestart'
+  | 'tryAgainLater'
+  | 'unauthorized'
+  | 'other';
+
+/** By close code. */
+export const DISCONNECT_CAUSES: Readonly<Record<number, Exclude<DisconnectCause, 'other'>>> = {
   1000: 'normal',
   1001: 'goingAway',
   1002: 'protocolError',
@@ -97,8 +111,7 @@ export const DISCONNECT_CAUSES = {
   1012: 'serviceRestart',
   1013: 'tryAgainLater',
   3000: 'unauthorized',
-} as const;
-export type DisconnectCause = (typeof DISCONNECT_CAUSES)[keyof typeof DISCONNECT_CAUSES] | 'other';
+};
 
 export function noDisconnects(): Record<DisconnectCause, number> {
   const causes = Object.values(DISCONNECT_CAUSES).map((cause) => [cause, 0] as const);

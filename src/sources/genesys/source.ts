@@ -23,7 +23,6 @@ import { Transport } from './rest/transport.js';
 import {
   connectionSettings,
   DISCONNECT_CAUSES,
-  type DisconnectCause,
   noDisconnects,
   type SourceEvents,
   type SourceOptions,
@@ -35,8 +34,6 @@ import {
 const BUDGET_RESERVE = 10;
 
 export type * from './source-contract.js';
-
-const CAUSES: Readonly<Record<number, DisconnectCause>> = DISCONNECT_CAUSES;
 
 /**
  * The client of the media subscription interface: signs in, asks which interactions have media, opens as many
@@ -364,7 +361,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
         this.emit('connected', { connection, interactions, again: event.again });
         return;
       case 'disconnected':
-        this.#disconnects[CAUSES[event.code] ?? 'other']++;
+        this.#disconnects[DISCONNECT_CAUSES[event.code] ?? 'other']++;
         this.emit('disconnected', { connection, interactions, code: event.code, reason: event.reason });
         return;
       case 'heartbeat':
