@@ -24,6 +24,8 @@ export function webhookOptions(config: Config): WebhookOptions | undefined {
     url,
     secret: () => [...wordsOf(secret ?? ''), ...(file === undefined ? [] : wordsOf(textOf(file)))],
     directory: webhookDirectory(config),
+    // It may be the one to make the output folder, which has the permissions of the recordings.
+    parentFolderMode: folderMode(Number.parseInt(config.fileMode, 8)),
     timeoutSeconds: config.webhookTimeoutSeconds,
     giveUpAfterHours: config.webhookGiveUpHours,
     ...(types.length === 0 ? {} : { types }),
@@ -34,6 +36,11 @@ export function webhookOptions(config: Config): WebhookOptions | undefined {
 /** Where notifications wait. */
 export function webhookDirectory({ webhookDirectory: directory, out }: Config): string {
   return directory ?? join(out, '.webhooks');
+}
+
+/** Those who may read files may enter folders: 0640 gives 0750. */
+function folderMode(fileMode: number): number {
+  return 0o700 | fileMode | ((fileMode & 0o444) >> 2);
 }
 
 function wordsOf(text: string): string[] {

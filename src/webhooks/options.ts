@@ -10,6 +10,8 @@ export interface WebhookOptions {
   readonly secret: string | readonly string[] | (() => string | readonly string[]);
   /** Folder of the notifications that wait for delivery, and of the dead letters; made when it is missing. */
   readonly directory: string;
+  /** Permissions of folders above it that have to be made; default 0o700. It is itself for its owner alone. */
+  readonly parentFolderMode?: number | undefined;
   /** Types to send; default all. */
   readonly types?: readonly string[] | undefined;
   /** Requests at a time, 1 to 64; default 8. Notifications of one call are sent one after another, in their order. */
@@ -43,6 +45,7 @@ export const webhookOptionsSchema = z.strictObject({
     ),
   secret: z.custom<WebhookOptions['secret']>(isSecret, 'must be a text that begins with whsec_, or several of them'),
   directory: z.string().min(1),
+  parentFolderMode: z.int().min(0o700).max(0o777).default(0o700),
   types: z.array(z.string()).exactOptional(),
   concurrency: z.int().min(1).max(64).default(8),
   timeoutSeconds: z.number().min(0.1).max(60).default(10),

@@ -11,7 +11,7 @@ import { secretsOf, type WebhookOptions, type WebhookSettings, webhookOptionsSch
 import { Signer } from './signature.js';
 
 /** What close() gives notifications that can be delivered; the others stay in the directory. */
-const CLOSE_MS = 2_000;
+const CLOSE_MS = 1_000;
 /** A refusal or a failed write counts as present for so long. */
 const PRESENT_US = 60 * US_PER_SECOND;
 /** Reasons for which a subscription gives a call up. */

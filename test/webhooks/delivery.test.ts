@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -109,6 +109,18 @@ describe('a notification', () => {
       if (secret.length > 6) expect(String(error)).not.toContain(secret);
     },
   );
+
+  it('is for its owner alone, in a folder that has the permissions of the recordings', async () => {
+    const above = join(directory, 'capture');
+    await receiver.stop();
+    const delivery = await open({ directory: join(above, 'hooks'), parentFolderMode: 0o750 });
+    notify(delivery, 1);
+    await delivery.written();
+    const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+    expect([modeOf(above), modeOf(join(above, 'hooks'))]).toEqual(['750', '700']);
+    const [name = ''] = readdirSync(join(above, 'hooks'));
+    expect(modeOf(join(above, 'hooks', name))).toBe('600');
+  });
 
   it('of a type that is not wanted is not made', async () => {
     const delivery = await open({ types: ['disk.low'] });

@@ -57,6 +57,7 @@ export class Delivery {
     this.#sender = new Sender({ url, concurrency, timeoutMs: timeoutSeconds * MS_PER_SECOND, caFile });
     this.#queue = new MessageQueue({
       ...{ directory, clock, onFault },
+      parentFolderMode: settings.parentFolderMode,
       maxMessages: settings.maxMessages,
       maxBytes: settings.maxMegabytes * MEGABYTE,
       onAdopted: (messages) => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../../core/clock.js';
 import { makeFolder } from '../../core/make-folder.js';
 import { thisWriter, type Writer, writerState } from '../../sinks/recorder/files/writer.js';
@@ -17,6 +17,7 @@ const ABANDONED_MS = 10 * CARE_MS;
 
 export interface MessageQueueOptions {
   readonly directory: string;
+  readonly parentFolderMode: number;
   readonly maxMessages: number;
   readonly maxBytes: number;
   readonly clock: Clock;
@@ -61,7 +62,9 @@ export class MessageQueue {
 
   /** Takes over what earlier processes have left. @throws TrunklineError FILE_FAILED when the folder cannot be made. */
   async open(): Promise<void> {
-    await makeFolder(this.#options.directory);
+    const { directory, parentFolderMode } = this.#options;
+    await makeFolder(dirname(resolve(directory)), parentFolderMode);
+    await makeFolder(directory);
     await this.#adopt();
     this.#care = setInterval(() => {
       this.#caring = this.#caring.then(() => this.#look());
