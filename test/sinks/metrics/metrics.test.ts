@@ -34,6 +34,8 @@ describe('latency', () => {
         expect(Math.abs(got - expected)).toBeLessThanOrEqual(expected / 1000 + 1);
       }
       expect(read.count).toBe(values.length);
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+      expect(Math.abs(read.mean - mean)).toBeLessThanOrEqual(mean / 1000 + 1);
     });
     fc.assert(property);
   });
