@@ -20,8 +20,8 @@ export function registerDoctor(program: Command): Command {
       'after',
       `
 It takes the settings of \`trunkline run\` and checks Node, the native module, limits, memory, processors, the disk, the
-clock, the connection to Genesys Cloud and the sign-in, and the ports, keys, certificates and tokens of both servers. It
-changes nothing and prints no secret. The exit code is 1 when a check fails; warnings do not change it.
+clock, the connection to Genesys Cloud and the sign-in, and the ports, keys, certificates and tokens of both servers,
+and the receiver of webhooks. It changes nothing and prints no secret. The exit code is 1 when a check fails; warnings do not change it.
 
 Examples:
   $ trunkline doctor --config node.json
@@ -42,12 +42,13 @@ Examples:
 }
 
 async function diagnose(command: Command): Promise<Finding[]> {
-  const [{ fail, ok, warn }, machine, disk, platform, servers] = await Promise.all([
+  const [{ fail, ok, warn }, machine, disk, platform, servers, webhook] = await Promise.all([
     import('../doctor/finding.js'),
     import('../doctor/machine.js'),
     import('../doctor/disk.js'),
     import('../doctor/platform.js'),
     import('../doctor/servers.js'),
+    import('../doctor/webhook.js'),
   ]);
   let config: Config;
   const settings: Finding[] = [];
@@ -79,6 +80,7 @@ async function diagnose(command: Command): Promise<Finding[]> {
     ...(subscribes || config.audiohookPort !== undefined ? await platform.checkPlatform(config, subscribes) : []),
     ...(await servers.checkAudioHook(config)),
     ...(await servers.checkControl(config)),
+    ...(await webhook.checkWebhook(config)),
   ];
 }
 

@@ -87,7 +87,8 @@ async function checkNames(hosts: readonly URL[]): Promise<Finding> {
   return fail('dns', `not found: ${failed.flat().join(', ')}`, fix);
 }
 
-async function reached(url: URL, transport: Transport): Promise<Answer | Error> {
+/** Asks for the head of an address: whether the server is there, whose certificate it has, and what time it says. */
+export async function reached(url: URL, transport: Transport): Promise<Answer | Error> {
   try {
     return await ask(url, transport);
   } catch (error) {
@@ -126,16 +127,17 @@ function unreachable(url: URL, { code = '' }: NodeJS.ErrnoException): Error {
   return Object.assign(new Error(`${url.host}: ${networkAdvice(code)}`), { code });
 }
 
-function connectionFindings(answers: readonly (Answer | Error)[]): Finding[] {
+/** One finding of each server. */
+export function connectionFindings(answers: readonly (Answer | Error)[], name = 'connection'): Finding[] {
   return answers.map((answer) => {
-    if (answer instanceof Error) return fail('connection', answer.message, adviceFor(answer));
+    if (answer instanceof Error) return fail(name, answer.message, adviceFor(answer));
     const { url, certificate } = answer;
     const proxy = getProxyForUrl(url.href);
     const way = proxy === '' ? '' : ` by the proxy ${URL.canParse(proxy) ? new URL(proxy).host : ''}`;
-    if (certificate !== undefined) return ok('connection', `${url.host} reached${way}; certificate of ${certificate}`);
+    if (certificate !== undefined) return ok(name, `${url.host} reached${way}; certificate of ${certificate}`);
     const message = `${url.host} reached${way}, without TLS`;
-    if (/^(?:localhost|127\.|\[::1\])/.test(url.hostname)) return ok('connection', message);
-    return warn('connection', message, 'Use https and wss addresses: credentials and audio pass in the clear.');
+    if (/^(?:localhost|127\.|\[::1\])/.test(url.hostname)) return ok(name, message);
+    return warn(name, message, 'Use an address with TLS: what is sent there passes in the clear.');
   });
 }
 

@@ -111,7 +111,7 @@ function certificateFindings(name: string, cert: string, key: string): Finding[]
 }
 
 /** A warning when other users of the machine can read a file. */
-function secrecyFindings(name: string, file: string): Finding[] {
+export function secrecyFindings(name: string, file: string): Finding[] {
   try {
     const { mode } = statSync(file);
     if (process.platform === 'win32' || (mode & 0o007) === 0) return [];

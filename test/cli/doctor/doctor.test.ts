@@ -286,6 +286,28 @@ describe('trunkline doctor and the settings of the servers', () => {
     expect(good.of('control tokens')).toMatchObject({ status: 'ok', message: '1' });
   });
 
+  test('judges the receiver of webhooks, and shows its host alone', async () => {
+    const requests: string[] = [];
+    const port = await listening(
+      createHttpServer((request, response) => {
+        requests.push(request.url ?? '');
+        response.end();
+      }),
+    );
+    const url = ['--webhook-url', `http://127.0.0.1:${port}/${SECRET}`];
+    const unsigned = await doctor([...url, ...QUIET]);
+    expect(unsigned.of('webhook')).toMatchObject({ status: 'fail', message: expect.stringContaining('signed') });
+    const env = { TRUNKLINE_WEBHOOK_SECRET: 'whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0' };
+    const good = await doctor([...url, ...QUIET], env);
+    expect(good.findings.filter(({ name }) => name === 'webhook').map(({ status }) => status)).toEqual(['ok', 'ok']);
+    expect(requests).toEqual(['/']);
+    expect(unsigned.text + good.text).not.toContain(SECRET);
+    const gone = servers.pop();
+    gone?.close();
+    const unreachable = await doctor([...url, ...QUIET], env);
+    expect(unreachable.code).toBe(1);
+  });
+
   test('says which setting is wrong, and that no source is configured', async () => {
     const wrong = await doctor(['--shards', 'many']);
     expect(wrong.of('settings')).toMatchObject({
