@@ -21,6 +21,9 @@ export interface CapacityOptions {
   readonly record: boolean;
   /** Give the node its control server, and scrape its metrics; `plain` is the node without. */
   readonly scrape: boolean;
+  /** Give the node its control server, and so many clients of its event stream and listeners to live audio. */
+  readonly eventClients: number;
+  readonly listeners: number;
   /** Length of the steady window. */
   readonly seconds: number;
   /** Load before the window, for the compilers to finish and the heap to settle. */
@@ -43,6 +46,8 @@ export const CAPACITY_DEFAULTS: CapacityOptions = {
   openRate: 200,
   record: false,
   scrape: false,
+  eventClients: 0,
+  listeners: 0,
   seconds: 10,
   warmup: 4,
   repeat: 5,
@@ -83,7 +88,8 @@ export function undertakingOf(options: CapacityOptions, streams: number): Undert
   const [warmupUs, steadyUs] = [wholeTicks(options.warmup), wholeTicks(options.seconds)];
   if (warmupUs + steadyUs > MAX_TICKS * tickUs) throw invalid('A run lasts at most 3.8 hours.');
   const wanted: readonly Baseline[] = WANTED[options.baselines];
-  const isPlain = !options.record && !options.scrape && options.native !== 'off';
+  const hasControl = options.scrape || options.eventClients + options.listeners > 0;
+  const isPlain = !options.record && !hasControl && options.native !== 'off';
   return {
     load: { source, streams, codec, tickUs, openRate },
     baselines: baselines.filter((kind) => wanted.includes(kind) && !(kind === 'plain' && isPlain)),

@@ -16,7 +16,7 @@ export interface RunReport {
 }
 
 /** How the node is when it is what others are compared with. */
-const PLAIN = { record: false, native: 'auto', scrape: false } as const;
+const PLAIN = { record: false, native: 'auto', scrape: false, eventClients: 0, listeners: 0 } as const;
 /** To start, and to open every session. */
 const START_PATIENCE_MS = 120_000;
 /** Beyond the length of the run itself; a saturated subject is late with everything. */
@@ -29,15 +29,15 @@ export async function runSubject(
   options: CapacityOptions,
 ): Promise<RunReport> {
   const { profile } = options;
-  const { record, native, scrape } = kind === 'plain' ? PLAIN : options;
+  const { record, native, scrape, eventClients, listeners } = kind === 'plain' ? PLAIN : options;
+  const settings = { kind, load, record, native, scrape, eventClients, listeners };
   const out = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
   const profiling = kind === 'node' && profile !== undefined;
   const generator = new Child('generator-process');
   const profiler = profiling ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [];
   const subject = new Child('subject-process', profiler);
   const generate = (peer: string): void => generator.tell({ kind: 'generate', load, peer });
-  const receive = (peer: string): void =>
-    subject.tell({ kind: 'receive', settings: { kind, load, out, record, native, scrape }, peer });
+  const receive = (peer: string): void => subject.tell({ kind: 'receive', settings: { ...settings, out }, peer });
   const { listens } = SOURCES[load.source];
   const [server, client] = listens === 'generator' ? [generator, subject] : [subject, generator];
   try {

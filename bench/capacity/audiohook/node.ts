@@ -1,9 +1,9 @@
 import { AudioHookNode } from '../../../src/node/audiohook-node.js';
+import { benchControl } from '../bench-control.js';
 import type { Load } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
 import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
-import { ScrapedControl } from '../scraped-control.js';
 import { CHANNELS, HOOK_KEY, samplesPerTick } from './plan.js';
 
 /** Streams in order are not held back. */
@@ -47,14 +47,15 @@ class AudioHookSubject extends NodeSubject<AudioHookNode> {
   }
 }
 
-export function makeAudioHookNode({ load, out, record, native, scrape }: SubjectSettings): Subject {
+export function makeAudioHookNode(settings: SubjectSettings): Subject {
+  const { load, out, record, native } = settings;
   const node = new AudioHookNode({
     server: { port: 0, host: '127.0.0.1', keys: [HOOK_KEY] },
     maxStreams: load.streams,
     out,
     record,
     native,
-    services: scrape ? [new ScrapedControl()] : [],
+    services: benchControl(settings),
   });
   return new AudioHookSubject(node, load, HOLD_US, placesOf(load));
 }

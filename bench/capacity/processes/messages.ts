@@ -24,6 +24,9 @@ export interface SubjectSettings {
   readonly native: 'off' | 'auto' | 'require';
   /** With a control server, whose metrics are scraped. */
   readonly scrape: boolean;
+  /** With a control server, and so many clients of it in another process. */
+  readonly eventClients: number;
+  readonly listeners: number;
 }
 
 /** From the orchestrator. `peer` is where the other process listens; empty for the one that listens itself. */

@@ -1,10 +1,10 @@
 import { CaptureNode } from '../../../src/node/capture-node.js';
 import { MEDIA_PATH } from '../../../src/simulator/genesys/server.js';
+import { benchControl } from '../bench-control.js';
 import { interactionIds } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
 import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
-import { ScrapedControl } from '../scraped-control.js';
 import { OPUS_SAMPLE_RATE, sequenceBase } from './plan.js';
 
 /** The hold of the jitter buffer, the node's default. */
@@ -41,7 +41,8 @@ class CaptureSubject extends NodeSubject<CaptureNode> {
   }
 }
 
-export function makeCaptureNode({ load, out, record, native, scrape }: SubjectSettings, peer: string): Subject {
+export function makeCaptureNode(settings: SubjectSettings, peer: string): Subject {
+  const { load, out, record, native } = settings;
   const node = new CaptureNode({
     apiUrl: `http://${peer}`,
     mediaUrl: `ws://${peer}${MEDIA_PATH}`,
@@ -53,7 +54,7 @@ export function makeCaptureNode({ load, out, record, native, scrape }: SubjectSe
     out,
     record,
     native,
-    services: scrape ? [new ScrapedControl()] : [],
+    services: benchControl(settings),
   });
   return new CaptureSubject(node, load, HOLD_US, PLACES);
 }
