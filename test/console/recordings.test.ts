@@ -76,7 +76,7 @@ describe.skipIf(chromiumPath() === undefined)('recordings', () => {
         expect((await downloaded(page, file)).equals(readFileSync(join(node.folder, id, file))), file).toBe(true);
       }
       const actions = node.audited.map(({ action }) => action);
-      expect(actions).toContain('recording_downloaded');
+      expect(actions).toContain('control_downloaded');
     });
   });
 

@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { MS_PER_SECOND } from '../../core/units.js';
 import { audioFileName } from '../../sinks/recorder/files/manifest.js';
@@ -14,6 +14,8 @@ import { answering, notFound } from './failures.js';
 
 const MAX_POINTS = 4_000;
 const MAX_SEGMENTS = 10_000;
+/** Of a Range header that is written into the audit. */
+const MAX_RANGE_LENGTH = 64;
 
 const paramsSchema = z.object({ id: z.string() });
 const segment = z.coerce.number().int().min(1).max(MAX_SEGMENTS).default(1);
@@ -145,6 +147,17 @@ function registerLists(app: ControlApp, use: () => Recordings): void {
 }
 
 function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () => Recordings): void {
+  /** A player asks for one part after another: each is an entry, for each may be what somebody wanted. */
+  const auditDownload = (
+    { caller, method, headers: { range } }: FastifyRequest,
+    { interactionId }: RecordingRow,
+    file: string,
+    { status }: Pick<Download, 'status'> = { status: 200 },
+  ): void => {
+    if (method === 'HEAD' || status >= 300) return;
+    const detail = range === undefined ? file : `${file} ${range.slice(0, MAX_RANGE_LENGTH)}`;
+    audit(caller, 'control_downloaded', { detail }, interactionId);
+  };
   app.get(
     '/api/v1/recordings/:id/audio.wav',
     {
@@ -162,7 +175,7 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
     },
     (request, reply) =>
       answering(async () => {
-        const { params, query, caller } = request;
+        const { params, query } = request;
         const recordings = use();
         const row = found(await recordings.get(params.id));
         const file = audioFileName(query.segment);
@@ -171,10 +184,7 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
         const download = isWritten
           ? await unfinishedAudio(recordings.directory, row.id, file)
           : await finishedFile(request.raw, recordings.directory, row.id, file);
-        // A player asks for one part after another; the first one is the download.
-        const isFirst = download !== undefined && /^(?:bytes=0-.*)?$/.test(request.headers.range ?? '');
-        if (isFirst && download.status < 300)
-          audit(caller, 'recording_downloaded', { detail: file }, row.interactionId);
+        auditDownload(request, row, file, found(download));
         return answerFile(reply, found(download), 'audio/wav', `${row.id}-${file}`);
       }),
   );
@@ -194,9 +204,12 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
         const recordings = use();
         const row = found(await recordings.get(request.params.id));
         if (isChanging(row)) {
-          return reply.type('application/json').send(found(await recordings.checkpoint(row.id)));
+          const text = found(await recordings.checkpoint(row.id));
+          auditDownload(request, row, MANIFEST_FILE);
+          return reply.type('application/json').send(text);
         }
         const download = await finishedFile(request.raw, recordings.directory, row.id, MANIFEST_FILE);
+        auditDownload(request, row, MANIFEST_FILE, found(download));
         return answerFile(reply, found(download), 'application/json', `${row.id}-${MANIFEST_FILE}`);
       }),
   );

@@ -48,18 +48,17 @@ export async function unfinishedAudio(directory: string, id: string, file: strin
   const { sampleRate, channels, dataOffset, dataLength } = layout;
   const header = wavHeader({ sampleRate, channels }, dataLength);
   const headers = { 'content-length': header.length + dataLength, 'accept-ranges': 'none' };
-  return { status: 200, headers, stream: Readable.from(parts(header, handle, dataOffset, dataLength)) };
+  const stream = Readable.from(parts(header, handle, dataOffset, dataLength));
+  // Also when the client is gone before the first part is asked for.
+  stream.once('close', () => void handle.close().catch(() => {}));
+  return { status: 200, headers, stream };
 }
 
 async function* parts(header: Uint8Array, handle: FileHandle, start: number, length: number): AsyncGenerator<Buffer> {
-  try {
-    yield Buffer.from(header);
-    if (length === 0) return;
-    const audio = handle.createReadStream({ start, end: start + length - 1, autoClose: false });
-    for await (const part of audio) yield part as Buffer;
-  } finally {
-    await handle.close();
-  }
+  yield Buffer.from(header);
+  if (length === 0) return;
+  const audio = handle.createReadStream({ start, end: start + length - 1, autoClose: false });
+  for await (const part of audio) yield part as Buffer;
 }
 
 async function layoutOf(handle: FileHandle) {
