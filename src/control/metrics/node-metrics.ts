@@ -9,7 +9,7 @@ import type { InteractionEntry, InteractionView } from '../live/interaction-view
 import { type Exposition, expose, Slices, wantsOpenMetrics } from './exposition.js';
 import { AUDIOHOOK_REASONS, audioHookFamilies, isAudioHook } from './families/audiohook.js';
 import { engineFamilies } from './families/engine.js';
-import { genesysFamilies, genesysReasons, isGenesys } from './families/genesys.js';
+import { genesysFamilies, genesysRefusals, isGenesys } from './families/genesys.js';
 import { distributionFamilies, packetFamilies, refusedFamily } from './families/packets.js';
 import { ProcessMetrics } from './families/process.js';
 import { serviceFamilies } from './families/services.js';
@@ -139,12 +139,15 @@ export function statsFamilies(stats: NodeStats, engine: Pick<Engine, 'state'>, m
   const genesys = sources.flatMap(([name, status]) => (isGenesys(status) ? [[name, status] as const] : []));
   const audioHook = sources.flatMap(([name, status]) => (isAudioHook(status) ? [[name, status] as const] : []));
   const parts = [stats.sources, stats.sinks, stats.services].flatMap((one) => Object.keys(one));
-  const known = [
-    ...ENGINE_REASONS.map((reason) => `engine.${reason}`),
-    ...genesys.flatMap(([name, status]) => genesysReasons(status).map((reason) => `${name}.${reason}`)),
-    ...audioHook.flatMap(([name]) => AUDIOHOOK_REASONS.map((reason) => `${name}.${reason}`)),
-    ...Object.keys(stats.sinks).map((name) => `${name}.dropped`),
-  ];
+  const prefixed = (part: string, counts: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(counts).map(([reason, count]) => [`${part}.${reason}`, count]));
+  // Those that have not occurred are not among the refusals of stats(); they have a series at 0 all the same.
+  const known: Record<string, number> = Object.assign(
+    prefixed('engine', zeros(ENGINE_REASONS)),
+    ...genesys.map(([name, status]) => prefixed(name, genesysRefusals(status))),
+    ...audioHook.map(([name]) => prefixed(name, zeros(AUDIOHOOK_REASONS))),
+    ...Object.keys(stats.sinks).map((name) => prefixed(name, { dropped: 0 })),
+  );
   const { backend, shards } = stats;
   const build = { version: packageVersion(), node: process.versions.node, backend };
   return [
@@ -178,6 +181,10 @@ function healthFamily({ checks }: HealthReport): Family {
 function readersDropped({ drops, counts, engine, sinks }: NodeStats): number {
   const named = counts.packetsDropped + engine.recorderRefused + engine.arenaFull;
   return Math.max(0, drops - named - sum(Object.values(sinks).map(({ dropped }) => dropped)));
+}
+
+function zeros(names: readonly string[]): Record<string, number> {
+  return Object.fromEntries(names.map((name) => [name, 0]));
 }
 
 function sum(values: readonly number[]): number {

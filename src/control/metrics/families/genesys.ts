@@ -114,10 +114,10 @@ function countStates({ connections }: GenesysStatus): Record<string, number> {
   return counts;
 }
 
-/** Reasons of refusals, which are counted together with those of all other parts. */
-export function genesysReasons({ counters }: GenesysStatus): string[] {
+/** Refusals by reason, which are given together with those of all other parts. */
+export function genesysRefusals({ counters }: GenesysStatus): Readonly<Record<string, number>> {
   const { messages: _, reconnects: __, ...refused } = counters;
-  return Object.keys(refused);
+  return refused;
 }
 
 const CHANNEL_STATES = ['connecting', 'open', 'waiting', 'closed'] as const;

@@ -43,14 +43,23 @@ export function packetFamilies(stats: NodeStats, refusedByInput: number, monoton
     counter('frames_concealed', 'Frames that were made up in place of a packet, lost ones included.', framesConcealed),
     counter('frames_lost', 'Frames whose packet did not arrive in time.', framesLost),
     counter('frames_undecodable', 'Frames whose packet could not be decoded.', decodeErrors),
+    gauge(
+      'stream_jitter_max_seconds',
+      'The largest interarrival jitter of all streams.',
+      counts.jitterUs * SECONDS_PER_US,
+    ),
     latency('packet_processed', 'From the arrival of a packet to the end of its decoding.', stats.processedMicros),
     latency('packet_delivered', 'From the arrival of a packet to its delivery to the sinks.', stats.deliveredMicros),
   ];
 }
 
 /** What was refused or dropped, under the names that log and summary use; the parts' own counters at 0 included. */
-export function refusedFamily(stats: NodeStats, parts: readonly string[], known: readonly string[]): Family {
-  const refused = { ...Object.fromEntries(known.map((name) => [name, 0])), ...stats.refused };
+export function refusedFamily(
+  stats: NodeStats,
+  parts: readonly string[],
+  known: Readonly<Record<string, number>>,
+): Family {
+  const refused = { ...known, ...stats.refused };
   const values = Object.entries(refused).map(([name, count]) => {
     const part = parts.find((one) => name.startsWith(`${one}.`)) ?? name.slice(0, name.indexOf('.'));
     return [{ part, reason: name.slice(part.length + 1) }, count] as const;

@@ -6,6 +6,8 @@ interface ControlCounts {
   readonly connections: number;
   readonly webSockets: number;
   readonly requests: number;
+  readonly eventClients: number;
+  readonly listeners: number;
   readonly refused: Readonly<Record<string, number>>;
 }
 
@@ -39,6 +41,16 @@ export function serviceFamilies(services: Readonly<Record<string, object>>): Fam
       'control_requests',
       'Requests to the control server.',
       each(({ requests }) => requests),
+    ),
+    gauge(
+      'control_event_clients',
+      'Clients that follow the events.',
+      each(({ eventClients }) => eventClients),
+    ),
+    gauge(
+      'control_listeners',
+      'Clients that listen to live audio.',
+      each(({ listeners }) => listeners),
     ),
     counter('control_refused', 'Requests and connections that the control server refused or cut off.', refused),
     ...webhookFamilies(hooks),
