@@ -25,13 +25,16 @@ interface Commands {
 function commandsOf(file: string): Commands {
   const complete: Line[] = [];
   const named: Line[] = [];
-  let isCode = false;
+  /** The language of the code block that a line is in; undefined outside of one. */
+  let block: string | undefined;
   for (const [index, written] of readFileSync(join(ROOT, file), 'utf8').split('\n').entries()) {
     const line = written.trim();
     const place = `${file}:${index + 1}`;
-    if (line.startsWith('```')) isCode = !isCode && /^```(?:sh)?$/.test(line);
-    else if (isCode) complete.push(...line.split(' && ').map((command) => ({ place, command })));
-    else for (const [, command = ''] of line.matchAll(/`([^`]+)`/g)) named.push({ place, command });
+    if (line.startsWith('```')) block = block === undefined ? line.slice(3) : undefined;
+    else if (block === '' || block === 'sh')
+      complete.push(...line.split(' && ').map((command) => ({ place, command })));
+    else if (block === undefined)
+      for (const [, command = ''] of line.matchAll(/`([^`]+)`/g)) named.push({ place, command });
   }
   return { complete, named };
 }
