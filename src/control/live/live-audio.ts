@@ -117,6 +117,8 @@ export class LiveAudio {
   }
 
   readonly #send = (): void => {
+    // Called for each frame as well: without this, a slow client would have one more timer with each of them.
+    clearTimeout(this.#timer);
     this.#timer = undefined;
     const nowUs = this.#clock.nowUs();
     while (this.#waiting.length > 0 && this.#output.unsentBytes < this.#maxUnsent) this.#write();
@@ -125,7 +127,7 @@ export class LiveAudio {
     this.#unsentBefore = unsent;
     if (this.#waiting.length === 0) return;
     if (nowUs >= this.#takenUs + this.#stalledUs) this.#cut();
-    else this.#timer ??= setTimeout(this.#send, RETRY_MS).unref();
+    else this.#timer = setTimeout(this.#send, RETRY_MS).unref();
   };
 
   #write(): void {

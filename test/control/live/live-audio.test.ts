@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { AudioFormat, type AudioRequest } from '../../../src/control/live/audio-format.js';
 import { type AudioOutput, type ListenEnd, LiveAudio } from '../../../src/control/live/live-audio.js';
 import { ManualClock } from '../../../src/core/clock.js';
@@ -125,6 +125,19 @@ describe('a client', () => {
     await play(16_000, 1);
     await until(() => client.isDestroyed, 'the client to be cut off');
     expect([audio.endReason, stream.destroyed]).toEqual(['cut', true]);
+  });
+
+  it('that is slow has one timer, however many frames have come meanwhile', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const client = output();
+    listen(client);
+    for (let n = 0; n < 20; n++) {
+      await play(n * 1_600, 10);
+      vi.advanceTimersByTime(100);
+    }
+    expect(client.unsentBytes).toBe(3_200);
+    expect(vi.getTimerCount()).toBe(1);
   });
 
   it('has all that waits, and then the reason, when the interaction ends', async () => {
