@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Server as TlsServer } from 'node:tls';
 import type { Clock } from '../core/clock.js';
 import { US_PER_MS } from '../core/units.js';
@@ -55,6 +56,13 @@ export class Connections {
 
   count(reason: Cut): void {
     this.#cut[reason] = (this.#cut[reason] ?? 0) + 1;
+  }
+
+  /** Counts a request that no route can take, and closes its connection with a status such as `400 Bad Request`. */
+  refuse(socket: Duplex, reason: Cut, status: string): void {
+    this.count(reason);
+    socket.on('error', () => {});
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy());
   }
 
   close(): void {

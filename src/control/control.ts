@@ -120,7 +120,12 @@ export class Control implements Service {
     server.on('request', () => {
       running.requests++;
     });
-    server.on('upgrade', (request, socket, head) => this.handleUpgrade(request, socket, head));
+    server.on('upgrade', (request, socket, head) => {
+      // Such as `GET * HTTP/1.1`. Without a listener for its errors, a peer that resets the connection ends the process.
+      if (!this.handleUpgrade(request, socket, head)) {
+        connections.refuse(socket, 'malformedRequest', '400 Bad Request');
+      }
+    });
     if (this.#isClosed) await this.close();
     else if (!settings.noServer) {
       connections.watch(server);

@@ -79,10 +79,8 @@ export async function makeApp(
     clientErrorHandler: (error, socket) => {
       // Load balancers open and close connections every few seconds to check the port; that is no failure.
       if (error.code === 'ECONNRESET' || socket.destroyed) return;
-      const isLate = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-      connections.count(isLate ? 'slowRequest' : 'malformedRequest');
-      socket.end(`HTTP/1.1 ${isLate ? '408 Request Timeout' : '400 Bad Request'}\r\nConnection: close\r\n\r\n`);
-      socket.destroySoon();
+      if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') connections.refuse(socket, 'slowRequest', '408 Request Timeout');
+      else connections.refuse(socket, 'malformedRequest', '400 Bad Request');
     },
   }).withTypeProvider<ZodTypeProvider>();
   app.setValidatorCompiler(validatorCompiler);

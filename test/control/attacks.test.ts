@@ -344,3 +344,18 @@ test('a request that is no HTTP', async () => {
   await closed(socket);
   await expectUnharmed(server, 'malformedRequest');
 });
+
+test.each(['*', 'http://localhost/api/v1/events'])('an upgrade of %s, reset before it is answered', async (target) => {
+  const server = await startControlNode();
+  const socket = await rawConnection(server);
+  const upgrade = 'Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+  socket.write(`GET ${target} HTTP/1.1\r\n${upgrade}`);
+  const [answer] = await once(socket, 'data');
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 400 /);
+  await closed(socket);
+  const another = await rawConnection(server);
+  another.write(`GET ${target} HTTP/1.1\r\n${upgrade}`, () => another.resetAndDestroy());
+  await closed(another);
+  await until(() => server.control.stats().connections === 0, 'the end of the connections');
+  await expectUnharmed(server, 'malformedRequest');
+});
