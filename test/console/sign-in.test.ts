@@ -55,6 +55,19 @@ describe.skipIf(chromiumPath() === undefined)('signing in', () => {
     expect(await page.evaluate('sessionStorage.length')).toBe(0);
   });
 
+  test('lets a listener hear a call, with the token as a subprotocol of the WebSocket', async () => {
+    node.calls.openExact('audible', () => new Uint8Array(320));
+    const page = await open('#/calls/audible');
+    const sockets: string[] = [];
+    page.on('websocket', (socket) => sockets.push(socket.url()));
+    await page.getByLabel('Token').fill(operator.token);
+    await page.getByLabel('Token').press('Enter');
+    await page.getByRole('button', { name: 'Listen', exact: true }).click();
+    await page.locator('.listen-delay').waitFor();
+    expect(sockets).toHaveLength(1);
+    expect(sockets[0]).not.toContain(operator.token);
+  });
+
   test('says what a role may not do, and why, instead of doing it', async () => {
     const page = await open('#/calls/call-1');
     await page.getByLabel('Token').fill(viewer.token);

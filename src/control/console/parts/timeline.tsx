@@ -90,7 +90,7 @@ function Totals({ spans, channels, endMs, pointed }: TotalsProps) {
           );
           return (
             <li key={state}>
-              <span class={`key span-${state}`} />
+              <span class={`key ${state === 'speech' && channels === 1 ? 'channel-0' : `span-${state}`}`} />
               {SPAN_WORDS[state]} <span class="muted">{shares.join(' · ')}</span>
             </li>
           );

@@ -38,24 +38,22 @@ export function LevelStrip({ call, listener }: { call: InteractionDetail; listen
   const { data: rows } = usePolled<Page<Interaction>>(path, INTERVAL_MS);
   const [nowMs, setNowMs] = useState(Date.now());
 
+  const row = rows?.items.find(({ id }) => id === call.id) ?? call;
+  const latest = useRef(row);
+  latest.current = row;
   useEffect(() => {
-    const row = rows?.items.find(({ id }) => id === call.id);
-    if (row === undefined) return;
+    if (row.state === 'ended') return;
     const speech = row.speech.map((one) => one === true);
     samples.current.push({ atMs: Date.now(), levels: row.levelDbfs.map(fractionOf), speech, paused: row.paused });
     setNowMs(Date.now());
-  }, [rows, call.id]);
+  }, [row]);
   useEffect(() => {
     if (report === undefined) return;
     const levels = report.peaks.map((peak) => fractionOf(20 * Math.log10(Math.max(peak, 1e-6))));
-    samples.current.push({
-      atMs: Date.now(),
-      levels,
-      speech: call.speech.map((one) => one === true),
-      paused: call.paused,
-    });
+    const { speech, paused } = latest.current;
+    samples.current.push({ atMs: Date.now(), levels, speech: speech.map((one) => one === true), paused });
     setNowMs(Date.now());
-  }, [report, call.speech, call.paused]);
+  }, [report]);
   useEffect(() => {
     const oldest = nowMs - SHOWN_MS;
     const first = samples.current.findIndex(({ atMs }) => atMs >= oldest);
@@ -75,8 +73,8 @@ export function LevelStrip({ call, listener }: { call: InteractionDetail; listen
           <li key={channel}>
             <span class={`key channel-${channel}`} />
             {CHANNEL_NAMES[channel]}
-            <span class="muted level-now">{decibels(call.levelDbfs[channel])}</span>
-            {call.speech[channel] === true && <span class="speaking">speech</span>}
+            <span class="muted level-now">{decibels(row.levelDbfs[channel])}</span>
+            {row.speech[channel] === true && <span class="speaking">speech</span>}
           </li>
         ))}
         <li class="muted">last minute</li>
