@@ -72,7 +72,7 @@ describe.skipIf(chromiumPath() === undefined)('the page of a call', () => {
     await mute.click();
     expect(await mute.getAttribute('aria-pressed')).toBe('true');
     await page.getByLabel('Volume, internal').press('ArrowLeft');
-    expect(await page.getByText('95 %').count()).toBe(1);
+    expect(await page.locator('.volume-value', { hasText: '95 %' }).count()).toBe(1);
     await page.getByRole('button', { name: 'Stop listening' }).click();
     await page.getByText('Not listening').waitFor();
   });

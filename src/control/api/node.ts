@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { packageVersion } from '../../config/package-version.js';
 import { MS_PER_SECOND } from '../../core/units.js';
+import { nodeParts } from '../../node/parts/node-parts.js';
 import type { Source } from '../../sources/source.js';
 import type { ControlApp, ControlDependencies } from '../dependencies.js';
 import { isoTime } from '../live/interaction-row.js';
@@ -60,7 +61,7 @@ export function registerNodeRoutes(app: ControlApp, dependencies: ControlDepende
 }
 
 function registerReading(app: ControlApp, dependencies: ControlDependencies): void {
-  const { node, settings, clock, logger, metrics } = dependencies;
+  const { node, settings, clock, logger, metrics, interactions } = dependencies;
   const startedAtMs = clock.wallMs();
   app.get(
     '/api/v1/node',
@@ -70,15 +71,15 @@ function registerReading(app: ControlApp, dependencies: ControlDependencies): vo
     },
     async () => {
       const { status: worst, checks } = node.health();
-      const { backend, streams } = node.stats();
       return {
         version: packageVersion(),
         startedAt: isoTime(startedAtMs),
         uptimeSeconds: Math.round(clock.wallMs() - startedAtMs) / MS_PER_SECOND,
-        backend,
+        // Not by stats(), which reads every stream: the console asks once a second.
+        backend: nodeParts(node).engine.backend,
         status: worst,
         checks: checks.map(({ affects: _, ...check }) => check),
-        streams,
+        streams: interactions.size,
         shards: metrics.shards().map((shard) => ({ ...shard, rings: [...shard.rings] })),
         sources: node.sources.map(sourceRow),
         logLevel: settings.logLevel?.get() ?? null,

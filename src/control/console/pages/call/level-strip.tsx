@@ -1,7 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { api, withQuery } from '../../api/client.js';
-import type { Interaction, InteractionDetail, Page } from '../../api/contract.js';
-import { usePolled } from '../../api/poll.js';
+import type { InteractionDetail } from '../../api/contract.js';
 import { useStore } from '../../api/store.js';
 import type { Listener } from '../../audio/listener.js';
 import { Canvas, type Drawing } from '../../parts/canvas.js';
@@ -17,9 +15,6 @@ interface Sample {
 }
 
 const SHOWN_MS = 60_000;
-const INTERVAL_MS = 250;
-/** An id can be a part of others. */
-const SAME_ID_ROWS = 5;
 const HEIGHT = 140;
 const BAR = 4;
 const SPACE = 1;
@@ -32,21 +27,16 @@ export function LevelStrip({ call, listener }: { call: InteractionDetail; listen
   const channels = call.channels ?? 1;
   const samples = useRef<Sample[]>([]);
   const { report } = useStore(listener.state);
-  // The row alone, as the table asks for it: the whole of the call is not needed several times a second.
-  const search = { q: call.id, limit: SAME_ID_ROWS };
-  const path = call.state === 'ended' ? undefined : withQuery(api('interactions'), search);
-  const { data: rows } = usePolled<Page<Interaction>>(path, INTERVAL_MS);
   const [nowMs, setNowMs] = useState(Date.now());
 
-  const row = rows?.items.find(({ id }) => id === call.id) ?? call;
-  const latest = useRef(row);
-  latest.current = row;
+  const latest = useRef(call);
+  latest.current = call;
   useEffect(() => {
-    if (row.state === 'ended') return;
-    const speech = row.speech.map((one) => one === true);
-    samples.current.push({ atMs: Date.now(), levels: row.levelDbfs.map(fractionOf), speech, paused: row.paused });
+    if (call.state === 'ended') return;
+    const speech = call.speech.map((one) => one === true);
+    samples.current.push({ atMs: Date.now(), levels: call.levelDbfs.map(fractionOf), speech, paused: call.paused });
     setNowMs(Date.now());
-  }, [row]);
+  }, [call]);
   useEffect(() => {
     if (report === undefined) return;
     const levels = report.peaks.map((peak) => fractionOf(20 * Math.log10(Math.max(peak, 1e-6))));
@@ -73,8 +63,8 @@ export function LevelStrip({ call, listener }: { call: InteractionDetail; listen
           <li key={channel}>
             <span class={`key channel-${channel}`} />
             {CHANNEL_NAMES[channel]}
-            <span class="muted level-now">{decibels(row.levelDbfs[channel])}</span>
-            {row.speech[channel] === true && <span class="speaking">speech</span>}
+            <span class="muted level-now">{decibels(call.levelDbfs[channel])}</span>
+            {call.speech[channel] === true && <span class="speaking">speech</span>}
           </li>
         ))}
         <li class="muted">last minute</li>
@@ -104,7 +94,7 @@ function drawStrip(drawing: Drawing, samples: readonly Sample[], nowMs: number, 
   }
 }
 
-const HELD_BARS_MS = 900;
+const HELD_BARS_MS = 1_200;
 
 interface Bar extends Sample {
   readonly slot: number;
