@@ -1,4 +1,5 @@
 import type { EndReason } from '../../../src/core/events.js';
+import type { HealthCheck } from '../../../src/core/health.js';
 import { US_PER_MS, US_PER_SECOND } from '../../../src/core/units.js';
 import { CLAIM } from '../../../src/engine/input/ingest.js';
 import type { Source, SourceContext, SourceInteraction } from '../../../src/sources/source.js';
@@ -30,6 +31,8 @@ interface ExactCall {
 export class RunningCalls implements Source {
   readonly name: string;
   readonly kind = 'test';
+  /** What it says of its health. */
+  checks: readonly HealthCheck[] = [];
   readonly #calls = new Map<string, Call>();
   readonly #exact = new Map<string, ExactCall>();
   #context: SourceContext | undefined;
@@ -88,6 +91,10 @@ export class RunningCalls implements Source {
   interactions(): SourceInteraction[] {
     const ids = [...this.#calls.keys(), ...this.#exact.keys()];
     return ids.map((interactionId) => ({ interactionId, state: 'streaming' }));
+  }
+
+  health(): readonly HealthCheck[] {
+    return this.checks;
   }
 
   status(): object {
