@@ -169,10 +169,15 @@ export class Access {
     // Before the token is looked at: whether it was right must not show.
     if (this.#failures.isExhausted(address, nowUs)) return 'lockedOut';
     const ticket = route.ticket === true ? ticketOf(request) : undefined;
-    if (ticket !== undefined) return this.tickets.redeem(ticket, pathOf(request), nowUs) ?? 'tokenUnknown';
+    const nowMs = this.#dependencies.clock.wallMs();
+    if (ticket !== undefined) {
+      const holder = this.tickets.redeem(ticket, pathOf(request), nowUs);
+      // The token may have been revoked since.
+      return holder !== undefined && this.#tokens.has(holder, nowMs) ? holder : 'tokenUnknown';
+    }
     const token = tokenOf(request);
     if (token === undefined) return 'tokenMissing';
-    const verdict = this.#tokens.verify(token, this.#dependencies.clock.wallMs());
+    const verdict = this.#tokens.verify(token, nowMs);
     if (typeof verdict !== 'string') return verdict;
     return verdict === 'expired' ? 'tokenExpired' : 'tokenUnknown';
   }

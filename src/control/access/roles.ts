@@ -10,6 +10,8 @@ export interface Principal {
   /** The name of the token; `local` when there are no tokens. */
   readonly name: string;
   readonly role: Role;
+  /** Hash of the token: another token may get the same name later. Undefined when there are no tokens. */
+  readonly sha256?: string;
 }
 
 /** Who sends a request, and from where. */

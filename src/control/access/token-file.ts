@@ -59,7 +59,7 @@ export class Tokens {
   constructor(entries: readonly TokenEntry[]) {
     this.#entries = entries.map(({ name, role, sha256, expiresAt }) => ({
       hash: Buffer.from(sha256, 'hex'),
-      principal: { name, role },
+      principal: { name, role, sha256 },
       expiresAtMs: expiresAt === undefined ? Number.POSITIVE_INFINITY : Date.parse(expiresAt),
     }));
   }
@@ -68,10 +68,10 @@ export class Tokens {
     return this.#entries.length;
   }
 
-  /** Whether there is still a token of that name and role. */
-  has({ name, role }: Principal, nowMs: number): boolean {
+  /** Whether the token is still there, with the same role. */
+  has({ sha256, role }: Principal, nowMs: number): boolean {
     return this.#entries.some(
-      ({ principal, expiresAtMs }) => principal.name === name && principal.role === role && nowMs < expiresAtMs,
+      ({ principal, expiresAtMs }) => principal.sha256 === sha256 && principal.role === role && nowMs < expiresAtMs,
     );
   }
 

@@ -22,7 +22,7 @@ test('a token is known by its hash alone', () => {
   expect(text).not.toContain(token);
   expect(text).not.toContain(token.slice('trunkline_'.length));
   const tokens = new Tokens(readTokenFile(fileWith(text)));
-  expect(tokens.verify(token, NOW_MS)).toEqual({ name: 'jane', role: 'listener' });
+  expect(tokens.verify(token, NOW_MS)).toEqual({ name: 'jane', role: 'listener', sha256: entry.sha256 });
 });
 
 test('no two tokens are the same', () => {
