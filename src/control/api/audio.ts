@@ -82,7 +82,7 @@ function registerWav(app: ControlApp, { live }: ControlDependencies): void {
   );
 }
 
-function registerTicket(app: ControlApp, { access, clock }: ControlDependencies): void {
+function registerTicket(app: ControlApp, { access, clock, settings }: ControlDependencies): void {
   app.post(
     '/api/v1/interactions/:id/audio/ticket',
     {
@@ -98,7 +98,8 @@ function registerTicket(app: ControlApp, { access, clock }: ControlDependencies)
       const path = pathOf(raw).replace(/\/ticket$/, '.wav');
       if (caller.principal === undefined) throw new ControlError(401, 'tokenMissing', 'A token is needed.');
       const ticket = access.tickets.issue(caller.principal, path, clock.nowUs());
-      return { ticket, path: `${path}?ticket=${ticket}`, expiresInSeconds: TICKET_SECONDS };
+      const address = `${settings.basePath}${path}?ticket=${ticket}`;
+      return { ticket, path: address, expiresInSeconds: TICKET_SECONDS };
     },
   );
 }

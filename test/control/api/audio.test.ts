@@ -251,6 +251,17 @@ describe('who may listen', () => {
     expect((await openWav(`${control.url}${ticket.path}`)).statusCode).toBe(401);
   });
 
+  it('is given a path with the ticket that is right below a base path as well', async () => {
+    const calls = new LiveCalls();
+    const { file, tokens } = makeTokenFile();
+    const { control, ask } = await startControlNode({ tokensFile: file, basePath: '/trunkline' }, { sources: [calls] });
+    calls.open('call');
+    const { json } = await ask('/api/v1/interactions/call/audio/ticket', { method: 'POST', token: tokens.listener });
+    const { path } = json as { path: string };
+    expect(path).toMatch(/^\/trunkline\/api\/v1\//);
+    expect((await openWav(new URL(path, control.url).href)).statusCode).toBe(200);
+  });
+
   it('is told what is wrong with a request', async () => {
     const calls = new LiveCalls();
     const { control, ask } = await startControlNode({}, { sources: [calls] });
