@@ -130,6 +130,8 @@ export class Control implements Service {
     else if (!settings.noServer) {
       connections.watch(server);
       await this.#listen(server, context);
+      // It may have been closed before it listened.
+      if (this.#isClosed) await stopListening(running);
     }
   }
 
@@ -204,11 +206,7 @@ export class Control implements Service {
     running.closing.abort();
     running.dependencies.live.close();
     running.dependencies.webSockets.close();
-    if (running.server.listening) {
-      const closed = new Promise<void>((resolve) => running.server.close(() => resolve()));
-      running.connections.close();
-      await closed;
-    }
+    await stopListening(running);
   }
 
   #isBelow({ url = '' }: IncomingMessage): boolean {
@@ -232,6 +230,13 @@ export class Control implements Service {
     }
     server.on('error', (error) => report(error));
   }
+}
+
+async function stopListening({ server, connections }: Running): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  connections.close();
+  await closed;
 }
 
 function bound(server: HttpServer | HttpsServer, port: number, host: string): Promise<void> {

@@ -76,6 +76,13 @@ export async function makeApp(
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH, ignoreTrailingSlash: false },
     rewriteUrl: ({ url = '/' }) => below(settings.basePath, url) ?? url,
     forceCloseConnections: true,
+    // A path whose escapes are wrong: fastify would answer it in its own form, without these headers.
+    frameworkErrors: (_error, _request, { raw }) => {
+      connections.count('malformedRequest');
+      const headers = securityHeaders(settings.tls !== undefined);
+      raw.writeHead(400, { ...headers, 'content-type': 'application/json; charset=utf-8' });
+      raw.end(JSON.stringify(errorBody('badRequest', 'The path is not valid.')));
+    },
     clientErrorHandler: (error, socket) => {
       // Load balancers open and close connections every few seconds to check the port; that is no failure.
       if (error.code === 'ECONNRESET' || socket.destroyed) return;

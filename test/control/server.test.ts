@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { control } from '../../src/control/control.js';
 import { createNode } from '../../src/node/create-node.js';
@@ -75,8 +75,16 @@ test('the description of the API is OpenAPI 3.1 and names what each path answers
   });
 });
 
-test('errors have one shape', async () => {
-  const { ask: get } = await startControlNode();
+test('errors have one shape, and the headers of every answer', async () => {
+  const { ask: get, control: service } = await startControlNode();
+  for (const path of ['/%E0%A4%A', '/api/v1/interactions/%E0%A4%A']) {
+    expect(await get(path)).toMatchObject({
+      status: 400,
+      headers: { 'x-content-type-options': 'nosniff' },
+      json: { error: { code: 'badRequest', message: expect.any(String) } },
+    });
+  }
+  expect(service.stats().refused).toMatchObject({ malformedRequest: 2 });
   expect(await get('/api/v1/nowhere')).toMatchObject({
     status: 404,
     json: { error: { code: 'notFound', message: expect.any(String) } },
@@ -112,4 +120,25 @@ test('without tokens it listens on this machine only', () => {
   expect(() => control({ host: '0.0.0.0' })).toThrow(/token create/);
   expect(() => control({ host: '::' })).toThrow(/token create/);
   expect(() => control({ host: '127.0.0.1' })).not.toThrow();
+});
+
+test('a server that is closed before it listens does not listen afterwards', async () => {
+  const service = control({ port: 0 });
+  const { listen } = Server.prototype;
+  onTestFinished(() => {
+    Server.prototype.listen = listen;
+  });
+  const node = await createNode({ services: [service], engine: { shards: 1, native: 'off' }, start: false });
+  let server: Server | undefined;
+  // Closes between the call of listen(), which looks the address up first, and its callback.
+  Server.prototype.listen = function (this: Server, ...values: unknown[]): Server {
+    if (server === undefined) {
+      server = this;
+      void service.close();
+    }
+    return Reflect.apply(listen, this, values) as Server;
+  } as Server['listen'];
+  await node.start();
+  expect(server?.listening).toBe(false);
+  await node.close();
 });
