@@ -94,6 +94,17 @@ describe.skipIf(chromiumPath() === undefined)('the table of two thousand streams
     await expect.poll(() => row(page, 1).locator('.id').textContent()).toBe(nameOf(0));
   });
 
+  test('the arrow keys move in the table when nothing has the focus', async () => {
+    const page = await open();
+    await page.keyboard.press('ArrowDown');
+    expect(await grid(page).getAttribute('aria-activedescendant')).toBe('stream-1');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowUp');
+    const id = (await row(page, 1).locator('.id').textContent()) ?? '';
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: id }).waitFor();
+  });
+
   test('keeps a filter in the address, so that going back finds it again', async () => {
     const page = await open();
     await page.getByPlaceholder('Filter by interaction').fill('call-0007');

@@ -97,6 +97,11 @@ export class RunningCalls implements Source {
     return this.checks;
   }
 
+  /** Logs a warning about a call. */
+  warn(interactionId: string, message: string): void {
+    this.#running.logger.warn({ interactionId }, message);
+  }
+
   status(): object {
     return { calls: this.#calls.size + this.#exact.size };
   }

@@ -51,6 +51,9 @@ export interface Warning {
   readonly level: string;
   readonly code?: string;
   readonly message: string;
+  readonly reason?: string;
+  /** The call that it is about. */
+  readonly interactionId?: string;
 }
 
 /** GET /api/v1/node */

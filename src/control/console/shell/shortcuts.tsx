@@ -28,7 +28,7 @@ export function useShortcuts(): Help {
     const pressed = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (document.querySelector('dialog[open]') !== null) return;
-      const done = isTyping(event.target) ? false : act(event.key, () => setShown(true));
+      const done = isTyping(event.target) ? false : act(event, () => setShown(true));
       if (done) event.preventDefault();
     };
     document.addEventListener('keydown', pressed);
@@ -56,7 +56,7 @@ export function useShortcuts(): Help {
   return { dialog, open: () => setShown(true) };
 }
 
-function act(key: string, help: () => void): boolean {
+function act({ key, target }: KeyboardEvent, help: () => void): boolean {
   const page = PAGES[Number(key) - 1];
   if (page !== undefined) {
     go(page);
@@ -72,11 +72,26 @@ function act(key: string, help: () => void): boolean {
     filter?.select();
     return filter !== null;
   }
+  if (key === 'ArrowDown' || key === 'ArrowUp') return isNothing(target) && moveInList(key);
   if (key !== 'Escape') return false;
   const { page: current } = route.get();
   if (current === 'call') go('#/');
   if (current === 'recording') go('#/recordings');
   return current === 'call' || current === 'recording';
+}
+
+/** Gives the page's list the focus and the key. */
+function moveInList(key: string): boolean {
+  const list = document.querySelector<HTMLElement>('[data-list]');
+  if (list === null) return false;
+  list.focus();
+  list.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+  return true;
+}
+
+/** Nothing has the focus, as after the page has been loaded. */
+function isNothing(target: EventTarget | null): boolean {
+  return target === document.body || (target instanceof HTMLElement && target.id === 'main');
 }
 
 function isTyping(target: EventTarget | null): boolean {

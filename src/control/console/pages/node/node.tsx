@@ -4,6 +4,7 @@ import { useStore } from '../../api/store.js';
 import { clockTime, count, dateTime, percent, span, words } from '../../parts/format.js';
 import { VerdictIcon } from '../../parts/icons.js';
 import { Empty, Figures, Panel } from '../../parts/panel.js';
+import { callHref } from '../../routes.js';
 import { NodeActions } from './node-actions.js';
 import { SourcePanel } from './source-panel.js';
 
@@ -70,7 +71,7 @@ function Warnings({ warnings }: Pick<NodeInfo, 'warnings'>) {
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls has to be reachable by keyboard.
         <ol class="warnings" tabIndex={0} aria-label="Recent warnings">
-          {newest.map(({ at, level, code, message }, index) => (
+          {newest.map(({ at, level, code, message, reason, interactionId }, index) => (
             <li key={`${at} ${index}`}>
               <time dateTime={at} title={dateTime(at)}>
                 {clockTime(at)}
@@ -78,7 +79,13 @@ function Warnings({ warnings }: Pick<NodeInfo, 'warnings'>) {
               <span class={`level ${level === 'warn' ? 'warn' : 'bad'}`}>{level}</span>
               <span class="message">
                 {message}
+                {reason !== undefined && <span class="muted">: {reason}</span>}
                 {code !== undefined && <code>{code}</code>}
+                {interactionId !== undefined && (
+                  <a class="id" href={callHref(interactionId)} title={interactionId}>
+                    {interactionId}
+                  </a>
+                )}
               </span>
             </li>
           ))}

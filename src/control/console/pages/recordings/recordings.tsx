@@ -88,7 +88,7 @@ function RecordingTable({ items }: { items: readonly Recording[] }) {
     event.preventDefault();
   };
   return (
-    <table class="table recordings" onKeyDown={moved}>
+    <table class="table recordings" data-list onKeyDown={moved}>
       <thead>
         <tr>
           <th scope="col">Interaction</th>

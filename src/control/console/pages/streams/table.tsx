@@ -78,6 +78,7 @@ export function StreamTable({ query: address, sources }: { query: URLSearchParam
       {rows.error !== undefined && <Failure error={rows.error} />}
       <div
         ref={scroller}
+        data-list
         class="grid-scroller"
         role="grid"
         aria-label="Live streams"
