@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { bytes, duration, milliseconds, percent, span, words } from '../../../src/control/console/parts/format.js';
+import {
+  bytes,
+  duration,
+  figure,
+  figureName,
+  milliseconds,
+  percent,
+  span,
+  words,
+} from '../../../src/control/console/parts/format.js';
 
 describe('what the console writes', () => {
   test.each([
@@ -21,6 +30,13 @@ describe('what the console writes', () => {
     [bytes(999), '999 B'],
     [bytes(146_000_000), '146 MB'],
     [bytes(1_500_000), '1.5 MB'],
+    [figureName('tokenAgeMs'), 'Token age'],
+    [figure('tokenAgeMs', 21_586), '22 s'],
+    [figure('jitterMs', 2.91), '2.9 ms'],
+    [figure('waitSeconds', 90), '1 min'],
+    [figure('ratio', 0.126), '0.13'],
+    [figure('bytesReceived', 103_616), '103,616'],
+    [figure('idleMs', null), '–'],
     [words('genesysSignIn'), 'Genesys sign in'],
     [words('threads.shard0'), 'Threads shard0'],
     [words('disk-space'), 'Disk space'],

@@ -70,6 +70,22 @@ export function bytes(value: Amount): string {
   return `${decimal(amount, unit === 0 || amount >= 100 ? 0 : 1)} ${units[unit]}`;
 }
 
+const MS_PER_SECOND = 1_000;
+const DURATION = /(Ms|Seconds)$/;
+
+/** `tokenAgeMs` as "Token age": what `figure()` writes has the unit. */
+export function figureName(name: string): string {
+  return words(name.replace(DURATION, ''));
+}
+
+/** A number that the node reports under this name, which says whether it is a duration. */
+export function figure(name: string, value: Amount): string {
+  const unit = DURATION.exec(name)?.[1];
+  if (unit === undefined || !known(value)) return Number.isInteger(value) ? count(value) : decimal(value, 2);
+  const ms = unit === 'Ms' ? value : value * MS_PER_SECOND;
+  return ms < MS_PER_SECOND ? milliseconds(ms) : span(Math.round(ms / MS_PER_SECOND));
+}
+
 /** With the year only when it is another one. */
 export function dateTime(iso: string | null | undefined): string {
   const sameYear = new Date(iso ?? Number.NaN).getFullYear() === new Date().getFullYear();

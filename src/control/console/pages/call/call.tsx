@@ -58,7 +58,7 @@ function CallContent({ call, listener }: { call: InteractionDetail; listener: Li
         figures={[
           { name: call.state === 'ended' ? 'Length' : 'Age', value: duration(call.ageSeconds) },
           { name: 'Started', value: dateTime(call.startedAt) },
-          ...(call.state === 'ended' ? [{ name: 'End', value: words(call.endReason ?? NONE) }] : []),
+          ...(call.state === 'ended' ? [{ name: 'End reason', value: words(call.endReason ?? NONE) }] : []),
           { name: 'Source', value: call.source ?? NONE },
           {
             name: 'Codec',

@@ -1,5 +1,5 @@
 import type { ChannelReception } from '../../api/contract.js';
-import { count, decimal, words } from '../../parts/format.js';
+import { figure, figureName, NONE } from '../../parts/format.js';
 import { CHANNEL_NAMES } from '../../parts/meter.js';
 import { Panel } from '../../parts/panel.js';
 
@@ -19,7 +19,7 @@ export function ReceptionPanel({ reception }: { reception: readonly ChannelRecep
               <th scope="col">Channel</th>
               {names.map((name) => (
                 <th key={name} scope="col" class="number">
-                  {words(name.replace(/^packets/, ''))}
+                  {figureName(name.replace(/^packets/, ''))}
                 </th>
               ))}
             </tr>
@@ -32,7 +32,7 @@ export function ReceptionPanel({ reception }: { reception: readonly ChannelRecep
                 </th>
                 {names.map((name) => (
                   <td key={name} class="number">
-                    {figure(one[name])}
+                    {textOf(name, one[name])}
                   </td>
                 ))}
               </tr>
@@ -44,7 +44,6 @@ export function ReceptionPanel({ reception }: { reception: readonly ChannelRecep
   );
 }
 
-function figure(value: unknown): string {
-  if (typeof value !== 'number') return '–';
-  return Number.isInteger(value) ? count(value) : decimal(value, 2);
+function textOf(name: string, value: unknown): string {
+  return typeof value === 'number' ? figure(name, value) : NONE;
 }

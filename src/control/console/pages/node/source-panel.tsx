@@ -1,5 +1,5 @@
 import type { SourceInfo } from '../../api/contract.js';
-import { count, dateTime, decimal, milliseconds, span, words } from '../../parts/format.js';
+import { count, dateTime, figure, figureName, words } from '../../parts/format.js';
 import { Empty, type Figure, Figures, Panel } from '../../parts/panel.js';
 
 /**
@@ -45,7 +45,7 @@ function RowTable({ title, rows }: { title: string; rows: readonly Row[] }) {
           <tr>
             {columns.map((column) => (
               <th key={column} scope="col" class={rows.some((row) => typeof row[column] === 'number') ? 'number' : ''}>
-                {nameOf(column)}
+                {figureName(column)}
               </th>
             ))}
           </tr>
@@ -88,7 +88,7 @@ function GroupFigures({ title, group }: { title: string; group: Row }) {
 function figuresOf(row: Row): Figure[] {
   return Object.entries(row)
     .filter(([, value]) => isSimple(value))
-    .map(([name, value]) => ({ name: nameOf(name), value: textOf(name, value) }));
+    .map(([name, value]) => ({ name: figureName(name), value: textOf(name, value) }));
 }
 
 function isSimple(value: unknown): boolean {
@@ -103,26 +103,11 @@ function isRows(value: unknown): boolean {
   return Array.isArray(value) && value.length > 0 && value.every(isGroup);
 }
 
-const MS_PER_SECOND = 1_000;
 const ISO = /^\d{4}-\d\d-\d\dT/;
 
-const DURATION = /(Ms|Seconds)$/;
-
-/** `tokenAgeMs` as "Token age": the value has the unit. */
-function nameOf(name: string): string {
-  return words(name.replace(DURATION, ''));
-}
-
 function textOf(name: string, value: unknown): string {
-  if (typeof value === 'number') return numberOf(name, value);
+  if (typeof value === 'number') return figure(name, value);
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'string') return ISO.test(value) ? dateTime(value) : value;
   return isGroup(value) || value === undefined || value === null ? '–' : String(value);
-}
-
-function numberOf(name: string, value: number): string {
-  const unit = DURATION.exec(name)?.[1];
-  if (unit === undefined) return Number.isInteger(value) ? count(value) : decimal(value, 2);
-  const ms = unit === 'Ms' ? value : value * MS_PER_SECOND;
-  return ms < MS_PER_SECOND ? milliseconds(ms) : span(Math.round(ms / MS_PER_SECOND));
 }

@@ -54,7 +54,7 @@ function RecordingContent({ recording }: { recording: RecordingDetail }) {
           { name: 'Length', value: duration(recording.durationSeconds) },
           { name: 'Started', value: dateTime(recording.startedAt) },
           { name: 'Ended', value: dateTime(recording.endedAt) },
-          { name: 'End', value: words(recording.endReason ?? '–') },
+          { name: 'End reason', value: words(recording.endReason ?? '–') },
           { name: 'Codec', value: recording.codec ?? '–' },
           { name: 'Size', value: bytes(recording.bytes) },
           { name: 'Packets', value: count(recording.packetsReceived) },
