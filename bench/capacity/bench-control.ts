@@ -5,14 +5,18 @@ import { Control } from '../../src/control/control.js';
 import type { ServiceContext } from '../../src/node/service.js';
 import type { SubjectSettings } from './processes/messages.js';
 
-type ControlLoad = Pick<SubjectSettings, 'scrape' | 'eventClients' | 'listeners'>;
+type ControlLoad = Pick<SubjectSettings, 'scrape' | 'eventClients' | 'listeners' | 'consoles'>;
 
 /** More often than Prometheus scrapes by default, which is every 15 s or a minute. */
 const SCRAPE_EVERY_MS = 5_000;
 
 /** The control server of the node under test, where anything is wanted of it. */
 export function benchControl(load: ControlLoad): Control[] {
-  return load.scrape || load.eventClients + load.listeners > 0 ? [new BenchControl(load)] : [];
+  return load.scrape || clientsOf(load) > 0 ? [new BenchControl(load)] : [];
+}
+
+function clientsOf({ eventClients, listeners, consoles }: ControlLoad): number {
+  return eventClients + listeners + consoles;
 }
 
 /**
@@ -31,14 +35,14 @@ class BenchControl extends Control {
 
   override async start(context: ServiceContext): Promise<void> {
     await super.start(context);
-    const { scrape, eventClients, listeners } = this.#load;
+    const { scrape, eventClients, listeners, consoles } = this.#load;
     if (scrape) {
       this.#timer = setInterval(() => void this.#scrape(), SCRAPE_EVERY_MS).unref();
       await this.#scrape();
     }
-    if (eventClients + listeners === 0) return;
+    if (clientsOf(this.#load) === 0) return;
     const file = fileURLToPath(new URL('./processes/follower-process.js', import.meta.url));
-    const args = [file, this.url, String(eventClients), String(listeners)];
+    const args = [file, this.url, String(eventClients), String(listeners), String(consoles)];
     this.#followers = spawn(process.execPath, args, { stdio: 'ignore' });
   }
 

@@ -24,6 +24,8 @@ export interface CapacityOptions {
   /** Give the node its control server, and so many clients of its event stream and listeners to live audio. */
   readonly eventClients: number;
   readonly listeners: number;
+  /** Give the node its control server, and so many consoles, each open on the table and on one call that it plays. */
+  readonly consoles: number;
   /** Length of the steady window. */
   readonly seconds: number;
   /** Load before the window, for the compilers to finish and the heap to settle. */
@@ -48,6 +50,7 @@ export const CAPACITY_DEFAULTS: CapacityOptions = {
   scrape: false,
   eventClients: 0,
   listeners: 0,
+  consoles: 0,
   seconds: 10,
   warmup: 4,
   repeat: 5,
@@ -88,7 +91,7 @@ export function undertakingOf(options: CapacityOptions, streams: number): Undert
   const [warmupUs, steadyUs] = [wholeTicks(options.warmup), wholeTicks(options.seconds)];
   if (warmupUs + steadyUs > MAX_TICKS * tickUs) throw invalid('A run lasts at most 3.8 hours.');
   const wanted: readonly Baseline[] = WANTED[options.baselines];
-  const hasControl = options.scrape || options.eventClients + options.listeners > 0;
+  const hasControl = options.scrape || options.eventClients + options.listeners + options.consoles > 0;
   const isPlain = !options.record && !hasControl && options.native !== 'off';
   return {
     load: { source, streams, codec, tickUs, openRate },

@@ -16,7 +16,7 @@ export interface RunReport {
 }
 
 /** How the node is when it is what others are compared with. */
-const PLAIN = { record: false, native: 'auto', scrape: false, eventClients: 0, listeners: 0 } as const;
+const PLAIN = { record: false, native: 'auto', scrape: false, eventClients: 0, listeners: 0, consoles: 0 } as const;
 /** To start, and to open every session. */
 const START_PATIENCE_MS = 120_000;
 /** Beyond the length of the run itself; a saturated subject is late with everything. */
@@ -29,8 +29,8 @@ export async function runSubject(
   options: CapacityOptions,
 ): Promise<RunReport> {
   const { profile } = options;
-  const { record, native, scrape, eventClients, listeners } = kind === 'plain' ? PLAIN : options;
-  const settings = { kind, load, record, native, scrape, eventClients, listeners };
+  const { record, native, scrape, eventClients, listeners, consoles } = kind === 'plain' ? PLAIN : options;
+  const settings = { kind, load, record, native, scrape, eventClients, listeners, consoles };
   const out = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
   const profiling = kind === 'node' && profile !== undefined;
   const generator = new Child('generator-process');

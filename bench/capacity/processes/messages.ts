@@ -27,6 +27,7 @@ export interface SubjectSettings {
   /** With a control server, and so many clients of it in another process. */
   readonly eventClients: number;
   readonly listeners: number;
+  readonly consoles: number;
 }
 
 /** From the orchestrator. `peer` is where the other process listens; empty for the one that listens itself. */

@@ -18,6 +18,7 @@ interface CapacityFlags {
   readonly scrape?: boolean;
   readonly eventClients?: number;
   readonly listeners?: number;
+  readonly consoles?: number;
   readonly seconds?: number;
   readonly warmup?: number;
   readonly repeat?: number;
@@ -70,6 +71,7 @@ function capacity(bench: Command): Command {
     .option('--scrape', 'with a control server, whose metrics are scraped every five seconds')
     .option('--event-clients <n>', 'with a control server, and so many clients of its events', numberFrom(0, 100))
     .option('--listeners <n>', 'with a control server, and so many listeners to live audio', numberFrom(0, 64))
+    .option('--consoles <n>', 'with a control server, and so many consoles on table and call', numberFrom(0, 64))
     .option('--seconds <s>', 'length of the steady window (default: 10)', numberFrom(1, MAX_SECONDS))
     .option('--warmup <s>', 'load before it (default: 4)', numberFrom(1, MAX_SECONDS))
     .option('--repeat <n>', 'rounds of node and baselines in turn (default: 5)', numberFrom(1, 100))
