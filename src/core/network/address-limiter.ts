@@ -36,5 +36,14 @@ export class AddressLimiter {
 /** One host has a whole /64 of IPv6 addresses. */
 function networkOf(address: string): string {
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-  return plain.includes(':') ? plain.split(':').slice(0, 4).join(':') : plain;
+  return plain.includes(':') ? expanded(plain).slice(0, 4).join(':') : plain;
+}
+
+/** The groups of an IPv6 address, with those that `::` stands for: 2001:db8::1 is in 2001:db8:0:0. */
+function expanded(address: string): string[] {
+  const [head = '', tail] = address.split('::');
+  const before = head.split(':');
+  if (tail === undefined) return before;
+  const after = tail.split(':');
+  return [...before, ...new Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0'), ...after];
 }
