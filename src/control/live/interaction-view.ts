@@ -209,7 +209,9 @@ export class InteractionView implements Sink {
     const entry = this.#byStream[info.stream];
     if (entry === undefined) return;
     this.#byStream[info.stream] = undefined;
-    this.#live.delete(entry.id);
+    // The interaction may be open again: events of different shards come in any order.
+    const isNewest = this.#live.get(entry.id) === entry;
+    if (isNewest) this.#live.delete(entry.id);
     const counts = { ...summary };
     if (entry.earlier !== undefined) addCounts(counts, entry.earlier);
     if (summary.endReason === 'formatChanged') {
@@ -218,7 +220,7 @@ export class InteractionView implements Sink {
       dropOldest(this.#between, ENDED_KEPT);
       return;
     }
-    this.#pauses.delete(entry.id);
+    if (isNewest) this.#pauses.delete(entry.id);
     entry.pausedBy = [];
     entry.ended = counts;
     entry.endsMs = [this.#endMs(info, 0), this.#endMs(info, 1)];

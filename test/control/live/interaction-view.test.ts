@@ -54,6 +54,19 @@ describe('the view of interactions', () => {
     expect(view.isSpeech(3, 0, clock.nowUs())).toBe(false);
   });
 
+  it('keeps an interaction whose next stream, on another shard, opens before the former one ends', () => {
+    const first = streamInfo({ stream: 1, interactionId: 'a' });
+    const second = streamInfo({ stream: 2, interactionId: 'a' });
+    view.streamOpened(first);
+    view.paused({ interactionId: 'a', paused: true, by: 'operator' });
+    view.streamOpened(second);
+    end(first);
+    expect(entryOf('a')).toMatchObject({ info: second, ended: undefined, pausedBy: ['operator'] });
+    expect([view.isLive('a'), [...view.ended()].length]).toEqual([true, 1]);
+    end(second);
+    expect([view.isLive('a'), [...view.ended()].length]).toEqual([false, 2]);
+  });
+
   it('has the spans of each channel, marked ones in their place', () => {
     const info = streamInfo({ interactionId: 'a' });
     view.streamOpened(info);
