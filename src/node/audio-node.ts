@@ -279,7 +279,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
    * options. close() does it as well.
    */
   async drain(deadlineMs?: number): Promise<void> {
-    const isFirst = this.#state !== 'draining' && this.#state !== 'closed';
+    // A node whose start has failed has taken no calls that it could stop to take.
+    const isFirst = this.#state === 'running';
     if (this.#state !== 'closed') this.#state = 'draining';
     if (isFirst) this.emit('draining');
     await this.#sources.drain(deadlineMs);

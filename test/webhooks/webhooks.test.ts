@@ -91,6 +91,22 @@ describe('the notifications of a node', () => {
     expect(node.stats().services['webhooks']).toMatchObject({ delivered: 5, waiting: 0, refused: 0 });
   });
 
+  it('say nothing of a node whose start has failed', async () => {
+    const source: Source = {
+      name: 'broken',
+      start: () => Promise.reject(new Error('no network')),
+      drain: async () => {},
+      close: async () => {},
+      status: () => ({}),
+      pause: () => false,
+      resume: () => false,
+    };
+    await expect(started([], { sources: [source] })).rejects.toThrow('no network');
+    const { node } = await started([]);
+    await node.close();
+    expect(receiver.types).toEqual(['node.draining']);
+  });
+
   it('say call.ended on a node that records nothing, and nothing of a change of format', async () => {
     const { node, engine } = await started([]);
     const first = engine.openStream('call', FORMAT);
