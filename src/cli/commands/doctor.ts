@@ -35,7 +35,10 @@ Examples:
       else {
         print(`${findings.map(findingText).join('\n')}\n`);
         const count = (one: string) => findings.filter((finding) => finding.status === one).length;
-        print(`\n${count('ok')} checks passed, ${count('warn')} warnings, ${count('fail')} failed\n`);
+        const warnings = count('warn');
+        print(
+          `\n${count('ok')} checks passed, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}, ${count('fail')} failed\n`,
+        );
       }
       if (status === 'fail') process.exitCode = 1;
     });

@@ -105,14 +105,15 @@ When calls have a length, it also ends one second after the last call that was b
 or, when no client connects, 30 seconds after all calls could have been over.
 
 While it runs, GET <apiUrl>/books returns the ledger, GET <apiUrl>/requests every request so far, and POST
-<apiUrl>/faults takes {"fault": …} with the faults of --fault:
+<apiUrl>/faults takes the faults of --fault as JSON, such as {"fault":"cut","everySeconds":5,"count":2}:
 ${FAULT_HELP}
 
 Examples:
   $ trunkline simulate --port 8080 --interactions 8 --codec mixed --seconds 60 --books books.json
   $ trunkline simulate --queue SALES --interactions 100 --seconds 20 --spread-seconds 60 --secure-pause 0.1
   $ trunkline simulate --interactions 50 --fault tokenLife:seconds=20 --fault cut:everySeconds=5,count=2
-  $ trunkline simulate --interactions 50 --loss 0.02 --reorder 0.03 --duplicate 0.01 --jitter-ms 30 --seed 7`,
+  $ trunkline simulate --interactions 50 --loss 0.02 --reorder 0.03 --duplicate 0.01 --jitter-ms 30 --seed 7
+  $ curl -d '{"fault":"cut"}' http://127.0.0.1:8080/faults     cut a connection of the one that runs`,
     )
     .action(async (flags: SimulateFlags) => {
       const { books: ledgerFile, fault = [], queue, user, ...options } = flags;

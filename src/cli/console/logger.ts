@@ -58,7 +58,10 @@ export function textLine(json: string): string {
   const name = pino.levels.labels[Number(level)] ?? String(level);
   const clock = new Date(Number(time)).toISOString().slice(11, 23);
   const fields = Object.entries(rest).map(([key, value]) => `${key}=${fieldText(value)}`);
-  if (typeof err === 'object' && err !== null && 'message' in err) fields.push(`error=${fieldText(err.message)}`);
+  // An error may be logged with its own message.
+  if (typeof err === 'object' && err !== null && 'message' in err && err.message !== msg) {
+    fields.push(`error=${fieldText(err.message)}`);
+  }
   return printable([clock, name.toUpperCase().padEnd(5), String(msg ?? ''), ...fields].join(' '));
 }
 

@@ -78,7 +78,7 @@ export function checkProcessors(
   processors = availableParallelism(),
 ): Finding {
   const quota = available < processors ? ` (${processors} processors, limited by the CPU quota of the container)` : '';
-  const message = `${available} usable${quota}; ${shards} decoding threads and the main thread`;
+  const message = `${available} usable${quota}; decoding threads: ${shards}, beside the main thread`;
   if (available < 2) {
     return warn('processors', message, 'Give the node two: the main thread and decoding then do not delay each other.');
   }

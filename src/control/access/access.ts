@@ -36,7 +36,7 @@ const REFUSALS: Readonly<Record<RefusalReason, readonly [status: number, message
   crossSite: [403, 'Pages of another site may not use this API; add their origin to the allowed origins.'],
   tokensRequired: [403, 'Without tokens only this machine is served.'],
   tokenMissing: [401, 'A token is needed: Authorization: Bearer …'],
-  tokenUnknown: [401, 'There is no such token.'],
+  tokenUnknown: [401, 'There is no such token or ticket.'],
   tokenExpired: [401, 'The token has expired.'],
   lockedOut: [429, 'Too many attempts with wrong tokens came from this address; try again later.'],
   forbidden: [403, 'The role of this token does not include that.'],

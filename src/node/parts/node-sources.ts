@@ -27,7 +27,7 @@ export class NodeSources {
     if (this.list.map(act).includes(true)) return;
     throw new TrunklineError(
       'STREAM_UNKNOWN',
-      `No source has interaction ${interactionId}; pause and resume it between its begin and its end.`,
+      `Interaction ${interactionId} is not being captured. A call can be paused and resumed while it is.`,
     );
   }
 

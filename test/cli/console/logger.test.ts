@@ -52,6 +52,9 @@ describe('textLine', () => {
     expect(textLine(JSON.stringify({ level: 50, time: 0, msg: 'failed', err: { message: 'no route' } }))).toBe(
       '00:00:00.000 ERROR failed error="no route"',
     );
+    expect(textLine(JSON.stringify({ level: 50, time: 0, msg: 'no route', err: { message: 'no route' } }))).toBe(
+      '00:00:00.000 ERROR no route',
+    );
   });
 
   test('is one line whatever it is told', () => {

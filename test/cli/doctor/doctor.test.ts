@@ -325,6 +325,6 @@ describe('trunkline doctor and the settings of the servers', () => {
     await once(child, 'close');
     expect(stdout).toMatch(/^OK {4}node {14}Node \d+/m);
     expect(stdout).toMatch(/^FAIL {2}disk {14}\/proc\/recordings .*\n {24}Give the user \d+ write access/m);
-    expect(stdout).toMatch(/\d+ checks passed, \d+ warnings, 1 failed\n$/);
+    expect(stdout).toMatch(/\d+ checks passed, \d+ warnings?, 1 failed\n$/);
   });
 });
