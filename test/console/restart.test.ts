@@ -24,12 +24,15 @@ describe.skipIf(chromiumPath() === undefined)('a node that restarts while the pa
     await first.close();
     await page.getByText('The node does not answer.').waitFor();
     expect(await page.getByRole('link', { name: 'before' }).count()).toBe(1);
+    expect(await page.locator('header .pill').textContent()).toBe('No answer');
+    expect(await page.locator('.verdict-word').textContent()).toMatch(/ when it last answered$/);
 
     const second = await startConsoleNode({ port });
     try {
       second.calls.openExact('after', silence);
       second.calls.openExact('both', silence);
       await page.getByText('Connected again.').waitFor();
+      await page.locator('header .pill', { hasText: 'Healthy' }).waitFor();
       await page.getByRole('link', { name: 'after' }).waitFor();
       expect(await page.getByRole('link', { name: 'before' }).count()).toBe(0);
       await other.locator('.listen-delay').waitFor();

@@ -1,3 +1,4 @@
+import { connection } from '../api/connection.js';
 import type { Check, History, NodeInfo } from '../api/contract.js';
 import { history, nodeState } from '../api/node-state.js';
 import { useStore } from '../api/store.js';
@@ -21,13 +22,17 @@ export function OverviewPage({ query }: { query: URLSearchParams }) {
 
 /** Whether the node is healthy, and if not, why not. */
 function VerdictBanner({ info }: { info: NodeInfo }) {
+  const { reachable } = useStore(connection);
   const wrong = info.checks.filter(({ status }) => status !== 'ok');
   const right = info.checks.filter(({ status }) => status === 'ok');
   return (
     <section class={`verdict ${info.status}`} aria-label="Health">
       <VerdictIcon verdict={info.status} size={28} />
       <div class="verdict-text">
-        <p class="verdict-word">{VERDICT_WORDS[info.status]}</p>
+        <p class="verdict-word">
+          {VERDICT_WORDS[info.status]}
+          {reachable ? '' : ' when it last answered'}
+        </p>
         {wrong.length === 0 ? (
           <p class="verdict-why">
             {right.length === 0 ? 'Nothing to report.' : `All ${right.length} checks pass.`} Up{' '}

@@ -1,3 +1,4 @@
+import { connection } from '../api/connection.js';
 import { nodeState } from '../api/node-state.js';
 import { session, signOut } from '../api/session.js';
 import { useStore } from '../api/store.js';
@@ -55,7 +56,16 @@ export function Header({ current, onHelp }: { current: Route['page']; onHelp(): 
 /** The verdict on every page; the overview says why. */
 function HealthPill() {
   const { info } = useStore(nodeState);
+  const { reachable } = useStore(connection);
   if (info === undefined) return null;
+  if (!reachable) {
+    return (
+      <a class="pill failing" href="#/" title="The node does not answer">
+        <VerdictIcon verdict="failing" size={14} />
+        No answer
+      </a>
+    );
+  }
   const reasons = info.checks.filter(({ status }) => status !== 'ok').map(({ name }) => name);
   return (
     <a class={`pill ${info.status}`} href="#/" title={reasons.length === 0 ? 'Every check passes' : reasons.join(', ')}>
