@@ -1,4 +1,4 @@
-import type { Server as HttpServer } from 'node:http';
+import type { Server as HttpServer, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -84,4 +84,27 @@ export class Connections {
       }
     }
   }
+}
+
+/** By connection, the responses that have not been closed. */
+const OPEN_RESPONSES = new WeakMap<Socket, Set<ServerResponse>>();
+
+/**
+ * Closes a response with its connection. Node does so only with the one that is being sent: those that wait behind it
+ * (pipelining), and those of a connection that has become a WebSocket, would stay open for ever.
+ */
+export function closeWithConnection(socket: Socket, response: ServerResponse): void {
+  const known = OPEN_RESPONSES.get(socket);
+  const responses = known ?? new Set<ServerResponse>();
+  responses.add(response);
+  response.once('close', () => responses.delete(response));
+  if (known !== undefined) return;
+  OPEN_RESPONSES.set(socket, responses);
+  socket.once('close', () => {
+    for (const one of responses) {
+      one.destroy();
+      // Without a connection of its own, destroy() does not emit it.
+      one.emit('close');
+    }
+  });
 }

@@ -1,5 +1,6 @@
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https';
+import { Readable } from 'node:stream';
 import swagger from '@fastify/swagger';
 import { fastify } from 'fastify';
 import {
@@ -18,7 +19,7 @@ import { registerNodeRoutes } from './api/node.js';
 import { registerRecordingRoutes } from './api/recordings.js';
 import { registerSessionRoutes } from './api/session.js';
 import { registerConsoleRoutes } from './assets.js';
-import type { Connections } from './connections.js';
+import { type Connections, closeWithConnection } from './connections.js';
 import type { ControlApp, ControlDependencies } from './dependencies.js';
 import { ControlError, errorBody } from './errors.js';
 import { CORS_HEADERS, securityHeaders } from './headers.js';
@@ -140,7 +141,13 @@ function guardRoutes(app: ControlApp, { access, settings }: ControlDependencies)
     // A stream goes on for as long as its token is good.
     const release = access.hold(request.caller, () => reply.raw.destroy());
     reply.raw.once('close', release);
+    closeWithConnection(request.raw.socket, reply.raw);
     return undefined;
+  });
+  app.addHook('onSend', async (_request, reply, payload) => {
+    // The connection was closed meanwhile: nothing else would close the file.
+    if (reply.raw.destroyed && payload instanceof Readable) payload.destroy();
+    return payload;
   });
 }
 
@@ -159,7 +166,9 @@ function answerErrors(app: ControlApp, { report }: ControlDependencies, connecti
       );
       return reply.code(400).send(errorBody('badRequest', `The request is not valid. ${places.join('; ')}`));
     }
-    const { statusCode = 500, message } = thrown as { statusCode?: number; message: string };
+    const { statusCode = 500, code, message } = thrown as { statusCode?: number; code?: string; message: string };
+    // The client has left before the first part of a file was sent to it.
+    if (code === 'ERR_STREAM_PREMATURE_CLOSE' && reply.raw.destroyed) return reply;
     if (statusCode === 413) connections.count('bodyTooLarge');
     // Fastify's own refusals, such as a body that is too large.
     if (statusCode < 500) return reply.code(statusCode).send(errorBody(CODES[statusCode] ?? 'badRequest', message));

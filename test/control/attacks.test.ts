@@ -1,12 +1,15 @@
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { makeToken, tokenFileText } from '../../src/control/access/token-file.js';
 import { type ControlNode, makeTokenFile, startControlNode } from '../support/control/control-node.js';
 import { TestCalls } from '../support/control/test-calls.js';
+import { writeRecording } from '../support/recordings.js';
 import { until } from '../support/until.js';
 
 /** After each attack: the node answers others as before. */
@@ -359,3 +362,51 @@ test.each(['*', 'http://localhost/api/v1/events'])('an upgrade of %s, reset befo
   await until(() => server.control.stats().connections === 0, 'the end of the connections');
   await expectUnharmed(server, 'malformedRequest');
 });
+
+test('event streams and audio that wait behind another one, or behind an upgrade, end with their connection', async () => {
+  const calls = new TestCalls();
+  const server = await startControlNode({}, { sources: [calls] });
+  calls.open('call');
+  const host = 'Host: localhost\r\n';
+  const events = `GET /api/v1/events HTTP/1.1\r\n${host}\r\n`;
+  const audio = `GET /api/v1/interactions/call/audio.wav HTTP/1.1\r\n${host}\r\n`;
+  const upgrade = `GET /x HTTP/1.1\r\n${host}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+  for (const [requests, count] of [
+    [events + events + audio, 3],
+    [events + audio + upgrade, 2],
+  ] as const) {
+    const socket = await rawConnection(server);
+    const before = server.control.stats().requests;
+    socket.write(requests);
+    await until(() => server.control.stats().requests >= before + count, 'the requests to be taken');
+    socket.resetAndDestroy();
+    await until(() => server.control.stats().connections === 0, 'the end of the connection');
+    expect(server.control.stats()).toMatchObject({ eventClients: 0, listeners: 0 });
+  }
+});
+
+test('a file that waits behind an event stream is closed with the connection, which is no error of the node', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'trunkline-left-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  writeRecording(folder, 'a', { pcm: new Int16Array(1 << 20) });
+  const server = await startControlNode({ recordings: folder });
+  const errors: unknown[] = [];
+  server.node.on('error', (error) => errors.push(error));
+  const openFiles = () => readdirSync('/proc/self/fd').flatMap((fd) => linkOf(fd) ?? []);
+  const host = 'Host: localhost\r\n\r\n';
+  const file = `GET /api/v1/recordings/a/audio.wav HTTP/1.1\r\n${host}`;
+  const socket = await rawConnection(server);
+  socket.write(`GET /api/v1/events HTTP/1.1\r\n${host}${file}${file}`);
+  await until(() => openFiles().includes(join(folder, 'a', 'audio.wav')), 'the file to be open');
+  socket.resetAndDestroy();
+  await until(() => !openFiles().includes(join(folder, 'a', 'audio.wav')), 'the file to be closed');
+  expect(errors).toEqual([]);
+});
+
+function linkOf(descriptor: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    return undefined;
+  }
+}
