@@ -99,10 +99,10 @@ const HEARTBEAT_LATE_MS = 1_000;
 
 function Shards({ shards }: Pick<NodeInfo, 'shards'>) {
   return (
-    <Panel title="Shards and rings">
+    <Panel title="Threads and rings">
       <div class="shards">
         {shards.map(({ name, utilisation, heartbeatAgeMs, restarts, streams, rings }) => (
-          <section key={name} class="shard" aria-label={`Shard ${name}`}>
+          <section key={name} class="shard" aria-label={name}>
             <h3>{name}</h3>
             <Gauge label="Utilisation" ratio={utilisation} />
             {rings.map((ring) => (
@@ -114,11 +114,18 @@ function Shards({ shards }: Pick<NodeInfo, 'shards'>) {
               />
             ))}
             <p class="shard-facts">
-              <span>{count(streams)} streams</span>
+              {/* Only a shard has rings, and streams that are bound to it. */}
+              {rings.length > 0 && (
+                <span>
+                  {count(streams)} {streams === 1 ? 'stream' : 'streams'}
+                </span>
+              )}
               <span class={heartbeatAgeMs > HEARTBEAT_LATE_MS ? 'bad' : ''}>
                 heartbeat {count(heartbeatAgeMs)} ms ago
               </span>
-              <span class={restarts > 0 ? 'warn' : ''}>{count(restarts)} restarts</span>
+              <span class={restarts > 0 ? 'warn' : ''}>
+                {count(restarts)} {restarts === 1 ? 'restart' : 'restarts'}
+              </span>
             </p>
           </section>
         ))}
