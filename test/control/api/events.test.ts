@@ -86,7 +86,7 @@ describe('fifty clients of a node with calls, of which ten never read', () => {
   it('have every event, and cost a bounded amount; those that do not read are told or cut off', async () => {
     const calls = new LiveCalls();
     const limits = { stalledMs: 2_000 };
-    const { node, control } = await startControlNode({ limits }, { sources: [calls], engine: { maxStreams: 64 } });
+    const { node, control } = await startControlNode({ limits }, { sources: [calls], engine: { maxStreams: 256 } });
     const url = `${control.url}/api/v1/events`;
     const readers: EventClient[] = [];
     for (let n = 0; n < 40; n++) readers.push(await open(`${url}?types=streamOpened,streamEnded`));
