@@ -200,6 +200,11 @@ export interface FrameSink {
    * at Engine.refreshWants(); frames without samples still come.
    */
   pcmSelection?(info: StreamInfo): PcmSelection;
+  /**
+   * Whether frame() is called for the frames of a stream; for all when absent. Asked when the stream opens and at
+   * Engine.refreshWants(): a sink of few streams costs the frames of the others nothing.
+   */
+  takesFramesOf?(info: StreamInfo): boolean;
   streamOpened?(info: StreamInfo): void;
   frame?(frame: FrameView): void;
   silenceEdge?(edge: SilenceEdge): void;

@@ -141,7 +141,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       clockRate: format.clockRate,
       sampleRate: format.sampleRate,
       channels: format.channels,
-      wants: this.#wantsOf(stream.info),
+      wants: this.#askSinks(stream.info),
     });
     this.#input.open(stream);
     this.emit('opening', stream.info, stream.generation);
@@ -246,9 +246,9 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     this.refreshWants();
   }
 
-  /** Asks every sink again which samples it wants; to be called when a sink's selection has changed. */
+  /** Asks every sink again which frames and samples it wants; to be called when a sink's selection has changed. */
   refreshWants(): void {
-    for (const stream of this.#streams) this.#table.set(stream.info.stream, STREAM.WANTS, this.#wantsOf(stream.info));
+    for (const stream of this.#streams) this.#table.set(stream.info.stream, STREAM.WANTS, this.#askSinks(stream.info));
   }
 
   streams(): StreamInfo[] {
@@ -380,7 +380,9 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     this.#streams.free(stream);
   }
 
-  #wantsOf(info: StreamInfo): number {
+  /** What the sinks want of a stream: its frames, and which of them with samples. */
+  #askSinks(info: StreamInfo): number {
+    this.#delivery.refreshFrames(info);
     let wants: number = this.#isRecording ? WANT.RECORDING : 0;
     for (const sink of this.#delivery.sinks) {
       const selection = sink.pcmSelection?.(info) ?? 'none';

@@ -89,6 +89,45 @@ it('only publish() shows the packets of an ordered stream to its shard, so that 
   expect(sequences).toEqual([0, 0, 1, 1]);
 });
 
+it('a sink that takes the frames of some streams gets those, and no others, from the next look at its choice on', async () => {
+  engine = new Engine({ shards: 1, maxStreams: 4, playoutDelayMs: 0 });
+  const { ordered } = engine;
+  const streams = ['first', 'second'].map((id) => engine?.openStream(id, STEREO, { ordered: true }) ?? -1);
+  const chosen = new Set(['first']);
+  const taken: string[] = [];
+  const all: string[] = [];
+  const nameOf = (id: string, sequence: number): string => `${id} ${sequence}`;
+  engine.addSink({
+    takesFramesOf: ({ interactionId }) => chosen.has(interactionId),
+    frame: ({ info, sequenceNumber }) => taken.push(nameOf(info.interactionId, sequenceNumber)),
+  });
+  let delivered: (() => void) | undefined;
+  engine.addSink({
+    frame: ({ info, sequenceNumber }) => {
+      all.push(nameOf(info.interactionId, sequenceNumber));
+      if (all.length % 4 === 0) delivered?.();
+    },
+  });
+  await engine.start();
+  for (const sequence of [0, 1]) {
+    const done = new Promise<void>((resolve) => {
+      delivered = resolve;
+    });
+    for (const stream of streams) {
+      expect(ordered.claim(stream, SAMPLES)).toBe(CLAIM.GIVEN);
+      commit(engine, sequence);
+    }
+    ordered.publish();
+    await done;
+    chosen.clear();
+    chosen.add('second');
+    engine.refreshWants();
+  }
+  await engine.close();
+  expect(all).toHaveLength(8);
+  expect(taken).toEqual(['first 0', 'first 0', 'second 1', 'second 1']);
+});
+
 it('claims are refused for a stream that is not ordered, not open, or has ended', () => {
   engine = new Engine({ shards: 1, maxStreams: 4 });
   const { ordered } = engine;

@@ -23,6 +23,10 @@ export class Delivery {
   #sinks: readonly FrameSink[] = [];
   // Bound once: to look the method up at every sink for every frame costs as much as what some of them do.
   #frameTakers: readonly ((frame: FrameView) => unknown)[] = [];
+  /** The same of sinks that take the frames of some streams. */
+  #selectiveTakers: readonly ((frame: FrameView) => unknown)[] = [];
+  /** By the index of a stream: 1 when one of them takes its frames. */
+  readonly #isSelected: Uint8Array;
   readonly #onEnded: (info: StreamInfo, summary: StreamSummary) => void;
   readonly #onSinkError: (thrown: unknown) => void;
   /** Frames that came twice because a worker died between publishing and releasing. */
@@ -44,6 +48,7 @@ export class Delivery {
     this.#streams = streams;
     this.#clock = clock;
     this.#frameEnd = new Float64Array(maxStreams * 2);
+    this.#isSelected = new Uint8Array(maxStreams);
     this.#onEnded = onEnded;
     this.#onSinkError = onSinkError;
   }
@@ -58,7 +63,18 @@ export class Delivery {
 
   #setSinks(sinks: readonly FrameSink[]): void {
     this.#sinks = sinks;
-    this.#frameTakers = sinks.flatMap((sink) => (sink.frame === undefined ? [] : [sink.frame.bind(sink)]));
+    const takers = (isSelective: boolean) =>
+      sinks.flatMap((sink) => {
+        const { frame, takesFramesOf } = sink;
+        return frame === undefined || (takesFramesOf !== undefined) !== isSelective ? [] : [frame.bind(sink)];
+      });
+    this.#frameTakers = takers(false);
+    this.#selectiveTakers = takers(true);
+  }
+
+  /** Asks the sinks again whether they take the frames of a stream. */
+  refreshFrames(info: StreamInfo): void {
+    this.#isSelected[info.stream] = this.#sinks.some((sink) => sink.takesFramesOf?.(info) === true) ? 1 : 0;
   }
 
   get sinks(): readonly FrameSink[] {
@@ -132,8 +148,13 @@ export class Delivery {
     }
     this.#frameEnd[channel] = end;
     const frame = this.#frame.show(at, info, ring.readableEnd());
-    // As guard(), without a closure for each frame. What one sink throws must not cost the others their frame.
-    for (const take of this.#frameTakers) {
+    this.#give(frame, this.#frameTakers);
+    if (this.#isSelected[info.stream] !== 0) this.#give(frame, this.#selectiveTakers);
+  }
+
+  /** As guard(), without a closure for each frame. What one sink throws must not cost the others their frame. */
+  #give(frame: FrameView, takers: readonly ((frame: FrameView) => unknown)[]): void {
+    for (const take of takers) {
       try {
         const result: unknown = take(frame);
         if (result !== undefined) guardResult(result, this.#onSinkError);

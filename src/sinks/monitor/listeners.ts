@@ -5,7 +5,7 @@ import type { ListenStream } from './listen-stream.js';
 
 const PACE_MS = 40;
 
-/** All listeners of single streams as one sink: a frame of a stream that nobody listens to costs one look-up. */
+/** All listeners of single streams as one sink, which gets the frames of these streams alone. */
 export class Listeners implements FrameSink {
   readonly #clock: Clock;
   readonly #onFault: (thrown: unknown) => void;
@@ -40,6 +40,10 @@ export class Listeners implements FrameSink {
     if (this.#count > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  takesFramesOf(info: StreamInfo): boolean {
+    return this.#byStream[info.stream] !== undefined;
   }
 
   pcmSelection(info: StreamInfo): PcmSelection {

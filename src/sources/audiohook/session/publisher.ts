@@ -1,7 +1,7 @@
 import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
 
 /** Frames are at least 20 ms long, so that this adds little latency. */
-const PUBLISH_MS = 2;
+const PUBLISH_MS = 3;
 
 /** A stream whose packets the engine has no capacity for at the moment. */
 interface Retry {
