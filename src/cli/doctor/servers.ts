@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { createServer } from 'node:net';
+import { createServer, isIP } from 'node:net';
 import process from 'node:process';
 import type { Config } from '../../config/schema.js';
 import { readTokenFile } from '../../control/access/token-file.js';
@@ -181,5 +181,5 @@ function isTrunkline(port: number, host: string | undefined, tls: boolean, path:
 }
 
 function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host);
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }

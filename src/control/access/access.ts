@@ -150,7 +150,8 @@ export class Access {
     if (!this.#requests.tryTake(address, nowUs)) return 'tooManyRequests';
     const principal = this.#principalOf(request, route, address, nowUs);
     // Also where no token is needed: what such a route answers must not tell whether a guess was right.
-    if (principal === 'tokenUnknown' || principal === 'tokenExpired') this.#failures.tryTake(address, nowUs);
+    // An expired token is no guess: others behind the same proxy are not to be locked out for it.
+    if (principal === 'tokenUnknown') this.#failures.tryTake(address, nowUs);
     if (route.role === 'public') return { principal: typeof principal === 'string' ? undefined : principal, address };
     if (typeof principal === 'string') return principal;
     if (mayDo(principal.role, route.role)) return { principal, address };

@@ -127,7 +127,7 @@ class LiveFeed {
 
   /** A text message: the format, or how much was left out. False when the output takes no more for now. */
   #take(text: string): boolean {
-    const message = JSON.parse(text) as Partial<Format> & { missedMs?: number };
+    const message = parsedMessage(text);
     if (message.missedMs !== undefined) {
       this.#options.notice(`${message.missedMs} ms were left out, because the output takes the audio too slowly.`);
     }
@@ -139,5 +139,15 @@ class LiveFeed {
       return true;
     }
     return this.#output.write(wavHeader(this.#format, WAV_MAX_DATA_BYTES));
+  }
+}
+
+/** Of a server that speaks another protocol there is nothing to take. */
+function parsedMessage(text: string): Partial<Format> & { missedMs?: number } {
+  try {
+    const message: unknown = JSON.parse(text);
+    return typeof message === 'object' && message !== null ? message : {};
+  } catch {
+    return {};
   }
 }
