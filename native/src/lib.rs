@@ -1,6 +1,6 @@
 //! trunkline-dsp and trunkline-wire for Node. `src/native/addon.ts` loads this; `addon.d.ts` declares the types.
 
-mod service_manager;
+pub mod service_manager;
 mod socket_reader;
 
 use std::ptr::null_mut;
