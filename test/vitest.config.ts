@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -8,6 +9,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // Tests mostly wait, for timers and processes: with one worker, as Vitest has on two cores, these are idle half the time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // Commands that tests start have no control server unless they ask for one: many run at the same time.
     env: { TRUNKLINE_CONTROL_PORT: '0' },
     expect: {
