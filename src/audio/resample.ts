@@ -1,5 +1,5 @@
 /** Zero crossings of the sinc on each side of its middle, at the lower of the two rates. */
-const CROSSINGS = 16;
+export const CROSSINGS = 16;
 /** Cut-off, of the lower Nyquist frequency. */
 const CUTOFF = 0.92;
 
@@ -85,7 +85,7 @@ function rounded(value: number): number {
 }
 
 /** Taps around an output sample that lies `fraction` of an input sample after the middle tap; their sum is 1. */
-function sincKernel(fraction: number, reach: number, crossing: number): Float64Array {
+export function sincKernel(fraction: number, reach: number, crossing: number): Float64Array {
   const kernel = new Float64Array(2 * reach + 1);
   let sum = 0;
   for (let tap = -reach; tap <= reach; tap++) {

@@ -1,5 +1,5 @@
-/** Zero crossings of the sinc on each side of its middle, at the lower of the two rates. */
-const CROSSINGS = 16;
+import { CROSSINGS, sincKernel } from '../../audio/resample.js';
+
 /** Cut-off, of the lower Nyquist frequency. */
 const CUTOFF = 0.92;
 
@@ -27,18 +27,4 @@ export function resampleCircular(pcm: Int16Array, fromRate: number, toRate: numb
     out[i] = Math.max(-32_768, Math.min(32_767, Math.round(sum)));
   }
   return out;
-}
-
-/** Taps around an output sample that lies `fraction` of an input sample after the middle tap; their sum is 1. */
-function sincKernel(fraction: number, reach: number, crossing: number): Float64Array {
-  const kernel = new Float64Array(2 * reach + 1);
-  let sum = 0;
-  for (let tap = -reach; tap <= reach; tap++) {
-    const x = (tap - fraction) / crossing;
-    const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
-    const window = Math.abs(x) >= CROSSINGS ? 0 : 0.5 + 0.5 * Math.cos((Math.PI * x) / CROSSINGS);
-    kernel[tap + reach] = sinc * window;
-    sum += sinc * window;
-  }
-  return kernel.map((value) => value / sum);
 }
