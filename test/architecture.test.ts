@@ -82,6 +82,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   webhooks: ['config/options', 'type:node/service', 'type:sinks/events', 'sinks/recorder/files/writer'],
   // Both ends of a wire format are written against one description of it.
   simulator: ['audio', 'sources/audiohook/protocol/duration'],
+  // Plays material through the parts of a node, one by one.
+  evaluation: [
+    ...[
+      'engine/input/packet-input',
+      'engine/options',
+      'engine/streams',
+      'engine/threads/memory',
+      'ring/layout',
+      'ring/ring',
+    ],
+  ],
   index: [
     ...[
       'engine',
@@ -96,7 +107,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   examples: ['index'],
   // Two tools work on files alone, without a node.
   cli: [
-    ...['index', 'node', 'config', 'simulator', 'bench', 'sinks/recorder/repair', 'sinks/audit/audit-log'],
+    ...[
+      'index',
+      'node',
+      'config',
+      'simulator',
+      'evaluation',
+      'bench',
+      'sinks/recorder/repair',
+      'sinks/audit/audit-log',
+    ],
     ...['sinks/metrics/metrics', 'audio/calibrate', 'audio/wav', 'control/access/roles', 'control/access/token-file'],
     ...['control/recordings/recording', 'control/recordings/recording-index'],
     ...['webhooks/short-lived', 'webhooks/queue/dead-letters'],
@@ -123,7 +143,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ],
   ['node'],
   ['control', 'webhooks'],
-  ['simulator'],
+  ['simulator', 'evaluation'],
   ['index'],
   ['examples'],
   ['bench'],

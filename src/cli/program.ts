@@ -13,6 +13,7 @@ import { registerStatus } from './commands/control/status.js';
 import { registerDemo } from './commands/demo.js';
 import { registerDeploy } from './commands/deploy.js';
 import { registerDoctor } from './commands/doctor.js';
+import { registerEval } from './commands/eval/eval.js';
 import { registerRepair } from './commands/repair.js';
 import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
@@ -44,6 +45,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerSettings,
   registerCalibrate,
   registerSimulate,
+  registerEval,
   registerBench,
 ];
 
@@ -51,7 +53,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
 const HEADINGS: Readonly<Record<string, readonly string[]>> = {
   'Capture calls:': ['demo', 'run', 'capture', 'serve'],
   'Set up:': ['doctor', 'deploy', 'config', 'token', 'calibrate'],
-  'Test and measure:': ['simulate', 'bench'],
+  'Test and measure:': ['simulate', 'eval', 'bench'],
 };
 /** Of every other command. */
 const OPERATE = 'Look at and control what runs and what was recorded:';

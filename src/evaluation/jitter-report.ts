@@ -1,0 +1,68 @@
+import { type JitterSettings, type LiveResult, playLive } from './jitter.js';
+import type { Trace } from './trace.js';
+
+/** What a jitter buffer makes of a trace, as `trunkline eval jitter` prints it. */
+export interface JitterReport {
+  /** In the trace, copies included. */
+  readonly packets: number;
+  /** Without copies. */
+  readonly received: number;
+  /** Numbers that never arrived. */
+  readonly lost: number;
+  /** Of the packets in the trace: those whose place on the live line had been given up when they arrived. */
+  readonly latePercent: number;
+  /** From the timestamp to the release, over the path of the fastest packet. */
+  readonly meanDelayMillis: number;
+  readonly p95DelayMillis: number;
+  /** Made up on the live line in place of packets that had not arrived. */
+  readonly concealedMillis: number;
+  /** Packets that are in the recording, each once. */
+  readonly recordedUniquePackets: number;
+  /** Of those, the ones that the live line did without. */
+  readonly repaired: number;
+  readonly reordered: number;
+  readonly duplicates: number;
+  /** From arrival to release, mean: what the buffer itself adds. */
+  readonly addedDelayMillis: number;
+}
+
+/** @param fromSeconds delays of packets that arrive earlier are left out of means and percentiles; counts are of all. */
+export function evaluateJitter(trace: Trace, settings: JitterSettings, fromSeconds = 0): JitterReport {
+  const live = playLive(trace, settings, fromSeconds);
+  return { ...liveFields(trace, live), ...recordedFields(live) };
+}
+
+function liveFields(trace: Trace, { counts, delays, added, concealedMillis }: LiveResult) {
+  const packets = trace.packets.length;
+  return {
+    packets,
+    received: counts.packetsReceived,
+    lost: counts.packetsLost,
+    latePercent: rounded((100 * counts.packetsLate) / packets, 3),
+    meanDelayMillis: rounded(mean(delays)),
+    p95DelayMillis: rounded(percentile(delays, 0.95)),
+    concealedMillis: rounded(concealedMillis),
+    reordered: counts.packetsReordered,
+    duplicates: counts.packetsDuplicate,
+    addedDelayMillis: rounded(mean(added)),
+  };
+}
+
+/** The recording has what the live line has. */
+function recordedFields({ counts }: LiveResult) {
+  return { recordedUniquePackets: counts.packetsReceived - counts.packetsLate - counts.packetsDropped, repaired: 0 };
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** The least value that at least this share of the values does not exceed. */
+function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
+}
+
+function rounded(value: number, digits = 2): number {
+  return Number(value.toFixed(digits));
+}

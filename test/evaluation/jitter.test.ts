@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { evaluateJitter } from '../../src/evaluation/jitter-report.js';
+import { readTrace } from '../../src/evaluation/trace.js';
+import { TRACES, titleOf } from '../support/traces.js';
+
+const FIXED = { playoutDelayMs: 50, maxPlayoutDelayMs: 50 } as const;
+
+for (const trace of TRACES) {
+  test.skipIf(!trace.present)(`counts of ${titleOf(trace)} are those of the trace`, async () => {
+    const report = evaluateJitter(await readTrace(trace.path), FIXED);
+    expect(report.packets).toBe(trace.packets);
+    expect(report.received + report.duplicates).toBe(trace.packets);
+    expect(report.lost).toBe(trace.lost);
+  });
+}
+
+/** Packets of 20 ms at 8 kHz, by number and arrival in milliseconds. */
+function traceOf(...arrivals: readonly (readonly [sequence: number, atMs: number])[]) {
+  const packets = arrivals.map(([sequence, atMs]) => ({
+    ...{ sequence, timestamp: sequence * 160, arrivalUs: atMs * 1_000, payloadType: 0, marker: false },
+    payload: new Uint8Array(160).fill(0xff),
+  }));
+  return { source: 'made up', clockRate: 8000, packets };
+}
+
+test('a fixed delay adds itself to every packet, and a late packet is lost to the live line', () => {
+  // The path of packet 1 is the fastest: 5 ms. Packet 2 comes 75 ms after 3, and is concealed until then.
+  const trace = traceOf([0, 10], [1, 25], [3, 70], [4, 90], [2, 145], [5, 146], [5, 150]);
+  expect(evaluateJitter(trace, FIXED)).toMatchObject({
+    ...{ packets: 7, received: 6, lost: 0, reordered: 1, duplicates: 1, latePercent: 14.286 },
+    ...{ addedDelayMillis: 50, concealedMillis: 20, meanDelayMillis: 61.2, p95DelayMillis: 91 },
+  });
+});
+
+test('delays of the beginning can be left out', () => {
+  const trace = traceOf([0, 100], [1, 101], [2, 102], [100, 2_000], [101, 2_020]);
+  expect(evaluateJitter(trace, FIXED, 1).meanDelayMillis).toBe(50);
+  expect(evaluateJitter(trace, FIXED).meanDelayMillis).toBeGreaterThan(60);
+});
