@@ -46,6 +46,7 @@ function jitter(name: string, overtaken: boolean): MicroCase {
     packet: () => {
       released++;
     },
+    late: () => {},
     standstill: () => {},
     lost: () => {
       released++;

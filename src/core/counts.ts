@@ -6,6 +6,7 @@ export function zeroCounts(): ReceptionCounts {
     bytesReceived: 0,
     packetsLost: 0,
     packetsLate: 0,
+    packetsRepaired: 0,
     packetsDuplicate: 0,
     packetsForeign: 0,
     packetsReordered: 0,
@@ -20,6 +21,7 @@ export function addCounts(sum: ReceptionCounts, counts: ReceptionCounts): void {
   sum.bytesReceived += counts.bytesReceived;
   sum.packetsLost += counts.packetsLost;
   sum.packetsLate += counts.packetsLate;
+  sum.packetsRepaired += counts.packetsRepaired;
   sum.packetsDuplicate += counts.packetsDuplicate;
   sum.packetsForeign += counts.packetsForeign;
   sum.packetsReordered += counts.packetsReordered;

@@ -59,8 +59,10 @@ export interface ReceptionCounts {
   bytesReceived: number;
   /** Never arrived. A late packet is not lost. */
   packetsLost: number;
-  /** Arrived after its place had been given up; counted in packetsReceived, replaced by concealment. */
+  /** Arrived after its place had been given up; counted in packetsReceived, replaced by concealment in live audio. */
   packetsLate: number;
+  /** Of the late ones, those whose audio replaces the concealment in the recording. */
+  packetsRepaired: number;
   packetsDuplicate: number;
   /** Belonged to a second numbering that ran on the same channel at the same time, and were not used. */
   packetsForeign: number;

@@ -27,6 +27,8 @@
  *     +52  i32  FRAME: peak, 0 to 32768
  *     +56  ...  input ring: payload
  *
+ * A LATE_PACKET is described as a PACKET is, a CORRECTION as a FRAME.
+ *
  *     +56  f64  FRAME: mean square of full scale, 0 to 1
  *     +64  f64  FRAME: end of processing, microseconds of core/clock
  *     +72  ...  output and recorder rings: payload; a FRAME's is PCM, 16 bit, native (little) endian
@@ -34,7 +36,7 @@
  * All numbers are little-endian, as is every machine that trunkline runs on; times and unwrapped numbers are f64
  * because a double holds them exactly (below 2^53) and JavaScript reads it without a BigInt.
  */
-export const LAYOUT_VERSION = 4;
+export const LAYOUT_VERSION = 5;
 
 export const RING = {
   TAIL: 0,
@@ -62,6 +64,13 @@ export const KIND = {
   EDGE: 6,
   /** A stretch without audio from `position` on, `DURATION` long (input: RTP ticks, output: samples); flags: MARK. */
   MARK: 7,
+  /**
+   * Input: a packet whose place on the live line had been passed when it arrived; only for the recorder. `position` is
+   * its true place on the stream's time line.
+   */
+  LATE_PACKET: 8,
+  /** Recorder: samples that replace those at `position`. Flag REPAIRED: the audio of a late packet. */
+  CORRECTION: 9,
 } as const;
 
 export const RECORD = {
@@ -104,6 +113,11 @@ export const FLAG = {
   LOST: 32,
   /** Output: the samples were left out because nobody wants them; SAMPLE_COUNT is still right. */
   NO_PCM: 64,
+  /**
+   * CORRECTION: the audio of a late packet itself, which is no longer lost. Without it: samples that follow and were
+   * decoded again, from the right decoder state.
+   */
+  REPAIRED: 128,
 } as const;
 
 /** Why a MARK record's span has no audio (byte +7). NOT_RECORDED: the input ring or the recorder's ring was full.

@@ -126,11 +126,12 @@ export class JitterBuffer {
     this.#reception.interrupted(channel);
   }
 
-  /** Inserts the packet in row `d`, which is packets.filledRow(). */
-  insert(d: number): InsertOutcome {
+  /** Inserts the packet in row `d`, which is packets.filledRow(). `out` is given those that are late, if it is there. */
+  insert(d: number, out?: JitterOutput): InsertOutcome {
     this.packets.standstillTicks[d] = 0;
     this.packets.skipped[d] = 0;
     const outcome = this.#take(this.packets.channel[d] as number, d);
+    if (outcome === INSERTED.LATE) out?.late(this.packets, d);
     this.packets.inserted(d);
     return outcome;
   }
@@ -209,6 +210,7 @@ export class JitterBuffer {
         this.#reception.behind(channel, d);
         if (this.#queue.isLate(channel, d, this.#epoch[channel] as number)) {
           this.#reception.late(channel);
+          packets.epoch[d] = this.#epoch[channel] as number;
           return INSERTED.LATE;
         }
         break;

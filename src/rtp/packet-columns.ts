@@ -20,6 +20,8 @@ export class PacketColumns {
   /** Unwrapped, as is `timestamp`; known from the jitter buffer on. */
   readonly sequence: Float64Array;
   readonly timestamp: Float64Array;
+  /** Which numbering of the channel the packet belongs to: 1 for the first one, 2 after a restart, and so on. */
+  readonly epoch: Int32Array;
 
   constructor(rows: number) {
     this.channel = new Int32Array(rows);
@@ -31,5 +33,6 @@ export class PacketColumns {
     this.payloadLength = new Int32Array(rows);
     this.sequence = new Float64Array(rows);
     this.timestamp = new Float64Array(rows);
+    this.epoch = new Int32Array(rows);
   }
 }

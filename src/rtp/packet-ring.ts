@@ -20,8 +20,6 @@ export const CANDIDATE_TIMEOUT_US = 100_000;
  */
 export class PacketRing extends PacketColumns {
   readonly kind: Uint8Array;
-  /** Which numbering of the channel the packet belongs to: 1 for the first one, 2 after a restart, and so on. */
-  readonly epoch: Int32Array;
   /** 1: in time only because of the longer playout delay. */
   readonly recovered: Uint8Array;
   /** How many numbers before this packet's were never sent, by its timestamp. */
@@ -50,7 +48,6 @@ export class PacketRing extends PacketColumns {
     this.#mask = packets - 1;
     this.#playoutDelayUs = playoutDelayUs;
     this.kind = new Uint8Array(rows);
-    this.epoch = new Int32Array(rows);
     this.recovered = new Uint8Array(rows);
     this.skipped = new Int32Array(rows);
     this.standstillTicks = new Float64Array(rows);

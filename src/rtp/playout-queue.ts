@@ -20,6 +20,11 @@ export interface JitterOutput {
   standstill(channel: number, durationTicks: number): void;
   /** One lost packet. The durations of all lost packets of a gap add up to the gap. */
   lost(channel: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void;
+  /**
+   * A packet that arrived after its number had been given up, at once and whether or not the output is ready. It has
+   * never been released, and never will be. Its row is as for packet().
+   */
+  late(packets: PacketColumns, row: number): void;
 }
 
 const NONE = -1;

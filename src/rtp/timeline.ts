@@ -26,6 +26,8 @@ const MAX_BEHIND = 3;
 export class Timeline {
   /** Whether the time line jumped before the last packet placed, without the timestamps. */
   rebased = false;
+  /** Whether the last packet placed was the first one by its base, or may be: it followed a discontinuity. */
+  isFirstByBase = false;
   /** Length of the lost packet placed last: shortened where the packet before it overlaps it. */
   lostTicks = 0;
 
@@ -88,6 +90,7 @@ export class Timeline {
    */
   place(channel: number, timestamp: number, arrivalUs: number, flags: number, durationTicks: number): number {
     this.rebased = this.#stoodStill[channel] === 1;
+    this.isFirstByBase = this.rebased || (flags & DISCONTINUITY) !== 0;
     this.#stoodStill[channel] = 0;
     const duration = durationTicks > 0 ? durationTicks : (this.#lastDuration[channel] as number);
     let position = timestamp - (this.#base[channel] as number);
@@ -146,6 +149,11 @@ export class Timeline {
     return this.#lastArrivalUs[channel] as number;
   }
 
+  /** What the channel's timestamps are less its positions, at present. */
+  base(channel: number): number {
+    return this.#base[channel] as number;
+  }
+
   /** Where the channel's last packet, or what was lost after it, ends; −1 before the first packet. */
   end(channel: number): number {
     return this.#started[channel] === 0 ? -1 : (this.#floor[channel] as number);
@@ -165,6 +173,7 @@ export class Timeline {
       position = Math.max(0, (this.#lastPosition[other] as number) + step);
     }
     this.#base[channel] = timestamp - position;
+    this.isFirstByBase = true;
     return position;
   }
 
@@ -187,6 +196,7 @@ export class Timeline {
     const moved = Math.max(this.#limiter.mediaAt(channel, arrivalUs), this.#floor[channel] as number);
     this.#base[channel] = timestamp - moved;
     this.rebased = true;
+    this.isFirstByBase = true;
     return moved;
   }
 
@@ -204,7 +214,10 @@ export class Timeline {
     const isLate = byArrival > floor && !this.#isSameTime(channel, byArrival, floor);
     const position = isLate ? byArrival : floor;
     // A timestamp that stands still is no reference for a base, and may continue later from where it should be.
-    if (isLate || timestamp > (this.#reached[channel] as number)) this.#base[channel] = timestamp - position;
+    if (isLate || timestamp > (this.#reached[channel] as number)) {
+      this.#base[channel] = timestamp - position;
+      this.isFirstByBase = true;
+    }
     if (isLate) this.rebased = true;
     return position;
   }

@@ -26,6 +26,7 @@ export function isValidRecord(words: Int32Array, doubles: Float64Array, at: numb
       if (payloadLength !== 0 || (words[(at + RECORD.DURATION) >> 2] as number) < 0) return false;
       break;
     case KIND.PACKET:
+    case KIND.LATE_PACKET:
       break;
     default:
       return false;

@@ -4,7 +4,7 @@
 use std::mem::offset_of;
 
 /// Compared with JavaScript's when a shard starts; a binary of another layout is refused.
-pub const LAYOUT_VERSION: u32 = 4;
+pub const LAYOUT_VERSION: u32 = 5;
 
 const _: () = assert!(cfg!(target_endian = "little"), "ring records are little-endian");
 
@@ -83,6 +83,8 @@ pub mod kind {
     pub const FRAME: u8 = 5;
     pub const EDGE: u8 = 6;
     pub const MARK: u8 = 7;
+    pub const LATE_PACKET: u8 = 8;
+    pub const CORRECTION: u8 = 9;
 }
 
 pub mod flag {
@@ -91,6 +93,7 @@ pub mod flag {
     pub const DECODE_ERROR: u8 = 16;
     pub const LOST: u8 = 32;
     pub const NO_PCM: u8 = 64;
+    pub const REPAIRED: u8 = 128;
 }
 
 /// Why a MARK's span has no audio, of those that concern a shard.

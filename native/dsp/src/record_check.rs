@@ -15,7 +15,7 @@ pub fn is_valid(header: &Header, streams: usize) -> bool {
         && has_payload
         && match header.kind {
             kind::OPEN | kind::CLOSE => true,
-            kind::PACKET => is_timed,
+            kind::PACKET | kind::LATE_PACKET => is_timed,
             kind::LOST | kind::MARK => is_timed && header.payload_length == 0 && header.duration >= 0,
             _ => false,
         }

@@ -39,8 +39,12 @@ fn the_layout_is_that_of_typescript() {
     let version = constants("ring/layout.ts", "LAYOUT_VERSION");
     assert_eq!(version["LAYOUT_VERSION"], LAYOUT_VERSION as usize);
     same("ring/layout.ts", "RING", named!(ring: TAIL, HEAD, DATA));
-    same("ring/layout.ts", "KIND", named!(kind: PAD, PACKET, LOST, OPEN, CLOSE, FRAME, EDGE, MARK));
-    same("ring/layout.ts", "FLAG", named!(flag: SILENT, CONCEALED, DECODE_ERROR, LOST, NO_PCM));
+    same(
+        "ring/layout.ts",
+        "KIND",
+        named!(kind: PAD, PACKET, LOST, OPEN, CLOSE, FRAME, EDGE, MARK, LATE_PACKET, CORRECTION),
+    );
+    same("ring/layout.ts", "FLAG", named!(flag: SILENT, CONCEALED, DECODE_ERROR, LOST, NO_PCM, REPAIRED));
     same("ring/layout.ts", "MARK", named!(mark: NOT_RECORDED));
     let record = std::mem::offset_of!(OutputHeader, mean_square);
     same(

@@ -119,7 +119,7 @@ export class PacketInput {
   insert(): void {
     const { packets } = this.#jitter;
     for (let row = packets.filledRow(); row >= 0; row = packets.filledRow()) {
-      if (this.#jitter.insert(row) === INSERTED.CLOSED) this.#unknownStream++;
+      if (this.#jitter.insert(row, this.#release) === INSERTED.CLOSED) this.#unknownStream++;
     }
   }
 
@@ -162,6 +162,7 @@ export class PacketInput {
     }
     for (const channel of channelsOf(stream)) {
       this.#jitter.addCounts(channel, sum);
+      sum.packetsRepaired += this.#release.repaired[channel] as number;
       sum.packetsDropped += this.#release.dropped[channel] as number;
     }
     sum.packetsReceived += this.ordered.packetsOf(stream.info.stream);
@@ -173,6 +174,7 @@ export class PacketInput {
     const { stream: index, channels } = stream.info;
     return channelsOf(stream).map((channel) => {
       const counts = this.#jitter.counts(channel);
+      counts.packetsRepaired = this.#release.repaired[channel] as number;
       counts.packetsDropped += this.#release.dropped[channel] as number;
       counts.packetsReceived += this.ordered.packetsOf(index) / channels;
       counts.bytesReceived += this.ordered.payloadBytesOf(index) / channels;

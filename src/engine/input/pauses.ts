@@ -1,6 +1,8 @@
 import type { Timeline } from '../../rtp/timeline.js';
 
 const NONE = -1;
+/** Pauses that are remembered of each channel for late packets. What lies before those is withheld. */
+const REMEMBERED = 8;
 /** The length of a mark is a 32-bit number. */
 const MOST_TICKS = 2 ** 31 - 1;
 
@@ -16,6 +18,10 @@ export class Pauses {
   /** Packets that arrive later are released; infinity until end() is called. */
   readonly #untilUs: Float64Array;
   readonly #start: Float64Array;
+  /** REMEMBERED a channel, used as a ring: start and end of the latest pauses, on the time line. */
+  readonly #pastStart: Float64Array;
+  readonly #pastEnd: Float64Array;
+  readonly #pastCount: Float64Array;
   /** Packets withheld. */
   readonly packets: Float64Array;
 
@@ -29,11 +35,15 @@ export class Pauses {
     this.#isPaused = new Uint8Array(channels);
     this.#untilUs = new Float64Array(channels);
     this.#start = new Float64Array(channels);
+    this.#pastStart = new Float64Array(channels * REMEMBERED);
+    this.#pastEnd = new Float64Array(channels * REMEMBERED);
+    this.#pastCount = new Float64Array(channels);
     this.packets = new Float64Array(channels);
   }
 
   openChannel(channel: number): void {
     this.#isPaused[channel] = 0;
+    this.#pastCount[channel] = 0;
     this.packets[channel] = 0;
   }
 
@@ -62,8 +72,26 @@ export class Pauses {
       return true;
     }
     this.#isPaused[channel] = 0;
-    if (start !== NONE && position > start) this.#mark(channel, start, position - start);
+    if (start !== NONE && position > start) {
+      this.#remember(channel, start, position);
+      this.#mark(channel, start, position - start);
+    }
     return false;
+  }
+
+  /**
+   * Whether a late packet is withheld: it arrived during a pause, or its place lies in one. While a pause goes on, that
+   * is everything behind its start.
+   */
+  withholdsLate(channel: number, position: number, durationTicks: number, arrivalUs: number): boolean {
+    const end = position + durationTicks;
+    const isWithheld =
+      this.#isPaused[channel] === 1
+        ? arrivalUs <= (this.#untilUs[channel] as number) || end > (this.#start[channel] as number)
+        : false;
+    if (!isWithheld && !this.#wasPaused(channel, position, end)) return false;
+    this.packets[channel] = (this.packets[channel] as number) + 1;
+    return true;
   }
 
   /** The stream ends: marks a pause that no packet has ended, up to its end or to now, even if nothing arrived in it. */
@@ -73,5 +101,25 @@ export class Pauses {
     const start = this.#start[channel] as number;
     const end = this.#timeline.positionAt(channel, Math.min(nowUs, this.#untilUs[channel] as number));
     if (start !== NONE && end > start) this.#mark(channel, start, Math.min(end - start, MOST_TICKS));
+  }
+
+  #remember(channel: number, start: number, end: number): void {
+    const count = this.#pastCount[channel] as number;
+    const at = channel * REMEMBERED + (count % REMEMBERED);
+    this.#pastStart[at] = start;
+    this.#pastEnd[at] = end;
+    this.#pastCount[channel] = count + 1;
+  }
+
+  /** Whether a part of the time line was paused, or lies before the pauses that are remembered. */
+  #wasPaused(channel: number, start: number, end: number): boolean {
+    const count = this.#pastCount[channel] as number;
+    const oldest = Math.max(0, count - REMEMBERED);
+    for (let i = count - 1; i >= oldest; i--) {
+      const at = channel * REMEMBERED + (i % REMEMBERED);
+      if (start >= (this.#pastEnd[at] as number)) return false;
+      if (end > (this.#pastStart[at] as number)) return true;
+    }
+    return oldest > 0;
   }
 }

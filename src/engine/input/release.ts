@@ -1,9 +1,10 @@
-import type { CodecId } from '../../core/codec.js';
+import { CODEC_ID, type CodecId } from '../../core/codec.js';
 import { copyQuads } from '../../core/copy.js';
 import type { MarkedState } from '../../core/events.js';
 import { alignRecord, FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
 import { RingLink } from '../../ring/link.js';
 import type { RingProducer } from '../../ring/ring.js';
+import { LatePlacement } from '../../rtp/late-placement.js';
 import type { PacketColumns } from '../../rtp/packet-columns.js';
 import { packetTicks } from '../../rtp/packet-duration.js';
 import type { JitterOutput } from '../../rtp/playout-queue.js';
@@ -13,7 +14,10 @@ import type { EngineMemory } from '../threads/memory.js';
 import { Pauses } from './pauses.js';
 import { RingCapacity } from './ring-capacity.js';
 
+const NONE = -1;
 const textEncoder = new TextEncoder();
+/** Share of a ring that late packets leave free for those that are released in time. */
+const KEPT_FROM_LATE = 1 / 4;
 
 /** From the payload of one record to that of the next, where records of `payloadLength` bytes follow one another. */
 export function packetStride(payloadLength: number): number {
@@ -35,6 +39,8 @@ export class Release implements JitterOutput {
   readonly #wake: (shard: number) => void;
   readonly #streams: Streams;
   readonly #timeline: Timeline;
+  readonly #lates: LatePlacement;
+  readonly #isRecording: boolean;
   // Copied from Streams, so that the packet path reads them without going through objects.
   readonly #shardOf: Uint8Array;
   readonly #codecOf: Uint8Array;
@@ -44,6 +50,8 @@ export class Release implements JitterOutput {
   readonly capacity: RingCapacity;
   /** By channel. */
   readonly dropped: Float64Array;
+  /** By channel: late packets that the recorder gets after all. */
+  readonly repaired: Float64Array;
   /** By shard: records that its input ring had no space for. */
   readonly refused: Float64Array;
   /** By channel: the span that has been dropped since its last record, in RTP ticks; the end is 0 while there is none. */
@@ -64,12 +72,15 @@ export class Release implements JitterOutput {
     this.capacity = new RingCapacity(this.#links);
     this.#streams = streams;
     this.#timeline = timeline;
+    this.#lates = new LatePlacement(maxStreams * 2);
+    this.#isRecording = shards.some(({ recorder }) => recorder !== undefined);
     this.#wake = wake;
     this.#shardOf = new Uint8Array(maxStreams);
     this.#codecOf = new Uint8Array(maxStreams);
     this.#clockRateOf = new Float64Array(maxStreams);
     this.#ticksPerSample = new Float64Array(maxStreams);
     this.dropped = new Float64Array(maxStreams * 2);
+    this.repaired = new Float64Array(maxStreams * 2);
     this.refused = new Float64Array(shards.length);
     this.#droppedStart = new Float64Array(maxStreams * 2);
     this.#droppedEnd = new Float64Array(maxStreams * 2);
@@ -86,6 +97,9 @@ export class Release implements JitterOutput {
     this.#clockRateOf[stream] = entry.info.clockRate;
     this.#ticksPerSample[stream] = entry.info.clockRate / entry.info.sampleRate;
     this.dropped.fill(0, stream * 2, stream * 2 + 2);
+    this.repaired.fill(0, stream * 2, stream * 2 + 2);
+    this.#lates.openChannel(stream * 2);
+    this.#lates.openChannel(stream * 2 + 1);
     this.#droppedEnd.fill(0, stream * 2, stream * 2 + 2);
     // The recorder does not need the source, and what it stores of a stream is limited in size.
     const { source: _, ...info } = entry.info;
@@ -111,12 +125,13 @@ export class Release implements JitterOutput {
     const flags = packets.flags[row] as number;
     const durationTicks = this.durationTicks(channel >> 1, payloadOffset, payloadLength);
     const position = this.#timeline.place(channel, timestamp, arrivalUs, flags, durationTicks);
+    if (this.#timeline.isFirstByBase) this.#lates.begin(packets, row, this.#timeline.base(channel), position);
     if (this.pauses.isPaused(channel) && this.pauses.withholds(channel, position, arrivalUs)) return;
     if (this.#timeline.rebased) packets.flags[row] = flags | FLAG.DISCONTINUITY;
     const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES + payloadLength, position);
     if (ring === undefined) return;
     this.#copy(payloadOffset, this.#at + RECORD.INPUT_HEADER_BYTES, payloadLength);
-    this.#commitPacket(ring, packets, row, position);
+    this.#commitPacket(ring, packets, row, position, KIND.PACKET);
   }
 
   /**
@@ -133,7 +148,28 @@ export class Release implements JitterOutput {
   commitPacket(packets: PacketColumns, row: number): void {
     const { ring } = this.#linkOf((packets.channel[row] as number) >> 1);
     this.#at = ring.tryClaim(packetStride(packets.payloadLength[row] as number));
-    this.#commitPacket(ring, packets, row, packets.timestamp[row] as number);
+    this.#commitPacket(ring, packets, row, packets.timestamp[row] as number, KIND.PACKET);
+  }
+
+  /**
+   * For the recording, if there is one: the packet with its true place. It never waits for a full ring, and is dropped
+   * there like any other. Opus is left out: its decoder has gone on meanwhile.
+   */
+  late(packets: PacketColumns, row: number): void {
+    const channel = packets.channel[row] as number;
+    const stream = channel >> 1;
+    const payloadOffset = packets.payloadOffset[row] as number;
+    const payloadLength = packets.payloadLength[row] as number;
+    if (!this.#isRecording || this.#codecOf[stream] === CODEC_ID.OPUS) return;
+    const durationTicks = this.durationTicks(stream, payloadOffset, payloadLength);
+    const position = this.#lates.place(packets, row, this.#timeline.end(channel));
+    if (durationTicks === 0 || position < 0) return;
+    if (this.pauses.withholdsLate(channel, position, durationTicks, packets.arrivalUs[row] as number)) return;
+    const ring = this.#claimLate(channel, RECORD.INPUT_HEADER_BYTES + payloadLength);
+    if (ring === undefined) return;
+    this.#copy(payloadOffset, this.#at + RECORD.INPUT_HEADER_BYTES, payloadLength);
+    this.#commitPacket(ring, packets, row, position, KIND.LATE_PACKET);
+    this.repaired[channel] = (this.repaired[channel] as number) + 1;
   }
 
   standstill(channel: number, durationTicks: number): void {
@@ -226,12 +262,27 @@ export class Release implements JitterOutput {
     this.#at = hasDropped ? this.#claimBehindReport(link, channel, length) : link.tryClaim(length);
     this.capacity.use(length);
     if (this.#at >= 0) return link.ring;
-    this.dropped[channel] = (this.dropped[channel] as number) + 1;
-    const shard = this.#shardOf[channel >> 1] as number;
-    this.refused[shard] = (this.refused[shard] as number) + 1;
+    this.#countDropped(channel);
     if (!hasDropped) this.#droppedStart[channel] = position;
     this.#droppedEnd[channel] = this.#timeline.end(channel);
     return undefined;
+  }
+
+  /** Space for a late packet; undefined when it is dropped. Its span on the time line is marked as lost already. */
+  #claimLate(channel: number, length: number): RingProducer | undefined {
+    const link = this.#linkOf(channel >> 1);
+    const isFree = link.ring.freeBytes() > link.ring.capacity * KEPT_FROM_LATE;
+    this.#at = isFree ? this.#claimBehindReport(link, channel, length) : NONE;
+    this.capacity.use(length);
+    if (this.#at >= 0) return link.ring;
+    this.#countDropped(channel);
+    return undefined;
+  }
+
+  #countDropped(channel: number): void {
+    this.dropped[channel] = (this.dropped[channel] as number) + 1;
+    const shard = this.#shardOf[channel >> 1] as number;
+    this.refused[shard] = (this.refused[shard] as number) + 1;
   }
 
   /** Reports what was dropped, and claims the space behind it. −1 while there is no space for both. */
@@ -247,11 +298,11 @@ export class Release implements JitterOutput {
   }
 
   /** The payload is already in place. */
-  #commitPacket(ring: RingProducer, packets: PacketColumns, row: number, position: number): void {
+  #commitPacket(ring: RingProducer, packets: PacketColumns, row: number, position: number, kind: number): void {
     const at = this.#at;
     const { view } = ring;
     const payloadLength = packets.payloadLength[row] as number;
-    this.#describe(view, KIND.PACKET, packets.channel[row] as number, packets.flags[row] as number);
+    this.#describe(view, kind, packets.channel[row] as number, packets.flags[row] as number);
     view.setInt32(at + RECORD.PAYLOAD_LENGTH, payloadLength, true);
     view.setFloat64(at + RECORD.SEQUENCE, packets.sequence[row] as number, true);
     view.setFloat64(at + RECORD.TIMESTAMP, packets.timestamp[row] as number, true);

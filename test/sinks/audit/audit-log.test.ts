@@ -55,6 +55,7 @@ const summary: StreamSummary = {
   bytesReceived: 8000,
   packetsLost: 2,
   packetsLate: 0,
+  packetsRepaired: 0,
   packetsForeign: 0,
   packetsDuplicate: 0,
   packetsReordered: 0,

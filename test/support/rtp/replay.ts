@@ -46,6 +46,8 @@ export function released(packets: PacketColumns, row: number): ReleasedPacket {
 /** Keeps all that is released. */
 export class Listener implements JitterOutput {
   readonly released: Released[] = [];
+  /** Those that came too late to be released. */
+  readonly lateOnes: ReleasedPacket[] = [];
   /** How many packets may still come; what is lost before them comes in any case. */
   capacity = Number.POSITIVE_INFINITY;
 
@@ -60,6 +62,10 @@ export class Listener implements JitterOutput {
 
   standstill(channel: number, ticks: number): void {
     this.released.push({ kind: 'standstill', channel, ticks });
+  }
+
+  late(packets: PacketColumns, row: number): void {
+    this.lateOnes.push(released(packets, row));
   }
 
   lost(channel: number, sequence: number, timestamp: number, ticks: number, nowUs: number): void {
@@ -80,7 +86,7 @@ export class Listener implements JitterOutput {
 }
 
 /** Inserts one packet, as the engine does. */
-export function insert(buffer: JitterBuffer, arrival: Arrival): InsertOutcome {
+export function insert(buffer: JitterBuffer, arrival: Arrival, out?: JitterOutput): InsertOutcome {
   const { packets } = buffer;
   const row = packets.freeRow();
   packets.channel[row] = arrival.channel ?? 0;
@@ -91,7 +97,7 @@ export function insert(buffer: JitterBuffer, arrival: Arrival): InsertOutcome {
   packets.payloadOffset[row] = arrival.payload;
   packets.payloadLength[row] = arrival.bytes ?? 160;
   packets.fill(1);
-  return buffer.insert(packets.filledRow());
+  return buffer.insert(packets.filledRow(), out);
 }
 
 /** Calls advance() at exactly the times the buffer asks for, up to and including `untilUs`. */
@@ -108,7 +114,7 @@ export function replay(
 ): number[] {
   const outcomes = arrivals.map((a) => {
     advanceTo(buffer, a.arrivalUs, out);
-    const outcome = insert(buffer, a);
+    const outcome = insert(buffer, a, out);
     each?.(a, outcome);
     return outcome;
   });
