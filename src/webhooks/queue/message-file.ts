@@ -22,6 +22,8 @@ const COMPACT_BYTES = 1 << 20;
 const SYNC_MS = 1_000;
 /** A full disk is tried again after this time. */
 const RETRY_MS = 1_000;
+/** Lines that a full disk may leave waiting, in characters; with more the file is written again from what is pending. */
+const MAX_WAITING = 4 << 20;
 
 export interface MessageFileOptions {
   readonly path: string;
@@ -37,6 +39,8 @@ export class MessageFile {
   readonly #options: MessageFileOptions;
   #file: FileHandle | undefined;
   #waiting = '';
+  /** More waited than may: nothing is added to #waiting until the file is written again as a whole. */
+  #isOverflowing = false;
   #bytes = 0;
   #liveBytes = 0;
   #writing: Promise<void> | undefined;
@@ -47,6 +51,11 @@ export class MessageFile {
 
   constructor(options: MessageFileOptions) {
     this.#options = options;
+  }
+
+  /** What is to be written, in characters. */
+  get waitingCharacters(): number {
+    return this.#waiting.length;
   }
 
   /** Resolves when it has been written, or could not be. */
@@ -63,6 +72,8 @@ export class MessageFile {
 
   /** Resolves when what was added before has been written, or could not be. */
   async flush(): Promise<void> {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
     await this.#append('');
     await this.#file?.datasync().catch(() => {});
   }
@@ -74,7 +85,6 @@ export class MessageFile {
 
   /** @param isEmpty nothing is left to deliver: the file is removed. */
   async close(isEmpty: boolean): Promise<void> {
-    clearTimeout(this.#retry);
     await this.flush();
     this.#isClosed = true;
     clearTimeout(this.#retry);
@@ -85,16 +95,22 @@ export class MessageFile {
   }
 
   #append(line: string): Promise<void> {
-    this.#waiting += line;
+    if (!this.#isOverflowing) this.#waiting += line;
+    // A full disk is not asked again for each message.
+    if (this.#retry !== undefined) {
+      this.#limitWaiting();
+      return Promise.resolve();
+    }
     // What is added while a write is under way is written with the next one.
     this.#writing = (this.#writing ?? Promise.resolve()).then(() => this.#write());
     return this.#writing;
   }
 
   async #write(): Promise<void> {
-    if (this.#isClosed || (this.#waiting === '' && this.#file !== undefined)) return;
+    if (this.#isClosed) return;
+    if (this.#waiting === '' && this.#file !== undefined && !this.#isOverflowing) return;
     try {
-      if (this.#file === undefined || (await this.#file.stat()).nlink === 0) await this.#begin();
+      if (this.#isOverflowing || this.#file === undefined || (await this.#file.stat()).nlink === 0) await this.#begin();
       else if (this.#bytes > COMPACT_BYTES && this.#liveBytes < this.#bytes / 2) await this.#begin();
       else await this.#writeWaiting(this.#file);
       this.#sync ??= setTimeout(() => {
@@ -103,12 +119,19 @@ export class MessageFile {
       }, SYNC_MS).unref();
     } catch (thrown) {
       this.writeErrors++;
+      this.#limitWaiting();
       this.#options.onFault(thrown);
       this.#retry ??= setTimeout(() => {
         this.#retry = undefined;
         void this.#append('');
       }, RETRY_MS).unref();
     }
+  }
+
+  #limitWaiting(): void {
+    if (this.#waiting.length <= MAX_WAITING) return;
+    this.#waiting = '';
+    this.#isOverflowing = true;
   }
 
   async #writeWaiting(file: FileHandle): Promise<void> {
@@ -130,13 +153,18 @@ export class MessageFile {
     const before = this.#waiting.length;
     const lines = [lineOf(writer), ...[...pending()].map((message) => lineOf({ add: message }))];
     const bytes = Buffer.from(lines.join(''));
-    const file = await open(`${path}.new`, 'w', 0o600);
+    // What is added from here on is not among the lines, and waits.
+    const wasOverflowing = this.#isOverflowing;
+    this.#isOverflowing = false;
+    let file: FileHandle | undefined;
     try {
+      file = await open(`${path}.new`, 'w', 0o600);
       await writeAll(file, bytes, 0);
       await file.datasync();
       await rename(`${path}.new`, path);
     } catch (thrown) {
-      await file.close();
+      this.#isOverflowing = wasOverflowing;
+      await file?.close();
       await rm(`${path}.new`, { force: true }).catch(() => {});
       throw thrown;
     }
