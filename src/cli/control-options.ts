@@ -9,8 +9,8 @@ export interface ControlCommand {
   readonly logger: { level: string };
   /** Take another port when that of the settings is in use. */
   readonly anyControlPort: boolean;
-  /** What is done at SIGHUP. */
-  reload(): Promise<void>;
+  /** What is done at SIGHUP. Returns what failed. */
+  reload(): Promise<readonly unknown[]>;
 }
 
 /**

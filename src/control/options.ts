@@ -33,8 +33,8 @@ export interface ControlOptions {
   readonly config?: () => object;
   /** Reads and changes the log level of the process; default: it cannot be read or changed. */
   readonly logLevel?: { get(): string; set(level: string): void };
-  /** Reads keys, tokens and certificates again and reopens files; default: the node's reopen(). */
-  readonly reload?: () => Promise<void>;
+  /** Reads keys, tokens and certificates again and reopens files. Returns what failed; default: the node's reopen(). */
+  readonly reload?: () => Promise<readonly unknown[]>;
   /** Limits on connections and requests. */
   readonly limits?: Partial<ControlLimits>;
 }

@@ -214,10 +214,9 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     await this.#sinks.remove(sink);
   }
 
-  /** Opens the files of sinks and services again: a log rotation moved them away, or keys in them were changed. */
-  async reopen(): Promise<void> {
-    await this.#sinks.reopen();
-    await this.#services.reopen();
+  /** Opens the files of sinks and services again: they were moved away, or keys in them changed. Returns what failed. */
+  async reopen(): Promise<readonly unknown[]> {
+    return [...(await this.#sinks.reopen()), ...(await this.#services.reopen())];
   }
 
   /** The sources that it was made with. */

@@ -23,7 +23,7 @@ export interface RunningNode extends GuardedEmitter<NodeEvents> {
   end(interactionId: string): void;
   addSink(sink: Sink): Promise<void>;
   removeSink(sink: Sink): Promise<void>;
-  reopen(): Promise<void>;
+  reopen(): Promise<readonly unknown[]>;
   drain(deadlineMs?: number): Promise<void>;
   close(): Promise<void>;
 }

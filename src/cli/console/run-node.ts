@@ -34,7 +34,7 @@ export async function runNode(
   const { config } = loaded;
   const view = new NodeConsole(loaded);
   try {
-    const reload = (): Promise<void> => reloadNode(composed, config, view);
+    const reload = (): Promise<readonly unknown[]> => reloadNode(composed, config, view);
     const composed: ComposedNode = await composeNode(config, names, { logger: view.logger, anyControlPort, reload });
     interruption.onHangup = () => void reload();
     view.watch(composed.node);
@@ -98,17 +98,29 @@ function isAlive(node: ComposedNode['node']): boolean {
 }
 
 /** Reads keys, tokens and certificates again, and reopens the audit. What cannot be read is logged, and stays as it was. */
-async function reloadNode({ node, hook }: ComposedNode, config: Config, { logger }: NodeConsole): Promise<void> {
+/** Returns what failed, which has been logged; what there was stays in use. */
+async function reloadNode(
+  { node, hook }: ComposedNode,
+  config: Config,
+  { logger }: NodeConsole,
+): Promise<readonly unknown[]> {
+  const failures: unknown[] = [];
   try {
     if (hook !== undefined) {
       const { keys, tls } = audioHookOptions(config);
       hook.replace({ keys, ...(tls === undefined ? {} : { tls }) });
     }
   } catch (error) {
+    failures.push(error);
     logger.error({ err: error }, `The AudioHook server keeps its keys and certificate: ${messageOf(error)}`);
   }
-  await node.reopen();
-  logger.info('keys, tokens and certificates have been read again, the audit has been reopened');
+  failures.push(...(await node.reopen()));
+  if (failures.length === 0) {
+    logger.info('keys, tokens and certificates have been read again, the audit has been reopened');
+  } else {
+    logger.error(`${failures.length} of keys, tokens, certificates and files could not be read again; see above`);
+  }
+  return failures;
 }
 
 function logStart({ node, hook, control }: ComposedNode, view: NodeConsole): void {

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { packageVersion } from '../../config/package-version.js';
+import { messageOf } from '../../core/errors.js';
 import { MS_PER_SECOND } from '../../core/units.js';
 import { nodeParts } from '../../node/parts/node-parts.js';
 import type { Source } from '../../sources/source.js';
 import type { ControlApp, ControlDependencies } from '../dependencies.js';
+import { ControlError } from '../errors.js';
 import { isoTime } from '../live/interaction-row.js';
 import { answering, notSupported } from './failures.js';
 
@@ -164,7 +166,8 @@ function registerActing(app: ControlApp, { node, settings, audit, report }: Cont
     ({ caller }) =>
       answering(async () => {
         audit(caller, 'control_reloaded');
-        await (settings.reload?.() ?? node.reopen());
+        const failures = await (settings.reload?.() ?? node.reopen());
+        if (failures.length > 0) throw new ControlError(500, 'reloadFailed', failures.map(messageOf).join('; '));
         return { reloaded: true as const };
       }),
   );

@@ -39,8 +39,14 @@ export class NodeServices {
     }
   }
 
-  async reopen(): Promise<void> {
-    for (const service of this.list) await this.#attempt(() => service.reopen?.());
+  /** Returns what failed, which has been reported. */
+  async reopen(): Promise<unknown[]> {
+    const failures: unknown[] = [];
+    for (const service of this.list) {
+      const failure = await this.#attempt(() => service.reopen?.());
+      if (failure !== undefined) failures.push(failure);
+    }
+    return failures;
   }
 
   /** Closes one after the other, the last one that was started first. */
@@ -48,11 +54,14 @@ export class NodeServices {
     for (const service of this.list.toReversed()) await this.#attempt(() => service.close());
   }
 
-  async #attempt(work: () => Promise<void> | void): Promise<void> {
+  /** Returns what it threw, which has been reported. */
+  async #attempt(work: () => Promise<void> | void): Promise<unknown> {
     try {
       await work();
+      return undefined;
     } catch (error) {
       this.#report(error);
+      return error ?? new Error('failed without a reason');
     }
   }
 }

@@ -68,15 +68,18 @@ export class NodeSinks {
     await sink.close?.();
   }
 
-  /** Opens the files of every sink again. */
-  async reopen(): Promise<void> {
+  /** Opens the files of every sink again. Returns what failed, which has been reported. */
+  async reopen(): Promise<unknown[]> {
+    const failures: unknown[] = [];
     for (const sink of this.#sinks) {
       try {
         await sink.reopen?.();
       } catch (error) {
+        failures.push(error);
         this.#context.report(error);
       }
     }
+    return failures;
   }
 
   /** Resolves when every sink has kept what has been delivered until now. */

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { makeTokenFile, startControlNode } from '../../support/control/control-node.js';
 import { TestCalls } from '../../support/control/test-calls.js';
@@ -89,11 +90,25 @@ describe('operators', () => {
 
   it('make it read its keys again', async () => {
     let reloads = 0;
-    const { ask } = await startControlNode({ reload: async () => void reloads++ });
+    const { ask } = await startControlNode({
+      reload: async () => {
+        reloads++;
+        return [];
+      },
+    });
     expect(await ask('/api/v1/node/reload', { method: 'POST' })).toMatchObject({ json: { reloaded: true } });
     expect(reloads).toBe(1);
     const { ask: other } = await startControlNode();
     expect((await other('/api/v1/node/reload', { method: 'POST' })).status).toBe(200);
+  });
+
+  it('say which file it could not read again', async () => {
+    const { file, tokens } = makeTokenFile();
+    const { ask } = await startControlNode({ tokensFile: file });
+    writeFileSync(file, 'no tokens');
+    const answer = await ask('/api/v1/node/reload', { method: 'POST', token: tokens.operator });
+    expect(answer).toMatchObject({ status: 500, json: { error: { code: 'reloadFailed' } } });
+    expect(JSON.stringify(answer.json)).toContain('token');
   });
 
   it('only', async () => {
