@@ -19,7 +19,7 @@ const ENCODE: Partial<Record<CodecId, (pcm: Int16Array) => Uint8Array>> = {
   [CODEC_ID.L16_LE]: encodeL16Le,
 };
 const CODECS = [CODEC_ID.PCMU, CODEC_ID.PCMA, CODEC_ID.L16, CODEC_ID.L16_LE];
-const RATES = [8000, 16000, 48000];
+const RATES = [8000, 12000, 16000, 24000, 48000];
 
 /** One act on a shard, the same for either path, by a random draw. */
 class RandomInput {

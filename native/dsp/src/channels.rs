@@ -79,7 +79,7 @@ impl Channel {
     /// Fills `pcm` with concealment. `next` is the packet that follows a lost one, if it has arrived.
     pub fn conceal(&mut self, next: Option<&[u8]>, pcm: &mut [i16]) {
         match (&mut self.decoder, next) {
-            (Decoder::Plain { concealment, .. }, _) => concealment.conceal(pcm),
+            (Decoder::Plain { concealment, .. }, _) => concealment.conceal(pcm, &[]),
             (Decoder::Opus(opus), Some(next)) => opus.recover(next, pcm),
             (Decoder::Opus(opus), None) => opus.conceal(pcm),
         }

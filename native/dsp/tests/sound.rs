@@ -99,35 +99,50 @@ fn level_is_exact_at_every_length_and_for_the_largest_samples() {
     }
 }
 
-/// The formula in src/audio/concealment.ts, sample by sample.
+/// A sawtooth, whose period is found at a glance.
+fn sawtooth(period: usize, samples: usize) -> Vec<i16> {
+    (0..samples).map(|i| ((i % period) * 20_000 / period) as i16 - 10_000).collect()
+}
+
 #[test]
-fn concealment_follows_its_formula_over_any_cut() {
-    for rate in [8000, 16_000, 48_000_u32] {
-        let n = rate as i32 / 50;
-        let decoded = noise(rate, 3 * n as usize + 11, 20_000);
-        let history = &decoded[decoded.len() - n as usize..];
-        let expected: Vec<i16> = (0..4 * n)
-            .map(|k| {
-                let j = k % (2 * n);
-                let sample = i32::from(if j < n { history[(n - 1 - j) as usize] } else { history[(j - n) as usize] });
-                let made = if k < n / 2 {
-                    sample
-                } else if k < 3 * n {
-                    sample * (3 * n - k) / (3 * n - n / 2)
-                } else {
-                    0
-                };
-                made as i16
-            })
-            .collect();
-        for cut in [1, 7, n as usize, n as usize * 2 + 3] {
+fn concealment_goes_on_with_the_period_and_fades_out_over_any_cut() {
+    for rate in [8000, 12_000, 16_000, 24_000, 48_000_u32] {
+        let tick = rate as usize / 100;
+        let period = tick * 4 / 5 + 1;
+        let sent = sawtooth(period, 18 * tick);
+        let (decoded, lost) = sent.split_at(10 * tick);
+        let conceal = |cut: usize| {
             let mut concealment = Concealment::new(rate);
             decoded.chunks(cut).for_each(|part| concealment.keep(part));
-            let mut made = vec![99; expected.len()];
-            made.chunks_mut(cut).for_each(|part| concealment.conceal(part));
-            assert!(made == expected, "{rate} Hz in parts of {cut}");
+            let mut made = vec![99; lost.len()];
+            made.chunks_mut(cut).for_each(|part| concealment.conceal(part, &[]));
+            made
+        };
+        let made = conceal(tick);
+        assert!(made[..tick] == lost[..tick], "{rate} Hz: the period is repeated");
+        assert!(made[6 * tick..].iter().all(|&sample| sample == 0), "{rate} Hz: silence after 60 ms");
+        let peak = |part: &[i16]| part.iter().map(|&sample| i32::from(sample).abs()).max();
+        assert!(peak(&made[4 * tick..6 * tick]) < Some(4100), "{rate} Hz: faded");
+        for cut in [1, 7, 2 * tick, 4 * tick + 3] {
+            assert!(conceal(cut) == made, "{rate} Hz in parts of {cut}");
         }
     }
+}
+
+#[test]
+fn concealment_ends_as_the_next_packet_begins() {
+    let sent = sawtooth(67, 1280);
+    let mut concealment = Concealment::new(8000);
+    concealment.keep(&sent[..800]);
+    assert_eq!(concealment.samples_to_fit(), 68);
+    let mut alone = vec![0; 480];
+    concealment.conceal(&mut alone, &[]);
+    assert!(alone[479].abs() < 30);
+    concealment.keep(&sent[..800]);
+    let mut fitted = vec![0; 480];
+    concealment.conceal(&mut fitted, &sent[800..1280]);
+    assert!(fitted[..320] == alone[..320]);
+    assert!((i32::from(fitted[479]) - i32::from(sent[800 - 1])).abs() < 400);
 }
 
 #[test]
