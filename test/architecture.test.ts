@@ -92,6 +92,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'ring/layout',
       'ring/ring',
     ],
+    ...['audio', 'engine/audio-engine', 'sinks/recorder/spans'],
   ],
   index: [
     ...[

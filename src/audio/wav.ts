@@ -17,6 +17,12 @@ export const WAV_MAX_DATA_BYTES = 0xffff_ffff - (WAV_HEADER_BYTES - 8) - 3;
 
 const BITS = 16;
 const FORMAT_PCM = 1;
+const ENCODINGS: ReadonlyMap<number, WavEncoding> = new Map([
+  [FORMAT_PCM, 'pcm'],
+  [3, 'float'],
+  [6, 'pcma'],
+  [7, 'pcmu'],
+]);
 const FORMAT_EXTENSIBLE = 0xfffe;
 const UNKNOWN_LENGTH = 0xffff_ffff;
 
@@ -24,6 +30,9 @@ export interface WavFormat {
   readonly sampleRate: number;
   readonly channels: number;
 }
+
+/** How the samples of a WAV file are coded: formats 1, 3, 6 and 7. */
+export type WavEncoding = 'pcm' | 'float' | 'pcma' | 'pcmu';
 
 export interface WavLayout extends WavFormat {
   readonly bitsPerSample: number;
@@ -64,12 +73,25 @@ export function wavHeader(format: WavFormat, dataLength: number): Uint8Array {
  * @throws TrunklineError FILE_INVALID
  */
 export function parseWav(bytes: Uint8Array, fileLength = bytes.length): WavLayout {
+  const { encoding, ...layout } = parseAnyWav(bytes, fileLength);
+  if (encoding === 'pcm') return layout;
+  throw new TrunklineError(
+    'FILE_INVALID',
+    `This WAV file holds no plain PCM (${encoding}, ${layout.channels} channels of ${layout.bitsPerSample} bits); convert it to 16-bit PCM.`,
+  );
+}
+
+/** The same for samples in floating point, A-law and µ-law too. @throws TrunklineError FILE_INVALID */
+export function parseAnyWav(
+  bytes: Uint8Array,
+  fileLength = bytes.length,
+): WavLayout & { readonly encoding: WavEncoding } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 12 || readId(bytes, 0) !== 'RIFF' || readId(bytes, 8) !== 'WAVE') {
     throw new TrunklineError('FILE_INVALID', 'This is no WAV file: it does not begin with RIFF and WAVE.');
   }
   const riffEnd = 8 + view.getUint32(4, true);
-  let format: { sampleRate: number; channels: number; bitsPerSample: number; blockBytes: number } | undefined;
+  let format: ReturnType<typeof readFormat> | undefined;
   for (let at = 12; at + 8 <= bytes.length; ) {
     const id = readId(bytes, at);
     const length = view.getUint32(at + 4, true);
@@ -105,8 +127,9 @@ function readFormat(view: DataView, at: number, length: number) {
   const sampleRate = view.getUint32(at + 4, true);
   const blockBytes = view.getUint16(at + 12, true);
   const bitsPerSample = view.getUint16(at + 14, true);
+  const encoding = ENCODINGS.get(code);
   if (
-    code !== FORMAT_PCM ||
+    encoding === undefined ||
     channels === 0 ||
     sampleRate === 0 ||
     blockBytes !== channels * Math.ceil(bitsPerSample / 8) ||
@@ -117,7 +140,7 @@ function readFormat(view: DataView, at: number, length: number) {
       `This WAV file holds no plain PCM (format ${code}, ${channels} channels of ${bitsPerSample} bits); convert it to 16-bit PCM.`,
     );
   }
-  return { sampleRate, channels, bitsPerSample, blockBytes };
+  return { encoding, sampleRate, channels, bitsPerSample, blockBytes };
 }
 
 function writeId(bytes: Uint8Array, at: number, id: string): void {

@@ -2,7 +2,7 @@ import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/package-version.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
-import { registerBench } from './commands/bench.js';
+import { registerBench } from './commands/bench/bench.js';
 import { registerCalibrate } from './commands/calibrate.js';
 import { registerCapture } from './commands/capture.js';
 import { registerConfig, registerSettings } from './commands/config.js';

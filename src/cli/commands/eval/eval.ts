@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { registerEvalJitter } from './jitter.js';
+import { registerEvalSilence } from './silence.js';
 
 /** What can be evaluated, each registered by a file of its own. */
-const EVALUATIONS: readonly ((group: Command) => Command)[] = [registerEvalJitter];
+const EVALUATIONS: readonly ((group: Command) => Command)[] = [registerEvalJitter, registerEvalSilence];
 
 export function registerEval(program: Command): Command {
   const group = program

@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { messageOf, TrunklineError } from '../../core/errors.js';
-import { LIMITS } from '../../core/limits.js';
-import { numberFrom } from '../arguments.js';
-import { print, printJson } from '../process/output.js';
+import { LIMITS } from '../../../core/limits.js';
+import { numberFrom } from '../../arguments.js';
+import { print, printJson } from '../../process/output.js';
+import { benchmarks, write } from './benchmarks.js';
+import { corpus } from './quality.js';
 
 interface CapacityFlags {
   readonly streams?: number;
@@ -47,7 +47,8 @@ const MAX_OPEN_RATE = 10_000;
 
 export function registerBench(program: Command): Command {
   const bench = program.command('bench').description('measure what trunkline costs on this machine');
-  for (const command of [capacity(bench), micro(bench), scrape(bench)]) command.exitOverride().showHelpAfterError();
+  for (const command of [capacity(bench), micro(bench), scrape(bench), corpus(bench)])
+    command.exitOverride().showHelpAfterError();
   return bench;
 }
 
@@ -111,9 +112,9 @@ Examples:
   $ trunkline bench capacity --seconds 600 --repeat 1 --baselines none`,
     )
     .action(async (flags: CapacityFlags) => {
-      const { runCapacity } = await benchmarks(() => import('../../../bench/capacity/capacity.js'));
-      const { CAPACITY_DEFAULTS, SMOKE_OPTIONS } = await import('../../../bench/capacity/options.js');
-      const { capacityTable } = await import('../../../bench/capacity/report/table.js');
+      const { runCapacity } = await benchmarks(() => import('../../../../bench/capacity/capacity.js'));
+      const { CAPACITY_DEFAULTS, SMOKE_OPTIONS } = await import('../../../../bench/capacity/options.js');
+      const { capacityTable } = await import('../../../../bench/capacity/report/table.js');
       const { streams, sweep, frameMs, json, report: file, smoke, ...asked } = flags;
       // Found out now rather than when the page is all there is left of a run.
       if (file !== undefined) write(file, '');
@@ -125,7 +126,7 @@ Examples:
       );
       print(`${capacityTable(report)}\n`);
       if (file !== undefined) {
-        const { capacityPage } = await benchmarks(() => import('../../../bench/capacity/report/report.js'));
+        const { capacityPage } = await benchmarks(() => import('../../../../bench/capacity/report/report.js'));
         write(file, capacityPage(report, curves));
       }
       if (json) printJson(report);
@@ -143,7 +144,7 @@ function micro(bench: Command): Command {
     .option('--json', 'end with one JSON object as the last line of stdout')
     .option('--smoke', 'a few milliseconds each')
     .action(async ({ json, smoke, only }: MicroFlags) => {
-      const { runMicro, microTable } = await benchmarks(() => import('../../../bench/micro/micro.js'));
+      const { runMicro, microTable } = await benchmarks(() => import('../../../../bench/micro/micro.js'));
       const report = await runMicro({ smoke: smoke ?? false, only: only ?? '' });
       print(`${microTable(report)}\n`);
       if (json) printJson(report);
@@ -158,7 +159,7 @@ function scrape(bench: Command): Command {
     .option('--json', 'end with one JSON object as the last line of stdout')
     .option('--smoke', 'a few scrapes')
     .action(async ({ streams, json, smoke }: ScrapeFlags) => {
-      const { runScrape, scrapeTable } = await benchmarks(() => import('../../../bench/scrape/scrape.js'));
+      const { runScrape, scrapeTable } = await benchmarks(() => import('../../../../bench/scrape/scrape.js'));
       const report = await runScrape({ streams: streams ?? (smoke ? 100 : 4000), smoke: smoke ?? false });
       print(`${scrapeTable(report)}\n`);
       if (json) printJson(report);
@@ -169,26 +170,4 @@ function sweepFrom(text: string): number[] {
   const counts = text.split(',').map((part) => streamCount(part));
   if (counts.length === 0) throw new InvalidArgumentError('Give numbers of streams, with commas between them.');
   return counts;
-}
-
-/** The benchmarks and what they measure with are in the checkout; an installed package has not all of it. */
-async function benchmarks<T>(load: () => Promise<T>): Promise<T> {
-  try {
-    return await load();
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
-    throw new TrunklineError(
-      'CONFIG_INVALID',
-      `This benchmark runs in a checkout of trunkline with its development dependencies: ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-function write(file: string, content: string): void {
-  try {
-    writeFileSync(file, content);
-  } catch (error) {
-    throw new TrunklineError('FILE_FAILED', `Cannot write ${file}: ${messageOf(error)}`, { cause: error });
-  }
 }
