@@ -42,7 +42,7 @@ type RunDecodeLoop = (packets: Packets, streams: number, runMs: number) => Decod
 /** Decodes the packets, each stream with a decoder of its own, in a loop that is as plain as it can be. */
 export const DECODE_LOOPS: Readonly<Record<OpusImplementation, RunDecodeLoop>> = {
   libopus: loopOverLibopus,
-  opusscript: loopOverOpusscript,
+  webassembly: loopOverWebAssembly,
 };
 
 // From bench/capacity, or from dist/bench/capacity.
@@ -62,7 +62,7 @@ function loopOverLibopus({ bytes, lengths }: Packets, streams: number, runMs: nu
   return { decoded, cpuMicrosPerPacket };
 }
 
-function loopOverOpusscript({ bytes, lengths }: Packets, streams: number, runMs: number): DecodeLoop {
+function loopOverWebAssembly({ bytes, lengths }: Packets, streams: number, runMs: number): DecodeLoop {
   const decoders = Array.from({ length: streams }, () => new OpusDecoder(OPUS_SAMPLE_RATE));
   const out = new SampleMemory(new ArrayBuffer(2 * MAX_PACKET_SAMPLES));
   const input = new SampleMemory(bytes.buffer);

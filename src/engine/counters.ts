@@ -2,7 +2,10 @@
 export interface EngineCounters {
   readonly framesDecoded: number;
   readonly decodeErrors: number;
+  /** Lost packets that were made up. */
   readonly concealed: number;
+  /** Lost packets whose audio came out of the packet after them: Opus in-band FEC. */
+  readonly packetsRecoveredByFec: number;
   /** Records at which a shard's thread died twice, and that were skipped. */
   readonly poisoned: number;
   /** Records that cannot be valid, and were skipped by a shard. */

@@ -284,6 +284,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       framesDecoded: sum(SHARD_COUNTERS.FRAMES),
       decodeErrors: sum(SHARD_COUNTERS.DECODE_ERRORS),
       concealed: sum(SHARD_COUNTERS.CONCEALED),
+      packetsRecoveredByFec: sum(SHARD_COUNTERS.RECOVERED_BY_FEC),
       poisoned: sum(SHARD_COUNTERS.POISONED),
       rejected: sum(SHARD_COUNTERS.REJECTED),
       recorderRefused: sum(SHARD_COUNTERS.RECORDER_REFUSED),

@@ -52,7 +52,7 @@ export const KIND = {
   PAD: 0,
   /** Input: one packet, payload as it came. */
   PACKET: 1,
-  /** Input: a lost packet; one record for each. */
+  /** Input: a lost packet; one record for each. Payload: of Opus the packet that follows, for in-band FEC, if it has come. */
   LOST: 2,
   /** A stream begins. Payload: StreamInfo as JSON. */
   OPEN: 3,
@@ -109,7 +109,7 @@ export const FLAG = {
   CONCEALED: 8,
   /** Output: the packet could not be decoded. */
   DECODE_ERROR: 16,
-  /** Output: the packet was lost. CONCEALED stands as well. */
+  /** Output: the packet was lost. CONCEALED stands as well, unless in-band FEC brought its audio back. */
   LOST: 32,
   /** Output: the samples were left out because nobody wants them; SAMPLE_COUNT is still right. */
   NO_PCM: 64,

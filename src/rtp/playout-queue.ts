@@ -18,8 +18,20 @@ export interface JitterOutput {
   packet(packets: PacketColumns, row: number): void;
   /** The sender stood still before the packet that follows: its timestamps did not advance, time did. */
   standstill(channel: number, durationTicks: number): void;
-  /** One lost packet. The durations of all lost packets of a gap add up to the gap. */
-  lost(channel: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void;
+  /**
+   * One lost packet. The durations of all lost packets of a gap add up to the gap. `next` is the row of the packet whose
+   * number follows, which may carry a copy of the lost one's audio (in-band FEC) and is valid during the call; −1 where
+   * that packet is lost as well.
+   */
+  lost(
+    channel: number,
+    sequence: number,
+    timestamp: number,
+    durationTicks: number,
+    nowUs: number,
+    packets: PacketColumns,
+    next: number,
+  ): void;
   /**
    * A packet that arrived after its number had been given up, at once and whether or not the output is ready. It has
    * never been released, and never will be. Its row is as for packet().
@@ -127,7 +139,7 @@ export class PlayoutQueue {
     if (epoch === 0 || epoch !== this.#epoch[channel] || missing <= 0) return;
     if (!this.#gaps.measureEnd(channel, missing, timestamp, arrivalUs)) return;
     for (let i = 0; i < missing; i++) {
-      out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs);
+      out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs, this.#packets, NONE);
     }
     this.#nextSequence[channel] = sequence + 1;
   }
@@ -174,7 +186,8 @@ export class PlayoutQueue {
     const from = (this.#packets.sequence[d] as number) - missing;
     for (let i = 0; i < missing; i++) {
       this.#playoutDelay.observe(channel, 1);
-      out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs);
+      const next = i === missing - 1 ? d : NONE;
+      out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs, this.#packets, next);
     }
     return missing;
   }

@@ -2,9 +2,8 @@
  * What a shard does with records, which there are two of: JsShard, the reference, and NativeShard, which does the same
  * faster. Both work on the same rings, stream table and counters, so either can take over from the other.
  *
- * Frames are the same in number, length and flags, and their samples too: G.711 and L16 to the bit, Opus to within one
- * step, since the two have different versions of libopus. What is made up for lost Opus differs: NativeShard takes it
- * from the redundancy in the next packet (LBRR, RFC 6716 §2.1.7) where there is some, JsShard never does.
+ * Frames are the same in number, length and flags, and their samples too: G.711 and L16 to the bit, Opus, lost packets
+ * included, to within one step. Both have the same version of libopus, but native code adds up in another order.
  */
 export interface ShardBackend {
   readonly name: 'js' | 'native';

@@ -94,6 +94,18 @@ export class ChannelDecoder {
     }
   }
 
+  /**
+   * Writes `samples` in place of a lost packet: out of the packet of `length` bytes at `at`, which follows it, where that
+   * carries in-band FEC, and concealment otherwise. True when there was FEC. A `length` of 0: that one is lost as well.
+   */
+  recover(at: number, length: number, samples: number, pcmAt: number): boolean {
+    if (this.#opus !== undefined && length > 0) {
+      return this.#opus.recover(this.#memory, at, length, samples, this.#memory, pcmAt);
+    }
+    this.conceal(samples, pcmAt);
+    return false;
+  }
+
   close(): void {
     this.#opus?.free();
   }

@@ -183,12 +183,17 @@ export class JsShard implements ShardBackend {
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
-    decoder.conceal(samples, pcmAt);
-    this.#count(SHARD_COUNTERS.CONCEALED);
+    const hasFec = decoder.recover(
+      at + RECORD.INPUT_HEADER_BYTES,
+      this.#words[(at + RECORD.PAYLOAD_LENGTH) >> 2] as number,
+      samples,
+      pcmAt,
+    );
+    this.#count(hasFec ? SHARD_COUNTERS.RECOVERED_BY_FEC : SHARD_COUNTERS.CONCEALED);
     measureLevel(this.#memory, pcmAt, samples, this.#level);
     const edges = endSpeechByGap(this.#doubles, decoder.silenceBase, position + samples) ? this.#gapEdge(decoder) : 0;
     skipSilence(this.#doubles, decoder.silenceBase, position + samples);
-    const flags = (traits >>> 24) | FLAG.CONCEALED | FLAG.LOST;
+    const flags = (traits >>> 24) | FLAG.LOST | (hasFec ? 0 : FLAG.CONCEALED);
     this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
   }

@@ -23,7 +23,8 @@ export function isValidRecord(words: Int32Array, doubles: Float64Array, at: numb
       return true;
     case KIND.LOST:
     case KIND.MARK:
-      if (payloadLength !== 0 || (words[(at + RECORD.DURATION) >> 2] as number) < 0) return false;
+      if ((words[(at + RECORD.DURATION) >> 2] as number) < 0) return false;
+      if (payloadLength !== 0 && (traits & 0xff) === KIND.MARK) return false;
       break;
     case KIND.PACKET:
     case KIND.LATE_PACKET:

@@ -40,6 +40,7 @@ export const SHARD_COUNTERS = {
   RECORDS: 0,
   FRAMES: 4,
   DECODE_ERRORS: 8,
+  /** Lost packets that were made up. */
   CONCEALED: 12,
   /** Records at which the worker died twice, and that were skipped. */
   POISONED: 16,
@@ -51,5 +52,7 @@ export const SHARD_COUNTERS = {
   NATIVE: 28,
   /** Records that cannot be valid, and were skipped. */
   REJECTED: 32,
+  /** Lost packets that in-band FEC brought back. */
+  RECOVERED_BY_FEC: 36,
   BYTES: 128,
 } as const;

@@ -34,4 +34,4 @@ it.skipIf(!hasCargo)('decodes every packet of the load in a plain loop over libo
   expectsAll('libopus');
 });
 
-it('decodes every packet of the load in a plain loop over opusscript', () => expectsAll('opusscript'));
+it('decodes every packet of the load in a plain loop over libopus in WebAssembly', () => expectsAll('webassembly'));

@@ -13,7 +13,7 @@ export type Baseline = (typeof BASELINES)[number];
 export type SubjectKind = 'node' | Baseline;
 
 /** What decodes Opus: the Rust path's, or the JavaScript path's in WebAssembly. */
-export type OpusImplementation = 'libopus' | 'opusscript';
+export type OpusImplementation = 'libopus' | 'webassembly';
 
 export interface SubjectSettings {
   readonly kind: SubjectKind;

@@ -125,7 +125,7 @@ export function cpuOf({ usage, packetsWhileMeasured }: SubjectReport): number {
 
 /** The decoder that the shards of the node have. */
 export function decoderOf(runs: readonly RunReport[]): OpusImplementation {
-  return runs.every(({ subject }) => subject.backend === 'native') ? 'libopus' : 'opusscript';
+  return runs.every(({ subject }) => subject.backend === 'native') ? 'libopus' : 'webassembly';
 }
 
 /** Threads have no names here, but a worker under load is busier than any other thread but the main one. */

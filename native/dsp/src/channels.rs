@@ -76,12 +76,23 @@ impl Channel {
         true
     }
 
-    /// Fills `pcm` with concealment. `next` is the packet that follows a lost one, if it has arrived.
-    pub fn conceal(&mut self, next: Option<&[u8]>, pcm: &mut [i16]) {
-        match (&mut self.decoder, next) {
-            (Decoder::Plain { concealment, .. }, _) => concealment.conceal(pcm, &[]),
-            (Decoder::Opus(opus), Some(next)) => opus.recover(next, pcm),
-            (Decoder::Opus(opus), None) => opus.conceal(pcm),
+    /// Fills `pcm` with concealment.
+    pub fn conceal(&mut self, pcm: &mut [i16]) {
+        match &mut self.decoder {
+            Decoder::Plain { concealment, .. } => concealment.conceal(pcm, &[]),
+            Decoder::Opus(opus) => opus.conceal(pcm),
+        }
+    }
+
+    /// Fills `pcm` in place of a lost packet: out of `next`, the packet that follows it, where that carries in-band FEC, and
+    /// with concealment otherwise. True when there was FEC.
+    pub fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
+        match &mut self.decoder {
+            Decoder::Opus(opus) if !next.is_empty() => opus.recover(next, pcm),
+            _ => {
+                self.conceal(pcm);
+                false
+            }
         }
     }
 }

@@ -153,5 +153,6 @@ pub mod shard_counters {
     pub const POISONED: usize = 16;
     pub const RECORDER_REFUSED: usize = 20;
     pub const REJECTED: usize = 32;
+    pub const RECOVERED_BY_FEC: usize = 36;
     pub const BYTES: usize = 128;
 }

@@ -16,7 +16,8 @@ pub fn is_valid(header: &Header, streams: usize) -> bool {
         && match header.kind {
             kind::OPEN | kind::CLOSE => true,
             kind::PACKET | kind::LATE_PACKET => is_timed,
-            kind::LOST | kind::MARK => is_timed && header.payload_length == 0 && header.duration >= 0,
+            kind::LOST => is_timed && header.duration >= 0,
+            kind::MARK => is_timed && header.payload_length == 0 && header.duration >= 0,
             _ => false,
         }
 }

@@ -10,7 +10,7 @@ use crate::layout::{
 };
 use crate::level;
 use crate::memory::Memory;
-use crate::ring::{Consumer, Producer, Record, RecorderLink, samples_mut, split_space};
+use crate::ring::{Producer, Record, RecorderLink, samples_mut, split_space};
 use crate::silence::{self, Edges, Settings};
 use crate::table::StreamTable;
 
@@ -18,8 +18,6 @@ use crate::table::StreamTable;
 const LEAST_SAMPLES_PER_EDGE: usize = 220;
 /// Frames between two readings of the clock, where decoding one takes a tenth of a microsecond; Opus takes ten.
 const CLOCK_SHARE: u32 = 8;
-/// How far to look for the packet after a lost one. The jitter buffer releases the two together.
-const REDUNDANCY_REACH: usize = 16;
 
 /// The shard's counter block.
 struct Counters {
@@ -89,12 +87,12 @@ impl RecordProcessor {
 
     /// False when the output ring is full. A poisoned packet is concealed instead of decoded; a poisoned gap or mark is
     /// skipped.
-    pub fn take(&mut self, record: &Record, input: &Consumer, is_poison: bool, now_us: &dyn Fn() -> f64) -> bool {
+    pub fn take(&mut self, record: &Record, is_poison: bool, now_us: &dyn Fn() -> f64) -> bool {
         let header = &record.header;
         match header.kind {
             kind::PACKET => self.packet(record, is_poison, now_us),
             kind::LOST | kind::MARK if is_poison => true,
-            kind::LOST => self.lost(header, input, now_us),
+            kind::LOST => self.lost(record, now_us),
             kind::MARK if header.flags == mark::NO_PACKETS => self.no_packets(header, now_us),
             kind::MARK => self.mark(header),
             kind::OPEN => self.pass(record) && self.open(header.stream as usize),
@@ -157,7 +155,7 @@ impl RecordProcessor {
         let taken = self.frame(header, samples, now_us, |channel, pcm| {
             is_damaged = is_poison || !channel.decode(payload, pcm);
             if is_damaged {
-                channel.conceal(None, pcm);
+                channel.conceal(pcm);
             }
             if is_damaged { flag::CONCEALED | flag::DECODE_ERROR } else { 0 }
         });
@@ -168,7 +166,8 @@ impl RecordProcessor {
         taken
     }
 
-    fn lost(&mut self, header: &Header, input: &Consumer, now_us: &dyn Fn() -> f64) -> bool {
+    fn lost(&mut self, record: &Record, now_us: &dyn Fn() -> f64) -> bool {
+        let Record { header, payload } = record;
         let stream = header.stream as usize;
         if self.channels.get(stream, header.channel.into()).is_none() {
             return true;
@@ -177,16 +176,13 @@ impl RecordProcessor {
         if samples == 0 || self.rejects(frame_space(samples)) {
             return true;
         }
+        let mut has_fec = false;
         let taken = self.frame(header, samples, now_us, |channel, pcm| {
-            let is_same_channel = |other: &Header| (other.stream, other.channel) == (header.stream, header.channel);
-            let next = input.following().take(REDUNDANCY_REACH).find(|record| is_same_channel(&record.header));
-            let next = next
-                .filter(|record| record.header.kind == kind::PACKET && record.header.sequence == header.sequence + 1.0);
-            channel.conceal(next.map(|record| record.payload), pcm);
-            flag::CONCEALED | flag::LOST
+            has_fec = channel.recover(payload, pcm);
+            if has_fec { flag::LOST } else { flag::CONCEALED | flag::LOST }
         });
         if taken {
-            self.count(shard_counters::CONCEALED);
+            self.count(if has_fec { shard_counters::RECOVERED_BY_FEC } else { shard_counters::CONCEALED });
         }
         taken
     }

@@ -125,25 +125,6 @@ impl Consumer {
         self.record_at(self.head)
     }
 
-    /// The records behind the current one, as far as they are published now.
-    pub fn following(&self) -> impl Iterator<Item = Record<'_>> {
-        let tail = self.side.tail();
-        let mut cursor = self.head;
-        std::iter::from_fn(move || {
-            loop {
-                cursor = cursor.wrapping_add(align_record(self.prefix(cursor).0 as usize) as u32);
-                if cursor == tail {
-                    return None;
-                }
-                if self.prefix(cursor).1 != kind::PAD {
-                    let is_sound = self.is_whole_at(cursor, tail) && payload_fits(&self.header_at(cursor));
-                    return is_sound.then(|| self.record_at(cursor));
-                }
-            }
-        })
-        .fuse()
-    }
-
     /// Gives the current record back to the producer.
     pub fn release(&mut self) {
         let (length, _) = self.prefix(self.head);
@@ -179,10 +160,6 @@ impl Consumer {
         let payload = unsafe { std::slice::from_raw_parts(payload, length) };
         Record { header, payload }
     }
-}
-
-fn payload_fits(header: &Header) -> bool {
-    header.payload_length >= 0 && header.payload_length <= header.length - HEADER_BYTES as i32
 }
 
 /// With this part of the capacity before the current batch, all of it consumed, the ring begins again; see `ring.ts`.

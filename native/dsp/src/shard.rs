@@ -87,7 +87,7 @@ impl Shard {
                 if reopen {
                     processor.channels.open(&processor.table, record.header.stream as usize);
                 }
-                processor.take(&record, input, is_poison, now_us)
+                processor.take(&record, is_poison, now_us)
             }))
         };
         let is_poison = deaths.load(SeqCst) >= POISON_DEATHS;

@@ -101,25 +101,6 @@ fn a_record_larger_than_half_the_ring_is_never_given_space() {
 }
 
 #[test]
-fn following_records_are_those_behind_the_one_at_hand() {
-    let block = Block::new(BYTES);
-    let mut producer = Producer::new(block.memory(), PLACE);
-    let mut consumer = Consumer::new(block.memory(), PLACE);
-    // As many as fit, over the ring's end.
-    for number in 0..40 {
-        put(&mut producer, number, 300);
-        producer.publish();
-        if number >= 3 {
-            consumer.peek();
-            let ahead: Vec<u32> = consumer.following().map(|record| record.header.stream as u32).collect();
-            let oldest = consumer.record().header.stream as u32;
-            assert_eq!(ahead, (oldest + 1..=number).collect::<Vec<_>>());
-            take(&mut consumer);
-        }
-    }
-}
-
-#[test]
 fn two_threads_pass_every_record_on_in_order() {
     let block = Block::new(BYTES);
     let count = if cfg!(miri) { 300 } else { 200_000 };

@@ -1,17 +1,17 @@
 import { SAMPLE_RATES } from '../../core/codec.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { SampleMemory } from '../sample-memory.js';
-import { OPUS_ERROR, opusPacketSamples } from './opus-packet.js';
+import { hasOpusRedundancy, isOpusCelt, OPUS_ERROR, opusFrameSamples, opusPacketSamples } from './opus-packet.js';
 import { OPUS_PACKET_BYTES, type OpusRate, opusRate } from './opus-wasm.js';
 
-export { OPUS_ERROR, opusPacketSamples } from './opus-packet.js';
+export { hasOpusRedundancy, OPUS_ERROR, opusPacketSamples } from './opus-packet.js';
 export { opusMemoryBytes } from './opus-wasm.js';
 
-const STEREO_BIT = 4;
-// The packet of one byte is a lost frame to libopus (opus_decode_frame, len <= 1), concealed in the mode of the last
-// frame decoded; of the byte itself only the duration counts. CELT's configurations have all the durations there are
-// below 20 ms, and libopus conceals longer stretches 20 ms at a time anyway.
-const LOST_TOC = [19 << 3, 18 << 3, 17 << 3, 16 << 3] as const;
+// Durations are multiples of 2.5 ms, the shortest frame, and no packet is longer than 120 ms.
+const UNITS_A_SECOND = 400;
+const MAX_UNITS = 48;
+/** Hybrid counts as SILK: both have redundancy of their SILK part. */
+const MODE = { NONE: 0, SILK: 1, CELT: 2 };
 
 function checkedRate(sampleRate: number): number {
   if ((SAMPLE_RATES as readonly number[]).includes(sampleRate)) return sampleRate;
@@ -32,14 +32,19 @@ export class OpusDecoder {
   readonly #rate: OpusRate;
   readonly #sampleRate: number;
   #state: number;
-  /** Stereo bit of the last packet decoded; −1 before the first. */
-  #stereo = -1;
+  /** What libopus is in the middle of, which decides whether it takes what is missing from a packet's redundancy. */
+  #mode = MODE.NONE;
 
   /** @throws TrunklineError CODEC_UNSUPPORTED for another rate, LIMIT_EXCEEDED when the thread has no memory left. */
   constructor(sampleRate: number) {
     this.#sampleRate = checkedRate(sampleRate);
     this.#rate = opusRate(sampleRate);
     this.#state = this.#rate.open('decoder');
+  }
+
+  /** Bytes of memory that each decoder takes. */
+  get stateBytes(): number {
+    return this.#rate.decoderBytes;
   }
 
   /**
@@ -51,11 +56,41 @@ export class OpusDecoder {
     const due = opusPacketSamples(input.bytes, at, length, this.#sampleRate);
     if (due < 0 || length > OPUS_PACKET_BYTES) return OPUS_ERROR.BAD_PACKET;
     if (outAt + due > out.samples.length) return OPUS_ERROR.OUTPUT_FULL;
-    const samples = this.#rate.decode(this.#state, input, at, length);
-    if (samples !== due) return OPUS_ERROR.BAD_FRAME;
-    this.#rate.takeSamples(samples, out, outAt);
-    this.#stereo = (input.bytes[at] as number) & STEREO_BIT;
-    return samples;
+    const isDecoded = this.#rate.decode(this.#state, input, at, length, due, false) === due;
+    // libopus changes its mode before it knows whether the frames are sound.
+    if (isDecoded || this.#mode !== MODE.NONE) {
+      this.#mode = isOpusCelt(input.bytes[at] as number) ? MODE.CELT : MODE.SILK;
+    }
+    if (!isDecoded) return OPUS_ERROR.BAD_FRAME;
+    this.#rate.takeSamples(due, out, outAt);
+    return due;
+  }
+
+  /**
+   * Writes the `samples` that were lost before the packet of `length` bytes at `input.bytes[at]`: its in-band FEC (LBRR,
+   * RFC 6716 §2.1.7) where it has some, which covers one frame; concealment before that, or all of it. True when there
+   * was FEC.
+   */
+  recover(input: SampleMemory, at: number, length: number, samples: number, out: SampleMemory, outAt: number): boolean {
+    const hasFec =
+      this.#mode === MODE.SILK &&
+      this.#isPlain(samples) &&
+      outAt + samples <= out.samples.length &&
+      length <= OPUS_PACKET_BYTES &&
+      hasOpusRedundancy(input.bytes, at, length) &&
+      opusFrameSamples(input.bytes[at] as number, this.#sampleRate) <= samples;
+    if (hasFec && this.#rate.decode(this.#state, input, at, length, samples, true) === samples) {
+      this.#rate.takeSamples(samples, out, outAt);
+      return true;
+    }
+    this.conceal(samples, out, outAt);
+    return false;
+  }
+
+  /** Whether libopus can make up or recover that many samples in one call: whole 2.5 ms, 120 ms at most. */
+  #isPlain(samples: number): boolean {
+    const unit = this.#sampleRate / UNITS_A_SECOND;
+    return samples % unit === 0 && samples <= MAX_UNITS * unit;
   }
 
   /**
@@ -67,15 +102,18 @@ export class OpusDecoder {
     if (this.#state === 0) return OPUS_ERROR.FREED;
     if (outAt + samples > out.samples.length) return OPUS_ERROR.OUTPUT_FULL;
     const end = outAt + samples;
-    if (this.#stereo < 0) {
+    if (this.#mode === MODE.NONE) {
       out.samples.fill(0, outAt, end);
       return samples;
     }
     let step = 0;
     for (let next = outAt; next < end; ) {
       while (step < 3 && this.#sampleRate / (50 << step) > end - next) step++;
-      const made = this.#rate.decodeToc(this.#state, (LOST_TOC[step] as number) | this.#stereo);
-      if (made <= 0) return OPUS_ERROR.BAD_FRAME;
+      const made = this.#rate.conceal(this.#state, this.#sampleRate / (50 << step));
+      if (made <= 0) {
+        out.samples.fill(0, next, end);
+        return OPUS_ERROR.BAD_FRAME;
+      }
       const taken = Math.min(made, end - next);
       this.#rate.takeSamples(taken, out, next);
       next += taken;
@@ -83,11 +121,23 @@ export class OpusDecoder {
     return samples;
   }
 
+  /** Becomes what `other`, a decoder of the same rate, is: it decodes all that follows as the other one would. */
+  copyFrom(other: OpusDecoder): void {
+    if (this.#state === 0 || other.#state === 0) return;
+    this.#rate.copy('decoder', other.#state, this.#state);
+    this.#mode = other.#mode;
+  }
+
+  /** Whether `other`, a decoder of the same rate, would decode all that follows alike. */
+  isSame(other: OpusDecoder): boolean {
+    return this.#mode === other.#mode && this.#rate.isSame(this.#state, other.#state);
+  }
+
   /** Resets the decoder, for a sender that restarts. */
   reset(): void {
     if (this.#state === 0) return;
     this.#rate.reset('decoder', this.#state);
-    this.#stereo = -1;
+    this.#mode = MODE.NONE;
   }
 
   /** Gives the memory back. Calling it again does nothing. */
@@ -111,8 +161,8 @@ export interface OpusEncoderOptions {
 const SET_BITRATE = 4002;
 const SET_DTX = 4016;
 const SET_COMPLEXITY = 4010;
-// opusscript's stack is 64 kB and unguarded. Decoding needs at most 43 kB of it, by a painted stack under fuzzing;
-// encoding at 48 kHz 49 kB for 40 ms, 60 kB for 60 ms, and it runs over for 120 ms.
+// The stack of libopus-wasm is 64 kB and unguarded. Decoding needs at most 38 kB of it, by a painted stack under fuzzing;
+// encoding at 48 kHz 48 kB for 40 ms, and it runs over for 60 ms.
 const MAX_ENCODED_SAMPLES = 1920;
 
 /** A mono Opus encoder for speech (application VOIP): for the simulator, not for the hot path. Must be freed. */

@@ -176,23 +176,37 @@ export class Release implements JitterOutput {
     this.#timeline.standstill(channel, durationTicks);
   }
 
-  lost(channel: number, sequence: number, timestamp: number, durationTicks: number, nowUs: number): void {
+  lost(
+    channel: number,
+    sequence: number,
+    timestamp: number,
+    durationTicks: number,
+    nowUs: number,
+    packets: PacketColumns,
+    next: number,
+  ): void {
     const position = this.#timeline.placeLost(channel, timestamp, durationTicks);
     const { lostTicks } = this.#timeline;
     // What is lost during a pause is part of it: the packet before it was withheld.
     if (lostTicks === 0 || this.pauses.isPaused(channel)) return;
-    const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES, position);
+    // What the next packet may say of the lost one.
+    const isOpus = next >= 0 && this.#codecOf[channel >> 1] === CODEC_ID.OPUS;
+    const payloadLength = isOpus ? (packets.payloadLength[next] as number) : 0;
+    const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES + payloadLength, position);
     if (ring === undefined) return;
     const at = this.#at;
     const { view } = ring;
+    if (payloadLength > 0) {
+      this.#copy(packets.payloadOffset[next] as number, at + RECORD.INPUT_HEADER_BYTES, payloadLength);
+    }
     this.#describe(view, KIND.LOST, channel, FLAG.LOST);
-    view.setInt32(at + RECORD.PAYLOAD_LENGTH, 0, true);
+    view.setInt32(at + RECORD.PAYLOAD_LENGTH, payloadLength, true);
     view.setFloat64(at + RECORD.SEQUENCE, sequence, true);
     view.setFloat64(at + RECORD.TIMESTAMP, timestamp, true);
     view.setFloat64(at + RECORD.POSITION, position, true);
     view.setFloat64(at + RECORD.ARRIVAL_US, nowUs, true);
     view.setInt32(at + RECORD.DURATION, lostTicks, true);
-    ring.commit(RECORD.INPUT_HEADER_BYTES);
+    ring.commit(RECORD.INPUT_HEADER_BYTES + payloadLength);
   }
 
   /** A span without audio. Like OPEN and CLOSE it waits while the ring is full. */

@@ -4,6 +4,7 @@ import { FLAG } from '../../ring/layout.js';
 import type { RecordingCause, RecordingResult } from '../sink.js';
 import { appendOnlyWord } from './append-only-frames.js';
 import { fromManifestSpans, incompleteness, type Manifest, manifestHead, toManifestSpans } from './files/manifest.js';
+import { optionalCounts } from './files/optional-counts.js';
 import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
 import { type RecordingContent, type RecordingContext, RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
@@ -129,6 +130,7 @@ export class Recording implements RecordingContent {
     this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
     this.#buffers.countFrame(track.channel);
     if (lost) this.#memory.addInt(this.#slot, SLOT.FRAMES_LOST, 1);
+    if (lost && (flags & FLAG.CONCEALED) === 0) this.#memory.addInt(this.#slot, SLOT.RECOVERED_BY_FEC, 1);
     if ((flags & FLAG.DECODE_ERROR) !== 0) this.#memory.addInt(this.#slot, SLOT.DECODE_ERRORS, 1);
     for (let done = 0; ; ) {
       const from = position + done;
@@ -237,7 +239,7 @@ export class Recording implements RecordingContent {
       packetsDuplicate: end?.packetsDuplicate ?? null,
       packetsReordered: end?.packetsReordered ?? null,
       decodeErrors: this.#int(SLOT.DECODE_ERRORS),
-      ...((end?.packetsForeign ?? 0) > 0 ? { packetsForeign: end?.packetsForeign } : {}),
+      ...optionalCounts({ packetsForeign: end?.packetsForeign, packetsRecoveredByFec: this.#int(SLOT.RECOVERED_BY_FEC) }),
       spans,
       ...incompleteness(spans, this.#int(SLOT.INCOMPLETE) === 1),
       ...(end === undefined ? { writer: this.#context.writer } : {}),

@@ -1,6 +1,7 @@
-import { createRequire } from 'node:module';
+import { Application, Bandwidth, createDecoder, createEncoder } from 'libopus-wasm';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
+  hasOpusRedundancy,
   OPUS_ERROR,
   OpusDecoder,
   OpusEncoder,
@@ -13,13 +14,6 @@ import { below, mulberry32, type Random } from '../../support/random.js';
 
 type SampleRate = (typeof SAMPLE_RATES)[number];
 const RATES: readonly SampleRate[] = [8000, 12000, 16000, 24000, 48000];
-
-// The stock wrapper around the same libopus: sound for a few short-lived instances, and so the reference here.
-interface StockOpus {
-  decode(packet: Buffer): Buffer;
-  delete(): void;
-}
-const StockOpus = createRequire(import.meta.url)('opusscript') as new (rate: number, channels: number) => StockOpus;
 
 const sound = new SampleMemory(new ArrayBuffer(2 * 5760));
 const out = sound.samples;
@@ -89,29 +83,27 @@ function decodeAll(from: OpusDecoder, all: readonly Uint8Array[]): number[] {
   return pcm;
 }
 
-function stockDecode(sampleRate: number, all: readonly Uint8Array[], channels = 1): number[] {
-  const stock = new StockOpus(sampleRate, channels);
-  const pcm = all.flatMap((packet) => {
-    const bytes = stock.decode(Buffer.from(packet));
-    return [...new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2)];
-  });
-  stock.delete();
+/** By the package's own wrapper around the same libopus, which is the reference here. */
+async function referenceDecode(sampleRate: SampleRate, all: readonly Uint8Array[]): Promise<number[]> {
+  const reference = await createDecoder({ sampleRate, channels: 1 });
+  const pcm = all.flatMap((packet) => [...reference.decode(packet)]);
+  reference.free();
   return pcm;
 }
 
 describe('OpusDecoder', () => {
-  it.each(RATES)('decodes as libopus does, at %i Hz, whatever the rate of the encoder', (sampleRate) => {
+  it.each(RATES)('decodes as libopus does, at %i Hz, whatever the rate of the encoder', async (sampleRate) => {
     for (const encoded of [8000, 16000, 48000]) {
       const all = packets(encoded, 20, 30);
-      expect(decodeAll(decoder(sampleRate), all)).toEqual(stockDecode(sampleRate, all));
+      expect(decodeAll(decoder(sampleRate), all)).toEqual(await referenceDecode(sampleRate, all));
     }
   });
 
-  it.each([2.5, 5, 10, 20, 40])('decodes packets of %f ms', (ms) => {
+  it.each([2.5, 5, 10, 20, 40])('decodes packets of %f ms', async (ms) => {
     const all = packets(48000, ms, 20);
     const pcm = decodeAll(decoder(48000), all);
     expect(pcm.length).toBe(20 * 48 * ms);
-    expect(pcm).toEqual(stockDecode(48000, all));
+    expect(pcm).toEqual(await referenceDecode(48000, all));
   });
 
   it('decodes six frames of 20 ms in one packet as it does one by one', () => {
@@ -137,15 +129,15 @@ describe('OpusDecoder', () => {
     expect(decoder(16000).decode(framed, 3, packet.length, around, 81)).toBe(OPUS_ERROR.OUTPUT_FULL);
   });
 
-  it('takes the packets of one or two bytes that DTX sends', () => {
+  it('takes the packets of one or two bytes that DTX sends', async () => {
     const speech = packets(16000, 20, 10);
     const toc = (speech[9]?.[0] as number) & 0xfc;
     const dtx = [...speech, Uint8Array.of(toc), Uint8Array.of(toc, 0)];
-    expect(decodeAll(decoder(16000), dtx)).toEqual(stockDecode(16000, dtx));
+    expect(decodeAll(decoder(16000), dtx)).toEqual(await referenceDecode(16000, dtx));
   });
 
-  it('mixes stereo packets down', () => {
-    const encoder = stereoEncoder(48000);
+  it('mixes stereo packets down', async () => {
+    const encoder = await stereoEncoder(48000);
     const tone = (hz: number, gain: number) =>
       Array.from({ length: 960 * 10 }, (_, i) => gain * Math.sin((2 * Math.PI * hz * i) / 48000));
     const left = tone(300, 8000);
@@ -187,14 +179,17 @@ describe('OpusDecoder', () => {
 });
 
 describe('concealment', () => {
-  it.each(RATES)('is that of libopus, %i Hz', (sampleRate) => {
+  it.each(RATES)('is that of libopus, %i Hz', async (sampleRate) => {
     const all = packets(48000, 20, 10);
-    // To the handler of opusscript, an empty packet means 5760 samples lost; its wrapper shows the first half.
-    const expected = stockDecode(sampleRate, [...all, new Uint8Array(0)]).slice(-2880);
+    const reference = await createDecoder({ sampleRate, channels: 1 });
+    for (const packet of all) reference.decode(packet);
+    const samples = (sampleRate * 120) / 1000;
+    const expected = [...reference.decodePacketLoss(samples)];
+    reference.free();
     const one = decoder(sampleRate);
     decodeAll(one, all);
-    expect(one.conceal(5760, sound, 0)).toBe(5760);
-    expect([...out.subarray(0, 2880)]).toEqual(expected);
+    expect(one.conceal(samples, sound, 0)).toBe(samples);
+    expect([...out.subarray(0, samples)]).toEqual(expected);
     expect(out.subarray(0, 100).some((value) => value !== 0)).toBe(true);
   });
 
@@ -238,6 +233,110 @@ describe('concealment', () => {
   });
 });
 
+describe('in-band FEC', () => {
+  const cases: [string, SampleRate, number, Bandwidth][] = [
+    ['SILK, 8 kHz', 8000, 20, Bandwidth.Narrowband],
+    ['SILK, 16 kHz', 16000, 20, Bandwidth.Wideband],
+    ['SILK, 40 ms', 16000, 40, Bandwidth.Wideband],
+    ['SILK, 60 ms', 16000, 60, Bandwidth.Wideband],
+    ['hybrid', 48000, 20, Bandwidth.Fullband],
+  ];
+
+  async function encoded(sampleRate: SampleRate, ms: number, maxBandwidth: Bandwidth, fec = true) {
+    const frameSize = (sampleRate * ms) / 1000;
+    const encoder = await createEncoder({
+      ...{ sampleRate, channels: 1, frameSize, maxBandwidth, fec, packetLossPercent: 20 },
+      ...{ application: Application.Voip, bitrate: 32_000 },
+    });
+    const pcm = voice(mulberry32(7), sampleRate, frameSize * 60);
+    const made = Array.from({ length: 60 }, (_, i) => encoder.encode(pcm.subarray(i * frameSize, (i + 1) * frameSize)));
+    encoder.free();
+    return { made, pcm, frameSize };
+  }
+
+  it.each(cases)('is what libopus makes of it, and nearer to what was said than concealment: %s', async (...args) => {
+    const [, sampleRate, ms, maxBandwidth] = args;
+    const { made, frameSize } = await encoded(sampleRate, ms, maxBandwidth);
+    const whole = decodeAll(decoder(sampleRate), made);
+    const reference = await createDecoder({ sampleRate, channels: 1 });
+    const one = decoder(sampleRate);
+    const other = decoder(sampleRate);
+    const error = { fec: 0, concealed: 0 };
+    let recovered = 0;
+    for (const [i, packet] of made.entries()) {
+      const next = made[i + 1];
+      if (i % 4 !== 3 || next === undefined) {
+        reference.decode(packet);
+        for (const decoding of [one, other]) decodeAll(decoding, [packet]);
+        continue;
+      }
+      const has = one.recover(SampleMemory.copyOf(next), 0, next.length, frameSize, sound, 0);
+      const made1 = [...out.subarray(0, frameSize)];
+      expect(made1).toEqual([...reference.decode(next, { decodeFec: true, frameSize })]);
+      other.conceal(frameSize, sound, 0);
+      if (!has) continue;
+      recovered++;
+      for (let k = 0; k < frameSize; k++) {
+        const truth = whole[i * frameSize + k] as number;
+        error.fec += ((made1[k] as number) - truth) ** 2;
+        error.concealed += ((out[k] as number) - truth) ** 2;
+      }
+    }
+    reference.free();
+    expect(recovered).toBeGreaterThan(5);
+    expect(error.fec).toBeLessThan(error.concealed / 2);
+  });
+
+  it('is not found in packets without it, of CELT, or that are damaged', async () => {
+    const { made } = await encoded(16_000, 20, Bandwidth.Wideband, false);
+    const celt = packets(48_000, 5, 20);
+    for (const [at, all] of [
+      [0, made],
+      [0, celt],
+      [1, made],
+    ] as const) {
+      for (const packet of all) {
+        expect(hasOpusRedundancy(packet, at, at === 0 ? packet.length : 0)).toBe(false);
+      }
+    }
+  });
+
+  it('conceals what is longer than the frame before the next packet, and all of it where libopus would not take FEC', async () => {
+    const { made, frameSize } = await encoded(16_000, 20, Bandwidth.Wideband);
+    const reference = await createDecoder({ sampleRate: 16_000, channels: 1 });
+    const one = decoder(16_000);
+    for (const packet of made.slice(0, 20)) reference.decode(packet);
+    decodeAll(one, made.slice(0, 20));
+    const next = made.slice(21).find((packet) => hasOpusRedundancy(packet, 0, packet.length)) as Uint8Array;
+    // Three frames lost at once: concealment for two, FEC for the last.
+    expect(one.recover(SampleMemory.copyOf(next), 0, next.length, 3 * frameSize, sound, 0)).toBe(true);
+    expect([...out.subarray(0, 3 * frameSize)]).toEqual([
+      ...reference.decode(next, { decodeFec: true, frameSize: 3 * frameSize }),
+    ]);
+    // Shorter than the frame, and no multiple of 2.5 ms.
+    for (const samples of [frameSize / 2, frameSize + 3]) {
+      expect(one.recover(SampleMemory.copyOf(next), 0, next.length, samples, sound, 0)).toBe(false);
+    }
+    expect(decoder(16_000).recover(SampleMemory.copyOf(next), 0, next.length, frameSize, sound, 0)).toBe(false);
+    reference.free();
+  });
+});
+
+describe('a copy of a decoder', () => {
+  it('decodes all that follows as the one that it was made of', () => {
+    const all = packets(16000, 20, 60, { bitrate: 20_000 });
+    const one = decoder(16000);
+    const copy = decoder(16000);
+    decodeAll(one, all.slice(0, 30));
+    copy.copyFrom(one);
+    expect(copy.isSame(one)).toBe(true);
+    const expected = decodeAll(one, all.slice(30));
+    expect(copy.isSame(one)).toBe(false);
+    expect(decodeAll(copy, all.slice(30))).toEqual(expected);
+    expect(copy.isSame(one)).toBe(true);
+  });
+});
+
 describe('thousands of decoders in one thread', () => {
   it('all decode rightly while the memory grows beneath 4,000 of them', () => {
     const all = packets(16000, 20, 6);
@@ -274,7 +373,7 @@ describe('thousands of decoders in one thread', () => {
 });
 
 describe('bad packets', () => {
-  it('never throw, never write out of bounds and leave every decoder able, through 20,000 of them', () => {
+  it('never throw, never write out of bounds and leave every decoder able, through 20,000 of them', async () => {
     const seed = 20_250_101;
     const random = mulberry32(seed);
     const good = [8000, 16000, 48000].flatMap((rate) =>
@@ -305,10 +404,10 @@ describe('bad packets', () => {
     expect(results.decoded).toBeGreaterThan(2000);
     expect(results.refused).toBeGreaterThan(2000);
     const all = packets(16000, 20, 5);
-    RATES.forEach((rate, i) => {
+    for (const [i, rate] of RATES.entries()) {
       (decoders[i] as OpusDecoder).reset();
-      expect(decodeAll(decoders[i] as OpusDecoder, all)).toEqual(stockDecode(rate, all));
-    });
+      expect(decodeAll(decoders[i] as OpusDecoder, all)).toEqual(await referenceDecode(rate, all));
+    }
   });
 });
 
@@ -363,18 +462,13 @@ describe('OpusEncoder', () => {
   });
 });
 
-/** Stereo packets of 20 ms from interleaved samples, by the stock wrapper. */
-function stereoEncoder(sampleRate: number): (interleaved: number[]) => Uint8Array[] {
-  const Stock = StockOpus as unknown as new (
-    rate: number,
-    channels: number,
-  ) => { encode(pcm: Buffer, frameSize: number): Buffer };
-  const encoder = new Stock(sampleRate, 2);
+/** Stereo packets of 20 ms from interleaved samples. */
+async function stereoEncoder(sampleRate: SampleRate): Promise<(interleaved: number[]) => Uint8Array[]> {
   const frameSize = sampleRate / 50;
-  return (interleaved) => {
-    const bytes = Buffer.from(Int16Array.from(interleaved).buffer);
-    return Array.from({ length: bytes.length / (4 * frameSize) }, (_, i) =>
-      encoder.encode(bytes.subarray(i * 4 * frameSize, (i + 1) * 4 * frameSize), frameSize),
+  const encoder = await createEncoder({ sampleRate, channels: 2, frameSize });
+  opened.push(encoder);
+  return (interleaved) =>
+    Array.from({ length: interleaved.length / (2 * frameSize) }, (_, i) =>
+      encoder.encode(Int16Array.from(interleaved.slice(i * 2 * frameSize, (i + 1) * 2 * frameSize))),
     );
-  };
 }

@@ -110,8 +110,17 @@ export class ShardRig {
     return this.#put(KIND.PACKET, { stream, channel, sequence, position, payload, flags });
   }
 
-  lost(stream: number, sequence: number, position: number, durationTicks: number, channel = 0): boolean {
-    return this.#put(KIND.LOST, { stream, channel, sequence, position, duration: durationTicks, flags: FLAG.LOST });
+  /** @param next of Opus the packet that follows, or empty when that is lost as well. */
+  lost(
+    stream: number,
+    sequence: number,
+    position: number,
+    durationTicks: number,
+    channel = 0,
+    next = new Uint8Array(0),
+  ): boolean {
+    const record = { stream, channel, sequence, position, duration: durationTicks, flags: FLAG.LOST };
+    return this.#put(KIND.LOST, { ...record, payload: next });
   }
 
   mark(stream: number, position: number, durationTicks: number, flags: number, channel = 0): boolean {

@@ -1,7 +1,6 @@
 // Runs in a project that has trunkline installed, under the Node of whatever platform is tested: decodes one call of each
 // codec and prints a line of JSON with the backend and every sample. Argument: the setting `native`.
 const { createEngine } = require('trunkline');
-const OpusScript = require('opusscript');
 
 const PACKETS = 25;
 
@@ -9,12 +8,12 @@ function tone(samples, rate) {
   return Int16Array.from({ length: samples }, (_, n) => 12_000 * Math.sin((2 * Math.PI * 440 * n) / rate));
 }
 
-function opusPackets() {
-  const encoder = new OpusScript(48_000, 1, OpusScript.Application.VOIP);
-  const pcm = Buffer.from(tone(960 * PACKETS, 48_000).buffer);
-  return Array.from({ length: PACKETS }, (_, n) =>
-    Uint8Array.from(encoder.encode(pcm.subarray(n * 1920, (n + 1) * 1920), 960)),
-  );
+async function opusPackets() {
+  // A dependency of trunkline, which has ES modules only.
+  const { Application, createEncoder } = await import('libopus-wasm');
+  const encoder = await createEncoder({ sampleRate: 48_000, channels: 1, application: Application.Voip });
+  const pcm = tone(960 * PACKETS, 48_000);
+  return Array.from({ length: PACKETS }, (_, n) => encoder.encode(pcm.subarray(n * 960, (n + 1) * 960)));
 }
 
 const CALLS = {
@@ -26,7 +25,6 @@ const CALLS = {
       return Uint8Array.from(Buffer.from(pcm).swap16());
     }),
   },
-  opus: { step: 960, packets: opusPackets() },
 };
 
 async function main() {
@@ -38,7 +36,8 @@ async function main() {
     const list = (samples[frame.info.interactionId] ??= []);
     list.push(...new Int16Array(pcm.buffer, pcm.byteOffset, pcm.byteLength / 2));
   });
-  for (const [codec, { step, packets }] of Object.entries(CALLS)) {
+  const calls = { ...CALLS, opus: { step: 960, packets: await opusPackets() } };
+  for (const [codec, { step, packets }] of Object.entries(calls)) {
     const call = engine.open(codec, { codec });
     packets.forEach((payload, n) => {
       call.push({ sequenceNumber: n, timestamp: n * step, payload });

@@ -27,16 +27,26 @@ pub fn packet_samples(packet: &[u8], sample_rate: u32) -> Option<usize> {
             ptr::null_mut(),
         )
     };
-    // SAFETY: reads the first byte, and there is one.
-    let each = unsafe { ffi::opus_packet_get_samples_per_frame(packet.as_ptr(), sample_rate as c_int) };
-    (frames > 0).then_some(frames as usize * each as usize)
+    (frames > 0).then(|| frames as usize * frame_samples(packet, sample_rate))
 }
+
+/// What libopus is in the middle of. Hybrid counts as SILK.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mode {
+    None,
+    Silk,
+    Celt,
+}
+
+/// The first configuration (RFC 6716 table 2) that is CELT alone.
+const FIRST_CELT_CONFIG: u8 = 16;
 
 #[derive(Debug)]
 pub struct OpusDecoder {
     state: NonNull<ffi::OpusDecoder>,
     sample_rate: u32,
-    has_decoded: bool,
+    /// None before the first packet. Decides whether libopus takes what is missing from a packet's redundancy.
+    mode: Mode,
 }
 
 // SAFETY: the state is one block of memory that nothing else points to.
@@ -48,13 +58,16 @@ impl OpusDecoder {
         let mut error = 0;
         // SAFETY: any rate may be passed; an unknown one gives null.
         let state = unsafe { ffi::opus_decoder_create(sample_rate as c_int, 1, &mut error) };
-        Some(Self { state: NonNull::new(state)?, sample_rate, has_decoded: false })
+        Some(Self { state: NonNull::new(state)?, sample_rate, mode: Mode::None })
     }
 
     /// Decodes a packet into `pcm`, which must be exactly as long as packet_samples() says. False when it is damaged.
     pub fn decode(&mut self, packet: &[u8], pcm: &mut [i16]) -> bool {
         let decoded = self.call(Some(packet), pcm, false);
-        self.has_decoded |= decoded;
+        // libopus changes its mode before it knows whether the frames are sound.
+        if decoded || self.mode != Mode::None {
+            self.mode = if packet[0] >> 3 >= FIRST_CELT_CONFIG { Mode::Celt } else { Mode::Silk };
+        }
         decoded
     }
 
@@ -62,7 +75,7 @@ impl OpusDecoder {
     pub fn conceal(&mut self, pcm: &mut [i16]) {
         let unit = self.unit();
         let mut rest = pcm;
-        while !rest.is_empty() && self.has_decoded {
+        while !rest.is_empty() && self.mode != Mode::None {
             let units = (rest.len() / unit).min(MAX_CONCEALED_UNITS);
             if units == 0 {
                 // Shorter than libopus can conceal: use the beginning of 2.5 ms, which are 120 samples at 48 kHz.
@@ -84,15 +97,22 @@ impl OpusDecoder {
         rest.fill(0);
     }
 
-    /// Fills `pcm` in place of a lost packet from the redundancy that `next`, the packet after it, may carry (LBRR,
-    /// RFC 6716 §2.1.7); by concealment when it carries none.
-    pub fn recover(&mut self, next: &[u8], pcm: &mut [i16]) {
+    /// Fills `pcm` in place of the samples that were lost before `next`: its in-band FEC (LBRR, RFC 6716 §2.1.7) where it
+    /// has some, which covers one frame; concealment before that, or all of it. True when there was FEC.
+    pub fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
         let is_whole = pcm.len().is_multiple_of(self.unit());
         // libopus would conceal what exceeds one packet on its stack first; no packet is longer than 120 ms.
         let is_one = pcm.len() <= self.unit() * MAX_FRAMES;
-        if !(self.has_decoded && is_whole && is_one && has_redundancy(next) && self.call(Some(next), pcm, true)) {
+        let has_fec = self.mode == Mode::Silk
+            && is_whole
+            && is_one
+            && has_redundancy(next)
+            && frame_samples(next, self.sample_rate) <= pcm.len()
+            && self.call(Some(next), pcm, true);
+        if !has_fec {
             self.conceal(pcm);
         }
+        has_fec
     }
 
     fn unit(&self) -> usize {
@@ -116,6 +136,13 @@ impl Drop for OpusDecoder {
         // SAFETY: made by opus_decoder_create, and not used after this.
         unsafe { ffi::opus_decoder_destroy(self.state.as_ptr()) }
     }
+}
+
+/// Samples of one frame of a packet, which must not be empty; a packet may have several.
+fn frame_samples(packet: &[u8], sample_rate: u32) -> usize {
+    assert!(!packet.is_empty());
+    // SAFETY: reads the first byte, and there is one.
+    unsafe { ffi::opus_packet_get_samples_per_frame(packet.as_ptr(), sample_rate as c_int) as usize }
 }
 
 fn has_redundancy(packet: &[u8]) -> bool {

@@ -61,6 +61,11 @@ export function engineFamilies(state: EngineState, counters: EngineCounters): Fa
     counter('shard_restarts', 'Restarts of all worker threads together.', counters.shardRestarts),
     counter('frames_decoded', 'Frames that the shards have decoded, concealed ones included.', counters.framesDecoded),
     counter('frames_concealed_by_shards', 'Frames that the shards have made up.', counters.concealed),
+    counter(
+      'packets_recovered_by_fec',
+      'Lost packets whose audio came out of the packet after them (Opus in-band FEC).',
+      counters.packetsRecoveredByFec,
+    ),
     counter('decode_errors', 'Packets that a decoder has refused.', counters.decodeErrors),
     counter(
       'decoders_rebuilt',

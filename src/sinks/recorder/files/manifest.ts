@@ -57,6 +57,11 @@ export const manifestSchema = z.object({
   /** Only when the format changed during the recording: every audio file, in order. */
   segments: z.array(segmentSchema).optional(),
   spans: z.array(spanSchema),
+  /**
+   * Of the lost packets, those whose audio came out of the packet after them (Opus in-band FEC); absent when there were
+   * none. Such a stretch is a span `lost` all the same: it is a coarser version of what was sent.
+   */
+  packetsRecoveredByFec: count.optional(),
   /** Packets of a second numbering on the same channel, not used; absent when there were none. */
   packetsForeign: count.optional(),
   /** True when a part of the audio could not be written: the spans with `notRecorded`. Absent otherwise. */

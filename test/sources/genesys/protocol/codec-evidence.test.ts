@@ -1,20 +1,9 @@
-import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import { encodePcma, encodePcmu } from '../../../../src/audio/codecs/g711.js';
+import { OpusEncoder } from '../../../../src/audio/codecs/opus.js';
 import { type Clip, loadClips } from '../../../../src/simulator/sound/speech.js';
 import { guessCodec } from '../../../../src/sources/genesys/protocol/formats.js';
 
-interface Encoder {
-  setBitrate(bitrate: number): void;
-  encode(pcm: Buffer, frameSize: number): Buffer;
-}
-
-const Opus = createRequire(import.meta.url)('opusscript') as new (
-  rate: number,
-  channels: number,
-  use: number,
-) => Encoder;
-const VOIP = 2048;
 const WANTED = ['opus', 'pcmu', 'pcma'] as const;
 
 // Each packet of real speech is taken for the first of a call.
@@ -27,13 +16,13 @@ function packets(encoded: Uint8Array, bytes: number): Uint8Array[] {
 }
 
 function opusPackets(bitrate: number): Uint8Array[] {
-  const encoder = new Opus(clip.sampleRate, 1, VOIP);
-  encoder.setBitrate(bitrate);
+  const encoder = new OpusEncoder({ sampleRate: clip.sampleRate, bitrate });
   const frame = clip.sampleRate / 50;
-  return Array.from({ length: Math.floor(clip.pcm.length / frame) }, (_, i) => {
-    const pcm = Buffer.from(clip.pcm.slice(i * frame, (i + 1) * frame).buffer);
-    return new Uint8Array(encoder.encode(pcm, frame));
-  });
+  const made = Array.from({ length: Math.floor(clip.pcm.length / frame) }, (_, i) =>
+    encoder.encode(clip.pcm.subarray(i * frame, (i + 1) * frame)),
+  );
+  encoder.free();
+  return made;
 }
 
 function shareTakenForOpus(payloads: readonly Uint8Array[]): number {
