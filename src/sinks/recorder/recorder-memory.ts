@@ -47,7 +47,7 @@ export const SLOT = {
   /** f64: generation of the stream, see ring/layout.ts. */
   GENERATION: 48,
   /** Lost packets that in-band FEC brought back. */
-  RECOVERED_BY_FEC: 60,
+  FEC: 60,
   FOLDER: 128,
   FOLDER_BYTES: 256,
   INFO: 384,

@@ -130,7 +130,7 @@ export class Recording implements RecordingContent {
     this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
     this.#buffers.countFrame(track.channel);
     if (lost) this.#memory.addInt(this.#slot, SLOT.FRAMES_LOST, 1);
-    if (lost && (flags & FLAG.CONCEALED) === 0) this.#memory.addInt(this.#slot, SLOT.RECOVERED_BY_FEC, 1);
+    if (lost && (flags & FLAG.CONCEALED) === 0) this.#memory.addInt(this.#slot, SLOT.FEC, 1);
     if ((flags & FLAG.DECODE_ERROR) !== 0) this.#memory.addInt(this.#slot, SLOT.DECODE_ERRORS, 1);
     for (let done = 0; ; ) {
       const from = position + done;
@@ -239,7 +239,10 @@ export class Recording implements RecordingContent {
       packetsDuplicate: end?.packetsDuplicate ?? null,
       packetsReordered: end?.packetsReordered ?? null,
       decodeErrors: this.#int(SLOT.DECODE_ERRORS),
-      ...optionalCounts({ packetsForeign: end?.packetsForeign, packetsRecoveredByFec: this.#int(SLOT.RECOVERED_BY_FEC) }),
+      ...optionalCounts({
+        packetsForeign: end?.packetsForeign,
+        packetsRecoveredByFec: this.#int(SLOT.FEC),
+      }),
       spans,
       ...incompleteness(spans, this.#int(SLOT.INCOMPLETE) === 1),
       ...(end === undefined ? { writer: this.#context.writer } : {}),
