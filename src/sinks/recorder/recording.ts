@@ -239,10 +239,7 @@ export class Recording implements RecordingContent {
       packetsDuplicate: end?.packetsDuplicate ?? null,
       packetsReordered: end?.packetsReordered ?? null,
       decodeErrors: this.#int(SLOT.DECODE_ERRORS),
-      ...optionalCounts({
-        packetsForeign: end?.packetsForeign,
-        packetsRecoveredByFec: this.#int(SLOT.FEC),
-      }),
+      ...optionalCounts({ packetsForeign: end?.packetsForeign, packetsRecoveredByFec: this.#int(SLOT.FEC) }),
       spans,
       ...incompleteness(spans, this.#int(SLOT.INCOMPLETE) === 1),
       ...(end === undefined ? { writer: this.#context.writer } : {}),
