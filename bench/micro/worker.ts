@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer';
 import { codecId } from '../../src/core/codec.js';
 import { TrunklineError } from '../../src/core/errors.js';
 import type { StreamInfo } from '../../src/core/events.js';
+import { DETECTOR_ID } from '../../src/core/silence-detector.js';
 import { layOutMemory } from '../../src/engine/threads/memory.js';
 import { KIND, LAYOUT_VERSION, RECORD } from '../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
@@ -50,6 +51,7 @@ function shard(
   const output = new RingConsumer(data.output);
   const table = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
   const wants = WANT.SPEECH_PCM | WANT.SILENT_PCM;
+  const detector = DETECTOR_ID.adaptive;
   const backend = make(data);
   const put = (kind: number, stream: number, payload: Buffer): number => {
     const at = input.tryClaim(RECORD.INPUT_HEADER_BYTES + payload.length);
@@ -73,7 +75,7 @@ function shard(
     return frames;
   };
   for (let stream = 0; stream < STREAMS; stream++) {
-    table.assign(stream, { shard: 0, codec: codecId(codec), clockRate, sampleRate, channels: 1, wants });
+    table.assign(stream, { shard: 0, codec: codecId(codec), clockRate, sampleRate, channels: 1, wants, detector });
     const info: StreamInfo = {
       stream,
       interactionId: `${stream}`,

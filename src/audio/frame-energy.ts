@@ -4,9 +4,6 @@ import type { SampleMemory } from './sample-memory.js';
 /** More than a frame of 200 ms has; for longer ones the array grows when the first of them comes. */
 const USUAL_PARTS = 64;
 
-/** Longer than any frame; the cut after it is a small integer as well, and leaves the loops over parts as they are. */
-const WHOLE = 1 << 29;
-
 const squares = new Float64Array(SQUARES.SLOTS);
 
 /**
@@ -14,9 +11,11 @@ const squares = new Float64Array(SQUARES.SLOTS);
  * frame after frame. Whatever passes over the samples fills it in: G.711 as it decodes, which saves a second pass.
  */
 export class FrameEnergy {
+  /** Longer than any frame, for frames of one part; the cut after it is a small integer as well. */
+  static readonly WHOLE = 1 << 29;
   /** Samples in a hop, and before the first cut: 1 to `hop`. All frames are one part until it is said. */
-  hop = WHOLE;
-  toCut = WHOLE;
+  hop: number = FrameEnergy.WHOLE;
+  toCut: number = FrameEnergy.WHOLE;
   /** Sum of the squares of each part; a whole number below 2^53. */
   parts = new Float64Array(USUAL_PARTS);
   /** Parts of the frame at hand. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { LIMITS } from '../core/limits.js';
 import { availableProcessors } from '../core/processors.js';
+import { SILENCE_DETECTORS } from '../core/silence-detector.js';
 import { milliseconds, setting } from './setting.js';
 
 /** Settings of the engine: threads, jitter buffer, silence detection. These are the options of `createEngine`. */
@@ -31,12 +32,18 @@ export const engineSettings = {
     value: 'ms',
     former: { key: 'holdWideMs', flag: '--hold-wide-ms', env: 'TRUNKLINE_HOLD_WIDE_MS' },
   }),
+  silenceDetector: setting(z.enum(SILENCE_DETECTORS).default('fixed'), {
+    description:
+      'How speech is told from silence: against a noise floor that follows each channel, or by a fixed threshold.',
+    value: 'mode',
+  }),
   silenceThreshold: setting(z.number().positive().max(1).default(0.01), {
-    description: 'RMS level, as a share of full scale, below which a channel is silent; see `trunkline calibrate`.',
+    description:
+      'RMS level, as a share of full scale, below which a channel is silent for the detector `fixed`; see `trunkline calibrate`.',
     value: 'level',
   }),
   silenceWindowMs: setting(z.int().multipleOf(5).min(5).max(200).default(20), {
-    description: 'Length of the sliding window that the level is measured over.',
+    description: 'Length of the sliding window that the detector `fixed` measures the level over.',
     value: 'ms',
   }),
   native: setting(z.enum(['off', 'auto', 'require']).default('auto'), {

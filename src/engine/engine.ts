@@ -13,6 +13,7 @@ import type {
   StreamInfo,
   StreamSummary,
 } from '../core/events.js';
+import { DETECTOR_ID, type SilenceDetector } from '../core/silence-detector.js';
 import { MS_PER_SECOND, US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { SHARD_COUNTERS } from '../shard/shard-data.js';
@@ -63,6 +64,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   readonly #clock: Clock;
   readonly #memory: EngineMemory;
   readonly #table: StreamTable;
+  readonly #silenceDetector: SilenceDetector;
   readonly #streams: Streams;
   readonly #input: PacketInput;
   readonly #delivery: Delivery;
@@ -81,6 +83,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     const settings = resolveOptions(options);
     this.#isRecording = options.recorder !== undefined;
     this.#clock = options.clock ?? systemClock;
+    this.#silenceDetector = settings.silenceDetector;
     const { maxStreams } = settings.memory;
     this.#memory = layOutMemory(settings.memory);
     const { memory, streamTable } = this.#memory;
@@ -142,6 +145,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       sampleRate: format.sampleRate,
       channels: format.channels,
       wants: this.#askSinks(stream.info),
+      detector: DETECTOR_ID[options.silenceDetector ?? this.#silenceDetector],
     });
     this.#input.open(stream);
     this.emit('opening', stream.info, stream.generation);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { parseOptions } from '../config/options.js';
 import { checkOptions, engineSchema, type FormerOptions } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
+import type { SilenceDetector } from '../core/silence-detector.js';
 import { US_PER_MS } from '../core/units.js';
 import type { JitterOptions } from '../rtp/jitter-buffer.js';
 import type { SilenceSettings } from '../shard/shard-data.js';
@@ -16,9 +17,14 @@ export interface EngineOptions extends FormerOptions {
   readonly playoutDelayMs?: number | undefined;
   /** The same while more than 5 % of packets are lost; default 100, never shorter than `playoutDelayMs`. */
   readonly maxPlayoutDelayMs?: number | undefined;
-  /** RMS level, as a share of full scale, below which a channel is silent, above 0 and up to 1; default 0.01. */
+  /**
+   * How speech is told from silence: `adaptive` against a noise floor that follows each channel, `fixed` by
+   * `silenceThreshold` and `silenceWindowMs`; default `fixed`.
+   */
+  readonly silenceDetector?: SilenceDetector | undefined;
+  /** Of `fixed`: RMS level, as a share of full scale, below which a channel is silent, above 0 and up to 1; default 0.01. */
   readonly silenceThreshold?: number | undefined;
-  /** Sliding window that the level is measured over, 5 to 200 milliseconds in steps of 5; default 20. */
+  /** Of `fixed`: sliding window that the level is measured over, 5 to 200 milliseconds in steps of 5; default 20. */
   readonly silenceWindowMs?: number | undefined;
   /** The native addon: never use it, use it when it loads, or refuse to start without it; default `auto`. */
   readonly native?: 'off' | 'auto' | 'require' | undefined;
@@ -67,6 +73,8 @@ export interface EngineSettings {
   readonly memory: MemorySizes;
   readonly jitter: JitterOptions;
   readonly silence: SilenceSettings;
+  /** Of streams that do not choose one. */
+  readonly silenceDetector: SilenceDetector;
 }
 
 const isClock = (value: unknown): boolean => {
@@ -90,10 +98,8 @@ const partsSchema = z.strictObject({
 export function resolveOptions(options: InternalEngineOptions): EngineSettings {
   const { clock, recorder, shardEntry, inputRingBytes, ...settings } = options;
   parseOptions('the engine', partsSchema, { clock, recorder, shardEntry, inputRingBytes });
-  const { shards, maxStreams, playoutDelayMs, maxPlayoutDelayMs, silenceThreshold, silenceWindowMs } = checkOptions(
-    engineSchema,
-    settings,
-  );
+  const { shards, maxStreams, playoutDelayMs, maxPlayoutDelayMs, silenceThreshold, silenceWindowMs, silenceDetector } =
+    checkOptions(engineSchema, settings);
   const held = maxStreams * Math.max(1, maxPlayoutDelayMs / USUAL_MAX_PLAYOUT_DELAY_MS);
   return {
     memory: {
@@ -111,6 +117,7 @@ export function resolveOptions(options: InternalEngineOptions): EngineSettings {
       maxPlayoutDelayUs: maxPlayoutDelayMs * US_PER_MS,
     },
     silence: { threshold: silenceThreshold, windowMs: silenceWindowMs },
+    silenceDetector,
   };
 }
 

@@ -8,7 +8,14 @@ import type { Service } from './service.js';
 /** Options of the engine that a node runs; see EngineOptions for each. */
 export type NodeEngineOptions = Pick<
   EngineOptions,
-  'shards' | 'maxStreams' | 'playoutDelayMs' | 'maxPlayoutDelayMs' | 'silenceThreshold' | 'silenceWindowMs' | 'native'
+  | 'shards'
+  | 'maxStreams'
+  | 'playoutDelayMs'
+  | 'maxPlayoutDelayMs'
+  | 'silenceDetector'
+  | 'silenceThreshold'
+  | 'silenceWindowMs'
+  | 'native'
 >;
 
 export interface NodeOptions<Sources extends readonly Source[] = readonly Source[]> {

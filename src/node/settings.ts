@@ -99,6 +99,7 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
         maxStreams: config.maxStreams,
         playoutDelayMs: config.playoutDelayMs,
         maxPlayoutDelayMs: config.maxPlayoutDelayMs,
+        silenceDetector: config.silenceDetector,
         silenceThreshold: config.silenceThreshold,
         silenceWindowMs: config.silenceWindowMs,
         native: config.native,

@@ -17,8 +17,9 @@ import type { CodecId } from '../core/codec.js';
  *     24   i32  wants: bits of WANT
  *     28   i32  decode errors
  *     32   i32  records of frames and edges that the recorder ring refused
- *     128  f64[64]  silence state of channel 0 (audio/silence.ts)
- *     640  f64[64]  silence state of channel 1
+ *     36   i32  silence detector: DETECTOR_ID of core/silence-detector.ts
+ *     128  f64[176]  state of the silence detector of channel 0
+ *     1536 f64[176]  the same of channel 1
  */
 export const STREAM = {
   STATE: 0,
@@ -30,9 +31,10 @@ export const STREAM = {
   WANTS: 24,
   DECODE_ERRORS: 28,
   RECORDER_REFUSED: 32,
+  DETECTOR: 36,
   SILENCE: 128,
-  SILENCE_SLOTS: 64,
-  BYTES: 1152,
+  SILENCE_SLOTS: 176,
+  BYTES: 2944,
 } as const;
 
 export const STREAM_STATE = {
@@ -60,6 +62,8 @@ export interface StreamConfig {
   readonly sampleRate: number;
   readonly channels: 1 | 2;
   readonly wants: number;
+  /** DETECTOR_ID of core/silence-detector.ts. */
+  readonly detector: number;
 }
 
 export class StreamTable {
@@ -104,6 +108,7 @@ export class StreamTable {
     this.set(stream, STREAM.SAMPLE_RATE, config.sampleRate);
     this.set(stream, STREAM.CHANNELS, config.channels);
     this.set(stream, STREAM.WANTS, config.wants);
+    this.set(stream, STREAM.DETECTOR, config.detector);
     this.set(stream, STREAM.DECODE_ERRORS, 0);
     this.set(stream, STREAM.RECORDER_REFUSED, 0);
     this.set(stream, STREAM.STATE, STREAM_STATE.ASSIGNED);

@@ -1,16 +1,17 @@
 import { FrameEnergy, measureFrame } from '../audio/frame-energy.js';
 import { type Level, measureLevel } from '../audio/level.js';
 import { SampleMemory } from '../audio/sample-memory.js';
+import { SILENCE_EDGE_SLOTS, SILENCE_STATE } from '../audio/silence.js';
 import {
-  cutFrame,
-  endSpeechByGap,
-  feedHops,
-  initSilence,
+  beginFrame,
+  endByGap,
+  feedConcealed,
+  feedFrame,
+  initDetector,
+  isFrameInSilence,
   isFrameSilent,
-  SILENCE_EDGE_SLOTS,
-  SILENCE_STATE,
-  skipSilence,
-} from '../audio/silence.js';
+  skipTo,
+} from '../audio/silence-detector.js';
 import { systemClock } from '../core/clock.js';
 import { CODEC_ID } from '../core/codec.js';
 import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
@@ -144,8 +145,10 @@ export class JsShard implements ShardBackend {
   #open(stream: number): void {
     this.#decoders.open(stream);
     const sampleRate = this.#streams.get(stream, STREAM.SAMPLE_RATE);
+    const detector = this.#streams.get(stream, STREAM.DETECTOR);
     for (const channel of [0, 1]) {
-      initSilence(this.#streams.doubles, this.#streams.silenceBase(stream, channel), { ...this.#silence, sampleRate });
+      const base = this.#streams.silenceBase(stream, channel);
+      initDetector(this.#streams.doubles, base, { ...this.#silence, detector, sampleRate });
     }
     this.#streams.set(stream, STREAM.STATE, STREAM_STATE.OPEN);
   }
@@ -159,7 +162,8 @@ export class JsShard implements ShardBackend {
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
-    const gapEdges = cutFrame(this.#doubles, decoder.silenceBase, position, this.#energy) ? this.#gapEdge(decoder) : 0;
+    const base = decoder.silenceBase;
+    const gapEdges = beginFrame(this.#doubles, base, position, this.#energy) ? this.#gapEdge(decoder) : 0;
     let flags = traits >>> 24;
     let samples = isPoison ? -1 : decoder.decode(payload, length, pcmAt, this.#energy);
     if (samples < 0) {
@@ -170,7 +174,10 @@ export class JsShard implements ShardBackend {
       this.#count(SHARD_COUNTERS.DECODE_ERRORS);
       this.#streams.add(this.#words[(at + RECORD.STREAM) >> 2] as number, STREAM.DECODE_ERRORS, 1);
     }
-    const edges = feedHops(this.#doubles, decoder.silenceBase, this.#energy, samples, this.#edges, gapEdges);
+    const edges =
+      (flags & FLAG.CONCEALED) === 0
+        ? feedFrame(this.#doubles, base, this.#energy, this.#memory, pcmAt, samples, this.#edges, gapEdges)
+        : feedConcealed(this.#doubles, base, this.#energy, samples, this.#edges, gapEdges);
     this.#energy.level(samples, this.#level);
     this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
@@ -191,8 +198,8 @@ export class JsShard implements ShardBackend {
     );
     this.#count(hasFec ? SHARD_COUNTERS.RECOVERED_BY_FEC : SHARD_COUNTERS.CONCEALED);
     measureLevel(this.#memory, pcmAt, samples, this.#level);
-    const edges = endSpeechByGap(this.#doubles, decoder.silenceBase, position + samples) ? this.#gapEdge(decoder) : 0;
-    skipSilence(this.#doubles, decoder.silenceBase, position + samples);
+    const edges = endByGap(this.#doubles, decoder.silenceBase, position + samples) ? this.#gapEdge(decoder) : 0;
+    skipTo(this.#doubles, decoder.silenceBase, position + samples);
     const flags = (traits >>> 24) | FLAG.LOST | (hasFec ? 0 : FLAG.CONCEALED);
     this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
@@ -207,7 +214,7 @@ export class JsShard implements ShardBackend {
 
   /** No packet has arrived for a while: silence, if there was speech. */
   #noPackets(decoder: ChannelDecoder, stream: number, channel: number, position: number, nowUs: number): void {
-    if (!endSpeechByGap(this.#doubles, decoder.silenceBase, position)) return;
+    if (!endByGap(this.#doubles, decoder.silenceBase, position)) return;
     this.#edge(this.#gapEdge(decoder) - 1, stream, channel, nowUs, this.#streams.get(stream, STREAM.WANTS));
     this.#output.publish();
   }
@@ -225,7 +232,7 @@ export class JsShard implements ShardBackend {
     this.#memory.bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
     this.#doubles[(out + RECORD.POSITION) >> 3] = position;
     this.#words[(out + RECORD.DURATION) >> 2] = duration;
-    skipSilence(this.#doubles, decoder.silenceBase, position + duration);
+    skipTo(this.#doubles, decoder.silenceBase, position + duration);
     if ((this.#streams.get(stream, STREAM.WANTS) & WANT.RECORDING) !== 0) {
       this.#controlToRecorder(out, RECORD.OUTPUT_HEADER_BYTES);
     }
@@ -283,7 +290,14 @@ export class JsShard implements ShardBackend {
     doubles[(out + RECORD.MEAN_SQUARE) >> 3] = this.#level.meanSquare;
     doubles[(out + RECORD.PROCESSED_US) >> 3] = this.#nowUs;
     // The recorder's copy is made first, while the record still has its samples.
-    if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES + pcmBytes);
+    if ((wants & WANT.RECORDING) !== 0) {
+      // Recordings have silences by their edges, which are surer than what can be told while the frame is made.
+      const isInSilence = isFrameInSilence(doubles, decoder.silenceBase);
+      const recorded = isInSilence ? inputFlags | FLAG.SILENT : inputFlags;
+      words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, recorded);
+      this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES + pcmBytes);
+      words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags);
+    }
     if (!passPcm) {
       words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags | FLAG.NO_PCM);
       words[(out + RECORD.PAYLOAD_LENGTH) >> 2] = 0;

@@ -26,6 +26,7 @@ export interface ShardData {
 /** The shortest silence. */
 export const MIN_SILENCE_MS = SILENCE_DEFAULTS.minSilenceMs;
 
+/** Of the fixed detector. */
 export interface SilenceSettings {
   /** RMS of full scale below which a window is silent. */
   readonly threshold: number;

@@ -121,9 +121,10 @@ pub mod stream {
     pub const WANTS: usize = 24;
     pub const DECODE_ERRORS: usize = 28;
     pub const RECORDER_REFUSED: usize = 32;
+    pub const DETECTOR: usize = 36;
     pub const SILENCE: usize = 128;
-    pub const SILENCE_SLOTS: usize = 64;
-    pub const BYTES: usize = 1152;
+    pub const SILENCE_SLOTS: usize = 176;
+    pub const BYTES: usize = 2944;
 }
 
 pub mod stream_state {

@@ -16,7 +16,7 @@ pub mod ring;
 pub mod shard;
 pub mod table;
 
-pub use audio::{concealment, g711, l16, level, opus, silence};
+pub use audio::{adaptive, concealment, detector, g711, l16, level, opus, silence};
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::channels::{Channel, Channels};
 use crate::config::Config;
+use crate::detector;
 use crate::layout::{
     Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, codec, flag, kind, mark, shard_counters, stream,
     stream_state, want,
@@ -131,9 +132,11 @@ impl RecordProcessor {
     fn open(&mut self, stream: usize) -> bool {
         self.channels.open(&self.table, stream);
         let sample_rate = self.table.get(stream, stream::SAMPLE_RATE) as u32;
+        let detector = self.table.get(stream, stream::DETECTOR);
         for channel in [0, 1] {
             // SAFETY: main gave the stream to this shard when it sent OPEN.
-            silence::init(unsafe { self.table.silence(stream, channel) }, self.silence, sample_rate);
+            let state = unsafe { self.table.silence(stream, channel) };
+            detector::init(state, detector, self.silence, sample_rate);
         }
         self.table.set(stream, stream::STATE, stream_state::OPEN);
         true
@@ -208,12 +211,16 @@ impl RecordProcessor {
         let state = unsafe { self.table.silence(stream, from.channel.into()) };
         self.edges.clear();
         let energy = if flags & flag::LOST != 0 {
-            silence::end_speech_by_gap(state, position + samples as f64, &mut self.edges);
-            silence::skip(state, position + samples as f64);
+            detector::end_speech_by_gap(state, position + samples as f64, &mut self.edges);
+            detector::skip(state, position + samples as f64);
             level::energy(pcm)
+        } else if flags & flag::CONCEALED != 0 {
+            detector::feed_concealed(state, pcm, position, &mut self.edges)
         } else {
-            silence::feed(state, pcm, position, &mut self.edges)
+            detector::feed(state, pcm, position, &mut self.edges)
         };
+        // Recordings have silences by their edges, which are surer than what can be told while the frame is made.
+        let recorded_flags = flags | if detector::is_frame_in_silence(state) { flag::SILENT } else { 0 };
         if silence::is_frame_silent(state) {
             flags |= flag::SILENT;
         }
@@ -223,7 +230,7 @@ impl RecordProcessor {
         *header = OutputHeader {
             common: Header {
                 kind: kind::FRAME,
-                flags,
+                flags: recorded_flags,
                 payload_length: (samples * size_of::<i16>()) as i32,
                 position,
                 duration: samples as i32,
@@ -241,8 +248,9 @@ impl RecordProcessor {
             self.counters.count(shard_counters::RECORDER_REFUSED);
             self.table.add(stream, stream::RECORDER_REFUSED, 1);
         }
+        let (header, _) = split_space(space);
+        header.common.flags = flags;
         if !is_wanted {
-            let (header, _) = split_space(space);
             header.common.flags |= flag::NO_PCM;
             header.common.payload_length = 0;
         }
@@ -292,7 +300,7 @@ impl RecordProcessor {
         self.edges.clear();
         // SAFETY: the stream has a channel, so it was opened here.
         let state = unsafe { self.table.silence(stream, from.channel.into()) };
-        silence::end_speech_by_gap(state, position + duration, &mut self.edges);
+        detector::end_speech_by_gap(state, position + duration, &mut self.edges);
         self.put_edges(from, self.table.get(stream, stream::WANTS), now_us());
         self.output.publish();
         true
@@ -312,7 +320,7 @@ impl RecordProcessor {
             ..OutputHeader::default()
         };
         // SAFETY: the stream has a channel, so it was opened here.
-        silence::skip(unsafe { self.table.silence(stream, from.channel.into()) }, position + duration);
+        detector::skip(unsafe { self.table.silence(stream, from.channel.into()) }, position + duration);
         self.pass_on_control(stream, OUTPUT_HEADER_BYTES);
         true
     }

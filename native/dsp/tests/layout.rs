@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 
+use trunkline_dsp::adaptive::slot as adaptive;
 use trunkline_dsp::layout::*;
 use trunkline_dsp::silence::slot;
 
@@ -74,7 +75,7 @@ fn the_layout_is_that_of_typescript() {
     same(
         "ring/stream-table.ts",
         "STREAM",
-        named!(stream: STATE, SHARD, CODEC, CLOCK_RATE, SAMPLE_RATE, CHANNELS, WANTS, DECODE_ERRORS, RECORDER_REFUSED, SILENCE, SILENCE_SLOTS, BYTES),
+        named!(stream: STATE, SHARD, CODEC, CLOCK_RATE, SAMPLE_RATE, CHANNELS, WANTS, DECODE_ERRORS, RECORDER_REFUSED, DETECTOR, SILENCE, SILENCE_SLOTS, BYTES),
     );
     same("ring/stream-table.ts", "STREAM_STATE", named!(stream_state: FREE, ASSIGNED, OPEN));
     same("ring/stream-table.ts", "WANT", named!(want: SPEECH_PCM, SILENT_PCM, RECORDING));
@@ -85,6 +86,15 @@ fn the_layout_is_that_of_typescript() {
         named!(shard_counters: FRAMES, DECODE_ERRORS, CONCEALED, POISONED, RECORDER_REFUSED, REJECTED, BYTES),
     );
     same("core/codec.ts", "CODEC_ID", named!(codec: PCMU, PCMA, L16, OPUS, L16_LE));
+    same(
+        "audio/adaptive/state.ts",
+        "ADAPTIVE_STATE",
+        named!(adaptive: DECIMATION, HOP_BLOCKS, HOP, MIN_SILENCE, POSITION, BLOCK_FILL, SAMPLE_FILL, SAMPLE_SUM, BLOCKS,
+            HOPS, SILENT, SINCE, ACTIVE_TO, ABOVE_HOPS, LIVE, AUDIO_TO, FRAME_SILENT, DETECTOR, FRAME_IN_SILENCE,
+            QUIET_HOPS, EVIDENCE, KIND, BLOCK, ENERGY, SMOOTH, FLOOR, BAND_MINIMUM, BAND_MINIMA, BAND_HOPS, BAND_NEXT,
+            BACKGROUND, LEVEL_FLOOR, SNR_80, SNR_250, VARIANCE, PEAK_SHORT, PEAK_LONG, TROUGH, LAST_SNR, SPEECH_SNR,
+            SPEECH_LEVEL, LEVEL, DIGITAL_FROM, COMFORT_FROM),
+    );
     same(
         "audio/silence.ts",
         "SILENCE_STATE",

@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use trunkline_dsp::adaptive;
 use trunkline_dsp::concealment::Concealment;
 use trunkline_dsp::g711::{decode_pcma, decode_pcmu};
 use trunkline_dsp::l16::{decode_l16, decode_l16_le};
+use trunkline_dsp::layout::stream::SILENCE_SLOTS;
 use trunkline_dsp::level::{energy, mean_square, peak};
 use trunkline_dsp::silence::{self, Edge, Edges, Settings, slot};
 
@@ -150,7 +152,7 @@ fn silence_has_the_same_edges_however_the_sound_is_cut() {
     let loud = noise(1, 8_000, 12_000);
     let pcm: Vec<i16> = [vec![0; 1_000], loud.clone(), vec![3; 9_000], loud, vec![0; 6_000]].concat();
     let edges_of = |cut: usize| {
-        let mut state = [0.0; 64];
+        let mut state = [0.0; SILENCE_SLOTS];
         silence::init(&mut state, Settings { threshold: 0.01, window_ms: 20.0 }, 8_000);
         let (mut all, mut edges) = (Vec::new(), Edges::default());
         for (k, part) in pcm.chunks(cut).enumerate() {
@@ -178,13 +180,52 @@ fn silence_has_the_same_edges_however_the_sound_is_cut() {
 fn silence_survives_any_state() {
     // The state lies in shared memory: whatever stands there, nothing loops and nothing is read beyond it.
     for seed in 1..50 {
-        let mut state = [0.0; 64];
-        for (slot, sample) in state.iter_mut().zip(noise(seed, 64, 32_767)) {
+        let mut state = [0.0; SILENCE_SLOTS];
+        for (slot, sample) in state.iter_mut().zip(noise(seed, SILENCE_SLOTS, 32_767)) {
             *slot = f64::from(sample) / 100.0;
         }
         state[slot::HOP] = f64::from(seed % 3);
         let _ = std::panic::catch_unwind(move || {
             silence::feed(&mut state, &noise(seed, 500, 9_000), 5.0, &mut Edges::default());
+        });
+    }
+}
+
+#[test]
+fn adaptive_detection_has_the_same_edges_however_the_sound_is_cut() {
+    let quiet = noise(5, 24_000, 120);
+    let loud = noise(1, 8_000, 9_000);
+    let pcm: Vec<i16> = [quiet.clone(), loud.clone(), quiet.clone(), loud, quiet].concat();
+    for (rate, cuts) in [(8_000, [1, 39, 160, 7_777]), (16_000, [13, 320, 333, 960]), (48_000, [960, 961, 2_880, 11])] {
+        let edges_of = |cut: usize| {
+            let mut state = [0.0; SILENCE_SLOTS];
+            adaptive::init(&mut state, rate);
+            let (mut all, mut edges) = (Vec::new(), Edges::default());
+            for (k, part) in pcm.chunks(cut).enumerate() {
+                edges.clear();
+                adaptive::feed(&mut state, part, (k * cut) as f64, &mut edges);
+                all.extend_from_slice(edges.as_slice());
+            }
+            (all, state[adaptive::slot::EVIDENCE])
+        };
+        let whole = edges_of(480);
+        assert!(!whole.0.is_empty(), "no edge at {rate} Hz");
+        for cut in cuts {
+            assert_eq!(edges_of(cut), whole, "at {rate} Hz in parts of {cut}");
+        }
+    }
+}
+
+#[test]
+fn adaptive_detection_survives_any_state() {
+    for seed in 1..50 {
+        let mut state = [0.0; SILENCE_SLOTS];
+        for (slot, sample) in state.iter_mut().zip(noise(seed, SILENCE_SLOTS, 32_767)) {
+            *slot = f64::from(sample) / 100.0;
+        }
+        state[adaptive::slot::DECIMATION] = [0.0, 1.0, 3.0, f64::NAN, 1e300][seed as usize % 5];
+        let _ = std::panic::catch_unwind(move || {
+            adaptive::feed(&mut state, &noise(seed, 500, 9_000), 5.0, &mut Edges::default());
         });
     }
 }

@@ -21,6 +21,7 @@ const SETTING_NAMES: readonly SettingName[] = [
   'shards',
   'playoutDelayMs',
   'maxPlayoutDelayMs',
+  'silenceDetector',
   'silenceThreshold',
   'includeSilent',
   'audit',

@@ -11,6 +11,7 @@ const SETTING_NAMES: readonly SettingName[] = [
   'drainSeconds',
   'shards',
   'maxStreams',
+  'silenceDetector',
   'silenceThreshold',
   'silenceWindowMs',
   'includeSilent',

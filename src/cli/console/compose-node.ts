@@ -78,6 +78,7 @@ export async function composeNode(
       maxStreams: config.maxStreams,
       playoutDelayMs: config.playoutDelayMs,
       maxPlayoutDelayMs: config.maxPlayoutDelayMs,
+      silenceDetector: config.silenceDetector,
       silenceThreshold: config.silenceThreshold,
       silenceWindowMs: config.silenceWindowMs,
       native: config.native,

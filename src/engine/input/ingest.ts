@@ -1,5 +1,6 @@
 import type { StreamFormat } from '../../core/codec.js';
 import type { Channel, EndReason, MarkedState } from '../../core/events.js';
+import type { SilenceDetector } from '../../core/silence-detector.js';
 import type { PacketBatch } from './packet-batch.js';
 
 export interface StreamOptions {
@@ -15,6 +16,8 @@ export interface StreamOptions {
   readonly continues?: number;
   /** The organization that the call belongs to, for recordings and audit. */
   readonly organizationId?: string;
+  /** How speech is told from silence in this stream; what the engine was told when absent. */
+  readonly silenceDetector?: SilenceDetector;
   /** Name of the source; the node sets it. */
   readonly source?: string;
 }

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { encodePcmu } from '../../../src/audio/codecs/g711.js';
 import { ManualClock } from '../../../src/core/clock.js';
 import { CODEC_ID } from '../../../src/core/codec.js';
+import { DETECTOR_ID } from '../../../src/core/silence-detector.js';
 import { AudioFile } from '../../../src/sinks/recorder/files/audio-file.js';
 import { type Manifest, manifestSchema } from '../../../src/sinks/recorder/files/manifest.js';
 import { Recorder } from '../../../src/sinks/recorder/recorder.js';
@@ -78,6 +79,7 @@ function run(setup: {
       clockRate: 8000,
       sampleRate: 8000,
       channels: 1,
+      detector: DETECTOR_ID.fixed,
       wants: 4,
     });
     rig.openAs(stream, streamInfo({ stream, interactionId: `call-${stream}` }));

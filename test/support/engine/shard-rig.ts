@@ -1,6 +1,7 @@
 import { afterEach } from 'vitest';
 import type { CodecId } from '../../../src/core/codec.js';
 import { TrunklineError } from '../../../src/core/errors.js';
+import { DETECTOR_ID } from '../../../src/core/silence-detector.js';
 import { layOutMemory } from '../../../src/engine/threads/memory.js';
 import { FLAG, KIND, LAYOUT_VERSION, RECORD } from '../../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../../src/ring/ring.js';
@@ -24,6 +25,8 @@ export interface StreamSetup {
   readonly clockRate?: number;
   readonly channels?: 1 | 2;
   readonly wants?: number;
+  /** DETECTOR_ID; the fixed one when absent. */
+  readonly detector?: number;
 }
 
 /** What a record says, without what may differ from run to run: the times, and what its kind leaves undefined. */
@@ -92,8 +95,15 @@ export class ShardRig {
   }
 
   open(stream: number, setup: StreamSetup): boolean {
-    const { codec, sampleRate, clockRate = sampleRate, channels = 1, wants = ALL } = setup;
-    this.table.assign(stream, { shard: 0, codec, sampleRate, clockRate, channels, wants });
+    const {
+      codec,
+      sampleRate,
+      clockRate = sampleRate,
+      channels = 1,
+      wants = ALL,
+      detector = DETECTOR_ID.fixed,
+    } = setup;
+    this.table.assign(stream, { shard: 0, codec, sampleRate, clockRate, channels, wants, detector });
     return this.#put(KIND.OPEN, { stream, payload: new TextEncoder().encode(`{"stream":${stream}}`) });
   }
 

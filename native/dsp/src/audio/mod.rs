@@ -1,6 +1,8 @@
 //! Pure audio: `src/audio`.
 
+pub mod adaptive;
 pub mod concealment;
+pub mod detector;
 pub mod g711;
 pub mod l16;
 pub mod level;

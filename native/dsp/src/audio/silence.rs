@@ -73,7 +73,7 @@ impl Edges {
         &self.edges[..self.found]
     }
 
-    fn push(&mut self, edge: Edge) {
+    pub(crate) fn push(&mut self, edge: Edge) {
         if let Some(free) = self.edges.get_mut(self.found) {
             *free = edge;
             self.found += 1;

@@ -1,0 +1,150 @@
+//! What the classifier looks at: `src/audio/adaptive/features.ts`.
+
+use super::minimum::{FLOOR as MINIMUM_FLOOR, close_band_hop, has_started, track_minimum};
+use super::slot::*;
+use super::{BANDS, BLOCK_SAMPLES};
+use crate::silence::State;
+
+/// FEATURE of `features.ts`.
+pub mod feature {
+    pub const SNR: usize = 0;
+    pub const SNR_80: usize = 1;
+    pub const SNR_250: usize = 2;
+    pub const BACKGROUND: usize = 3;
+    pub const SPEECH_SNR: usize = 4;
+    pub const ABOVE_FLOOR: usize = 5;
+    pub const BELOW_SPEECH: usize = 6;
+    pub const RANGE: usize = 7;
+    pub const DEVIATION: usize = 8;
+    pub const PEAK_SHORT: usize = 9;
+    pub const PEAK_LONG: usize = 10;
+    pub const TROUGH: usize = 11;
+    pub const BAND: usize = 12;
+    pub const CHANGE: usize = 19;
+    pub const SMOOTHED_ABOVE_FLOOR: usize = 20;
+    pub const COUNT: usize = 21;
+}
+
+pub type Features = [f64; feature::COUNT];
+
+const LEAST: f64 = 1.0;
+const BAND_SMOOTHING: f64 = 0.6;
+const BIAS: f64 = 0.4;
+const MOST_SNR: f64 = 8.0;
+const FIRST_FLOOR: f64 = 40.0;
+const FIRST_LEVEL_FLOOR: f64 = 8.0;
+const FIRST_RANGE: f64 = 5.0;
+const FIRST_SPEECH_SNR: f64 = 4.0;
+const BACKGROUND_SUB_WINDOW: f64 = 40.0;
+const LEVEL_SUB_WINDOW: f64 = 20.0;
+const SPEECH_UP: f64 = 0.3;
+const SPEECH_DOWN: f64 = 0.0007;
+
+/// log2, exact at powers of two and a straight line between them, off the upper half of the double.
+fn rough_log2(value: f64) -> f64 {
+    f64::from((value.to_bits() >> 32) as i32) / 1_048_576.0 - 1023.0
+}
+
+/// Takes the energies of a whole hop in.
+pub fn measure_hop(state: &mut State) -> Features {
+    let mut features = [0.0; feature::COUNT];
+    let is_first = state[HOPS] == 0.0;
+    let total = measure_bands(state, is_first, &mut features);
+    measure_snr(state, is_first, &mut features);
+    measure_levels(state, is_first, rough_log2(total), &mut features);
+    state[HOPS] += 1.0;
+    features
+}
+
+fn measure_bands(state: &mut State, is_first: bool, features: &mut Features) -> f64 {
+    let scale = state[HOP_BLOCKS] * BLOCK_SAMPLES as f64 * BLOCK_SAMPLES as f64;
+    let mut sum = 0.0;
+    let mut total = 0.0;
+    for band in 0..BANDS {
+        let power = state[ENERGY + band] / scale + LEAST;
+        state[ENERGY + band] = 0.0;
+        total += power;
+        let last = state[SMOOTH + band];
+        let smooth = if is_first { power } else { last + (power - last) * BAND_SMOOTHING };
+        state[SMOOTH + band] = smooth;
+        let log = rough_log2(smooth);
+        if is_first {
+            state[FLOOR + band] = rough_log2(power.min(FIRST_FLOOR));
+        }
+        if log < state[BAND_MINIMUM + band] {
+            state[BAND_MINIMUM + band] = log;
+        }
+        if log < state[FLOOR + band] {
+            state[FLOOR + band] = log;
+        }
+        let above = log - state[FLOOR + band] - BIAS;
+        let snr = if above < 0.0 { 0.0 } else { above.min(MOST_SNR) };
+        features[feature::BAND + band] = snr;
+        sum += snr;
+    }
+    close_band_hop(state);
+    features[feature::SNR] = sum / BANDS as f64;
+    total
+}
+
+fn measure_snr(state: &mut State, is_first: bool, features: &mut Features) {
+    let snr = features[feature::SNR];
+    let snr_80 = state[SNR_80] + (snr - state[SNR_80]) * 0.25;
+    let last_250 = state[SNR_250];
+    let snr_250 = if is_first { snr } else { last_250 + (snr - last_250) * 0.08 };
+    let from = snr - snr_250;
+    let variance = state[VARIANCE] + (from * from - state[VARIANCE]) * 0.1;
+    if is_first {
+        state[BACKGROUND + MINIMUM_FLOOR] = snr_250.min(1.0);
+        state[SPEECH_SNR] = FIRST_SPEECH_SNR;
+    }
+    track_minimum(state, BACKGROUND, snr_250, BACKGROUND_SUB_WINDOW, true);
+    let background = state[BACKGROUND + MINIMUM_FLOOR];
+    let speech = follow(state[SPEECH_SNR], snr_80, background);
+    let peak_short = snr.max(state[PEAK_SHORT] - 0.3);
+    let peak_long = snr.max(state[PEAK_LONG] - 0.1);
+    let risen = state[TROUGH] + 0.2;
+    let trough = snr.min(risen);
+    features[feature::SNR_80] = snr_80;
+    features[feature::SNR_250] = snr_250;
+    features[feature::BACKGROUND] = background;
+    features[feature::SPEECH_SNR] = speech;
+    features[feature::DEVIATION] = variance.sqrt();
+    features[feature::PEAK_SHORT] = peak_short;
+    features[feature::PEAK_LONG] = peak_long;
+    features[feature::TROUGH] = trough;
+    features[feature::CHANGE] = snr - state[LAST_SNR];
+    state[SNR_80] = snr_80;
+    state[SNR_250] = snr_250;
+    state[VARIANCE] = variance;
+    state[SPEECH_SNR] = speech;
+    state[PEAK_SHORT] = peak_short;
+    state[PEAK_LONG] = peak_long;
+    state[TROUGH] = trough;
+    state[LAST_SNR] = snr;
+}
+
+fn measure_levels(state: &mut State, is_first: bool, level: f64, features: &mut Features) {
+    let last = state[LEVEL];
+    let smooth = if is_first { level } else { last + (level - last) * 0.5 };
+    if is_first {
+        let floor = level.min(FIRST_LEVEL_FLOOR);
+        state[LEVEL_FLOOR + MINIMUM_FLOOR] = floor;
+        state[SPEECH_LEVEL] = floor + FIRST_RANGE;
+    }
+    let may_rise = has_started(state);
+    track_minimum(state, LEVEL_FLOOR, smooth, LEVEL_SUB_WINDOW, may_rise);
+    let floor = state[LEVEL_FLOOR + MINIMUM_FLOOR];
+    let speech = follow(state[SPEECH_LEVEL], smooth, floor);
+    features[feature::ABOVE_FLOOR] = level - floor;
+    features[feature::BELOW_SPEECH] = speech - level;
+    features[feature::RANGE] = speech - floor;
+    features[feature::SMOOTHED_ABOVE_FLOOR] = smooth - floor;
+    state[LEVEL] = smooth;
+    state[SPEECH_LEVEL] = speech;
+}
+
+/// Follows the maxima of `value`, and forgets them towards `floor`.
+fn follow(last: f64, value: f64, floor: f64) -> f64 {
+    if value > last { last + (value - last) * SPEECH_UP } else { last + (floor - last) * SPEECH_DOWN }
+}
