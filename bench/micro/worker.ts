@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { codecId } from '../../src/core/codec.js';
 import { TrunklineError } from '../../src/core/errors.js';
 import type { StreamInfo } from '../../src/core/events.js';
-import { DETECTOR_ID } from '../../src/core/silence-detector.js';
+import { DETECTOR_ID } from '../../src/core/events.js';
 import { layOutMemory } from '../../src/engine/threads/memory.js';
 import { KIND, LAYOUT_VERSION, RECORD } from '../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';

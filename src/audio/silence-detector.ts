@@ -1,4 +1,4 @@
-import { DETECTOR_ID } from '../core/silence-detector.js';
+import { DETECTOR_ID } from '../core/events.js';
 import { endAdaptiveSpeechByGap, feedAdaptive, initAdaptive, skipAdaptive } from './adaptive/detector.js';
 import { ADAPTIVE_STATE, ADAPTIVE_STATE_SLOTS } from './adaptive/state.js';
 import { FrameEnergy } from './frame-energy.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { SILENCE_DETECTORS } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 import { availableProcessors } from '../core/processors.js';
-import { SILENCE_DETECTORS } from '../core/silence-detector.js';
 import { milliseconds, setting } from './setting.js';
 
 /** Settings of the engine: threads, jitter buffer, silence detection. These are the options of `createEngine`. */

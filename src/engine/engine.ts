@@ -3,17 +3,18 @@ import type { StreamFormat } from '../core/codec.js';
 import { zeroCounts } from '../core/counts.js';
 import { GuardedEmitter } from '../core/emitter.js';
 import { TrunklineError } from '../core/errors.js';
-import type {
-  Channel,
-  ChannelReception,
-  EndReason,
-  FrameSink,
-  MarkedState,
-  ReceptionCounts,
-  StreamInfo,
-  StreamSummary,
+import {
+  type Channel,
+  type ChannelReception,
+  DETECTOR_ID,
+  type EndReason,
+  type FrameSink,
+  type MarkedState,
+  type ReceptionCounts,
+  type SilenceDetector,
+  type StreamInfo,
+  type StreamSummary,
 } from '../core/events.js';
-import { DETECTOR_ID, type SilenceDetector } from '../core/silence-detector.js';
 import { MS_PER_SECOND, US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { SHARD_COUNTERS } from '../shard/shard-data.js';

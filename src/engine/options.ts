@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseOptions } from '../config/options.js';
 import { checkOptions, engineSchema, type FormerOptions } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
-import type { SilenceDetector } from '../core/silence-detector.js';
+import type { SilenceDetector } from '../core/events.js';
 import { US_PER_MS } from '../core/units.js';
 import type { JitterOptions } from '../rtp/jitter-buffer.js';
 import type { SilenceSettings } from '../shard/shard-data.js';

@@ -17,7 +17,7 @@ import type { CodecId } from '../core/codec.js';
  *     24   i32  wants: bits of WANT
  *     28   i32  decode errors
  *     32   i32  records of frames and edges that the recorder ring refused
- *     36   i32  silence detector: DETECTOR_ID of core/silence-detector.ts
+ *     36   i32  silence detector: DETECTOR_ID of core/events.ts
  *     128  f64[176]  state of the silence detector of channel 0
  *     1536 f64[176]  the same of channel 1
  */
@@ -62,7 +62,7 @@ export interface StreamConfig {
   readonly sampleRate: number;
   readonly channels: 1 | 2;
   readonly wants: number;
-  /** DETECTOR_ID of core/silence-detector.ts. */
+  /** DETECTOR_ID of core/events.ts. */
   readonly detector: number;
 }
 

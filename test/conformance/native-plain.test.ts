@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { encodePcma, encodePcmu } from '../../src/audio/codecs/g711.js';
 import { encodeL16, encodeL16Le } from '../../src/audio/codecs/l16.js';
 import { CODEC_ID, type CodecId } from '../../src/core/codec.js';
-import { DETECTOR_ID } from '../../src/core/silence-detector.js';
+import { DETECTOR_ID } from '../../src/core/events.js';
 import { KIND, MARK } from '../../src/ring/layout.js';
 import { WANT } from '../../src/ring/stream-table.js';
 import { SHARD_COUNTERS } from '../../src/shard/shard-data.js';

@@ -43,7 +43,7 @@ const MOST_SNR = 8;
 /** Highest floor of a band to begin with, as a mean square, and of the level as a logarithm: −56 dBFS. */
 const FIRST_FLOOR = 40;
 const FIRST_LEVEL_FLOOR = 8;
-/** Speech is taken to be 15 dB above the floor, and 12 dB above the background, until some has been heard. */
+/** Speech is taken to be 15 dB above the floor, and 12 dB above the background, until there was some. */
 const FIRST_RANGE = 5;
 const FIRST_SPEECH_SNR = 4;
 /** Sub-windows of minimum statistics, in hops. */

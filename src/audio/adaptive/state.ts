@@ -34,7 +34,7 @@ export const ADAPTIVE_STATE = {
   AUDIO_TO: 17,
   /** 1 when the frame fed last was not live. */
   FRAME_SILENT: 18,
-  /** DETECTOR_ID of core/silence-detector.ts. */
+  /** DETECTOR_ID of core/events.ts. */
   DETECTOR: 19,
   /** 1 when the frame fed last lies in a silence, as the edges say it. */
   FRAME_IN_SILENCE: 20,

@@ -1,6 +1,5 @@
 import type { StreamFormat } from '../../core/codec.js';
-import type { Channel, EndReason, MarkedState } from '../../core/events.js';
-import type { SilenceDetector } from '../../core/silence-detector.js';
+import type { Channel, EndReason, MarkedState, SilenceDetector } from '../../core/events.js';
 import type { PacketBatch } from './packet-batch.js';
 
 export interface StreamOptions {

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { encodePcmu } from '../../../src/audio/codecs/g711.js';
 import { ManualClock } from '../../../src/core/clock.js';
 import { CODEC_ID } from '../../../src/core/codec.js';
-import { DETECTOR_ID } from '../../../src/core/silence-detector.js';
+import { DETECTOR_ID } from '../../../src/core/events.js';
 import { AudioFile } from '../../../src/sinks/recorder/files/audio-file.js';
 import { type Manifest, manifestSchema } from '../../../src/sinks/recorder/files/manifest.js';
 import { Recorder } from '../../../src/sinks/recorder/recorder.js';

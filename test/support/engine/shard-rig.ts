@@ -1,7 +1,7 @@
 import { afterEach } from 'vitest';
 import type { CodecId } from '../../../src/core/codec.js';
 import { TrunklineError } from '../../../src/core/errors.js';
-import { DETECTOR_ID } from '../../../src/core/silence-detector.js';
+import { DETECTOR_ID } from '../../../src/core/events.js';
 import { layOutMemory } from '../../../src/engine/threads/memory.js';
 import { FLAG, KIND, LAYOUT_VERSION, RECORD } from '../../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../../src/ring/ring.js';

@@ -5,7 +5,7 @@ use crate::adaptive::slot::{DETECTOR, FRAME_IN_SILENCE};
 use crate::level::energy;
 use crate::silence::{self, Edges, Settings, State};
 
-/// DETECTOR_ID of `src/core/silence-detector.ts`.
+/// DETECTOR_ID of `src/core/events.ts`.
 pub mod detector_id {
     pub const FIXED: i32 = 0;
     pub const ADAPTIVE: i32 = 1;
