@@ -13,6 +13,7 @@ export type { HealthCheck, HealthReport, HealthStatus } from './core/health.js';
 export type { Logger, LogMethod } from './core/logger.js';
 export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media-chunk.js';
 export type { CertifiedKey } from './core/network/certificate.js';
+export type { RollOptions } from './core/speech-chunks.js';
 export type { BucketCounts } from './core/statistics/buckets.js';
 export {
   AudioEngine,

@@ -57,6 +57,14 @@ export const deliverySettings = {
   includeSilent: setting(z.boolean().default(false), {
     description: 'Deliver silent frames to listeners too; otherwise they are only counted and recorded.',
   }),
+  preRollMs: setting(z.number().min(0).max(2_000).default(200), {
+    description: 'Deliver the silent frames of this time before speech begins to listeners too, 0 to 2000.',
+    value: 'ms',
+  }),
+  postRollMs: setting(z.number().min(0).max(2_000).default(0), {
+    description: 'Deliver the silent frames of this time after speech has ended to listeners too, 0 to 2000.',
+    value: 'ms',
+  }),
 };
 
 /** The maximum playout delay is at least the usual one. */

@@ -180,6 +180,8 @@ export interface FrameView {
   readonly hasPcm: boolean;
   /** A copy of the samples: 16-bit signed, `sampleCount` long, or empty when `hasPcm` is false. */
   copyPcm(): Int16Array;
+  /** Copies them into `target` from `at` on, if `hasPcm`; returns how many. */
+  copyPcmTo(target: Int16Array, at?: number): number;
   /** The same as bytes, little-endian; cheaper, because it comes out of Node's buffer pool. */
   copyPcmBytes(): Buffer;
 }

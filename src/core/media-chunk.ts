@@ -5,8 +5,10 @@ export interface MediaChunk {
   /** PCM, 16 bit, little-endian, at metadata.sampleRate. */
   readonly payload: Buffer;
   readonly metadata: MediaMetadata;
-  /** Below the silence threshold; only with `includeSilent` do such chunks come. */
+  /** Silence, with `includeSilent` or as part of the roll. */
   readonly isSilent: boolean;
+  /** Silence that is delivered because speech follows (`pre`) or precedes it (`post`): see `preRollMs` and `postRollMs`. */
+  readonly roll?: 'pre' | 'post';
   /** End of decoding, in microseconds of the machine's monotonic clock. */
   readonly processedAt: number;
 }

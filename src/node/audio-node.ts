@@ -62,7 +62,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: NodeOptions = {}) {
     super();
-    const { sources = [], sinks = [], services = [], engine = {}, includeSilent = false, signal } = options;
+    const { sources = [], sinks = [], services = [], engine = {}, signal } = options;
     this.#clock = options.clock ?? systemClock;
     this.#logger = new WarningLog(options.logger, this.#clock);
     const report = (error: unknown): void => this.report(error);
@@ -92,7 +92,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
       outcomes: this.#outcomes,
     });
     keepParts(this, { engine: this.#engine, metrics: this.#figures.metrics });
-    this.#events = new EventSink(this, includeSilent);
+    this.#events = new EventSink(this, options);
     this.#watch = new NodeWatch(this.#logger, this.#clock, {
       refusals: () => this.#figures.refusals(),
       counts: ({ stream }) => this.#engine.counts(stream),

@@ -48,6 +48,8 @@ const schema = z.strictObject({
     .custom<NodeEngineOptions>((value) => typeof value === 'object' && value !== null, 'an object')
     .exactOptional(),
   includeSilent: z.boolean().exactOptional(),
+  preRollMs: z.number().min(0).max(2_000).exactOptional(),
+  postRollMs: z.number().min(0).max(2_000).exactOptional(),
   logger: z
     .custom<Logger>(
       (value) => hasMethods(value, ['debug', 'info', 'warn', 'error']),

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
+import type { RollOptions } from '../core/speech-chunks.js';
 import type { EngineOptions } from '../engine/options.js';
 import type { Sink } from '../sinks/sink.js';
 import type { Source } from '../sources/source.js';
@@ -18,7 +19,7 @@ export type NodeEngineOptions = Pick<
   | 'native'
 >;
 
-export interface NodeOptions<Sources extends readonly Source[] = readonly Source[]> {
+export interface NodeOptions<Sources extends readonly Source[] = readonly Source[]> extends RollOptions {
   /** What brings packets, such as genesysSubscription() and audioHook(); default none. */
   readonly sources?: Sources;
   /** What keeps frames, such as recorder() and audit(); default none: nothing is written. More can be added later. */
@@ -27,7 +28,7 @@ export interface NodeOptions<Sources extends readonly Source[] = readonly Source
   readonly services?: readonly Service[];
   /** Threads, jitter buffer, silence detection. */
   readonly engine?: NodeEngineOptions;
-  /** `mediaChunk` events for silent frames as well; default false. */
+  /** `mediaChunk` events for all silent frames as well; default false. */
   readonly includeSilent?: boolean;
   /** Takes the node's log, in the manner of pino; default: nothing is logged. */
   readonly logger?: Logger;

@@ -33,8 +33,12 @@ export interface NodeSettings
 
 /** Which events, recordings and audit a preset makes. */
 export interface OutputSettings {
-  /** `mediaChunk` events for silent frames as well; default false. */
+  /** `mediaChunk` events for all silent frames as well; default false. */
   readonly includeSilent?: boolean | undefined;
+  /** `mediaChunk` events for the silent frames of this time before speech begins, in milliseconds, 0 to 2,000; default 200. */
+  readonly preRollMs?: number | undefined;
+  /** `mediaChunk` events for the silent frames of this time after speech has ended; in milliseconds, 0 to 2,000; default 0. */
+  readonly postRollMs?: number | undefined;
   /** Record every stream into `out`; default false. */
   readonly record?: boolean | undefined;
   /** Folder of the recordings and the audit; made when it is missing; default `capture`. */
@@ -105,6 +109,8 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
         native: config.native,
       },
       includeSilent: config.includeSilent,
+      preRollMs: config.preRollMs,
+      postRollMs: config.postRollMs,
       clock,
       ...(logger && { logger }),
       ...(signal && { signal }),

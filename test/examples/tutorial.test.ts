@@ -16,7 +16,7 @@ afterEach(async () => {
 });
 
 function settings(url: { readonly apiUrl: string; readonly mediaUrl: string }) {
-  return { ...url, clientId: 'test', clientSecret: 'test', shards: 1, maxStreams: 16 };
+  return { ...url, clientId: 'test', clientSecret: 'test', shards: 1, maxStreams: 16, preRollMs: 0 };
 }
 
 describe("the tutorial's example", () => {

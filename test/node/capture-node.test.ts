@@ -67,11 +67,22 @@ describe('events', () => {
     expect(syncs).toHaveLength(3 * 200);
     const { framesSilent } = node.summary();
     expect(framesSilent).toBeGreaterThan(0);
-    expect(chunks).toHaveLength(3 * 200 - framesSilent);
-    const [chunk] = chunks;
+    const speech = chunks.filter(({ roll }) => roll === undefined);
+    expect(speech).toHaveLength(3 * 200 - framesSilent);
+    const [chunk] = speech;
     expect(chunk).toMatchObject({ isSilent: false, metadata: { sampleRate: 8000, channel: 0 } });
     expect(chunk?.payload).toHaveLength(320);
-    expect(chunks.every(({ isSilent }) => !isSilent)).toBe(true);
+    expect(speech.every(({ isSilent }) => !isSilent)).toBe(true);
+    const roll = chunks.filter(({ roll }) => roll === 'pre');
+    expect(roll.length).toBeGreaterThan(0);
+    for (const { isSilent, metadata } of roll) {
+      expect(isSilent).toBe(true);
+      const follows = speech.some(({ metadata: { interactionId, positionSamples } }) => {
+        const before = positionSamples - metadata.positionSamples;
+        return interactionId === metadata.interactionId && before > 0 && before <= 10 * 160;
+      });
+      expect(follows).toBe(true);
+    }
     const own = syncs.filter(({ interactionId }) => interactionId === simulator.interactionIds[0]);
     own.forEach((sync, i) => {
       expect(sync.sequenceNumber).toBe((own[0]?.sequenceNumber ?? 0) + i);

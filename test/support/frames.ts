@@ -34,6 +34,10 @@ export function frameView(over: Partial<FrameView> & { pcm?: Int16Array } = {}):
     deliveredUs: 3_000,
     hasPcm: pcm !== undefined,
     copyPcm: () => pcm?.slice() ?? new Int16Array(0),
+    copyPcmTo: (target, at = 0) => {
+      target.set(pcm ?? [], at);
+      return pcm?.length ?? 0;
+    },
     copyPcmBytes: () => Buffer.from(pcm?.slice().buffer ?? new ArrayBuffer(0)),
     ...fields,
   };

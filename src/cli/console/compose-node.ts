@@ -84,6 +84,8 @@ export async function composeNode(
       native: config.native,
     },
     includeSilent: config.includeSilent,
+    preRollMs: config.preRollMs,
+    postRollMs: config.postRollMs,
     logger: dependencies.logger,
   });
   return { node: node as ComposedNode['node'], hook, control: service };

@@ -1,5 +1,6 @@
 import type { Channel, FrameSink, FrameView, PcmSelection, StreamInfo } from '../../core/events.js';
-import { chunkOf, type MediaChunk } from '../../core/media-chunk.js';
+import type { MediaChunk } from '../../core/media-chunk.js';
+import { type RollOptions, SpeechChunks } from '../../core/speech-chunks.js';
 
 /** A frame with a copy of its samples, to keep. The fields are those of FrameView. */
 export interface AudioFrame {
@@ -34,8 +35,8 @@ export interface QueueOptions {
   readonly capacity?: number;
 }
 
-export interface ChunkOptions extends QueueOptions {
-  /** Silent chunks as well; default false. */
+export interface ChunkOptions extends QueueOptions, RollOptions {
+  /** All silent chunks as well, so that there is no roll; default false. */
   readonly includeSilent?: boolean;
 }
 
@@ -64,8 +65,9 @@ export type AttachedQueue<Item> = FrameQueue<Item> & FrameSink;
 
 interface QueueParts<Item> {
   readonly selection: PcmSelection;
-  /** The item for a frame; undefined for a frame that the reader does not want. */
-  readonly itemOf: (frame: FrameView) => Item | undefined;
+  /** Puts the items for a frame into the queue. */
+  readonly take: (frame: FrameView, put: (item: Item) => void) => void;
+  readonly streamEnded?: (info: StreamInfo) => void;
   /** Detaches the queue from the engine. */
   readonly onEnd: (queue: AttachedQueue<Item>) => void;
 }
@@ -112,13 +114,18 @@ class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
   }
 
   frame(frame: FrameView): void {
-    if (this.#isEnded || !this.#follows(frame.info)) return;
+    if (!this.#isEnded && this.#follows(frame.info)) this.#parts.take(frame, this.#put);
+  }
+
+  streamEnded(info: StreamInfo): void {
+    this.#parts.streamEnded?.(info);
+  }
+
+  readonly #put = (item: Item): void => {
     if (this.#count === this.#capacity) {
       this.droppedFrames++;
       return;
     }
-    const item = this.#parts.itemOf(frame);
-    if (item === undefined) return;
     const reader = this.#readers.shift();
     if (reader !== undefined) {
       reader({ done: false, value: item });
@@ -126,7 +133,7 @@ class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
     }
     this.#items[(this.#first + this.#count) % this.#capacity] = item;
     this.#count++;
-  }
+  };
 
   next(): Promise<IteratorResult<Item, undefined>> {
     if (this.#count > 0) {
@@ -180,15 +187,20 @@ class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
   }
 }
 
-/** Frames as chunks: those with speech, or all of them. */
+/** Frames as chunks: those with speech and the roll around it, or all of them. */
 export function chunkQueue(
   options: ChunkOptions,
   onEnd: (queue: AttachedQueue<MediaChunk>) => void,
 ): AttachedQueue<MediaChunk> {
-  const { includeSilent = false } = options;
-  return new BoundedQueue(options, {
-    selection: includeSilent ? 'all' : 'speech',
-    itemOf: (frame) => (frame.hasPcm && (includeSilent || !frame.isSilent) ? chunkOf(frame) : undefined),
+  let putChunk: (chunk: MediaChunk) => void = () => {};
+  const speech = new SpeechChunks(options, (chunk) => putChunk(chunk));
+  return new BoundedQueue<MediaChunk>(options, {
+    selection: speech.selection,
+    take: (frame, put) => {
+      putChunk = put;
+      speech.take(frame);
+    },
+    streamEnded: (info) => speech.streamEnded(info),
     onEnd,
   });
 }
@@ -199,7 +211,7 @@ export function frameQueue(
   onEnd: (queue: AttachedQueue<AudioFrame>) => void,
 ): AttachedQueue<AudioFrame> {
   const { pcm = 'speech' } = options;
-  return new BoundedQueue(options, { selection: pcm, itemOf: (frame) => copyOf(frame, pcm), onEnd });
+  return new BoundedQueue(options, { selection: pcm, take: (frame, put) => put(copyOf(frame, pcm)), onEnd });
 }
 
 const NO_SAMPLES = new Int16Array(0);

@@ -107,6 +107,14 @@ export class RingFrameView implements FrameView {
     return this.#pcm.slice(from, from + this.sampleCount);
   }
 
+  copyPcmTo(target: Int16Array, at = 0): number {
+    if (!this.hasPcm) return 0;
+    const from = (this.#at + RECORD.OUTPUT_HEADER_BYTES) >> 1;
+    const count = this.sampleCount;
+    target.set(this.#pcm.subarray(from, from + count), at);
+    return count;
+  }
+
   copyPcmBytes(): Buffer {
     if (!this.hasPcm) return Buffer.alloc(0);
     const from = this.#at + RECORD.OUTPUT_HEADER_BYTES;

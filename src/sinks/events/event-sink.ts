@@ -11,7 +11,8 @@ import type {
   StreamResult,
   StreamSummary,
 } from '../../core/events.js';
-import { chunkOf, type MediaChunk, type MetadataSync } from '../../core/media-chunk.js';
+import type { MediaChunk, MetadataSync } from '../../core/media-chunk.js';
+import { type SpeechChunkOptions, SpeechChunks } from '../../core/speech-chunks.js';
 import type { SinkEvents } from '../sink.js';
 
 /** An event of a source, under its own name. */
@@ -24,7 +25,7 @@ export interface SourceEvent {
 
 /** Events that every node has, whatever its sources are. */
 export interface NodeEvents extends SinkEvents {
-  /** Each frame with speech; silent ones too with `includeSilent`. */
+  /** Each frame with speech and `preRollMs` before it; all silent ones too with `includeSilent`. */
   mediaChunk: [chunk: MediaChunk];
   /** Each frame, silent or not. */
   metadataSync: [sync: MetadataSync];
@@ -53,13 +54,13 @@ export interface NodeEvents extends SinkEvents {
 /** Turns what the engine delivers into the node's events. An event without listeners is never made. */
 export class EventSink implements FrameSink {
   readonly #node: EventEmitter<NodeEvents>;
-  readonly #includeSilent: boolean;
+  readonly #speech: SpeechChunks;
   #chunks = false;
   #syncs = false;
 
-  constructor(node: EventEmitter<NodeEvents>, includeSilent: boolean) {
+  constructor(node: EventEmitter<NodeEvents>, options: SpeechChunkOptions) {
     this.#node = node;
-    this.#includeSilent = includeSilent;
+    this.#speech = new SpeechChunks(options, (chunk) => this.#node.emit('mediaChunk', chunk));
   }
 
   /** Checks who listens; called when listeners are added or removed, not for each frame. */
@@ -69,8 +70,7 @@ export class EventSink implements FrameSink {
   }
 
   pcmSelection(): PcmSelection {
-    if (!this.#chunks) return 'none';
-    return this.#includeSilent ? 'all' : 'speech';
+    return this.#chunks ? this.#speech.selection : 'none';
   }
 
   streamOpened(info: StreamInfo): void {
@@ -79,9 +79,7 @@ export class EventSink implements FrameSink {
 
   frame(frame: FrameView): void {
     if (!this.#chunks && !this.#syncs) return;
-    if (this.#chunks && (this.#includeSilent || !frame.isSilent) && frame.hasPcm) {
-      this.#node.emit('mediaChunk', chunkOf(frame));
-    }
+    if (this.#chunks) this.#speech.take(frame);
     if (!this.#syncs) return;
     const { channel, timestamp, sequenceNumber } = frame;
     this.#node.emit('metadataSync', { interactionId: frame.info.interactionId, channel, timestamp, sequenceNumber });
@@ -96,6 +94,7 @@ export class EventSink implements FrameSink {
   }
 
   streamEnded(info: StreamInfo, summary: StreamSummary): void {
+    this.#speech.streamEnded(info);
     this.#node.emit('streamEnded', info, summary);
   }
 }
