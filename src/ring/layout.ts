@@ -52,7 +52,7 @@ export const KIND = {
   PAD: 0,
   /** Input: one packet, payload as it came. */
   PACKET: 1,
-  /** Input: a lost packet; one record for each. Payload: of Opus the packet that follows, for in-band FEC, if it has come. */
+  /** Input: a lost packet; one record for each. Payload: the packet that follows, if it has come. */
   LOST: 2,
   /** A stream begins. Payload: StreamInfo as JSON. */
   OPEN: 3,

@@ -85,10 +85,10 @@ export class ChannelDecoder {
     return samples;
   }
 
-  /** Writes `samples` in place of what is not there. */
-  conceal(samples: number, pcmAt: number): void {
+  /** Writes `samples` in place of what is not there. The next packet has `nextLength` bytes at `nextAt`, if it is known. */
+  conceal(samples: number, pcmAt: number, nextAt = 0, nextLength = 0): void {
     if (this.#history !== undefined) {
-      this.#history.conceal(this.#memory, pcmAt, samples);
+      this.#history.conceal(this.#memory, pcmAt, samples, nextAt, nextLength);
     } else if ((this.#opus?.conceal(samples, this.#memory, pcmAt) ?? -1) < 0) {
       this.#memory.samples.fill(0, pcmAt, pcmAt + samples);
     }
@@ -96,13 +96,14 @@ export class ChannelDecoder {
 
   /**
    * Writes `samples` in place of a lost packet: out of the packet of `length` bytes at `at`, which follows it, where that
-   * carries in-band FEC, and concealment otherwise. True when there was FEC. A `length` of 0: that one is lost as well.
+   * carries in-band FEC, and concealment otherwise, fitted to it. True when there was FEC. A `length` of 0: that one is
+   * lost as well.
    */
   recover(at: number, length: number, samples: number, pcmAt: number): boolean {
     if (this.#opus !== undefined && length > 0) {
       return this.#opus.recover(this.#memory, at, length, samples, this.#memory, pcmAt);
     }
-    this.conceal(samples, pcmAt);
+    this.conceal(samples, pcmAt, at, length);
     return false;
   }
 

@@ -57,7 +57,10 @@ class RandomInput {
       const stopped = ticks * below(random, 60);
       return (rig) => rig.mark(stream, position, stopped, MARK.NO_PACKETS, channel);
     }
-    if (draw < 0.14) return (rig) => rig.lost(stream, sequence, position, ticks, channel);
+    if (draw < 0.14) {
+      const next = Uint8Array.from({ length: below(random, 3) * below(random, 900) }, () => below(random, 256));
+      return (rig) => rig.lost(stream, sequence, position, ticks, channel, next);
+    }
     if (draw < 0.16) open.position += below(random, 3 * open.rate) - open.rate;
     if (draw < 0.2) {
       // Any bytes, any length: empty, odd, long.

@@ -10,6 +10,8 @@ use crate::table::StreamTable;
 /// Packet rate that is assumed for a packet that cannot be decoded when nothing else is known.
 const USUAL_RATE: u32 = 50;
 const CHANNELS: usize = 2;
+/// The longest pitch period, 15 ms at 48 kHz, and one sample.
+const MAX_FIT_SAMPLES: usize = 721;
 
 /// Decoder and concealment of one channel of one stream.
 pub struct Channel {
@@ -85,10 +87,18 @@ impl Channel {
     }
 
     /// Fills `pcm` in place of a lost packet: out of `next`, the packet that follows it, where that carries in-band FEC, and
-    /// with concealment otherwise. True when there was FEC.
+    /// with concealment otherwise, fitted to `next` where that is known. True when there was FEC.
     pub fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
         match &mut self.decoder {
             Decoder::Opus(opus) if !next.is_empty() => opus.recover(next, pcm),
+            Decoder::Plain { decode, sample_bytes, concealment } if !next.is_empty() => {
+                let mut samples = [0; MAX_FIT_SAMPLES];
+                let samples = &mut samples[..concealment.samples_to_fit()];
+                let next = next.get(..samples.len() * *sample_bytes);
+                next.inspect(|next| decode(next, samples));
+                concealment.conceal(pcm, if next.is_some() { samples } else { &[] });
+                false
+            }
             _ => {
                 self.conceal(pcm);
                 false

@@ -189,9 +189,8 @@ export class Release implements JitterOutput {
     const { lostTicks } = this.#timeline;
     // What is lost during a pause is part of it: the packet before it was withheld.
     if (lostTicks === 0 || this.pauses.isPaused(channel)) return;
-    // What the next packet may say of the lost one.
-    const isOpus = next >= 0 && this.#codecOf[channel >> 1] === CODEC_ID.OPUS;
-    const payloadLength = isOpus ? (packets.payloadLength[next] as number) : 0;
+    // Opus may have FEC of the lost packet in the next one; to that one, the concealment of other codecs is fitted.
+    const payloadLength = next >= 0 ? (packets.payloadLength[next] as number) : 0;
     const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES + payloadLength, position);
     if (ring === undefined) return;
     const at = this.#at;
