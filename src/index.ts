@@ -11,9 +11,9 @@ export { ERROR_CODES, type ErrorCode, TrunklineError } from './core/errors.js';
 export type * from './core/events.js';
 export type { HealthCheck, HealthReport, HealthStatus } from './core/health.js';
 export type { Logger, LogMethod } from './core/logger.js';
-export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media-chunk.js';
+export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media/media-chunk.js';
+export type { RollOptions } from './core/media/speech-chunks.js';
 export type { CertifiedKey } from './core/network/certificate.js';
-export type { RollOptions } from './core/speech-chunks.js';
 export type { BucketCounts } from './core/statistics/buckets.js';
 export {
   AudioEngine,

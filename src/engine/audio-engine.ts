@@ -17,7 +17,7 @@ import type {
   StreamSummary,
 } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
-import type { MediaChunk } from '../core/media-chunk.js';
+import type { MediaChunk } from '../core/media/media-chunk.js';
 import { Engine, type EngineCounters } from './engine.js';
 import type { EngineOptions } from './options.js';
 import {

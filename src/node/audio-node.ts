@@ -5,7 +5,7 @@ import { GuardedEmitter } from '../core/emitter.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { AuditEntry, AuditFields, ReceptionCounts, StreamInfo } from '../core/events.js';
 import { type HealthReport, worstOf } from '../core/health.js';
-import type { MediaChunk } from '../core/media-chunk.js';
+import type { MediaChunk } from '../core/media/media-chunk.js';
 import { Engine } from '../engine/engine.js';
 import type { AudioFrame, ChunkOptions, FrameOptions, FrameQueue } from '../engine/output/frame-queue.js';
 import { EventSink, type NodeEvents } from '../sinks/events/event-sink.js';

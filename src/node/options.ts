@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
-import type { RollOptions } from '../core/speech-chunks.js';
+import type { RollOptions } from '../core/media/speech-chunks.js';
 import type { EngineOptions } from '../engine/options.js';
 import type { Sink } from '../sinks/sink.js';
 import type { Source } from '../sources/source.js';

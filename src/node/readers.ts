@@ -2,7 +2,7 @@ import { abortable, rejected } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
 import type { FrameSink, StreamInfo } from '../core/events.js';
-import type { MediaChunk } from '../core/media-chunk.js';
+import type { MediaChunk } from '../core/media/media-chunk.js';
 import type { Engine } from '../engine/engine.js';
 import {
   type AttachedQueue,

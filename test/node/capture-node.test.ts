@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TrunklineError } from '../../src/core/errors.js';
-import type { MediaChunk, MetadataSync } from '../../src/core/media-chunk.js';
+import type { MediaChunk, MetadataSync } from '../../src/core/media/media-chunk.js';
 import { AudioHookNode } from '../../src/node/audiohook-node.js';
 import { CaptureNode } from '../../src/node/capture-node.js';
 import type { NodeSettings } from '../../src/node/settings.js';

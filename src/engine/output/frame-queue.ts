@@ -1,6 +1,6 @@
 import type { Channel, FrameSink, FrameView, PcmSelection, StreamInfo } from '../../core/events.js';
-import type { MediaChunk } from '../../core/media-chunk.js';
-import { type RollOptions, SpeechChunks } from '../../core/speech-chunks.js';
+import type { MediaChunk } from '../../core/media/media-chunk.js';
+import { type RollOptions, SpeechChunks } from '../../core/media/speech-chunks.js';
 
 /** A frame with a copy of its samples, to keep. The fields are those of FrameView. */
 export interface AudioFrame {

@@ -11,8 +11,8 @@ import type {
   StreamResult,
   StreamSummary,
 } from '../../core/events.js';
-import type { MediaChunk, MetadataSync } from '../../core/media-chunk.js';
-import { type SpeechChunkOptions, SpeechChunks } from '../../core/speech-chunks.js';
+import type { MediaChunk, MetadataSync } from '../../core/media/media-chunk.js';
+import { type SpeechChunkOptions, SpeechChunks } from '../../core/media/speech-chunks.js';
 import type { SinkEvents } from '../sink.js';
 
 /** An event of a source, under its own name. */

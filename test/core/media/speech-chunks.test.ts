@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { MediaChunk } from '../../src/core/media-chunk.js';
-import { type SpeechChunkOptions, SpeechChunks } from '../../src/core/speech-chunks.js';
-import { frameView, streamInfo } from '../support/frames.js';
-import { below, mulberry32 } from '../support/random.js';
+import type { MediaChunk } from '../../../src/core/media/media-chunk.js';
+import { type SpeechChunkOptions, SpeechChunks } from '../../../src/core/media/speech-chunks.js';
+import { frameView, streamInfo } from '../../support/frames.js';
+import { below, mulberry32 } from '../../support/random.js';
 
 const info = streamInfo({ channels: 2 });
 

@@ -1,4 +1,4 @@
-import type { Channel, FrameView } from './events.js';
+import type { Channel, FrameView } from '../events.js';
 
 /** One frame of decoded audio, to keep. */
 export interface MediaChunk {

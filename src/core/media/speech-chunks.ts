@@ -1,4 +1,4 @@
-import type { FrameView, StreamInfo } from './events.js';
+import type { FrameView, StreamInfo } from '../events.js';
 import { chunkOf, type MediaChunk } from './media-chunk.js';
 
 /** Which silent frames belong to the speech beside them. */
