@@ -49,7 +49,7 @@ export type { AudioNodeClass, AudioNodeOf, Emits } from './node/typed-events.js'
 export type { Refusals } from './node/watch/refusals.js';
 export type { LoggedWarning, WarningLog } from './node/watch/warning-log.js';
 export type { PacketColumns } from './rtp/packet-columns.js';
-export type { PacketDelayKind, PacketRing } from './rtp/packet-ring.js';
+export type { PacketRing } from './rtp/packet-ring.js';
 export { AuditSink, type AuditSinkOptions, audit } from './sinks/audit/audit-sink.js';
 export type { NodeEvents, SourceEvent } from './sinks/events/event-sink.js';
 export type { Latency, MetricsSnapshot, Rates, Throughput } from './sinks/metrics/metrics.js';

@@ -10,8 +10,10 @@ const PACKET_BYTES = 160;
 export function rtpCases(): MicroCase[] {
   return [
     unwrap(),
-    jitter('rtp jitter insert and release, in order', false),
-    jitter('rtp jitter insert and release, one in ten overtaken', true),
+    jitter('rtp jitter insert and release, in order', 'adaptive', false),
+    jitter('rtp jitter insert and release, one in ten overtaken', 'adaptive', true),
+    jitter('rtp jitter insert and release, fixed delay, in order', 'fixed', false),
+    jitter('rtp jitter insert and release, fixed delay, one in ten overtaken', 'fixed', true),
   ];
 }
 
@@ -30,11 +32,12 @@ function unwrap(): MicroCase {
   };
 }
 
-/** A tick of every channel goes in, and what is due comes out: each channel holds three packets all the time. */
-function jitter(name: string, overtaken: boolean): MicroCase {
+/** A tick of every channel goes in, and what is due comes out: with a fixed delay each channel holds three packets all the time. */
+function jitter(name: string, playoutDelay: 'adaptive' | 'fixed', overtaken: boolean): MicroCase {
   const buffer = new JitterBuffer({
     channels: CHANNELS,
     packets: 8_192,
+    playoutDelay,
     playoutDelayUs: HOLD_US,
     maxPlayoutDelayUs: 2 * HOLD_US,
   });

@@ -4,6 +4,12 @@ import { LIMITS } from '../core/limits.js';
 import { availableProcessors } from '../core/processors.js';
 import { milliseconds, setting } from './setting.js';
 
+/**
+ * The longest playout delay by default. An adaptive one is long only where packets come as late as that, and only behind
+ * gaps.
+ */
+const MAX_PLAYOUT_DELAY_MS = { adaptive: 400, fixed: 100 } as const;
+
 /** Settings of the engine: threads, jitter buffer, silence detection. These are the options of `createEngine`. */
 export const engineSettings = {
   shards: setting(
@@ -22,14 +28,27 @@ export const engineSettings = {
     description: 'Maximum number of streams open at one time.',
     value: 'n',
   }),
+  playoutDelay: setting(z.enum(['adaptive', 'fixed']).default('adaptive'), {
+    description:
+      'Which packets the jitter buffer holds. `adaptive`: only those behind a gap, for as long as packets arrive late on ' +
+      'their channel. `fixed`: every packet, for the playout delay.',
+    value: 'mode',
+  }),
   playoutDelayMs: setting(milliseconds(LIMITS.maxPlayoutDelayMs).default(50), {
-    description: 'How long the jitter buffer holds a packet before it releases it.',
+    description: 'How long the jitter buffer holds a packet; when that is adaptive, what a channel begins with.',
     value: 'ms',
     former: { key: 'holdMs', flag: '--hold-ms', env: 'TRUNKLINE_HOLD_MS' },
   }),
-  maxPlayoutDelayMs: setting(milliseconds(LIMITS.maxPlayoutDelayMs).default(100), {
-    description: 'The playout delay while more than 5 % of packets are lost; never shorter than the usual one.',
+  minPlayoutDelayMs: setting(milliseconds(LIMITS.maxPlayoutDelayMs).default(0), {
+    description: 'The shortest playout delay of a channel, when it is adaptive.',
     value: 'ms',
+  }),
+  maxPlayoutDelayMs: setting(milliseconds(LIMITS.maxPlayoutDelayMs).optional(), {
+    description:
+      'The longest playout delay of a channel; when it is fixed, the one while more than 5 % of packets are lost. Never ' +
+      'shorter than the playout delay.',
+    value: 'ms',
+    defaultText: `${MAX_PLAYOUT_DELAY_MS.adaptive}; with \`fixed\` ${MAX_PLAYOUT_DELAY_MS.fixed}`,
     former: { key: 'holdWideMs', flag: '--hold-wide-ms', env: 'TRUNKLINE_HOLD_WIDE_MS' },
   }),
   silenceDetector: setting(z.enum(SILENCE_DETECTORS).default('fixed'), {
@@ -67,9 +86,21 @@ export const deliverySettings = {
   }),
 };
 
-/** The maximum playout delay is at least the usual one. */
-export function withPlayoutDelays<Delays extends { playoutDelayMs: number; maxPlayoutDelayMs: number }>(
-  settings: Delays,
-): Delays {
-  return { ...settings, maxPlayoutDelayMs: Math.max(settings.playoutDelayMs, settings.maxPlayoutDelayMs) };
+/** The playout delay is at least its minimum, and its maximum, which depends on the mode, at least as long as both. */
+export function withPlayoutDelays<Delays extends PlayoutDelays>(settings: Delays): Delays {
+  const { playoutDelay, maxPlayoutDelayMs = MAX_PLAYOUT_DELAY_MS[playoutDelay] } = settings;
+  const playoutDelayMs = Math.max(settings.playoutDelayMs, playoutDelay === 'fixed' ? 0 : settings.minPlayoutDelayMs);
+  return { ...settings, playoutDelayMs, maxPlayoutDelayMs: Math.max(playoutDelayMs, maxPlayoutDelayMs) };
+}
+
+/** What the schema alone does not say: this setting always has a value. */
+export interface EffectiveDelays {
+  readonly maxPlayoutDelayMs: number;
+}
+
+interface PlayoutDelays {
+  readonly playoutDelay: keyof typeof MAX_PLAYOUT_DELAY_MS;
+  readonly playoutDelayMs: number;
+  readonly minPlayoutDelayMs: number;
+  readonly maxPlayoutDelayMs?: number | undefined;
 }

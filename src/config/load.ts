@@ -63,7 +63,7 @@ export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
     throw new TrunklineError('CONFIG_INVALID', [...new Set(problems)].join('\n'));
   }
   const origins = new Map([...given].map(([name, { where }]) => [name, where]));
-  return { config: parsed.data, origins, warnings };
+  return { config: parsed.data as Config, origins, warnings };
 }
 
 function takeFlags(sources: ConfigSources, given: Map<SettingName, GivenValue>, warnings: string[]): void {

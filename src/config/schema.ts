@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { TrunklineError } from '../core/errors.js';
 import { audiohookSettings } from './audiohook-settings.js';
 import { controlSettings } from './control-settings.js';
-import { deliverySettings, engineSettings, withPlayoutDelays } from './engine-settings.js';
+import { deliverySettings, type EffectiveDelays, engineSettings, withPlayoutDelays } from './engine-settings.js';
 import { genesysSettings } from './genesys-settings.js';
 import { nearestOf } from './nearest.js';
 import { operationSettings } from './operation-settings.js';
@@ -29,7 +29,7 @@ export const engineSchema = z.strictObject(engineSettings).overwrite(withPlayout
 export const nodeSchema = z
   .strictObject({ ...genesysSettings, ...engineSettings, ...deliverySettings, ...recordingSettings, ...auditSettings })
   .overwrite(withPlayoutDelays);
-export type NodeConfig = z.output<typeof nodeSchema>;
+export type NodeConfig = z.output<typeof nodeSchema> & EffectiveDelays;
 
 /**
  * All settings. The schema is the only place of their defaults and ranges: command line, environment, `.env`,
@@ -44,7 +44,7 @@ export const configSchema = z
     ...operationSettings,
   })
   .overwrite(withPlayoutDelays);
-export type Config = z.output<typeof configSchema>;
+export type Config = z.output<typeof configSchema> & EffectiveDelays;
 export type SettingName = keyof Config;
 export type Setting = SettingOf<SettingName>;
 
@@ -63,7 +63,9 @@ export function settingsOf(...names: readonly GroupName[]): readonly Setting[] {
 /** The part of the settings that a node has. */
 export function nodeConfigOf(config: Config): NodeConfig {
   const names = Object.keys(nodeSchema.shape);
-  return nodeSchema.parse(Object.fromEntries(Object.entries(config).filter(([name]) => names.includes(name))));
+  return nodeSchema.parse(
+    Object.fromEntries(Object.entries(config).filter(([name]) => names.includes(name))),
+  ) as NodeConfig;
 }
 
 /** Options under the names of the release before. They work in this release, with a DeprecationWarning. */
@@ -82,9 +84,9 @@ export interface FormerOptions {
 export function checkOptions<Schema extends typeof engineSchema | typeof nodeSchema>(
   schema: Schema,
   options: object,
-): z.output<Schema> {
+): z.output<Schema> & EffectiveDelays {
   const parsed = schema.safeParse(withoutFormerNames(options));
-  if (parsed.success) return parsed.data as z.output<Schema>;
+  if (parsed.success) return parsed.data as z.output<Schema> & EffectiveDelays;
   const sentences = parsed.error.issues.flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownOption(key, schema));
     const setting = SETTINGS.find(({ name }) => name === issue.path[0]);

@@ -13,9 +13,19 @@ export interface EngineOptions extends FormerOptions {
   readonly shards?: number | undefined;
   /** Streams open at one time, 1 to 16,384; default 4,096. Memory follows: about 8 KiB of payloads a stream. */
   readonly maxStreams?: number | undefined;
-  /** How long the jitter buffer holds a packet, 0 to 2,000 milliseconds; default 50. */
+  /**
+   * Which packets the jitter buffer holds; default `adaptive`: only those behind a gap, for as long as packets arrive late
+   * on their channel. `fixed`: every packet, for `playoutDelayMs`.
+   */
+  readonly playoutDelay?: 'adaptive' | 'fixed' | undefined;
+  /** The playout delay, 0 to 2,000 milliseconds; default 50. `adaptive`: what a channel begins with. */
   readonly playoutDelayMs?: number | undefined;
-  /** The same while more than 5 % of packets are lost; default 100, never shorter than `playoutDelayMs`. */
+  /** `adaptive`: the shortest playout delay of a channel, 0 to 2,000 milliseconds; default 0. */
+  readonly minPlayoutDelayMs?: number | undefined;
+  /**
+   * The longest playout delay of a channel, 0 to 2,000 milliseconds. `adaptive`: default 400. `fixed`: the one while more
+   * than 5 % of packets are lost; default 100. Never shorter than `playoutDelayMs`.
+   */
   readonly maxPlayoutDelayMs?: number | undefined;
   /**
    * How speech is told from silence: `adaptive` against a noise floor that follows each channel, `fixed` by
@@ -98,9 +108,11 @@ const partsSchema = z.strictObject({
 export function resolveOptions(options: InternalEngineOptions): EngineSettings {
   const { clock, recorder, shardEntry, inputRingBytes, ...settings } = options;
   parseOptions('the engine', partsSchema, { clock, recorder, shardEntry, inputRingBytes });
-  const { shards, maxStreams, playoutDelayMs, maxPlayoutDelayMs, silenceThreshold, silenceWindowMs, silenceDetector } =
-    checkOptions(engineSchema, settings);
-  const held = maxStreams * Math.max(1, maxPlayoutDelayMs / USUAL_MAX_PLAYOUT_DELAY_MS);
+  const checked = checkOptions(engineSchema, settings);
+  const { shards, maxStreams, playoutDelay, playoutDelayMs, maxPlayoutDelayMs } = checked;
+  // With adaptive delays few channels have the longest one at a time.
+  const usedDelayMs = playoutDelay === 'adaptive' ? Math.max(playoutDelayMs, maxPlayoutDelayMs / 4) : maxPlayoutDelayMs;
+  const held = maxStreams * Math.max(1, usedDelayMs / USUAL_MAX_PLAYOUT_DELAY_MS);
   return {
     memory: {
       shards,
@@ -113,11 +125,13 @@ export function resolveOptions(options: InternalEngineOptions): EngineSettings {
     jitter: {
       channels: maxStreams * 2,
       packets: 2 ** Math.ceil(Math.log2(Math.max(held * HELD_PER_STREAM, HELD_LEAST))),
+      playoutDelay,
       playoutDelayUs: playoutDelayMs * US_PER_MS,
+      minPlayoutDelayUs: playoutDelay === 'fixed' ? 0 : checked.minPlayoutDelayMs * US_PER_MS,
       maxPlayoutDelayUs: maxPlayoutDelayMs * US_PER_MS,
     },
-    silence: { threshold: silenceThreshold, windowMs: silenceWindowMs },
-    silenceDetector,
+    silence: { threshold: checked.silenceThreshold, windowMs: checked.silenceWindowMs },
+    silenceDetector: checked.silenceDetector,
   };
 }
 

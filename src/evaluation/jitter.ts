@@ -19,7 +19,10 @@ export interface LiveResult {
   readonly concealedMillis: number;
 }
 
-export type JitterSettings = Pick<EngineOptions, 'playoutDelayMs' | 'maxPlayoutDelayMs'>;
+export type JitterSettings = Pick<
+  EngineOptions,
+  'playoutDelay' | 'playoutDelayMs' | 'minPlayoutDelayMs' | 'maxPlayoutDelayMs'
+>;
 
 /** When the last packet has arrived, the buffer has this long to release what it holds. */
 const SETTLE_US = 3 * US_PER_SECOND;

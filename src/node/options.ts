@@ -11,7 +11,9 @@ export type NodeEngineOptions = Pick<
   EngineOptions,
   | 'shards'
   | 'maxStreams'
+  | 'playoutDelay'
   | 'playoutDelayMs'
+  | 'minPlayoutDelayMs'
   | 'maxPlayoutDelayMs'
   | 'silenceDetector'
   | 'silenceThreshold'

@@ -101,7 +101,9 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
       engine: {
         shards: config.shards,
         maxStreams: config.maxStreams,
+        playoutDelay: config.playoutDelay,
         playoutDelayMs: config.playoutDelayMs,
+        minPlayoutDelayMs: config.minPlayoutDelayMs,
         maxPlayoutDelayMs: config.maxPlayoutDelayMs,
         silenceDetector: config.silenceDetector,
         silenceThreshold: config.silenceThreshold,

@@ -14,6 +14,8 @@ export class ChannelOrder {
   readonly #packets: PacketRing;
   readonly #first: Int32Array;
   readonly #last: Int32Array;
+  /** Of the packets that the one inserted last was placed before: the arrival of the first; infinity without any. */
+  overtakenUs = Number.POSITIVE_INFINITY;
 
   constructor(channels: number, packets: PacketRing) {
     this.#packets = packets;
@@ -37,10 +39,13 @@ export class ChannelOrder {
     const sequence = packets.sequence[d] as number;
     let before = this.#last[channel] as number;
     let after = NONE;
+    let overtakenUs = Number.POSITIVE_INFINITY;
     while (before !== NONE && packets.epoch[before] === epoch && (packets.sequence[before] as number) > sequence) {
+      if ((packets.arrivalUs[before] as number) < overtakenUs) overtakenUs = packets.arrivalUs[before] as number;
       after = before;
       before = packets.previous[before] as number;
     }
+    this.overtakenUs = overtakenUs;
     packets.epoch[d] = epoch;
     packets.previous[d] = before;
     packets.next[d] = after;

@@ -1,11 +1,12 @@
 import { zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
-import { CANDIDATE_TIMEOUT_US, KIND, type PacketDelayKind, PacketRing } from './packet-ring.js';
+import { AdaptiveDelay } from './adaptive-delay.js';
+import { CANDIDATE_TIMEOUT_US, KIND, lowestKind, PacketRing } from './packet-ring.js';
 import { type JitterOutput, PlayoutQueue } from './playout-queue.js';
 import { type PacketDuration, Reception, SEQUENCE_CLASS } from './reception.js';
 import { CANDIDATE, CLASSIFICATION, RestartDetector } from './restart-detector.js';
-import { StandstillDetector } from './standstill-detector.js';
+import { STALL, type Stall, StandstillDetector } from './standstill-detector.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './unwrapper.js';
 
 /** What insert() did with a packet. Only an ACCEPTED or CANDIDATE one keeps its payload. */
@@ -31,9 +32,13 @@ export interface JitterOptions {
   readonly channels: number;
   /** Packets that may be held at the same time, of all channels; a power of two. */
   readonly packets: number;
-  /** How long each packet is held. */
+  /** With `adaptive`, packets wait only behind gaps, and each channel learns how long; with `fixed`, all packets wait. */
+  readonly playoutDelay: 'adaptive' | 'fixed';
+  /** `fixed`: how long each packet is held. `adaptive`: what a channel begins with. */
   readonly playoutDelayUs: number;
-  /** How long it is held while more than 5 % of the channel's packets miss their time. */
+  /** `adaptive`: the shortest delay of a channel, not above `playoutDelayUs`; default 0. */
+  readonly minPlayoutDelayUs?: number;
+  /** `fixed`: how long it is held while more than 5 % of the channel's packets miss their time. `adaptive`: the longest. */
   readonly maxPlayoutDelayUs: number;
   /** Durations of packets, to tell lost packets from numbers that were never sent. Without it, by the bytes of G.711 and L16. */
   readonly durationOf?: PacketDuration;
@@ -61,6 +66,7 @@ export class JitterBuffer {
   readonly #restarts: RestartDetector;
   readonly #queue: PlayoutQueue;
   readonly #standstills: StandstillDetector;
+  readonly #adaptive: AdaptiveDelay | undefined;
   readonly #playoutDelayUs: number;
   readonly #maxPlayoutDelayUs: number;
   readonly #open: Uint8Array;
@@ -69,7 +75,7 @@ export class JitterBuffer {
 
   /** @throws TrunklineError CONFIG_INVALID */
   constructor(options: JitterOptions) {
-    const { channels, packets, playoutDelayUs, maxPlayoutDelayUs } = options;
+    const { channels, packets, playoutDelay, playoutDelayUs, minPlayoutDelayUs = 0, maxPlayoutDelayUs } = options;
     if (packets < 2 || packets > 2 ** 30 || (packets & (packets - 1)) !== 0) {
       throw new TrunklineError(
         'CONFIG_INVALID',
@@ -82,15 +88,26 @@ export class JitterBuffer {
         `The playout delay must be 0 or more and not above its maximum; got ${playoutDelayUs} and ${maxPlayoutDelayUs} µs.`,
       );
     }
+    if (!(minPlayoutDelayUs >= 0 && minPlayoutDelayUs <= playoutDelayUs)) {
+      throw new TrunklineError(
+        'CONFIG_INVALID',
+        `The shortest playout delay must be 0 or more and not above the one to begin with; got ${minPlayoutDelayUs} µs.`,
+      );
+    }
     this.#playoutDelayUs = playoutDelayUs;
     this.#maxPlayoutDelayUs = maxPlayoutDelayUs;
-    this.packets = new PacketRing(packets, Float64Array.of(0, playoutDelayUs, maxPlayoutDelayUs, CANDIDATE_TIMEOUT_US));
+    const isAdaptive = playoutDelay === 'adaptive';
+    this.#adaptive = isAdaptive
+      ? new AdaptiveDelay(channels, minPlayoutDelayUs, playoutDelayUs, maxPlayoutDelayUs)
+      : undefined;
+    const fixedUs = [0, playoutDelayUs, maxPlayoutDelayUs, CANDIDATE_TIMEOUT_US];
+    this.packets = new PacketRing(packets, Float64Array.from([...fixedUs, 0, ...(this.#adaptive?.delaysUs ?? [])]));
     this.#sequences = new Unwrapper(channels, MODULUS_16);
     this.#timestamps = new Unwrapper(channels, MODULUS_32);
     this.#standstills = new StandstillDetector(channels, this.packets);
     this.#reception = new Reception(channels, this.packets, this.#standstills, options.durationOf);
     this.#restarts = new RestartDetector(channels, this.packets, this.#sequences, this.#timestamps, this.#reception);
-    this.#queue = new PlayoutQueue(channels, this.packets);
+    this.#queue = new PlayoutQueue(channels, this.packets, this.#adaptive);
     this.#open = new Uint8Array(channels);
     this.#epoch = new Int32Array(channels);
   }
@@ -142,10 +159,10 @@ export class JitterBuffer {
    */
   advance(nowUs: number, out: JitterOutput): number {
     if (this.packets.oldest() === NONE) return 0;
-    const calls =
-      this.#releaseDue(KIND.NORMAL, nowUs, out) +
-      this.#releaseDue(KIND.LONGER, nowUs, out) +
-      this.#releaseDue(KIND.CANDIDATE, nowUs, out);
+    let calls = 0;
+    for (let kinds = this.packets.kinds; kinds !== 0; kinds &= kinds - 1) {
+      calls += this.#releaseDue(lowestKind(kinds), nowUs, out);
+    }
     this.packets.trim();
     return calls;
   }
@@ -183,9 +200,10 @@ export class JitterBuffer {
     this.#reception.addCounts(channel, sum);
   }
 
-  /** The playout delay of the channel's next packet. */
+  /** How long the channel's next packet is held; with adaptive delays, if packets before it are missing, else not at all. */
   playoutDelayUs(channel: number): number {
-    return this.#queue.delayKind(channel) === KIND.LONGER ? this.#maxPlayoutDelayUs : this.#playoutDelayUs;
+    if (this.#adaptive !== undefined) return this.#adaptive.delayUs(channel);
+    return this.#queue.isLonger(channel) ? this.#maxPlayoutDelayUs : this.#playoutDelayUs;
   }
 
   #take(channel: number, d: number): InsertOutcome {
@@ -198,19 +216,18 @@ export class JitterBuffer {
     }
     packets.sequence[d] = this.#sequences.unwrap(channel, sequence);
     packets.timestamp[d] = this.#timestamps.unwrap(channel, timestamp);
-    let kind = this.#queue.delayKind(channel);
+    let stall: Stall = STALL.NONE;
     switch (this.#reception.classify(channel, d)) {
       case SEQUENCE_CLASS.AHEAD:
         this.#accept(channel, d);
-        if (this.#standstills.observe(channel, d) && this.playoutDelayUs(channel) < CANDIDATE_TIMEOUT_US) {
-          kind = KIND.CANDIDATE;
-        }
+        stall = this.#standstills.observe(channel, d);
         break;
       case SEQUENCE_CLASS.BEHIND:
         this.#reception.behind(channel, d);
         if (this.#queue.isLate(channel, d, this.#epoch[channel] as number)) {
           this.#reception.late(channel);
           packets.epoch[d] = this.#epoch[channel] as number;
+          this.#queue.late(channel, d);
           return INSERTED.LATE;
         }
         break;
@@ -223,11 +240,12 @@ export class JitterBuffer {
         this.#beginEpoch(channel, d);
         break;
     }
-    if (!packets.keep(d, kind)) {
+    const epoch = this.#epoch[channel] as number;
+    if (!packets.keep(d, this.#queue.kindOf(channel, d, epoch, stall))) {
       this.#reception.dropped(channel);
       return INSERTED.FULL;
     }
-    this.#queue.insert(channel, d, this.#epoch[channel] as number);
+    this.#queue.insert(channel, d, epoch);
     return INSERTED.ACCEPTED;
   }
 
@@ -246,11 +264,12 @@ export class JitterBuffer {
     this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
     this.#reception.begin(channel, d);
     this.#epoch[channel] = (this.#epoch[channel] as number) + 1;
+    this.#adaptive?.restart(channel);
     this.#standstills.restart(channel);
     this.#standstills.observe(channel, d);
   }
 
-  #releaseDue(kind: PacketDelayKind, nowUs: number, out: JitterOutput): number {
+  #releaseDue(kind: number, nowUs: number, out: JitterOutput): number {
     const packets = this.packets;
     let calls = 0;
     for (;;) {
@@ -318,7 +337,7 @@ export class JitterBuffer {
   #returnTo(channel: number, d: number): InsertOutcome {
     this.#rejectCandidates(channel);
     this.#restarts.return(channel);
-    if (!this.packets.keep(d, this.#queue.delayKind(channel))) {
+    if (!this.packets.keep(d, this.#queue.kindOf(channel, d, (this.#epoch[channel] as number) + 1, STALL.NONE))) {
       this.#reception.refused(channel, d);
       return INSERTED.FULL;
     }

@@ -1,8 +1,20 @@
 import { PacketColumns } from './packet-columns.js';
 
 /** Which delay a packet is held for; the index of its cursor. */
-export const KIND = { FREE: 0, NORMAL: 1, LONGER: 2, CANDIDATE: 3 } as const;
-export type PacketDelayKind = 1 | 2 | 3;
+export const KIND = {
+  FREE: 0,
+  /** The fixed delay. With adaptive delays: after a stall, until it is known whether the sender stood still. */
+  NORMAL: 1,
+  /** The fixed delay while many packets are lost. */
+  LONGER: 2,
+  CANDIDATE: 3,
+  /** Not at all, since nothing is missing before it. */
+  IN_ORDER: 4,
+  /** Behind a gap: this and the following ones, one for each class of adaptive-delay.ts. */
+  BEHIND_GAP: 5,
+} as const;
+/** At most so many, FREE included: one bit of a word for each. */
+export const MAX_KINDS = 32;
 
 /** How long packets are held, at most, until it is known whether the sender has restarted, or stood still. */
 export const CANDIDATE_TIMEOUT_US = 100_000;
@@ -13,10 +25,10 @@ export const CANDIDATE_TIMEOUT_US = 100_000;
  *     head ................ tail ................ filled ................ head + capacity
  *          held, or FREE again    to be inserted          to be filled
  *
- * There are only three delays (normal, longer, candidate), and packets with the same delay fall due in the order in
- * which they arrived. So one cursor for each delay, which steps over packets of the other kinds, finds the next due
- * packet without a timer, a heap or a search. The head of the ring is the oldest packet; payload memory before it is
- * free.
+ * There are only a few delays, and packets with the same delay fall due in the order in which they arrived. So one cursor
+ * for each delay, which steps over packets of the other kinds, finds the next due packet without a timer, a heap or a
+ * search. A delay that no packet has at the moment costs nothing. The head of the ring is the oldest packet; payload
+ * memory before it is free.
  */
 export class PacketRing extends PacketColumns {
   readonly kind: Uint8Array;
@@ -38,9 +50,13 @@ export class PacketRing extends PacketColumns {
   #filled = 0;
   /** The row behind the ring is filled: see freeRow(). */
   #isOverfilled = false;
-  readonly #cursor = new Int32Array(4);
+  readonly #cursor = new Int32Array(MAX_KINDS);
+  /** By kind: packets that have it. */
+  readonly #count = new Int32Array(MAX_KINDS);
+  /** One bit for each kind that packets have. */
+  #kinds = 0;
 
-  /** @param packets a power of two. @param playoutDelayUs by kind. */
+  /** @param packets a power of two. @param playoutDelayUs by kind, FREE included; at most MAX_KINDS. */
   constructor(packets: number, playoutDelayUs: Float64Array) {
     // One row more than the ring has, for a packet that comes when the ring is full and must be counted all the same.
     const rows = packets + 1;
@@ -88,9 +104,15 @@ export class PacketRing extends PacketColumns {
   }
 
   /** Gives filledRow() a delay. False when the ring is full. */
-  keep(d: number, kind: PacketDelayKind): boolean {
+  keep(d: number, kind: number): boolean {
     if (d > this.#mask) return false;
     this.kind[d] = kind;
+    const count = this.#count[kind] as number;
+    this.#count[kind] = count + 1;
+    if (count === 0) {
+      this.#cursor[kind] = this.#tail;
+      this.#kinds |= 1 << kind;
+    }
     return true;
   }
 
@@ -105,20 +127,37 @@ export class PacketRing extends PacketColumns {
 
   // ---- releasing
 
+  /** The kinds that packets have, as bits. */
+  get kinds(): number {
+    return this.#kinds;
+  }
+
   /** The next row of a kind, or −1. Its cursor stays on it. */
-  nextOf(kind: PacketDelayKind): number {
+  nextOf(kind: number): number {
+    if (this.#count[kind] === 0) return -1;
     let at = this.#cursor[kind] as number;
     while (at !== this.#tail && this.kind[at & this.#mask] !== kind) at = (at + 1) | 0;
     this.#cursor[kind] = at;
     return at === this.#tail ? -1 : at & this.#mask;
   }
 
-  isDue(d: number, kind: PacketDelayKind, nowUs: number): boolean {
+  /** How long packets of a kind are held. */
+  delayUs(kind: number): number {
+    return this.#playoutDelayUs[kind] as number;
+  }
+
+  isDue(d: number, kind: number, nowUs: number): boolean {
     return (this.arrivalUs[d] as number) + (this.#playoutDelayUs[kind] as number) <= nowUs;
   }
 
   nextDueUs(): number {
-    return Math.min(this.#nextDueOf(KIND.NORMAL), this.#nextDueOf(KIND.LONGER), this.#nextDueOf(KIND.CANDIDATE));
+    let dueUs = Number.POSITIVE_INFINITY;
+    for (let kinds = this.#kinds; kinds !== 0; kinds &= kinds - 1) {
+      const kind = lowestKind(kinds);
+      const ofKind = (this.arrivalUs[this.nextOf(kind)] as number) + (this.#playoutDelayUs[kind] as number);
+      if (ofKind < dueUs) dueUs = ofKind;
+    }
+    return dueUs;
   }
 
   /** The row that has been held longest, or −1. */
@@ -126,11 +165,20 @@ export class PacketRing extends PacketColumns {
     return this.#head === this.#tail ? -1 : this.#head & this.#mask;
   }
 
+  /** Frees a packet. The ring takes its row back at trim(). */
+  free(d: number): void {
+    const kind = this.kind[d] as number;
+    const count = (this.#count[kind] as number) - 1;
+    this.#count[kind] = count;
+    if (count === 0) this.#kinds &= ~(1 << kind);
+    this.kind[d] = KIND.FREE;
+  }
+
   /** Frees a list of packets, linked by `next`; returns how many they were. The ring takes them back at trim(). */
   freeList(first: number): number {
     let count = 0;
     for (let d = first; d !== -1; d = this.next[d] as number) {
-      this.kind[d] = KIND.FREE;
+      this.free(d);
       count++;
     }
     return count;
@@ -141,13 +189,14 @@ export class PacketRing extends PacketColumns {
     let head = this.#head;
     while (head !== this.#tail && this.kind[head & this.#mask] === KIND.FREE) head = (head + 1) | 0;
     this.#head = head;
-    for (let kind = 1; kind < this.#cursor.length; kind++) {
+    for (let kinds = this.#kinds; kinds !== 0; kinds &= kinds - 1) {
+      const kind = lowestKind(kinds);
       if ((((this.#cursor[kind] as number) - head) | 0) < 0) this.#cursor[kind] = head;
     }
   }
+}
 
-  #nextDueOf(kind: PacketDelayKind): number {
-    const d = this.nextOf(kind);
-    return d < 0 ? Number.POSITIVE_INFINITY : (this.arrivalUs[d] as number) + (this.#playoutDelayUs[kind] as number);
-  }
+/** The lowest of some kinds; at least one. */
+export function lowestKind(kinds: number): number {
+  return 31 - Math.clz32(kinds & -kinds);
 }

@@ -1,8 +1,10 @@
+import type { AdaptiveDelay } from './adaptive-delay.js';
 import { ChannelOrder } from './channel-order.js';
 import { GapEstimator } from './gap-estimator.js';
 import type { PacketColumns } from './packet-columns.js';
-import { KIND, type PacketDelayKind, type PacketRing } from './packet-ring.js';
+import { CANDIDATE_TIMEOUT_US, KIND, type PacketRing } from './packet-ring.js';
 import { PlayoutDelay } from './playout-delay.js';
+import { STALL, type Stall } from './standstill-detector.js';
 
 /** Set on a packet before which the time line jumps. The same bit as FLAG.DISCONTINUITY of the ring's records. */
 export const DISCONTINUITY = 2;
@@ -51,30 +53,41 @@ const NONE = -1;
  * Worked example, 20 ms packets held for 50 ms: 0 arrives at 0 ms, 2 at 40 ms. At 50 ms packet 0 leaves. At 90 ms
  * packet 2 is due, 1 has not come: *lost 1*, then *packet 2*. If 1 arrives at 85 ms it leaves at 90 ms, in order; at
  * 95 ms it is late.
+ *
+ * With adaptive delays (adaptive-delay.ts) a packet is due at once when nothing is missing before it. Others wait for
+ * the delay of their channel: those behind a gap, and the first packet of a numbering, since it is not known what
+ * precedes it. In the example, 0 still leaves at 50 ms; 1 at 85 ms would leave at once, and 2 with it.
  */
 export class PlayoutQueue {
   readonly #packets: PacketRing;
   readonly #order: ChannelOrder;
   readonly #playoutDelay: PlayoutDelay;
+  readonly #adaptive: AdaptiveDelay | undefined;
   readonly #gaps: GapEstimator;
   /** Epoch of the packet released last; 0 before the first. */
   readonly #epoch: Int32Array;
   /** The number that follows the packet released last. */
   readonly #nextSequence: Float64Array;
+  /** The first number that is missing: all before it have been released, or are held and follow one another. */
+  readonly #firstMissing: Float64Array;
 
-  constructor(channels: number, packets: PacketRing) {
+  /** @param adaptive without it, every packet is held for one of two fixed delays. */
+  constructor(channels: number, packets: PacketRing, adaptive?: AdaptiveDelay) {
     this.#packets = packets;
     this.#order = new ChannelOrder(channels, packets);
     this.#playoutDelay = new PlayoutDelay(channels);
+    this.#adaptive = adaptive;
     this.#gaps = new GapEstimator(channels, packets);
     this.#epoch = new Int32Array(channels);
     this.#nextSequence = new Float64Array(channels);
+    this.#firstMissing = new Float64Array(channels);
   }
 
   /** @param clockRate RTP timestamp units a second. */
   open(channel: number, clockRate: number): void {
     this.#epoch[channel] = 0;
     this.#playoutDelay.open(channel);
+    this.#adaptive?.open(channel);
     this.#gaps.open(channel, clockRate);
   }
 
@@ -84,9 +97,21 @@ export class PlayoutQueue {
     this.#order.clear(channel);
   }
 
-  /** Which delay the channel's next packet gets. */
-  delayKind(channel: number): PacketDelayKind {
-    return this.#playoutDelay.isLonger(channel) ? KIND.LONGER : KIND.NORMAL;
+  /** Which delay a packet of the channel's latest epoch gets, which was inserted after a stall or not. */
+  kindOf(channel: number, d: number, epoch: number, stall: Stall): number {
+    const packets = this.#packets;
+    let kind: number = this.#playoutDelay.isLonger(channel) ? KIND.LONGER : KIND.NORMAL;
+    if (this.#adaptive !== undefined) {
+      const isInOrder = epoch === this.#epoch[channel] && this.#precededBy(d) === this.#firstMissing[channel];
+      kind = isInOrder ? KIND.IN_ORDER : KIND.BEHIND_GAP + this.#adaptive.classOf(channel);
+      if (stall === STALL.SHORT && packets.delayUs(kind) < packets.delayUs(KIND.NORMAL)) return KIND.NORMAL;
+    }
+    return stall === STALL.LONG && packets.delayUs(kind) < CANDIDATE_TIMEOUT_US ? KIND.CANDIDATE : kind;
+  }
+
+  /** Whether the longer of the two fixed delays applies. */
+  isLonger(channel: number): boolean {
+    return this.#playoutDelay.isLonger(channel);
   }
 
   /** Whether the place of packet `d`, which belongs to `epoch`, has been given up already. */
@@ -100,8 +125,21 @@ export class PlayoutQueue {
   insert(channel: number, d: number, epoch: number): void {
     const packets = this.#packets;
     const following = this.#order.insert(channel, d, epoch);
-    const isRecovered = following !== NONE && packets.isDue(following, KIND.NORMAL, packets.arrivalUs[d] as number);
-    packets.recovered[d] = isRecovered ? 1 : 0;
+    if (this.#adaptive === undefined) {
+      const isRecovered = following !== NONE && packets.isDue(following, KIND.NORMAL, packets.arrivalUs[d] as number);
+      packets.recovered[d] = isRecovered ? 1 : 0;
+      return;
+    }
+    this.#adaptive.packet(channel, packets.arrivalUs[d] as number);
+    if (following !== NONE) {
+      this.#adaptive.overtaken(channel, (packets.arrivalUs[d] as number) - this.#order.overtakenUs);
+    }
+    if (epoch === this.#epoch[channel]) this.#findFirstMissing(channel, d);
+  }
+
+  /** A packet of the channel's latest epoch came too late. */
+  late(channel: number, d: number): void {
+    this.#adaptive?.late(channel, this.#packets.sequence[d] as number, this.#packets.arrivalUs[d] as number);
   }
 
   /** The packet of the channel that leaves last, or −1. */
@@ -109,16 +147,54 @@ export class PlayoutQueue {
     return this.#order.last(channel);
   }
 
-  /** Releases the packets of a channel up to and including `last`. Returns how many calls `out` got. */
+  /**
+   * Releases the packets of a channel up to and including `last`, and with adaptive delays those that have waited for it.
+   * Returns how many calls `out` got.
+   */
   releaseThrough(last: number, nowUs: number, out: JitterOutput): number {
     const channel = this.#packets.channel[last] as number;
+    this.#waitedFromUs = this.#packets.arrivalUs[last] as number;
     let calls = 0;
     let d: number;
     do {
       d = this.#order.first(channel);
       calls += this.#releaseFirst(channel, d, nowUs, out);
     } while (d !== last);
-    return calls;
+    if (this.#adaptive === undefined) return calls;
+    for (;;) {
+      d = this.#order.first(channel);
+      if (d === NONE || !this.#isFreeToGo(channel, d) || !out.isReady()) return calls;
+      calls += this.#releaseFirst(channel, d, nowUs, out);
+    }
+  }
+
+  /** Arrival of the packet that fell due. */
+  #waitedFromUs = 0;
+
+  /** Whether a held packet follows the one released last, and waits for nothing else. */
+  #isFreeToGo(channel: number, d: number): boolean {
+    const packets = this.#packets;
+    if (packets.epoch[d] !== this.#epoch[channel] || this.#precededBy(d) > (this.#nextSequence[channel] as number)) {
+      return false;
+    }
+    return (packets.kind[d] as number) >= KIND.IN_ORDER;
+  }
+
+  /** The number that must have been released for packet `d` to be in order, plus 1. */
+  #precededBy(d: number): number {
+    return (this.#packets.sequence[d] as number) - (this.#packets.skipped[d] as number);
+  }
+
+  /** Packet `d` has been inserted: moves on over the held packets that follow one another. */
+  #findFirstMissing(channel: number, d: number): void {
+    const packets = this.#packets;
+    const epoch = this.#epoch[channel] as number;
+    let first = this.#firstMissing[channel] as number;
+    for (let at = d; at !== NONE; at = packets.next[at] as number) {
+      if (packets.epoch[at] !== epoch || this.#precededBy(at) > first) break;
+      first = Math.max(first, (packets.sequence[at] as number) + 1);
+    }
+    this.#firstMissing[channel] = first;
   }
 
   /**
@@ -142,6 +218,7 @@ export class PlayoutQueue {
       out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs, this.#packets, NONE);
     }
     this.#nextSequence[channel] = sequence + 1;
+    this.#firstMissing[channel] = sequence + 1;
   }
 
   #releaseFirst(channel: number, d: number, nowUs: number, out: JitterOutput): number {
@@ -155,10 +232,15 @@ export class PlayoutQueue {
 
     // The queue is consistent again before `out` is called, so an error thrown there does no harm here.
     this.#order.shift(channel);
-    packets.kind[d] = KIND.FREE;
+    packets.free(d);
     this.#epoch[channel] = epoch;
     this.#nextSequence[channel] = sequence + 1;
-    this.#playoutDelay.observe(channel, packets.recovered[d] as number);
+    if (this.#adaptive === undefined) this.#playoutDelay.observe(channel, packets.recovered[d] as number);
+    else {
+      if (!isSameEpoch || sequence >= (this.#firstMissing[channel] as number))
+        this.#firstMissing[channel] = sequence + 1;
+      if (missing > 0) this.#adaptive.lost(channel, sequence - skipped - missing, missing, this.#waitedFromUs);
+    }
 
     let calls = 1;
     if (isFirst) {
@@ -185,7 +267,7 @@ export class PlayoutQueue {
   #releaseLost(channel: number, d: number, missing: number, nowUs: number, out: JitterOutput): number {
     const from = (this.#packets.sequence[d] as number) - missing;
     for (let i = 0; i < missing; i++) {
-      this.#playoutDelay.observe(channel, 1);
+      if (this.#adaptive === undefined) this.#playoutDelay.observe(channel, 1);
       const next = i === missing - 1 ? d : NONE;
       out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs, this.#packets, next);
     }

@@ -12,6 +12,8 @@ const MAX_STALL_US = 300 * US_PER_MS;
 const MAX_QUIET_LAG_US = 250 * US_PER_MS;
 /** The packets after a stall have to arrive at the pace of their timestamps for this long. */
 const CONFIRM_US = 35 * US_PER_MS;
+/** After a short stall, on a network without jitter, they are held for this long at most until that is known. */
+const SHORT_HOLD_US = 50 * US_PER_MS;
 /** After a long stall they are held longer than the playout delay and have to do so for longer. */
 const LONG_STALL_US = US_PER_SECOND;
 const CONFIRM_LONG_US = 60 * US_PER_MS;
@@ -42,6 +44,16 @@ const MAX_DRIFT_US = DRIFT_WINDOW_US / 20;
 export const MIN_DRIFT_CORRECTION_US = 80 * US_PER_MS;
 /** Timestamps this far ahead of the shortest delay are a clock that was set, not a faster network. */
 const CLOCK_SET_US = US_PER_SECOND;
+
+/** Whether a packet came after a stall that is not explained yet. */
+export const STALL = {
+  NONE: 0,
+  /** The usual playout delay is long enough to find out. */
+  SHORT: 1,
+  /** It takes CANDIDATE_TIMEOUT_US. */
+  LONG: 2,
+} as const;
+export type Stall = (typeof STALL)[keyof typeof STALL];
 
 const STATE = {
   /** Near the shortest delay. */
@@ -164,8 +176,8 @@ export class StandstillDetector {
     );
   }
 
-  /** Takes in the newest packet of its channel. True when it is to be held longer, until the stall is explained. */
-  observe(channel: number, d: number): boolean {
+  /** Takes in the newest packet of its channel. Says whether it should be held until a stall is explained. */
+  observe(channel: number, d: number): Stall {
     const values = this.#values;
     const at = channel * VALUES;
     const arrivalUs = this.#packets.arrivalUs[d] as number;
@@ -186,7 +198,7 @@ export class StandstillDetector {
     const aboveSpreadUs = lagUs - (values[at + VALUE.SPREAD_US] as number);
     if (aboveSpreadUs > 0) values[at + VALUE.SPREAD_US] = lagUs;
     else if (aboveSpreadUs < 0) values[at + VALUE.SPREAD_US] = lagUs - aboveSpreadUs * (1 - SPREAD_DECAY);
-    return false;
+    return STALL.NONE;
   }
 
   /** The stream ends. A stall whose packets are still held is then taken for a standstill: no burst has followed. */
@@ -196,16 +208,16 @@ export class StandstillDetector {
     if (first !== NONE) this.#confirm(channel, first);
   }
 
-  #begin(channel: number, d: number): boolean {
+  #begin(channel: number, d: number): Stall {
     this.restart(channel);
     const delayUs = this.#values[channel * VALUES + VALUE.DELAY_US] as number;
     this.#values[channel * VALUES + VALUE.SHORTEST_US] = delayUs;
     this.#values[channel * VALUES + VALUE.WINDOW_SHORTEST_US] = delayUs;
     this.#values[channel * VALUES + VALUE.WINDOW_END_US] = (this.#packets.arrivalUs[d] as number) + DRIFT_WINDOW_US;
-    return false;
+    return STALL.NONE;
   }
 
-  #afterStall(channel: number, d: number, stepUs: number, lagUs: number): boolean {
+  #afterStall(channel: number, d: number, stepUs: number, lagUs: number): Stall {
     const spreadUs = this.#values[channel * VALUES + VALUE.SPREAD_US] as number;
     const state = this.#state[channel] as number;
     const isStall = stepUs >= Math.min(MAX_STALL_US, MIN_STALL_US + 2 * spreadUs);
@@ -226,7 +238,7 @@ export class StandstillDetector {
     }
     if (state !== STATE.STALLED) {
       this.#state[channel] = lagUs <= MAX_QUIET_LAG_US ? STATE.QUIET : STATE.DELAYED;
-      return false;
+      return STALL.NONE;
     }
     this.#noteDelay(channel, delayUs, sinceStallUs);
     this.#paced[channel] = (this.#paced[channel] as number) + 1;
@@ -238,20 +250,21 @@ export class StandstillDetector {
     const confirmUs = isLong ? CONFIRM_LONG_US : isClean ? CONFIRM_US : WATCH_US;
     const pacedUs = arrivalUs - (this.#pacedFromUs[channel] as number);
     if (pacedUs < confirmUs || (this.#paced[channel] as number) < CONFIRM_PACKETS) {
-      return isLong && sinceStallUs < CANDIDATE_TIMEOUT_US;
+      if (isLong) return sinceStallUs < CANDIDATE_TIMEOUT_US ? STALL.LONG : STALL.NONE;
+      return isClean && sinceStallUs < SHORT_HOLD_US ? STALL.SHORT : STALL.NONE;
     }
     const first = this.#heldFirst(channel);
     this.#confirm(channel, first === NONE ? d : first);
-    return false;
+    return STALL.NONE;
   }
 
-  /** Whether the lag after a stall falls, which the delay of one packet cannot show. Never true: nothing is held for it. */
-  #watch(channel: number, d: number, lagUs: number): false {
+  /** Whether the lag after a stall falls, which the delay of one packet cannot show. Nothing is held for it. */
+  #watch(channel: number, d: number, lagUs: number): Stall {
     const spreadUs = this.#values[channel * VALUES + VALUE.SPREAD_US] as number;
     const sinceStallUs = (this.#packets.arrivalUs[d] as number) - (this.#firstArrivalUs[channel] as number);
     this.#noteDelay(channel, this.#values[channel * VALUES + VALUE.DELAY_US] as number, sinceStallUs);
     if (lagUs <= Math.max(WATCH_TOLERANCE_US, spreadUs)) return this.#caughtUp(channel);
-    if (sinceStallUs < WATCH_US) return false;
+    if (sinceStallUs < WATCH_US) return STALL.NONE;
     const early = this.#earlyShortestUs[channel] as number;
     const late = this.#lateShortestUs[channel] as number;
     const shortest = Math.min(early, late);
@@ -262,17 +275,17 @@ export class StandstillDetector {
       this.#sinceShortestUs[channel] = shortest;
       this.#confirm(channel, d);
     } else this.#state[channel] = lagUs <= MAX_QUIET_LAG_US ? STATE.QUIET : STATE.DELAYED;
-    return false;
+    return STALL.NONE;
   }
 
   /** It was a network delay. One that takes so long to catch up must not be trusted at the next stall. */
-  #caughtUp(channel: number): false {
+  #caughtUp(channel: number): Stall {
     const at = channel * VALUES;
     const stallUs = (this.#firstDelayUs[channel] as number) - (this.#values[at + VALUE.SHORTEST_US] as number);
     const usualUs = Math.min(stallUs, MAX_QUIET_LAG_US);
     if (usualUs > (this.#values[at + VALUE.SPREAD_US] as number)) this.#values[at + VALUE.SPREAD_US] = usualUs;
     this.#state[channel] = STATE.QUIET;
-    return false;
+    return STALL.NONE;
   }
 
   #noteDelay(channel: number, delayUs: number, sinceStallUs: number): void {
@@ -288,7 +301,7 @@ export class StandstillDetector {
     );
   }
 
-  #stall(channel: number, d: number, lagUs: number): boolean {
+  #stall(channel: number, d: number, lagUs: number): Stall {
     const arrivalUs = this.#packets.arrivalUs[d] as number;
     this.#state[channel] = STATE.STALLED;
     this.#first[channel] = d;
@@ -301,7 +314,8 @@ export class StandstillDetector {
     this.#longestUs[channel] = this.#firstDelayUs[channel] as number;
     this.#pacedFromUs[channel] = arrivalUs;
     this.#paced[channel] = 0;
-    return lagUs >= LONG_STALL_US;
+    if (lagUs >= LONG_STALL_US) return STALL.LONG;
+    return (this.#values[channel * VALUES + VALUE.SPREAD_US] as number) <= CLEAN_SPREAD_US ? STALL.SHORT : STALL.NONE;
   }
 
   /** The sender stood still before packet `d`. */

@@ -11,7 +11,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const config = (settings: object): Config => configSchema.parse({ audiohookPort: 0, ...settings });
+const config = (settings: object): Config => configSchema.parse({ audiohookPort: 0, ...settings }) as Config;
 
 function keysFile(content: unknown): string {
   const file = join(folder, 'keys.json');

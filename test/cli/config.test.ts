@@ -38,7 +38,7 @@ describe('trunkline config', () => {
     expect(JSON.parse(stdout)).toMatchObject({
       type: 'object',
       additionalProperties: false,
-      properties: { engine: { properties: { maxPlayoutDelayMs: { type: 'integer', default: 100 } } } },
+      properties: { engine: { properties: { maxPlayoutDelayMs: { type: 'integer', maximum: 2000 } } } },
     });
   });
 

@@ -51,8 +51,10 @@ describe('where settings come from', () => {
       region: 'us-east-1',
       codecs: ['opus', 'pcmu'],
       interactions: [],
+      playoutDelay: 'adaptive',
       playoutDelayMs: 50,
-      maxPlayoutDelayMs: 100,
+      minPlayoutDelayMs: 0,
+      maxPlayoutDelayMs: 400,
       silenceThreshold: 0.01,
       record: true,
       includeSilent: false,
@@ -105,8 +107,16 @@ describe('where settings come from', () => {
     expect(load({ flags: { interactions: ['a,b', 'c'] } }).interactions).toEqual(['a', 'b', 'c']);
   });
 
-  test('the maximum playout delay is never less than the usual one', () => {
-    expect(load({ flags: { playoutDelayMs: '300' } })).toMatchObject({ playoutDelayMs: 300, maxPlayoutDelayMs: 300 });
+  test.each([
+    ['the default', {}, [0, 50, 400]],
+    ['a fixed one', { playoutDelay: 'fixed' }, [0, 50, 100]],
+    ['longer than the maximum', { playoutDelay: 'fixed', playoutDelayMs: '300' }, [0, 300, 300]],
+    ['a maximum below the usual one', { playoutDelayMs: '300', maxPlayoutDelayMs: '200' }, [0, 300, 300]],
+    ['a minimum above the usual one', { minPlayoutDelayMs: '60' }, [60, 60, 400]],
+    ['a minimum that a fixed one does not have', { playoutDelay: 'fixed', minPlayoutDelayMs: '60' }, [60, 50, 100]],
+  ])('the playout delay lies between its bounds: %s', (_, flags, delaysMs) => {
+    const { minPlayoutDelayMs, playoutDelayMs, maxPlayoutDelayMs } = load({ flags });
+    expect([minPlayoutDelayMs, playoutDelayMs, maxPlayoutDelayMs]).toEqual(delaysMs);
   });
 });
 
@@ -156,12 +166,12 @@ describe('what is wrong with them', () => {
 
   test.each([
     [
-      '{"engine": {"playoutDelMs": 40}}',
-      '"engine.playoutDelMs" in FILE is not a setting of trunkline. Did you mean "playoutDelayMs"?',
+      '{"engine": {"plyoutDelayMs": 40}}',
+      '"engine.plyoutDelayMs" in FILE is not a setting of trunkline. Did you mean "playoutDelayMs"?',
     ],
     ['{"engine": {"out": "x"}}', '"engine.out" in FILE is not a setting of trunkline. It is "out" in "recording".'],
     ['{"engin": {}}', '"engin" in FILE is not a setting of trunkline. Did you mean "engine"?'],
-    ['{"playoutDelMs": 40}', '"playoutDelMs" in FILE is not a setting of trunkline. Did you mean "playoutDelayMs"?'],
+    ['{"plyoutDelayMs": 40}', '"plyoutDelayMs" in FILE is not a setting of trunkline. Did you mean "playoutDelayMs"?'],
     ['{"engine": 3}', '"engine" in FILE must be an object of settings.'],
   ])('the file %s has a key that it should not have', (content, says) => {
     const configFile = file(content);
@@ -335,7 +345,7 @@ describe('documentation', () => {
       properties: Record<string, { properties: Record<string, Record<string, unknown>> }>;
     };
     expect(schema.properties['engine']?.properties['playoutDelayMs']).toEqual({
-      description: 'How long the jitter buffer holds a packet before it releases it.',
+      description: 'How long the jitter buffer holds a packet; when that is adaptive, what a channel begins with.',
       ...{ type: 'integer', minimum: 0, maximum: 2000, default: 50 },
     });
     expect(schema.properties['audit']?.properties['key']).toMatchObject({ type: 'string', writeOnly: true });

@@ -49,7 +49,11 @@ describe('the state of an engine', () => {
 
   it('counts what an input ring refuses, for its shard alone', () => {
     const clock = new ManualClock(1_000_000);
-    engine = new Engine({ shards: 2, maxStreams: 4, playoutDelayMs: 0, inputRingBytes: 1 << 12, clock });
+    engine = new Engine({
+      ...{ shards: 2, maxStreams: 4, inputRingBytes: 1 << 12, clock },
+      // Nothing is released before the stream ends.
+      ...{ playoutDelay: 'fixed', playoutDelayMs: 2_000 },
+    });
     const [first = -1] = ['a', 'b'].map((id) => engine?.openStream(id, MONO));
     for (let n = 0; n < 40; n++) push(engine, first, n, clock.nowUs());
     engine.submit();

@@ -3,7 +3,7 @@ import { evaluateJitter } from '../../src/evaluation/jitter-report.js';
 import { readTrace } from '../../src/evaluation/trace.js';
 import { TRACES, titleOf } from '../support/traces.js';
 
-const FIXED = { playoutDelayMs: 50, maxPlayoutDelayMs: 50 } as const;
+const FIXED = { playoutDelay: 'fixed', playoutDelayMs: 50, maxPlayoutDelayMs: 50 } as const;
 
 for (const trace of TRACES) {
   test.skipIf(!trace.present)(`counts of ${titleOf(trace)} are those of the trace`, async () => {

@@ -19,7 +19,7 @@ function openBuffer(
     packets = 1024,
     clockRate = 8000,
   } = options;
-  const buffer = new JitterBuffer({ channels: 4, packets, playoutDelayUs, maxPlayoutDelayUs });
+  const buffer = new JitterBuffer({ playoutDelay: 'fixed', channels: 4, packets, playoutDelayUs, maxPlayoutDelayUs });
   buffer.openChannel(0, clockRate);
   return { buffer, out: new Listener() };
 }
@@ -232,12 +232,14 @@ describe('release', () => {
       expect(insert(buffer, { sequence: 0, timestamp: bad, arrivalUs: 0, payload: 0 })).toBe(INSERTED.INVALID);
     }
     expect(buffer.counts(0).packetsReceived).toBe(0);
-    expect(() => new JitterBuffer({ channels: 1, packets: 100, playoutDelayUs: 0, maxPlayoutDelayUs: 0 })).toThrow(
-      TrunklineError,
-    );
-    expect(() => new JitterBuffer({ channels: 1, packets: 64, playoutDelayUs: 5, maxPlayoutDelayUs: 0 })).toThrow(
-      TrunklineError,
-    );
+    expect(
+      () =>
+        new JitterBuffer({ playoutDelay: 'fixed', channels: 1, packets: 100, playoutDelayUs: 0, maxPlayoutDelayUs: 0 }),
+    ).toThrow(TrunklineError);
+    expect(
+      () =>
+        new JitterBuffer({ playoutDelay: 'fixed', channels: 1, packets: 64, playoutDelayUs: 5, maxPlayoutDelayUs: 0 }),
+    ).toThrow(TrunklineError);
   });
 
   it('uses the same bit for a discontinuity as the rings do', () => {

@@ -58,7 +58,13 @@ const schedule: fc.Arbitrary<Schedule> = fc
   });
 
 function openBuffer(playoutDelayUs: number, packets = 512): JitterBuffer {
-  const buffer = new JitterBuffer({ channels: 1, packets, playoutDelayUs, maxPlayoutDelayUs: playoutDelayUs });
+  const buffer = new JitterBuffer({
+    playoutDelay: 'fixed',
+    channels: 1,
+    packets,
+    playoutDelayUs,
+    maxPlayoutDelayUs: playoutDelayUs,
+  });
   buffer.openChannel(0, 8000);
   return buffer;
 }
@@ -208,6 +214,7 @@ describe('any two numberings, one after the other', () => {
     fc.assert(
       fc.property(fc.array(anything, { maxLength: 200, size: 'max' }), (acts) => {
         const buffer = new JitterBuffer({
+          playoutDelay: 'fixed',
           channels: 3,
           packets: 16,
           playoutDelayUs: 50_000,

@@ -41,7 +41,13 @@ function interarrivalJitterUs({ arrivals, clockHz }: Trace): number {
 }
 
 function play(trace: Trace, playoutDelayUs: number, maxPlayoutDelayUs: number) {
-  const buffer = new JitterBuffer({ channels: 1, packets: 1024, playoutDelayUs, maxPlayoutDelayUs });
+  const buffer = new JitterBuffer({
+    playoutDelay: 'fixed',
+    channels: 1,
+    packets: 1024,
+    playoutDelayUs,
+    maxPlayoutDelayUs,
+  });
   buffer.openChannel(0, trace.clockHz);
   const out = new Listener();
   let widest = 0;

@@ -6,6 +6,7 @@ import { type Arrival, Listener, plain, replay, seeded } from '../support/rtp/re
 
 function run(arrivals: readonly Arrival[], durationOf?: PacketDuration) {
   const buffer = new JitterBuffer({
+    playoutDelay: 'fixed',
     channels: 2,
     packets: 1024,
     playoutDelayUs: 50_000,

@@ -4,7 +4,13 @@ import { HISTORY_PACKETS } from '../../src/rtp/reception.js';
 import { type Arrival, Listener, plain, replay, seeded } from '../support/rtp/replay.js';
 
 function countsOf(arrivals: readonly Arrival[], clockRate = 8000, playoutDelayUs = 50_000) {
-  const buffer = new JitterBuffer({ channels: 1, packets: 4096, playoutDelayUs, maxPlayoutDelayUs: playoutDelayUs });
+  const buffer = new JitterBuffer({
+    playoutDelay: 'fixed',
+    channels: 1,
+    packets: 4096,
+    playoutDelayUs,
+    maxPlayoutDelayUs: playoutDelayUs,
+  });
   buffer.openChannel(0, clockRate);
   replay(buffer, arrivals, new Listener());
   return buffer.counts(0);
@@ -49,7 +55,13 @@ describe('loss (RFC 3550 A.3)', () => {
   it('never goes negative, and comes back when late packets arrive', () => {
     const seed = 99;
     const random = seeded(seed);
-    const buffer = new JitterBuffer({ channels: 1, packets: 4096, playoutDelayUs: 50_000, maxPlayoutDelayUs: 50_000 });
+    const buffer = new JitterBuffer({
+      playoutDelay: 'fixed',
+      channels: 1,
+      packets: 4096,
+      playoutDelayUs: 50_000,
+      maxPlayoutDelayUs: 50_000,
+    });
     buffer.openChannel(0, 8000);
     const arrivals = plain(3000, { sequence: 60_000 })
       .map((a) => ({ ...a, arrivalUs: a.arrivalUs + Math.floor(random() ** 6 * 1_500_000) }))

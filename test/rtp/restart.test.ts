@@ -6,7 +6,13 @@ import { type Arrival, insert, Listener, plain, replay } from '../support/rtp/re
 const { ACCEPTED, DUPLICATE, CANDIDATE } = INSERTED;
 
 function run(arrivals: readonly Arrival[], each?: (buffer: JitterBuffer, arrival: Arrival) => void) {
-  const buffer = new JitterBuffer({ channels: 1, packets: 512, playoutDelayUs: 50_000, maxPlayoutDelayUs: 100_000 });
+  const buffer = new JitterBuffer({
+    playoutDelay: 'fixed',
+    channels: 1,
+    packets: 512,
+    playoutDelayUs: 50_000,
+    maxPlayoutDelayUs: 100_000,
+  });
   buffer.openChannel(0, 8000);
   const out = new Listener();
   const outcomes = replay(buffer, arrivals, out, (a) => each?.(buffer, a));
@@ -133,7 +139,13 @@ describe('restart of the sender (RFC 3550 A.1)', () => {
   });
 
   it('flushes candidates with the rest', () => {
-    const buffer = new JitterBuffer({ channels: 1, packets: 64, playoutDelayUs: 50_000, maxPlayoutDelayUs: 100_000 });
+    const buffer = new JitterBuffer({
+      playoutDelay: 'fixed',
+      channels: 1,
+      packets: 64,
+      playoutDelayUs: 50_000,
+      maxPlayoutDelayUs: 100_000,
+    });
     buffer.openChannel(0, 8000);
     const out = new Listener();
     insert(buffer, { sequence: 10, timestamp: 0, arrivalUs: 0, payload: 1 });
@@ -244,7 +256,13 @@ describe('interrupted', () => {
   });
 
   it('has no effect on a channel without packets', () => {
-    const buffer = new JitterBuffer({ channels: 1, packets: 64, playoutDelayUs: 0, maxPlayoutDelayUs: 0 });
+    const buffer = new JitterBuffer({
+      playoutDelay: 'fixed',
+      channels: 1,
+      packets: 64,
+      playoutDelayUs: 0,
+      maxPlayoutDelayUs: 0,
+    });
     buffer.openChannel(0, 8000);
     buffer.interrupted(0);
     const out = new Listener();

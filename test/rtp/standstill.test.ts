@@ -39,7 +39,13 @@ function place(arrivals: readonly Arrival[], options: { rate?: number; packetMs?
 type Each = (buffer: JitterBuffer, arrival: Arrival) => void;
 
 function open(rate = RATE) {
-  const buffer = new JitterBuffer({ channels: 2, packets: 4096, playoutDelayUs: 50_000, maxPlayoutDelayUs: 100_000 });
+  const buffer = new JitterBuffer({
+    playoutDelay: 'fixed',
+    channels: 2,
+    packets: 4096,
+    playoutDelayUs: 50_000,
+    maxPlayoutDelayUs: 100_000,
+  });
   for (const channel of [0, 1]) buffer.openChannel(channel, rate);
   return { buffer, out: new Listener() };
 }

@@ -19,7 +19,9 @@ const DEFAULTS = { streams: 8, seconds: 180, codec: 'mixed' } as const;
 const SETTING_NAMES: readonly SettingName[] = [
   ...settingsOf('recording', 'control').map(({ name }) => name),
   'shards',
+  'playoutDelay',
   'playoutDelayMs',
+  'minPlayoutDelayMs',
   'maxPlayoutDelayMs',
   'silenceDetector',
   'silenceThreshold',

@@ -76,7 +76,9 @@ export async function composeNode(
     engine: {
       shards: config.shards,
       maxStreams: config.maxStreams,
+      playoutDelay: config.playoutDelay,
       playoutDelayMs: config.playoutDelayMs,
+      minPlayoutDelayMs: config.minPlayoutDelayMs,
       maxPlayoutDelayMs: config.maxPlayoutDelayMs,
       silenceDetector: config.silenceDetector,
       silenceThreshold: config.silenceThreshold,

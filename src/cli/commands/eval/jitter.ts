@@ -1,14 +1,15 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { SettingName } from '../../../config/schema.js';
 import type { JitterReport } from '../../../evaluation/jitter-report.js';
 import { addSettingOptions, loadSettings, numberFrom } from '../../arguments.js';
 import { print, printJson } from '../../process/output.js';
 
-const SETTINGS: readonly SettingName[] = ['playoutDelayMs', 'maxPlayoutDelayMs'];
+const SETTINGS: readonly SettingName[] = ['playoutDelay', 'playoutDelayMs', 'minPlayoutDelayMs', 'maxPlayoutDelayMs'];
 const MAX_SECONDS = 86_400;
 
 interface Flags {
   readonly trace: string;
+  readonly mode?: 'adaptive' | 'fixed';
   readonly fromSeconds?: number;
   readonly json?: true;
 }
@@ -18,6 +19,12 @@ export function registerEvalJitter(group: Command): Command {
     .command('jitter')
     .description('play a trace of packets through the jitter buffer: delays, late and lost packets')
     .requiredOption('--trace <file>', 'packets in the order of arrival, as JSON lines')
+    .addOption(
+      new Option('--mode <mode>', 'which packets are held (default: that of --playout-delay)').choices([
+        'adaptive',
+        'fixed',
+      ]),
+    )
     .option('--from-seconds <s>', 'leave out the delays of packets before that', numberFrom(0, MAX_SECONDS, 'any'))
     .option('--json', 'print the result as one JSON object');
   return addSettingOptions(command, SETTINGS)
@@ -31,11 +38,13 @@ the added delay from its arrival.
 Example:
   $ trunkline eval jitter --trace call.jsonl --from-seconds 2`,
     )
-    .action(async ({ trace: file, fromSeconds = 0, json }: Flags) => {
+    .action(async ({ trace: file, mode, fromSeconds = 0, json }: Flags) => {
       const { config } = loadSettings(command);
       const { readTrace } = await import('../../../evaluation/trace.js');
       const { evaluateJitter } = await import('../../../evaluation/jitter-report.js');
-      const settings = Object.fromEntries(SETTINGS.map((name) => [name, config[name]]));
+      const { playoutDelayMs, minPlayoutDelayMs, maxPlayoutDelayMs } = config;
+      const playoutDelay = mode ?? config.playoutDelay;
+      const settings = { playoutDelay, playoutDelayMs, minPlayoutDelayMs, maxPlayoutDelayMs };
       const report = evaluateJitter(await readTrace(file), settings, fromSeconds);
       if (json) printJson(report);
       else print(tableOf(report));
