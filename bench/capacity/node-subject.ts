@@ -48,14 +48,13 @@ type RecordingNode = AudioNode & { recorderCounters(): SinkStats | undefined };
 
 /** The node under test. What starts and stops it, and which counters its source has, is the source's. */
 export abstract class NodeSubject<Node extends RecordingNode> implements Subject {
-  readonly meter: LatencyMeter;
+  readonly meter = new LatencyMeter();
   protected readonly node: Node;
   readonly #places: FramePlaces;
   #errors = 0;
 
-  constructor(node: Node, load: Load, playoutDelayUs: number, places: FramePlaces) {
+  constructor(node: Node, load: Load, places: FramePlaces) {
     this.node = node;
-    this.meter = new LatencyMeter(playoutDelayUs);
     this.#places = places;
     void node.addSink(new LatencySink(this.meter, places, load));
     node.on('error', () => {

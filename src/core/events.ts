@@ -86,7 +86,10 @@ export interface ReceptionCounts {
 
 /** Reception of one channel of an open stream. */
 export interface ChannelReception extends ReceptionCounts {
-  /** How long the next packet is held before it is released, in microseconds; 0 where packets come in order. */
+  /**
+   * How long the channel's next packet is held at most, in microseconds; 0 for ordered streams. With adaptive delays it is
+   * held only while packets before it are missing.
+   */
   readonly playoutDelayUs: number;
 }
 

@@ -32,7 +32,7 @@ export interface EngineState {
 /** One open stream at the moment; filled by Engine.sample(). */
 export interface StreamSample {
   readonly counts: ReceptionCounts;
-  /** Of its next packet, the longer one of its channels; 0 for an ordered stream. */
+  /** The longest that its next packet is held, of its channels; 0 for an ordered stream. */
   playoutDelayUs: number;
   /** It came over TCP and has no jitter buffer. */
   isOrdered: boolean;

@@ -8,7 +8,7 @@ const LADDER_MS = [
 ];
 /** So often the channel's delay is looked at again, in packets. */
 const BLOCK_PACKETS = 64;
-/** What has been learned fades by this with each block: to a half in 41 s of 20 ms packets. */
+/** What has been learned fades by this with each block: to a half in 28 s of 20 ms packets. */
 const BLOCK_MEMORY = 1 - 1 / 32;
 /** The delay that nothing has asked for again shrinks to this part with each block. */
 const BLOCK_SHRINK = 3 / 4;
@@ -23,6 +23,8 @@ const EXPECTED_LOSSES = 4;
 const MEMORY_PACKETS = BLOCK_PACKETS / (1 - BLOCK_MEMORY);
 /** Growth stops where the packets behind lost ones would add more than this to the mean delay of all. */
 const MAX_GROWTH_COST_US = 20 * US_PER_MS;
+/** The delay is at least this long while many packets are lost, for it is not known yet whether they are late. */
+const LOSS_DELAY_US = 50 * US_PER_MS;
 /** Weight of one packet in the share of lost ones: as in playout-delay.ts. */
 const LOSS_WEIGHT = 1 / 100;
 const USUAL_INTERVAL_US = 20 * US_PER_MS;
@@ -61,8 +63,8 @@ const VALUES = 8;
  * The form is that of NetEq's reorder optimizer (WebRTC, `modules/audio_coding/neteq/reorder_optimizer.cc`), which adds
  * the delay and 20 ms a percent of late packets.
  *
- * Beside what is learned, the delay *grows at once*, to twice the lateness just seen, and to the starting delay when more
- * than 5 % are lost, as far as the packets behind lost ones would not add more than 20 ms to the mean delay for it. What nothing asks for again shrinks by a quarter with every 64 packets, as does the
+ * Beside what is learned, the delay *grows at once*, to twice the lateness just seen, and to 50 ms when more than 5 % are
+ * lost, as far as the packets behind lost ones would not add more than 20 ms to the mean delay for it. What nothing asks for again shrinks by a quarter with every 64 packets, as does the
  * starting delay: from 50 ms to 0 in 12 s of 20 ms packets.
  *
  * Worked example: 20 ms packets, 1 in 100 overtaken by two others, so late by 40 ms, none lost. D = 40 ms would make 1 %
@@ -73,6 +75,8 @@ export class AdaptiveDelay {
   /** Ascending; a channel's delay is one of them. */
   readonly delaysUs: Float64Array;
   readonly #startUs: number;
+  /** While more than 5 % are lost. */
+  readonly #lossUs: number;
   /** wait() of a class is this twice over: what does not depend on the interval, and what is to be divided by it. */
   readonly #squares: Float64Array;
   readonly #class: Uint8Array;
@@ -88,6 +92,7 @@ export class AdaptiveDelay {
   constructor(channels: number, minUs: number, startUs: number, maxUs: number) {
     this.delaysUs = delaysBetween(minUs, startUs, maxUs);
     this.#startUs = startUs;
+    this.#lossUs = Math.max(startUs, Math.min(LOSS_DELAY_US, maxUs));
     this.#squares = this.delaysUs.map((us) => (us * us) / 2);
     this.#class = new Uint8Array(channels);
     this.#untilBlock = new Uint8Array(channels);
@@ -173,7 +178,7 @@ export class AdaptiveDelay {
     const kept = 1 - (this.#values[values + VALUE.LOST_SHARE] as number);
     const share = 1 - kept * (1 - LOSS_WEIGHT) ** missing;
     this.#values[values + VALUE.LOST_SHARE] = share;
-    if (share > LONGER_ABOVE) this.#grow(channel, this.#startUs);
+    if (share > LONGER_ABOVE) this.#grow(channel, this.#lossUs);
   }
 
   #grow(channel: number, toUs: number): void {
@@ -196,7 +201,7 @@ export class AdaptiveDelay {
     values[at + VALUE.LOST_SHARE] = share;
     values[at + VALUE.LOST_GAPS] = (values[at + VALUE.LOST_GAPS] as number) * BLOCK_MEMORY;
     const heldOpenUs = (values[at + VALUE.HELD_OPEN_US] as number) * BLOCK_SHRINK;
-    values[at + VALUE.HELD_OPEN_US] = share < NORMAL_BELOW ? heldOpenUs : Math.max(heldOpenUs, this.#startUs);
+    values[at + VALUE.HELD_OPEN_US] = share < NORMAL_BELOW ? heldOpenUs : Math.max(heldOpenUs, this.#lossUs);
     if (this.#hasOvertaken[channel] === 1) {
       for (let i = channel * classes; i < (channel + 1) * classes; i++) {
         this.#overtaken[i] = (this.#overtaken[i] as number) * BLOCK_MEMORY;

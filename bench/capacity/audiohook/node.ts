@@ -6,9 +6,6 @@ import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
 import { CHANNELS, HOOK_KEY, samplesPerTick } from './plan.js';
 
-/** Streams in order are not held back. */
-const HOLD_US = 0;
-
 /** Each channel comes apart, in packets of the engine's choice: where the samples lie tells which message had them. */
 function placesOf({ tickUs }: Load): FramePlaces {
   const samples = samplesPerTick(tickUs);
@@ -57,5 +54,5 @@ export function makeAudioHookNode(settings: SubjectSettings): Subject {
     native,
     services: benchControl(settings),
   });
-  return new AudioHookSubject(node, load, HOLD_US, placesOf(load));
+  return new AudioHookSubject(node, load, placesOf(load));
 }

@@ -11,10 +11,10 @@ const PROCESSED_EVERY = 11;
 
 /**
  * Latency of each packet of the steady window, from the moment it was due on the wire. Due times follow from the
- * packet's tick alone, so that nothing has to travel with it.
+ * packet's tick alone, so that nothing has to travel with it. The load comes in order, and the jitter buffer does not hold
+ * such packets.
  */
 export class LatencyMeter {
-  readonly #playoutDelayUs: number;
   // Not the library's own record, which would cost the subject a tenth of what it is measured for.
   readonly #delivered = new LatencyHistogram();
   readonly #processed = new LatencyHistogram();
@@ -23,11 +23,6 @@ export class LatencyMeter {
   #windowPackets = 0;
   /** All packets since the beginning. */
   packets = 0;
-
-  /** @param playoutDelayUs the playout delay, which the subject adds on purpose. */
-  constructor(playoutDelayUs: number) {
-    this.#playoutDelayUs = playoutDelayUs;
-  }
 
   begin(timetable: Timetable): void {
     this.#timetable = timetable;
@@ -45,9 +40,8 @@ export class LatencyMeter {
     const due = dueUs(this.#timetable, index, tick);
     if (!isInWindow(this.#timetable, due)) return;
     this.#windowPackets += share;
-    const freeUs = due + this.#playoutDelayUs;
-    this.#delivered.record(nowUs - freeUs);
-    if (this.#parts++ % PROCESSED_EVERY === 0) this.#processed.record(processedUs - freeUs);
+    this.#delivered.record(nowUs - due);
+    if (this.#parts++ % PROCESSED_EVERY === 0) this.#processed.record(processedUs - due);
   }
 
   report(): Required<Pick<SubjectReport, 'packetsDelivered' | 'delivered' | 'processed'>> {

@@ -7,9 +7,6 @@ import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
 import { OPUS_SAMPLE_RATE, sequenceBase } from './plan.js';
 
-/** The hold of the jitter buffer, the node's default. */
-const HOLD_US = 50_000;
-
 /** A packet is a frame, and its number tells its tick. */
 const PLACES: FramePlaces = {
   tick: (index, frame) => frame.sequenceNumber - sequenceBase(index),
@@ -56,5 +53,5 @@ export function makeCaptureNode(settings: SubjectSettings, peer: string): Subjec
     native,
     services: benchControl(settings),
   });
-  return new CaptureSubject(node, load, HOLD_US, PLACES);
+  return new CaptureSubject(node, load, PLACES);
 }

@@ -14,8 +14,7 @@ import { Tutorial } from './tutorial.js';
 class TutorialSubject implements Subject {
   readonly backend = 'js';
   readonly workers = 0;
-  /** It holds nothing back. */
-  readonly meter = new LatencyMeter(0);
+  readonly meter = new LatencyMeter();
   readonly #peer: string;
   readonly #ids: readonly string[];
   readonly #tutorial: Tutorial;

@@ -182,7 +182,7 @@ export class PacketInput {
     });
   }
 
-  /** Of the stream's next packet, the longer one of its channels; 0 for an ordered stream. */
+  /** The longest that the stream's next packet is held, of its channels; 0 for an ordered stream. */
   playoutDelayUs(stream: Stream): number {
     const { stream: index, channels } = stream.info;
     if (stream.ordered) return 0;

@@ -13,7 +13,7 @@ export interface Latency {
   readonly buckets: readonly number[];
 }
 
-/** Close together around the usual playout delays, of 50 and 100 ms, which every packet of a jitter buffer has. */
+/** Close together around the fixed playout delays, of 50 and 100 ms. */
 export const LATENCY_BOUNDS_US: readonly number[] = [
   ...[250, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 40_000, 50_000, 52_000, 55_000, 60_000, 70_000, 80_000, 100_000],
   ...[105_000, 120_000, 150_000, 200_000, 300_000, 500_000, 1_000_000, 2_000_000, 5_000_000],

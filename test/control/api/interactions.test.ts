@@ -50,7 +50,7 @@ describe('the list of interactions', () => {
     expect(items[0]).toMatchObject({
       ...{ id: 'call-1', source: 'calls', codec: 'pcmu', sampleRate: 8000, channels: 2, state: 'speech' },
       ...{ paused: false, pausedBy: [], speech: [true, true], packetsReceived: 180, packetsLost: 20, lossRatio: 0.1 },
-      ...{ endedAt: null, endReason: null, playoutDelayMs: 100 },
+      ...{ endedAt: null, endReason: null, playoutDelayMs: 50 },
     });
     const { levelDbfs = [0, 0], startedAt = '', ageSeconds } = items[0] ?? {};
     expect(levelDbfs[0]).toBeCloseTo(-6.2, 1);
@@ -119,7 +119,7 @@ describe('one interaction', () => {
     rig.calls.push('call-1', 40);
     await until(() => rig.node.stats().framesDelivered >= 100, 'the frames');
     const live = await detail(rig, 'call-1');
-    expect(live.reception).toMatchObject([{ channel: 0, packetsReceived: 90, packetsLost: 10, playoutDelayMs: 100 }]);
+    expect(live.reception).toMatchObject([{ channel: 0, packetsReceived: 90, packetsLost: 10, playoutDelayMs: 50 }]);
     expect(live.spansComplete).toBe(true);
     expect(live.spans).toEqual([
       { channel: 0, state: 'speech', startMs: 0, endMs: 1000 },

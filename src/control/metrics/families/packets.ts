@@ -78,7 +78,7 @@ export function distributionFamilies(jitterUs: BucketCounts, playoutDelayUs: Buc
     ),
     histogram(
       'stream_playout_delay_seconds',
-      'Playout delay of the open streams, each sampled every 10 seconds.',
+      'Longest that packets of the open streams are held at the time, each sampled every 10 seconds.',
       [[{}, playoutDelayUs]],
       SECONDS_PER_US,
     ),
@@ -87,5 +87,10 @@ export function distributionFamilies(jitterUs: BucketCounts, playoutDelayUs: Buc
 
 function latency(name: string, help: string, { buckets, sum, count }: Latency): Family {
   const counts = { bounds: LATENCY_BOUNDS_US, counts: buckets, sum, count };
-  return histogram(`${name}_seconds`, `${help} The playout delay is part of it.`, [[{}, counts]], SECONDS_PER_US);
+  return histogram(
+    `${name}_seconds`,
+    `${help} The wait for packets that are missing is part of it.`,
+    [[{}, counts]],
+    SECONDS_PER_US,
+  );
 }
