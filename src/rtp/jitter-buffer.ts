@@ -1,7 +1,7 @@
 import { zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
-import { AdaptiveDelay } from './adaptive-delay.js';
+import { AdaptiveDelay } from './delay/adaptive-delay.js';
 import { CANDIDATE_TIMEOUT_US, KIND, lowestKind, PacketRing } from './packet-ring.js';
 import { type JitterOutput, PlayoutQueue } from './playout-queue.js';
 import { type PacketDuration, Reception, SEQUENCE_CLASS } from './reception.js';

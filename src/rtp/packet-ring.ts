@@ -10,7 +10,7 @@ export const KIND = {
   CANDIDATE: 3,
   /** Not at all, since nothing is missing before it. */
   IN_ORDER: 4,
-  /** Behind a gap: this and the following ones, one for each class of adaptive-delay.ts. */
+  /** Behind a gap: this and the following ones, one for each class of delay/adaptive-delay.ts. */
   BEHIND_GAP: 5,
 } as const;
 /** At most so many, FREE included: one bit of a word for each. */

@@ -1,9 +1,9 @@
-import type { AdaptiveDelay } from './adaptive-delay.js';
 import { ChannelOrder } from './channel-order.js';
+import type { AdaptiveDelay } from './delay/adaptive-delay.js';
+import { PlayoutDelay } from './delay/playout-delay.js';
 import { GapEstimator } from './gap-estimator.js';
 import type { PacketColumns } from './packet-columns.js';
 import { CANDIDATE_TIMEOUT_US, KIND, type PacketRing } from './packet-ring.js';
-import { PlayoutDelay } from './playout-delay.js';
 import { STALL, type Stall } from './standstill-detector.js';
 
 /** Set on a packet before which the time line jumps. The same bit as FLAG.DISCONTINUITY of the ring's records. */
@@ -54,7 +54,7 @@ const NONE = -1;
  * packet 2 is due, 1 has not come: *lost 1*, then *packet 2*. If 1 arrives at 85 ms it leaves at 90 ms, in order; at
  * 95 ms it is late.
  *
- * With adaptive delays (adaptive-delay.ts) a packet is due at once when nothing is missing before it. Others wait for
+ * With adaptive delays (delay/adaptive-delay.ts) a packet is due at once when nothing is missing before it. Others wait for
  * the delay of their channel: those behind a gap, and the first packet of a numbering, since it is not known what
  * precedes it. In the example, 0 still leaves at 50 ms; 1 at 85 ms would leave at once, and 2 with it.
  */

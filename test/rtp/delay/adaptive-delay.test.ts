@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { INSERTED, JitterBuffer } from '../../src/rtp/jitter-buffer.js';
-import { below, mulberry32 } from '../support/random.js';
-import { type Arrival, advanceTo, insert, Listener, plain, replay } from '../support/rtp/replay.js';
+import { INSERTED, JitterBuffer } from '../../../src/rtp/jitter-buffer.js';
+import { below, mulberry32 } from '../../support/random.js';
+import { type Arrival, advanceTo, insert, Listener, plain, replay } from '../../support/rtp/replay.js';
 
 const MS = 1_000;
 
@@ -183,7 +183,7 @@ describe('an adaptive delay', () => {
     expect([0, 1].map((channel) => buffer.playoutDelayUs(channel) / MS)).toEqual([0, 50]);
   });
 
-  it('begins anew with its channel, and goes on after a restart of the sender', () => {
+  it('begins again with its channel, and goes on after a restart of the sender', () => {
     const { buffer } = open();
     waitsOf(
       buffer,

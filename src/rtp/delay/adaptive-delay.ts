@@ -1,4 +1,4 @@
-import { US_PER_MS } from '../core/units.js';
+import { US_PER_MS } from '../../core/units.js';
 import { LONGER_ABOVE, NORMAL_BELOW } from './playout-delay.js';
 
 /** The delays that a channel can have, as far as they lie within its bounds. Few, so that a list of packets for each will do. */
