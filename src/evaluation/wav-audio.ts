@@ -77,6 +77,12 @@ export function wavAudio(bytes: Buffer, channel = 0): WavAudio {
   );
 }
 
+/** Its samples, decoded. */
+export function pcmOf({ codec, payload }: WavAudio): Int16Array {
+  if (codec !== 'l16') return decoded(codec, payload);
+  return new Int16Array(payload.buffer, payload.byteOffset, payload.length / 2);
+}
+
 function linear(pcm: Int16Array, fileRate: number): WavAudio {
   const sampleRate = SAMPLE_RATES.find((rate) => rate >= fileRate) ?? MAX_RATE;
   const samples = sampleRate === fileRate ? pcm : resampled(pcm, fileRate, sampleRate);

@@ -1,5 +1,5 @@
+import { escapeHtml } from '../../page/html.js';
 import type { Baseline } from '../processes/messages.js';
-import { escapeHtml } from './html.js';
 import type { Calls, CapacityRun } from './summary.js';
 
 const MEBIBYTE = 2 ** 20;

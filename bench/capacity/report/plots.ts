@@ -1,5 +1,5 @@
-import { barX, dot, plot as drawPlot, line, type PlotOptions, ruleX, ruleY, text } from '@observablehq/plot';
-import { parseHTML } from 'linkedom';
+import { barX, dot, line, ruleX, ruleY, text } from '@observablehq/plot';
+import { svg } from '../../page/svg.js';
 import { BASELINES, type Baseline } from '../processes/messages.js';
 import type { CapacityRun, LatencyCurves } from './summary.js';
 
@@ -17,13 +17,6 @@ const NARROW_WIDTH = 480;
 const DECADES_MS = [0.01, 0.1, 1, 10, 100, 1_000, 10_000, 100_000];
 const NINES = [0, 1, 2, 3, 4, 5, 6, 7];
 const NINES_LABEL = ['0 %', '90 %', '99 %', '99.9 %', '99.99 %', '99.999 %', '99.9999 %', '99.99999 %'];
-
-/** An SVG, as text. Plot draws into a document, and there is none here but linkedom's. */
-function svg(options: PlotOptions): string {
-  const { document } = parseHTML('<!doctype html><html><body></body></html>');
-  const figure = drawPlot({ ...options, document, style: { background: 'none', fontSize: '13px' } });
-  return String((figure as unknown as { readonly outerHTML: string }).outerHTML);
-}
 
 /** How many nines a share has: 0.99 has two. */
 function nines(share: number): number {

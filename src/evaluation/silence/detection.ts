@@ -20,7 +20,9 @@ export interface Detection {
 }
 
 /** Options of the engine that matter for silence. */
-export type DetectionOptions = Pick<EngineOptions, 'native' | 'silenceThreshold' | 'silenceWindowMs'>;
+export type DetectionOptions = Pick<EngineOptions, 'native' | 'silenceThreshold' | 'silenceWindowMs'> & {
+  readonly silenceDetector?: 'adaptive' | 'fixed' | 'neural';
+};
 
 /** Packets between two turns of the event loop, which take them to the shard: one second. */
 const SHARE = 50;

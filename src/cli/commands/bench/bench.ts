@@ -4,7 +4,7 @@ import { LIMITS } from '../../../core/limits.js';
 import { numberFrom } from '../../arguments.js';
 import { print, printJson } from '../../process/output.js';
 import { benchmarks, write } from './benchmarks.js';
-import { corpus } from './quality.js';
+import { corpus, quality } from './quality.js';
 
 interface CapacityFlags {
   readonly streams?: number;
@@ -47,7 +47,7 @@ const MAX_OPEN_RATE = 10_000;
 
 export function registerBench(program: Command): Command {
   const bench = program.command('bench').description('measure what trunkline costs on this machine');
-  for (const command of [capacity(bench), micro(bench), scrape(bench), corpus(bench)])
+  for (const command of [capacity(bench), micro(bench), scrape(bench), quality(bench), corpus(bench)])
     command.exitOverride().showHelpAfterError();
   return bench;
 }
