@@ -13,7 +13,7 @@ export interface DetectorOptions {
 
 /** Every detector that can be had here, the engine's own first. One that can not is named in the log. */
 export async function allDetectors({ native, quick, log }: DetectorOptions): Promise<Detector[]> {
-  const own = { native } as const;
+  const own = { native, silenceDetector: 'fixed' } as const;
   const modes = quick ? ([3] as const) : ([0, 1, 2, 3] as const);
   const rates = quick ? [] : ([8000, 16_000] as const);
   const makers: readonly (readonly [name: string, make: (name: string) => Promise<Detector>])[] = [
