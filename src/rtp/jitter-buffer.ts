@@ -1,6 +1,7 @@
 import { zeroCounts } from '../core/counts.js';
 import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
+import { ClockAlignment } from './clock/clock-alignment.js';
 import { AdaptiveDelay } from './delay/adaptive-delay.js';
 import { CANDIDATE_TIMEOUT_US, KIND, lowestKind, PacketRing } from './packet-ring.js';
 import { type JitterOutput, PlayoutQueue } from './playout-queue.js';
@@ -67,6 +68,7 @@ export class JitterBuffer {
   readonly #queue: PlayoutQueue;
   readonly #standstills: StandstillDetector;
   readonly #adaptive: AdaptiveDelay | undefined;
+  readonly #clocks: ClockAlignment;
   readonly #playoutDelayUs: number;
   readonly #maxPlayoutDelayUs: number;
   readonly #open: Uint8Array;
@@ -105,6 +107,7 @@ export class JitterBuffer {
     this.#sequences = new Unwrapper(channels, MODULUS_16);
     this.#timestamps = new Unwrapper(channels, MODULUS_32);
     this.#standstills = new StandstillDetector(channels, this.packets);
+    this.#clocks = new ClockAlignment(channels, this.packets, this.#standstills);
     this.#reception = new Reception(channels, this.packets, this.#standstills, options.durationOf);
     this.#restarts = new RestartDetector(channels, this.packets, this.#sequences, this.#timestamps, this.#reception);
     this.#queue = new PlayoutQueue(channels, this.packets, this.#adaptive);
@@ -123,12 +126,14 @@ export class JitterBuffer {
     this.#restarts.open(channel, clockRate);
     this.#queue.open(channel, clockRate);
     this.#standstills.open(channel, clockRate);
+    this.#clocks.open(channel, clockRate);
   }
 
   /** Discards what the channel holds. Its counts can still be read until it is opened again. */
   closeChannel(channel: number): void {
     this.#queue.clear(channel);
     this.packets.freeList(this.#restarts.clear(channel));
+    this.#standstills.close(channel);
     this.#open[channel] = 0;
     this.packets.trim();
   }
@@ -200,6 +205,11 @@ export class JitterBuffer {
     this.#reception.addCounts(channel, sum);
   }
 
+  /** How much faster the sender's clock runs than this node's, in ppm; null while unknown. */
+  driftPpm(channel: number): number | null {
+    return this.#clocks.driftPpm(channel);
+  }
+
   /** How long the channel's next packet is held; with adaptive delays, if packets before it are missing, else not at all. */
   playoutDelayUs(channel: number): number {
     if (this.#adaptive !== undefined) return this.#adaptive.delayUs(channel);
@@ -220,6 +230,7 @@ export class JitterBuffer {
     switch (this.#reception.classify(channel, d)) {
       case SEQUENCE_CLASS.AHEAD:
         this.#accept(channel, d);
+        this.#clocks.observe(channel, d);
         stall = this.#standstills.observe(channel, d);
         break;
       case SEQUENCE_CLASS.BEHIND:

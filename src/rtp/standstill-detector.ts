@@ -1,5 +1,6 @@
 import { LIMITS } from '../core/limits.js';
 import { US_PER_MS, US_PER_SECOND } from '../core/units.js';
+import { ScheduledGaps } from './clock/scheduled-gaps.js';
 import { CANDIDATE_TIMEOUT_US, KIND, type PacketRing } from './packet-ring.js';
 
 /**
@@ -128,6 +129,10 @@ export class StandstillDetector {
   readonly #lastShortestUs: Float64Array;
   readonly #lastStepUs: Float64Array;
   readonly #stepsAgreeing: Uint8Array;
+  /** All gaps so far. */
+  readonly #correctedUs: Float64Array;
+  /** Gaps that are not due to a standstill. */
+  readonly scheduled: ScheduledGaps;
 
   constructor(channels: number, packets: PacketRing) {
     this.#packets = packets;
@@ -146,12 +151,26 @@ export class StandstillDetector {
     this.#lastShortestUs = new Float64Array(channels);
     this.#lastStepUs = new Float64Array(channels);
     this.#stepsAgreeing = new Uint8Array(channels);
+    this.#correctedUs = new Float64Array(channels);
+    this.scheduled = new ScheduledGaps(channels);
   }
 
   /** @param clockRate RTP timestamp units a second. */
   open(channel: number, clockRate: number): void {
     this.#values[channel * VALUES + VALUE.US_PER_TICK] = US_PER_SECOND / clockRate;
+    this.scheduled.schedule(channel, 0, false);
+    this.#correctedUs[channel] = 0;
     this.restart(channel);
+  }
+
+  /** The channel takes no part any more, neither by itself nor as the other channel of its stream. */
+  close(channel: number): void {
+    this.restart(channel);
+  }
+
+  /** By how much the channel's positions have been moved beyond its timestamps so far. */
+  correctedUs(channel: number): number {
+    return this.#correctedUs[channel] as number;
   }
 
   /** The next packet begins a numbering, or its clock was set: no delay before can be compared with those after. */
@@ -192,6 +211,9 @@ export class StandstillDetector {
     if (lagUs < 0) values[at + VALUE.SHORTEST_US] = delayUs;
     if (delayUs < (values[at + VALUE.WINDOW_SHORTEST_US] as number)) values[at + VALUE.WINDOW_SHORTEST_US] = delayUs;
     if (arrivalUs >= (values[at + VALUE.WINDOW_END_US] as number)) this.#endWindow(channel, d);
+    if (this.scheduled.isPending(channel)) {
+      this.#correct(channel, d, this.scheduled.take(channel, timestampStepUs, arrivalUs - lagUs));
+    }
     if (this.#state[channel] !== STATE.QUIET || stepUs >= MIN_STALL_US || lagUs > MAX_QUIET_LAG_US) {
       return this.#afterStall(channel, d, stepUs, lagUs);
     }
@@ -320,10 +342,17 @@ export class StandstillDetector {
 
   /** The sender stood still before packet `d`. */
   #confirm(channel: number, d: number): void {
-    const gapUs =
-      (this.#sinceShortestUs[channel] as number) - (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number);
+    const gapUs = (this.#sinceShortestUs[channel] as number) - this.#delayBeforeUs(channel);
     this.#state[channel] = STATE.QUIET;
     this.#correct(channel, d, gapUs);
+  }
+
+  /** The delay that a standstill is measured from: a slow clock has raised the shortest one since, at its steady pace. */
+  #delayBeforeUs(channel: number): number {
+    const shortestUs = this.#values[channel * VALUES + VALUE.SHORTEST_US] as number;
+    const driftUs = (this.#lastShortestUs[channel] as number) - shortestUs;
+    const isDrift = (this.#stepsAgreeing[channel] as number) >= DRIFT_STEPS && driftUs < MIN_DRIFT_CORRECTION_US;
+    return isDrift ? shortestUs + Math.max(0, driftUs) : shortestUs;
   }
 
   /** Of the packets that arrived after the stall, the one with the lowest number; −1 when they have been released. */
@@ -343,10 +372,12 @@ export class StandstillDetector {
   }
 
   #correct(channel: number, d: number, gapUs: number): void {
-    const gapTicks = Math.round(gapUs / (this.#values[channel * VALUES + VALUE.US_PER_TICK] as number));
+    const usPerTick = this.#values[channel * VALUES + VALUE.US_PER_TICK] as number;
+    const gapTicks = Math.round(gapUs / usPerTick);
     this.#packets.standstillTicks[d] = (this.#packets.standstillTicks[d] as number) + gapTicks;
     this.#values[channel * VALUES + VALUE.SHORTEST_US] =
       (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number) + gapUs;
+    this.#correctedUs[channel] = (this.#correctedUs[channel] as number) + gapTicks * usPerTick;
   }
 
   /** A window ends: compares its shortest delay with those of the windows before it. */
@@ -370,6 +401,12 @@ export class StandstillDetector {
     const lagUs = shortestUs - (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number);
     if (agreeing < DRIFT_STEPS || lagUs < MIN_DRIFT_CORRECTION_US) return;
     this.#state[channel] = STATE.QUIET;
-    this.#correct(channel, d, lagUs);
+    if (this.#lagOf(channel ^ 1) >= lagUs / 2) this.scheduled.scheduleBoth(channel, lagUs, arrivalUs);
+    else this.#correct(channel, d, lagUs);
+  }
+
+  /** Of the last window; NaN when there was none. */
+  #lagOf(channel: number): number {
+    return (this.#lastShortestUs[channel] as number) - (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number);
   }
 }

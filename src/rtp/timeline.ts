@@ -123,6 +123,7 @@ export class Timeline {
     if (this.#started[channel] === 0) return;
     this.#base[channel] = (this.#base[channel] as number) - ticks;
     this.#stoodStill[channel] = 1;
+    this.#limiter.standstill(channel, ticks);
   }
 
   /** Position of a lost packet, after at least one that was not lost; its length there is in `lostTicks`. */

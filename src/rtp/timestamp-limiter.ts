@@ -59,9 +59,14 @@ export class TimestampLimiter {
     this.#offset[channel] = offset;
   }
 
-  /** The last packet turns out to be later by `ticks` of time without audio, for which arrival time has passed. */
+  /**
+   * The last packet turns out to be later by `ticks` of time without audio: arrival time has passed for it or, where it
+   * keeps two channels aligned, the audio of the other channel, which counts like its own.
+   */
   standstill(channel: number, ticks: number): void {
-    this.#offset[channel] = (this.#offset[channel] as number) + ticks;
+    const offset = (this.#offset[channel] as number) + ticks;
+    this.#offset[channel] = offset;
+    if (offset > (this.#audioOffset[channel] as number)) this.#audioOffset[channel] = offset;
   }
 
   /** Media time at an arrival if nothing but time had passed since the last packet; nothing ahead of it. */

@@ -1,0 +1,215 @@
+import { US_PER_MS, US_PER_SECOND } from '../../core/units.js';
+import type { PacketRing } from '../packet-ring.js';
+import type { StandstillDetector } from '../standstill-detector.js';
+import { DriftFilter } from './drift-filter.js';
+
+/** The shortest delay of so much time is one measurement, if there were so many packets. */
+const WINDOW_US = 5 * US_PER_SECOND;
+const LEAST_PACKETS = 10;
+/** A channel that lags by so much gets a gap where there is none to hear: after a lost packet or a pause of the sender. */
+const CONVENIENT_US = 5 * US_PER_MS;
+/** By so much, at its next packet. */
+const LIMIT_US = 10 * US_PER_MS;
+/** After so many measurements at the earliest, and when the lag is known to this. */
+const LEAST_MEASUREMENTS = 5;
+const KNOWN_US = 2 * US_PER_MS;
+/** How far a prediction is believed while one channel is silent. */
+const PREDICTION_SECONDS = 300;
+/** A standstill is found to about this much: a jittery packet is all that tells its length. */
+const STANDSTILL_ERROR_US = 20 * US_PER_MS;
+/** The drift is told once it is known to this. */
+const KNOWN_PPM = 30;
+
+/** Of a stream: what each of its packets needs, side by side. */
+const VALUE = {
+  WINDOW_END_US: 0,
+  US_PER_TICK: 1,
+  /** Of channel 0, then of channel 1: the shortest delay of the window, and its packets. */
+  CHANNEL: 2,
+} as const;
+const VALUES = 8;
+const SHORTEST_US = 0;
+const PACKETS = 1;
+const PER_CHANNEL = 2;
+
+/**
+ * Measures how fast the RTP clock of each sender runs, and keeps the two channels of a stream aligned. Two sound cards, or
+ * two gateways, that differ by 400 ppm would be apart by 24 ms after one minute and by 1.4 s after an hour.
+ *
+ * The *delay* of a packet is its arrival less its media time; the shortest delay of every 5 s follows the clock, whatever
+ * the jitter. The difference between the channels says how far one lags behind what they were at first. It is what both
+ * have in common that cancels out: a congested network delays both. The channel that lags, whose clock is slower, gets a
+ * gap: its position goes on by that much without samples, as after a standstill. The one that is ahead loses nothing, and
+ * no sample is stretched. Channels that share one clock do not drift, so nothing is ever corrected.
+ *
+ * Worked example: channel 0 runs at +200 ppm, channel 1 at −200 ppm. Every 5 s the delay of channel 1 grows by 2 ms more
+ * than that of channel 0. After five measurements it lags by 10 ms, and its next packet is placed 10 ms later.
+ *
+ * A step of the difference is no drift and is not corrected: the sender or the network has a longer buffer than before.
+ */
+export class ClockAlignment {
+  readonly #packets: PacketRing;
+  readonly #standstills: StandstillDetector;
+  readonly #values: Float64Array;
+  /** By channel: its clock against arrival. By stream: by how much channel 0 lags behind channel 1. */
+  readonly #clocks: DriftFilter;
+  readonly #lags: DriftFilter;
+  /** By stream: when it was measured last, the difference of the delays that is no lag, and 1 after a standstill. */
+  readonly #measuredSeconds: Float64Array;
+  readonly #anchorUs: Float64Array;
+  readonly #isInexact: Uint8Array;
+  /** By channel: what had been corrected when the last window ended, and the gap that was ordered then. */
+  readonly #correctedUs: Float64Array;
+  readonly #orderedUs: Float64Array;
+
+  constructor(channels: number, packets: PacketRing, standstills: StandstillDetector) {
+    const streams = Math.ceil(channels / 2);
+    this.#packets = packets;
+    this.#standstills = standstills;
+    this.#values = new Float64Array(streams * VALUES);
+    this.#clocks = new DriftFilter(streams * 2);
+    this.#lags = new DriftFilter(streams);
+    this.#measuredSeconds = new Float64Array(streams);
+    this.#anchorUs = new Float64Array(streams);
+    this.#isInexact = new Uint8Array(streams);
+    this.#correctedUs = new Float64Array(streams * 2);
+    this.#orderedUs = new Float64Array(streams * 2);
+  }
+
+  /** @param clockRate RTP timestamp units a second; the same for both channels of a stream. */
+  open(channel: number, clockRate: number): void {
+    const stream = channel >> 1;
+    const at = stream * VALUES;
+    this.#values[at + VALUE.US_PER_TICK] = US_PER_SECOND / clockRate;
+    this.#values[at + VALUE.WINDOW_END_US] = Number.NEGATIVE_INFINITY;
+    this.#clear(at);
+    this.#clocks.reset(channel);
+    this.#lags.reset(stream);
+    this.#isInexact[stream] = 0;
+    this.#correctedUs[channel] = 0;
+    this.#orderedUs[channel] = 0;
+  }
+
+  /** Takes in the newest packet of its channel, after the standstill detector. */
+  observe(channel: number, d: number): void {
+    const values = this.#values;
+    const at = (channel >> 1) * VALUES;
+    const arrivalUs = this.#packets.arrivalUs[d] as number;
+    if (!(arrivalUs < (values[at + VALUE.WINDOW_END_US] as number))) this.#endWindow(channel >> 1, d);
+    const mine = at + VALUE.CHANNEL + PER_CHANNEL * (channel & 1);
+    const delayUs = arrivalUs - (this.#packets.timestamp[d] as number) * (values[at + VALUE.US_PER_TICK] as number);
+    if (delayUs < (values[mine + SHORTEST_US] as number)) values[mine + SHORTEST_US] = delayUs;
+    values[mine + PACKETS] = (values[mine + PACKETS] as number) + 1;
+  }
+
+  /** How much faster the channel's clock runs than this node's, in ppm; null while that is not known to 30 ppm. */
+  driftPpm(channel: number): number | null {
+    return this.#clocks.rateDeviationPpm(channel) <= KNOWN_PPM ? -this.#clocks.ratePpm(channel) : null;
+  }
+
+  #endWindow(stream: number, d: number): void {
+    const at = stream * VALUES;
+    const nowUs = this.#packets.arrivalUs[d] as number;
+    const endUs = this.#values[at + VALUE.WINDOW_END_US] as number;
+    if (Number.isFinite(endUs)) {
+      const seconds = endUs / US_PER_SECOND;
+      this.#measureClock(stream * 2, seconds);
+      this.#measureClock(stream * 2 + 1, seconds);
+      this.#measureLag(stream, seconds);
+      this.#order(stream, nowUs / US_PER_SECOND);
+    }
+    this.#values[at + VALUE.WINDOW_END_US] = nowUs < endUs + WINDOW_US ? endUs + WINDOW_US : nowUs + WINDOW_US;
+    this.#clear(at);
+  }
+
+  #measureClock(channel: number, seconds: number): void {
+    if (this.#packetsOf(channel) >= LEAST_PACKETS) this.#clocks.measure(channel, seconds, this.#shortestOf(channel));
+  }
+
+  #measureLag(stream: number, seconds: number): void {
+    const [first, second] = [stream * 2, stream * 2 + 1];
+    const isMixed = this.#takeCorrections(stream);
+    if (isMixed || Math.min(this.#packetsOf(first), this.#packetsOf(second)) < LEAST_PACKETS) return;
+    // Delays by the positions that packets have got.
+    const delayUs = this.#shortestOf(first) - (this.#correctedUs[first] as number);
+    const otherUs = this.#shortestOf(second) - (this.#correctedUs[second] as number);
+    if (!this.#lags.isStarted(stream)) this.#anchorUs[stream] = delayUs - otherUs;
+    const stepUs = this.#lags.measure(stream, seconds, delayUs - otherUs - (this.#anchorUs[stream] as number));
+    if (stepUs !== 0) {
+      this.#anchorUs[stream] = (this.#anchorUs[stream] as number) + stepUs;
+      this.#lags.shift(stream, -stepUs);
+      this.#isInexact[stream] = 0;
+    }
+    this.#measuredSeconds[stream] = seconds;
+  }
+
+  /**
+   * Takes into account what has been corrected during the window, by this class or as a standstill. True when a part of
+   * the window came before that, so that its shortest delays cannot be compared.
+   */
+  #takeCorrections(stream: number): boolean {
+    const at = stream * VALUES;
+    let isMixed = false;
+    let byOthersUs = 0;
+    for (const channel of [stream * 2, stream * 2 + 1]) {
+      const correctedUs = this.#standstills.correctedUs(channel);
+      const changeUs = correctedUs - (this.#correctedUs[channel] as number);
+      this.#correctedUs[channel] = correctedUs;
+      if (changeUs === 0) continue;
+      const sign = (channel & 1) === 0 ? 1 : -1;
+      const orderedUs = this.#orderedUs[channel] as number;
+      // A gap has whole ticks.
+      const isOrdered =
+        orderedUs > 0 && Math.abs(changeUs - orderedUs) <= (this.#values[at + VALUE.US_PER_TICK] as number);
+      if (isOrdered) this.#lags.shift(stream, -sign * changeUs);
+      else byOthersUs += sign * changeUs;
+      // What was ordered to be done at once was done before the first packet of the window.
+      if (!isOrdered || orderedUs < LIMIT_US) isMixed = true;
+      this.#orderedUs[channel] = 0;
+    }
+    if (byOthersUs !== 0) {
+      this.#lags.blur(stream, STANDSTILL_ERROR_US);
+      this.#isInexact[stream] = 1;
+    }
+    return isMixed;
+  }
+
+  /** Orders a gap for the channel that lags, if one does: by drift, or because the length of a standstill was not exact. */
+  #order(stream: number, seconds: number): void {
+    const isKnown =
+      this.#lags.measurements(stream) >= LEAST_MEASUREMENTS && this.#lags.offsetDeviationUs(stream) <= KNOWN_US;
+    if (!isKnown || seconds - (this.#measuredSeconds[stream] as number) > PREDICTION_SECONDS) return;
+    const lagUs = this.#lags.offsetAt(stream, seconds);
+    const isGrowing = Math.sign(this.#lags.ratePpm(stream)) === Math.sign(lagUs);
+    const isDrift = isGrowing && this.#lags.isDrift(stream, WINDOW_US / US_PER_SECOND);
+    const isStandstill = this.#isInexact[stream] === 1 && Math.abs(lagUs) >= LIMIT_US;
+    const isLag = isStandstill || (isDrift && Math.abs(lagUs) >= CONVENIENT_US);
+    const lagging = stream * 2 + (lagUs > 0 ? 0 : 1);
+    for (const channel of [stream * 2, stream * 2 + 1]) {
+      if (this.#standstills.scheduled.isPending(channel) && this.#orderedUs[channel] === 0) continue;
+      const gapUs = isLag && channel === lagging ? Math.abs(lagUs) : 0;
+      this.#orderedUs[channel] = gapUs;
+      this.#standstills.scheduled.schedule(channel, gapUs, gapUs < LIMIT_US);
+    }
+  }
+
+  #clear(at: number): void {
+    for (const channel of [0, 1]) {
+      const mine = at + VALUE.CHANNEL + PER_CHANNEL * channel;
+      this.#values[mine + SHORTEST_US] = Number.POSITIVE_INFINITY;
+      this.#values[mine + PACKETS] = 0;
+    }
+  }
+
+  #shortestOf(channel: number): number {
+    return this.#values[this.#indexOf(channel) + SHORTEST_US] as number;
+  }
+
+  #packetsOf(channel: number): number {
+    return this.#values[this.#indexOf(channel) + PACKETS] as number;
+  }
+
+  #indexOf(channel: number): number {
+    return (channel >> 1) * VALUES + VALUE.CHANNEL + PER_CHANNEL * (channel & 1);
+  }
+}

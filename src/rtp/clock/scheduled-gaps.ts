@@ -1,0 +1,73 @@
+import { US_PER_MS } from '../../core/units.js';
+
+/** A step of the timestamps that is longer by this factor than usual: something was lost, or nothing was sent. */
+const CONVENIENT_STEP = 1.5;
+/** When both channels of a stream get a gap, it begins so much later, at a time that no packet of either is past. */
+const BOTH_AFTER_US = 100 * US_PER_MS;
+const BOTH_STEP_US = 10 * US_PER_MS;
+const BOTH_INTERVAL_US = 200 * US_PER_MS;
+
+/** Where a gap is made: at the next packet, at one after something without audio, or in small steps. */
+const PLACE = { NEXT: 0, CONVENIENT: 1, STEPS: 2 } as const;
+
+/** Gaps of the time line that are to be made before a packet to come; one for each channel. */
+export class ScheduledGaps {
+  readonly #pendingUs: Float64Array;
+  readonly #place: Uint8Array;
+  /** Only for packets that were due to arrive at this time. */
+  readonly #fromUs: Float64Array;
+  /** The shortest step of the timestamps since it was scheduled. */
+  readonly #packetUs: Float64Array;
+
+  constructor(channels: number) {
+    this.#pendingUs = new Float64Array(channels);
+    this.#place = new Uint8Array(channels);
+    this.#fromUs = new Float64Array(channels);
+    this.#packetUs = new Float64Array(channels);
+  }
+
+  /**
+   * A gap of `gapUs` before the channel's next packet; with `isPatient`, before the next one that follows on a lost packet
+   * or a pause. Replaces what was scheduled before; 0 takes it back.
+   */
+  schedule(channel: number, gapUs: number, isPatient: boolean): void {
+    this.#pendingUs[channel] = gapUs;
+    this.#place[channel] = isPatient ? PLACE.CONVENIENT : PLACE.NEXT;
+    this.#fromUs[channel] = Number.NEGATIVE_INFINITY;
+    this.#packetUs[channel] = Number.POSITIVE_INFINITY;
+  }
+
+  /**
+   * The same gaps at the same time in both channels of a stream. For as long as one packet a gap may be in one of them
+   * only, and so it is made in small steps.
+   */
+  scheduleBoth(channel: number, gapUs: number, nowUs: number): void {
+    for (const one of [channel, channel ^ 1]) {
+      this.#pendingUs[one] = gapUs;
+      this.#place[one] = PLACE.STEPS;
+      this.#fromUs[one] = nowUs + BOTH_AFTER_US;
+    }
+  }
+
+  isPending(channel: number): boolean {
+    return this.#pendingUs[channel] !== 0;
+  }
+
+  /**
+   * How long the gap before a packet is, in µs; 0 when there is none before this one.
+   * @param timestampStepUs from the packet before it. @param dueUs when it would have arrived without a lag.
+   */
+  take(channel: number, timestampStepUs: number, dueUs: number): number {
+    const pendingUs = this.#pendingUs[channel] as number;
+    const fromUs = this.#fromUs[channel] as number;
+    if (dueUs < fromUs) return 0;
+    const packetUs = Math.min(this.#packetUs[channel] as number, timestampStepUs);
+    this.#packetUs[channel] = packetUs;
+    const place = this.#place[channel];
+    if (place === PLACE.CONVENIENT && timestampStepUs < packetUs * CONVENIENT_STEP) return 0;
+    const gapUs = place === PLACE.STEPS ? Math.min(pendingUs, BOTH_STEP_US) : pendingUs;
+    this.#pendingUs[channel] = pendingUs - gapUs;
+    this.#fromUs[channel] = fromUs + BOTH_INTERVAL_US;
+    return gapUs;
+  }
+}
