@@ -15,6 +15,7 @@ export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media/media
 export type { RollOptions } from './core/media/speech-chunks.js';
 export type { CertifiedKey } from './core/network/certificate.js';
 export type { BucketCounts } from './core/statistics/buckets.js';
+export type * from './core/statistics/quality.js';
 export {
   AudioEngine,
   type AudioEngineEvents,

@@ -1,4 +1,5 @@
 import type { Codec } from './codec.js';
+import type { ChannelQuality, QualityReport } from './statistics/quality.js';
 
 /** 0 = external (the customer), 1 = internal (what the customer hears). */
 export type Channel = 0 | 1;
@@ -85,7 +86,7 @@ export interface ReceptionCounts {
 }
 
 /** Reception of one channel of an open stream. */
-export interface ChannelReception extends ReceptionCounts {
+export interface ChannelReception extends ReceptionCounts, ChannelQuality {
   /**
    * How long the channel's next packet is held at most, in microseconds; 0 for ordered streams. With adaptive delays it is
    * held only while packets before it are missing.
@@ -96,6 +97,8 @@ export interface ChannelReception extends ReceptionCounts {
 export interface StreamSummary extends ReceptionCounts {
   /** Of the packets received, those withheld because the stream was paused; absent when there were none. */
   readonly packetsPaused?: number;
+  /** Estimates for each channel; absent when nothing arrived. */
+  readonly quality?: readonly QualityReport[];
   readonly endReason: EndReason;
   /** Wall clock, milliseconds since 1970. */
   readonly endedAtMs: number;
@@ -242,6 +245,9 @@ export interface AuditFields {
   readonly positionMs?: number;
   readonly packetsReceived?: number;
   readonly packetsLost?: number;
+  /** MOS-LQ of a stream, its lowest and its mean; of the channel where they are lower. */
+  readonly mosLqMin?: number;
+  readonly mosLqMean?: number;
   /** A signalling session; named as interactions are, by its pseudonym where there is a key. */
   readonly sessionId?: string;
   readonly organizationId?: string;

@@ -34,6 +34,10 @@ export interface StreamSample {
   readonly counts: ReceptionCounts;
   /** The longest that its next packet is held, of its channels; 0 for an ordered stream. */
   playoutDelayUs: number;
+  /** MOS-LQ of the latest 10 s that have passed, of the channel where it is lower; NaN while there is none. */
+  mosLq: number;
+  /** Drift of its senders' clocks in ppm, the larger one of its channels; NaN while it is not known. */
+  driftPpm: number;
   /** It came over TCP and has no jitter buffer. */
   isOrdered: boolean;
 }

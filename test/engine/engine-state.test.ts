@@ -90,10 +90,12 @@ describe('the state of an engine', () => {
     const ordered = engine.openStream('b', MONO, { ordered: true });
     for (const n of [0, 1, 3]) push(engine, stream, n, clock.nowUs());
     engine.submit();
-    const sample: StreamSample = { counts: zeroCounts(), playoutDelayUs: -1, isOrdered: true };
+    const sample: StreamSample = { counts: zeroCounts(), playoutDelayUs: -1, mosLq: 0, driftPpm: 0, isOrdered: true };
     expect(engine.sample(stream, sample)).toBe(true);
     expect(sample).toMatchObject({ counts: { packetsReceived: 3, packetsLost: 1 }, playoutDelayUs: 40_000 });
     expect(sample.isOrdered).toBe(false);
+    // Not known yet.
+    expect([sample.mosLq, sample.driftPpm]).toEqual([Number.NaN, Number.NaN]);
     expect(engine.sample(ordered, sample)).toBe(true);
     expect(sample).toMatchObject({ counts: zeroCounts(), playoutDelayUs: 0, isOrdered: true });
     expect(engine.sample(3, sample)).toBe(false);

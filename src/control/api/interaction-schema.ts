@@ -45,6 +45,18 @@ const receptionSchema = z.object({
   packetsDropped: z.number(),
   jitterMs: z.number(),
   playoutDelayMs: z.number(),
+  driftPpm: z.number().nullable().describe("How much faster the sender's clock runs; null while it is not known."),
+  bursts: z.number().describe('Bursts of loss, RFC 3611 with Gmin 16.'),
+  burstDensity: z.number().describe('Share of packets lost within bursts, 0 to 1.'),
+  gapDensity: z.number().describe('Share of packets lost outside of bursts, 0 to 1.'),
+  burstDurationMs: z.number(),
+  gapDurationMs: z.number(),
+  concealedMs: z.number().describe('Audio made up in place of lost and late packets.'),
+  mosLqMin: z
+    .number()
+    .nullable()
+    .describe('MOS-LQ by ITU-T G.107, lowest of all windows of 10 s; null where there is none.'),
+  mosLqMean: z.number().nullable(),
 });
 export type InteractionReception = z.infer<typeof receptionSchema>;
 

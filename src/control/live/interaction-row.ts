@@ -1,5 +1,6 @@
 import { addCounts, zeroCounts } from '../../core/counts.js';
 import type { ChannelReception, ReceptionCounts } from '../../core/events.js';
+import { roundedQuality } from '../../core/statistics/quality.js';
 import { MS_PER_SECOND, US_PER_MS } from '../../core/units.js';
 import type {
   Interaction,
@@ -116,7 +117,8 @@ function receptionRow(
   { jitterUs, playoutDelayUs, ...counts }: ChannelReception,
   channel: number,
 ): InteractionReception {
-  return { channel, ...counts, jitterMs: toMs(jitterUs), playoutDelayMs: toMs(playoutDelayUs) };
+  const quality = roundedQuality(counts);
+  return { channel, ...counts, ...quality, jitterMs: toMs(jitterUs), playoutDelayMs: toMs(playoutDelayUs) };
 }
 
 export function isoTime(ms: number): string {

@@ -94,8 +94,7 @@ export class NodeMetrics {
     const current = stats();
     await turn();
     all.push(...statsFamilies(current, engine, this.#monotonic), healthFamily(this.#measured.health()));
-    const { jitterUs, playoutDelayUs } = this.#sampler.distributions;
-    all.push(...distributionFamilies(jitterUs, playoutDelayUs), ...(await this.#process.families()));
+    all.push(...distributionFamilies(this.#sampler.distributions), ...(await this.#process.families()));
     await turn();
     return expose(all, isOpenMetrics, slices);
   }

@@ -20,6 +20,18 @@ const PLAYOUT_BOUNDS_US = [
   ...[150_000, 200_000, 300_000, 500_000, 1_000_000, 2_000_000],
 ];
 
+/** MOS-LQ from 1 to 4.5; drift of clocks in ppm, without its sign. */
+const MOS_BOUNDS = [1.5, 2, 2.5, 3, 3.25, 3.5, 3.75, 4, 4.25, 4.5];
+const DRIFT_BOUNDS_PPM = [5, 10, 20, 50, 100, 200, 500, 1_000];
+
+/** Distributions over the open streams, each looked at every few seconds. */
+export interface StreamDistributions {
+  readonly jitterUs: BucketCounts;
+  readonly playoutDelayUs: BucketCounts;
+  readonly mosLq: BucketCounts;
+  readonly driftPpm: BucketCounts;
+}
+
 /** A shard for people: shares instead of counters. */
 export interface ShardSnapshot {
   /** `shard 0` and so on, or `recorder`. */
@@ -56,7 +68,12 @@ export class NodeSampler implements FrameSink {
   readonly #history = new HistoryRing();
   readonly #jitterUs = new Buckets(JITTER_BOUNDS_US);
   readonly #playoutDelayUs = new Buckets(PLAYOUT_BOUNDS_US);
-  readonly #sample: StreamSample = { counts: zeroCounts(), playoutDelayUs: 0, isOrdered: false };
+  readonly #mosLq = new Buckets(MOS_BOUNDS);
+  readonly #driftPpm = new Buckets(DRIFT_BOUNDS_PPM);
+  readonly #sample: StreamSample = {
+    ...{ counts: zeroCounts(), playoutDelayUs: 0, isOrdered: false },
+    ...{ mosLq: Number.NaN, driftPpm: Number.NaN },
+  };
   /** By stream: what has been taken into the sums. */
   readonly #received: Float64Array;
   readonly #lost: Float64Array;
@@ -114,8 +131,13 @@ export class NodeSampler implements FrameSink {
     return this.#history.read(sinceMs);
   }
 
-  get distributions(): { readonly jitterUs: BucketCounts; readonly playoutDelayUs: BucketCounts } {
-    return { jitterUs: this.#jitterUs.read(), playoutDelayUs: this.#playoutDelayUs.read() };
+  get distributions(): StreamDistributions {
+    return {
+      jitterUs: this.#jitterUs.read(),
+      playoutDelayUs: this.#playoutDelayUs.read(),
+      mosLq: this.#mosLq.read(),
+      driftPpm: this.#driftPpm.read(),
+    };
   }
 
   /** The shards and, where something is recorded, the recorder's thread. */
@@ -144,6 +166,8 @@ export class NodeSampler implements FrameSink {
     if (!isDistribution || sample.isOrdered || sample.counts.packetsReceived === 0) return;
     this.#jitterUs.add(sample.counts.jitterUs);
     this.#playoutDelayUs.add(sample.playoutDelayUs);
+    if (!Number.isNaN(sample.mosLq)) this.#mosLq.add(sample.mosLq);
+    if (!Number.isNaN(sample.driftPpm)) this.#driftPpm.add(Math.abs(sample.driftPpm));
   }
 
   #add(stream: number, { packetsReceived, packetsLost, packetsDropped }: ReceptionCounts): void {

@@ -1,5 +1,6 @@
 import { addCounts, zeroCounts } from '../../core/counts.js';
 import type { ChannelReception, MarkedState, ReceptionCounts } from '../../core/events.js';
+import { NO_QUALITY } from '../../core/statistics/quality.js';
 import { INSERTED, JitterBuffer } from '../../rtp/jitter-buffer.js';
 import { Timeline } from '../../rtp/timeline.js';
 import type { EngineSettings } from '../options.js';
@@ -58,13 +59,14 @@ export class PacketInput {
   }
 
   open(stream: Stream): void {
-    const { stream: index, clockRate, channels } = stream.info;
+    const { stream: index, clockRate, channels, codec } = stream.info;
     this.ordered.open(index, stream.ordered ? channels : 0);
     for (const channel of channelsOf(stream)) {
       this.#jitter.openChannel(channel, clockRate);
       // Ordered streams bypass the jitter buffer: it has fresh counts for them, and refuses their packets.
       if (stream.ordered) this.#jitter.closeChannel(channel);
       this.#timeline.openChannel(channel, clockRate);
+      this.#release.quality.open(channel, clockRate, codec);
       this.#release.pauses.openChannel(channel);
     }
     this.#stopped.open(stream);
@@ -178,8 +180,27 @@ export class PacketInput {
       counts.packetsDropped += this.#release.dropped[channel] as number;
       counts.packetsReceived += this.ordered.packetsOf(index) / channels;
       counts.bytesReceived += this.ordered.payloadBytesOf(index) / channels;
-      return { ...counts, playoutDelayUs: stream.ordered ? 0 : this.#jitter.playoutDelayUs(channel) };
+      if (stream.ordered) return { ...counts, ...NO_QUALITY, playoutDelayUs: 0 };
+      const quality = { ...this.#release.quality.read(channel), driftPpm: this.#jitter.driftPpm(channel) };
+      return { ...counts, ...quality, playoutDelayUs: this.#jitter.playoutDelayUs(channel) };
     });
+  }
+
+  /** MOS-LQ of the latest 10 s that have passed, of the channel where it is lower; NaN while there is none. */
+  mosLq({ info, ordered }: Stream): number {
+    if (ordered) return Number.NaN;
+    const mos = this.#release.quality.latestMosLq(info.stream * 2);
+    if (info.channels === 1) return mos;
+    const other = this.#release.quality.latestMosLq(info.stream * 2 + 1);
+    return Number.isNaN(mos) || other < mos ? other : mos;
+  }
+
+  /** The larger drift of the stream's channels in ppm, with its sign; NaN while it is not known. */
+  driftPpm({ info, ordered }: Stream): number {
+    if (ordered) return Number.NaN;
+    const one = this.#jitter.driftPpm(info.stream * 2) ?? Number.NaN;
+    const other = (info.channels === 2 ? this.#jitter.driftPpm(info.stream * 2 + 1) : null) ?? Number.NaN;
+    return Number.isNaN(one) || Math.abs(other) > Math.abs(one) ? other : one;
   }
 
   /** The longest that the stream's next packet is held, of its channels; 0 for an ordered stream. */

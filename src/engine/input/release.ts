@@ -8,6 +8,7 @@ import { LatePlacement } from '../../rtp/late-placement.js';
 import type { PacketColumns } from '../../rtp/packet-columns.js';
 import { packetTicks } from '../../rtp/packet-duration.js';
 import type { JitterOutput } from '../../rtp/playout-queue.js';
+import { PlayoutQuality } from '../../rtp/quality/playout-quality.js';
 import type { Timeline } from '../../rtp/timeline.js';
 import type { Stream, Streams } from '../streams.js';
 import type { EngineMemory } from '../threads/memory.js';
@@ -58,6 +59,8 @@ export class Release implements JitterOutput {
   readonly #droppedStart: Float64Array;
   readonly #droppedEnd: Float64Array;
   readonly pauses: Pauses;
+  /** How the channels sound by what is released, and what is not there in time. */
+  readonly quality: PlayoutQuality;
 
   constructor(
     { memory, shards }: EngineMemory,
@@ -84,6 +87,7 @@ export class Release implements JitterOutput {
     this.refused = new Float64Array(shards.length);
     this.#droppedStart = new Float64Array(maxStreams * 2);
     this.#droppedEnd = new Float64Array(maxStreams * 2);
+    this.quality = new PlayoutQuality(maxStreams * 2);
     this.pauses = new Pauses(maxStreams * 2, timeline, (channel, start, length) =>
       this.mark(channel, 'paused', start, length),
     );
@@ -125,6 +129,7 @@ export class Release implements JitterOutput {
     const flags = packets.flags[row] as number;
     const durationTicks = this.durationTicks(channel >> 1, payloadOffset, payloadLength);
     const position = this.#timeline.place(channel, timestamp, arrivalUs, flags, durationTicks);
+    this.quality.packet(packets, row);
     if (this.#timeline.isFirstByBase) this.#lates.begin(packets, row, this.#timeline.base(channel), position);
     if (this.pauses.isPaused(channel) && this.pauses.withholds(channel, position, arrivalUs)) return;
     if (this.#timeline.rebased) packets.flags[row] = flags | FLAG.DISCONTINUITY;
@@ -187,8 +192,10 @@ export class Release implements JitterOutput {
   ): void {
     const position = this.#timeline.placeLost(channel, timestamp, durationTicks);
     const { lostTicks } = this.#timeline;
+    this.quality.lost(channel, timestamp, durationTicks);
     // What is lost during a pause is part of it: the packet before it was withheld.
     if (lostTicks === 0 || this.pauses.isPaused(channel)) return;
+    this.quality.concealed(channel, lostTicks);
     // Opus may have FEC of the lost packet in the next one; to that one, the concealment of other codecs is fitted.
     const payloadLength = next >= 0 ? (packets.payloadLength[next] as number) : 0;
     const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES + payloadLength, position);

@@ -43,6 +43,8 @@ const EXTRA_FIELDS = [
     'positionMs',
     'packetsReceived',
     'packetsLost',
+    'mosLqMin',
+    'mosLqMean',
     'organizationId',
     'actor',
   ],
@@ -177,8 +179,9 @@ export class AuditLog implements FrameSink {
   streamEnded(info: StreamInfo, summary: StreamSummary): void {
     const identity = this.#streams[info.stream] ?? this.#identities.of(info.interactionId);
     this.#streams[info.stream] = undefined;
-    const { packetsReceived, packetsLost } = summary;
-    this.#write('stream_ended', identity, null, null, { reason: summary.endReason, packetsReceived, packetsLost });
+    const { packetsReceived, packetsLost, endReason: reason } = summary;
+    const counts = { reason, packetsReceived, packetsLost, ...lowestMosLq(summary.quality) };
+    this.#write('stream_ended', identity, null, null, counts);
   }
 
   /** Writes what waits and closes the file. */
@@ -265,4 +268,16 @@ export class AuditLog implements FrameSink {
     }
     return this.#stamp;
   }
+}
+
+/** Of the channel where it is lowest; nothing where there is none. */
+function lowestMosLq(quality: StreamSummary['quality'] = []): { mosLqMin?: number; mosLqMean?: number } {
+  const known = quality.flatMap(({ mosLqMin, mosLqMean }) =>
+    mosLqMin === null || mosLqMean === null ? [] : [{ mosLqMin, mosLqMean }],
+  );
+  if (known.length === 0) return {};
+  return {
+    mosLqMin: Math.min(...known.map((one) => one.mosLqMin)),
+    mosLqMean: Math.min(...known.map((one) => one.mosLqMean)),
+  };
 }

@@ -220,10 +220,9 @@ export class Recording implements RecordingContent {
   // ---- RecordingContent
 
   manifest(isFinal: boolean): Manifest {
-    const { info } = this;
+    const { info, lengthSamples: length } = this;
     const end = isFinal ? this.#end : undefined;
     const lost = this.#int(SLOT.FRAMES_LOST);
-    const length = this.lengthSamples;
     for (const track of this.#tracks) this.#catchUp(track);
     const spans = this.#tracks.flatMap((track) =>
       toManifestSpans(track.compose(length), track.channel, info.sampleRate),
@@ -241,6 +240,7 @@ export class Recording implements RecordingContent {
       decodeErrors: this.#int(SLOT.DECODE_ERRORS),
       ...optionalCounts({ packetsForeign: end?.packetsForeign, packetsRecoveredByFec: this.#int(SLOT.FEC) }),
       spans,
+      ...(end?.quality && { quality: [...end.quality] }),
       ...incompleteness(spans, this.#int(SLOT.INCOMPLETE) === 1),
       ...(end === undefined ? { writer: this.#context.writer } : {}),
     };

@@ -4,6 +4,7 @@ import type { StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { RECORD } from '../../ring/layout.js';
 import type { RingConsumer } from '../../ring/ring.js';
+import { type ManifestQuality, qualitySchema } from './files/quality.js';
 
 /** How the stream ended. Counts that are absent are worked out from the frames where that is possible. */
 export interface RecordingEnd {
@@ -16,6 +17,7 @@ export interface RecordingEnd {
   readonly packetsDuplicate?: number | undefined;
   readonly packetsForeign?: number | undefined;
   readonly packetsReordered?: number | undefined;
+  readonly quality?: readonly ManifestQuality[] | undefined;
   /** Records that the ring to the recorder had no space for. */
   readonly recorderRefused?: number | undefined;
   /** The recorder ended it: the end of the stream never came, or was lost with a thread. */
@@ -54,6 +56,7 @@ const endSchema = z.object({
   packetsDuplicate: count,
   packetsForeign: count.optional(),
   packetsReordered: count,
+  quality: z.array(qualitySchema).optional().catch(undefined),
 });
 
 /** The text behind the header of an OPEN or CLOSE. */

@@ -61,6 +61,7 @@ export function stereoCall(call: StereoCall): StereoResult {
       const atMs = sentMs[packets.payloadOffset[row] as number] as number;
       placed[channel]?.push([atMs, (position / packetTicks) * PACKET_MS - atMs]);
     },
+    late() {},
     standstill(channel, ticks) {
       gaps[channel as 0 | 1]++;
       gapMs[channel as 0 | 1] += (ticks / packetTicks) * PACKET_MS;

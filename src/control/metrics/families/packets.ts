@@ -1,9 +1,10 @@
-import type { BucketCounts } from '../../../core/statistics/buckets.js';
 import type { NodeStats } from '../../../node/node-stats.js';
 import { LATENCY_BOUNDS_US, type Latency } from '../../../sinks/metrics/metrics.js';
 import { byName, counter, type Family, gauge, histogram, type Monotonic } from '../family.js';
+import type { StreamDistributions } from '../sampler.js';
 
 const SECONDS_PER_US = 1e-6;
+const RATIO_PER_PPM = 1e-6;
 
 /** What has become of the packets and frames of all streams since the start. */
 export function packetFamilies(stats: NodeStats, refusedByInput: number, monotonic: Monotonic): Family[] {
@@ -68,7 +69,7 @@ export function refusedFamily(
 }
 
 /** Of the open streams, each looked at every few seconds. */
-export function distributionFamilies(jitterUs: BucketCounts, playoutDelayUs: BucketCounts): Family[] {
+export function distributionFamilies({ jitterUs, playoutDelayUs, mosLq, driftPpm }: StreamDistributions): Family[] {
   return [
     histogram(
       'stream_jitter_seconds',
@@ -81,6 +82,18 @@ export function distributionFamilies(jitterUs: BucketCounts, playoutDelayUs: Buc
       'Longest that packets of the open streams are held at the time, each sampled every 10 seconds.',
       [[{}, playoutDelayUs]],
       SECONDS_PER_US,
+    ),
+    histogram(
+      'stream_mos_lq',
+      'MOS-LQ (ITU-T G.107, narrowband scale) of the last 10 seconds of the open streams, each sampled every 10 seconds.',
+      [[{}, mosLq]],
+      1,
+    ),
+    histogram(
+      'stream_clock_drift_ratio',
+      "How far the open streams' RTP clocks are off, fast or slow, each sampled every 10 seconds.",
+      [[{}, driftPpm]],
+      RATIO_PER_PPM,
     ),
   ];
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { SpanState, StreamInfo } from '../../../core/events.js';
 import type { SampleSpan } from '../spans.js';
+import { type ManifestQuality, qualitySchema } from './quality.js';
 import { writerSchema } from './writer.js';
 
 export const AUDIO_FILE = 'audio.wav';
@@ -64,6 +65,8 @@ export const manifestSchema = z.object({
   packetsRecoveredByFec: count.optional(),
   /** Packets of a second numbering on the same channel, not used; absent when there were none. */
   packetsForeign: count.optional(),
+  /** How each channel sounded and how its network was; absent when nothing arrived, and after a kill. */
+  quality: z.array(qualitySchema).optional(),
   /** True when a part of the audio could not be written: the spans with `notRecorded`. Absent otherwise. */
   incomplete: z.boolean().optional(),
   /** How much that was, in milliseconds, all channels added up. */
@@ -134,11 +137,22 @@ export function withSegment(earlier: Manifest, current: Manifest, startMs: numbe
     ...rest,
     ...(counts as Pick<Manifest, (typeof COUNTS)[number]>),
     ...(foreign === 0 ? {} : { packetsForeign: foreign }),
+    ...joinedQuality(earlier.quality, current.quality, segments.length + 1),
     segments: [...segments, { file, startMs, codec, clockRate, sampleRate, channels }],
     spans,
     ...incompleteness(spans, earlier.incomplete === true || current.incomplete === true),
     ...(current.writer === undefined ? {} : { writer: current.writer }),
   };
+}
+
+/** The estimates of all audio files. */
+function joinedQuality(
+  earlier: readonly ManifestQuality[] = [],
+  current: readonly ManifestQuality[] = [],
+  segment: number,
+): { quality?: ManifestQuality[] } {
+  const all = [...earlier, ...current.map((one) => ({ ...one, segment }))];
+  return all.length === 0 ? {} : { quality: all };
 }
 
 /** What a manifest says of audio that could not be written. */

@@ -1,7 +1,14 @@
 import type { ChannelReception } from '../../api/contract.js';
-import { figure, figureName, NONE } from '../../parts/format.js';
+import { decimal, figure, figureName, NONE, percent } from '../../parts/format.js';
 import { CHANNEL_NAMES } from '../../parts/meter.js';
 import { Panel } from '../../parts/panel.js';
+
+/** Names that are abbreviations, or whose unit the figure does not have. */
+const NAMES: Readonly<Record<string, string>> = {
+  driftPpm: 'Drift, ppm',
+  mosLqMin: 'MOS-LQ, lowest',
+  mosLqMean: 'MOS-LQ, mean',
+};
 
 /** The reception figures of each channel, side by side. */
 export function ReceptionPanel({ reception }: { reception: readonly ChannelReception[] }) {
@@ -19,7 +26,7 @@ export function ReceptionPanel({ reception }: { reception: readonly ChannelRecep
               <th scope="col">Channel</th>
               {names.map((name) => (
                 <th key={name} scope="col" class="number">
-                  {figureName(name.replace(/^packets/, ''))}
+                  {NAMES[name] ?? figureName(name.replace(/^packets/, ''))}
                 </th>
               ))}
             </tr>
@@ -45,5 +52,8 @@ export function ReceptionPanel({ reception }: { reception: readonly ChannelRecep
 }
 
 function textOf(name: string, value: unknown): string {
-  return typeof value === 'number' ? figure(name, value) : NONE;
+  if (typeof value !== 'number') return NONE;
+  if (name === 'driftPpm') return decimal(value, 1);
+  if (name.startsWith('mosLq')) return decimal(value, 2);
+  return name.endsWith('Density') ? percent(value, 1) : figure(name, value);
 }
