@@ -15,7 +15,6 @@ import {
   type StreamInfo,
   type StreamSummary,
 } from '../core/events.js';
-import { qualityReport } from '../core/statistics/quality.js';
 import { MS_PER_SECOND, US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { SHARD_COUNTERS } from '../shard/shard-data.js';
@@ -179,11 +178,10 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     this.#input.flush(stream, this.#clock.nowUs());
     const packetsPaused = this.#input.pausedPackets(stream);
     const counts = this.#input.countsOf(stream);
-    const quality = counts.packetsReceived === 0 ? undefined : this.#input.receptionOf(stream).map(qualityReport);
     const summary: StreamSummary = {
       ...counts,
       ...(packetsPaused === 0 ? {} : { packetsPaused }),
-      ...(quality === undefined ? {} : { quality }),
+      ...this.#input.qualityOf(stream, counts),
       endReason: reason,
       endedAtMs: this.#clock.wallMs(),
     };
@@ -321,10 +319,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     if (stream === undefined) return false;
     Object.assign(sample.counts, ZERO_COUNTS);
     this.#input.addCounts(stream, sample.counts);
-    sample.playoutDelayUs = this.#input.playoutDelayUs(stream);
-    sample.mosLq = this.#input.mosLq(stream);
-    sample.driftPpm = this.#input.driftPpm(stream);
-    sample.isOrdered = stream.ordered;
+    this.#input.sample(stream, sample);
     return true;
   }
 

@@ -1,8 +1,9 @@
 import { addCounts, zeroCounts } from '../../core/counts.js';
 import type { ChannelReception, MarkedState, ReceptionCounts } from '../../core/events.js';
-import { NO_QUALITY } from '../../core/statistics/quality.js';
+import { NO_QUALITY, type QualityReport, qualityReport } from '../../core/statistics/quality.js';
 import { INSERTED, JitterBuffer } from '../../rtp/jitter-buffer.js';
 import { Timeline } from '../../rtp/timeline.js';
+import type { StreamSample } from '../engine-state.js';
 import type { EngineSettings } from '../options.js';
 import type { Stream, Streams } from '../streams.js';
 import type { EngineMemory } from '../threads/memory.js';
@@ -186,8 +187,21 @@ export class PacketInput {
     });
   }
 
+  /** Estimates for each channel, for the summary of a stream with these counts; nothing when nothing arrived. */
+  qualityOf(stream: Stream, { packetsReceived }: ReceptionCounts): { quality?: QualityReport[] } {
+    return packetsReceived === 0 ? {} : { quality: this.receptionOf(stream).map(qualityReport) };
+  }
+
+  /** Fills in all of `sample` but the counts. */
+  sample(stream: Stream, sample: StreamSample): void {
+    sample.playoutDelayUs = this.playoutDelayUs(stream);
+    sample.mosLq = this.#mosLq(stream);
+    sample.driftPpm = this.#driftPpm(stream);
+    sample.isOrdered = stream.ordered;
+  }
+
   /** MOS-LQ of the latest 10 s that have passed, of the channel where it is lower; NaN while there is none. */
-  mosLq({ info, ordered }: Stream): number {
+  #mosLq({ info, ordered }: Stream): number {
     if (ordered) return Number.NaN;
     const mos = this.#release.quality.latestMosLq(info.stream * 2);
     if (info.channels === 1) return mos;
@@ -196,7 +210,7 @@ export class PacketInput {
   }
 
   /** The larger drift of the stream's channels in ppm, with its sign; NaN while it is not known. */
-  driftPpm({ info, ordered }: Stream): number {
+  #driftPpm({ info, ordered }: Stream): number {
     if (ordered) return Number.NaN;
     const one = this.#jitter.driftPpm(info.stream * 2) ?? Number.NaN;
     const other = (info.channels === 2 ? this.#jitter.driftPpm(info.stream * 2 + 1) : null) ?? Number.NaN;
