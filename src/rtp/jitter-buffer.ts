@@ -133,7 +133,8 @@ export class JitterBuffer {
   closeChannel(channel: number): void {
     this.#queue.clear(channel);
     this.packets.freeList(this.#restarts.clear(channel));
-    this.#standstills.close(channel);
+    // It is no measure for the other channel of its stream any more.
+    this.#standstills.restart(channel);
     this.#open[channel] = 0;
     this.packets.trim();
   }

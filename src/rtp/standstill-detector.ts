@@ -129,9 +129,7 @@ export class StandstillDetector {
   readonly #lastShortestUs: Float64Array;
   readonly #lastStepUs: Float64Array;
   readonly #stepsAgreeing: Uint8Array;
-  /** All gaps so far. */
-  readonly #correctedUs: Float64Array;
-  /** Gaps that are not due to a standstill. */
+  /** Gaps that are not due to a standstill, and how long all are. */
   readonly scheduled: ScheduledGaps;
 
   constructor(channels: number, packets: PacketRing) {
@@ -151,26 +149,14 @@ export class StandstillDetector {
     this.#lastShortestUs = new Float64Array(channels);
     this.#lastStepUs = new Float64Array(channels);
     this.#stepsAgreeing = new Uint8Array(channels);
-    this.#correctedUs = new Float64Array(channels);
     this.scheduled = new ScheduledGaps(channels);
   }
 
   /** @param clockRate RTP timestamp units a second. */
   open(channel: number, clockRate: number): void {
     this.#values[channel * VALUES + VALUE.US_PER_TICK] = US_PER_SECOND / clockRate;
-    this.scheduled.schedule(channel, 0, false);
-    this.#correctedUs[channel] = 0;
+    this.scheduled.open(channel);
     this.restart(channel);
-  }
-
-  /** The channel takes no part any more, neither by itself nor as the other channel of its stream. */
-  close(channel: number): void {
-    this.restart(channel);
-  }
-
-  /** By how much the channel's positions have been moved beyond its timestamps so far. */
-  correctedUs(channel: number): number {
-    return this.#correctedUs[channel] as number;
   }
 
   /** The next packet begins a numbering, or its clock was set: no delay before can be compared with those after. */
@@ -377,7 +363,7 @@ export class StandstillDetector {
     this.#packets.standstillTicks[d] = (this.#packets.standstillTicks[d] as number) + gapTicks;
     this.#values[channel * VALUES + VALUE.SHORTEST_US] =
       (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number) + gapUs;
-    this.#correctedUs[channel] = (this.#correctedUs[channel] as number) + gapTicks * usPerTick;
+    this.scheduled.made(channel, gapTicks * usPerTick);
   }
 
   /** A window ends: compares its shortest delay with those of the windows before it. */

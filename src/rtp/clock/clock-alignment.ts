@@ -152,7 +152,7 @@ export class ClockAlignment {
     let isMixed = false;
     let byOthersUs = 0;
     for (const channel of [stream * 2, stream * 2 + 1]) {
-      const correctedUs = this.#standstills.correctedUs(channel);
+      const correctedUs = this.#standstills.scheduled.totalUs(channel);
       const changeUs = correctedUs - (this.#correctedUs[channel] as number);
       this.#correctedUs[channel] = correctedUs;
       if (changeUs === 0) continue;

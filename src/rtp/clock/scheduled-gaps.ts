@@ -18,12 +18,30 @@ export class ScheduledGaps {
   readonly #fromUs: Float64Array;
   /** The shortest step of the timestamps since it was scheduled. */
   readonly #packetUs: Float64Array;
+  /** All gaps so far. */
+  readonly #totalUs: Float64Array;
 
   constructor(channels: number) {
     this.#pendingUs = new Float64Array(channels);
     this.#place = new Uint8Array(channels);
     this.#fromUs = new Float64Array(channels);
     this.#packetUs = new Float64Array(channels);
+    this.#totalUs = new Float64Array(channels);
+  }
+
+  open(channel: number): void {
+    this.schedule(channel, 0, false);
+    this.#totalUs[channel] = 0;
+  }
+
+  /** A gap was made, scheduled or not. */
+  made(channel: number, gapUs: number): void {
+    this.#totalUs[channel] = this.totalUs(channel) + gapUs;
+  }
+
+  /** By how much the channel's positions have been moved beyond its timestamps so far. */
+  totalUs(channel: number): number {
+    return this.#totalUs[channel] as number;
   }
 
   /**

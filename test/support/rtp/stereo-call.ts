@@ -46,7 +46,9 @@ export function stereoCall(call: StereoCall): StereoResult {
   const clockRate = call.clockRate ?? 8000;
   const packetTicks = (PACKET_MS * clockRate) / 1000;
   const sentMs: number[] = [];
-  const buffer = new JitterBuffer({ channels: 2, packets: 4096, playoutDelayUs: 50_000, maxPlayoutDelayUs: 100_000 });
+  const buffer = new JitterBuffer({
+    ...{ channels: 2, packets: 4096, playoutDelay: 'fixed', playoutDelayUs: 50_000, maxPlayoutDelayUs: 100_000 },
+  });
   const timeline = new Timeline(2);
   const gaps: [number, number] = [0, 0];
   const gapMs: [number, number] = [0, 0];
