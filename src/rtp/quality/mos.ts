@@ -4,7 +4,7 @@ import type { Codec } from '../../core/codec.js';
 export interface EquipmentImpairment {
   /** Ie: impairment without loss, on the scale of R. */
   readonly ie: number;
-  /** Bpl: packet-loss robustness; the higher, the less a lost packet is heard. */
+  /** Bpl: packet-loss robustness; the higher, the less a lost packet impairs. */
   readonly bpl: number;
 }
 
@@ -25,7 +25,7 @@ const R_MAX = 93.2;
 
 /**
  * R factor for listening quality, ITU-T G.107 (7-1) and (7-29): R = 93.2 − Ie-eff. Delay is left out: it impairs a
- * conversation, not what is heard.
+ * conversation, and not the listening quality.
  *
  * @param lossPercent Ppl, 0 to 100: packets that were not there in time.
  * @param burstRatio BurstR: mean length of runs of lost packets, divided by what it would be if the same loss were random.
