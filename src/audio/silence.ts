@@ -206,6 +206,12 @@ export function isFrameSilent(state: Float64Array, base: number): boolean {
   return state[base + SILENCE_STATE.FRAME_SILENT] === 1;
 }
 
+/** Whether a stretch of that mean square, apart from what was fed, is below the level at which speech begins. */
+export function isQuiet(state: Float64Array, base: number, meanSquare: number): boolean {
+  const hopEnergy = meanSquare * 32768 * 32768 * (state[base + SILENCE_STATE.HOP] as number);
+  return hopEnergy < (state[base + SILENCE_STATE.ON_ENERGY] as number);
+}
+
 /**
  * There is no audio up to `position`. True when that ends speech: the gap is as long as the shortest silence, so silence
  * began with it, or earlier if it was quiet already. SILENT and SINCE then describe the edge. The position

@@ -85,6 +85,18 @@ export class ChannelDecoder {
     return samples;
   }
 
+  /** Samples of a packet of `length` bytes that is decoded out of its order; 0 when it cannot be, as with Opus. */
+  lateSamples(length: number): number {
+    if (this.#opus !== undefined) return 0;
+    const isG711 = this.#codec === CODEC_ID.PCMU || this.#codec === CODEC_ID.PCMA;
+    return isG711 ? length : length % 2 === 0 ? length >> 1 : 0;
+  }
+
+  /** Decodes such a packet to sample `pcmAt` on, lateSamples() long, and remembers nothing of it. */
+  decodeLate(at: number, length: number, pcmAt: number): void {
+    plainDecoder(this.#codec)(this.#memory, at, length, this.#memory, pcmAt);
+  }
+
   /** Writes `samples` in place of what is not there. The next packet has `nextLength` bytes at `nextAt`, if it is known. */
   conceal(samples: number, pcmAt: number, nextAt = 0, nextLength = 0): void {
     if (this.#history !== undefined) {

@@ -31,7 +31,7 @@ export function writeRecording(directory: string, id: string, options: WrittenRe
     startedAt,
     endedAt: unfinished === undefined ? endedAt : null,
     endReason: unfinished === undefined ? 'ended' : null,
-    ...{ packetsReceived: 50, bytesReceived: 8000, packetsLost: 0, packetsLate: 0 },
+    ...{ packetsReceived: 50, bytesReceived: 8000, packetsLost: 0, packetsLate: 0, packetsRepaired: 0 },
     ...{ packetsDuplicate: 0, packetsReordered: 0, decodeErrors: 0 },
     spans: [],
     ...(unfinished === undefined ? {} : { writer: writerOf(unfinished) }),

@@ -78,6 +78,23 @@ impl Channel {
         true
     }
 
+    /// Samples of a packet that is decoded out of its order; 0 when it cannot be, as with Opus, or is damaged.
+    pub fn late_samples(&self, packet: &[u8]) -> usize {
+        match &self.decoder {
+            Decoder::Plain { sample_bytes, .. } if packet.len().is_multiple_of(*sample_bytes) => {
+                packet.len() / sample_bytes
+            }
+            _ => 0,
+        }
+    }
+
+    /// Decodes such a packet into `pcm`, late_samples() long, and remembers nothing of it.
+    pub fn decode_late(&self, packet: &[u8], pcm: &mut [i16]) {
+        if let Decoder::Plain { decode, .. } = &self.decoder {
+            decode(packet, pcm);
+        }
+    }
+
     /// Fills `pcm` with concealment.
     pub fn conceal(&mut self, pcm: &mut [i16]) {
         match &mut self.decoder {

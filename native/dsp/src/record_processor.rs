@@ -1,5 +1,7 @@
 //! Processes one record: decode, measure level and silence, pass on.
 
+mod late;
+
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::channels::{Channel, Channels};
@@ -92,7 +94,8 @@ impl RecordProcessor {
         let header = &record.header;
         match header.kind {
             kind::PACKET => self.packet(record, is_poison, now_us),
-            kind::LOST | kind::MARK if is_poison => true,
+            kind::LATE_PACKET | kind::LOST | kind::MARK if is_poison => true,
+            kind::LATE_PACKET => self.late(record, now_us),
             kind::LOST => self.lost(record, now_us),
             kind::MARK if header.flags == mark::NO_PACKETS => self.no_packets(header, now_us),
             kind::MARK => self.mark(header),

@@ -24,7 +24,7 @@ import type { Channel } from '../../core/events.js';
  * channel alone, from WRITE_BUFFER.START of the stream's time line on. Each slot has its buffers at a fixed place, so
  * that no list of them has to survive a crash; a slot that was never used costs address space only.
  */
-export const RECORDER_MEMORY_VERSION = 4;
+export const RECORDER_MEMORY_VERSION = 5;
 
 const HEADER = { VERSION: 0, RECORDINGS: 4, BUFFER_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
 const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
@@ -36,6 +36,8 @@ export const SLOT = {
   FOLDER_LENGTH: 12,
   INFO_LENGTH: 16,
   NOTES: 20,
+  /** Late packets whose audio stands in its place. */
+  REPAIRED: 24,
   FRAMES_LOST: 28,
   DECODE_ERRORS: 32,
   /** 1 once a write has failed. */
@@ -142,6 +144,14 @@ function recordingBytes(writeBufferBytes: number): number {
   return LINE_BYTES + SLOT.BYTES + 2 * (writeBufferBytes + BUFFER_DISTANCE_BYTES);
 }
 
+/** Whose slot it is. */
+export interface SlotPlace {
+  readonly index: number;
+  readonly ring: number;
+  readonly stream: number;
+  readonly generation: number;
+}
+
 /** The recorder's side of its memory. Fields are read and written at byte offsets, through aligned typed arrays. */
 export class RecorderMemory {
   readonly recordings: number;
@@ -230,6 +240,18 @@ export class RecorderMemory {
     if (encoded.length > maxBytes) return false;
     this.bytes.set(encoded, slot + field);
     this.setInt(slot, lengthField, encoded.length);
+    return true;
+  }
+
+  /** Makes a free slot that of a new stream. False when `infoJson` is longer than a slot holds. */
+  takeSlot({ index, ring, stream, generation }: SlotPlace, infoJson: string): boolean {
+    const slot = this.slot(index);
+    this.clearSlot(index);
+    if (!this.setText(slot, SLOT.INFO_LENGTH, SLOT.INFO, SLOT.INFO_BYTES, infoJson)) return false;
+    this.setInt(slot, SLOT.RING, ring);
+    this.setInt(slot, SLOT.STREAM, stream);
+    this.doubles[(slot + SLOT.GENERATION) >> 3] = generation;
+    this.setInt(slot, SLOT.STATE, SLOT_STATE.OPEN);
     return true;
   }
 

@@ -220,6 +220,13 @@ export class Recorder implements Agent {
           nowUs,
         );
       }
+      case KIND.CORRECTION: {
+        const count = view.getInt32(at + RECORD.SAMPLE_COUNT, true);
+        const bytes = view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES;
+        const { source } = this.#appendOnly[ringIndex] as AppendOnlyFrames;
+        const correction = { position, count, flags, source, at: (at + RECORD.OUTPUT_HEADER_BYTES) >> 1 };
+        return 2 * count <= bytes && recording.correct(channel, correction, nowUs);
+      }
       case KIND.EDGE:
         return recording.edge(channel, position, (flags & FLAG.SILENT) !== 0);
       case KIND.MARK: {

@@ -156,6 +156,12 @@ export class RecordingFiles {
     this.checkpoint(nowUs);
   }
 
+  /** Has something written into the audio. */
+  write(nowUs: number, work: () => void): void {
+    this.ensure(nowUs);
+    work();
+  }
+
   /** Brings header and checkpoint up to date when they are due. */
   keepUp(nowUs: number, checkpointEveryUs: number): void {
     this.ensure(nowUs);

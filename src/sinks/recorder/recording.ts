@@ -1,14 +1,15 @@
 import { WAV_MAX_DATA_BYTES } from '../../audio/wav.js';
 import type { Channel, MarkedState, StreamInfo } from '../../core/events.js';
 import { FLAG } from '../../ring/layout.js';
+import { MIN_SILENCE_MS } from '../../shard/shard-data.js';
 import type { RecordingCause, RecordingResult } from '../sink.js';
 import { appendOnlyWord } from './append-only-frames.js';
+import { type Correction, Corrections } from './corrections/corrections.js';
 import { fromManifestSpans, incompleteness, type Manifest, manifestHead, toManifestSpans } from './files/manifest.js';
-import { optionalCounts } from './files/optional-counts.js';
-import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
+import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE, type SlotPlace } from './recorder-memory.js';
 import { type RecordingContent, type RecordingContext, RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
-import type { RecordingEnd } from './stream-records.js';
+import { countsOf, type RecordingEnd } from './stream-records.js';
 import { type SampleSource, WriteBuffers } from './write-buffers.js';
 
 /** How often the end of a recording is tried; its slot is kept meanwhile, and a recorder that is told to stop waits. */
@@ -42,6 +43,7 @@ export class Recording implements RecordingContent {
   readonly #files: RecordingFiles;
   readonly #maxSamples: number;
   readonly #tracks: readonly SpanTrack[];
+  readonly #corrections: Corrections;
   /** A span without audio is in no checkpoint yet; from the audio alone a repair would take it for silence. */
   #isUrgent = false;
   #isResuming = false;
@@ -66,7 +68,15 @@ export class Recording implements RecordingContent {
     const keep = (note: number, channel: Channel, start: number, length: number) => {
       if (!this.#isResuming) this.#memory.addNote(this.#slot, note, channel, start, length);
     };
-    this.#tracks = info.channels === 1 ? [new SpanTrack(0, keep)] : [new SpanTrack(0, keep), new SpanTrack(1, keep)];
+    const shortestSilence = (info.sampleRate * MIN_SILENCE_MS) / 1e3;
+    const channels: readonly Channel[] = info.channels === 1 ? [0] : [0, 1];
+    this.#tracks = channels.map((channel) => new SpanTrack(channel, keep, shortestSilence));
+    this.#corrections = new Corrections({
+      ...{ memory: this.#memory, slot: this.#slot, channels: info.channels, scratch: context.scratch },
+      ...{ buffers: this.#buffers, audio: this.#files.audio },
+      write: (nowUs, work) => this.#files.attempt(nowUs, () => this.#files.write(nowUs, work)),
+      dropped: (samples, nowUs) => this.#dropped(samples, nowUs),
+    });
   }
 
   /**
@@ -74,21 +84,8 @@ export class Recording implements RecordingContent {
    * by the first flush: they take a millisecond, and no ring has to wait while a thousand streams open at once. A
    * stream that brings nothing gets none: 44 bytes of header would only look like a call.
    */
-  static open(
-    context: RecordingContext,
-    place: { index: number; ring: number; stream: number; generation: number },
-    info: StreamInfo,
-    infoJson: string,
-  ): Recording | undefined {
-    const { memory } = context;
-    const slot = memory.slot(place.index);
-    memory.clearSlot(place.index);
-    if (!memory.setText(slot, SLOT.INFO_LENGTH, SLOT.INFO, SLOT.INFO_BYTES, infoJson)) return undefined;
-    memory.setInt(slot, SLOT.RING, place.ring);
-    memory.setInt(slot, SLOT.STREAM, place.stream);
-    memory.doubles[(slot + SLOT.GENERATION) >> 3] = place.generation;
-    memory.setInt(slot, SLOT.STATE, SLOT_STATE.OPEN);
-    return new Recording(context, place.index, info);
+  static open(context: RecordingContext, place: SlotPlace, info: StreamInfo, infoJson: string): Recording | undefined {
+    return context.memory.takeSlot(place, infoJson) ? new Recording(context, place.index, info) : undefined;
   }
 
   /** Continues a recording whose thread has died, from its slot and its folder. */
@@ -139,6 +136,16 @@ export class Recording implements RecordingContent {
       if (done === count) break;
       this.flush(nowUs, true);
     }
+    if (this.#journalIsFull()) this.#files.attempt(nowUs, () => this.#keepUp(nowUs));
+    return true;
+  }
+
+  /** Replaces samples that came before. False when they cannot be valid. */
+  correct(channel: number, correction: Correction, nowUs: number): boolean {
+    const { position, count } = correction;
+    const track = this.#trackOf(channel, position, count);
+    if (track === undefined || position + count > this.#maxSamples) return track !== undefined;
+    this.#corrections.take(track, correction, nowUs);
     if (this.#journalIsFull()) this.#files.attempt(nowUs, () => this.#keepUp(nowUs));
     return true;
   }
@@ -222,7 +229,6 @@ export class Recording implements RecordingContent {
   manifest(isFinal: boolean): Manifest {
     const { info, lengthSamples: length } = this;
     const end = isFinal ? this.#end : undefined;
-    const lost = this.#int(SLOT.FRAMES_LOST);
     for (const track of this.#tracks) this.#catchUp(track);
     const spans = this.#tracks.flatMap((track) =>
       toManifestSpans(track.compose(length), track.channel, info.sampleRate),
@@ -231,14 +237,7 @@ export class Recording implements RecordingContent {
       ...manifestHead(info),
       endedAt: end === undefined ? null : new Date(end.endedAtMs).toISOString(),
       endReason: end === undefined ? null : end.endReason,
-      packetsReceived: end?.packetsReceived ?? this.#buffers.frames - lost,
-      bytesReceived: end?.bytesReceived ?? null,
-      packetsLost: end?.packetsLost ?? lost,
-      packetsLate: end?.packetsLate ?? null,
-      packetsDuplicate: end?.packetsDuplicate ?? null,
-      packetsReordered: end?.packetsReordered ?? null,
-      decodeErrors: this.#int(SLOT.DECODE_ERRORS),
-      ...optionalCounts({ packetsForeign: end?.packetsForeign, packetsRecoveredByFec: this.#int(SLOT.FEC) }),
+      ...countsOf(end, this.#buffers.frames, (field) => this.#int(field)),
       spans,
       ...(end?.quality && { quality: [...end.quality] }),
       ...incompleteness(spans, this.#int(SLOT.INCOMPLETE) === 1),

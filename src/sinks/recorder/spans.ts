@@ -1,4 +1,5 @@
 import type { Channel, MarkedState, SpanState } from '../../core/events.js';
+import { addInterval, addOverlap, cutInterval, type Intervals, membership } from './corrections/intervals.js';
 
 /** A span of one state, in samples of the stream's time line. */
 export interface SampleSpan {
@@ -9,8 +10,21 @@ export interface SampleSpan {
   readonly notRecorded?: true;
 }
 
-/** Kinds of note about a track, as they are kept in the journal (recorder-memory.ts): two edges, then intervals. */
-export const NOTE = { SPEECH: 1, SILENCE: 2, GAP: 3, PAUSED: 4, DISCARDED: 5, LOST: 6, NOT_RECORDED: 7 } as const;
+/**
+ * Kinds of note about a track, as they are kept in the journal (recorder-memory.ts): two edges, then intervals, then
+ * intervals that take back LOST, GAP and NOT_RECORDED.
+ */
+export const NOTE = {
+  SPEECH: 1,
+  SILENCE: 2,
+  GAP: 3,
+  PAUSED: 4,
+  DISCARDED: 5,
+  LOST: 6,
+  NOT_RECORDED: 7,
+  REPAIRED_QUIET: 8,
+  REPAIRED_SPEECH: 9,
+} as const;
 
 /** The kinds of interval, each hiding those after it and the edges. */
 const INTERVALS: readonly { readonly note: number; readonly state: SpanState; readonly notRecorded?: true }[] = [
@@ -35,6 +49,10 @@ export type NoteListener = (note: number, channel: Channel, start: number, lengt
  * 4. Frames of lost packets.
  * 5. Spans without audio by decision: paused, discarded.
  *
+ * The audio of a late packet takes away what layers 2 to 4 say of its stretch. It is speech where the edges around say so,
+ * as in a short gap within speech, or by its own level; between speech, repaired quiet that is shorter than the shortest
+ * silence is speech too, as it would have been in time.
+ *
  * Frames come in the order of their positions; intervals may come in any order.
  */
 export class SpanTrack {
@@ -43,12 +61,17 @@ export class SpanTrack {
   readonly #edgeAt: number[] = [];
   readonly #edgeSilent: boolean[] = [];
   /** By kind of note: start and end of each interval, in order. */
-  readonly #intervals = new Map<number, number[]>(INTERVALS.map(({ note }) => [note, []]));
+  readonly #intervals = new Map<number, Intervals>(INTERVALS.map(({ note }) => [note, []]));
+  readonly #repairedQuiet: Intervals = [];
+  readonly #repairedSpeech: Intervals = [];
+  readonly #shortestSilence: number;
   #end = 0;
   // Start of the frame that was not silent, while the edge that ought to follow it may still come; −1 otherwise.
   #assumedSpeechAt = -1;
 
-  constructor(channel: Channel, onNote?: NoteListener) {
+  /** @param shortestSilence in samples: repaired quiet that is shorter belongs to the speech around it. */
+  constructor(channel: Channel, onNote?: NoteListener, shortestSilence = 0) {
+    this.#shortestSilence = shortestSilence;
     this.channel = channel;
     this.#onNote = onNote;
   }
@@ -57,7 +80,7 @@ export class SpanTrack {
   get size(): number {
     let size = this.#edgeAt.length;
     for (const list of this.#intervals.values()) size += list.length >> 1;
-    return size;
+    return size + ((this.#repairedQuiet.length + this.#repairedSpeech.length) >> 1);
   }
 
   /** The state of a frame that follows the last one without news: silent or not; undefined while any frame is news. */
@@ -96,10 +119,34 @@ export class SpanTrack {
     if (length > 0) this.note(NOTE.NOT_RECORDED, position, length);
   }
 
+  /** The parts of a stretch for which audio is missing, and that no decision has kept out: starts and ends. */
+  missing(start: number, end: number): Intervals {
+    const missing: Intervals = [];
+    for (const note of [NOTE.NOT_RECORDED, NOTE.GAP, NOTE.LOST]) addOverlap(this.#listOf(note), start, end, missing);
+    addInterval(missing, Math.max(start, this.#end), end);
+    return this.#withoutDecided(missing);
+  }
+
+  /** The parts of a stretch that the recording has, and that no decision has kept out: starts and ends. */
+  recorded(start: number, end: number): Intervals {
+    const recorded: Intervals = [];
+    addInterval(recorded, start, Math.min(end, this.#end));
+    return this.#withoutDecided(recorded);
+  }
+
+  /** The audio of a late packet stands in a stretch that was missing. */
+  repaired(position: number, length: number, silent: boolean): void {
+    if (position > this.#end) this.note(NOTE.GAP, this.#end, position - this.#end);
+    this.note(silent ? NOTE.REPAIRED_QUIET : NOTE.REPAIRED_SPEECH, position, length);
+    this.extendTo(position + length);
+  }
+
   /** Takes one note, new or from a journal. Taking the same sequence of notes again changes nothing. */
   note(note: number, start: number, length: number): void {
     const list = this.#intervals.get(note);
     if (list !== undefined) addInterval(list, start, start + length);
+    else if (note === NOTE.REPAIRED_QUIET) this.#repair(this.#repairedQuiet, start, start + length);
+    else if (note === NOTE.REPAIRED_SPEECH) this.#repair(this.#repairedSpeech, start, start + length);
     else this.#takeEdge(note === NOTE.SILENCE, start);
     this.#onNote?.(note, this.channel, start, length);
   }
@@ -132,9 +179,11 @@ export class SpanTrack {
       const intervals = note === NOTE.GAP && this.#end < endSamples ? [...list, this.#end, endSamples] : list;
       return { kind, intervals, contains: membership(intervals) };
     });
-    const cuts = [0, endSamples, ...this.#edgeAt, ...layers.flatMap(({ intervals }) => intervals)];
+    const repaired = [...this.#repairedSpeech, ...this.#repairedQuiet];
+    const cuts = [0, endSamples, ...this.#edgeAt, ...repaired, ...layers.flatMap(({ intervals }) => intervals)];
     cuts.sort((a, b) => a - b);
     const spans: SampleSpan[] = [];
+    const isRepairedSpeech = membership(this.#repairedSpeech);
     let nextEdge = 0;
     for (let i = 1; i < cuts.length; i++) {
       const startSamples = cuts[i - 1] as number;
@@ -142,11 +191,43 @@ export class SpanTrack {
       if (startSamples === end) continue;
       if (startSamples >= endSamples) break;
       while (nextEdge < this.#edgeAt.length && (this.#edgeAt[nextEdge] as number) <= startSamples) nextEdge++;
-      const signal = nextEdge === 0 || this.#edgeSilent[nextEdge - 1] === true ? 'silence' : 'speech';
+      const isSilent = (nextEdge === 0 || this.#edgeSilent[nextEdge - 1] === true) && !isRepairedSpeech(startSamples);
+      const signal = isSilent ? 'silence' : 'speech';
       const kind = layers.find(({ contains }) => contains(startSamples))?.kind ?? { state: signal as SpanState };
       appendSpan(spans, { ...kind, startSamples, endSamples: end });
     }
-    return spans;
+    return this.#repairedQuiet.length === 0 ? spans : this.#joinSpeech(spans);
+  }
+
+  /** Repaired quiet between speech is speech while it is too short for a silence. */
+  #joinSpeech(spans: readonly SampleSpan[]): SampleSpan[] {
+    const isRepaired = membership(this.#repairedQuiet);
+    const joined: SampleSpan[] = [];
+    for (const [i, span] of spans.entries()) {
+      const { state, startSamples, endSamples } = span;
+      const isWithin = joined.at(-1)?.state === 'speech' && spans[i + 1]?.state === 'speech';
+      const isShort = state === 'silence' && endSamples - startSamples < this.#shortestSilence;
+      const isPart = isWithin && isShort && isRepaired(startSamples);
+      appendSpan(joined, isPart ? { state: 'speech', startSamples, endSamples } : span);
+    }
+    return joined;
+  }
+
+  #repair(list: Intervals, start: number, end: number): void {
+    for (const note of [NOTE.NOT_RECORDED, NOTE.GAP, NOTE.LOST]) cutInterval(this.#listOf(note), start, end);
+    addInterval(list, start, end);
+  }
+
+  #withoutDecided(list: Intervals): Intervals {
+    const [start, end] = [list[0] ?? 0, list.at(-1) ?? 0];
+    const decided: Intervals = [];
+    for (const note of [NOTE.PAUSED, NOTE.DISCARDED]) addOverlap(this.#listOf(note), start, end, decided);
+    for (let i = 0; i < decided.length; i += 2) cutInterval(list, decided[i] as number, decided[i + 1] as number);
+    return list;
+  }
+
+  #listOf(note: number): Intervals {
+    return this.#intervals.get(note) ?? [];
   }
 
   #takeEdge(silent: boolean, start: number): void {
@@ -171,25 +252,4 @@ export function appendSpan(spans: SampleSpan[], span: SampleSpan): void {
     last?.endSamples === span.startSamples && last.state === span.state && last.notRecorded === span.notRecorded;
   if (goesOn) spans[spans.length - 1] = { ...last, endSamples: span.endSamples };
   else spans.push(span);
-}
-
-/** Adds an interval to a sorted list of starts and ends, joining those that touch. Most are added at its end. */
-function addInterval(list: number[], start: number, end: number): void {
-  if (end <= start) return;
-  let first = list.length;
-  while (first > 0 && (list[first - 1] as number) >= start) first -= 2;
-  let next = first;
-  while (next < list.length && (list[next] as number) <= end) next += 2;
-  const from = next > first ? Math.min(start, list[first] as number) : start;
-  const to = next > first ? Math.max(end, list[next - 1] as number) : end;
-  list.splice(first, next - first, from, to);
-}
-
-/** Whether a position lies in one of the intervals; positions must be asked for in rising order. */
-function membership(intervals: readonly number[]): (position: number) => boolean {
-  let next = 0;
-  return (position) => {
-    while (next < intervals.length && (intervals[next + 1] as number) <= position) next += 2;
-    return next < intervals.length && (intervals[next] as number) <= position;
-  };
 }

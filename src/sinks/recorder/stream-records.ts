@@ -4,7 +4,9 @@ import type { StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { RECORD } from '../../ring/layout.js';
 import type { RingConsumer } from '../../ring/ring.js';
+import { optionalCounts } from './files/optional-counts.js';
 import { type ManifestQuality, qualitySchema } from './files/quality.js';
+import { SLOT } from './recorder-memory.js';
 
 /** How the stream ended. Counts that are absent are worked out from the frames where that is possible. */
 export interface RecordingEnd {
@@ -86,4 +88,25 @@ function parseJson<T>(schema: z.ZodType<T>, json: string): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The counts of a manifest; `slot` gives the recorder's own. `packetsLost` are those that never arrived, as the reception
+ * counts them; before the end, what is lost of the frames and has not been repaired. So the lost spans are these, and the
+ * late packets that were not repaired.
+ */
+export function countsOf(end: RecordingEnd | undefined, frames: number, slot: (field: number) => number) {
+  const repaired = slot(SLOT.REPAIRED);
+  const lost = Math.max(0, slot(SLOT.FRAMES_LOST) - repaired);
+  return {
+    packetsReceived: end?.packetsReceived ?? frames - lost,
+    bytesReceived: end?.bytesReceived ?? null,
+    packetsLost: end?.packetsLost ?? lost,
+    packetsLate: end?.packetsLate ?? null,
+    packetsRepaired: repaired,
+    packetsDuplicate: end?.packetsDuplicate ?? null,
+    packetsReordered: end?.packetsReordered ?? null,
+    decodeErrors: slot(SLOT.DECODE_ERRORS),
+    ...optionalCounts({ packetsForeign: end?.packetsForeign, packetsRecoveredByFec: slot(SLOT.FEC) }),
+  };
 }

@@ -105,6 +105,24 @@ export class WriteBuffers {
     return taken;
   }
 
+  /** The part of the time line of which the buffer of a channel holds the samples. */
+  heldStart(channel: Channel): number {
+    return this.#int(channel, WRITE_BUFFER.START);
+  }
+
+  heldEnd(channel: Channel): number {
+    return this.heldStart(channel) + this.#held(channel);
+  }
+
+  /** Replaces the samples from `position` on, as far as the buffer holds them. */
+  overwrite(channel: Channel, position: number, count: number, source: SampleSource, at: number): void {
+    const heldStart = this.heldStart(channel);
+    const from = Math.max(position, heldStart);
+    const to = Math.min(position + count, this.heldEnd(channel));
+    const buffer = (this.#memory.buffer(this.#index, channel) >> 1) - heldStart;
+    if (to > from) copySamples(source, at + from - position, this.#memory, buffer + from, to - from);
+  }
+
   /** Writes everything to the file, interleaved in `scratch`, which is four buffers long. Returns the bytes written. */
   writeTo(file: AudioFile, scratch: Int16Array, nowUs: number): number {
     const held0 = this.#held(0);

@@ -41,6 +41,7 @@ function unfinished(over: Partial<Manifest> = {}): Manifest {
     bytesReceived: 0,
     packetsLost: 1,
     packetsLate: 0,
+    packetsRepaired: 0,
     packetsDuplicate: 0,
     packetsReordered: 0,
     decodeErrors: 0,

@@ -139,6 +139,11 @@ pub fn is_frame_silent(state: &State) -> bool {
     state[FRAME_SILENT] == 1.0
 }
 
+/// Whether a stretch of that mean square, apart from what was fed, is below the level at which speech begins.
+pub fn is_quiet(state: &State, mean_square: f64) -> bool {
+    mean_square * 32768.0 * 32768.0 * state[HOP] < state[ON_ENERGY]
+}
+
 /// There is no audio up to `position`. If that ends speech, the edge is appended to `edges`.
 pub fn end_speech_by_gap(state: &mut State, position: f64, edges: &mut Edges) {
     let audio_to = state[AUDIO_TO];

@@ -52,6 +52,8 @@ export const manifestSchema = z.object({
   bytesReceived: count,
   packetsLost: count,
   packetsLate: count,
+  /** Of the late ones, those whose audio is in the recording after all; null in those of earlier versions, too. */
+  packetsRepaired: count.default(null),
   packetsDuplicate: count,
   packetsReordered: count,
   decodeErrors: count,
@@ -85,6 +87,7 @@ const COUNTS = [
   'bytesReceived',
   'packetsLost',
   'packetsLate',
+  'packetsRepaired',
   'packetsDuplicate',
   'packetsReordered',
   'decodeErrors',

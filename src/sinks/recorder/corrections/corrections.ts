@@ -1,0 +1,98 @@
+import { FLAG } from '../../../ring/layout.js';
+import type { AudioFile } from '../files/audio-file.js';
+import { type RecorderMemory, SLOT } from '../recorder-memory.js';
+import type { SpanTrack } from '../spans.js';
+import type { SampleSource, WriteBuffers } from '../write-buffers.js';
+
+/** What corrections need of their recording. */
+export interface CorrectionsDependencies {
+  readonly memory: RecorderMemory;
+  /** Absolute offset of the recording's slot. */
+  readonly slot: number;
+  readonly channels: 1 | 2;
+  readonly buffers: WriteBuffers;
+  readonly audio: AudioFile;
+  /** To interleave two channels in. */
+  readonly scratch: Int16Array;
+  /** Runs `work` with the file open, unless the disk has refused something a moment ago. False when it was not done. */
+  write(nowUs: number, work: () => void): boolean;
+  /** So many samples could not be written. */
+  dropped(samples: number, nowUs: number): void;
+}
+
+/** `count` samples from `source.samples[at]` on that belong at `position`. */
+export interface Correction {
+  readonly position: number;
+  readonly count: number;
+  /** FLAG of ring/layout.ts. */
+  readonly flags: number;
+  readonly source: SampleSource;
+  readonly at: number;
+}
+
+/**
+ * Samples that replace those recorded before: in the write buffer, in the file, or partly in both. The audio of a late
+ * packet (flag REPAIRED) only ever replaces what was lost: never the audio of another packet, and nothing in a pause.
+ * What the disk refuses is not tried again, since the disk may be full for long and late packets may be many: the
+ * recording says then that it was not recorded.
+ */
+export class Corrections {
+  readonly #use: CorrectionsDependencies;
+
+  constructor(dependencies: CorrectionsDependencies) {
+    this.#use = dependencies;
+  }
+
+  take(track: SpanTrack, correction: Correction, nowUs: number): void {
+    const { position, count, flags } = correction;
+    const isRepair = (flags & FLAG.REPAIRED) !== 0;
+    const end = position + count;
+    const stretches = isRepair ? track.missing(position, end) : track.recorded(position, end);
+    let dropped = 0;
+    for (let i = 0; i < stretches.length; i += 2) {
+      const start = stretches[i] as number;
+      const length = (stretches[i + 1] as number) - start;
+      const isWritten = this.#overwrite(track, start, length, correction, nowUs);
+      if (isRepair) track.repaired(start, length, (flags & FLAG.SILENT) !== 0);
+      if (isWritten) continue;
+      track.notRecorded(start, length);
+      dropped += length;
+    }
+    if (isRepair && stretches.length > 0 && dropped === 0) this.#use.memory.addInt(this.#use.slot, SLOT.REPAIRED, 1);
+    if (dropped > 0) this.#use.dropped(dropped, nowUs);
+  }
+
+  /** False when a part of it has to go to the file and cannot. */
+  #overwrite({ channel }: SpanTrack, start: number, length: number, from: Correction, nowUs: number): boolean {
+    const { buffers } = this.#use;
+    const end = start + length;
+    const heldStart = buffers.heldStart(channel);
+    const heldEnd = buffers.heldEnd(channel);
+    buffers.overwrite(channel, start, length, from.source, from.at + start - from.position);
+    buffers.extendTo(channel, end);
+    const before = Math.min(end, heldStart);
+    const after = Math.max(start, heldEnd);
+    if (start >= before && after >= end) return true;
+    return this.#use.write(nowUs, () => {
+      if (start < before) this.#toFile(channel, start, before, from);
+      if (after < end) this.#toFile(channel, Math.max(after, before), end, from);
+    });
+  }
+
+  #toFile(channel: number, start: number, end: number, { source, position, at }: Correction): void {
+    const { audio, channels, memory, scratch } = this.#use;
+    const first = at + start - position;
+    if (channels === 1) {
+      memory.count('bytesWritten', audio.write(source.samples, 2 * first, end - start, start));
+      return;
+    }
+    const most = scratch.length >> 1;
+    for (let from = start; from < end; from += most) {
+      const to = Math.min(end, from + most);
+      scratch.fill(0, 0, 2 * (to - from));
+      audio.read(scratch, from, to);
+      for (let i = from; i < to; i++) scratch[2 * (i - from) + channel] = source.samples[first + i - start] as number;
+      memory.count('bytesWritten', audio.write(scratch, 0, to - from, from));
+    }
+  }
+}
