@@ -8,6 +8,8 @@ export interface NodeSummary {
   readonly bytesReceived: number;
   readonly packetsLost: number;
   readonly packetsLate: number;
+  /** Late ones that are in their place in the recordings after all. */
+  readonly packetsRepaired: number;
   readonly packetsDuplicate: number;
   readonly packetsForeign: number;
   readonly packetsReordered: number;
@@ -39,6 +41,7 @@ export function summaryOf(stats: NodeStats, out: string): NodeSummary {
     bytesReceived: counts.bytesReceived,
     packetsLost: counts.packetsLost,
     packetsLate: counts.packetsLate,
+    packetsRepaired: counts.packetsRepaired,
     packetsDuplicate: counts.packetsDuplicate,
     packetsForeign: counts.packetsForeign,
     packetsReordered: counts.packetsReordered,

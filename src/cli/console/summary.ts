@@ -45,7 +45,16 @@ export function errorObject(error: unknown): { readonly code: string; readonly m
 }
 
 function sentences(summary: CommandSummary): string[] {
-  const { streams, packetsReceived, packetsLost, packetsLate, packetsDropped, decodeErrors, latencyMicros } = summary;
+  const {
+    streams,
+    packetsReceived,
+    packetsLost,
+    packetsLate,
+    packetsRepaired,
+    packetsDropped,
+    decodeErrors,
+    latencyMicros,
+  } = summary;
   const ms = (us: number): string => `${(us / 1000).toFixed(1)} ms`;
   const refused = Object.entries(summary.refused).map(([reason, count]) => `${reason} ${count}`);
   const givenUp = summary.givenUp.map(({ interactionId, reason, detail }) => {
@@ -53,7 +62,8 @@ function sentences(summary: CommandSummary): string[] {
   });
   const more = summary.callsGivenUp - givenUp.length;
   return [
-    `${streams} ${streams === 1 ? 'stream' : 'streams'}: ${packetsReceived} packets received, ${packetsLost} lost, ${packetsLate} late, ` +
+    `${streams} ${streams === 1 ? 'stream' : 'streams'}: ${packetsReceived} packets received, ${packetsLost} lost, ${packetsLate} late ` +
+      `(${packetsRepaired} of them recorded), ` +
       `${packetsDropped} dropped, ${decodeErrors} decode errors; latency p50 ${ms(latencyMicros.p50)}, ` +
       `p99 ${ms(latencyMicros.p99)} (${summary.backend})`,
     ...(refused.length > 0 ? [`refused or dropped: ${refused.join(', ')}`] : []),

@@ -39,6 +39,7 @@ const receptionSchema = z.object({
   bytesReceived: z.number(),
   packetsLost: z.number(),
   packetsLate: z.number(),
+  packetsRepaired: z.number(),
   packetsDuplicate: z.number(),
   packetsForeign: z.number(),
   packetsReordered: z.number(),

@@ -64,6 +64,7 @@ const detailSchema = recordingSchema
     packetsReceived: count,
     packetsLost: count,
     packetsLate: count,
+    packetsRepaired: count,
     decodeErrors: count,
     notRecordedMs: z.number(),
     segments: z.array(
@@ -268,10 +269,10 @@ function recordingOf(row: RecordingRow): z.infer<typeof recordingSchema> {
 
 function detailOf(detail: RecordingDetail): z.infer<typeof detailSchema> {
   const { organizationId, files, spans, isComplete, notRecordedMs, ...row } = detail;
-  const { packetsReceived, packetsLost, packetsLate, decodeErrors, ...rest } = row;
+  const { packetsReceived, packetsLost, packetsLate, packetsRepaired, decodeErrors, ...rest } = row;
   return {
     ...recordingOf(rest),
-    ...{ packetsReceived, packetsLost, packetsLate, decodeErrors, notRecordedMs },
+    ...{ packetsReceived, packetsLost, packetsLate, packetsRepaired, decodeErrors, notRecordedMs },
     organizationId: organizationId ?? null,
     segments: files.map(({ file, startMs, codec, sampleRate, channels }) => ({
       ...{ file, startMs, codec, sampleRate, channels },

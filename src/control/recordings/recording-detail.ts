@@ -9,6 +9,7 @@ export interface RecordingDetail extends RecordingRow {
   readonly packetsReceived: number | null;
   readonly packetsLost: number | null;
   readonly packetsLate: number | null;
+  readonly packetsRepaired: number | null;
   readonly decodeErrors: number | null;
   readonly notRecordedMs: number;
   readonly files: readonly ManifestSegment[];
@@ -25,11 +26,12 @@ export function readDetail(directory: string, row: RecordingRow): RecordingDetai
   const folder = join(directory, row.id);
   const manifest = (isChanging(row) ? readCheckpoint(folder) : undefined) ?? readManifest(folder);
   if (manifest === undefined) return undefined;
-  const { organizationId, packetsReceived, packetsLost, packetsLate, decodeErrors, notRecordedMs = 0 } = manifest;
+  const { organizationId, packetsReceived, packetsLost, packetsLate, packetsRepaired } = manifest;
+  const { decodeErrors, notRecordedMs = 0 } = manifest;
   const spans = manifest.spans.slice(0, MAX_SPANS);
   return {
     ...row,
-    ...{ organizationId, packetsReceived, packetsLost, packetsLate, decodeErrors, notRecordedMs },
+    ...{ organizationId, packetsReceived, packetsLost, packetsLate, packetsRepaired, decodeErrors, notRecordedMs },
     files: segmentsOf(manifest),
     spans,
     isComplete: spans.length === manifest.spans.length,

@@ -6,7 +6,7 @@ import { type LateCall, lateCall, play } from '../../support/engine/late-calls.j
 import { nativeMissing } from '../../support/engine/shard-rig.js';
 
 /** The whole range, as the mark of the project has it: TRUNKLINE_REPAIR_STREAMS=10000. */
-const STREAMS = Number(process.env['TRUNKLINE_REPAIR_STREAMS'] ?? 60);
+const STREAMS = Number(process.env['TRUNKLINE_REPAIR_STREAMS'] ?? 40);
 const FROM = Number(process.env['TRUNKLINE_REPAIR_FROM'] ?? 1);
 const SHARE = 20;
 const missing = nativeMissing();

@@ -58,6 +58,7 @@ describe('one recording', () => {
       bytesReceived: 1760,
       packetsLost: 1,
       packetsLate: 2,
+      packetsRepaired: 0,
       packetsDuplicate: 3,
       packetsReordered: 4,
       decodeErrors: 1,

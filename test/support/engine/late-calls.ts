@@ -111,7 +111,7 @@ function line(
       ...{ channel, index, sequence: (firstSequence + index) % 2 ** 16 },
       timestamp: (firstTimestamp + index * ticks) % 2 ** 32,
       arrivalUs: START_US + index * packetMs * 1000 + delayUs,
-      payload: Uint8Array.from({ length: bytes }, () => below(random, 256)),
+      payload: noise(below(random, 2 ** 32), bytes),
     };
     packets.push(packet);
     // A copy comes after it, and not so late that it could be a restart.
@@ -119,6 +119,19 @@ function line(
       copies.push({ ...packet, arrivalUs: packet.arrivalUs + 1 + below(random, packetMs * 20_000) });
   }
   return { channel, packets, copies };
+}
+
+/** Bytes that no other packet has (xorshift32): what stands in the wrong place shows. */
+function noise(seed: number, bytes: number): Uint8Array {
+  const words = new Int32Array(Math.ceil(bytes / 4));
+  let state = seed | 1;
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = state;
+  }
+  return new Uint8Array(words.buffer, 0, bytes);
 }
 
 /** Plays a call into the rig; returns what its stream's end says. */

@@ -5,6 +5,9 @@ import type { StreamDistributions } from '../sampler.js';
 
 const SECONDS_PER_US = 1e-6;
 const RATIO_PER_PPM = 1e-6;
+const PACKETS_HELP =
+  'Packets by result. Late and reordered ones are received as well, withheld ones too; repaired are those of the late ' +
+  'ones whose audio is in the recording after all.';
 
 /** What has become of the packets and frames of all streams since the start. */
 export function packetFamilies(stats: NodeStats, refusedByInput: number, monotonic: Monotonic): Family[] {
@@ -21,10 +24,11 @@ export function packetFamilies(stats: NodeStats, refusedByInput: number, monoton
     ),
     counter('streams_accepted', 'Streams that sources have opened.', opened),
     gauge('streams_unfinished', 'Streams that go on, or whose recording is not finished yet.', open),
-    counter('packets', 'Packets by result. Late and reordered ones are received as well, withheld ones too.', [
+    counter('packets', PACKETS_HELP, [
       [{ result: 'received' }, counts.packetsReceived],
       [{ result: 'lost' }, lost],
       [{ result: 'late' }, counts.packetsLate],
+      [{ result: 'repaired' }, counts.packetsRepaired],
       [{ result: 'duplicate' }, counts.packetsDuplicate],
       [{ result: 'reordered' }, counts.packetsReordered],
       [{ result: 'foreign' }, counts.packetsForeign],
