@@ -1,9 +1,18 @@
 import { DETECTOR_ID } from '../core/events.js';
 import { endAdaptiveSpeechByGap, feedAdaptive, initAdaptive, skipAdaptive } from './adaptive/detector.js';
+import { isNearFloor } from './adaptive/features.js';
 import { ADAPTIVE_STATE, ADAPTIVE_STATE_SLOTS } from './adaptive/state.js';
 import { FrameEnergy } from './frame-energy.js';
 import type { SampleMemory } from './sample-memory.js';
-import { cutFrame, endSpeechByGap, feedHops, initSilence, isFrameSilent, skipSilence } from './silence.js';
+import {
+  cutFrame,
+  endSpeechByGap,
+  feedHops,
+  initSilence,
+  isBelowThreshold,
+  isFrameSilent,
+  skipSilence,
+} from './silence.js';
 
 /**
  * The silence detection of a channel, whichever detector it has. Detectors share the slice of shared memory that their
@@ -101,4 +110,12 @@ export { isFrameSilent };
 /** Whether the frame fed last lies in a silence, as far as the edges have said; what recordings go by. */
 export function isFrameInSilence(state: Float64Array, base: number): boolean {
   return isAdaptive(state, base) ? state[base + ADAPTIVE_STATE.FRAME_IN_SILENCE] === 1 : isFrameSilent(state, base);
+}
+
+/**
+ * Whether a stretch of that mean square of full scale passes for quiet on this channel: that of a late packet, which the
+ * detector is not fed with because it comes out of its order.
+ */
+export function isQuiet(state: Float64Array, base: number, meanSquare: number): boolean {
+  return isAdaptive(state, base) ? isNearFloor(state, base, meanSquare) : isBelowThreshold(state, base, meanSquare);
 }

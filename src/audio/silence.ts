@@ -207,7 +207,7 @@ export function isFrameSilent(state: Float64Array, base: number): boolean {
 }
 
 /** Whether a stretch of that mean square, apart from what was fed, is below the level at which speech begins. */
-export function isQuiet(state: Float64Array, base: number, meanSquare: number): boolean {
+export function isBelowThreshold(state: Float64Array, base: number, meanSquare: number): boolean {
   const hopEnergy = meanSquare * 32768 * 32768 * (state[base + SILENCE_STATE.HOP] as number);
   return hopEnergy < (state[base + SILENCE_STATE.ON_ENERGY] as number);
 }

@@ -1,6 +1,6 @@
 import { type Level, measureLevel } from '../audio/level.js';
 import type { SampleMemory } from '../audio/sample-memory.js';
-import { isQuiet } from '../audio/silence.js';
+import { isQuiet } from '../audio/silence-detector.js';
 import { FLAG, KIND, RECORD } from '../ring/layout.js';
 import type { RingProducer } from '../ring/ring.js';
 import type { ChannelDecoder } from './channel-decoders.js';

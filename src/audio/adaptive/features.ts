@@ -65,6 +65,16 @@ export function roughLog2(value: number): number {
   return (halves[1] as number) / 1048576 - 1023;
 }
 
+/** Mean square of full scale 1 as that of samples divided by 8. */
+const FULL_SCALE = 2 ** 24;
+
+/** Whether a stretch of that mean square (of full scale) is nearer to the channel's floor than to its speech. */
+export function isNearFloor(state: Float64Array, base: number, meanSquare: number): boolean {
+  const floor = state[base + A.LEVEL_FLOOR + MINIMUM.FLOOR] as number;
+  const speech = state[base + A.SPEECH_LEVEL] as number;
+  return roughLog2(meanSquare * FULL_SCALE + BANDS * LEAST) < (floor + speech) / 2;
+}
+
 /** Takes the energies of a whole hop in, and leaves the FEATURES of this hop in `features`. */
 export function measureHop(state: Float64Array, base: number, features: Float64Array): void {
   const isFirst = state[base + A.HOPS] === 0;

@@ -119,11 +119,10 @@ export class SpanTrack {
     if (length > 0) this.note(NOTE.NOT_RECORDED, position, length);
   }
 
-  /** The parts of a stretch for which audio is missing, and that no decision has kept out: starts and ends. */
+  /** The parts of a stretch, up to the last frame, for which audio is missing, and that no decision has kept out: starts and ends. */
   missing(start: number, end: number): Intervals {
     const missing: Intervals = [];
     for (const note of [NOTE.NOT_RECORDED, NOTE.GAP, NOTE.LOST]) addOverlap(this.#listOf(note), start, end, missing);
-    addInterval(missing, Math.max(start, this.#end), end);
     return this.#withoutDecided(missing);
   }
 
@@ -136,9 +135,7 @@ export class SpanTrack {
 
   /** The audio of a late packet stands in a stretch that was missing. */
   repaired(position: number, length: number, silent: boolean): void {
-    if (position > this.#end) this.note(NOTE.GAP, this.#end, position - this.#end);
     this.note(silent ? NOTE.REPAIRED_QUIET : NOTE.REPAIRED_SPEECH, position, length);
-    this.extendTo(position + length);
   }
 
   /** Takes one note, new or from a journal. Taking the same sequence of notes again changes nothing. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from '../../../src/core/clock.js';
 import type { StreamFormat } from '../../../src/core/codec.js';
-import type { StreamSummary } from '../../../src/core/events.js';
+import { DETECTOR_ID, type StreamSummary } from '../../../src/core/events.js';
 import { PacketInput } from '../../../src/engine/input/packet-input.js';
 import { type EngineOptions, resolveOptions } from '../../../src/engine/options.js';
 import { type Stream, Streams } from '../../../src/engine/streams.js';
@@ -95,7 +95,15 @@ export class CaptureRig {
     const stream = this.#streams.open(interactionId, format, false, 1_700_000_000_000);
     const wants = WANT.SPEECH_PCM | WANT.SILENT_PCM | WANT.RECORDING;
     const { clockRate, sampleRate, channels } = format;
-    this.#table.assign(stream.info.stream, { shard: 0, codec: stream.codec, clockRate, sampleRate, channels, wants });
+    this.#table.assign(stream.info.stream, {
+      shard: 0,
+      codec: stream.codec,
+      clockRate,
+      sampleRate,
+      channels,
+      wants,
+      detector: DETECTOR_ID.adaptive,
+    });
     this.input.open(stream);
     this.work();
     return stream;

@@ -67,3 +67,12 @@ pub fn skip(state: &mut State, position: f64) {
 pub fn is_frame_in_silence(state: &State) -> bool {
     if is_adaptive(state) { state[FRAME_IN_SILENCE] == 1.0 } else { silence::is_frame_silent(state) }
 }
+
+/// Whether a stretch of that mean square of full scale passes for quiet on this channel: that of a late packet.
+pub fn is_quiet(state: &State, mean_square: f64) -> bool {
+    if is_adaptive(state) {
+        adaptive::is_near_floor(state, mean_square)
+    } else {
+        silence::is_below_threshold(state, mean_square)
+    }
+}

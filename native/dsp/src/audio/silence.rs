@@ -140,7 +140,7 @@ pub fn is_frame_silent(state: &State) -> bool {
 }
 
 /// Whether a stretch of that mean square, apart from what was fed, is below the level at which speech begins.
-pub fn is_quiet(state: &State, mean_square: f64) -> bool {
+pub fn is_below_threshold(state: &State, mean_square: f64) -> bool {
     mean_square * 32768.0 * 32768.0 * state[HOP] < state[ON_ENERGY]
 }
 

@@ -1,9 +1,9 @@
 //! Late packets for the recorder: `src/shard/corrections.ts`.
 
+use crate::detector;
 use crate::layout::{Header, OUTPUT_HEADER_BYTES, OutputHeader, flag, kind, shard_counters, stream, want};
 use crate::level;
 use crate::ring::{Record, samples_mut, split_space};
-use crate::silence;
 
 use super::RecordProcessor;
 
@@ -31,7 +31,7 @@ impl RecordProcessor {
         let mean_square = level::mean_square(level::energy(pcm), samples);
         // SAFETY: the stream has a channel, so it was opened here.
         let state = unsafe { self.table.silence(stream, header.channel.into()) };
-        let silent = if silence::is_quiet(state, mean_square) { flag::SILENT } else { 0 };
+        let silent = if detector::is_quiet(state, mean_square) { flag::SILENT } else { 0 };
         *out = OutputHeader {
             common: Header {
                 kind: kind::CORRECTION,

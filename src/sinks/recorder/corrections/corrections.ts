@@ -32,7 +32,9 @@ export interface Correction {
 
 /**
  * Samples that replace those recorded before: in the write buffer, in the file, or partly in both. The audio of a late
- * packet (flag REPAIRED) only ever replaces what was lost: never the audio of another packet, and nothing in a pause.
+ * packet (flag REPAIRED) only ever replaces what was lost: never the audio of another packet, and nothing in a pause. What
+ * would lie behind the last frame is left out: a late packet was overtaken, and what overtook it comes first, as a frame
+ * or as a mark; a frame that came to lie before the end would be taken for one that comes twice.
  * What the disk refuses is not tried again, since the disk may be full for long and late packets may be many: the
  * recording says then that it was not recorded.
  */
@@ -69,7 +71,6 @@ export class Corrections {
     const heldStart = buffers.heldStart(channel);
     const heldEnd = buffers.heldEnd(channel);
     buffers.overwrite(channel, start, length, from.source, from.at + start - from.position);
-    buffers.extendTo(channel, end);
     const before = Math.min(end, heldStart);
     const after = Math.max(start, heldEnd);
     if (start >= before && after >= end) return true;

@@ -45,6 +45,15 @@ fn rough_log2(value: f64) -> f64 {
     f64::from((value.to_bits() >> 32) as i32) / 1_048_576.0 - 1023.0
 }
 
+/// Mean square of full scale 1 as that of samples divided by 8.
+const FULL_SCALE: f64 = 16_777_216.0;
+
+/// Whether a stretch of that mean square (of full scale) is nearer to the channel's floor than to its speech.
+pub fn is_near_floor(state: &State, mean_square: f64) -> bool {
+    let level = rough_log2(mean_square * FULL_SCALE + BANDS as f64 * LEAST);
+    level < (state[LEVEL_FLOOR + MINIMUM_FLOOR] + state[SPEECH_LEVEL]) / 2.0
+}
+
 /// Takes the energies of a whole hop in.
 pub fn measure_hop(state: &mut State) -> Features {
     let mut features = [0.0; feature::COUNT];

@@ -9,6 +9,7 @@ mod minimum;
 mod weights;
 
 pub use detector::{end_speech_by_gap, feed, init, skip, skip_gap};
+pub use features::is_near_floor;
 
 /// Indices into a State: ADAPTIVE_STATE of `src/audio/adaptive/state.ts`.
 pub mod slot {
