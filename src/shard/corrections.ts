@@ -3,20 +3,10 @@ import type { SampleMemory } from '../audio/sample-memory.js';
 import { isQuiet } from '../audio/silence-detector.js';
 import { FLAG, KIND, RECORD } from '../ring/layout.js';
 import type { RingProducer } from '../ring/ring.js';
+import { STREAM, type StreamTable, WANT } from '../ring/stream-table.js';
 import type { ChannelDecoder } from './channel-decoders.js';
 import type { RecorderLink } from './recorder-link.js';
-
-/** What became of a late packet. */
-export const CORRECTED = {
-  SENT: 0,
-  /** The output ring, in whose free space it is decoded, is full: to be tried again. */
-  BLOCKED: 1,
-  /** The recorder's ring is full. */
-  REFUSED: 2,
-  /** It cannot be decoded, or not by itself. */
-  UNDECODABLE: 3,
-} as const;
-export type Corrected = (typeof CORRECTED)[keyof typeof CORRECTED];
+import { SHARD_COUNTERS } from './shard-data.js';
 
 /**
  * Decodes late packets for the recorder. Nothing of the live line is touched: neither its concealment nor its level and
@@ -24,36 +14,53 @@ export type Corrected = (typeof CORRECTED)[keyof typeof CORRECTED];
  */
 export class Corrections {
   readonly #memory: SampleMemory;
-  readonly #doubles: Float64Array;
+  readonly #streams: StreamTable;
   readonly #output: RingProducer;
   readonly #recorder: RecorderLink;
+  /** Adds one to a counter of the shard. */
+  readonly #count: (counter: number) => void;
   readonly #level: Level = { meanSquare: 0, peak: 0 };
 
-  constructor(memory: SampleMemory, doubles: Float64Array, output: RingProducer, recorder: RecorderLink) {
+  constructor(
+    memory: SampleMemory,
+    streams: StreamTable,
+    output: RingProducer,
+    recorder: RecorderLink,
+    count: (counter: number) => void,
+  ) {
     this.#memory = memory;
-    this.#doubles = doubles;
+    this.#streams = streams;
     this.#output = output;
     this.#recorder = recorder;
+    this.#count = count;
   }
 
-  /** Takes the LATE_PACKET at `at` of the input ring; `traits` is the word of its kind, channel, codec and flags. */
-  send(decoder: ChannelDecoder, at: number, traits: number, nowUs: number): Corrected {
+  /**
+   * Takes the LATE_PACKET at `at` of the input ring; `traits` is the word of its kind, channel, codec and flags. False when
+   * the output ring, in whose free space it is decoded, is full.
+   */
+  send(decoder: ChannelDecoder, at: number, traits: number, nowUs: number): boolean {
     const { words } = this.#memory;
-    const doubles = this.#doubles;
+    const { doubles } = this.#streams;
+    const stream = words[(at + RECORD.STREAM) >> 2] as number;
+    if ((this.#streams.get(stream, STREAM.WANTS) & WANT.RECORDING) === 0) return true;
     const length = words[(at + RECORD.PAYLOAD_LENGTH) >> 2] as number;
     const payload = at + RECORD.INPUT_HEADER_BYTES;
     const samples = decoder.lateSamples(length);
     const bytes = RECORD.OUTPUT_HEADER_BYTES + 2 * samples;
-    if (samples === 0 || bytes > this.#output.maxRecordBytes) return CORRECTED.UNDECODABLE;
+    if (samples === 0 || bytes > this.#output.maxRecordBytes) {
+      this.#count(SHARD_COUNTERS.REJECTED);
+      return true;
+    }
     const out = this.#output.tryClaim(bytes);
-    if (out < 0) return CORRECTED.BLOCKED;
+    if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     decoder.decodeLate(payload, length, pcmAt);
     measureLevel(this.#memory, pcmAt, samples, this.#level);
     const { meanSquare, peak } = this.#level;
     const flags = isQuiet(doubles, decoder.silenceBase, meanSquare) ? FLAG.REPAIRED | FLAG.SILENT : FLAG.REPAIRED;
     words[(out + RECORD.KIND) >> 2] = KIND.CORRECTION | (traits & 0x00ffff00) | (flags << 24);
-    words[(out + RECORD.STREAM) >> 2] = words[(at + RECORD.STREAM) >> 2] as number;
+    words[(out + RECORD.STREAM) >> 2] = stream;
     words[(out + RECORD.PAYLOAD_LENGTH) >> 2] = 2 * samples;
     doubles[(out + RECORD.SEQUENCE) >> 3] = doubles[(at + RECORD.SEQUENCE) >> 3] as number;
     doubles[(out + RECORD.TIMESTAMP) >> 3] = doubles[(at + RECORD.TIMESTAMP) >> 3] as number;
@@ -63,6 +70,9 @@ export class Corrections {
     words[(out + RECORD.PEAK) >> 2] = peak;
     doubles[(out + RECORD.MEAN_SQUARE) >> 3] = meanSquare;
     doubles[(out + RECORD.PROCESSED_US) >> 3] = nowUs;
-    return this.#recorder.data(out, bytes) ? CORRECTED.SENT : CORRECTED.REFUSED;
+    if (this.#recorder.data(out, bytes)) return true;
+    this.#count(SHARD_COUNTERS.RECORDER_REFUSED);
+    this.#streams.add(stream, STREAM.RECORDER_REFUSED, 1);
+    return true;
   }
 }

@@ -20,7 +20,7 @@ import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import type { ShardBackend } from './backend.js';
 import { type ChannelDecoder, ChannelDecoders } from './channel-decoders.js';
-import { CORRECTED, Corrections } from './corrections.js';
+import { Corrections } from './corrections.js';
 import { isValidRecord } from './record-check.js';
 import { RecorderLink } from './recorder-link.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
@@ -67,9 +67,11 @@ export class JsShard implements ShardBackend {
     this.#control = data.control.offset >> 2;
     this.#counters = data.counters.offset >> 2;
     this.#recorder = data.recorder && new RecorderLink(data.recorder);
-    this.#corrections = this.#recorder && new Corrections(this.#memory, this.#doubles, this.#output, this.#recorder);
     this.#streams = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
     this.#decoders = new ChannelDecoders(this.#memory, this.#streams);
+    const count = (counter: number) => this.#count(counter);
+    this.#corrections =
+      this.#recorder && new Corrections(this.#memory, this.#streams, this.#output, this.#recorder, count);
   }
 
   reopen(stream: number): void {
@@ -137,7 +139,7 @@ export class JsShard implements ShardBackend {
       case KIND.PACKET:
         return this.#packet(decoder, at, traits, nowUs, isPoison);
       case KIND.LATE_PACKET:
-        return this.#late(decoder, at, traits, nowUs);
+        return this.#corrections?.send(decoder, at, traits, nowUs) ?? true;
       case KIND.LOST:
         return this.#lost(decoder, at, traits, nowUs);
       case KIND.MARK:
@@ -186,16 +188,6 @@ export class JsShard implements ShardBackend {
     this.#energy.level(samples, this.#level);
     this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
-  }
-
-  #late(decoder: ChannelDecoder, at: number, traits: number, nowUs: number): boolean {
-    const stream = this.#words[(at + RECORD.STREAM) >> 2] as number;
-    if (this.#corrections === undefined || (this.#streams.get(stream, STREAM.WANTS) & WANT.RECORDING) === 0)
-      return true;
-    const corrected = this.#corrections.send(decoder, at, traits, nowUs);
-    if (corrected === CORRECTED.UNDECODABLE) this.#count(SHARD_COUNTERS.REJECTED);
-    else if (corrected === CORRECTED.REFUSED) this.#countRefused(stream);
-    return corrected !== CORRECTED.BLOCKED;
   }
 
   #lost(decoder: ChannelDecoder, at: number, traits: number, nowUs: number): boolean {
@@ -369,10 +361,6 @@ export class JsShard implements ShardBackend {
 
   #copyToRecorder(at: number, stream: number, length: number): void {
     if (this.#recorder === undefined || this.#recorder.data(at, length)) return;
-    this.#countRefused(stream);
-  }
-
-  #countRefused(stream: number): void {
     this.#count(SHARD_COUNTERS.RECORDER_REFUSED);
     this.#streams.add(stream, STREAM.RECORDER_REFUSED, 1);
   }
