@@ -1,65 +1,94 @@
-/** What the sound of a line says about the threshold to use on it. Levels are RMS, as a share of full scale. */
+import { findPlateau, findSilence, HopEnergies, type Plateau, windowLevels } from './threshold-search.js';
+
+/** Whether a fixed threshold can be used on a line, and if not, why. */
+export type CalibrationVerdict =
+  /** Silence returns, and what is louder is found as speech. */
+  | 'works'
+  /** Nothing stands out from the ambient sound: there was no speech, or no threshold tells it from the ambient sound. */
+  | 'noSpeech'
+  /** There is no level that the sound stays below for half a second where it pauses: no threshold works. */
+  | 'noSilence';
+
+/** Number of windows at each level: bin i holds those from `fromDbfs + i` up to one decibel more. */
+export interface LevelHistogram {
+  readonly fromDbfs: number;
+  /** Found as silence, and as speech, with the recommended threshold. */
+  readonly silence: readonly number[];
+  readonly speech: readonly number[];
+}
+
+/** What the sound of a line says about its silence detection. Levels are RMS, as a share of full scale. */
 export interface Calibration {
-  /** Recommended threshold of silence detection: silence ends where the level reaches it. */
+  /** Recommended threshold of the fixed silence detector: silence ends where the level reaches it. */
   readonly threshold: number;
   /** Half the threshold: silence returns where the level stays below it. Above the ambient sound. */
   readonly releaseLevel: number;
   /** Level of the ambient sound; 0 when there is nothing but digital silence. */
   readonly ambientRms: number;
-  /** Level of what stands out from it; 0 when nothing does. */
+  /** Level of what is found as speech; 0 when nothing is. */
   readonly speechRms: number;
   /** Length of the sound. */
   readonly seconds: number;
+  /** Whether that threshold works. */
+  readonly verdict: CalibrationVerdict;
+  /** Speech over ambient sound in decibels; null when there is only one of them. */
+  readonly separationDb: number | null;
+  /** Share of the sound that the threshold finds as silence, 0 to 1. */
+  readonly silenceShare: number;
+  /** Share of digital silence, 0 to 1. */
+  readonly digitalSilenceShare: number;
+  /** Loudest sample, as a share of full scale. */
+  readonly peak: number;
+  /** Levels in dBFS that 5, 10, 50, 90 and 95 % of the windows of 20 ms lie below, digital silence left out; null without any. */
+  readonly levelsDbfs: Readonly<Record<'p5' | 'p10' | 'p50' | 'p90' | 'p95', number>> | null;
+  readonly histogram: LevelHistogram;
 }
 
-const WINDOWS_A_SECOND = 50;
-const STEPS_A_DECIBEL = 2;
-// Half an LSB is −96 dBFS.
-const FLOOR_DECIBEL = -96;
-const STEPS = -FLOOR_DECIBEL * STEPS_A_DECIBEL + 1;
+const HOPS_A_SECOND = 200;
+/** What is longer is judged by its first hour. */
+const MAX_HOPS = 3600 * HOPS_A_SECOND;
 /** Share of the windows that lie below the level called ambient. */
 const AMBIENT_PERCENTILE = 0.1;
+/** Wanted: 12 dB above ambient sound. */
 const AMBIENT_MARGIN = 4;
-const LEAST_AMBIENT_MARGIN = 3;
-/** Percentiles of the ambient windows that silence should, and must, return at. */
-const LOUD_AMBIENT_PERCENTILE = 0.9;
-const LEAST_LOUD_AMBIENT_PERCENTILE = 0.75;
-/** Twice, because speech is released at half the threshold, and 1 dB. */
-const LOUD_AMBIENT_MARGIN = 2.24;
-const SPEECH_MARGIN = 4;
-const SPEECH_SHARE = 0.01;
-/** The detector's: see audio/silence. */
-const RELEASE = 0.5;
+/** Wanted: 3 dB above the lowest threshold that lets silence return. */
+const WANTED_PLATEAU_MARGIN = 10 ** (3 / 20);
+/** In any case: 2 dB above the lowest threshold that lets silence return. */
+const PLATEAU_MARGIN = 10 ** (2 / 20);
 const MIN_THRESHOLD = 0.001;
 const MAX_THRESHOLD = 0.05;
+const RELEASE = 0.5;
+/** Ambient sound alone has nine tenths of its windows, from the 5th percentile on, within this. */
+const STEADY_DB = 15;
+const SPEECH_SHARE = 0.01;
+/** Half an LSB is −96 dBFS. */
+const FLOOR_DBFS = -96;
 
 /**
- * Estimates the ambient noise of a line, and what threshold tells speech from it. Fed with sound as it comes, it keeps
- * only a histogram of the RMS of 20 ms windows, in steps of half a decibel.
+ * Measures the ambient noise of a line, and finds what threshold of the fixed silence detector tells speech from it. Fed with
+ * sound as it comes, it keeps the energies of its hops of 5 ms, up to one hour of them.
  *
- * - Ambient is the level that a tenth of the windows lie below. Even somebody who talks all the time pauses for more
+ * - Ambient is the level that a tenth of the 20 ms windows lie below. Even somebody who talks all the time pauses for more
  *   than a tenth of it. Windows of digital silence are left out: they are a muted or gated line, not a quiet place.
- * - The threshold is 12 dB above it, and more where the ambient sound varies: speech is released at half the threshold,
- *   which must lie above nine tenths of the ambient windows (those less than 12 dB above ambient).
- * - Where speech stands out (windows 12 dB above ambient, at least one in a hundred), the threshold is at most a quarter
- *   of its RMS, because syllables differ by 12 dB.
- * - But in any case half of the threshold lies 3.5 dB above ambient and above three quarters of the ambient windows:
- *   otherwise silence would never return.
+ * - The threshold lies within the thresholds that find about the same silence in this sound (threshold-search.ts): so
+ *   silence has been shown to return. Where there is space, it is 12 dB above ambient sound and 3 dB above the lowest
+ *   of them, but never above a
+ *   third of the way, in decibels, from the lowest of them to the highest, where speech begins to be lost; and never less
+ *   than 2 dB above the lowest.
  * - It stays within 0.001 and 0.05 (−60 and −26 dBFS), unless louder ambient sound needs more: below lies the
  *   quantisation noise of G.711 codecs in a chain, above, the speech of a soft voice. Where a tenth of all windows is
  *   digital silence, nothing needs more: silence returns in it, and what is called ambient may be a gated voice.
  */
 export class Calibrator {
-  readonly #windowSamples: number;
-  readonly #windows = new Float64Array(STEPS);
-  readonly #energy = new Float64Array(STEPS);
-  #digitalSilence = 0;
+  readonly #hopSamples: number;
+  readonly #hops = new HopEnergies(MAX_HOPS);
   #samples = 0;
   #fill = 0;
   #sum = 0;
+  #peak = 0;
 
   constructor(sampleRate: number) {
-    this.#windowSamples = sampleRate / WINDOWS_A_SECOND;
+    this.#hopSamples = sampleRate / HOPS_A_SECOND;
   }
 
   /** Takes in `count` samples of one channel from `pcm[at]` on. */
@@ -68,71 +97,93 @@ export class Calibrator {
     for (let i = at; i < at + count; i++) {
       const sample = pcm[i] as number;
       this.#sum += sample * sample;
-      if (++this.#fill === this.#windowSamples) {
-        this.#closeWindow();
+      this.#peak = Math.max(this.#peak, Math.abs(sample));
+      if (++this.#fill === this.#hopSamples) {
+        this.#hops.push(this.#sum / (this.#hopSamples * 32768 * 32768));
         this.#fill = 0;
         this.#sum = 0;
       }
     }
   }
 
-  #closeWindow(): void {
-    if (this.#sum === 0) {
-      this.#digitalSilence++;
-      return;
-    }
-    const meanSquare = this.#sum / (this.#windowSamples * 32768 * 32768);
-    const step = Math.max(0, Math.round((10 * Math.log10(meanSquare) - FLOOR_DECIBEL) * STEPS_A_DECIBEL));
-    this.#windows[step] = (this.#windows[step] as number) + 1;
-    this.#energy[step] = (this.#energy[step] as number) + meanSquare;
-  }
-
   result(): Calibration {
-    const all = this.#windows.reduce((sum, count) => sum + count, 0);
-    const ambientRms = this.#percentile(AMBIENT_PERCENTILE, STEPS);
-    const speechFrom = ambientRms === 0 ? STEPS : stepFrom(ambientRms * AMBIENT_MARGIN);
-    const speechRms = ambientRms === 0 ? 0 : this.#rmsFrom(speechFrom, all * SPEECH_SHARE);
-    const loud = LOUD_AMBIENT_MARGIN * this.#percentile(LOUD_AMBIENT_PERCENTILE, speechFrom);
-    const leastLoud = LOUD_AMBIENT_MARGIN * this.#percentile(LEAST_LOUD_AMBIENT_PERCENTILE, speechFrom);
-    const least = Math.max(ambientRms * LEAST_AMBIENT_MARGIN, leastLoud, MIN_THRESHOLD);
-    const wanted = Math.min(Math.max(ambientRms * AMBIENT_MARGIN, loud), MAX_THRESHOLD);
-    const capped = speechRms > 0 ? Math.min(wanted, speechRms / SPEECH_MARGIN) : wanted;
-    const isGated = this.#digitalSilence >= (all + this.#digitalSilence) * AMBIENT_PERCENTILE;
-    const threshold = Math.min(isGated ? MAX_THRESHOLD : 1, Math.max(least, capped));
+    const hops = this.#hops.all;
+    const levels = windowLevels(hops);
+    const sounding = levels.filter((_, i) => hops[i] !== 0).sort();
+    const digitalSilenceShare = hops.length === 0 ? 0 : 1 - sounding.length / hops.length;
+    const isGated = digitalSilenceShare >= AMBIENT_PERCENTILE;
+    const ambientRms = Math.sqrt(percentile(sounding, AMBIENT_PERCENTILE));
+    const plateau = sounding.length === 0 ? undefined : findPlateau(hops, levels, isGated);
+    const threshold = thresholdFor(plateau, ambientRms, isGated);
+    const silent = new Uint8Array(hops.length);
+    findSilence(hops, levels, threshold, silent);
+    const speechRms = speechLevel(hops, silent);
+    const releaseLevel = threshold * RELEASE;
     return {
       threshold,
-      releaseLevel: threshold * RELEASE,
+      releaseLevel,
       ambientRms,
       speechRms,
-      seconds: this.#samples / (this.#windowSamples * WINDOWS_A_SECOND),
+      seconds: this.#samples / (this.#hopSamples * HOPS_A_SECOND),
+      verdict: speechRms > 0 ? 'works' : isSteady(sounding) || isGated ? 'noSpeech' : 'noSilence',
+      separationDb: speechRms > 0 && ambientRms > 0 ? 20 * Math.log10(speechRms / ambientRms) : null,
+      silenceShare: hops.length === 0 ? 1 : silent.reduce((sum, flag) => sum + flag, 0) / hops.length,
+      digitalSilenceShare,
+      peak: this.#peak / 32768,
+      levelsDbfs: sounding.length === 0 ? null : percentilesDbfs(sounding),
+      histogram: histogramOf(hops, levels, silent),
     };
-  }
-
-  /** RMS of the step that `share` of the windows below step `end` lie in or below; 0 when there are none. */
-  #percentile(share: number, end: number): number {
-    let all = 0;
-    for (let step = 0; step < end; step++) all += this.#windows[step] as number;
-    let below = 0;
-    for (let step = 0; step < end; step++) {
-      const count = this.#windows[step] as number;
-      below += count;
-      if (count > 0 && below >= all * share) return Math.sqrt((this.#energy[step] as number) / count);
-    }
-    return 0;
-  }
-
-  /** RMS of the windows from step `first` on, or 0 when there are fewer than `least` of them. */
-  #rmsFrom(first: number, least: number): number {
-    let count = 0;
-    let energy = 0;
-    for (let step = first; step < STEPS; step++) {
-      count += this.#windows[step] as number;
-      energy += this.#energy[step] as number;
-    }
-    return count > 0 && count >= least ? Math.sqrt(energy / count) : 0;
   }
 }
 
-function stepFrom(level: number): number {
-  return Math.min(STEPS, Math.max(0, Math.ceil((20 * Math.log10(level) - FLOOR_DECIBEL) * STEPS_A_DECIBEL)));
+function thresholdFor(plateau: Plateau | undefined, ambientRms: number, isGated: boolean): number {
+  const lowest = plateau === undefined ? 0 : plateau.lowest * WANTED_PLATEAU_MARGIN;
+  const wanted = Math.min(Math.max(AMBIENT_MARGIN * ambientRms, lowest), MAX_THRESHOLD);
+  if (plateau === undefined) return Math.max(MIN_THRESHOLD, wanted);
+  const third = plateau.lowest * (plateau.highest / plateau.lowest) ** (1 / 3);
+  const least = plateau.lowest * PLATEAU_MARGIN;
+  const threshold = Math.max(least, Math.min(wanted, third), MIN_THRESHOLD);
+  return isGated ? Math.min(threshold, MAX_THRESHOLD) : Math.min(threshold, 1);
+}
+
+function isSteady(sorted: Float64Array): boolean {
+  return sorted.length === 0 || dbfs(percentile(sorted, 0.95)) - dbfs(percentile(sorted, 0.05)) < STEADY_DB;
+}
+
+/** RMS of the hops found as speech; 0 when they are fewer than a hundredth of all. */
+function speechLevel(hops: Float64Array, silent: Uint8Array): number {
+  let count = 0;
+  let energy = 0;
+  for (let i = 0; i < hops.length; i++) {
+    if (silent[i] === 1) continue;
+    count++;
+    energy += hops[i] as number;
+  }
+  return count > 0 && count >= hops.length * SPEECH_SHARE ? Math.sqrt(energy / count) : 0;
+}
+
+/** Of ascending values; 0 when there are none. */
+function percentile(sorted: Float64Array, share: number): number {
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
+}
+
+function percentilesDbfs(sorted: Float64Array): Record<'p5' | 'p10' | 'p50' | 'p90' | 'p95', number> {
+  const at = (share: number) => dbfs(percentile(sorted, share));
+  return { p5: at(0.05), p10: at(0.1), p50: at(0.5), p90: at(0.9), p95: at(0.95) };
+}
+
+function dbfs(meanSquare: number): number {
+  return Math.max(FLOOR_DBFS, 10 * Math.log10(meanSquare));
+}
+
+function histogramOf(hops: Float64Array, levels: Float64Array, silent: Uint8Array): LevelHistogram {
+  const silence = new Array<number>(-FLOOR_DBFS + 1).fill(0);
+  const speech = new Array<number>(-FLOOR_DBFS + 1).fill(0);
+  for (let i = 0; i < hops.length; i++) {
+    if (hops[i] === 0) continue;
+    const bin = Math.floor(dbfs(levels[i] as number) - FLOOR_DBFS);
+    const bins = silent[i] === 1 ? silence : speech;
+    bins[bin] = (bins[bin] as number) + 1;
+  }
+  return { fromDbfs: FLOOR_DBFS, silence, speech };
 }

@@ -1,10 +1,10 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { Calibration } from '../../audio/calibrate.js';
 import { type Config, nodeConfigOf, type SettingName } from '../../config/schema.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
+import { calibrationHtml, calibrationSvg, type MeasuredChannel, verdictText } from '../console/calibration-report.js';
 import { print, printJson } from '../process/output.js';
 import { watchSignals } from '../process/signals.js';
 
@@ -34,31 +34,38 @@ export function registerCalibrate(program: Command): Command {
   // Before addSettingOptions: the command's own options win over settings of the same name.
   command
     .option('--seconds <s>', `how long to listen (default: ${LISTEN_SECONDS})`, numberFrom(1, 3600, 'any'))
+    .option('--report <file>', 'write a report with a histogram of the levels, as .html or .svg')
     .option('--json', 'print the result as one JSON object, with one entry a channel');
   return addSettingOptions(command, LISTEN_SETTINGS)
     .addHelpText(
       'after',
       `
-The sound should contain pauses: the level of the quietest tenth counts as the ambient sound of the line. Where
-channels differ, use the highest threshold for all. Nothing is recorded while it listens.
+The adaptive detector, the default, needs no threshold. For the fixed one, the sound should contain speech and pauses of
+more than half a second: the threshold is one with which silence has returned in this very sound. Where channels differ,
+use the highest threshold for all. Nothing is recorded while it listens.
 
 Examples:
   $ trunkline calibrate capture/<interaction>/audio.wav
+  $ trunkline calibrate capture/<interaction>/audio.wav --report calibration.html
   $ trunkline calibrate --interactions ID --seconds 30`,
     )
-    .action(async (file: string | undefined, { json, seconds }: { json?: true; seconds?: number }) => {
+    .action(async (file: string | undefined, { json, seconds, report: reportFile }: CalibrateOptions) => {
+      const writeReport = reportFile === undefined ? undefined : reportWriter(reportFile);
       const channels =
         file === undefined
           ? await calibrateLive(loadSettings(command).config, seconds ?? LISTEN_SECONDS)
           : await calibrateFile(file);
       const threshold = roundedUp(Math.max(...channels.map((channel) => channel.threshold)));
-      if (json) printJson({ threshold, releaseLevel: threshold / 2, channels });
+      await writeReport?.({ threshold, channels });
+      const isFixedUsable = channels.some(({ verdict }) => verdict === 'works');
+      const recommended = { recommendedDetector: 'adaptive', isFixedUsable };
+      if (json) printJson({ threshold, releaseLevel: threshold / 2, ...recommended, channels });
       else print(report(threshold, channels));
     });
 }
 
 /** The result for each channel of each configured interaction, live. */
-async function calibrateLive(config: Config, seconds: number): Promise<Calibration[]> {
+async function calibrateLive(config: Config, seconds: number): Promise<MeasuredChannel[]> {
   if (config.interactions.length === 0) {
     throw new TrunklineError(
       'CONFIG_INVALID',
@@ -74,7 +81,7 @@ async function calibrateLive(config: Config, seconds: number): Promise<Calibrati
     pcmSelection: () => 'all',
     frame: (frame) => {
       if (frame.concealed || !frame.hasPcm) return;
-      const name = `${frame.info.interactionId} ${frame.channel}`;
+      const name = `${frame.info.interactionId}, channel ${frame.channel}`;
       let calibrator = calibrators.get(name);
       if (calibrator === undefined) {
         calibrator = new Calibrator(frame.info.sampleRate);
@@ -94,11 +101,11 @@ async function calibrateLive(config: Config, seconds: number): Promise<Calibrati
       `There was no audio. ${whyEnded.join('; ') || 'No media arrived.'}`,
     );
   }
-  return [...calibrators.values()].map((calibrator) => calibrator.result());
+  return [...calibrators].map(([name, calibrator]) => ({ name, ...calibrator.result() }));
 }
 
 /** The result for each channel of a WAV file, read block by block. @throws TrunklineError FILE_FAILED, FILE_INVALID */
-export async function calibrateFile(file: string): Promise<Calibration[]> {
+export async function calibrateFile(file: string): Promise<MeasuredChannel[]> {
   const handle = await open(file).catch((error: unknown) => {
     throw new TrunklineError('FILE_FAILED', `Cannot read ${file}: ${messageOf(error)}`, { cause: error });
   });
@@ -112,7 +119,7 @@ export async function calibrateFile(file: string): Promise<Calibration[]> {
 /** Enough for a header with other chunks before the samples. */
 const BUFFER_BYTES = 1 << 16;
 
-async function calibrateHandle(file: string, handle: FileHandle): Promise<Calibration[]> {
+async function calibrateHandle(file: string, handle: FileHandle): Promise<MeasuredChannel[]> {
   const { Calibrator } = await import('../../audio/calibrate.js');
   const { parseWav } = await import('../../audio/wav.js');
   const buffer = Buffer.alloc(BUFFER_BYTES);
@@ -141,7 +148,26 @@ async function calibrateHandle(file: string, handle: FileHandle): Promise<Calibr
     }
     at += blocks * blockBytes;
   }
-  return calibrators.map((calibrator) => calibrator.result());
+  return calibrators.map((calibrator, channel) => ({ name: `channel ${channel}`, ...calibrator.result() }));
+}
+
+interface CalibrateOptions {
+  readonly json?: true;
+  readonly seconds?: number;
+  readonly report?: string;
+}
+
+/** Checked before anything is measured. @throws TrunklineError CONFIG_INVALID for another kind of file. */
+function reportWriter(file: string): (report: Parameters<typeof calibrationHtml>[0]) => Promise<void> {
+  const isSvg = file.endsWith('.svg');
+  if (!isSvg && !file.endsWith('.html')) {
+    throw new TrunklineError('CONFIG_INVALID', `A report is an .html or .svg file; ${file} is neither.`);
+  }
+  return async (report) => {
+    await writeFile(file, isSvg ? calibrationSvg(report) : calibrationHtml(report)).catch((error: unknown) => {
+      throw new TrunklineError('FILE_FAILED', `Cannot write ${file}: ${messageOf(error)}`, { cause: error });
+    });
+  };
 }
 
 /** To four places, upwards: a threshold that is a little too high still lies below speech. */
@@ -149,16 +175,17 @@ function roundedUp(threshold: number): number {
   return Math.ceil(threshold * 10_000) / 10_000;
 }
 
-function report(threshold: number, channels: readonly Calibration[]): string {
-  const lines = channels.map((channel, index) => {
-    const name = channels.length > 1 ? `channel ${index}: ` : '';
+function report(threshold: number, channels: readonly MeasuredChannel[]): string {
+  const lines = channels.flatMap((channel) => {
+    const name = channels.length > 1 ? `${channel.name}: ` : '';
     const seconds = `${channel.seconds.toFixed(1)} s of sound`;
-    return `${name}ambient sound ${level(channel.ambientRms)}, speech ${level(channel.speechRms)}, ${seconds}`;
+    const sound = `${name}ambient sound ${level(channel.ambientRms)}, speech ${level(channel.speechRms)}, ${seconds}`;
+    return [sound, `${name}${verdictText(channel.verdict)}`];
   });
   const release = `silence returns below ${(threshold / 2).toFixed(4)}`;
-  const weak = channels.some(({ speechRms }) => speechRms > 0 && speechRms < 2 * threshold);
+  const weak = channels.some(({ speechRms }) => speechRms > 0 && speechRms < 1.5 * threshold);
   if (weak) lines.push('Speech is hardly louder than the ambient sound: parts of it will count as silence.');
-  return `${lines.join('\n')}\n${release}\nthreshold ${threshold}; use it as --silence-threshold ${threshold}\n`;
+  return `${lines.join('\n')}\n${release}\nthreshold ${threshold}; use it as --silence-threshold ${threshold}, or the adaptive detector, which needs none\n`;
 }
 
 function level(rms: number): string {
