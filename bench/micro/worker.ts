@@ -1,8 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { codecId } from '../../src/core/codec.js';
 import { TrunklineError } from '../../src/core/errors.js';
-import type { StreamInfo } from '../../src/core/events.js';
-import { DETECTOR_ID } from '../../src/core/events.js';
+import { DETECTOR_ID, SILENCE_DETECTORS, type SilenceDetector, type StreamInfo } from '../../src/core/events.js';
 import { layOutMemory } from '../../src/engine/threads/memory.js';
 import { KIND, LAYOUT_VERSION, RECORD } from '../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
@@ -21,6 +20,29 @@ const CODINGS = [
   { codec: 'pcmu', sampleRate: 8_000, clockRate: 8_000 },
   { codec: 'opus', sampleRate: 16_000, clockRate: 48_000 },
 ] as const;
+
+interface DetectorCases {
+  readonly backend: 'JavaScript' | 'native';
+  readonly cases: Readonly<Record<SilenceDetector, MicroCase>>;
+}
+
+/** The same for PCMU with each silence detector: their difference is what a detector costs. */
+export function detectorCases(): DetectorCases[] {
+  const [coding] = CODINGS;
+  const { payloads } = new LoopLibrary(loadClips()).loop(0, { ...coding, dtx: false });
+  const packets = payloads.map((text) => Buffer.from(text, 'base64'));
+  const withEach = (make: (data: ShardData) => ShardBackend): DetectorCases['cases'] => {
+    const entries = SILENCE_DETECTORS.map((name) => [name, shard(name, coding, packets, make, DETECTOR_ID[name])]);
+    return Object.fromEntries(entries) as DetectorCases['cases'];
+  };
+  const all: DetectorCases[] = [{ backend: 'JavaScript', cases: withEach((data) => new JsShard(data)) }];
+  try {
+    all.push({ backend: 'native', cases: withEach((data) => new NativeShard(data)) });
+  } catch (error) {
+    if (!(error instanceof TrunklineError && error.code === 'NATIVE_UNAVAILABLE')) throw error;
+  }
+  return all;
+}
 
 /** All of a shard's work on a packet, by either backend; the native one only where there is one. */
 export function workerCases(): MicroCase[] {
@@ -45,13 +67,13 @@ function shard(
   { codec, sampleRate, clockRate }: (typeof CODINGS)[number],
   packets: readonly Buffer[],
   make: (data: ShardData) => ShardBackend,
+  detector: number = DETECTOR_ID.adaptive,
 ): MicroCase {
   const data = shardData();
   const input = new RingProducer(data.input);
   const output = new RingConsumer(data.output);
   const table = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
   const wants = WANT.SPEECH_PCM | WANT.SILENT_PCM;
-  const detector = DETECTOR_ID.adaptive;
   const backend = make(data);
   const put = (kind: number, stream: number, payload: Buffer): number => {
     const at = input.tryClaim(RECORD.INPUT_HEADER_BYTES + payload.length);

@@ -3,6 +3,7 @@ import { type ConcealmentRow, concealmentRows } from './concealment.js';
 import { CONDITIONS } from './corpus/conditions.js';
 import { type Corpus, corpus } from './corpus/corpus.js';
 import { type CorpusSet, talkersOf } from './corpus/talkers.js';
+import { type ShardCost, shardCosts } from './silence/cost.js';
 import { allDetectors, OWN } from './silence/detectors.js';
 import { type Mark, marksOf } from './silence/marks.js';
 import { type Example, type SilenceRows, silenceRows } from './silence/rows.js';
@@ -22,9 +23,12 @@ export interface QualityReport extends Provenance {
   readonly silence: SilenceRows;
   /** Of the adaptive detector, and of the neural one. */
   readonly marks: Readonly<Record<string, readonly Mark[]>>;
+  readonly shardCosts: readonly ShardCost[];
   readonly concealment: readonly ConcealmentRow[];
 }
 
+const COST_ROUNDS = 200;
+const QUICK_COST_ROUNDS = 5;
 const QUICK_SECONDS = 20;
 const QUICK_CONDITIONS = ['clean', 'white-20', 'car-10', 'babble-10', 'music'];
 
@@ -42,6 +46,8 @@ export async function runQuality(
     log,
   });
   const { rows: silence, examples } = await silenceRows(made, await allDetectors({ native, quick, log }), log);
+  log('cost of the detectors');
+  const costs = shardCosts(quick ? QUICK_COST_ROUNDS : COST_ROUNDS);
   log('concealment');
   const { folder: _, conditions: __, ...told } = made;
   return {
@@ -50,6 +56,7 @@ export async function runQuality(
       corpus: told,
       silence,
       marks: Object.fromEntries([OWN.adaptive, OWN.neural].map((name) => [name, marksOf(silence, name)])),
+      shardCosts: costs,
       concealment: concealmentRows(quick ? 1 : undefined),
     },
     examples,

@@ -4,7 +4,7 @@ import type { ConditionGroup } from '../corpus/conditions.js';
 import type { QualityReport } from '../quality.js';
 import type { Example } from '../silence/rows.js';
 import { CONCEALMENT_LEGEND, concealmentPlot, examplePlot } from './plots.js';
-import { GROUP_NAMES, ratesText } from './table.js';
+import { costText, GROUP_NAMES, ratesText } from './table.js';
 
 /** Detectors that the pictures show, of those that there are. */
 const SHOWN = ['adaptive', 'neural', 'fixed', 'WebRTC, mode 3'];
@@ -35,6 +35,8 @@ ${report.measurement ? '' : `<p class="warning"><strong>${NOT_A_MEASUREMENT}</st
 when it comes out, <em>spans</em> is what is known afterwards. µs a frame is the CPU of the whole process that the
 benchmark runs in, the reading of the file included.</p>
 ${meansTable(report)}
+<p>A shard needs for one PCMU packet of 20 ms, decoding, level, detector and rings together, in µs:
+${report.shardCosts.map(({ backend, micros }) => `${backend}: ${costText(micros)}`).join('; ')}.</p>
 </section>
 <section>
 <h2>Silence detection, each condition</h2>

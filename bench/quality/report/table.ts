@@ -2,6 +2,7 @@ import type { HitRates } from '../../../src/evaluation/silence/score.js';
 import { provenanceLines } from '../../provenance.js';
 import type { ConditionGroup } from '../corpus/conditions.js';
 import type { QualityReport } from '../quality.js';
+import type { ShardCost } from '../silence/cost.js';
 
 /** Headings of the groups of conditions, in their order. */
 export const GROUP_NAMES: Readonly<Record<ConditionGroup, string>> = {
@@ -31,6 +32,9 @@ export function qualityTable(report: QualityReport): string {
           `  ${isMet ? 'met   ' : 'MISSED'} ${what}: ${measured} (at least ${atLeast})`,
       ),
     ),
+    '',
+    'A shard for one PCMU packet of 20 ms, µs: decoding, level, detector, rings',
+    ...report.shardCosts.map(({ backend, micros }) => `  ${backend.padEnd(10)}   ${costText(micros)}`),
     '',
     'Concealment of lost packets: log-spectral distance, dB; less is better',
     ...concealment.map(
@@ -72,6 +76,20 @@ function conditionsTable({ silence: { conditions, microsPerFrame } }: QualityRep
       }),
     ]),
   ]);
+}
+
+/** Each detector, and what it takes more than the fixed one. */
+export function costText(micros: ShardCost['micros']): string {
+  return Object.entries(micros)
+    .map(([name, value]) => {
+      const more = name === 'fixed' ? '' : ` (${signed(value - micros.fixed)})`;
+      return `${name} ${value.toFixed(2)}${more}`;
+    })
+    .join(', ');
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
 }
 
 export function ratesText(rates: HitRates | undefined): string {

@@ -82,15 +82,17 @@ it('scores every detector in every condition, and shows it as text and as a page
     corpus: { version: 1, set: 'shipped', seconds: 10, talkers: made.talkers, missingPackages: ['flite'] },
     silence: rows,
     marks: { adaptive: marksOf(rows, 'adaptive') },
+    shardCosts: [{ backend: 'native', micros: { fixed: 0.3, adaptive: 0.55 } }],
     concealment: [
       { lossPercent: 1, pattern: 'random', lostPackets: 9, zeroFill: 4, mirrored: 3, periods: 2, periodsToNext: 1 },
     ],
   };
   const text = qualityTable(report);
+  const page = qualityPage(report, examples);
   expect(text).toContain('Not installed: flite');
   expect(text).toMatch(/never +.* \/ 0 \/ 100/);
   expect(text).toContain('MISSED 13 conditions, live');
-  const page = qualityPage(report, examples);
+  for (const one of [text, page]) expect(one).toContain('fixed 0.30, adaptive 0.55 (+0.25)');
   expect(page).toContain('&lt;cpu&gt;');
   expect(page.match(/<svg/g)?.length).toBe(2 * 2 + 2);
   expect(`${text}${page}`).not.toMatch(/undefined|NaN/);
