@@ -80,6 +80,12 @@ export const deliverySettings = {
     description: 'Deliver the silent frames of this time before speech begins to listeners too, 0 to 2000.',
     value: 'ms',
   }),
+  oneWaySeconds: setting(z.number().min(0).max(600).default(10), {
+    description:
+      'Report one-way audio when a channel has had no packets, or digital silence, while the other one spoke for this long; ' +
+      '0 for never.',
+    value: 's',
+  }),
   postRollMs: setting(z.number().min(0).max(2_000).default(0), {
     description: 'Deliver the silent frames of this time after speech has ended to listeners too, 0 to 2000.',
     value: 'ms',

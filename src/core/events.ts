@@ -201,6 +201,15 @@ export interface SilenceEdge {
   readonly positionSamples: number;
 }
 
+/** One side of a call cannot be understood because nothing comes from it, while the other one speaks. */
+export interface OneWayAudio {
+  readonly info: StreamInfo;
+  /** The channel without a signal. */
+  readonly channel: Channel;
+  /** `noPackets`: nothing arrives, a dead leg; `digitalSilence`: packets arrive, with nothing but zeros. */
+  readonly cause: 'noPackets' | 'digitalSilence';
+}
+
 /** A stretch of one channel's time line that has no audio, and why. */
 export interface MarkedSpan {
   readonly info: StreamInfo;

@@ -30,6 +30,7 @@ import { SourceIngest } from './source-ingest.js';
 import { Outcomes, outcomeEntry } from './streams/outcomes.js';
 import { StreamEnds } from './streams/stream-ends.js';
 import { NodeWatch } from './watch/node-watch.js';
+import { oneWayEntry } from './watch/one-way-audio.js';
 import { WarningLog } from './watch/warning-log.js';
 
 export { engineOf } from './parts/node-parts.js';
@@ -96,8 +97,13 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#watch = new NodeWatch(this.#logger, this.#clock, {
       refusals: () => this.#figures.refusals(),
       counts: ({ stream }) => this.#engine.counts(stream),
+      ...{ maxStreams: this.#engine.maxStreams, oneWaySeconds: options.oneWaySeconds },
+      onOneWayAudio: (name, event) => {
+        audit(oneWayEntry(name, event));
+        this.emit(name, event);
+      },
     });
-    for (const sink of [...this.#figures.frameSinks, this.#events, this.#ends, this.#watch.health, this.#outcomes])
+    for (const sink of [...this.#figures.frameSinks, this.#events, this.#ends, ...this.#watch.sinks, this.#outcomes])
       this.#engine.addSink(sink);
     self.on('newListener', () => queueMicrotask(this.#listenersChanged));
     self.on('removeListener', () => queueMicrotask(this.#listenersChanged));
@@ -240,7 +246,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
 
   /** Everything that is counted, at this moment. Costs some microseconds a stream. */
   stats(): NodeStats {
-    return this.#figures.stats();
+    return { ...this.#figures.stats(), oneWayAudio: this.#watch.oneWayAudio };
   }
 
   /** Reception counts of an open stream; undefined when there is none of that interaction. */
@@ -342,13 +348,6 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#engine.refreshWants();
   };
 
-  /** What sinks fail to do at the moment, by their counters and by their own account. */
-  #problems(): string[] {
-    const failing = this.#sinks.health().filter(({ status }) => status === 'failing');
-    const counted = this.#sinkHealth.problems(this.#sinks.stats(), this.#clock.nowUs());
-    return [...counted, ...failing.map(({ name, reason = '' }) => `${name}: ${reason}`)];
-  }
-
   #serviceContext({ name }: Service): ServiceContext {
     return {
       node: this,
@@ -379,12 +378,12 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
       paused: (event) => {
         const { interactionId, paused, by } = event;
         this.#audit(name, paused ? 'paused' : 'resumed', { reason: by }, interactionId);
-        this.#watch.health.paused(interactionId, paused);
+        this.#watch.paused(interactionId, paused);
         this.emit('paused', event);
       },
       report: (error) => this.report(error),
       audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
-      problems: () => this.#problems(),
+      problems: () => this.#sinkHealth.allProblems(this.#sinks, this.#clock.nowUs()),
       addSink: (sink) => this.#engine.addSink(sink),
       streamFinished: async (interactionId) => {
         await this.#ends.of(interactionId);

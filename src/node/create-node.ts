@@ -49,6 +49,7 @@ const schema = z.strictObject({
     .exactOptional(),
   includeSilent: z.boolean().exactOptional(),
   preRollMs: z.number().min(0).max(2_000).exactOptional(),
+  oneWaySeconds: z.number().min(0).max(600).exactOptional(),
   postRollMs: z.number().min(0).max(2_000).exactOptional(),
   logger: z
     .custom<Logger>(

@@ -12,6 +12,8 @@ export interface NodeStats extends MetricsSnapshot {
   readonly engine: EngineCounters;
   /** What became of the streams that sources have opened. */
   readonly outcomes: OutcomeCounts;
+  /** How often one side of a call had no signal while the other one spoke; see NodeOptions.oneWaySeconds. */
+  readonly oneWayAudio: number;
   /** The status of each source by its name. */
   readonly sources: Readonly<Record<string, object>>;
   /** What was refused or dropped, by `part.reason` such as `genesys.malformed`; only what occurred. */

@@ -32,6 +32,11 @@ export interface NodeOptions<Sources extends readonly Source[] = readonly Source
   readonly engine?: NodeEngineOptions;
   /** `mediaChunk` events for all silent frames as well; default false. */
   readonly includeSilent?: boolean;
+  /**
+   * `oneWayAudio` when a channel has had no packets, or digital silence, while the other one spoke for this long; in seconds,
+   * 0 to 600, 0 for never; default 10.
+   */
+  readonly oneWaySeconds?: number;
   /** Takes the node's log, in the manner of pino; default: nothing is logged. */
   readonly logger?: Logger;
   /** Closes the node when aborted. */

@@ -39,6 +39,8 @@ export interface OutputSettings {
   readonly preRollMs?: number | undefined;
   /** `mediaChunk` events for the silent frames of this time after speech has ended; in milliseconds, 0 to 2,000; default 0. */
   readonly postRollMs?: number | undefined;
+  /** `oneWayAudio` after the other side has spoken for so long, in seconds, 0 to 600; 0: never; default 10. */
+  readonly oneWaySeconds?: number | undefined;
   /** Record every stream into `out`; default false. */
   readonly record?: boolean | undefined;
   /** Folder of the recordings and the audit; made when it is missing; default `capture`. */
@@ -113,6 +115,7 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
       includeSilent: config.includeSilent,
       preRollMs: config.preRollMs,
       postRollMs: config.postRollMs,
+      oneWaySeconds: config.oneWaySeconds,
       clock,
       ...(logger && { logger }),
       ...(signal && { signal }),

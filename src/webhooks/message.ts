@@ -13,6 +13,15 @@ export interface CallStarted {
   readonly startedAt: string;
 }
 
+/** `data` of `call.one_way_audio`: nothing comes from one side of a call while the other one speaks. */
+export interface CallOneWayAudio {
+  readonly interactionId: string;
+  /** The channel without a signal: 0 external (the customer), 1 internal (the agent). */
+  readonly channel: 0 | 1;
+  /** `noPackets` or `digitalSilence`. */
+  readonly cause: string;
+}
+
 /** `data` of `call.given_up`: a call that was to be captured is no longer tried. */
 export interface CallGivenUp {
   readonly interactionId: string;
@@ -73,6 +82,7 @@ export interface NodeFailed {
 /** Every type of notification with its data. */
 export interface WebhookEvents {
   'call.started': CallStarted;
+  'call.one_way_audio': CallOneWayAudio;
   'call.given_up': CallGivenUp;
   'call.ended': StreamFinished;
   'recording.finished': StreamFinished;

@@ -141,6 +141,8 @@ function listen(node: RunningNode, delivery: Delivery): () => void {
       const type = typeOfOutcome(result.outcome, isRecording);
       delivery.notify(type, streamFinished(info, result), info.interactionId);
     },
+    oneWayAudio: ({ info: { interactionId }, channel, cause }) =>
+      delivery.notify('call.one_way_audio', { interactionId, channel, cause }, interactionId),
     recordingRepaired: (recording) => delivery.notify('recording.repaired', recording, recording.interactionId),
     workerRestarted: (event) => delivery.notify('worker.restarted', event),
     diskLow: ({ isLow, ...space }) => delivery.notify(isLow ? 'disk.low' : 'disk.recovered', space),

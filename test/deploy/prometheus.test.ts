@@ -257,6 +257,12 @@ const CASES: readonly Case[] = [
     notAt: 12,
   },
   {
+    alert: 'TrunklineOneWayAudio',
+    series: { [`trunkline_one_way_audio_total{${NODE}}`]: '0x10 1x10 5x20' },
+    firesAt: 22,
+    notAt: 15,
+  },
+  {
     alert: 'TrunklineRefused',
     series: { [`trunkline_refused_total{${NODE},part="genesys",reason="malformed"}`]: '0+1x10 10+9x30' },
     firesAt: 20,

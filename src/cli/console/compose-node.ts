@@ -88,6 +88,7 @@ export async function composeNode(
     includeSilent: config.includeSilent,
     preRollMs: config.preRollMs,
     postRollMs: config.postRollMs,
+    oneWaySeconds: config.oneWaySeconds,
     logger: dependencies.logger,
   });
   return { node: node as ComposedNode['node'], hook, control: service };

@@ -40,6 +40,8 @@ export const EVENT_FORMS: {
     startMs: toMs(info, startSamples),
     lengthMs: toMs(info, lengthSamples),
   }),
+  oneWayAudio: ({ info, channel, cause }) => ({ ...streamOf(info), channel, cause }),
+  oneWayAudioEnded: ({ info, channel }) => ({ ...streamOf(info), channel }),
   paused: ({ interactionId, paused, by }) => ({ interactionId, paused, by }),
   error: errorForm,
   diskLow: (event) => ({ ...event }),

@@ -40,7 +40,7 @@ export class NodeFigures {
     return [this.#tally, this.metrics];
   }
 
-  stats(): NodeStats {
+  stats(): Omit<NodeStats, 'oneWayAudio'> {
     const { sources, sinks, services, outcomes } = this.#parts;
     return {
       ...this.snapshot(),

@@ -1,6 +1,7 @@
 import type { HealthCheck } from '../../core/health.js';
 import { US_PER_SECOND } from '../../core/units.js';
 import type { SinkStats } from '../../sinks/sink.js';
+import type { NodeSinks } from './node-sinks.js';
 
 /** Counters of sinks that grow while something cannot be kept, and what that means. */
 const FAILURES: Readonly<Record<string, string>> = {
@@ -22,6 +23,12 @@ export class SinkHealth {
     const problems = this.problems(stats, nowUs);
     if (problems.length === 0) return [{ name: 'sinks', status: 'ok', affects: 'ready' }];
     return [{ name: 'sinks', status: 'degraded', reason: `${problems.join('; ')}.`, affects: 'ready' }];
+  }
+
+  /** What sinks fail to do at the moment, by their counters and by their own account. */
+  allProblems(sinks: NodeSinks, nowUs: number): string[] {
+    const failing = sinks.health().filter(({ status }) => status === 'failing');
+    return [...this.problems(sinks.stats(), nowUs), ...failing.map(({ name, reason = '' }) => `${name}: ${reason}`)];
   }
 
   /** One sentence for each failure; call it as often as health is asked for. */

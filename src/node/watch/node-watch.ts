@@ -1,8 +1,9 @@
 import type { Clock } from '../../core/clock.js';
-import type { ReceptionCounts, StreamInfo } from '../../core/events.js';
+import type { FrameSink, OneWayAudio, ReceptionCounts, StreamInfo } from '../../core/events.js';
 import type { Logger } from '../../core/logger.js';
 import { US_PER_MS } from '../../core/units.js';
 import { tuneHeapAgain } from '../heap.js';
+import { OneWayAudioWatch } from './one-way-audio.js';
 import { RefusalLog, type Refusals } from './refusals.js';
 import { StreamHealth } from './stream-health.js';
 
@@ -14,12 +15,18 @@ const STALL_PERIOD_US = 60_000_000;
 interface Watched {
   refusals(): Refusals;
   counts(info: StreamInfo): ReceptionCounts | undefined;
+  readonly maxStreams: number;
+  /** See NodeOptions.oneWaySeconds. */
+  readonly oneWaySeconds: number | undefined;
+  onOneWayAudio(name: 'oneWayAudio' | 'oneWayAudioEnded', event: OneWayAudio): void;
 }
 
-/** Looks once a second for refusals and for streams whose packets are lost, late or absent, and logs them. */
+const ONE_WAY_SECONDS = 10;
+
+/** Looks once a second for refusals, streams whose packets are lost, late or absent, and one-way audio; logs them. */
 export class NodeWatch {
-  /** Takes the begin and end of streams; add it to the engine. */
-  readonly health: StreamHealth;
+  readonly #health: StreamHealth;
+  readonly #oneWay: OneWayAudioWatch;
   readonly #refusalLog: RefusalLog;
   readonly #clock: Clock;
   readonly #watched: Watched;
@@ -30,10 +37,40 @@ export class NodeWatch {
   #periodUs = 0;
 
   constructor(logger: Logger, clock: Clock, watched: Watched) {
-    this.health = new StreamHealth(logger, watched.counts);
+    this.#health = new StreamHealth(logger, watched.counts);
+    this.#oneWay = new OneWayAudioWatch(watched.maxStreams, {
+      clock,
+      afterSeconds: watched.oneWaySeconds ?? ONE_WAY_SECONDS,
+      isPaused: (interactionId) => this.#health.isPaused(interactionId),
+      onBegin: (event) => {
+        const { channel, cause, info } = event;
+        logger.warn({ interactionId: info.interactionId, channel, cause }, 'one side of a call has no signal');
+        watched.onOneWayAudio('oneWayAudio', event);
+      },
+      onEnd: (event) => {
+        const { channel, info } = event;
+        logger.info({ interactionId: info.interactionId, channel }, 'that side of a call has a signal again');
+        watched.onOneWayAudio('oneWayAudioEnded', event);
+      },
+    });
     this.#refusalLog = new RefusalLog(logger);
     this.#clock = clock;
     this.#watched = watched;
+  }
+
+  /** What takes frames, and the begin and end of streams; add them to the engine. */
+  get sinks(): readonly FrameSink[] {
+    return [this.#health, this.#oneWay];
+  }
+
+  /** How often one side of a call had no signal while the other one spoke. */
+  get oneWayAudio(): number {
+    return this.#oneWay.occurrences;
+  }
+
+  /** A call whose audio is withheld has neither a gap nor one-way audio. */
+  paused(interactionId: string, isPaused: boolean): void {
+    this.#health.paused(interactionId, isPaused);
   }
 
   /** Call it when the threads run. */
@@ -41,7 +78,8 @@ export class NodeWatch {
     tuneHeapAgain();
     this.#lookedUs = this.#clock.nowUs();
     this.#periodUs = this.#lookedUs;
-    this.health.look(this.#lookedUs);
+    this.#health.look(this.#lookedUs);
+    this.#oneWay.look(this.#lookedUs);
     this.#timer = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
@@ -61,7 +99,8 @@ export class NodeWatch {
     tuneHeapAgain();
     const nowUs = this.#clock.nowUs();
     this.#noteStall(nowUs);
-    this.health.look(nowUs);
+    this.#health.look(nowUs);
+    this.#oneWay.look(nowUs);
     this.#refusalLog.look(this.#watched.refusals());
   }
 

@@ -53,6 +53,10 @@ export class StreamHealth implements FrameSink {
     this.#streams.delete(info.stream);
   }
 
+  isPaused(interactionId: string): boolean {
+    return this.#paused.has(interactionId);
+  }
+
   /** A call whose audio is withheld has no gap. */
   paused(interactionId: string, isPaused: boolean): void {
     if (isPaused) this.#paused.add(interactionId);

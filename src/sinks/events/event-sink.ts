@@ -4,6 +4,7 @@ import type {
   FrameSink,
   FrameView,
   MarkedSpan,
+  OneWayAudio,
   PauseEvent,
   PcmSelection,
   SilenceEdge,
@@ -37,6 +38,10 @@ export interface NodeEvents extends SinkEvents {
   silence: [edge: SilenceEdge];
   /** A span of a channel that has no audio, paused or discarded; emitted when its length is known. */
   marked: [span: MarkedSpan];
+  /** Nothing has come from one side of a call while the other one spoke for ten seconds: once for each occurrence. */
+  oneWayAudio: [event: OneWayAudio];
+  /** There is a signal from that side again. */
+  oneWayAudioEnded: [event: OneWayAudio];
   /** An interaction's audio is withheld from now on, or no longer, and by whom. */
   paused: [event: PauseEvent];
   /** Something failed; capture goes on where it can. Faults of listeners and of sinks come here as well. */

@@ -34,6 +34,11 @@ export function packetFamilies(stats: NodeStats, refusedByInput: number, monoton
       [{ result: 'foreign' }, counts.packetsForeign],
       [{ result: 'withheld' }, engine.packetsPaused],
     ]),
+    counter(
+      'one_way_audio',
+      'Times that one side of a call had no signal while the other one spoke.',
+      stats.oneWayAudio,
+    ),
     counter('received_bytes', 'Payload bytes of the packets received.', counts.bytesReceived),
     counter('packets_dropped', 'Packets that the node dropped itself, by what was full.', [
       [{ reason: 'jitterBuffer' }, Math.max(0, counts.packetsDropped - refusedByInput)],
