@@ -35,7 +35,7 @@ export interface OneWayAudioDependencies {
 }
 
 /**
- * Finds calls of which one side cannot be heard: a channel that gets no packets (a dead leg) or nothing but digital
+ * Finds calls of which one side sends nothing: a channel that gets no packets (a dead leg) or nothing but digital
  * silence (one-way audio) while the other one speaks. Only the time in which the other one speaks counts: nobody has to
  * answer while both are silent, on hold, or while it rings, which is a tone for a second in five. A signal of any level
  * ends it, and the next occurrence is another one. Calls with one channel are left out.

@@ -49,7 +49,7 @@ class Call {
 }
 
 describe('one-way audio', () => {
-  it('is none while both sides have a signal, whoever speaks', () => {
+  it('is none while both sides have a signal, no matter who speaks', () => {
     const call = new Call();
     call.run(60, SPEECH, NOISE);
     call.run(60, NOISE, SPEECH);
