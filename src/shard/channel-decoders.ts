@@ -6,6 +6,7 @@ import { type FrameEnergy, measureFrame } from '../audio/frame-energy.js';
 import type { SampleMemory } from '../audio/sample-memory.js';
 import { CODEC_ID } from '../core/codec.js';
 import { STREAM, type StreamTable } from '../ring/stream-table.js';
+import type { OpusRepair } from './opus-repair.js';
 
 /** Packets a second when nothing better is known of one that cannot be decoded. */
 const USUAL_RATE = 50;
@@ -19,11 +20,13 @@ export class ChannelDecoder {
   readonly #codec: number;
   readonly #sampleRate: number;
   readonly #samplesPerTick: number;
-  readonly #opus: OpusDecoder | undefined;
+  readonly opus: OpusDecoder | undefined;
+  /** Of Opus, from the first gap of a stream that is recorded on. */
+  repair: OpusRepair | undefined;
   /** Opus conceals by itself. */
   readonly #history: ConcealmentHistory | undefined;
   /** Samples of the last good packet, which one that cannot be decoded is taken to have had as well. */
-  #lastSamples: number;
+  lastSamples: number;
 
   /**
    * Packets and PCM both lie in `memory`.
@@ -35,9 +38,9 @@ export class ChannelDecoder {
     this.#codec = streams.get(stream, STREAM.CODEC);
     this.#sampleRate = streams.get(stream, STREAM.SAMPLE_RATE);
     this.#samplesPerTick = this.#sampleRate / streams.get(stream, STREAM.CLOCK_RATE);
-    this.#lastSamples = this.#sampleRate / USUAL_RATE;
+    this.lastSamples = this.#sampleRate / USUAL_RATE;
     const isOpus = this.#codec === CODEC_ID.OPUS;
-    this.#opus = isOpus ? new OpusDecoder(this.#sampleRate) : undefined;
+    this.opus = isOpus ? new OpusDecoder(this.#sampleRate) : undefined;
     this.#history = isOpus ? undefined : emptyHistory(this.#codec, this.#sampleRate);
   }
 
@@ -50,13 +53,13 @@ export class ChannelDecoder {
     switch (this.#codec) {
       case CODEC_ID.PCMU:
       case CODEC_ID.PCMA:
-        return length > 0 ? length : this.#lastSamples;
+        return length > 0 ? length : this.lastSamples;
       case CODEC_ID.OPUS: {
         const samples = opusPacketSamples(this.#memory.bytes, at, length, this.#sampleRate);
-        return samples > 0 ? samples : this.#lastSamples;
+        return samples > 0 ? samples : this.lastSamples;
       }
       default:
-        return length > 0 && length % 2 === 0 ? length >> 1 : this.#lastSamples;
+        return length > 0 && length % 2 === 0 ? length >> 1 : this.lastSamples;
     }
   }
 
@@ -69,7 +72,7 @@ export class ChannelDecoder {
     const samples = this.#decode(at, length, pcmAt, energy);
     if (samples < 0) return samples;
     this.#history?.keep(this.#memory, at, length);
-    this.#lastSamples = samples;
+    this.lastSamples = samples;
     return samples;
   }
 
@@ -78,16 +81,16 @@ export class ChannelDecoder {
     if (this.#codec === CODEC_ID.PCMU) return decodePcmu(memory, at, length, memory, pcmAt, energy);
     if (this.#codec === CODEC_ID.PCMA) return decodePcma(memory, at, length, memory, pcmAt, energy);
     const samples =
-      this.#opus === undefined
+      this.opus === undefined
         ? plainDecoder(this.#codec)(memory, at, length, memory, pcmAt)
-        : this.#opus.decode(memory, at, length, memory, pcmAt);
+        : this.opus.decode(memory, at, length, memory, pcmAt);
     if (samples >= 0) measureFrame(memory, pcmAt, samples, energy);
     return samples;
   }
 
   /** Samples of a packet of `length` bytes that is decoded out of its order; 0 when it cannot be, as with Opus. */
   lateSamples(length: number): number {
-    if (this.#opus !== undefined) return 0;
+    if (this.opus !== undefined) return 0;
     const isG711 = this.#codec === CODEC_ID.PCMU || this.#codec === CODEC_ID.PCMA;
     return isG711 ? length : length % 2 === 0 ? length >> 1 : 0;
   }
@@ -101,7 +104,7 @@ export class ChannelDecoder {
   conceal(samples: number, pcmAt: number, nextAt = 0, nextLength = 0): void {
     if (this.#history !== undefined) {
       this.#history.conceal(this.#memory, pcmAt, samples, nextAt, nextLength);
-    } else if ((this.#opus?.conceal(samples, this.#memory, pcmAt) ?? -1) < 0) {
+    } else if ((this.opus?.conceal(samples, this.#memory, pcmAt) ?? -1) < 0) {
       this.#memory.samples.fill(0, pcmAt, pcmAt + samples);
     }
   }
@@ -112,15 +115,22 @@ export class ChannelDecoder {
    * lost as well.
    */
   recover(at: number, length: number, samples: number, pcmAt: number): boolean {
-    if (this.#opus !== undefined && length > 0) {
-      return this.#opus.recover(this.#memory, at, length, samples, this.#memory, pcmAt);
+    if (this.opus !== undefined && length > 0) {
+      return this.opus.recover(this.#memory, at, length, samples, this.#memory, pcmAt);
     }
     this.conceal(samples, pcmAt, at, length);
     return false;
   }
 
+  /** Duration in RTP ticks of an Opus packet of `length` bytes at `at`; not positive when it is none. */
+  opusTicks(at: number, length: number): number {
+    if (this.opus === undefined) return 0;
+    return Math.round(opusPacketSamples(this.#memory.bytes, at, length, this.#sampleRate) / this.#samplesPerTick);
+  }
+
   close(): void {
-    this.#opus?.free();
+    this.repair?.close();
+    this.opus?.free();
   }
 }
 

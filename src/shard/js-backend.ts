@@ -21,6 +21,7 @@ import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js
 import type { ShardBackend } from './backend.js';
 import { type ChannelDecoder, ChannelDecoders } from './channel-decoders.js';
 import { Corrections } from './corrections.js';
+import { OpusCorrections } from './opus-corrections.js';
 import { isValidRecord } from './record-check.js';
 import { RecorderLink } from './recorder-link.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
@@ -42,6 +43,7 @@ export class JsShard implements ShardBackend {
   readonly #output: RingProducer;
   readonly #recorder: RecorderLink | undefined;
   readonly #corrections: Corrections | undefined;
+  readonly #opusCorrections: OpusCorrections | undefined;
   readonly #streams: StreamTable;
   readonly #decoders: ChannelDecoders;
   /** The whole shared memory, which #words and #doubles are views of as well. */
@@ -69,9 +71,16 @@ export class JsShard implements ShardBackend {
     this.#recorder = data.recorder && new RecorderLink(data.recorder);
     this.#streams = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
     this.#decoders = new ChannelDecoders(this.#memory, this.#streams);
-    const count = (counter: number) => this.#count(counter);
+    const count = (counter: number, by = 1) => this.#count(counter, by);
     this.#corrections =
       this.#recorder && new Corrections(this.#memory, this.#streams, this.#output, this.#recorder, count);
+    this.#opusCorrections =
+      this.#recorder &&
+      new OpusCorrections({
+        ...{ memory: this.#memory, doubles: this.#doubles, streams: this.#streams },
+        ...{ output: this.#output, recorder: this.#recorder },
+        count,
+      });
   }
 
   reopen(stream: number): void {
@@ -128,6 +137,7 @@ export class JsShard implements ShardBackend {
     const stream = this.#words[(at + RECORD.STREAM) >> 2] as number;
     const kind = traits & 0xff;
     if (kind === KIND.OPEN || kind === KIND.CLOSE) {
+      this.#opusCorrections?.finish(this.#decoders, stream);
       if (!this.#pass(at, stream)) return false;
       if (kind === KIND.OPEN) this.#open(stream);
       else this.#decoders.closeStream(stream);
@@ -135,11 +145,16 @@ export class JsShard implements ShardBackend {
     }
     const decoder = this.#decoders.get(stream, (traits >> 8) & 0xff);
     if (decoder === undefined) return true;
+    if (decoder.repair !== undefined && kind !== KIND.LATE_PACKET) {
+      this.#opusCorrections?.advance(decoder, stream, traits);
+    }
     switch (kind) {
       case KIND.PACKET:
         return this.#packet(decoder, at, traits, nowUs, isPoison);
       case KIND.LATE_PACKET:
-        return this.#corrections?.send(decoder, at, traits, nowUs) ?? true;
+        if (decoder.opus === undefined) return this.#corrections?.send(decoder, at, traits, nowUs) ?? true;
+        this.#opusCorrections?.late(decoder, at);
+        return true;
       case KIND.LOST:
         return this.#lost(decoder, at, traits, nowUs);
       case KIND.MARK:
@@ -186,6 +201,7 @@ export class JsShard implements ShardBackend {
         ? feedFrame(this.#doubles, base, this.#energy, this.#memory, pcmAt, samples, this.#edges, gapEdges)
         : feedConcealed(this.#doubles, base, this.#energy, samples, this.#edges, gapEdges);
     this.#energy.level(samples, this.#level);
+    if (decoder.repair !== undefined) this.#opusCorrections?.keep(decoder, at, pcmAt, samples, isPoison);
     this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
   }
@@ -197,6 +213,7 @@ export class JsShard implements ShardBackend {
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
+    if (decoder.opus !== undefined) this.#opusCorrections?.beginGap(decoder, at);
     const hasFec = decoder.recover(
       at + RECORD.INPUT_HEADER_BYTES,
       this.#words[(at + RECORD.PAYLOAD_LENGTH) >> 2] as number,
@@ -207,6 +224,7 @@ export class JsShard implements ShardBackend {
     measureLevel(this.#memory, pcmAt, samples, this.#level);
     const edges = endByGap(this.#doubles, decoder.silenceBase, position + samples) ? this.#gapEdge(decoder) : 0;
     skipTo(this.#doubles, decoder.silenceBase, position + samples);
+    if (decoder.repair !== undefined) this.#opusCorrections?.keep(decoder, at, pcmAt, samples, false);
     const flags = (traits >>> 24) | FLAG.LOST | (hasFec ? 0 : FLAG.CONCEALED);
     this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
     return true;
@@ -376,9 +394,9 @@ export class JsShard implements ShardBackend {
   }
 
   /** Only this thread writes its counters, and a reader gets a whole word. */
-  #count(counter: number): void {
+  #count(counter: number, by = 1): void {
     const word = this.#counters + (counter >> 2);
-    this.#words[word] = (this.#words[word] as number) + 1;
+    this.#words[word] = (this.#words[word] as number) + by;
   }
 }
 

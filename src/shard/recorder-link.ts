@@ -31,6 +31,11 @@ export class RecorderLink {
     return isSent;
   }
 
+  /** Whether the ring takes a record of `length` bytes now, and a report of what was refused in front of it. */
+  hasSpace(length: number): boolean {
+    return this.#link.tryClaim(RECORD.OUTPUT_HEADER_BYTES + length) >= 0;
+  }
+
   /** Takes a whole OPEN, CLOSE or MARK. It waits here while the ring is full, behind a report of what was refused. */
   control(record: Uint8Array): void {
     const stream = new DataView(record.buffer, record.byteOffset).getInt32(RECORD.STREAM, true);

@@ -55,5 +55,9 @@ export const SHARD_COUNTERS = {
   REJECTED: 32,
   /** Lost packets that in-band FEC brought back. */
   RECOVERED_BY_FEC: 36,
+  /** Late Opus packets that are not in the recording: see opus-repair.ts. */
+  LATE_UNREPAIRED: 40,
+  /** Gaps of recorded Opus that were given up early, because there was no memory to repair them later. */
+  GAPS_GIVEN_UP: 44,
   BYTES: 128,
 } as const;

@@ -2,9 +2,11 @@
 
 use crate::concealment::Concealment;
 use crate::g711::{decode_pcma, decode_pcmu};
+use crate::kept_records::round;
 use crate::l16::{decode_l16, decode_l16_le};
 use crate::layout::{codec, stream};
-use crate::opus::{OpusDecoder, packet_samples};
+use crate::opus::OpusDecoder;
+use crate::opus_repair::{DecoderState, OpusRepair};
 use crate::table::StreamTable;
 
 /// Packet rate that is assumed for a packet that cannot be decoded when nothing else is known.
@@ -15,7 +17,6 @@ const MAX_FIT_SAMPLES: usize = 721;
 
 /// Decoder and concealment of one channel of one stream.
 pub struct Channel {
-    sample_rate: u32,
     decoder: Decoder,
     /// Samples of the last packet that was decoded; assumed for a packet that cannot be.
     last_samples: usize,
@@ -28,11 +29,18 @@ enum Decoder {
         sample_bytes: usize,
         concealment: Concealment,
     },
-    Opus(OpusDecoder),
+    Opus(OpusChannel),
+}
+
+pub struct OpusChannel {
+    pub state: DecoderState,
+    /// From the first gap of a stream that is recorded on.
+    pub repair: Option<OpusRepair>,
 }
 
 impl Channel {
     fn new(codec: i32, sample_rate: u32) -> Option<Self> {
+        let last_samples = (sample_rate / USUAL_RATE) as usize;
         let plain =
             |decode, sample_bytes| Decoder::Plain { decode, sample_bytes, concealment: Concealment::new(sample_rate) };
         let decoder = match codec {
@@ -40,9 +48,12 @@ impl Channel {
             codec::PCMA => plain(decode_pcma, 1),
             codec::L16 => plain(decode_l16, 2),
             codec::L16_LE => plain(decode_l16_le, 2),
-            _ => Decoder::Opus(OpusDecoder::new(sample_rate)?),
+            _ => Decoder::Opus(OpusChannel {
+                state: DecoderState { opus: OpusDecoder::new(sample_rate)?, last_samples },
+                repair: None,
+            }),
         };
-        Some(Self { sample_rate, decoder, last_samples: (sample_rate / USUAL_RATE) as usize })
+        Some(Self { decoder, last_samples })
     }
 
     /// Samples that decode() will give for this packet; an estimate for a packet that it will refuse.
@@ -51,7 +62,7 @@ impl Channel {
             Decoder::Plain { sample_bytes, .. } => {
                 Some(packet.len() / sample_bytes).filter(|_| packet.len().is_multiple_of(*sample_bytes))
             }
-            Decoder::Opus(_) => packet_samples(packet, self.sample_rate),
+            Decoder::Opus(opus) => opus.state.opus.samples_of(packet).or(Some(opus.state.last_samples)),
         };
         samples.filter(|&samples| samples > 0).unwrap_or(self.last_samples)
     }
@@ -69,9 +80,11 @@ impl Channel {
                 concealment.keep(pcm);
             }
             Decoder::Opus(opus) => {
-                if packet_samples(packet, self.sample_rate).is_none() || !opus.decode(packet, pcm) {
+                let state = &mut opus.state;
+                if state.opus.samples_of(packet).is_none() || !state.opus.decode(packet, pcm) {
                     return false;
                 }
+                state.last_samples = pcm.len();
             }
         }
         self.last_samples = pcm.len();
@@ -95,11 +108,19 @@ impl Channel {
         }
     }
 
+    /// What Opus has besides.
+    pub fn opus(&mut self) -> Option<&mut OpusChannel> {
+        match &mut self.decoder {
+            Decoder::Opus(opus) => Some(opus),
+            Decoder::Plain { .. } => None,
+        }
+    }
+
     /// Fills `pcm` with concealment.
     pub fn conceal(&mut self, pcm: &mut [i16]) {
         match &mut self.decoder {
             Decoder::Plain { concealment, .. } => concealment.conceal(pcm, &[]),
-            Decoder::Opus(opus) => opus.conceal(pcm),
+            Decoder::Opus(opus) => opus.state.opus.conceal(pcm),
         }
     }
 
@@ -107,7 +128,7 @@ impl Channel {
     /// with concealment otherwise, fitted to `next` where that is known. True when there was FEC.
     pub fn recover(&mut self, next: &[u8], pcm: &mut [i16]) -> bool {
         match &mut self.decoder {
-            Decoder::Opus(opus) if !next.is_empty() => opus.recover(next, pcm),
+            Decoder::Opus(opus) if !next.is_empty() => opus.state.opus.recover(next, pcm),
             Decoder::Plain { decode, sample_bytes, concealment } if !next.is_empty() => {
                 let mut samples = [0; MAX_FIT_SAMPLES];
                 let samples = &mut samples[..concealment.samples_to_fit()];
@@ -161,8 +182,10 @@ impl Channels {
 
     /// As JavaScript's Math.round: halves go up.
     pub fn ticks_to_samples(&self, stream: usize, ticks: f64) -> f64 {
-        let samples = ticks * self.samples_per_tick[stream];
-        let whole = samples.floor();
-        if samples - whole >= 0.5 { whole + 1.0 } else { whole }
+        round(ticks * self.samples_per_tick[stream])
+    }
+
+    pub fn samples_per_tick(&self, stream: usize) -> f64 {
+        self.samples_per_tick[stream]
     }
 }

@@ -155,5 +155,7 @@ pub mod shard_counters {
     pub const RECORDER_REFUSED: usize = 20;
     pub const REJECTED: usize = 32;
     pub const RECOVERED_BY_FEC: usize = 36;
+    pub const LATE_UNREPAIRED: usize = 40;
+    pub const GAPS_GIVEN_UP: usize = 44;
     pub const BYTES: usize = 128;
 }

@@ -8,8 +8,10 @@
 pub mod audio;
 mod channels;
 pub mod config;
+mod kept_records;
 pub mod layout;
 pub mod memory;
+mod opus_repair;
 mod record_check;
 mod record_processor;
 pub mod ring;

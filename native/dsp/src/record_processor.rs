@@ -1,10 +1,11 @@
 //! Processes one record: decode, measure level and silence, pass on.
 
 mod late;
+mod opus_late;
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::channels::{Channel, Channels};
+use crate::channels::{Channel, Channels, OpusChannel};
 use crate::config::Config;
 use crate::detector;
 use crate::layout::{
@@ -13,9 +14,12 @@ use crate::layout::{
 };
 use crate::level;
 use crate::memory::Memory;
+use crate::opus_repair::{Budget, OpusRepair};
 use crate::ring::{Producer, Record, RecorderLink, samples_mut, split_space};
 use crate::silence::{self, Edges, Settings};
 use crate::table::StreamTable;
+
+use opus_late::keep;
 
 /// Two edges are at least 55 ms apart, which is 440 samples at the lowest rate.
 const LEAST_SAMPLES_PER_EDGE: usize = 220;
@@ -30,9 +34,9 @@ struct Counters {
 
 impl Counters {
     /// Only this thread writes them, so nothing changes between load and store.
-    fn count(&self, counter: usize) {
+    fn count(&self, counter: usize, by: i32) {
         let word = self.memory.word(self.offset + counter);
-        word.store(word.load(Relaxed).wrapping_add(1), Relaxed);
+        word.store(word.load(Relaxed).wrapping_add(by), Relaxed);
     }
 }
 
@@ -72,6 +76,7 @@ pub struct RecordProcessor {
     silence: Settings,
     edges: Edges,
     clock: Clock,
+    repair_budget: Budget,
 }
 
 impl RecordProcessor {
@@ -85,6 +90,7 @@ impl RecordProcessor {
             silence: config.silence,
             edges: Edges::default(),
             clock: Clock::default(),
+            repair_budget: Budget::default(),
         }
     }
 
@@ -93,9 +99,14 @@ impl RecordProcessor {
     pub fn take(&mut self, record: &Record, is_poison: bool, now_us: &dyn Fn() -> f64) -> bool {
         let header = &record.header;
         match header.kind {
+            kind::LATE_PACKET => {}
+            kind::OPEN | kind::CLOSE => self.finish_opus_repairs(header.stream as usize),
+            _ => self.advance_opus_repair(header.stream as usize, header.channel.into(), false),
+        }
+        match header.kind {
             kind::PACKET => self.packet(record, is_poison, now_us),
             kind::LATE_PACKET | kind::LOST | kind::MARK if is_poison => true,
-            kind::LATE_PACKET => self.late(record, now_us),
+            kind::LATE_PACKET => self.opus_late(record).unwrap_or_else(|| self.late(record, now_us)),
             kind::LOST => self.lost(record, now_us),
             kind::MARK if header.flags == mark::NO_PACKETS => self.no_packets(header, now_us),
             kind::MARK => self.mark(header),
@@ -120,7 +131,17 @@ impl RecordProcessor {
     }
 
     pub fn count(&self, counter: usize) {
-        self.counters.count(counter);
+        self.counters.count(counter, 1);
+    }
+
+    fn count_by(&self, counter: usize, by: usize) {
+        if by > 0 {
+            self.counters.count(counter, by as i32);
+        }
+    }
+
+    fn is_recorded(&self, stream: usize) -> bool {
+        self.recorder.is_some() && self.table.get(stream, stream::WANTS) & want::RECORDING != 0
     }
 
     /// Whether the output of a record is larger than its ring can ever take; counted then.
@@ -158,7 +179,7 @@ impl RecordProcessor {
             return true;
         }
         let mut is_damaged = false;
-        let taken = self.frame(header, samples, now_us, |channel, pcm| {
+        let taken = self.frame(record, samples, is_poison, now_us, |channel, pcm| {
             is_damaged = is_poison || !channel.decode(payload, pcm);
             if is_damaged {
                 channel.conceal(pcm);
@@ -182,11 +203,17 @@ impl RecordProcessor {
         if samples == 0 || self.rejects(frame_space(samples)) {
             return true;
         }
-        let mut has_fec = false;
-        let taken = self.frame(header, samples, now_us, |channel, pcm| {
+        let (mut has_fec, mut given_up) = (false, 0);
+        let is_recorded = self.is_recorded(stream);
+        let budget = self.repair_budget.clone();
+        let taken = self.frame(record, samples, false, now_us, |channel, pcm| {
+            if is_recorded && let Some(OpusChannel { state, repair }) = channel.opus() {
+                given_up = repair.get_or_insert_with(|| OpusRepair::new(budget)).begin_gap(state, header.arrival_us);
+            }
             has_fec = channel.recover(payload, pcm);
             if has_fec { flag::LOST } else { flag::CONCEALED | flag::LOST }
         });
+        self.count_by(shard_counters::GAPS_GIVEN_UP, given_up);
         if taken {
             self.count(if has_fec { shard_counters::RECOVERED_BY_FEC } else { shard_counters::CONCEALED });
         }
@@ -196,11 +223,13 @@ impl RecordProcessor {
     /// One frame: `make` fills its samples and says which flags that adds.
     fn frame(
         &mut self,
-        from: &Header,
+        record: &Record,
         samples: usize,
+        is_poison: bool,
         now_us: &dyn Fn() -> f64,
         make: impl FnOnce(&mut Channel, &mut [i16]) -> u8,
     ) -> bool {
+        let from = &record.header;
         let stream = from.stream as usize;
         let frame_bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
         let Some(space) = self.output.claim(frame_space(samples)) else { return false };
@@ -227,6 +256,11 @@ impl RecordProcessor {
         if silence::is_frame_silent(state) {
             flags |= flag::SILENT;
         }
+        let channel = self.channels.get(stream, from.channel.into());
+        let given_up = match channel.and_then(|channel| channel.opus()?.repair.as_mut()) {
+            Some(repair) => keep(repair, record, pcm, flags & flag::SILENT != 0, is_poison),
+            None => 0,
+        };
         let wants = self.table.get(stream, stream::WANTS);
         let needed = if flags & flag::SILENT != 0 { want::SILENT_PCM } else { want::SPEECH_PCM };
         let processed_us = self.clock.read(from, now_us);
@@ -248,7 +282,7 @@ impl RecordProcessor {
         if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
             && !recorder.data(&mut space[..frame_bytes])
         {
-            self.counters.count(shard_counters::RECORDER_REFUSED);
+            self.counters.count(shard_counters::RECORDER_REFUSED, 1);
             self.table.add(stream, stream::RECORDER_REFUSED, 1);
         }
         let (header, _) = split_space(space);
@@ -261,6 +295,7 @@ impl RecordProcessor {
         self.put_edges(from, wants, processed_us);
         self.output.publish();
         self.count(shard_counters::FRAMES);
+        self.count_by(shard_counters::GAPS_GIVEN_UP, given_up);
         true
     }
 
@@ -282,7 +317,7 @@ impl RecordProcessor {
             if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
                 && !recorder.data(space)
             {
-                self.counters.count(shard_counters::RECORDER_REFUSED);
+                self.counters.count(shard_counters::RECORDER_REFUSED, 1);
                 self.table.add(from.stream as usize, stream::RECORDER_REFUSED, 1);
             }
             self.output.commit(OUTPUT_HEADER_BYTES);

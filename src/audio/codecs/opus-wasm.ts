@@ -3,6 +3,9 @@ import { LIMITS } from '../../core/limits.js';
 import { copySamples, SampleMemory } from '../sample-memory.js';
 import { Libopus } from './libopus.js';
 
+/** Memory with a packet in it. */
+export type PacketBytes = Pick<SampleMemory, 'bytes'>;
+
 type StateKind = 'encoder' | 'decoder';
 
 const CHANNELS = 1;
@@ -37,10 +40,6 @@ export class OpusRate {
     };
     this.#stateBytes = { encoder: this.#allocated('encoder'), decoder: this.#allocated('decoder') };
     this.#heap = new SampleMemory(libopus.bytes.buffer);
-  }
-
-  get decoderBytes(): number {
-    return this.#stateBytes.decoder;
   }
 
   /** A fresh state; its address. @throws TrunklineError LIMIT_EXCEEDED when the memory of WebAssembly (2 GB) is full. */
@@ -79,7 +78,7 @@ export class OpusRate {
    * Decodes a packet of 1 to OPUS_PACKET_BYTES bytes whose framing has been checked, `samples` long; with `fec`, what it
    * says of the `samples` before it. The number of samples, or an error of libopus; they are read by takeSamples().
    */
-  decode(state: number, input: SampleMemory, at: number, length: number, samples: number, fec: boolean): number {
+  decode(state: number, input: PacketBytes, at: number, length: number, samples: number, fec: boolean): number {
     const heap = this.#libopus.bytes;
     const packet = this.#packet;
     for (let i = 0; i < length; i++) heap[packet + i] = input.bytes[at + i] as number;

@@ -2,7 +2,7 @@ import { SAMPLE_RATES } from '../../core/codec.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { SampleMemory } from '../sample-memory.js';
 import { hasOpusRedundancy, isOpusCelt, OPUS_ERROR, opusFrameSamples, opusPacketSamples } from './opus-packet.js';
-import { OPUS_PACKET_BYTES, type OpusRate, opusRate } from './opus-wasm.js';
+import { OPUS_PACKET_BYTES, type OpusRate, opusRate, type PacketBytes } from './opus-wasm.js';
 
 export { hasOpusRedundancy, OPUS_ERROR, opusPacketSamples } from './opus-packet.js';
 export { opusMemoryBytes } from './opus-wasm.js';
@@ -42,16 +42,11 @@ export class OpusDecoder {
     this.#state = this.#rate.open('decoder');
   }
 
-  /** Bytes of memory that each decoder takes. */
-  get stateBytes(): number {
-    return this.#rate.decoderBytes;
-  }
-
   /**
    * Decodes the packet of `length` bytes at `input.bytes[at]` into `out.samples` from `outAt` on. Returns the number of
    * samples, 2.5 to 120 ms, or a negative OPUS_ERROR; then nothing was written, and conceal() replaces the packet.
    */
-  decode(input: SampleMemory, at: number, length: number, out: SampleMemory, outAt: number): number {
+  decode(input: PacketBytes, at: number, length: number, out: SampleMemory, outAt: number): number {
     if (this.#state === 0) return OPUS_ERROR.FREED;
     const due = opusPacketSamples(input.bytes, at, length, this.#sampleRate);
     if (due < 0 || length > OPUS_PACKET_BYTES) return OPUS_ERROR.BAD_PACKET;
@@ -71,7 +66,7 @@ export class OpusDecoder {
    * RFC 6716 §2.1.7) where it has some, which covers one frame; concealment before that, or all of it. True when there
    * was FEC.
    */
-  recover(input: SampleMemory, at: number, length: number, samples: number, out: SampleMemory, outAt: number): boolean {
+  recover(input: PacketBytes, at: number, length: number, samples: number, out: SampleMemory, outAt: number): boolean {
     const hasFec =
       this.#mode === MODE.SILK &&
       this.#isPlain(samples) &&
@@ -119,6 +114,16 @@ export class OpusDecoder {
       next += taken;
     }
     return samples;
+  }
+
+  /** A fresh one of the same rate. @throws TrunklineError LIMIT_EXCEEDED when the thread has no memory left. */
+  another(): OpusDecoder {
+    return new OpusDecoder(this.#sampleRate);
+  }
+
+  /** Samples of a packet, or a negative OPUS_ERROR. */
+  samplesOf(packet: Uint8Array): number {
+    return opusPacketSamples(packet, 0, packet.length, this.#sampleRate);
   }
 
   /** Becomes what `other`, a decoder of the same rate, is: it decodes all that follows as the other one would. */

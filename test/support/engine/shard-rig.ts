@@ -133,6 +133,10 @@ export class ShardRig {
     return this.#put(KIND.LOST, { ...record, payload: next });
   }
 
+  late(stream: number, sequence: number, position: number, payload: Uint8Array, channel = 0): boolean {
+    return this.#put(KIND.LATE_PACKET, { stream, channel, sequence, position, payload });
+  }
+
   mark(stream: number, position: number, durationTicks: number, flags: number, channel = 0): boolean {
     return this.#put(KIND.MARK, { stream, channel, position, duration: durationTicks, flags });
   }
@@ -231,11 +235,13 @@ function read(ring: RingConsumer, at: number): TakenRecord {
   const payload = ring.bytes.slice(at + RECORD.OUTPUT_HEADER_BYTES, at + RECORD.OUTPUT_HEADER_BYTES + length);
   const f64 = (field: number): number => view.getFloat64(at + field, true);
   const i32 = (field: number): number => view.getInt32(at + field, true);
+  const measured = () => [
+    ...[i32(RECORD.LENGTH), view.getUint8(at + RECORD.CODEC), i32(RECORD.SAMPLE_COUNT), i32(RECORD.PEAK)],
+    ...[f64(RECORD.SEQUENCE), f64(RECORD.TIMESTAMP), f64(RECORD.ARRIVAL_US), f64(RECORD.MEAN_SQUARE)],
+  ];
   const fieldsOf: Record<number, () => number[]> = {
-    [KIND.FRAME]: () => [
-      ...[i32(RECORD.LENGTH), view.getUint8(at + RECORD.CODEC), i32(RECORD.SAMPLE_COUNT), i32(RECORD.PEAK)],
-      ...[f64(RECORD.SEQUENCE), f64(RECORD.TIMESTAMP), f64(RECORD.ARRIVAL_US), f64(RECORD.MEAN_SQUARE)],
-    ],
+    [KIND.FRAME]: measured,
+    [KIND.CORRECTION]: measured,
     [KIND.MARK]: () => [i32(RECORD.LENGTH), i32(RECORD.DURATION), f64(RECORD.SEQUENCE), f64(RECORD.TIMESTAMP)],
     [KIND.EDGE]: () => [i32(RECORD.LENGTH)],
     [KIND.CLOSE]: () => [f64(RECORD.RECORDER_REFUSED)],

@@ -115,6 +115,35 @@ impl OpusDecoder {
         has_fec
     }
 
+    /// One in the same state: it decodes all that follows as this one would. None when there is no memory left.
+    pub fn duplicate(&self) -> Option<Self> {
+        let mut copy = Self::new(self.sample_rate)?;
+        copy.copy_from(self);
+        Some(copy)
+    }
+
+    /// Becomes what `other`, a decoder of the same rate, is.
+    pub fn copy_from(&mut self, other: &Self) {
+        assert_eq!(self.sample_rate, other.sample_rate);
+        // SAFETY: two states of one channel each, which are that long, are two blocks of memory, and hold no addresses but
+        // those of constants.
+        unsafe {
+            ptr::copy_nonoverlapping(other.state.as_ptr().cast::<u8>(), self.state.as_ptr().cast(), state_bytes())
+        }
+        self.mode = other.mode;
+    }
+
+    /// Whether `other` would decode all that follows alike.
+    pub fn is_same(&self, other: &Self) -> bool {
+        // SAFETY: states of one channel are that long, and libopus clears them when it makes them.
+        let bytes = |one: &Self| unsafe { std::slice::from_raw_parts(one.state.as_ptr().cast::<u8>(), state_bytes()) };
+        self.mode == other.mode && bytes(self) == bytes(other)
+    }
+
+    pub fn samples_of(&self, packet: &[u8]) -> Option<usize> {
+        packet_samples(packet, self.sample_rate)
+    }
+
     fn unit(&self) -> usize {
         self.sample_rate as usize / UNITS_A_SECOND
     }
@@ -136,6 +165,12 @@ impl Drop for OpusDecoder {
         // SAFETY: made by opus_decoder_create, and not used after this.
         unsafe { ffi::opus_decoder_destroy(self.state.as_ptr()) }
     }
+}
+
+/// Of a decoder of one channel.
+fn state_bytes() -> usize {
+    // SAFETY: any number of channels may be passed.
+    unsafe { ffi::opus_decoder_get_size(1) as usize }
 }
 
 /// Samples of one frame of a packet, which must not be empty; a packet may have several.

@@ -55,6 +55,11 @@ impl RecorderLink {
         is_sent
     }
 
+    /// Whether the ring takes a record of `length` bytes now, and a report of what was refused in front of it.
+    pub fn has_space(&mut self, length: usize) -> bool {
+        self.link.has_space(OUTPUT_HEADER_BYTES + length)
+    }
+
     /// Takes a whole OPEN, CLOSE or MARK. It waits here while the ring is full, behind a report of what was refused.
     pub fn control(&mut self, record: &mut [u8]) {
         let stream = split_space(record).0.common.stream;

@@ -1,0 +1,181 @@
+//! Late packets of Opus: `src/shard/opus-corrections.ts`.
+
+use crate::channels::OpusChannel;
+use crate::kept_records::{KeptRecord, Kind, Sent, round};
+use crate::layout::{Header, OUTPUT_HEADER_BYTES, OutputHeader, codec, flag, kind, shard_counters};
+use crate::level;
+use crate::opus_repair::{DecoderState, OpusRepair, RepairOutput};
+use crate::ring::{Producer, Record, RecorderLink, samples_mut, split_space};
+
+use super::RecordProcessor;
+
+impl RecordProcessor {
+    /// Takes a late packet of Opus: it is decoded before the channel's next record.
+    pub(super) fn opus_late(&mut self, record: &Record) -> bool {
+        let header = &record.header;
+        let samples_per_tick = self.channels.samples_per_tick(header.stream as usize);
+        let Some(channel) = self.channels.get(header.stream as usize, header.channel.into()) else { return true };
+        let is_placed = channel.opus().is_some_and(|OpusChannel { state, repair }| {
+            let samples = state.opus.samples_of(record.payload);
+            samples.zip(repair.as_mut()).is_some_and(|(samples, repair)| {
+                let ticks = round(samples as f64 / samples_per_tick);
+                repair.insert(kept(Kind::Packet, record, ticks, false))
+            })
+        });
+        if !is_placed {
+            self.count(shard_counters::LATE_UNREPAIRED);
+        }
+        true
+    }
+
+    /// Called with each record of a channel but late packets, before it is taken.
+    pub(super) fn advance_opus_repair(&mut self, stream: usize, channel: usize, must_finish: bool) {
+        let is_recorded = self.is_recorded(stream);
+        let samples_per_tick = self.channels.samples_per_tick(stream);
+        let opus = self.channels.get(stream, channel).and_then(|channel| channel.opus());
+        let Some(OpusChannel { state, repair: Some(repair) }) = opus else { return };
+        if !repair.is_dirty() {
+            return;
+        }
+        let Some(recorder) = self.recorder.as_mut().filter(|_| is_recorded) else {
+            repair.close();
+            return;
+        };
+        let output = &mut self.output;
+        let (stream, channel) = (stream as i32, channel as u8);
+        let mut sending = Sending { output, recorder, stream, channel, samples_per_tick };
+        repair.advance(state, &mut sending, must_finish);
+        let waiting = if must_finish && repair.is_dirty() { repair.waiting() } else { 0 };
+        self.count_by(shard_counters::LATE_UNREPAIRED, waiting);
+    }
+
+    /// The stream ends: what its late packets change goes to the recorder in front of its end.
+    pub(super) fn finish_opus_repairs(&mut self, stream: usize) {
+        for channel in [0, 1] {
+            self.advance_opus_repair(stream, channel, true);
+        }
+    }
+}
+
+/// Keeps what was decoded or made up. Returns how many gaps had to be given up.
+pub fn keep(repair: &mut OpusRepair, record: &Record, pcm: &[i16], is_silent: bool, is_poison: bool) -> usize {
+    if !repair.is_hopeful() {
+        return 0;
+    }
+    let is_lost = record.header.kind == kind::LOST;
+    let (kind, ticks) = if is_lost { (Kind::Lost, record.header.duration.into()) } else { (Kind::Packet, 0.0) };
+    let sent = Some(Sent { digest: digest(pcm), samples: pcm.len() });
+    repair.keep(KeptRecord { is_silent, sent, ..kept(kind, record, ticks, is_poison) })
+}
+
+fn kept(kind: Kind, Record { header, payload }: &Record, ticks: f64, is_poison: bool) -> KeptRecord {
+    KeptRecord {
+        kind,
+        sequence: header.sequence,
+        timestamp: header.timestamp,
+        position: header.position,
+        ticks,
+        arrival_us: header.arrival_us,
+        payload: (*payload).into(),
+        is_poison,
+        is_silent: false,
+        is_new: false,
+        sent: None,
+    }
+}
+
+/// 64 bits, so that no two frames that differ are ever taken for the same.
+fn digest(pcm: &[i16]) -> u64 {
+    pcm.iter().fold(0xcbf2_9ce4_8422_2325, |digest, &sample| {
+        (digest ^ u64::from(sample as u16)).wrapping_mul(0x0100_0000_01b3).rotate_left(5)
+    })
+}
+
+/// Sends what is decoded again for one channel.
+struct Sending<'a> {
+    /// It lends its free space to decode into.
+    output: &'a mut Producer,
+    recorder: &'a mut RecorderLink,
+    stream: i32,
+    channel: u8,
+    samples_per_tick: f64,
+}
+
+impl RepairOutput for Sending<'_> {
+    fn samples_of(&self, line: &DecoderState, record: &KeptRecord) -> usize {
+        match record.kind {
+            Kind::Packet => line.opus.samples_of(&record.payload).unwrap_or(line.last_samples),
+            Kind::Lost | Kind::Hole => round(record.ticks * self.samples_per_tick) as usize,
+        }
+    }
+
+    fn has_space(&mut self, samples: usize) -> bool {
+        let bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
+        bytes > self.output.max_record_bytes() || (self.output.claim(bytes).is_some() && self.recorder.has_space(bytes))
+    }
+
+    fn redecode(&mut self, line: &mut DecoderState, record: &mut KeptRecord, next: Option<&KeptRecord>) {
+        let samples = self.samples_of(line, record);
+        let bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
+        // Only a hole may be longer than a frame can be, and nothing was ever sent for a longer gap.
+        let Some(space) = self.output.claim(bytes).filter(|_| samples > 0) else { return };
+        let (header, rest) = split_space(space);
+        let pcm = samples_mut(rest, samples);
+        let flags = make(line, record, next, pcm);
+        let sent = Some(Sent { digest: digest(pcm), samples });
+        if record.sent == sent {
+            return;
+        }
+        *header = OutputHeader {
+            common: Header {
+                kind: kind::CORRECTION,
+                channel: self.channel,
+                codec: codec::OPUS as u8,
+                flags: flags | if record.is_new { flag::REPAIRED } else { 0 },
+                stream: self.stream,
+                payload_length: (samples * size_of::<i16>()) as i32,
+                sequence: record.sequence,
+                timestamp: record.timestamp,
+                position: round(record.position * self.samples_per_tick),
+                arrival_us: record.arrival_us,
+                duration: samples as i32,
+                peak: level::peak(pcm),
+                ..Header::default()
+            },
+            mean_square: level::mean_square(level::energy(pcm), samples),
+            processed_us: record.arrival_us,
+        };
+        self.recorder.data(&mut space[..bytes]);
+        record.sent = sent;
+        record.is_new = false;
+    }
+}
+
+/// Samples of a record as the decoder that is given all in order makes them; the flags that this adds.
+fn make(line: &mut DecoderState, record: &KeptRecord, next: Option<&KeptRecord>, pcm: &mut [i16]) -> u8 {
+    let silent = if record.is_silent { flag::SILENT } else { 0 };
+    match record.kind {
+        Kind::Hole => {
+            pcm.fill(0);
+            silent
+        }
+        Kind::Lost => {
+            let follows = |next: &&KeptRecord| next.kind == Kind::Packet && next.sequence == record.sequence + 1.0;
+            let next = &next.filter(follows).unwrap_or(record).payload;
+            let has_fec = !next.is_empty() && line.opus.recover(next, pcm);
+            if next.is_empty() {
+                line.opus.conceal(pcm);
+            }
+            silent | flag::LOST | if has_fec { 0 } else { flag::CONCEALED }
+        }
+        Kind::Packet => {
+            let is_sound = !record.is_poison && line.opus.samples_of(&record.payload).is_some();
+            if is_sound && line.opus.decode(&record.payload, pcm) {
+                line.last_samples = pcm.len();
+                return silent;
+            }
+            line.opus.conceal(pcm);
+            silent | flag::CONCEALED | flag::DECODE_ERROR
+        }
+    }
+}
