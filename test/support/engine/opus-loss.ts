@@ -103,9 +103,9 @@ export class OpusLossRig {
     sampleRate: number,
     options: { recorderRingBytes?: number; wants?: number } = {},
   ) {
-    const { recorderRingBytes = 1 << 23, wants } = options;
+    const { recorderRingBytes = 1 << 20, wants } = options;
     this.#sampleRate = sampleRate;
-    this.rig = new ShardRig(backend, { inputRingBytes: 1 << 20, outputRingBytes: 1 << 20, recorderRingBytes });
+    this.rig = new ShardRig(backend, { inputRingBytes: 1 << 20, outputRingBytes: 1 << 19, recorderRingBytes });
     const setup = { codec: CODEC_ID.OPUS, sampleRate, clockRate: OPUS_CLOCK_RATE };
     this.rig.open(0, wants === undefined ? setup : { ...setup, wants });
   }
@@ -118,7 +118,7 @@ export class OpusLossRig {
     const from = last === undefined ? 0 : last.position + last.ticks;
     const startOf = (i: number) => from + Math.round(((position - from) * i) / missing);
     for (let i = 0; i < missing; i++) {
-      const next = new Uint8Array(i === missing - 1 ? payload : 0);
+      const next = i === missing - 1 ? Uint8Array.from(payload) : new Uint8Array(0);
       this.rig.lost(0, sequence - missing + i, startOf(i), startOf(i + 1) - startOf(i), 0, next);
     }
     this.rig.packet(0, sequence, position, payload);
