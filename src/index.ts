@@ -26,7 +26,7 @@ export {
   type PushFormat,
   type PushStream,
 } from './engine/audio-engine.js';
-export type { EngineCounters } from './engine/engine.js';
+export type { DecodingCounters, EngineCounters } from './engine/engine.js';
 export type { EngineState, RingState, ShardState } from './engine/engine-state.js';
 export type * from './engine/input/ingest.js';
 export { CLAIM } from './engine/input/ingest.js';

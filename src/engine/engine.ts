@@ -18,7 +18,7 @@ import {
 import { MS_PER_SECOND, US_PER_MS } from '../core/units.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import { SHARD_COUNTERS } from '../shard/shard-data.js';
-import type { EngineCounters } from './counters.js';
+import { decodingCounters, type EngineCounters } from './counters.js';
 import { EngineGauges, type EngineState, type StreamSample } from './engine-state.js';
 import type { OrderedStreamIngest, StreamOptions } from './input/ingest.js';
 import type { OrderedInput } from './input/ordered-input.js';
@@ -32,7 +32,7 @@ import { type EngineMemory, layOutMemory } from './threads/memory.js';
 import { AgentPool } from './threads/pool.js';
 import { Schedule } from './threads/schedule.js';
 
-export type { EngineCounters } from './counters.js';
+export type { DecodingCounters, EngineCounters } from './counters.js';
 
 export interface EngineEvents {
   /** A source has opened a stream; the sinks hear of it when OPEN has come through the rings. */
@@ -283,18 +283,10 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   }
 
   counters(): EngineCounters {
-    const sum = (field: number): number => sumCounter(this.#memory, field);
     let packetsPaused = this.#packetsPaused;
     for (const stream of this.#streams) if (!stream.ending) packetsPaused += this.#input.pausedPackets(stream);
     return {
-      framesDecoded: sum(SHARD_COUNTERS.FRAMES),
-      decodeErrors: sum(SHARD_COUNTERS.DECODE_ERRORS),
-      concealed: sum(SHARD_COUNTERS.CONCEALED),
-      packetsRecoveredByFec: sum(SHARD_COUNTERS.RECOVERED_BY_FEC),
-      poisoned: sum(SHARD_COUNTERS.POISONED),
-      rejected: sum(SHARD_COUNTERS.REJECTED),
-      recorderRefused: sum(SHARD_COUNTERS.RECORDER_REFUSED),
-      decodersRebuilt: sum(SHARD_COUNTERS.REBUILT),
+      ...decodingCounters((field) => sumCounter(this.#memory, field)),
       shardRestarts: this.#restarts,
       framesRepeated: this.#delivery.repeated,
       arenaFull: this.#input.arenaFull,

@@ -15,19 +15,18 @@ import {
 import { systemClock } from '../core/clock.js';
 import { CODEC_ID } from '../core/codec.js';
 import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
-import { alignRecord, FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
+import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import type { ShardBackend } from './backend.js';
 import { type ChannelDecoder, ChannelDecoders } from './channel-decoders.js';
 import { Corrections } from './corrections.js';
+import { frameSpace, withKind } from './frame-record.js';
 import { OpusCorrections } from './opus-corrections.js';
 import { isValidRecord } from './record-check.js';
 import { RecorderLink } from './recorder-link.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
 
-/** Two edges are at least 55 ms apart (audio/silence.ts), which is 440 samples at the lowest rate. */
-const LEAST_SAMPLES_PER_EDGE = 220;
 /** Frames between two readings of the clock, where decoding one takes a microsecond or two; Opus takes tens. */
 const CLOCK_SHARE = 8;
 
@@ -398,15 +397,4 @@ export class JsShard implements ShardBackend {
     const word = this.#counters + (counter >> 2);
     this.#words[word] = (this.#words[word] as number) + by;
   }
-}
-
-/** Space for a frame and, right behind it, for every silence edge in it. */
-function frameSpace(samples: number): number {
-  const edges = 3 + Math.ceil(samples / LEAST_SAMPLES_PER_EDGE);
-  return alignRecord(RECORD.OUTPUT_HEADER_BYTES + samples * 2) + edges * RECORD.OUTPUT_HEADER_BYTES;
-}
-
-/** The word of a record that has its kind, channel, codec and flags, with another kind and flags. */
-function withKind(traits: number, kind: number, flags: number): number {
-  return kind | (traits & 0x00ffff00) | (flags << 24);
 }

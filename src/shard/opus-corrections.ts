@@ -1,7 +1,7 @@
 import type { OpusDecoder } from '../audio/codecs/opus.js';
 import { type Level, measureLevel } from '../audio/level.js';
 import type { SampleMemory } from '../audio/sample-memory.js';
-import { isFrameSilent } from '../audio/silence.js';
+import { isFrameSilent } from '../audio/silence-detector.js';
 import { CODEC_ID } from '../core/codec.js';
 import { FLAG, KIND, RECORD } from '../ring/layout.js';
 import type { RingProducer } from '../ring/ring.js';

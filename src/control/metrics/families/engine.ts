@@ -66,6 +66,16 @@ export function engineFamilies(state: EngineState, counters: EngineCounters): Fa
       'Lost packets whose audio came out of the packet after them (Opus in-band FEC).',
       counters.packetsRecoveredByFec,
     ),
+    counter(
+      'late_opus_packets_unrepaired',
+      'Late Opus packets that are not in the recording.',
+      counters.lateOpusUnrepaired,
+    ),
+    counter(
+      'opus_gaps_given_up',
+      'Gaps of recorded Opus for which there was no memory to repair them later.',
+      counters.opusGapsGivenUp,
+    ),
     counter('decode_errors', 'Packets that a decoder has refused.', counters.decodeErrors),
     counter(
       'decoders_rebuilt',
