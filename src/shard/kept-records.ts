@@ -1,5 +1,5 @@
 /**
- * What one Opus channel has been given since a gap, in the order of its time line: packets, lost packets, and holes, which
+ * What one Opus channel has been given since a gap, in the order of its time line: packets, lost packets, and empty ones, which
  * are stretches that nothing is missing for. A late packet takes its place here, and what is lost around it is divided
  * again, as the jitter buffer would have done had the packet come in time.
  *
@@ -7,7 +7,7 @@
  * Then 5 arrives, with position 3,840: 4 is lost from 2,880 to 3,840, and 6 from 4,800 to 5,760. Had 5 been a packet of
  * 1,920 ticks, nothing would be left of 6.
  */
-export const KEPT = { PACKET: 0, LOST: 1, HOLE: 2 } as const;
+export const KEPT = { PACKET: 0, LOST: 1, EMPTY: 2 } as const;
 
 export interface KeptRecord {
   readonly kind: (typeof KEPT)[keyof typeof KEPT];
@@ -51,7 +51,7 @@ export function keptRecord(kind: KeptRecord['kind'], late: LatePacket, isPoison 
 
 /** Puts a late packet into its place. Undefined when there is none: it lies before the first record, or is there. */
 export function insertLate(records: KeptRecord[], late: LatePacket): Replaced | undefined {
-  const lost = records.findLastIndex(({ kind, sequence }) => kind !== KEPT.HOLE && sequence === late.sequence);
+  const lost = records.findLastIndex(({ kind, sequence }) => kind !== KEPT.EMPTY && sequence === late.sequence);
   if (lost >= 0 && (records[lost] as KeptRecord).kind === KEPT.PACKET) return undefined;
   const first = records[0];
   if (first === undefined || (lost < 0 && late.position < first.position)) return undefined;
@@ -96,13 +96,13 @@ function divided(run: readonly KeptRecord[], packet: KeptRecord): KeptRecord[] {
   ];
 }
 
-/** Divides a stretch equally among `lost`; a hole where there are none. */
+/** Divides a stretch equally among `lost`; an empty stretch where there are none. */
 function spread(lost: readonly KeptRecord[], packet: KeptRecord, from: number, to: number): KeptRecord[] {
   const ticks = to - from;
   if (ticks <= 0) return [];
   if (lost.length === 0) {
-    const hole = { ...packet, position: from, ticks, payload: new Uint8Array(0) };
-    return [keptRecord(KEPT.HOLE, hole)];
+    const empty = { ...packet, position: from, ticks, payload: new Uint8Array(0) };
+    return [keptRecord(KEPT.EMPTY, empty)];
   }
   const startOf = (i: number) => from + Math.round((ticks * i) / lost.length);
   return lost.map((record, i) => {

@@ -92,7 +92,7 @@ export class OpusCorrections implements RepairOutput {
   /** The record at `at` was decoded or made up: `samples` from `pcmAt` on. */
   keep(decoder: ChannelDecoder, at: number, pcmAt: number, samples: number, isPoison: boolean): void {
     const { repair } = decoder;
-    if (repair?.isHopeful !== true) return;
+    if (repair?.isOpen !== true) return;
     const { memory, doubles } = this.#use;
     const isLost = memory.bytes[at + RECORD.KIND] === KIND.LOST;
     const ticks = isLost ? (memory.words[(at + RECORD.DURATION) >> 2] as number) : 0;
@@ -148,7 +148,7 @@ export class OpusCorrections implements RepairOutput {
     const samples = this.samplesOf(line, record);
     const bytes = RECORD.OUTPUT_HEADER_BYTES + 2 * samples;
     const out = output.tryClaim(bytes);
-    // Only a hole may be longer than a frame can be, and nothing was ever sent for a longer gap.
+    // Only an empty stretch may be longer than a frame can be, and nothing was ever sent for a longer gap.
     if (out < 0 || samples === 0) return;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const flags = this.#make(line, record, next, samples, pcmAt);
@@ -166,7 +166,7 @@ export class OpusCorrections implements RepairOutput {
     const { memory } = this.#use;
     const { opus } = line;
     const silent = record.isSilent ? FLAG.SILENT : 0;
-    if (record.kind === KEPT.HOLE) {
+    if (record.kind === KEPT.EMPTY) {
       memory.samples.fill(0, pcmAt, pcmAt + samples);
       return silent;
     }

@@ -3,9 +3,9 @@ import { US_PER_SECOND } from '../core/units.js';
 import { insertLate, KEPT, type KeptRecord, type LatePacket } from './kept-records.js';
 
 /** How long after a gap a late packet for it is still decoded in its place. */
-const HOPE_US = 10 * US_PER_SECOND;
+const WINDOW_US = 10 * US_PER_SECOND;
 /** Least time between two copies of a decoder; a gap in between begins with the copy before it. */
-const SNAPSHOT_SPACING_US = HOPE_US / 4;
+const SNAPSHOT_SPACING_US = WINDOW_US / 4;
 /** What a copy and a record count for besides the payload, the same number in both backends. */
 const SNAPSHOT_BYTES = 20_480;
 const RECORD_BYTES = 128;
@@ -104,11 +104,11 @@ export class OpusRepair {
 
   /** Whether late packets wait to be decoded. */
   get isDirty(): boolean {
-    return this.isHopeful && this.#dirtyFrom !== Number.POSITIVE_INFINITY;
+    return this.isOpen && this.#dirtyFrom !== Number.POSITIVE_INFINITY;
   }
 
   /** Whether anything can still be repaired, so that records must be kept. */
-  get isHopeful(): boolean {
+  get isOpen(): boolean {
     return this.#snapshots.length > 0;
   }
 
@@ -120,16 +120,16 @@ export class OpusRepair {
     this.#records.push(record);
     this.#use(bytesOf([record]));
     this.#credit = Math.min(MAX_CREDIT, this.#credit + CREDIT_PER_RECORD);
-    while (this.isHopeful && !this.#fits(0)) {
+    while (this.isOpen && !this.#fits(0)) {
       this.#budget.givenUp++;
       this.#dropFirst();
     }
-    while (this.isHopeful && this.#isHopeless(record.arrivalUs)) this.#dropFirst();
+    while (this.isOpen && this.#isOver(record.arrivalUs)) this.#dropFirst();
   }
 
   /** Takes a late packet. False when there is no place for it. */
   insert(late: LatePacket): boolean {
-    const replaced = this.isHopeful ? insertLate(this.#records, late) : undefined;
+    const replaced = this.isOpen ? insertLate(this.#records, late) : undefined;
     if (replaced === undefined) return false;
     const { start, former, count } = replaced;
     const end = start + former.length;
@@ -210,10 +210,10 @@ export class OpusRepair {
   }
 
   /** Whether the oldest gaps are too old, and none of their late packets waits to be decoded. */
-  #isHopeless(nowUs: number): boolean {
+  #isOver(nowUs: number): boolean {
     const first = this.#snapshots[0] as Snapshot;
     const end = this.#snapshots[1]?.index ?? this.#records.length;
-    return nowUs - first.lastLostUs > HOPE_US && Math.min(this.#dirtyFrom, this.#again?.index ?? end) >= end;
+    return nowUs - first.lastLostUs > WINDOW_US && Math.min(this.#dirtyFrom, this.#again?.index ?? end) >= end;
   }
 
   /** Gives up everything before the second copy. */

@@ -71,12 +71,12 @@ describe.each(BACKENDS)('late packets of Opus, by the %s backend', (backend) => 
   it.each(STREAMS)('are recorded as if all had come in order: %s', (_, sampleRate, packets) => {
     for (let seed = 1; seed <= SEEDS; seed++) {
       const draw = mulberry32(seed * 7919);
-      const fates = {
+      const impairments = {
         missing: 0.02 + draw() * 0.15,
         comeLate: 0.3 + draw() * 0.7,
         mostLate: 1 + Math.floor(draw() * 90),
       };
-      const arrivals = arrivalsOf(draw, packets, fates);
+      const arrivals = arrivalsOf(draw, packets, impairments);
       const played = new OpusLossRig(backend, sampleRate).play(arrivals);
       const expected = inOrder(backend, sampleRate, arrivals.known);
       expect(firstDifference(played.recording, expected.recording), `seed ${seed}`).toBe(-1);

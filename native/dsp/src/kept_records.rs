@@ -4,7 +4,7 @@
 pub enum Kind {
     Packet,
     Lost,
-    Hole,
+    Empty,
 }
 
 /// What the recorder has of a record.
@@ -39,7 +39,7 @@ pub struct Replaced {
 
 /// Puts a late packet into its place. None when there is none: it lies before the first record, or is there.
 pub fn insert_late(records: &mut Vec<KeptRecord>, mut packet: KeptRecord) -> Option<Replaced> {
-    let known = records.iter().rposition(|record| record.kind != Kind::Hole && record.sequence == packet.sequence);
+    let known = records.iter().rposition(|record| record.kind != Kind::Empty && record.sequence == packet.sequence);
     let first = records.first()?;
     let (start, end) = match known {
         Some(at) if records[at].kind == Kind::Packet => return None,
@@ -81,7 +81,7 @@ fn divided(run: &[KeptRecord], packet: KeptRecord) -> Vec<KeptRecord> {
     all
 }
 
-/// Divides a stretch equally among `lost`; a hole where there are none.
+/// Divides a stretch equally among `lost`; an empty stretch where there are none.
 fn spread(lost: &[&KeptRecord], packet: &KeptRecord, from: f64, to: f64) -> Vec<KeptRecord> {
     let ticks = to - from;
     if ticks <= 0.0 {
@@ -97,7 +97,11 @@ fn spread(lost: &[&KeptRecord], packet: &KeptRecord, from: f64, to: f64) -> Vec<
         ..record.clone()
     };
     if lost.is_empty() {
-        return vec![KeptRecord { payload: Box::default(), is_silent: false, ..made(Kind::Hole, packet, from, ticks) }];
+        return vec![KeptRecord {
+            payload: Box::default(),
+            is_silent: false,
+            ..made(Kind::Empty, packet, from, ticks)
+        }];
     }
     let start_of = |i: usize| from + round(ticks * i as f64 / lost.len() as f64);
     let divide = |(i, record): (usize, &&KeptRecord)| {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::kept_records::{KeptRecord, Kind, insert_late};
 use crate::opus::OpusDecoder;
 
-const HOPE_US: f64 = 10_000_000.0;
-const SNAPSHOT_SPACING_US: f64 = HOPE_US / 4.0;
+const WINDOW_US: f64 = 10_000_000.0;
+const SNAPSHOT_SPACING_US: f64 = WINDOW_US / 4.0;
 const SNAPSHOT_BYTES: usize = 20_480;
 const RECORD_BYTES: usize = 128;
 const MAX_CHANNEL_BYTES: usize = 1 << 20;
@@ -103,13 +103,13 @@ impl OpusRepair {
         0
     }
 
-    pub fn is_hopeful(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         !self.snapshots.is_empty()
     }
 
     /// Whether late packets wait to be decoded.
     pub fn is_dirty(&self) -> bool {
-        self.is_hopeful() && self.dirty.is_some()
+        self.is_open() && self.dirty.is_some()
     }
 
     /// Late packets that the recorder does not have yet.
@@ -128,11 +128,11 @@ impl OpusRepair {
         self.records.push(record);
         self.credit = (self.credit + CREDIT_PER_RECORD).min(MAX_CREDIT);
         let mut given_up = 0;
-        while self.is_hopeful() && !self.fits(0) {
+        while self.is_open() && !self.fits(0) {
             given_up += 1;
             self.drop_first();
         }
-        while self.is_hopeful() && self.is_hopeless(now_us) {
+        while self.is_open() && self.is_over(now_us) {
             self.drop_first();
         }
         given_up
@@ -140,7 +140,7 @@ impl OpusRepair {
 
     /// Takes a late packet. False when there is no place for it.
     pub fn insert(&mut self, late: KeptRecord) -> bool {
-        if !self.is_hopeful() {
+        if !self.is_open() {
             return false;
         }
         let Some(replaced) = insert_late(&mut self.records, late) else { return false };
@@ -231,9 +231,9 @@ impl OpusRepair {
     }
 
     /// Whether the oldest gaps are too old, and none of their late packets waits to be decoded.
-    fn is_hopeless(&self, now_us: f64) -> bool {
+    fn is_over(&self, now_us: f64) -> bool {
         let end = self.snapshots.get(1).map_or(self.records.len(), |snapshot| snapshot.index);
-        let is_old = self.snapshots.first().is_some_and(|first| now_us - first.last_lost_us > HOPE_US);
+        let is_old = self.snapshots.first().is_some_and(|first| now_us - first.last_lost_us > WINDOW_US);
         let at_work = self.again.as_ref().map_or(end, |again| again.index);
         is_old && self.dirty.map_or(usize::MAX, |(from, _)| from).min(at_work) >= end
     }

@@ -59,7 +59,7 @@ export interface Arrivals {
   readonly known: readonly OpusPacket[];
 }
 
-export interface Fates {
+export interface Impairments {
   /** Of all packets, how many are missing at first, and how many of those come late after all. */
   readonly missing: number;
   readonly comeLate: number;
@@ -67,16 +67,16 @@ export interface Fates {
   readonly mostLate: number;
 }
 
-export function arrivalsOf(random: Random, packets: readonly OpusPacket[], fates: Fates): Arrivals {
+export function arrivalsOf(random: Random, packets: readonly OpusPacket[], impairments: Impairments): Arrivals {
   const order: { packet: OpusPacket; isLate: boolean }[] = [];
   const waiting: { packet: OpusPacket; at: number }[] = [];
   const last = packets.length - 1;
   let isMissing = false;
   for (const [i, packet] of packets.entries()) {
     // Losses come in bursts.
-    isMissing = i > 0 && i < last && random() < (isMissing ? 0.5 : fates.missing);
+    isMissing = i > 0 && i < last && random() < (isMissing ? 0.5 : impairments.missing);
     if (!isMissing) order.push({ packet, isLate: false });
-    else if (random() < fates.comeLate) waiting.push({ packet, at: i + 1 + below(random, fates.mostLate) });
+    else if (random() < impairments.comeLate) waiting.push({ packet, at: i + 1 + below(random, impairments.mostLate) });
     if (isMissing) continue;
     // In any order among themselves.
     const due = waiting.filter(({ at }) => at <= i || i === last).sort(() => random() - 0.5);

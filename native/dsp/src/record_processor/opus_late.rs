@@ -30,13 +30,14 @@ impl RecordProcessor {
 
     /// Called with each record of a channel but late packets, before it is taken.
     pub(super) fn advance_opus_repair(&mut self, stream: usize, channel: usize, must_finish: bool) {
+        let opus = self.channels.get(stream, channel).and_then(|channel| channel.opus());
+        if !opus.as_ref().and_then(|opus| opus.repair.as_ref()).is_some_and(OpusRepair::is_dirty) {
+            return;
+        }
         let is_recorded = self.is_recorded(stream);
         let samples_per_tick = self.channels.samples_per_tick(stream);
         let opus = self.channels.get(stream, channel).and_then(|channel| channel.opus());
         let Some(OpusChannel { state, repair: Some(repair) }) = opus else { return };
-        if !repair.is_dirty() {
-            return;
-        }
         let Some(recorder) = self.recorder.as_mut().filter(|_| is_recorded) else {
             repair.close();
             return;
@@ -59,7 +60,7 @@ impl RecordProcessor {
 
 /// Keeps what was decoded or made up. Returns how many gaps had to be given up.
 pub fn keep(repair: &mut OpusRepair, record: &Record, pcm: &[i16], is_silent: bool, is_poison: bool) -> usize {
-    if !repair.is_hopeful() {
+    if !repair.is_open() {
         return 0;
     }
     let is_lost = record.header.kind == kind::LOST;
@@ -105,7 +106,7 @@ impl RepairOutput for Sending<'_> {
     fn samples_of(&self, line: &DecoderState, record: &KeptRecord) -> usize {
         match record.kind {
             Kind::Packet => line.opus.samples_of(&record.payload).unwrap_or(line.last_samples),
-            Kind::Lost | Kind::Hole => round(record.ticks * self.samples_per_tick) as usize,
+            Kind::Lost | Kind::Empty => round(record.ticks * self.samples_per_tick) as usize,
         }
     }
 
@@ -117,7 +118,7 @@ impl RepairOutput for Sending<'_> {
     fn redecode(&mut self, line: &mut DecoderState, record: &mut KeptRecord, next: Option<&KeptRecord>) {
         let samples = self.samples_of(line, record);
         let bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
-        // Only a hole may be longer than a frame can be, and nothing was ever sent for a longer gap.
+        // Only an empty stretch may be longer than a frame can be, and nothing was ever sent for a longer gap.
         let Some(space) = self.output.claim(bytes).filter(|_| samples > 0) else { return };
         let (header, rest) = split_space(space);
         let pcm = samples_mut(rest, samples);
@@ -155,7 +156,7 @@ impl RepairOutput for Sending<'_> {
 fn make(line: &mut DecoderState, record: &KeptRecord, next: Option<&KeptRecord>, pcm: &mut [i16]) -> u8 {
     let silent = if record.is_silent { flag::SILENT } else { 0 };
     match record.kind {
-        Kind::Hole => {
+        Kind::Empty => {
             pcm.fill(0);
             silent
         }
