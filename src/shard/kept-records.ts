@@ -1,6 +1,6 @@
 /**
- * What one Opus channel has been given since a gap, in the order of its time line: packets, lost packets, and empty ones, which
- * are stretches that nothing is missing for. A late packet takes its place here, and what is lost around it is divided
+ * What one Opus channel has been given since a gap, in the order of its time line: packets, lost packets, and stretches
+ * that no packet is missing for. A late packet takes its place here, and what is lost around it is divided
  * again, as the jitter buffer would have done had the packet come in time.
  *
  * Worked example at 48 kHz, packets of 960 ticks: 3 arrives, then 7, so that 4, 5 and 6 are lost from 2,880 to 5,760.

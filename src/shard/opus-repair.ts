@@ -56,8 +56,8 @@ export class RepairBudget {
  * Makes the recording of an Opus channel what it would be had its late packets come in time. Opus decodes each packet from
  * the state that the ones before have left, so a packet cannot be put into its place later by itself.
  *
- * When packets are lost, the decoder's state is copied, and from then on what the channel is given is kept, as long as
- * there is hope: for 10 s after its last gap. A late packet is put into its place among the records
+ * When packets are lost, the decoder's state is copied, and from then on what the channel is given is kept, for 10 s
+ * after its last gap. A late packet is put into its place among the records
  * (kept-records.ts). Before the channel's next record a copy of the decoder goes through all of them again, from the last
  * copy before the gap; frames whose samples are others now are sent to the recorder, and the live decoder goes on from
  * the state at the end, so that it stands where it would have stood. Copies further on are brought up to date on the
