@@ -1,4 +1,4 @@
-import { CODEC_ID, type CodecId } from '../../core/codec.js';
+import type { CodecId } from '../../core/codec.js';
 import { copyQuads } from '../../core/copy.js';
 import type { MarkedState } from '../../core/events.js';
 import { alignRecord, FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
@@ -158,14 +158,14 @@ export class Release implements JitterOutput {
 
   /**
    * For the recording, if there is one: the packet with its true place. It never waits for a full ring, and is dropped
-   * there like any other. Opus is left out: its decoder has gone on meanwhile.
+   * there like any other.
    */
   late(packets: PacketColumns, row: number): void {
     const channel = packets.channel[row] as number;
     const stream = channel >> 1;
     const payloadOffset = packets.payloadOffset[row] as number;
     const payloadLength = packets.payloadLength[row] as number;
-    if (!this.#isRecording || this.#codecOf[stream] === CODEC_ID.OPUS) return;
+    if (!this.#isRecording) return;
     const durationTicks = this.durationTicks(stream, payloadOffset, payloadLength);
     const position = this.#lates.place(packets, row, this.#timeline.end(channel));
     if (durationTicks === 0 || position < 0) return;

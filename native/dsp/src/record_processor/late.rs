@@ -48,7 +48,7 @@ impl RecordProcessor {
         if let Some(recorder) = self.recorder.as_mut()
             && !recorder.data(&mut space[..bytes])
         {
-            self.counters.count(shard_counters::RECORDER_REFUSED);
+            self.counters.count(shard_counters::RECORDER_REFUSED, 1);
             self.table.add(stream, stream::RECORDER_REFUSED, 1);
         }
         true

@@ -10,22 +10,20 @@ use crate::ring::{Producer, Record, RecorderLink, samples_mut, split_space};
 use super::RecordProcessor;
 
 impl RecordProcessor {
-    /// Takes a late packet of Opus: it is decoded before the channel's next record.
-    pub(super) fn opus_late(&mut self, record: &Record) -> bool {
+    /// Takes a late packet of Opus, which is decoded before the channel's next record. None for another codec.
+    pub(super) fn opus_late(&mut self, record: &Record) -> Option<bool> {
         let header = &record.header;
         let samples_per_tick = self.channels.samples_per_tick(header.stream as usize);
-        let Some(channel) = self.channels.get(header.stream as usize, header.channel.into()) else { return true };
-        let is_placed = channel.opus().is_some_and(|OpusChannel { state, repair }| {
-            let samples = state.opus.samples_of(record.payload);
-            samples.zip(repair.as_mut()).is_some_and(|(samples, repair)| {
-                let ticks = round(samples as f64 / samples_per_tick);
-                repair.insert(kept(Kind::Packet, record, ticks, false))
-            })
+        let OpusChannel { state, repair } = self.channels.get(header.stream as usize, header.channel.into())?.opus()?;
+        let samples = state.opus.samples_of(record.payload);
+        let is_placed = samples.zip(repair.as_mut()).is_some_and(|(samples, repair)| {
+            let ticks = round(samples as f64 / samples_per_tick);
+            repair.insert(kept(Kind::Packet, record, ticks, false))
         });
         if !is_placed {
             self.count(shard_counters::LATE_UNREPAIRED);
         }
-        true
+        Some(true)
     }
 
     /// Called with each record of a channel but late packets, before it is taken.
