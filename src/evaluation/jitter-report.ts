@@ -1,4 +1,8 @@
-import { type JitterSettings, type LiveResult, playLive } from './jitter.js';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JitterSettings } from './capture.js';
+import { type Played, play } from './jitter.js';
 import type { Trace } from './trace.js';
 
 /** What a jitter buffer makes of a trace, as `trunkline eval jitter` prints it. */
@@ -26,34 +30,37 @@ export interface JitterReport {
   readonly addedDelayMillis: number;
 }
 
-/** @param fromSeconds delays of packets that arrive earlier are left out of means and percentiles; counts are of all. */
-export function evaluateJitter(trace: Trace, settings: JitterSettings, fromSeconds = 0): JitterReport {
-  const live = playLive(trace, settings, fromSeconds);
-  return { ...liveFields(trace, live), ...recordedFields(live) };
+/**
+ * Plays a trace and records it in a temporary folder, which is removed again.
+ * @param fromSeconds delays of packets that arrive earlier are left out of means and percentiles; counts are of all.
+ */
+export async function evaluateJitter(trace: Trace, settings: JitterSettings, fromSeconds = 0): Promise<JitterReport> {
+  const directory = await mkdtemp(join(tmpdir(), 'trunkline-eval-'));
+  try {
+    return reportOf(trace, await play(trace, settings, { fromSeconds, directory }));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
 }
 
-function liveFields(trace: Trace, { counts, delays, added, concealedMillis }: LiveResult) {
-  const packets = trace.packets.length;
+function reportOf({ packets }: Trace, { counts, delays, added, concealedMillis, recorded }: Played): JitterReport {
   return {
-    packets,
+    packets: packets.length,
     received: counts.packetsReceived,
     lost: counts.packetsLost,
-    latePercent: rounded((100 * counts.packetsLate) / packets, 3),
+    latePercent: rounded((100 * counts.packetsLate) / packets.length, 3),
     meanDelayMillis: rounded(mean(delays)),
     p95DelayMillis: rounded(percentile(delays, 0.95)),
     concealedMillis: rounded(concealedMillis),
+    recordedUniquePackets: (recorded?.inTime ?? 0) + (recorded?.repaired ?? 0),
+    repaired: recorded?.repaired ?? 0,
     reordered: counts.packetsReordered,
     duplicates: counts.packetsDuplicate,
     addedDelayMillis: rounded(mean(added)),
   };
 }
 
-/** The recording has what the live line has. */
-function recordedFields({ counts }: LiveResult) {
-  return { recordedUniquePackets: counts.packetsReceived - counts.packetsLate - counts.packetsDropped, repaired: 0 };
-}
-
-function mean(values: readonly number[]): number {
+export function mean(values: readonly number[]): number {
   return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 

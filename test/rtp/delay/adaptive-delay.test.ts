@@ -142,22 +142,28 @@ describe('an adaptive delay', () => {
     expect(buffer.counts(0)).toMatchObject({ packetsLate: 20 + 1, packetsLost: 0 });
   });
 
-  it('grows to its start when more than 5 % are lost, and shrinks again when they are not', () => {
-    const { buffer } = open();
+  it.each([
+    [{ startMs: 50 }, 50],
+    [{ startMs: 0 }, 50],
+    [{ startMs: 120 }, 120],
+    [{ startMs: 0, maxMs: 10 }, 10],
+  ])('grows when more than 5 %% are lost, and shrinks again when they are not: %j', (bounds, grownMs) => {
+    const { buffer } = open(bounds);
     waitsOf(
       buffer,
-      sent(1_000, () => 0),
+      sent(1_300, () => 0),
       0,
     );
+    expect(buffer.playoutDelayUs(0)).toBe(0);
     waitsOf(
       buffer,
-      sent(100, (n) => (n % 10 === 5 ? null : 0), 1_000),
+      sent(100, (n) => (n % 10 === 5 ? null : 0), 1_300),
       0,
     );
-    expect(buffer.playoutDelayUs(0)).toBe(50 * MS);
+    expect(buffer.playoutDelayUs(0)).toBe(grownMs * MS);
     waitsOf(
       buffer,
-      sent(1_000, () => 0, 1_100),
+      sent(1_300, () => 0, 1_400),
       0,
     );
     expect(buffer.playoutDelayUs(0)).toBe(0);

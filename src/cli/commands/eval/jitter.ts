@@ -39,13 +39,16 @@ Example:
   $ trunkline eval jitter --trace call.jsonl --from-seconds 2`,
     )
     .action(async ({ trace: file, mode, fromSeconds = 0, json }: Flags) => {
-      const { config } = loadSettings(command);
+      const { config, origins } = loadSettings(command);
       const { readTrace } = await import('../../../evaluation/trace.js');
       const { evaluateJitter } = await import('../../../evaluation/jitter-report.js');
       const { playoutDelayMs, minPlayoutDelayMs, maxPlayoutDelayMs } = config;
-      const playoutDelay = mode ?? config.playoutDelay;
-      const settings = { playoutDelay, playoutDelayMs, minPlayoutDelayMs, maxPlayoutDelayMs };
-      const report = evaluateJitter(await readTrace(file), settings, fromSeconds);
+      const settings = {
+        ...{ playoutDelay: mode ?? config.playoutDelay, playoutDelayMs, minPlayoutDelayMs },
+        // Its default depends on the mode.
+        ...(origins.has('maxPlayoutDelayMs') && { maxPlayoutDelayMs }),
+      };
+      const report = await evaluateJitter(await readTrace(file), settings, fromSeconds);
       if (json) printJson(report);
       else print(tableOf(report));
     });
