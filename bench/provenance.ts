@@ -70,7 +70,7 @@ function describeMachine(): Machine {
 }
 
 /** The compiled benchmarks are two folders deeper than their sources. */
-function packageRoot(): string {
+export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
   return folder;

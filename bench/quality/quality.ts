@@ -4,6 +4,7 @@ import { CONDITIONS } from './corpus/conditions.js';
 import { type Corpus, corpus } from './corpus/corpus.js';
 import { type CorpusSet, talkersOf } from './corpus/talkers.js';
 import { type ShardCost, shardCosts } from './silence/cost.js';
+import { type JitterRow, jitterRows } from './jitter.js';
 import { allDetectors, OWN } from './silence/detectors.js';
 import { type Mark, marksOf } from './silence/marks.js';
 import { type Example, type SilenceRows, silenceRows } from './silence/rows.js';
@@ -25,6 +26,7 @@ export interface QualityReport extends Provenance {
   readonly marks: Readonly<Record<string, readonly Mark[]>>;
   readonly shardCosts: readonly ShardCost[];
   readonly concealment: readonly ConcealmentRow[];
+  readonly jitter: readonly JitterRow[];
 }
 
 const COST_ROUNDS = 200;
@@ -48,7 +50,7 @@ export async function runQuality(
   const { rows: silence, examples } = await silenceRows(made, await allDetectors({ native, quick, log }), log);
   log('cost of the detectors');
   const costs = shardCosts(quick ? QUICK_COST_ROUNDS : COST_ROUNDS);
-  log('concealment');
+  log('concealment, jitter');
   const { folder: _, conditions: __, ...told } = made;
   return {
     report: {
@@ -58,6 +60,7 @@ export async function runQuality(
       marks: Object.fromEntries([OWN.adaptive, OWN.neural].map((name) => [name, marksOf(silence, name)])),
       shardCosts: costs,
       concealment: concealmentRows(quick ? 1 : undefined),
+      jitter: await jitterRows(quick ? 1 : undefined, log),
     },
     examples,
   };

@@ -1,6 +1,7 @@
 import { escapeHtml, legend, picture, STYLE } from '../../page/html.js';
 import { NOT_A_MEASUREMENT } from '../../provenance.js';
 import type { ConditionGroup } from '../corpus/conditions.js';
+import type { JitterFigures, JitterRow } from '../jitter.js';
 import type { QualityReport } from '../quality.js';
 import type { Example } from '../silence/rows.js';
 import { CONCEALMENT_LEGEND, concealmentPlot, examplePlot } from './plots.js';
@@ -12,7 +13,7 @@ const MOST_SHOWN = 3;
 
 /** One page that needs nothing else: means and conditions as heat maps, pictures of single files, concealment. */
 export function qualityPage(report: QualityReport, examples: readonly Example[]): string {
-  const { corpus, marks, concealment } = report;
+  const { corpus, marks, concealment, jitter } = report;
   const title = `trunkline: signal quality, ${corpus.talkers.length} voices`;
   const names = Object.keys(report.silence.microsPerFrame);
   const shown = SHOWN.filter((name) => names.includes(name)).slice(0, MOST_SHOWN);
@@ -68,10 +69,24 @@ ${picture('Single packets', concealmentPlot(concealment, 'random'))}
 ${picture('Bursts of two and three', concealmentPlot(concealment, 'bursts'))}
 </div>
 </section>
+<section>
+<h2>Jitter buffer</h2>
+<p>Packets that came too late for the live line, and the delay that the jitter buffer adds on average after the first two
+seconds: with adaptive delays, and with the fixed one of 50 ms, 100 ms while more than 5 % are lost.</p>
+${jitterTable(jitter)}
+</section>
 </main>
 </body>
 </html>
 `;
+}
+
+function jitterTable(rows: readonly JitterRow[]): string {
+  const cells = ({ latePercent, addedMillis }: JitterFigures) =>
+    `<td>${latePercent.toFixed(2)} %</td><td>${addedMillis.toFixed(1)} ms</td>`;
+  const lines = rows.map((row) => `<tr><th>${escapeHtml(row.name)}</th>${cells(row.adaptive)}${cells(row.fixed)}</tr>`);
+  const head = '<th></th><th>adaptive: late</th><th>added</th><th>fixed: late</th><th>added</th>';
+  return `<table><thead><tr>${head}</tr></thead><tbody>${lines.join('')}</tbody></table>`;
 }
 
 function facts({ corpus, machine, node, version, commit, date }: QualityReport): string {

@@ -1,6 +1,7 @@
 import type { HitRates } from '../../../src/evaluation/silence/score.js';
 import { provenanceLines } from '../../provenance.js';
 import type { ConditionGroup } from '../corpus/conditions.js';
+import { jitterLines } from '../jitter.js';
 import type { QualityReport } from '../quality.js';
 import type { ShardCost } from '../silence/cost.js';
 
@@ -12,9 +13,9 @@ export const GROUP_NAMES: Readonly<Record<ConditionGroup, string>> = {
   extra: 'extra',
 };
 
-/** The report as text: means, every condition, marks, concealment. */
+/** The report as text: means, every condition, marks, concealment, jitter buffer. */
 export function qualityTable(report: QualityReport): string {
-  const { corpus, marks, concealment } = report;
+  const { corpus, marks, concealment, jitter } = report;
   return [
     ...provenanceLines(report),
     `Corpus: ${corpus.set}, ${corpus.talkers.length} voices (${corpus.talkers.join(', ')}), ${corpus.seconds} s each condition.`,
@@ -42,6 +43,9 @@ export function qualityTable(report: QualityReport): string {
         `  ${String(lossPercent).padStart(2)} % ${pattern.padEnd(7)} silence ${decibels(zeroFill)}, former way ${decibels(mirrored)}, ` +
         `pitch periods ${decibels(periods)}, with the next packet ${decibels(periodsToNext)}`,
     ),
+    '',
+    'Jitter buffer: packets too late for the live line, and the delay that it adds on average after the first two seconds',
+    ...jitterLines(jitter),
   ].join('\n');
 }
 

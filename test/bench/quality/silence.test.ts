@@ -86,6 +86,12 @@ it('scores every detector in every condition, and shows it as text and as a page
     concealment: [
       { lossPercent: 1, pattern: 'random', lostPackets: 9, zeroFill: 4, mirrored: 3, periods: 2, periodsToNext: 1 },
     ],
+    jitter: [
+      {
+        ...{ name: '1 % overtaken', isTrace: false, packets: 100, lostPercent: 0, reorderedPercent: 1 },
+        ...{ adaptive: { latePercent: 0.1, addedMillis: 2 }, fixed: { latePercent: 0.7, addedMillis: 50 } },
+      },
+    ],
   };
   const text = qualityTable(report);
   const page = qualityPage(report, examples);
@@ -93,6 +99,7 @@ it('scores every detector in every condition, and shows it as text and as a page
   expect(text).toMatch(/never +.* \/ 0 \/ 100/);
   expect(text).toContain('MISSED 13 conditions, live');
   for (const one of [text, page]) expect(one).toContain('fixed 0.30, adaptive 0.55 (+0.25)');
+  expect(text).toContain('adaptive  0.10 % late,   2.0 ms   fixed  0.70 % late,  50.0 ms');
   expect(page).toContain('&lt;cpu&gt;');
   expect(page.match(/<svg/g)?.length).toBe(2 * 2 + 2);
   expect(`${text}${page}`).not.toMatch(/undefined|NaN/);
