@@ -78,9 +78,7 @@ function delaysOf(released: readonly Frame[]): number[] {
   });
 }
 
-function recordedOf(manifest: Manifest, released: readonly Frame[]): Recorded {
-  const { sampleRate, spans } = manifest;
-  const { packetsRepaired } = manifest as Manifest & { packetsRepaired?: number | null };
+function recordedOf({ sampleRate, spans, packetsRepaired }: Manifest, released: readonly Frame[]): Recorded {
   const endMs = Math.max(0, ...spans.map((span) => span.endMs));
   const missing = spans.filter(({ state }) => state !== 'speech' && state !== 'silence');
   const inTime = released.filter(({ positionSamples, sampleCount }) => {

@@ -11,6 +11,7 @@ for (const trace of TRACES) {
     expect(report.packets).toBe(trace.packets);
     expect(report.received + report.duplicates).toBe(trace.packets);
     expect(report.lost).toBe(trace.lost);
+    if (trace.codec !== 'opus') expect(report.recordedUniquePackets).toBe(report.received);
   });
 }
 
@@ -37,3 +38,14 @@ test('delays of the beginning can be left out', async () => {
   expect((await evaluateJitter(trace, FIXED, 1)).meanDelayMillis).toBe(50);
   expect((await evaluateJitter(trace, FIXED)).meanDelayMillis).toBeGreaterThan(60);
 });
+
+test('a packet that is too late for the live line is in the recording', async () => {
+  const trace = traceOf(
+    ...Array.from({ length: 100 }, (_, n) => [n, n === 50 ? 5_000 : 20 * n] as const).toSorted(byArrival),
+  );
+  const report = await evaluateJitter(trace, { playoutDelay: 'adaptive' });
+  expect(report).toMatchObject({ received: 100, lost: 0, latePercent: 1, concealedMillis: 20 });
+  expect(report).toMatchObject({ recordedUniquePackets: 100, repaired: 1 });
+});
+
+const byArrival = (a: readonly [number, number], b: readonly [number, number]) => a[1] - b[1];
