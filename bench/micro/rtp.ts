@@ -1,4 +1,8 @@
+import { ClockAlignment } from '../../src/rtp/clock/clock-alignment.js';
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
+import { PacketRing } from '../../src/rtp/packet-ring.js';
+import { PlayoutQuality } from '../../src/rtp/quality/playout-quality.js';
+import { StandstillDetector } from '../../src/rtp/standstill-detector.js';
 import { MODULUS_16, Unwrapper } from '../../src/rtp/unwrapper.js';
 import type { MicroCase } from './micro-case.js';
 
@@ -14,6 +18,7 @@ export function rtpCases(): MicroCase[] {
     jitter('rtp jitter insert and release, one in ten overtaken', 'adaptive', true),
     jitter('rtp jitter insert and release, fixed delay, in order', 'fixed', false),
     jitter('rtp jitter insert and release, fixed delay, one in ten overtaken', 'fixed', true),
+    estimates(),
   ];
 }
 
@@ -28,6 +33,33 @@ function unwrap(): MicroCase {
       wire = (wire + 1) % MODULUS_16;
       for (let channel = 0; channel < CHANNELS; channel++)
         unwrapper.accept(channel, wire, unwrapper.unwrap(channel, wire));
+    },
+  };
+}
+
+/** What the estimates cost each packet: the clock at its insertion, the quality at its release. */
+function estimates(): MicroCase {
+  const packets = new PacketRing(1_024, Float64Array.of(0, 0, 0, 0));
+  const clocks = new ClockAlignment(CHANNELS, packets, new StandstillDetector(CHANNELS, packets));
+  const quality = new PlayoutQuality(CHANNELS);
+  for (let channel = 0; channel < CHANNELS; channel++) {
+    clocks.open(channel, 8_000);
+    quality.open(channel, 8_000, 'pcmu');
+    packets.channel[channel] = channel;
+  }
+  let tick = 0;
+  return {
+    name: 'rtp estimate clock and quality of a packet',
+    unit: 'packet',
+    steps: CHANNELS,
+    run() {
+      tick++;
+      for (let channel = 0; channel < CHANNELS; channel++) {
+        packets.timestamp[channel] = tick * PACKET_BYTES;
+        packets.arrivalUs[channel] = tick * PACKET_US;
+        clocks.observe(channel, channel);
+        quality.packet(packets, channel);
+      }
     },
   };
 }

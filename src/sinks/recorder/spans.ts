@@ -39,6 +39,12 @@ const INTERVALS: readonly { readonly note: number; readonly state: SpanState; re
 export type NoteListener = (note: number, channel: Channel, start: number, length: number) => void;
 
 /**
+ * A gap of this part of the shortest silence, 25 ms, is no silence of its own: it keeps the two channels aligned
+ * (rtp/clock/clock-alignment.ts), and belongs to the speech or silence around it.
+ */
+const ALIGNMENT = 1 / 20;
+
+/**
  * The states of one channel from the first sample of the stream on, in layers:
  *
  * 1. Speech and silence, by the edges; a channel begins silent. An edge follows the frame that showed it but is dated
@@ -89,7 +95,7 @@ export class SpanTrack {
   }
 
   frame(position: number, count: number, silent: boolean, lost: boolean): void {
-    if (position > this.#end) this.note(NOTE.GAP, this.#end, position - this.#end);
+    if (position - this.#end > this.#shortestSilence * ALIGNMENT) this.note(NOTE.GAP, this.#end, position - this.#end);
     this.#assumedSpeechAt = -1;
     if (lost) {
       this.note(NOTE.LOST, position, count);

@@ -24,6 +24,26 @@ describe('speech and silence', () => {
     ]);
   });
 
+  it('goes on across a gap of some milliseconds that keeps the channels aligned, and not across a longer one', () => {
+    for (const [gap, spans] of [
+      [80, [['speech', 0, 400]]],
+      [
+        400,
+        [
+          ['speech', 0, 160],
+          ['silence', 160, 560],
+          ['speech', 560, 720],
+        ],
+      ],
+    ] as const) {
+      const track = new SpanTrack(0, undefined, 4000);
+      track.frame(0, 160, false, false);
+      track.edge(0, false);
+      track.frame(160 + gap, 160, false, false);
+      expect(spansOf(track, 320 + gap)).toEqual(spans);
+    }
+  });
+
   it('turns to silence long before the frame that showed it', () => {
     const track = new SpanTrack(0);
     for (let at = 0; at < 8000; at += 160) track.frame(at, 160, false, false);
