@@ -43,9 +43,19 @@ export interface Replaced {
 
 export function keptRecord(kind: KeptRecord['kind'], late: LatePacket, isPoison = false): KeptRecord {
   return {
-    ...{ kind, sequence: late.sequence, timestamp: late.timestamp, position: late.position, ticks: late.ticks },
-    ...{ arrivalUs: late.arrivalUs, payload: late.payload, isPoison },
-    ...{ isSilent: false, isNew: false, digestA: 0, digestB: 0, sentSamples: -1 },
+    kind,
+    sequence: late.sequence,
+    timestamp: late.timestamp,
+    position: late.position,
+    ticks: late.ticks,
+    arrivalUs: late.arrivalUs,
+    payload: late.payload,
+    isPoison,
+    isSilent: false,
+    isNew: false,
+    digestA: 0,
+    digestB: 0,
+    sentSamples: -1,
   };
 }
 

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { OpusDecoder } from '../audio/codecs/opus.js';
 import { type Level, measureLevel } from '../audio/level.js';
 import type { SampleMemory } from '../audio/sample-memory.js';
@@ -13,6 +14,13 @@ import type { RecorderLink } from './recorder-link.js';
 import { SHARD_COUNTERS } from './shard-data.js';
 
 const NOTHING = new Uint8Array(0);
+
+/** In one of Node's pools: memory of its own for each packet would cost some microseconds. */
+function copyOf(bytes: Uint8Array, at: number, length: number): Uint8Array {
+  const copy = Buffer.allocUnsafe(length);
+  for (let i = 0; i < length; i++) copy[i] = bytes[at + i] as number;
+  return copy;
+}
 
 function liveState(decoder: ChannelDecoder, opus: OpusDecoder): DecoderState {
   return {
@@ -123,7 +131,7 @@ export class OpusCorrections implements RepairOutput {
       position: doubles[(at + RECORD.POSITION) >> 3] as number,
       ticks,
       arrivalUs: doubles[(at + RECORD.ARRIVAL_US) >> 3] as number,
-      payload: length === 0 ? NOTHING : memory.bytes.slice(payload, payload + length),
+      payload: length === 0 ? NOTHING : copyOf(memory.bytes, payload, length),
     };
   }
 
