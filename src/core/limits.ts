@@ -8,6 +8,8 @@ export const LIMITS = {
   maxPayloadBytes: 16_384,
   /** Longest stretch that one lost record may stand for, in seconds; a longer gap is a jump of the time line. */
   maxGapSeconds: 10,
+  /** A packet that comes later than this after its time may be left out of the recording. */
+  maxLateSeconds: 10,
   /** Interaction ids and similar names. */
   maxNameBytes: 128,
   /** Decoding threads of one engine; their rings must lie within the 2 GB that 32-bit offsets reach. */

@@ -6,7 +6,7 @@ const NONE = -1;
  * The held packets of each channel in the order in which they are released: by epoch, then by sequence number.
  *
  * Doubly linked lists through the descriptors, searched from the back: a packet in order costs one comparison, one out
- * of order as many as packets overtook it (never more than HISTORY_PACKETS of reception.ts). Compared with an array of
+ * of order as many as packets overtook it (never more than HISTORY_PACKETS of number-history.ts). Compared with an array of
  * slots by sequence number, lists need no slots for missing packets and never grow, and the packets of a restarted
  * numbering simply follow those of the old one.
  */

@@ -3,6 +3,7 @@ import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
 import { ClockAlignment } from './clock/clock-alignment.js';
 import { AdaptiveDelay } from './delay/adaptive-delay.js';
+import { PastNumbering } from './late/past-numbering.js';
 import { CANDIDATE_TIMEOUT_US, KIND, lowestKind, PacketRing } from './packet-ring.js';
 import { type JitterOutput, PlayoutQueue } from './playout-queue.js';
 import { type PacketDuration, Reception, SEQUENCE_CLASS } from './reception.js';
@@ -64,6 +65,7 @@ export class JitterBuffer {
   readonly #sequences: Unwrapper;
   readonly #timestamps: Unwrapper;
   readonly #reception: Reception;
+  readonly #past: PastNumbering;
   readonly #restarts: RestartDetector;
   readonly #queue: PlayoutQueue;
   readonly #standstills: StandstillDetector;
@@ -109,6 +111,7 @@ export class JitterBuffer {
     this.#standstills = new StandstillDetector(channels, this.packets);
     this.#clocks = new ClockAlignment(channels, this.packets, this.#standstills);
     this.#reception = new Reception(channels, this.packets, this.#standstills, options.durationOf);
+    this.#past = new PastNumbering(channels, this.packets, this.#reception, this.#sequences, this.#timestamps);
     this.#restarts = new RestartDetector(channels, this.packets, this.#sequences, this.#timestamps, this.#reception);
     this.#queue = new PlayoutQueue(channels, this.packets, this.#adaptive);
     this.#open = new Uint8Array(channels);
@@ -123,6 +126,7 @@ export class JitterBuffer {
     this.#sequences.open(channel);
     this.#timestamps.open(channel);
     this.#reception.open(channel, clockRate);
+    this.#past.open(channel, clockRate);
     this.#restarts.open(channel, clockRate);
     this.#queue.open(channel, clockRate);
     this.#standstills.open(channel, clockRate);
@@ -247,7 +251,7 @@ export class JitterBuffer {
         this.#reception.duplicate(channel);
         return INSERTED.DUPLICATE;
       case SEQUENCE_CLASS.OUT_OF_RANGE:
-        return this.#takeCandidate(channel, d);
+        return this.#takePast(channel, d) ? INSERTED.LATE : this.#takeCandidate(channel, d);
       case SEQUENCE_CLASS.FIRST:
         this.#beginEpoch(channel, d);
         break;
@@ -269,8 +273,19 @@ export class JitterBuffer {
     this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
   }
 
+  /** Whether the packet was on its way when the sender restarted, and has been given up since. */
+  #takePast(channel: number, d: number): boolean {
+    const sequence = this.#past.missing(channel, d);
+    if (Number.isNaN(sequence) || !this.#queue.hasPassed(channel, sequence, this.#past.epoch(channel))) return false;
+    this.#past.take(channel, d, sequence);
+    this.#reception.past(channel, d);
+    this.#reception.late(channel);
+    return true;
+  }
+
   #beginEpoch(channel: number, d: number): void {
     const packets = this.packets;
+    this.#past.keep(channel, this.#epoch[channel] as number);
     packets.sequence[d] = this.#sequences.restart(channel, packets.wireSequence[d] as number);
     // Timestamps are unwrapped across a restart: a sender may restart its numbers and continue its clock.
     this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);

@@ -121,6 +121,12 @@ export class PlayoutQueue {
     );
   }
 
+  /** The same of a number of any epoch. */
+  hasPassed(channel: number, sequence: number, epoch: number): boolean {
+    const current = this.#epoch[channel] as number;
+    return epoch < current || (epoch === current && sequence < (this.#nextSequence[channel] as number));
+  }
+
   /** Puts a packet of the channel's latest epoch in its place. */
   insert(channel: number, d: number, epoch: number): void {
     const packets = this.#packets;

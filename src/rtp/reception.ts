@@ -1,6 +1,7 @@
 import type { ReceptionCounts } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 import { US_PER_SECOND } from '../core/units.js';
+import { HISTORY_PACKETS, NumberHistory } from './late/number-history.js';
 import type { PacketRing } from './packet-ring.js';
 import type { StandstillDetector } from './standstill-detector.js';
 
@@ -8,8 +9,6 @@ import type { StandstillDetector } from './standstill-detector.js';
 export const MAX_DROPOUT = 3000;
 /** RFC 3550 A.1: a step back by this many numbers or more is not ordinary reordering. */
 export const MAX_MISORDER = 100;
-/** How many numbers back a late packet can be told from a duplicate. A power of two. */
-export const HISTORY_PACKETS = 2048;
 /** The longest packet of any codec (RFC 6716: 120 ms); a longer step between packets is a pause. */
 export const MAX_PACKET_SECONDS = 0.12;
 /** Timestamps may go back by this much through jitter in the sender; by more, its clock was set. */
@@ -36,8 +35,6 @@ export const SEQUENCE_CLASS = {
 export type SequenceClass = (typeof SEQUENCE_CLASS)[keyof typeof SEQUENCE_CLASS];
 
 const PHASE = { NEW: 0, RUNNING: 1, RESUMING: 2 } as const;
-
-const HISTORY_WORDS = HISTORY_PACKETS / 32;
 
 /**
  * Reception statistics of every channel: validity of sequence numbers (RFC 3550 A.1), loss (A.3) and interarrival jitter
@@ -87,8 +84,8 @@ export class Reception {
   readonly #dropped: Float64Array;
   /** Dropped packets that belong to no known numbering: each counts as due and received by itself. */
   readonly #refused: Float64Array;
-  /** One bit a number, HISTORY_PACKETS a channel: received, of the numbers up to the highest. */
-  readonly #history: Int32Array;
+  /** Of the numbers up to the highest: those received, and those never sent. */
+  readonly history: NumberHistory;
 
   /** Packets are passed by their index in `packets`, with unwrapped numbers and timestamps. */
   constructor(channels: number, packets: PacketRing, standstills: StandstillDetector, durationOf?: PacketDuration) {
@@ -116,7 +113,7 @@ export class Reception {
     this.#reordered = new Float64Array(channels);
     this.#dropped = new Float64Array(channels);
     this.#refused = new Float64Array(channels);
-    this.#history = new Int32Array(channels * HISTORY_WORDS);
+    this.history = new NumberHistory(channels);
   }
 
   /** @param clockRate RTP timestamp units a second. */
@@ -153,7 +150,7 @@ export class Reception {
       const isAgain =
         -ahead < HISTORY_PACKETS && sequence >= (this.#lowest[channel] as number) && this.fits(channel, d);
       if (!isAgain) return SEQUENCE_CLASS.FIRST;
-      return this.#seen(channel, sequence) ? SEQUENCE_CLASS.DUPLICATE : SEQUENCE_CLASS.BEHIND;
+      return this.history.has(channel, sequence) ? SEQUENCE_CLASS.DUPLICATE : SEQUENCE_CLASS.BEHIND;
     }
     if (ahead > 0) {
       if (ahead === 1) return SEQUENCE_CLASS.AHEAD;
@@ -161,7 +158,7 @@ export class Reception {
       return isLoss ? SEQUENCE_CLASS.AHEAD : SEQUENCE_CLASS.OUT_OF_RANGE;
     }
     if (-ahead >= HISTORY_PACKETS || !this.fits(channel, d)) return SEQUENCE_CLASS.OUT_OF_RANGE;
-    const seen = this.#seen(channel, sequence);
+    const seen = this.history.has(channel, sequence);
     if (-ahead < MAX_MISORDER) return seen ? SEQUENCE_CLASS.DUPLICATE : SEQUENCE_CLASS.BEHIND;
     // Farther back only a number known to be missing is late. Any other is a copy, or a sender that has restarted,
     // perhaps at the same numbers and timestamps as before.
@@ -195,8 +192,8 @@ export class Reception {
     this.#highestTimestamp[channel] = timestamp;
     this.#highestLength[channel] = this.#packets.payloadLength[d] as number;
     this.#transitUs[channel] = Number.NaN;
-    this.#history.fill(0, channel * HISTORY_WORDS, (channel + 1) * HISTORY_WORDS);
-    this.#mark(channel, sequence);
+    this.history.clear(channel);
+    this.history.add(channel, sequence);
     this.#count(channel, d);
   }
 
@@ -210,7 +207,7 @@ export class Reception {
       if (ticks > 0 && ticks <= (this.#clockRate[channel] as number) * MAX_PACKET_SECONDS)
         this.#packetTicks[channel] = ticks;
     } else {
-      this.#forget(channel, highest + 1, sequence);
+      this.history.remove(channel, highest + 1, sequence);
       if (sequence - highest < MAX_DROPOUT && this.#isSkip(channel, d)) this.#skip(channel, d, highest + 1, sequence);
     }
     if (this.#phase[channel] === PHASE.RESUMING) {
@@ -220,7 +217,7 @@ export class Reception {
     this.#highest[channel] = sequence;
     this.#highestTimestamp[channel] = timestamp;
     this.#highestLength[channel] = this.#packets.payloadLength[d] as number;
-    this.#mark(channel, sequence);
+    this.history.add(channel, sequence);
     this.#count(channel, d);
   }
 
@@ -230,8 +227,15 @@ export class Reception {
     // Before the first one: the epoch began earlier than it seemed.
     if (sequence < (this.#lowest[channel] as number)) this.#lowest[channel] = sequence;
     this.#reordered[channel] = (this.#reordered[channel] as number) + 1;
-    this.#mark(channel, sequence);
+    this.history.add(channel, sequence);
     this.#count(channel, d);
+  }
+
+  /** Counts a packet that was missing in the numbering before this one. */
+  past(channel: number, d: number): void {
+    this.#reordered[channel] = (this.#reordered[channel] as number) + 1;
+    this.#received[channel] = (this.#received[channel] as number) + 1;
+    this.#bytes[channel] = (this.#bytes[channel] as number) + (this.#packets.payloadLength[d] as number);
   }
 
   /** A packet of a second numbering that runs at the same time. */
@@ -270,6 +274,11 @@ export class Reception {
   /** Number and timestamp of the packet with the highest number of this epoch; only after the first packet. */
   newestSequence(channel: number): number {
     return this.#highest[channel] as number;
+  }
+
+  /** The lowest number of this epoch. */
+  lowestSequence(channel: number): number {
+    return this.#lowest[channel] as number;
   }
 
   newestTimestamp(channel: number): number {
@@ -331,7 +340,8 @@ export class Reception {
   #skip(channel: number, d: number, from: number, to: number): void {
     this.#packets.skipped[d] = to - from;
     this.#skipped[channel] = (this.#skipped[channel] as number) + to - from;
-    for (let sequence = Math.max(from, to - HISTORY_PACKETS); sequence < to; sequence++) this.#mark(channel, sequence);
+    for (let sequence = Math.max(from, to - HISTORY_PACKETS); sequence < to; sequence++)
+      this.history.add(channel, sequence);
   }
 
   /**
@@ -364,33 +374,6 @@ export class Reception {
     if (stepUs <= LIMITS.maxGapSeconds * US_PER_SECOND) {
       const jitterUs = this.#jitterUs[channel] as number;
       this.#jitterUs[channel] = jitterUs + (stepUs - jitterUs) / 16;
-    }
-  }
-
-  // Bitwise operators take a double modulo 2^32, so that the low bits are right for any unwrapped number, negative
-  // ones included.
-  #seen(channel: number, sequence: number): boolean {
-    const bit = sequence & (HISTORY_PACKETS - 1);
-    return ((this.#history[channel * HISTORY_WORDS + (bit >> 5)] as number) & (1 << (bit & 31))) !== 0;
-  }
-
-  #mark(channel: number, sequence: number): void {
-    const bit = sequence & (HISTORY_PACKETS - 1);
-    const word = channel * HISTORY_WORDS + (bit >> 5);
-    // Bits are reused every HISTORY_PACKETS numbers; forget() has cleared those of the numbers skipped over.
-    this.#history[word] = (this.#history[word] as number) | (1 << (bit & 31));
-  }
-
-  /** Clears the numbers from `from` up to, not including, `to`. */
-  #forget(channel: number, from: number, to: number): void {
-    if (to - from >= HISTORY_PACKETS) {
-      this.#history.fill(0, channel * HISTORY_WORDS, (channel + 1) * HISTORY_WORDS);
-      return;
-    }
-    for (let sequence = from; sequence < to; sequence++) {
-      const bit = sequence & (HISTORY_PACKETS - 1);
-      const word = channel * HISTORY_WORDS + (bit >> 5);
-      this.#history[word] = (this.#history[word] as number) & ~(1 << (bit & 31));
     }
   }
 }

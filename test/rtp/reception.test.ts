@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
-import { HISTORY_PACKETS } from '../../src/rtp/reception.js';
+import { HISTORY_PACKETS } from '../../src/rtp/late/number-history.js';
 import { type Arrival, Listener, plain, replay, seeded } from '../support/rtp/replay.js';
 
 function countsOf(arrivals: readonly Arrival[], clockRate = 8000, playoutDelayUs = 50_000) {

@@ -4,7 +4,7 @@ import type { MarkedState } from '../../core/events.js';
 import { alignRecord, FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
 import { RingLink } from '../../ring/link.js';
 import type { RingProducer } from '../../ring/ring.js';
-import { LatePlacement } from '../../rtp/late-placement.js';
+import { LatePlacement } from '../../rtp/late/late-placement.js';
 import type { PacketColumns } from '../../rtp/packet-columns.js';
 import { packetTicks } from '../../rtp/packet-duration.js';
 import type { JitterOutput } from '../../rtp/playout-queue.js';

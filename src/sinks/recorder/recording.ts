@@ -231,7 +231,7 @@ export class Recording implements RecordingContent {
     const end = isFinal ? this.#end : undefined;
     for (const track of this.#tracks) this.#catchUp(track);
     const spans = this.#tracks.flatMap((track) =>
-      toManifestSpans(track.compose(length), track.channel, info.sampleRate),
+      toManifestSpans(track.compose(isFinal ? length : Math.max(length, track.end)), track.channel, info.sampleRate),
     );
     return {
       ...manifestHead(info),

@@ -89,6 +89,11 @@ export class SpanTrack {
     return size + ((this.#repairedQuiet.length + this.#repairedSpeech.length) >> 1);
   }
 
+  /** Where what is known ends. */
+  get end(): number {
+    return this.#end;
+  }
+
   /** The state of a frame that follows the last one without news: silent or not; undefined while any frame is news. */
   get steadySilent(): boolean | undefined {
     return this.#assumedSpeechAt >= 0 ? undefined : this.#silent();

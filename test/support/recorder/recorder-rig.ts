@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from '../../../src/core/clock.js';
 import type { StreamInfo } from '../../../src/core/events.js';
-import { KIND, RECORD, RING, ringBytes } from '../../../src/ring/layout.js';
+import { FLAG, KIND, RECORD, RING, ringBytes } from '../../../src/ring/layout.js';
 import { type RingPlace, RingProducer } from '../../../src/ring/ring.js';
 import { type Manifest, manifestSchema } from '../../../src/sinks/recorder/files/manifest.js';
 import { readCheckpoint } from '../../../src/sinks/recorder/files/manifest-file.js';
@@ -67,6 +67,11 @@ export class RecorderRig {
   frame(stream: number, channel: number, position: number, pcm: Int16Array, flags = 0, ring = 0): void {
     const payload = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
     this.#put(ring, stream, KIND.FRAME, payload, { channel, flags, position, samples: pcm.length });
+  }
+
+  correction(stream: number, channel: number, position: number, pcm: Int16Array, flags: number = FLAG.REPAIRED): void {
+    const payload = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength);
+    this.#put(0, stream, KIND.CORRECTION, payload, { channel, flags, position, samples: pcm.length });
   }
 
   edge(stream: number, channel: number, position: number, flags: number, ring = 0): void {

@@ -1,4 +1,4 @@
-import type { PacketColumns } from './packet-columns.js';
+import type { PacketColumns } from '../packet-columns.js';
 
 /** Bases that are remembered of each channel. A sender whose clock is right has one for the whole call. */
 const REMEMBERED = 8;
@@ -6,7 +6,7 @@ const REMEMBERED = 8;
 const NONE = -1;
 
 /**
- * Finds the place on the time line of packets that came too late to be released. The base of a channel (timeline.ts)
+ * Finds the place on the time line of packets that came too late to be released. The base of a channel (../timeline.ts)
  * may have changed since: by a restart of the sender, a jump of its timestamps, or because it stood still. So the
  * latest bases are kept, each with the number and the position of the first packet that was placed by it.
  *

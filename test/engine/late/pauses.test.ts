@@ -1,0 +1,104 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Stream } from '../../../src/engine/streams.js';
+import { CaptureRig } from '../../support/engine/capture-rig.js';
+
+const FORMAT = { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 } as const;
+const MS = 1000;
+/** Decodes to what concealment and silence never are. */
+const LOUD = 0x80;
+
+let rig: CaptureRig;
+afterEach(() => rig.remove());
+
+/** Packet `n` of 20 ms, at its time or later. */
+function take(stream: Stream, n: number, arrivalMs = n * 20): void {
+  const payload = new Uint8Array(160).fill(LOUD + (n % 64));
+  rig.take(stream, { sequence: n, timestamp: n * 160, arrivalUs: 2_000_000 + arrivalMs * MS, payload });
+}
+
+function takeAll(stream: Stream, from: number, to: number, without: readonly number[] = []): void {
+  for (let n = from; n < to; n++) if (!without.includes(n)) take(stream, n);
+}
+
+/** Whether the recording has the audio of packet `n`. */
+function has(n: number): boolean {
+  const pcm = rig.wav('call').samples.subarray(n * 160, (n + 1) * 160);
+  const first = pcm[0] as number;
+  return first !== 0 && pcm.every((sample) => sample === first) && first === ulaw(LOUD + (n % 64));
+}
+
+function ulaw(byte: number): number {
+  const code = ~byte & 0xff;
+  return (((code & 15) << 3) + 132) * 2 ** ((code >> 4) & 7) - 132;
+}
+
+describe('a late packet and a pause', () => {
+  it('that began before it came: it is withheld, wherever it belongs', () => {
+    rig = new CaptureRig('js');
+    const stream = rig.open('call', FORMAT);
+    takeAll(stream, 0, 20, [5]);
+    rig.advanceTo(2_000_000 + 500 * MS);
+    rig.input.pause(stream);
+    take(stream, 5, 510);
+    rig.input.resume(stream, 2_000_000 + 550 * MS);
+    takeAll(stream, 30, 40);
+    rig.advanceTo(2_000_000 + 2000 * MS);
+    const summary = rig.end(stream);
+    expect(summary).toMatchObject({ packetsLate: 1, packetsRepaired: 0, packetsPaused: 1 });
+    expect(has(5)).toBe(false);
+    expect(has(4)).toBe(true);
+  });
+
+  it('that is over when it comes: it is recorded if it belongs before or behind it, and never if it belongs into it', () => {
+    rig = new CaptureRig('js');
+    const stream = rig.open('call', FORMAT);
+    takeAll(stream, 0, 20, [5]);
+    rig.advanceTo(2_000_000 + 500 * MS);
+    rig.input.pause(stream);
+    takeAll(stream, 26, 40, [30]);
+    rig.advanceTo(2_000_000 + 900 * MS);
+    rig.input.resume(stream, 2_000_000 + 900 * MS);
+    takeAll(stream, 46, 60, [50]);
+    rig.advanceTo(2_000_000 + 1400 * MS);
+    take(stream, 5, 1401);
+    take(stream, 30, 1402);
+    take(stream, 50, 1403);
+    rig.advanceTo(2_000_000 + 2000 * MS);
+    const summary = rig.end(stream);
+    expect(summary).toMatchObject({ packetsLate: 3, packetsRepaired: 2, packetsPaused: 14 });
+    expect([5, 30, 50].map(has)).toEqual([true, false, true]);
+    const paused = rig.manifest('call').spans.filter(({ state }) => state === 'paused');
+    for (const { startMs, endMs } of paused) {
+      expect(
+        rig
+          .wav('call')
+          .samples.subarray(startMs * 8, endMs * 8)
+          .every((sample) => sample === 0),
+      ).toBe(true);
+    }
+    expect(paused).toHaveLength(1);
+  });
+});
+
+describe('late packets of a hostile sender', () => {
+  it('take no space in the ring that others need: what does not fit is dropped and counted', () => {
+    rig = new CaptureRig('js', { streams: 2, inputRingBytes: 1 << 14 });
+    const other = rig.open('other', FORMAT);
+    const stream = rig.open('call', FORMAT);
+    take(stream, 0, 0);
+    take(stream, 2000, 40_000);
+    rig.advanceTo(2_000_000 + 41_000 * MS);
+    // All at once: no shard has time to take any.
+    for (let n = 1000; n < 1999; n++) take(stream, n, 41_000);
+    const { batch } = rig.input;
+    expect(batch).toBeDefined();
+    take(other, 0, 41_000);
+    take(other, 1, 41_020);
+    rig.advanceTo(2_000_000 + 42_000 * MS);
+    const counts = rig.end(stream);
+    expect(counts.packetsLate).toBe(999);
+    expect(counts.packetsRepaired + counts.packetsDropped).toBe(999);
+    expect(counts.packetsDropped).toBeGreaterThan(0);
+    expect(rig.end(other)).toMatchObject({ packetsReceived: 2, packetsDropped: 0, packetsLost: 0 });
+  });
+});
