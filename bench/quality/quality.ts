@@ -6,7 +6,7 @@ import { type CorpusSet, talkersOf } from './corpus/talkers.js';
 import { type JitterRow, jitterRows } from './jitter.js';
 import { type ShardCost, shardCosts } from './silence/cost.js';
 import { allDetectors, OWN } from './silence/detectors.js';
-import { type Mark, marksOf } from './silence/marks.js';
+import { calibratedMarks, type Mark, marksOf } from './silence/marks.js';
 import { type Example, type SilenceRows, silenceRows } from './silence/rows.js';
 
 export interface QualityOptions {
@@ -16,13 +16,15 @@ export interface QualityOptions {
   readonly native: 'off' | 'auto' | 'require';
   /** A few conditions of the shipped clips and few detectors: shows that everything works. */
   readonly quick: boolean;
+  /** Only detectors whose name contains this. */
+  readonly only: string;
   readonly log: (line: string) => void;
 }
 
 export interface QualityReport extends Provenance {
   readonly corpus: Omit<Corpus, 'folder' | 'conditions'>;
   readonly silence: SilenceRows;
-  /** Of the adaptive detector, and of the neural one. */
+  /** Of the engine's own detectors, by name. */
   readonly marks: Readonly<Record<string, readonly Mark[]>>;
   readonly shardCosts: readonly ShardCost[];
   readonly concealment: readonly ConcealmentRow[];
@@ -38,7 +40,7 @@ const QUICK_CONDITIONS = ['clean', 'white-20', 'car-10', 'babble-10', 'music'];
 export async function runQuality(
   options: QualityOptions,
 ): Promise<{ report: QualityReport; examples: readonly Example[] }> {
-  const { quick, folder, log, native } = options;
+  const { quick, folder, log, native, only } = options;
   const provenance = describeProvenance(quick);
   const made = corpus({
     set: setFor(options),
@@ -47,7 +49,7 @@ export async function runQuality(
     ...(quick && { conditions: CONDITIONS.filter(({ name }) => QUICK_CONDITIONS.includes(name)) }),
     log,
   });
-  const { rows: silence, examples } = await silenceRows(made, await allDetectors({ native, quick, log }), log);
+  const { rows: silence, examples } = await silenceRows(made, await allDetectors({ native, quick, only, log }), log);
   log('cost of the detectors');
   const costs = shardCosts(quick ? QUICK_COST_ROUNDS : COST_ROUNDS);
   log('concealment, jitter');
@@ -57,7 +59,10 @@ export async function runQuality(
       ...provenance,
       corpus: told,
       silence,
-      marks: Object.fromEntries([OWN.adaptive, OWN.neural].map((name) => [name, marksOf(silence, name)])),
+      marks: {
+        ...Object.fromEntries([OWN.adaptive, OWN.neural].map((name) => [name, marksOf(silence, name)])),
+        [OWN.calibrated]: calibratedMarks(silence, OWN.calibrated),
+      },
       shardCosts: costs,
       concealment: concealmentRows(quick ? 1 : undefined),
       jitter: await jitterRows(quick ? 1 : undefined, log),

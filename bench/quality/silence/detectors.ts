@@ -8,11 +8,13 @@ export interface DetectorOptions {
   readonly native: 'off' | 'auto' | 'require';
   /** Only the engine's own detectors and the quickest of the others. */
   readonly quick: boolean;
+  /** Only those whose name contains this. */
+  readonly only: string;
   readonly log: (line: string) => void;
 }
 
 /** Every detector that can be had here, the engine's own first. One that can not is named in the log. */
-export async function allDetectors({ native, quick, log }: DetectorOptions): Promise<Detector[]> {
+export async function allDetectors({ native, quick, only, log }: DetectorOptions): Promise<Detector[]> {
   const own = { native, silenceDetector: 'fixed' } as const;
   const modes = quick ? ([3] as const) : ([0, 1, 2, 3] as const);
   const rates = quick ? [] : ([8000, 16_000] as const);
@@ -25,7 +27,7 @@ export async function allDetectors({ native, quick, log }: DetectorOptions): Pro
     ...rates.map((rate) => [`Silero v6, ${rate / 1000} kHz`, (name: string) => silero(name, rate)] as const),
   ];
   const detectors: Detector[] = [];
-  for (const [name, make] of makers) {
+  for (const [name, make] of makers.filter(([one]) => one.includes(only))) {
     try {
       detectors.push(await make(name));
     } catch (error) {
@@ -33,7 +35,9 @@ export async function allDetectors({ native, quick, log }: DetectorOptions): Pro
       if (!isMissing(error)) throw error;
     }
   }
-  return detectors;
+  if (detectors.length > 0) return detectors;
+  const names = makers.map(([name]) => name).join('\n');
+  throw new TrunklineError('CONFIG_INVALID', `There is no detector with "${only}" in its name. They are:\n${names}`);
 }
 
 async function webrtc(name: string, mode: 0 | 1 | 2 | 3): Promise<Detector> {

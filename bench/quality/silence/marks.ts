@@ -43,6 +43,17 @@ export function marksOf({ conditions, means }: SilenceRows, detector: string): M
   ].filter(({ measured }) => Number.isFinite(measured));
 }
 
+/** Of the fixed detector with the threshold of `trunkline calibrate`: silence returns where speech stands out. */
+export function calibratedMarks({ conditions }: SilenceRows, detector: string): Mark[] {
+  const found = conditions
+    .filter(({ condition: { noise, snrDb = 0 } }) => (noise === 'white' || noise === 'car') && snrDb >= 10)
+    .flatMap(({ scores }) => scores[detector]?.spans.nonSpeechHit ?? []);
+  if (found.length === 0) return [];
+  return [
+    mark('non-speech found in white and car noise 10 dB or more below speech, the worst', 90, Math.min(...found)),
+  ];
+}
+
 function accuracyOf({ scores }: ConditionRow, detector: string): number {
   const score = scores[detector];
   return score === undefined ? 0 : Math.max(score.live.accuracy, score.spans.accuracy);

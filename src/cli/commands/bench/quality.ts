@@ -9,6 +9,7 @@ interface QualityFlags {
   readonly seconds: number;
   readonly folder?: string;
   readonly native: 'off' | 'auto' | 'require';
+  readonly only: string;
   readonly quick?: boolean;
   readonly smoke?: boolean;
   readonly report?: string;
@@ -36,6 +37,7 @@ export function quality(bench: Command): Command {
     .addOption(
       new Option('--native <use>', 'use of the native module').choices(['off', 'auto', 'require']).default('auto'),
     )
+    .option('--only <text>', 'only detectors of silence whose name contains this', '')
     .option('--quick', 'few conditions, the speech that trunkline ships with, less than a minute')
     .option('--smoke', 'the same')
     .option('--report <file>', 'write a page with pictures to this file')
