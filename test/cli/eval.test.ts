@@ -36,7 +36,9 @@ describe('trunkline eval silence', () => {
   it('scores a file as one JSON object', async () => {
     // Words follow pauses of 1 s and 1.5 s; where the words end is known by the silence behind them alone.
     const speech = file('call.json', JSON.stringify([[1000, lengthMs - 1000]]));
-    const { code, stdout } = await evalSilence('--wav', WAV, '--speech', speech, '--json', '--spans');
+    const { code, stdout } = await evalSilence(
+      ...['--wav', WAV, '--speech', speech, '--mode', 'fixed', '--json', '--spans'],
+    );
     expect(code).toBe(0);
     const { frames, live, spans, onsetErrorMillis, speechSpans } = JSON.parse(stdout);
     expect(frames).toBe(Math.floor(lengthMs / 20));
@@ -48,8 +50,8 @@ describe('trunkline eval silence', () => {
     expect(speechSpans).toHaveLength(2);
   });
 
-  it('says in words what it found, also where there is no speech', async () => {
-    const { code, stdout } = await evalSilence('--wav', WAV, '--speech', file('none.json', '[]'));
+  it.each(['fixed', 'adaptive'])('says in words what it found, also where there is no speech: %s', async (mode) => {
+    const { code, stdout } = await evalSilence('--wav', WAV, '--speech', file('none.json', '[]'), '--mode', mode);
     expect(code).toBe(0);
     expect(stdout).toContain('speech found (none)');
     expect(stdout).toContain('onsets found 0, missed 0');

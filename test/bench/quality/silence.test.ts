@@ -8,7 +8,8 @@ import type { QualityReport } from '../../../bench/quality/quality.js';
 import { qualityPage } from '../../../bench/quality/report/page.js';
 import { qualityTable } from '../../../bench/quality/report/table.js';
 import { type Detector, detectionOf } from '../../../bench/quality/silence/detector.js';
-import { marksOf } from '../../../bench/quality/silence/marks.js';
+import { allDetectors } from '../../../bench/quality/silence/detectors.js';
+import { calibratedMarks, marksOf } from '../../../bench/quality/silence/marks.js';
 import { type SilenceRows, silenceRows } from '../../../bench/quality/silence/rows.js';
 import { sileroDetector } from '../../../bench/quality/silence/silero.js';
 import { webrtcDetector } from '../../../bench/quality/silence/webrtc.js';
@@ -131,4 +132,21 @@ it('judges the marks by the conditions that they are about', () => {
     [99, true],
   ]);
   expect(marksOf(rows, 'neural')).toEqual([]);
+});
+
+it('judges calibrate by the worst of white and car noise that is 10 dB or more below speech', () => {
+  const rows = CONDITIONS.map((condition) => {
+    const nonSpeechHit = { 'car-10': 91, 'white-5': 12, 'babble-30': 13 }[condition.name] ?? 95;
+    const rates = { accuracy: 0, speechHit: 0, nonSpeechHit };
+    const onsetErrorMillis = { p50: 0, p95: 0, found: 1, missed: 0 };
+    return { condition, scores: { calibrated: { frames: 1, live: rates, spans: rates, onsetErrorMillis } } };
+  });
+  const silence = { conditions: rows, means: {}, microsPerFrame: {} };
+  expect(calibratedMarks(silence, 'calibrated')).toEqual([expect.objectContaining({ measured: 91, isMet: true })]);
+  expect(calibratedMarks(silence, 'other')).toEqual([]);
+});
+
+it('says which detectors there are when none has the name', async () => {
+  const options = { native: 'off', quick: true, only: 'xyz', log: () => {} } as const;
+  await expect(allDetectors(options)).rejects.toThrow(/no detector with "xyz".*\nfixed\n/s);
 });

@@ -18,7 +18,7 @@ const pcmFile = (pcm: Int16Array, sampleRate = 8000): Buffer =>
 describe.each(missing === undefined ? (['off', 'require'] as const) : (['off'] as const))('native %s', (native) => {
   let detection: SilenceDetection;
   beforeAll(async () => {
-    detection = await SilenceDetection.start({ native });
+    detection = await SilenceDetection.start({ native, silenceDetector: 'fixed' });
   });
   afterAll(() => detection.close());
 
@@ -67,10 +67,13 @@ describe.each(missing === undefined ? (['off', 'require'] as const) : (['off'] a
     const edges = [0, ...speechSpans.flat(), frames * 20];
     const pauses = Array.from({ length: edges.length / 2 }, (_, i) => (edges[2 * i + 1] ?? 0) - (edges[2 * i] ?? 0));
     for (const known of [3710, 2210, 1780, 1050, 5290]) {
-      expect(
-        pauses.some((pause) => Math.abs(pause - known) <= 50),
-        `${known} ms in ${pauses}`,
-      ).toBe(true);
+      const isFound = pauses.some((pause) => Math.abs(pause - known) <= 50);
+      expect(isFound, `${known} ms in ${pauses}`).toBe(true);
     }
+  });
+
+  it('refuses a detector that the engine has not', async () => {
+    const start = SilenceDetection.start({ native, silenceDetector: 'guess' as 'fixed' });
+    await expect(start).rejects.toEqual(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });
 });
