@@ -51,7 +51,7 @@ export const engineSettings = {
     defaultText: `${MAX_PLAYOUT_DELAY_MS.adaptive}; with \`fixed\` ${MAX_PLAYOUT_DELAY_MS.fixed}`,
     former: { key: 'holdWideMs', flag: '--hold-wide-ms', env: 'TRUNKLINE_HOLD_WIDE_MS' },
   }),
-  silenceDetector: setting(z.enum(SILENCE_DETECTORS).default('fixed'), {
+  silenceDetector: setting(z.enum(SILENCE_DETECTORS).default('adaptive'), {
     description:
       'How speech is told from silence: against a noise floor that follows each channel, or by a fixed threshold.',
     value: 'mode',

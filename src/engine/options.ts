@@ -29,7 +29,7 @@ export interface EngineOptions extends FormerOptions {
   readonly maxPlayoutDelayMs?: number | undefined;
   /**
    * How speech is told from silence: `adaptive` against a noise floor that follows each channel, `fixed` by
-   * `silenceThreshold` and `silenceWindowMs`; default `fixed`.
+   * `silenceThreshold` and `silenceWindowMs`; default `adaptive`.
    */
   readonly silenceDetector?: SilenceDetector | undefined;
   /** Of `fixed`: RMS level, as a share of full scale, below which a channel is silent, above 0 and up to 1; default 0.01. */

@@ -30,8 +30,10 @@ export const FEATURE = {
   CHANGE: 19,
   /** Smoothed level above its minimum. */
   SMOOTHED_ABOVE_FLOOR: 20,
+  /** Mean change of the level from hop to hop over 200 ms: next to none in a tone. */
+  UNSTEADINESS: 21,
 } as const;
-export const FEATURES = 21;
+export const FEATURES = 22;
 
 /** Mean square that is added to each band, of samples divided by 8: −72 dBFS. Below it nothing is told apart. */
 const LEAST = 1;
@@ -166,6 +168,12 @@ function measureLevels(
   trackMinimum(state, base + A.LEVEL_FLOOR, smooth, LEVEL_SUB_WINDOW, hasStarted(state, base));
   const floor = state[base + A.LEVEL_FLOOR + MINIMUM.FLOOR] as number;
   const speech = follow(state[base + A.SPEECH_LEVEL] as number, smooth, floor);
+  const change = isFirst ? 1 : Math.abs(level - (state[base + A.LAST_LEVEL] as number));
+  const unsteadiness =
+    (state[base + A.UNSTEADINESS] as number) + (change - (state[base + A.UNSTEADINESS] as number)) * 0.1;
+  features[FEATURE.UNSTEADINESS] = unsteadiness;
+  state[base + A.UNSTEADINESS] = unsteadiness;
+  state[base + A.LAST_LEVEL] = level;
   features[FEATURE.ABOVE_FLOOR] = level - floor;
   features[FEATURE.BELOW_SPEECH] = speech - level;
   features[FEATURE.RANGE] = speech - floor;

@@ -76,6 +76,9 @@ export const ADAPTIVE_STATE = {
   /** Where digital silence, and comfort noise, began; −1 when the last hop was neither. */
   DIGITAL_FROM: 156,
   COMFORT_FROM: 157,
+  /** Level of the last hop, and the smoothed size of its changes. */
+  LAST_LEVEL: 158,
+  UNSTEADINESS: 159,
 } as const;
 
 /** A running minimum over eight sub-windows. */

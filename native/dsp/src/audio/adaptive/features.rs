@@ -22,7 +22,8 @@ pub mod feature {
     pub const BAND: usize = 12;
     pub const CHANGE: usize = 19;
     pub const SMOOTHED_ABOVE_FLOOR: usize = 20;
-    pub const COUNT: usize = 21;
+    pub const UNSTEADINESS: usize = 21;
+    pub const COUNT: usize = 22;
 }
 
 pub type Features = [f64; feature::COUNT];
@@ -145,6 +146,10 @@ fn measure_levels(state: &mut State, is_first: bool, level: f64, features: &mut 
     track_minimum(state, LEVEL_FLOOR, smooth, LEVEL_SUB_WINDOW, may_rise);
     let floor = state[LEVEL_FLOOR + MINIMUM_FLOOR];
     let speech = follow(state[SPEECH_LEVEL], smooth, floor);
+    let change = if is_first { 1.0 } else { (level - state[LAST_LEVEL]).abs() };
+    state[UNSTEADINESS] += (change - state[UNSTEADINESS]) * 0.1;
+    features[feature::UNSTEADINESS] = state[UNSTEADINESS];
+    state[LAST_LEVEL] = level;
     features[feature::ABOVE_FLOOR] = level - floor;
     features[feature::BELOW_SPEECH] = speech - level;
     features[feature::RANGE] = speech - floor;

@@ -57,6 +57,8 @@ pub mod slot {
     pub const LEVEL: usize = 155;
     pub const DIGITAL_FROM: usize = 156;
     pub const COMFORT_FROM: usize = 157;
+    pub const LAST_LEVEL: usize = 158;
+    pub const UNSTEADINESS: usize = 159;
 }
 
 /// Bands of the analysis.
