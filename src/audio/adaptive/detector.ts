@@ -12,33 +12,34 @@ import { ADAPTIVE_STATE as A, ADAPTIVE_STATE_SLOTS, BANDS, BLOCK_SAMPLES } from 
  * the evidence. Then:
  *
  * - Speech begins when the evidence reaches ONSET. It is dated back over hops that were above the background.
- * - Frames are speech until the evidence has been below RELEASE for the hang-over: 80 ms where speech stands far above
- *   the background, up to 280 ms where it does not and a soft syllable may be missed.
+ * - Frames are speech until the evidence has been below RELEASE for the hang-over: 40 ms where speech stands far above
+ *   the background, up to 160 ms where it does not and a soft syllable may be missed. The features have memories of their
+ *   own, so that the evidence outlasts the sounds of a word by 100 to 200 ms.
  * - For spans, and for all who follow the edges, silence begins when it has lasted 0.4 to 0.6 s, so that a short pause
  *   stays within its phrase, and is dated back to the last hop with speech.
  */
 
 /** Evidence at which speech begins, and below which it ends. */
-const ONSET = 0.55;
-const RELEASE = 0.55;
+const ONSET = 0.92;
+const RELEASE = 0.64;
 /** Share of a hop in the evidence. */
-const EVIDENCE_SMOOTHING = 0.73;
+const EVIDENCE_SMOOTHING = 0.68;
 /** A hop is above the background if its SNR is by this, and by this share of the distance to speech. */
-const ABOVE_LEAST = 0.2;
-const ABOVE_SHARE = 0.26;
+const ABOVE_LEAST = 0.22;
+const ABOVE_SHARE = 0.24;
 /** Most hops that an onset is dated back. */
-const MOST_ONSET_HOPS = 2;
+const MOST_ONSET_HOPS = 3;
 /** Distance of speech from the background at which hang-overs are longest, and shortest. */
-const NARROW = 1;
-const WIDE = 5.6;
+const NARROW = 0.6;
+const WIDE = 5.3;
 /** Hang-over of frames, in hops, where the distance is wide; and what is added where it is narrow. */
-const HANG_OVER = 4;
-const HANG_OVER_ADDED = 6;
+const HANG_OVER = 2.4;
+const HANG_OVER_ADDED = 5.7;
 /** The same for edges: the shortest silence. */
 const LEAST_SILENCE = 19;
-const LEAST_SILENCE_ADDED = 13;
+const LEAST_SILENCE_ADDED = 11;
 /** The evidence goes on after speech, since features are smoothed; hops by which silence begins earlier. */
-const TAIL_HOPS = 3;
+const TAIL_HOPS = 4;
 
 const features = new Float64Array(FEATURES);
 

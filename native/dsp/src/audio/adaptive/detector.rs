@@ -8,19 +8,19 @@ use super::slot::*;
 use super::{BANDS, BLOCK_SAMPLES};
 use crate::silence::{Edge, Edges, State};
 
-const ONSET: f64 = 0.55;
-const RELEASE: f64 = 0.55;
-const EVIDENCE_SMOOTHING: f64 = 0.73;
-const ABOVE_LEAST: f64 = 0.2;
-const ABOVE_SHARE: f64 = 0.26;
-const MOST_ONSET_HOPS: f64 = 2.0;
-const NARROW: f64 = 1.0;
-const WIDE: f64 = 5.6;
-const HANG_OVER: f64 = 4.0;
-const HANG_OVER_ADDED: f64 = 6.0;
+const ONSET: f64 = 0.92;
+const RELEASE: f64 = 0.64;
+const EVIDENCE_SMOOTHING: f64 = 0.68;
+const ABOVE_LEAST: f64 = 0.22;
+const ABOVE_SHARE: f64 = 0.24;
+const MOST_ONSET_HOPS: f64 = 3.0;
+const NARROW: f64 = 0.6;
+const WIDE: f64 = 5.3;
+const HANG_OVER: f64 = 2.4;
+const HANG_OVER_ADDED: f64 = 5.7;
 const LEAST_SILENCE: f64 = 19.0;
-const LEAST_SILENCE_ADDED: f64 = 13.0;
-const TAIL_HOPS: f64 = 3.0;
+const LEAST_SILENCE_ADDED: f64 = 11.0;
+const TAIL_HOPS: f64 = 4.0;
 
 /// A channel begins silent. All slots but the detector's id are set.
 pub fn init(state: &mut State, sample_rate: u32) {
