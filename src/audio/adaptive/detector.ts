@@ -12,11 +12,13 @@ import { ADAPTIVE_STATE as A, ADAPTIVE_STATE_SLOTS, BANDS, BLOCK_SAMPLES } from 
  * the evidence. Then:
  *
  * - Speech begins when the evidence reaches ONSET. It is dated back over hops that were above the background.
+ * - Where the background is steady and the level far above its floor, there is no doubt, whatever the classifier says: it
+ *   takes what is far below the speech of the channel for babble.
  * - Frames are speech until the evidence has been below RELEASE for the hang-over: 40 ms where speech stands far above
  *   the background, up to 160 ms where it does not and a soft syllable may be missed. The features have memories of their
  *   own, so that the evidence outlasts the sounds of a word by 100 to 200 ms.
- * - For spans, and for all who follow the edges, silence begins when it has lasted 0.4 to 0.6 s, so that a short pause
- *   stays within its phrase, and is dated back to the last hop with speech.
+ * - For spans, and for all who follow the edges, silence begins when it has lasted 0.46 to 0.68 s, so that a short pause
+ *   stays within its phrase, and is dated back to the last hop above the background.
  */
 
 /** Evidence at which speech begins, and below which it ends. */
@@ -24,7 +26,7 @@ const ONSET = 0.92;
 const RELEASE = 0.64;
 /** Share of a hop in the evidence. */
 const EVIDENCE_SMOOTHING = 0.68;
-/** A hop is above the background if its SNR is by this, and by this share of the distance to speech. */
+/** A hop is above an unsteady background if its SNR is by this, and by this share of the distance to speech. */
 const ABOVE_LEAST = 0.22;
 const ABOVE_SHARE = 0.24;
 /** Most hops that an onset is dated back. */
@@ -36,10 +38,18 @@ const WIDE = 5.3;
 const HANG_OVER = 2.4;
 const HANG_OVER_ADDED = 5.7;
 /** The same for edges: the shortest silence. */
-const LEAST_SILENCE = 19;
+const LEAST_SILENCE = 23;
 const LEAST_SILENCE_ADDED = 11;
-/** The evidence goes on after speech, since features are smoothed; hops by which silence begins earlier. */
-const TAIL_HOPS = 4;
+/** The evidence goes on after speech, since features are smoothed; most hops by which silence begins earlier. */
+const MOST_TAIL_HOPS = 8;
+/**
+ * Background that is steady. Levels above its floor that are speech then, that count as above the background, and that
+ * keep a span of speech from ending.
+ */
+const STEADY = 0.1;
+const CLEAR = 4.5;
+const SOUNDING = 3;
+const AUDIBLE = 2;
 
 const features = new Float64Array(FEATURES);
 
@@ -168,6 +178,7 @@ export function skipAdaptive(state: Float64Array, base: number, position: number
     state[base + A.SINCE] = position;
     state[base + A.AUDIO_TO] = position;
     state[base + A.ACTIVE_TO] = position;
+    state[base + A.ABOVE_TO] = position;
   }
   state[base + A.POSITION] = position;
   state[base + A.BLOCK_FILL] = 0;
@@ -191,14 +202,21 @@ function closeHop(state: Float64Array, base: number, position: number): boolean 
 
   const background = features[FEATURE.BACKGROUND] as number;
   const distance = (features[FEATURE.SPEECH_SNR] as number) - background;
-  const share = distance * ABOVE_SHARE;
-  const isAbove = (features[FEATURE.SNR] as number) > background + Math.max(share, ABOVE_LEAST);
+  const aboveFloor = background < STEADY ? (features[FEATURE.ABOVE_FLOOR] as number) : 0;
+  const isAbove =
+    background < STEADY
+      ? aboveFloor >= SOUNDING
+      : (features[FEATURE.SNR] as number) > background + Math.max(distance * ABOVE_SHARE, ABOVE_LEAST);
   const aboveHops = isAbove ? (state[base + A.ABOVE_HOPS] as number) + 1 : 0;
   state[base + A.ABOVE_HOPS] = aboveHops;
+  if (isAbove) state[base + A.ABOVE_TO] = position;
 
-  if (evidence >= (state[base + A.LIVE] === 1 ? RELEASE : ONSET)) {
+  // One hop alone may be a click.
+  const isClear = aboveFloor >= CLEAR && aboveHops > 1;
+  if (isClear || evidence >= (state[base + A.LIVE] === 1 ? RELEASE : ONSET)) {
     return speak(state, base, position, aboveHops);
   }
+  if (state[base + A.SILENT] === 0 && aboveFloor >= AUDIBLE) state[base + A.ACTIVE_TO] = position;
   const narrowness = narrow(distance);
   if (state[base + A.LIVE] === 1) {
     const quiet = (state[base + A.QUIET_HOPS] as number) + 1;
@@ -209,7 +227,8 @@ function closeHop(state: Float64Array, base: number, position: number): boolean 
   const activeTo = state[base + A.ACTIVE_TO] as number;
   if (state[base + A.SILENT] === 1 || state[base + A.LIVE] === 1) return false;
   if (position - activeTo < (LEAST_SILENCE + LEAST_SILENCE_ADDED * narrowness) * hop) return false;
-  const since = activeTo - TAIL_HOPS * hop;
+  const aboveTo = state[base + A.ABOVE_TO] as number;
+  const since = Math.min(activeTo, Math.max(aboveTo, activeTo - MOST_TAIL_HOPS * hop));
   turn(state, base, 1, since > (state[base + A.SINCE] as number) ? since : activeTo);
   return true;
 }

@@ -9,6 +9,8 @@ export const ADAPTIVE_STATE = {
   /** Blocks of 8 analysis samples in a hop of 20 ms, and samples of the channel in it. */
   HOP_BLOCKS: 1,
   HOP: 2,
+  /** End of the last hop above the background. */
+  ABOVE_TO: 3,
   /** Samples without audio after which speech has ended. */
   MIN_SILENCE: 4,
   /** Position of the next sample; −1 before the first. */

@@ -2,7 +2,7 @@
 
 use super::bands::{add_blocks, add_sample, add_wide_block};
 use super::classifier::classify;
-use super::features::{Features, feature, measure_hop};
+use super::features::{feature, measure_hop};
 use super::minimum::{init_band_floors, init_minimum};
 use super::slot::*;
 use super::{BANDS, BLOCK_SAMPLES};
@@ -18,9 +18,13 @@ const NARROW: f64 = 0.6;
 const WIDE: f64 = 5.3;
 const HANG_OVER: f64 = 2.4;
 const HANG_OVER_ADDED: f64 = 5.7;
-const LEAST_SILENCE: f64 = 19.0;
+const LEAST_SILENCE: f64 = 23.0;
 const LEAST_SILENCE_ADDED: f64 = 11.0;
-const TAIL_HOPS: f64 = 4.0;
+const MOST_TAIL_HOPS: f64 = 8.0;
+const STEADY: f64 = 0.1;
+const CLEAR: f64 = 4.5;
+const SOUNDING: f64 = 3.0;
+const AUDIBLE: f64 = 2.0;
 
 /// A channel begins silent. All slots but the detector's id are set.
 pub fn init(state: &mut State, sample_rate: u32) {
@@ -126,6 +130,7 @@ pub fn skip(state: &mut State, position: f64) {
         state[SINCE] = position;
         state[AUDIO_TO] = position;
         state[ACTIVE_TO] = position;
+        state[ABOVE_TO] = position;
     }
     state[POSITION] = position;
     for slot in [BLOCK_FILL, SAMPLE_FILL, SAMPLE_SUM, BLOCKS, ABOVE_HOPS] {
@@ -145,12 +150,27 @@ fn close_hop(state: &mut State, position: f64) -> bool {
     let evidence = if is_first { odds } else { last + (odds - last) * EVIDENCE_SMOOTHING };
     state[EVIDENCE] = evidence;
 
-    let (distance, is_above) = compare(&features);
+    let background = features[feature::BACKGROUND];
+    let distance = features[feature::SPEECH_SNR] - background;
+    let above_floor = if background < STEADY { features[feature::ABOVE_FLOOR] } else { 0.0 };
+    let is_above = if background < STEADY {
+        above_floor >= SOUNDING
+    } else {
+        features[feature::SNR] > background + (distance * ABOVE_SHARE).max(ABOVE_LEAST)
+    };
     let above_hops = if is_above { state[ABOVE_HOPS] + 1.0 } else { 0.0 };
     state[ABOVE_HOPS] = above_hops;
+    if is_above {
+        state[ABOVE_TO] = position;
+    }
 
-    if evidence >= (if state[LIVE] == 1.0 { RELEASE } else { ONSET }) {
+    // One hop alone may be a click.
+    let is_clear = above_floor >= CLEAR && above_hops > 1.0;
+    if is_clear || evidence >= (if state[LIVE] == 1.0 { RELEASE } else { ONSET }) {
         return speak(state, position, above_hops);
+    }
+    if state[SILENT] == 0.0 && above_floor >= AUDIBLE {
+        state[ACTIVE_TO] = position;
     }
     let narrowness = narrow(distance);
     if state[LIVE] == 1.0 {
@@ -167,16 +187,9 @@ fn close_hop(state: &mut State, position: f64) -> bool {
     {
         return false;
     }
-    let since = active_to - TAIL_HOPS * hop;
+    let since = active_to.min(state[ABOVE_TO].max(active_to - MOST_TAIL_HOPS * hop));
     turn(state, 1.0, if since > state[SINCE] { since } else { active_to });
     true
-}
-
-/// The distance of speech from the background, and whether this hop is above the background.
-fn compare(features: &Features) -> (f64, bool) {
-    let background = features[feature::BACKGROUND];
-    let distance = features[feature::SPEECH_SNR] - background;
-    (distance, features[feature::SNR] > background + (distance * ABOVE_SHARE).max(ABOVE_LEAST))
 }
 
 /// The hop that ends at `position` is speech.

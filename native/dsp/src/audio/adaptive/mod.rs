@@ -16,6 +16,7 @@ pub mod slot {
     pub const DECIMATION: usize = 0;
     pub const HOP_BLOCKS: usize = 1;
     pub const HOP: usize = 2;
+    pub const ABOVE_TO: usize = 3;
     pub const MIN_SILENCE: usize = 4;
     pub const POSITION: usize = 6;
     pub const BLOCK_FILL: usize = 7;
