@@ -1,4 +1,4 @@
-// Written by bench/quality/fit-detector. native/dsp/src/audio/adaptive/weights.rs has the same numbers.
+// Fitted as bench/quality/silence/fit-classifier.ts does it. native/dsp/src/audio/adaptive/weights.rs has the same numbers.
 
 /** Hidden sums of the classifier. */
 export const HIDDEN = 6;

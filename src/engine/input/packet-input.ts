@@ -49,12 +49,8 @@ export class PacketInput {
     this.batch = new PacketBatch(this.#jitter.packets, this.#arena, () => this.insert());
     this.#timeline = new Timeline(maxStreams * 2);
     this.#release = new Release(memory, maxStreams, streams, this.#timeline, wake);
-    this.#stopped = new StoppedPackets(
-      maxStreams * 2,
-      streams,
-      this.#timeline,
-      this.#release,
-      settings.jitter.maxPlayoutDelayUs,
+    this.#stopped = new StoppedPackets(maxStreams * 2, streams, this.#timeline, this.#release, (channel) =>
+      this.#jitter.playoutDelayUs(channel),
     );
     this.ordered = new OrderedInput(memory.memory, maxStreams, this.#release, onPublished);
   }

@@ -10,26 +10,32 @@ const RELEASE_US = 20 * US_PER_MS;
 
 /**
  * Notices channels whose packets have stopped, so that silence is reported while it lasts and not only when the next
- * packet arrives. The shard is told once per gap, when nothing has been released for the shortest silence, the longest
- * playout delay and 20 ms: 620 ms after the last packet by default. Whether that ends speech is for the silence detector
- * to say. Paused channels are left out, and ordered streams, whose positions do not follow arrival.
+ * packet arrives. The shard is told once per gap, when nothing has been released for the shortest silence, the playout
+ * delay in force on the channel and 20 ms: 520 ms after the last packet where all come in order. Whether that ends speech
+ * is for the silence detector to say. Paused channels are left out, and ordered streams, whose positions do not follow arrival.
  */
 export class StoppedPackets {
   readonly #streams: Streams;
   readonly #timeline: Timeline;
   readonly #release: Release;
-  readonly #timeoutUs: number;
+  readonly #playoutDelayUs: (channel: number) => number;
   /** By channel: the end of the last packet when the shard was told. */
   readonly #toldAt: Float64Array;
   #nextCheckUs = 0;
   /** Open streams that are not ordered. */
   #checked = 0;
 
-  constructor(channels: number, streams: Streams, timeline: Timeline, release: Release, maxPlayoutDelayUs: number) {
+  constructor(
+    channels: number,
+    streams: Streams,
+    timeline: Timeline,
+    release: Release,
+    playoutDelayUs: (channel: number) => number,
+  ) {
     this.#streams = streams;
     this.#timeline = timeline;
     this.#release = release;
-    this.#timeoutUs = MIN_SILENCE_MS * US_PER_MS + maxPlayoutDelayUs + RELEASE_US;
+    this.#playoutDelayUs = playoutDelayUs;
     this.#toldAt = new Float64Array(channels).fill(-1);
   }
 
@@ -60,7 +66,8 @@ export class StoppedPackets {
     const channel = info.stream * 2 + ofStream;
     const end = this.#timeline.end(channel);
     if (end < 0 || end === this.#toldAt[channel] || this.#release.pauses.isPaused(channel)) return;
-    if (nowUs - this.#timeline.lastArrivalUs(channel) < this.#timeoutUs) return;
+    const timeoutUs = MIN_SILENCE_MS * US_PER_MS + this.#playoutDelayUs(channel) + RELEASE_US;
+    if (nowUs - this.#timeline.lastArrivalUs(channel) < timeoutUs) return;
     this.#toldAt[channel] = end;
     this.#release.noPackets(channel, end, Math.ceil((MIN_SILENCE_MS * US_PER_MS * info.clockRate) / US_PER_SECOND));
   }

@@ -1,4 +1,4 @@
-//! Written by bench/quality/fit-detector. src/audio/adaptive/weights.ts has the same numbers.
+//! Fitted as bench/quality/silence/fit-classifier.ts does it. src/audio/adaptive/weights.ts has the same numbers.
 
 /// Hidden sums of the classifier.
 pub const HIDDEN: usize = 6;
