@@ -104,7 +104,7 @@ function odds(weights: Float64Array, input: Float64Array, hidden: Float64Array):
   return sum;
 }
 
-function fit(hops: Hops): Float64Array {
+function train(hops: Hops): Float64Array {
   const random = randomFrom(20_260);
   const { mean, deviation } = scalesOf(hops);
   const weights = Float64Array.from({ length: PARAMETERS }, () => (random() - 0.5) / 2);
@@ -210,7 +210,7 @@ pub const OUTPUT_BIAS: f64 = ${last};
 }
 
 const hops = tuningSet();
-const weights = fit(hops);
+const weights = train(hops);
 const hidden = new Float64Array(HIDDEN);
 const right = hops.speech.reduce((sum, isSpeech, hop) => {
   const features = hops.features.subarray(hop * FEATURES, (hop + 1) * FEATURES);
