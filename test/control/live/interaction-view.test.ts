@@ -164,7 +164,14 @@ describe('the view of interactions', () => {
   });
 
   it('takes what an engine delivers, whose reception it has by channel', async () => {
-    const engine = new Engine({ shards: 1, maxStreams: 4, native: 'off', silenceDetector: 'fixed', playoutDelayMs: 40, clock });
+    const engine = new Engine({
+      shards: 1,
+      maxStreams: 4,
+      native: 'off',
+      silenceDetector: 'fixed',
+      playoutDelayMs: 40,
+      clock,
+    });
     engine.addSink(view);
     await engine.start();
     const stream = engine.openStream('a', { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 2 });
