@@ -29,6 +29,8 @@ afterEach(async () => {
 async function start(): Promise<void> {
   const { apiUrl, mediaUrl } = platform;
   node = new CaptureNode({
+    // A tone stands for speech.
+    silenceDetector: 'fixed',
     ...{ apiUrl, mediaUrl, clientId: 'id', clientSecret: 'secret', record: true, out: folder, maxStreams: 16 },
     codecs: ['opus', 'pcmu'],
     interactions: [ID],

@@ -11,6 +11,7 @@ async function rig() {
     playoutDelayMs: 0,
     maxPlayoutDelayMs: 0,
     native: 'off',
+    silenceDetector: 'fixed',
   });
   const push = (id: string, from: number, to: number, payload = LOUD): void => {
     const stream = engine.open(id, { codec: 'pcmu' });

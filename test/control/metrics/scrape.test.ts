@@ -80,7 +80,11 @@ afterEach(() => node?.close());
 async function start(): Promise<{ packets: Packets; operations: Control }> {
   const packets = new Packets();
   const operations = control({ port: 0 });
-  node = await createNode({ sources: [packets], services: [operations], engine: { shards: 1, playoutDelayMs: 10 } });
+  node = await createNode({
+    sources: [packets],
+    services: [operations],
+    engine: { shards: 1, playoutDelayMs: 10, silenceDetector: 'fixed' },
+  });
   return { packets, operations };
 }
 

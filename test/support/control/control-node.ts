@@ -40,7 +40,7 @@ export async function startControlNode(options: ControlOptions = {}, rest: NodeO
   const audited: AuditEntry[] = [];
   const node = await createNode({
     ...rest,
-    engine: { shards: 1, native: 'off', ...rest.engine },
+    engine: { shards: 1, native: 'off', silenceDetector: 'fixed', ...rest.engine },
     sinks: [...(rest.sinks ?? []), { auditEntry: (entry) => audited.push(entry) }],
     services: [service, ...(rest.services ?? [])],
   });
