@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { Application, Bandwidth, createDecoder, createEncoder } from 'libopus-wasm';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
@@ -97,6 +98,24 @@ describe('OpusDecoder', () => {
       const all = packets(encoded, 20, 30);
       expect(decodeAll(decoder(sampleRate), all)).toEqual(await referenceDecode(sampleRate, all));
     }
+  });
+
+  it.each(RATES)('decodes as libopus 1.4 in opusscript does, within one step, at %i Hz', (sampleRate) => {
+    const Independent = createRequire(import.meta.url)('opusscript') as new (
+      rate: number,
+      channels: number,
+    ) => { decode(packet: Buffer): Buffer; delete(): void };
+    const independent = new Independent(sampleRate, 1);
+    const all = packets(16000, 20, 30);
+    const expected = all.flatMap((packet) => {
+      const bytes = independent.decode(Buffer.from(packet));
+      return [...new Int16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2)];
+    });
+    independent.delete();
+    const pcm = decodeAll(decoder(sampleRate), all);
+    expect(pcm).toHaveLength(expected.length);
+    expect(Math.max(...pcm.map((sample, i) => Math.abs(sample - (expected[i] as number))))).toBeLessThanOrEqual(1);
+    expect(Math.max(...pcm)).toBeGreaterThan(1000);
   });
 
   it.each([2.5, 5, 10, 20, 40])('decodes packets of %f ms', async (ms) => {
