@@ -106,7 +106,8 @@ function line(
     if (!isCalm && random() < loss) continue;
     let delayUs = index === 0 ? 0 : below(random, jitterUs);
     if (!isCalm && random() < late) delayUs += below(random, 10_000_000);
-    if (index === 0 && lateStart) delayUs = 300_000 + below(random, 5_000_000);
+    // Farther back than 100 numbers, nobody knows that a number before the first one is missing.
+    if (index === 0 && lateStart) delayUs = 300_000 + below(random, packetMs * 60_000);
     const packet = {
       ...{ channel, index, sequence: (firstSequence + index) % 2 ** 16 },
       timestamp: (firstTimestamp + index * ticks) % 2 ** 32,
