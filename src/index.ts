@@ -13,6 +13,13 @@ export type { HealthCheck, HealthReport, HealthStatus } from './core/health.js';
 export type { Logger, LogMethod } from './core/logger.js';
 export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media/media-chunk.js';
 export type { RollOptions } from './core/media/speech-chunks.js';
+export type {
+  Utterance,
+  UtteranceAudioOptions,
+  UtteranceEnd,
+  UtteranceEvent,
+  UtteranceLimits,
+} from './core/media/utterances.js';
 export type { CertifiedKey } from './core/network/certificate.js';
 export type { BucketCounts } from './core/statistics/buckets.js';
 export type * from './core/statistics/quality.js';
@@ -33,7 +40,14 @@ export { CLAIM } from './engine/input/ingest.js';
 export type { PacketBatch } from './engine/input/packet-batch.js';
 export type { PayloadArena } from './engine/input/payload-arena.js';
 export type { EngineOptions } from './engine/options.js';
-export type { AudioFrame, ChunkOptions, FrameOptions, FrameQueue, QueueOptions } from './engine/output/frame-queue.js';
+export type {
+  AudioFrame,
+  ChunkOptions,
+  FrameOptions,
+  FrameQueue,
+  QueueOptions,
+  UtteranceOptions,
+} from './engine/output/frame-queue.js';
 export type { ThreadState } from './engine/threads/pool.js';
 export { AudioNode } from './node/audio-node.js';
 export { AudioHookNode, type AudioHookNodeEvents, type AudioHookNodeSettings } from './node/audiohook-node.js';

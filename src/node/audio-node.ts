@@ -6,8 +6,15 @@ import { messageOf, TrunklineError } from '../core/errors.js';
 import type { AuditEntry, AuditFields, ReceptionCounts, StreamInfo } from '../core/events.js';
 import { type HealthReport, worstOf } from '../core/health.js';
 import type { MediaChunk } from '../core/media/media-chunk.js';
+import type { Utterance } from '../core/media/utterances.js';
 import { Engine } from '../engine/engine.js';
-import type { AudioFrame, ChunkOptions, FrameOptions, FrameQueue } from '../engine/output/frame-queue.js';
+import type {
+  AudioFrame,
+  ChunkOptions,
+  FrameOptions,
+  FrameQueue,
+  UtteranceOptions,
+} from '../engine/output/frame-queue.js';
 import { EventSink, type NodeEvents } from '../sinks/events/event-sink.js';
 import type { MetricsSnapshot, Throughput } from '../sinks/metrics/metrics.js';
 import type { ListenOptions, ListenStream } from '../sinks/monitor/listen-stream.js';
@@ -180,6 +187,19 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   /** The same with every frame and all that is known of it, silence, loss and concealment included. */
   frames(options: FrameOptions = {}): FrameQueue<AudioFrame> {
     return this.#readers.frames(options);
+  }
+
+  /**
+   * What each speaker says between two silences, with its audio, as soon as it has ended. Utterances that a slow reader has
+   * no space for are dropped and counted in `droppedFrames`.
+   *
+   * @example
+   * for await (const { interactionId, channel, startMs, audio } of node.utterances()) await transcribe(audio);
+   *
+   * @throws RangeError for an option out of range.
+   */
+  utterances(options: UtteranceOptions = {}): FrameQueue<Utterance> {
+    return this.#readers.utterances(options);
   }
 
   /** NDJSON of every frame with speech; made at the first use. A reader that is too slow loses whole frames, counted. */

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
 import type { FrameSink, StreamInfo } from '../core/events.js';
 import type { MediaChunk } from '../core/media/media-chunk.js';
+import type { Utterance } from '../core/media/utterances.js';
 import type { Engine } from '../engine/engine.js';
 import {
   type AttachedQueue,
@@ -12,12 +13,14 @@ import {
   type FrameOptions,
   type FrameQueue,
   frameQueue,
+  type UtteranceOptions,
+  utteranceQueue,
 } from '../engine/output/frame-queue.js';
 import { type ListenOptions, ListenStream } from '../sinks/monitor/listen-stream.js';
 import { Listeners } from '../sinks/monitor/listeners.js';
 import { type MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
 
-type Queue = AttachedQueue<MediaChunk> | AttachedQueue<AudioFrame>;
+type Queue = AttachedQueue<MediaChunk> | AttachedQueue<AudioFrame> | AttachedQueue<Utterance>;
 
 /** The live readers of a node: streams and queues that are attached to its engine until they are closed. */
 export class Readers {
@@ -49,6 +52,10 @@ export class Readers {
 
   frames(options: FrameOptions): FrameQueue<AudioFrame> {
     return this.#attach(frameQueue(options, (queue) => this.#detach(queue)));
+  }
+
+  utterances(options: UtteranceOptions): FrameQueue<Utterance> {
+    return this.#attach(utteranceQueue(options, (queue) => this.#detach(queue)));
   }
 
   monitor(options: MonitorOptions): MonitorStream {

@@ -10,6 +10,7 @@ import { startBoth } from '../../src/examples/several-sources.js';
 import { type TalkTime, TalkTimes } from '../../src/examples/talk-time.js';
 import { slowTranscriber, transcribe } from '../../src/examples/transcription.js';
 import { UtteranceFiles } from '../../src/examples/utterance-files.js';
+import { type TranscriptLine, transcripts } from '../../src/examples/utterance-transcripts.js';
 import { createNode, genesysSubscription, type NodeOptions } from '../../src/index.js';
 import { runAudioHookClient } from '../../src/simulator/audiohook/client.js';
 import { AudioHookSound } from '../../src/simulator/audiohook/sound.js';
@@ -43,6 +44,31 @@ async function nodeOf(interactions: number, seconds: number, options: NodeOption
   const calls = genesysSubscription(await subscription(interactions, seconds));
   return createNode({ ...options, sources: [calls], engine: ENGINE });
 }
+
+describe('transcripts of utterances', () => {
+  it('has a line for everything that was said', async () => {
+    const node = await nodeOf(2, 5);
+    let starts = 0;
+    node.on('silence', ({ silent }) => {
+      if (!silent) starts++;
+    });
+    const lines: TranscriptLine[] = [];
+    const result = transcripts(
+      node,
+      async ({ audio, sampleRate }) => `${Math.round(audio.length / 2 / (sampleRate / 1000))} ms`,
+      (line) => lines.push(line),
+    );
+    await node.untilIdle();
+    await node.close();
+    expect(await result).toEqual({ lines: lines.length, dropped: 0 });
+    expect(lines).toHaveLength(starts);
+    expect(lines.length).toBeGreaterThan(0);
+    for (const { speaker, text } of lines) {
+      expect(speaker).toBe('customer');
+      expect(text).toMatch(/^\d{3,4} ms$/);
+    }
+  });
+});
 
 describe('transcription', () => {
   it('sends all speech of a transcriber that keeps up', async () => {

@@ -11,8 +11,8 @@ export interface EventForm {
   readonly [field: string]: unknown;
 }
 
-/** Events that are not forwarded: those of single frames, and the one that brings the events of sources. */
-type NotForwarded = 'mediaChunk' | 'metadataSync' | 'sourceEvent';
+/** Events that are not forwarded: those that need every frame, and the one that brings the events of sources. */
+type NotForwarded = 'mediaChunk' | 'metadataSync' | 'utterance' | 'sourceEvent';
 
 export type ForwardedEvent = Exclude<keyof NodeEvents, NotForwarded>;
 

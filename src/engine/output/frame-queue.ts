@@ -1,6 +1,15 @@
-import type { Channel, FrameSink, FrameView, PcmSelection, StreamInfo } from '../../core/events.js';
+import type {
+  Channel,
+  FrameSink,
+  FrameView,
+  MarkedSpan,
+  PcmSelection,
+  SilenceEdge,
+  StreamInfo,
+} from '../../core/events.js';
 import type { MediaChunk } from '../../core/media/media-chunk.js';
 import { type RollOptions, SpeechChunks } from '../../core/media/speech-chunks.js';
+import { type Utterance, type UtteranceAudioOptions, Utterances } from '../../core/media/utterances.js';
 
 /** A frame with a copy of its samples, to keep. The fields are those of FrameView. */
 export interface AudioFrame {
@@ -40,12 +49,21 @@ export interface ChunkOptions extends QueueOptions, RollOptions {
   readonly includeSilent?: boolean;
 }
 
+export interface UtteranceOptions extends Omit<QueueOptions, 'capacity'>, UtteranceAudioOptions {
+  /**
+   * Utterances that may wait for the reader, 1 to 1,000,000; default 64. One that finds the queue full is dropped and
+   * counted in `droppedFrames`.
+   */
+  readonly capacity?: number;
+}
+
 export interface FrameOptions extends QueueOptions {
   /** Which frames carry samples; default `speech`. All frames come, those left out with an empty `pcm`. */
   readonly pcm?: PcmSelection;
 }
 
 const DEFAULT_CAPACITY = 1_024;
+const DEFAULT_UTTERANCES = 64;
 const MAX_CAPACITY = 1_000_000;
 
 /** Items for a `for await` loop. Leaving the loop detaches the queue. */
@@ -67,6 +85,8 @@ interface QueueParts<Item> {
   readonly selection: PcmSelection;
   /** Puts the items for a frame into the queue. */
   readonly take: (frame: FrameView, put: (item: Item) => void) => void;
+  readonly silenceEdge?: (edge: SilenceEdge) => void;
+  readonly markedSpan?: (span: MarkedSpan) => void;
   readonly streamEnded?: (info: StreamInfo) => void;
   /** Detaches the queue from the engine. */
   readonly onEnd: (queue: AttachedQueue<Item>) => void;
@@ -117,8 +137,21 @@ class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
     if (!this.#isEnded && this.#follows(frame.info)) this.#parts.take(frame, this.#put);
   }
 
+  silenceEdge(edge: SilenceEdge): void {
+    if (!this.#isEnded && this.#follows(edge.info)) this.#parts.silenceEdge?.(edge);
+  }
+
+  markedSpan(span: MarkedSpan): void {
+    if (!this.#isEnded && this.#follows(span.info)) this.#parts.markedSpan?.(span);
+  }
+
   streamEnded(info: StreamInfo): void {
-    this.#parts.streamEnded?.(info);
+    if (!this.#isEnded && this.#follows(info)) this.#parts.streamEnded?.(info);
+  }
+
+  /** For items that other calls than frame() make. */
+  put(item: Item): void {
+    this.#put(item);
   }
 
   readonly #put = (item: Item): void => {
@@ -203,6 +236,26 @@ export function chunkQueue(
     streamEnded: (info) => speech.streamEnded(info),
     onEnd,
   });
+}
+
+/** Utterances of every stream, each when it has ended. */
+export function utteranceQueue(
+  options: UtteranceOptions,
+  onEnd: (queue: AttachedQueue<Utterance>) => void,
+): AttachedQueue<Utterance> {
+  const utterances = new Utterances(options, true, (utterance) => queue.put(utterance));
+  const queue = new BoundedQueue<Utterance>(
+    { capacity: DEFAULT_UTTERANCES, ...options },
+    {
+      selection: 'all',
+      take: (frame) => utterances.frame(frame),
+      silenceEdge: (edge) => utterances.silenceEdge(edge),
+      markedSpan: (span) => utterances.markedSpan(span),
+      streamEnded: (info) => utterances.streamEnded(info),
+      onEnd,
+    },
+  );
+  return queue;
 }
 
 /** Every frame, with the samples that were selected. */

@@ -14,6 +14,7 @@ import type {
 } from '../../core/events.js';
 import type { MediaChunk, MetadataSync } from '../../core/media/media-chunk.js';
 import { type SpeechChunkOptions, SpeechChunks } from '../../core/media/speech-chunks.js';
+import { type UtteranceEvent, Utterances } from '../../core/media/utterances.js';
 import type { SinkEvents } from '../sink.js';
 
 /** An event of a source, under its own name. */
@@ -30,6 +31,8 @@ export interface NodeEvents extends SinkEvents {
   mediaChunk: [chunk: MediaChunk];
   /** Each frame, silent or not. */
   metadataSync: [sync: MetadataSync];
+  /** What one speaker has said between two silences, when it has ended: 100 ms to 30 s; what is longer comes in parts. */
+  utterance: [utterance: UtteranceEvent];
   streamOpened: [info: StreamInfo];
   streamEnded: [info: StreamInfo, summary: StreamSummary];
   /** What became of a stream: once for each, after `streamEnded`, when its files are finished. */
@@ -60,18 +63,24 @@ export interface NodeEvents extends SinkEvents {
 export class EventSink implements FrameSink {
   readonly #node: EventEmitter<NodeEvents>;
   readonly #speech: SpeechChunks;
+  readonly #utterances: Utterances;
   #chunks = false;
+  #hasUtterances = false;
   #syncs = false;
 
   constructor(node: EventEmitter<NodeEvents>, options: SpeechChunkOptions) {
     this.#node = node;
     this.#speech = new SpeechChunks(options, (chunk) => this.#node.emit('mediaChunk', chunk));
+    this.#utterances = new Utterances({}, false, ({ info: _, audio, sampleRate, audioStartMs, ...utterance }) => {
+      this.#node.emit('utterance', utterance);
+    });
   }
 
   /** Checks who listens; called when listeners are added or removed, not for each frame. */
   refresh(): void {
     this.#chunks = this.#node.listenerCount('mediaChunk') > 0;
     this.#syncs = this.#node.listenerCount('metadataSync') > 0;
+    this.#hasUtterances = this.#node.listenerCount('utterance') > 0;
   }
 
   pcmSelection(): PcmSelection {
@@ -83,6 +92,7 @@ export class EventSink implements FrameSink {
   }
 
   frame(frame: FrameView): void {
+    if (this.#hasUtterances) this.#utterances.frame(frame);
     if (!this.#chunks && !this.#syncs) return;
     if (this.#chunks) this.#speech.take(frame);
     if (!this.#syncs) return;
@@ -91,15 +101,18 @@ export class EventSink implements FrameSink {
   }
 
   silenceEdge(edge: SilenceEdge): void {
+    if (this.#hasUtterances) this.#utterances.silenceEdge(edge);
     this.#node.emit('silence', edge);
   }
 
   markedSpan(span: MarkedSpan): void {
+    if (this.#hasUtterances) this.#utterances.markedSpan(span);
     this.#node.emit('marked', span);
   }
 
   streamEnded(info: StreamInfo, summary: StreamSummary): void {
     this.#speech.streamEnded(info);
+    if (this.#hasUtterances) this.#utterances.streamEnded(info);
     this.#node.emit('streamEnded', info, summary);
   }
 }
