@@ -19,7 +19,7 @@ export type {
   UtteranceEnd,
   UtteranceEvent,
   UtteranceLimits,
-} from './core/media/utterances.js';
+} from './core/media/utterance.js';
 export type { CertifiedKey } from './core/network/certificate.js';
 export type { BucketCounts } from './core/statistics/buckets.js';
 export type * from './core/statistics/quality.js';

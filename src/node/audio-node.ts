@@ -6,7 +6,7 @@ import { messageOf, TrunklineError } from '../core/errors.js';
 import type { AuditEntry, AuditFields, ReceptionCounts, StreamInfo } from '../core/events.js';
 import { type HealthReport, worstOf } from '../core/health.js';
 import type { MediaChunk } from '../core/media/media-chunk.js';
-import type { Utterance } from '../core/media/utterances.js';
+import type { Utterance } from '../core/media/utterance.js';
 import { Engine } from '../engine/engine.js';
 import type {
   AudioFrame,
@@ -120,7 +120,6 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
 
   /**
    * Opens the sinks, starts the threads, then the sources. Resolves when packets can arrive.
-   *
    * @throws TrunklineError as the sinks and sources do, NATIVE_UNAVAILABLE, ENGINE_FAILED; the node is closed then.
    *   ENGINE_CLOSED when it has been closed before.
    */
@@ -139,7 +138,6 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   /**
    * Withholds the audio of an interaction until resume(), whichever source it came by. The recording keeps its time and
    * marks the span *paused*. A pause of the platform or the client is separate: audio flows when all are over.
-   *
    * @throws TrunklineError STREAM_UNKNOWN when no source has that interaction.
    */
   pause(interactionId: string): void {
@@ -151,11 +149,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#sources.act(interactionId, (source) => source.resume(interactionId));
   }
 
-  /**
-   * Ends the capture of an interaction, whichever source it came by; the call itself goes on.
-   *
-   * @throws TrunklineError STREAM_UNKNOWN when no source has that interaction.
-   */
+  /** Ends the capture of an interaction; the call itself goes on. @throws TrunklineError STREAM_UNKNOWN if there is none. */
   end(interactionId: string): void {
     this.#sources.act(interactionId, (source) => source.end?.(interactionId) ?? false);
   }
@@ -176,7 +170,6 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   /**
    * Decoded audio for a `for await` loop, from now on. A reader that is too slow loses chunks, counted in
    * `droppedFrames`; the node never waits for it. Ends when the node closes or the signal aborts.
-   *
    * @example
    * for await (const { metadata, payload } of node.chunks({ signal })) await transcribe(metadata.interactionId, payload);
    */
@@ -189,15 +182,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     return this.#readers.frames(options);
   }
 
-  /**
-   * What each speaker says between two silences, with its audio, as soon as it has ended. Utterances that a slow reader has
-   * no space for are dropped and counted in `droppedFrames`.
-   *
-   * @example
-   * for await (const { interactionId, channel, startMs, audio } of node.utterances()) await transcribe(audio);
-   *
-   * @throws RangeError for an option out of range.
-   */
+  /** What each speaker says between two silences, with its audio, once it has ended. @throws RangeError */
   utterances(options: UtteranceOptions = {}): FrameQueue<Utterance> {
     return this.#readers.utterances(options);
   }
@@ -215,9 +200,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
 
   /**
    * The audio of one interaction from now on: PCM of 16 bit, little-endian, at the stream's sample rate; two channels are
-   * interleaved. Ends with the interaction. Destroy it to detach.
-   *
-   * @throws TrunklineError STREAM_UNKNOWN when the interaction is not being captured.
+   * interleaved. Ends with the interaction. Destroy it to detach. @throws TrunklineError STREAM_UNKNOWN when not captured.
    */
   listen(interactionId: string, options: ListenOptions = {}): ListenStream {
     return this.#readers.listen(interactionId, options);
@@ -226,7 +209,6 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   /**
    * Adds a sink while the node runs; its first frame comes when its start() has resolved, or at once when it has none.
    * Removed with removeSink(), closed with the node.
-   *
    * @throws TrunklineError CONFIG_INVALID for a sink with a thread of its own: name that in createNode(). ENGINE_CLOSED
    *   after close(). Whatever its start() throws.
    */

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
 import type { FrameSink, StreamInfo } from '../core/events.js';
 import type { MediaChunk } from '../core/media/media-chunk.js';
-import type { Utterance } from '../core/media/utterances.js';
+import type { Utterance } from '../core/media/utterance.js';
 import type { Engine } from '../engine/engine.js';
 import {
   type AttachedQueue,

@@ -1,6 +1,6 @@
 import type { Channel, FrameView, StreamInfo } from '../events.js';
+import type { Utterance, UtteranceAudioOptions, UtteranceEnd } from './utterance.js';
 import { type TapeBudget, UtteranceTape } from './utterance-tape.js';
-import type { Utterance, UtteranceAudioOptions, UtteranceEnd } from './utterances.js';
 
 /** Edges follow the frame that showed them, and lie at most so far back. */
 const BACK_DATED_MS = 1_000;

@@ -9,7 +9,8 @@ import type {
 } from '../../core/events.js';
 import type { MediaChunk } from '../../core/media/media-chunk.js';
 import { type RollOptions, SpeechChunks } from '../../core/media/speech-chunks.js';
-import { type Utterance, type UtteranceAudioOptions, Utterances } from '../../core/media/utterances.js';
+import type { Utterance, UtteranceAudioOptions } from '../../core/media/utterance.js';
+import { Utterances } from '../../core/media/utterances.js';
 
 /** A frame with a copy of its samples, to keep. The fields are those of FrameView. */
 export interface AudioFrame {

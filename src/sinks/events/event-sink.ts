@@ -14,7 +14,8 @@ import type {
 } from '../../core/events.js';
 import type { MediaChunk, MetadataSync } from '../../core/media/media-chunk.js';
 import { type SpeechChunkOptions, SpeechChunks } from '../../core/media/speech-chunks.js';
-import { type UtteranceEvent, Utterances } from '../../core/media/utterances.js';
+import type { UtteranceEvent } from '../../core/media/utterance.js';
+import { Utterances } from '../../core/media/utterances.js';
 import type { SinkEvents } from '../sink.js';
 
 /** An event of a source, under its own name. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type Utterance, type UtteranceAudioOptions, Utterances } from '../../../src/core/media/utterances.js';
+import type { Utterance, UtteranceAudioOptions } from '../../../src/core/media/utterance.js';
+import { Utterances } from '../../../src/core/media/utterances.js';
 import { frameView, streamInfo } from '../../support/frames.js';
 
 const info = streamInfo({ channels: 2 });
