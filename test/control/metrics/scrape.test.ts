@@ -83,7 +83,7 @@ async function start(): Promise<{ packets: Packets; operations: Control }> {
   node = await createNode({
     sources: [packets],
     services: [operations],
-    engine: { shards: 1, playoutDelayMs: 10, silenceDetector: 'fixed' },
+    engine: { shards: 1, playoutDelay: 'fixed', playoutDelayMs: 10, silenceDetector: 'fixed' },
   });
   return { packets, operations };
 }
