@@ -42,13 +42,13 @@ export interface QualityReport extends ChannelQuality {
 }
 
 /** What a report is made of. */
-interface Measured extends ChannelQuality {
+export interface MeasuredQuality extends ChannelQuality {
   readonly jitterUs: number;
   readonly playoutDelayUs: number;
 }
 
 /** The estimates for one channel, rounded to what they are worth. */
-export function qualityReport(measured: Measured, channel: number): QualityReport {
+export function qualityReport(measured: MeasuredQuality, channel: number): QualityReport {
   return {
     channel: channel === 0 ? 0 : 1,
     jitterMs: rounded(measured.jitterUs / US_PER_MS, 3),
