@@ -38,6 +38,9 @@ export interface AddonShardPlaces {
   readonly streams: number;
   readonly silenceThreshold: number;
   readonly silenceWindowMs: number;
+  /** Weights of the neural detector, which are there before its first stream is opened. */
+  readonly speechWeights?: number;
+  readonly speechBusyUs?: number;
 }
 
 export interface AddonShard {

@@ -30,7 +30,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   native: ['ring'],
   shard: ['ring', 'audio', 'native/addon'],
   // What a shard is told when it starts, and where its file is; never its loop.
-  engine: ['config/schema', 'config/options', 'rtp', 'ring', 'shard/shard-data', 'shard/location'],
+  engine: [
+    ...['config/schema', 'config/options', 'rtp', 'ring', 'shard/shard-data', 'shard/location'],
+    // The model of the neural silence detector.
+    'audio/neural/silero-weights',
+  ],
   // The contracts of sources and sinks.
   sources: ['type:engine/input/ingest'],
   sinks: [],

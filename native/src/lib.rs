@@ -9,7 +9,7 @@ use std::time::Instant;
 use napi::bindgen_prelude::*;
 use napi::sys;
 use napi_derive::napi;
-use trunkline_dsp::config::Config;
+use trunkline_dsp::config::{Config, SpeechSettings};
 use trunkline_dsp::layout;
 use trunkline_dsp::memory::Memory;
 use trunkline_dsp::ring::Place;
@@ -37,6 +37,8 @@ pub struct ShardPlaces {
     pub streams: u32,
     pub silence_threshold: f64,
     pub silence_window_ms: f64,
+    pub speech_weights: Option<u32>,
+    pub speech_busy_us: Option<f64>,
 }
 
 /// A Uint8Array over a SharedArrayBuffer: its address, which never changes, and the reference that keeps it alive.
@@ -101,6 +103,10 @@ impl NativeShard {
                 table: places.table as usize,
                 streams: places.streams as usize,
                 silence: Settings { threshold: places.silence_threshold, window_ms: places.silence_window_ms },
+                speech: places.speech_weights.map(|weights| SpeechSettings {
+                    weights: weights as usize,
+                    busy_us: places.speech_busy_us.unwrap_or(f64::INFINITY),
+                }),
             },
         );
         Ok(Self { shard: Some(shard), clock: EngineClock::new(), _memory: memory.array })

@@ -1,7 +1,7 @@
 /** Zero crossings of the sinc on each side of its middle, at the lower of the two rates. */
 export const CROSSINGS = 16;
 /** Cut-off, of the lower Nyquist frequency. */
-const CUTOFF = 0.92;
+export const KERNEL_CUTOFF = 0.92;
 
 /**
  * Brings interleaved 16-bit PCM to another rate as it comes, block by block, by a windowed sinc (Hann) with one kernel
@@ -30,7 +30,7 @@ export class Resampler {
     this.#step = fromRate / divisor;
     this.#phases = toRate / divisor;
     // Width of one zero crossing, in input samples.
-    const crossing = fromRate / Math.min(fromRate, toRate) / CUTOFF;
+    const crossing = fromRate / Math.min(fromRate, toRate) / KERNEL_CUTOFF;
     this.#reach = Math.ceil(CROSSINGS * crossing);
     this.#kernels = Array.from({ length: this.#phases }, (_, phase) =>
       sincKernel(phase / this.#phases, this.#reach, crossing),

@@ -34,13 +34,14 @@ export interface DetectorOptions {
 /** A channel begins silent. @throws TrunklineError CONFIG_INVALID */
 export function initDetector(state: Float64Array, base: number, options: DetectorOptions): void {
   state.fill(0, base, base + DETECTOR_STATE_SLOTS);
-  if (options.detector === DETECTOR_ID.adaptive) initAdaptive(state, base, options.sampleRate);
+  if (options.detector !== DETECTOR_ID.fixed) initAdaptive(state, base, options.sampleRate);
   else initSilence(state, base, options);
   state[base + ADAPTIVE_STATE.DETECTOR] = options.detector;
 }
 
+/** The neural detector is the adaptive one with more to go by. */
 function isAdaptive(state: Float64Array, base: number): boolean {
-  return state[base + ADAPTIVE_STATE.DETECTOR] === DETECTOR_ID.adaptive;
+  return state[base + ADAPTIVE_STATE.DETECTOR] !== DETECTOR_ID.fixed;
 }
 
 /**

@@ -53,7 +53,7 @@ export const engineSettings = {
   }),
   silenceDetector: setting(z.enum(SILENCE_DETECTORS).default('adaptive'), {
     description:
-      'How speech is told from silence: against a noise floor that follows each channel, or by a fixed threshold.',
+      'How speech is told from silence: `adaptive`, against a noise floor that follows each channel; `neural`, the same with Silero VAD where that leaves doubt (src/audio/neural); or `fixed`, by a threshold.',
     value: 'mode',
   }),
   silenceThreshold: setting(z.number().positive().max(1).default(0.01), {

@@ -17,13 +17,13 @@ export type EndReason =
 
 /**
  * How speech is told from silence. `adaptive`: against a noise floor that follows each channel. `fixed`: by a threshold and
- * a sliding window.
+ * a sliding window. `neural`: as `adaptive`, with a neural network where that leaves doubt.
  */
-export const SILENCE_DETECTORS = ['adaptive', 'fixed'] as const;
+export const SILENCE_DETECTORS = ['adaptive', 'fixed', 'neural'] as const;
 export type SilenceDetector = (typeof SILENCE_DETECTORS)[number];
 
 /** As they stand in the stream table; the Rust side has the same numbers. */
-export const DETECTOR_ID = { fixed: 0, adaptive: 1 } as const satisfies Record<SilenceDetector, number>;
+export const DETECTOR_ID = { fixed: 0, adaptive: 1, neural: 2 } as const satisfies Record<SilenceDetector, number>;
 
 /** What a span of a recording is. */
 export type SpanState = 'speech' | 'silence' | 'lost' | 'paused' | 'discarded';

@@ -17,6 +17,8 @@ export interface DecodingCounters {
   /** Records that cannot be valid, and were skipped by a shard. */
   readonly rejected: number;
   readonly recorderRefused: number;
+  /** Windows of the neural silence detector that were left to the adaptive one, because a shard was overloaded. */
+  readonly windowsPassed: number;
   readonly decodersRebuilt: number;
 }
 
@@ -42,6 +44,7 @@ export function decodingCounters(sum: (counter: number) => number): DecodingCoun
     poisoned: sum(SHARD_COUNTERS.POISONED),
     rejected: sum(SHARD_COUNTERS.REJECTED),
     recorderRefused: sum(SHARD_COUNTERS.RECORDER_REFUSED),
+    windowsPassed: sum(SHARD_COUNTERS.WINDOWS_PASSED),
     decodersRebuilt: sum(SHARD_COUNTERS.REBUILT),
   };
 }

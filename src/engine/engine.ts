@@ -31,6 +31,7 @@ import { agentTasks, sumCounter } from './threads/agents.js';
 import { type EngineMemory, layOutMemory } from './threads/memory.js';
 import { AgentPool } from './threads/pool.js';
 import { Schedule } from './threads/schedule.js';
+import { SpeechModel } from './threads/speech-model.js';
 
 export type { DecodingCounters, EngineCounters } from './counters.js';
 
@@ -66,6 +67,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   readonly #memory: EngineMemory;
   readonly #table: StreamTable;
   readonly #silenceDetector: SilenceDetector;
+  readonly #speechModel: SpeechModel;
   readonly #streams: Streams;
   readonly #input: PacketInput;
   readonly #delivery: Delivery;
@@ -87,6 +89,8 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     this.#silenceDetector = settings.silenceDetector;
     const { maxStreams } = settings.memory;
     this.#memory = layOutMemory(settings.memory);
+    this.#speechModel = new SpeechModel(this.#memory);
+    if (settings.silenceDetector === 'neural') this.#speechModel.load();
     const { memory, streamTable } = this.#memory;
     this.#table = new StreamTable(memory, streamTable.offset, streamTable.capacity);
     this.#gauges = new EngineGauges(this.#memory);
@@ -131,6 +135,8 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
 
   openStream(interactionId: string, format: StreamFormat, options: StreamOptions = {}): number {
     if (this.#closed) throw new TrunklineError('ENGINE_CLOSED', 'This engine is closed; create another.');
+    const detector = options.silenceDetector ?? this.#silenceDetector;
+    if (detector === 'neural') this.#speechModel.load();
     this.#input.insert();
     const previous = this.#endForSuccessor(interactionId, options.continues ?? -1);
     const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs(), {
@@ -146,7 +152,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       sampleRate: format.sampleRate,
       channels: format.channels,
       wants: this.#askSinks(stream.info),
-      detector: DETECTOR_ID[options.silenceDetector ?? this.#silenceDetector],
+      detector: DETECTOR_ID[detector],
     });
     this.#input.open(stream);
     this.emit('opening', stream.info, stream.generation);

@@ -29,7 +29,8 @@ export interface EngineOptions extends FormerOptions {
   readonly maxPlayoutDelayMs?: number | undefined;
   /**
    * How speech is told from silence: `adaptive` against a noise floor that follows each channel, `fixed` by
-   * `silenceThreshold` and `silenceWindowMs`; default `adaptive`.
+   * `silenceThreshold` and `silenceWindowMs`, `neural` as `adaptive` with Silero VAD where that leaves doubt; default
+   * `adaptive`. `neural` needs the package `@ricky0123/vad-web`: CONFIG_INVALID without it.
    */
   readonly silenceDetector?: SilenceDetector | undefined;
   /** Of `fixed`: RMS level, as a share of full scale, below which a channel is silent, above 0 and up to 1; default 0.01. */

@@ -21,7 +21,8 @@ import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js
 import type { ShardBackend } from './backend.js';
 import { type ChannelDecoder, ChannelDecoders } from './channel-decoders.js';
 import { Corrections } from './corrections.js';
-import { frameSpace, withKind } from './frame-record.js';
+import { copyControl, frameSpace, withKind, writeEdge } from './frame-record.js';
+import { SpeechJudge } from './neural/speech-judge.js';
 import { OpusCorrections } from './opus-corrections.js';
 import { isValidRecord } from './record-check.js';
 import { RecorderLink } from './recorder-link.js';
@@ -52,6 +53,7 @@ export class JsShard implements ShardBackend {
   readonly #control: number;
   readonly #counters: number;
   readonly #silence: SilenceSettings;
+  readonly #judge: SpeechJudge | undefined;
   readonly #energy = new FrameEnergy();
   readonly #level: Level = { meanSquare: 0, peak: 0 };
   readonly #edges = new Float64Array(SILENCE_EDGE_SLOTS);
@@ -80,10 +82,12 @@ export class JsShard implements ShardBackend {
         ...{ output: this.#output, recorder: this.#recorder },
         count,
       });
+    this.#judge = data.speech && new SpeechJudge(data.memory, this.#streams, data.speech);
   }
 
   reopen(stream: number): void {
     this.#decoders.open(stream);
+    this.#judge?.open(stream);
   }
 
   drain(most: number, nowUs: number): number {
@@ -95,6 +99,8 @@ export class JsShard implements ShardBackend {
     let blocked = this.#recorder?.hasWaiting ?? false;
     while (done < most) {
       const at = this.#input.peek();
+      // No frame waits for the network.
+      if (at < 0 && this.#judge?.work()) continue;
       if (at < 0) break;
       this.#words[atCursor] = this.#input.cursor;
       const isPoison = (this.#words[deaths] as number) >= POISON_DEATHS;
@@ -140,6 +146,7 @@ export class JsShard implements ShardBackend {
       if (!this.#pass(at, stream)) return false;
       if (kind === KIND.OPEN) this.#open(stream);
       else this.#decoders.closeStream(stream);
+      if (kind === KIND.CLOSE) this.#judge?.close(stream);
       return true;
     }
     const decoder = this.#decoders.get(stream, (traits >> 8) & 0xff);
@@ -164,7 +171,7 @@ export class JsShard implements ShardBackend {
   }
 
   #open(stream: number): void {
-    this.#decoders.open(stream);
+    this.reopen(stream);
     const sampleRate = this.#streams.get(stream, STREAM.SAMPLE_RATE);
     const detector = this.#streams.get(stream, STREAM.DETECTOR);
     for (const channel of [0, 1]) {
@@ -184,6 +191,9 @@ export class JsShard implements ShardBackend {
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
     const base = decoder.silenceBase;
+    const stream = this.#words[(at + RECORD.STREAM) >> 2] as number;
+    const channel = (traits >> 8) & 0xff;
+    if (this.#judge?.settle(stream, channel, position)) this.#count(SHARD_COUNTERS.WINDOWS_PASSED);
     const gapEdges = beginFrame(this.#doubles, base, position, this.#energy) ? this.#gapEdge(decoder) : 0;
     let flags = traits >>> 24;
     let samples = isPoison ? -1 : decoder.decode(payload, length, pcmAt, this.#energy);
@@ -193,12 +203,13 @@ export class JsShard implements ShardBackend {
       measureFrame(this.#memory, pcmAt, samples, this.#energy);
       flags |= FLAG.CONCEALED | FLAG.DECODE_ERROR;
       this.#count(SHARD_COUNTERS.DECODE_ERRORS);
-      this.#streams.add(this.#words[(at + RECORD.STREAM) >> 2] as number, STREAM.DECODE_ERRORS, 1);
+      this.#streams.add(stream, STREAM.DECODE_ERRORS, 1);
     }
     const edges =
       (flags & FLAG.CONCEALED) === 0
         ? feedFrame(this.#doubles, base, this.#energy, this.#memory, pcmAt, samples, this.#edges, gapEdges)
         : feedConcealed(this.#doubles, base, this.#energy, samples, this.#edges, gapEdges);
+    if ((flags & FLAG.CONCEALED) === 0) this.#judge?.add(stream, channel, position, this.#memory, pcmAt, samples);
     this.#energy.level(samples, this.#level);
     if (decoder.repair !== undefined) this.#opusCorrections?.keep(decoder, at, pcmAt, samples, isPoison);
     this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
@@ -336,14 +347,7 @@ export class JsShard implements ShardBackend {
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
     // Cannot fail: #claimFrame has claimed it together with the frame.
     if (out < 0) return;
-    const view = this.#output.view;
-    view.setUint8(out + RECORD.KIND, KIND.EDGE);
-    view.setUint8(out + RECORD.CHANNEL, channel);
-    view.setUint8(out + RECORD.FLAGS, this.#edges[index * 2 + 1] === 1 ? FLAG.SILENT : 0);
-    view.setInt32(out + RECORD.STREAM, stream, true);
-    view.setInt32(out + RECORD.PAYLOAD_LENGTH, 0, true);
-    view.setFloat64(out + RECORD.POSITION, this.#edges[index * 2] as number, true);
-    view.setFloat64(out + RECORD.ARRIVAL_US, nowUs, true);
+    writeEdge(this.#output.view, out, stream, channel, nowUs, this.#edges, index * 2);
     if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES);
     this.#output.commit(RECORD.OUTPUT_HEADER_BYTES);
   }
@@ -359,12 +363,7 @@ export class JsShard implements ShardBackend {
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES + length);
     if (out < 0) return false;
     const { bytes } = this.#output;
-    bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
-    bytes.copyWithin(
-      out + RECORD.OUTPUT_HEADER_BYTES,
-      at + RECORD.INPUT_HEADER_BYTES,
-      at + RECORD.INPUT_HEADER_BYTES + length,
-    );
+    copyControl(bytes, at, out, length);
     if (view.getUint8(at + RECORD.KIND) === KIND.CLOSE) {
       view.setFloat64(out + RECORD.RECORDER_REFUSED, this.#streams.get(stream, STREAM.RECORDER_REFUSED), true);
     }

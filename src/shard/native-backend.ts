@@ -26,6 +26,7 @@ export class NativeShard implements ShardBackend {
       streams: data.streamTable.capacity,
       silenceThreshold: data.silence.threshold,
       silenceWindowMs: data.silence.windowMs,
+      ...(data.speech && { speechWeights: data.speech.weights, speechBusyUs: data.speech.busyUs }),
     });
     for (let i = 0; i < CLOCK_READINGS; i++) this.#shard.tellTime(systemClock.nowUs());
   }

@@ -20,11 +20,21 @@ export interface ShardData {
   /** Wake-up of the thread that reads the recorder ring is by its own timer; it is never notified. */
   readonly counters: ControlPlace;
   readonly silence: SilenceSettings;
+  /** Without it, streams of the neural detector are detected as adaptive ones. */
+  readonly speech?: SpeechSettings;
   readonly native: 'off' | 'auto' | 'require';
 }
 
 /** The shortest silence. */
 export const MIN_SILENCE_MS = SILENCE_DEFAULTS.minSilenceMs;
+
+/** Of the neural detector. */
+export interface SpeechSettings {
+  /** Where its weights are, before its first stream is opened: PACKED of audio/neural/silero-weights.ts. */
+  readonly weights: number;
+  /** Time without a look at an empty input ring after which the shard may be overloaded. */
+  readonly busyUs: number;
+}
 
 /** Of the fixed detector. */
 export interface SilenceSettings {
@@ -59,5 +69,7 @@ export const SHARD_COUNTERS = {
   LATE_UNREPAIRED: 40,
   /** Gaps of recorded Opus that were given up early, because there was no memory to repair them later. */
   GAPS_GIVEN_UP: 44,
+  /** Windows of the neural detector that were left to the adaptive one, because the shard was overloaded. */
+  WINDOWS_PASSED: 48,
   BYTES: 128,
 } as const;

@@ -92,6 +92,7 @@ impl Drain {
                 table: TABLE,
                 streams: STREAMS,
                 silence: Settings { threshold: 0.01, window_ms: 20.0 },
+                speech: None,
             },
         );
         let mut drain = Self {

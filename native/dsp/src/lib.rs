@@ -16,9 +16,10 @@ mod record_check;
 mod record_processor;
 pub mod ring;
 pub mod shard;
+mod speech_judge;
 pub mod table;
 
-pub use audio::{adaptive, concealment, detector, g711, l16, level, opus, silence};
+pub use audio::{adaptive, concealment, detector, fusion, g711, l16, level, opus, silence, silero, speech_windows};
 
 #[cfg(test)]
 mod tests;

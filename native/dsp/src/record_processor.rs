@@ -17,6 +17,7 @@ use crate::memory::Memory;
 use crate::opus_repair::{Budget, OpusRepair};
 use crate::ring::{Producer, Record, RecorderLink, samples_mut, split_space};
 use crate::silence::{self, Edges, Settings};
+use crate::speech_judge::SpeechJudge;
 use crate::table::StreamTable;
 
 use opus_late::keep;
@@ -77,6 +78,7 @@ pub struct RecordProcessor {
     edges: Edges,
     clock: Clock,
     repair_budget: Budget,
+    judge: Option<SpeechJudge>,
 }
 
 impl RecordProcessor {
@@ -91,7 +93,21 @@ impl RecordProcessor {
             edges: Edges::default(),
             clock: Clock::default(),
             repair_budget: Budget::default(),
+            judge: config.speech.map(|settings| SpeechJudge::new(memory, settings, config.streams)),
         }
+    }
+
+    /// Makes new decoders for a stream.
+    pub fn reopen(&mut self, stream: usize) {
+        self.channels.open(&self.table, stream);
+        if let Some(judge) = &mut self.judge {
+            judge.open(&self.table, stream);
+        }
+    }
+
+    /// There is no record: has windows judged that wait for it. False when there are none.
+    pub fn work_aside(&mut self) -> bool {
+        self.judge.as_mut().is_some_and(SpeechJudge::work)
     }
 
     /// False when the output ring is full. A poisoned packet is concealed instead of decoded; a poisoned gap or mark is
@@ -154,7 +170,7 @@ impl RecordProcessor {
     }
 
     fn open(&mut self, stream: usize) -> bool {
-        self.channels.open(&self.table, stream);
+        self.reopen(stream);
         let sample_rate = self.table.get(stream, stream::SAMPLE_RATE) as u32;
         let detector = self.table.get(stream, stream::DETECTOR);
         for channel in [0, 1] {
@@ -166,8 +182,12 @@ impl RecordProcessor {
         true
     }
 
-    fn close(&mut self, stream: usize) -> bool {
+    /// Frees what the stream has; it gets no more frames.
+    pub fn close(&mut self, stream: usize) -> bool {
         self.channels.close(stream);
+        if let Some(judge) = &mut self.judge {
+            judge.close(stream);
+        }
         true
     }
 
@@ -239,6 +259,12 @@ impl RecordProcessor {
         let mut flags = from.flags | make(channel, pcm);
 
         let position = self.channels.ticks_to_samples(stream, from.position);
+        if flags & flag::LOST == 0
+            && let Some(judge) = &mut self.judge
+            && judge.settle(&mut self.table, from, position, now_us)
+        {
+            self.counters.count(shard_counters::WINDOWS_PASSED, 1);
+        }
         // SAFETY: the stream has a channel, so it was opened here.
         let state = unsafe { self.table.silence(stream, from.channel.into()) };
         self.edges.clear();
@@ -251,6 +277,13 @@ impl RecordProcessor {
         } else {
             detector::feed(state, pcm, position, &mut self.edges)
         };
+        if flags & flag::CONCEALED == 0
+            && let Some(judge) = &mut self.judge
+        {
+            judge.add(&mut self.table, from, position, pcm);
+        }
+        // SAFETY: as above.
+        let state = unsafe { self.table.silence(stream, from.channel.into()) };
         // Recordings have silences by their edges, which are surer than what can be told while the frame is made.
         let recorded_flags = flags | if detector::is_frame_in_silence(state) { flag::SILENT } else { 0 };
         if silence::is_frame_silent(state) {

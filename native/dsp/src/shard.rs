@@ -39,7 +39,7 @@ impl Shard {
 
     /// Makes new decoders for a stream that was open when the last thread of this shard died. Its silence state is kept.
     pub fn reopen(&mut self, stream: usize) {
-        self.processor.channels.open(&self.processor.table, stream);
+        self.processor.reopen(stream);
     }
 
     /// Processes up to `most` records. Returns how many it was, 0 for none, or BLOCKED. `now_us` is the engine's clock.
@@ -50,7 +50,14 @@ impl Shard {
         self.processor.begin_batch();
         let mut blocked = self.processor.retry_recorder();
         let mut done = 0;
-        while done < most && self.input.peek() {
+        while done < most {
+            if !self.input.peek() {
+                // No frame waits for the network.
+                if self.processor.work_aside() {
+                    continue;
+                }
+                break;
+            }
             self.memory.word(self.control + agent_control::AT_CURSOR).store(self.input.cursor(), Relaxed);
             let is_whole = self.input.is_whole();
             if !(is_whole && record_check::is_valid(&self.input.header(), self.processor.table.capacity())) {
@@ -85,7 +92,7 @@ impl Shard {
         let attempt = |processor: &mut RecordProcessor, reopen: bool, is_poison: bool| {
             catch_unwind(AssertUnwindSafe(|| {
                 if reopen {
-                    processor.channels.open(&processor.table, record.header.stream as usize);
+                    processor.reopen(record.header.stream as usize);
                 }
                 processor.take(&record, is_poison, now_us)
             }))
@@ -102,9 +109,6 @@ impl Shard {
                 processor.count(shard_counters::POISONED);
             }
         }
-        taken.unwrap_or_else(|_| {
-            processor.channels.close(record.header.stream as usize);
-            true
-        })
+        taken.unwrap_or_else(|_| processor.close(record.header.stream as usize))
     }
 }

@@ -53,6 +53,7 @@ impl Rig {
             table: TABLE,
             streams: STREAMS,
             silence: Settings { threshold: 0.01, window_ms: 20.0 },
+            speech: None,
         };
         let shard = Shard::new(memory, &config);
         Self { shard, input: Producer::new(memory, INPUT), output: Consumer::new(memory, OUTPUT), memory, words }

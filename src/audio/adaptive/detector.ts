@@ -1,3 +1,5 @@
+import { DETECTOR_ID } from '../../core/events.js';
+import { forgetVerdict, fuseOdds } from '../neural/fusion.js';
 import type { SampleMemory } from '../sample-memory.js';
 import { addBlocks, addSample, addWideBlock } from './bands.js';
 import { classify } from './classifier.js';
@@ -162,6 +164,7 @@ export function endAdaptiveSpeechByGap(state: Float64Array, base: number, positi
   if (position - audioTo < (state[base + A.MIN_SILENCE] as number)) return false;
   state[base + A.LIVE] = 0;
   state[base + A.EVIDENCE] = 0;
+  forgetVerdict(state, base);
   if (state[base + A.SILENT] === 1) return false;
   const activeTo = state[base + A.ACTIVE_TO] as number;
   turn(state, base, 1, Math.min(activeTo, audioTo));
@@ -195,7 +198,8 @@ export function skipAdaptive(state: Float64Array, base: number, position: number
 function closeHop(state: Float64Array, base: number, position: number): boolean {
   const isFirst = state[base + A.HOPS] === 0;
   measureHop(state, base, features);
-  const odds = classify(features);
+  const bands = classify(features);
+  const odds = state[base + A.DETECTOR] === DETECTOR_ID.neural ? fuseOdds(state, base, bands) : bands;
   const last = state[base + A.EVIDENCE] as number;
   const evidence = isFirst ? odds : last + (odds - last) * EVIDENCE_SMOOTHING;
   state[base + A.EVIDENCE] = evidence;

@@ -5,6 +5,9 @@ import type { InternalEngineOptions } from '../options.js';
 import type { EngineMemory } from './memory.js';
 import { type AgentTask, SHARD_HANG_US } from './pool.js';
 
+/** See shard/neural/speech-judge.ts: frames wait for the neural silence detector no longer than this, when there is too much for it. */
+const SPEECH_BUSY_US = 20_000;
+
 /** What each thread of an engine runs: its shards and, where there is one, its recorder. */
 export function agentTasks(
   places: EngineMemory,
@@ -31,6 +34,7 @@ export function agentTasks(
       streamTable,
       outputWaiter,
       silence,
+      speech: { weights: places.speechWeights.offset, busyUs: SPEECH_BUSY_US },
       native,
     } satisfies ShardData,
   }));

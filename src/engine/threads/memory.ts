@@ -1,3 +1,4 @@
+import { PACKED } from '../../audio/neural/silero-weights.js';
 import { AGENT_CONTROL, type ControlPlace } from '../../ring/agent.js';
 import { ringBytes } from '../../ring/layout.js';
 import type { RingPlace } from '../../ring/ring.js';
@@ -19,6 +20,8 @@ export interface EngineMemory {
   readonly streamTable: { readonly offset: number; readonly capacity: number };
   readonly outputWaiter: ControlPlace;
   readonly recorderControl: ControlPlace;
+  /** Of the neural detector; filled when its first stream is opened. */
+  readonly speechWeights: { readonly offset: number };
   readonly shards: readonly ShardPlaces[];
 }
 
@@ -53,6 +56,7 @@ export function layOutMemory(sizes: MemorySizes): EngineMemory {
   const recorderControl = place(AGENT_CONTROL.BYTES);
   const streamTable = place(StreamTable.bytes(sizes.maxStreams));
   const arena = place(sizes.arenaBytes);
+  const speechWeights = place(PACKED.length * Float32Array.BYTES_PER_ELEMENT);
   const shards = Array.from({ length: sizes.shards }, () => ({
     control: place(AGENT_CONTROL.BYTES),
     counters: place(SHARD_COUNTERS.BYTES),
@@ -67,6 +71,7 @@ export function layOutMemory(sizes: MemorySizes): EngineMemory {
     streamTable: { offset: streamTable, capacity: sizes.maxStreams },
     outputWaiter: { memory, offset: outputWaiter },
     recorderControl: { memory, offset: recorderControl },
+    speechWeights: { offset: speechWeights },
     shards: shards.map((s) => ({
       control: { memory, offset: s.control },
       counters: { memory, offset: s.counters },

@@ -2,7 +2,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { ManualClock } from '../../core/clock.js';
 import { TrunklineError } from '../../core/errors.js';
 import { US_PER_MS } from '../../core/units.js';
-import { type AudioEngine, type CreateEngineOptions, createEngine } from '../../engine/audio-engine.js';
+import { type AudioEngine, createEngine } from '../../engine/audio-engine.js';
 import type { EngineOptions } from '../../engine/options.js';
 import { SpanTrack } from '../../sinks/recorder/spans.js';
 import type { WavAudio } from '../wav-audio.js';
@@ -20,9 +20,10 @@ export interface Detection {
 }
 
 /** Options of the engine that matter for silence. */
-export type DetectionOptions = Pick<EngineOptions, 'native' | 'silenceThreshold' | 'silenceWindowMs'> & {
-  readonly silenceDetector?: 'adaptive' | 'fixed' | 'neural';
-};
+export type DetectionOptions = Pick<
+  EngineOptions,
+  'native' | 'silenceDetector' | 'silenceThreshold' | 'silenceWindowMs'
+>;
 
 /** Packets between two turns of the event loop, which take them to the shard: one second. */
 const SHARE = 50;
@@ -54,9 +55,7 @@ export class SilenceDetection {
   /** @throws TrunklineError CONFIG_INVALID, NATIVE_UNAVAILABLE, ENGINE_FAILED */
   static async start(options: DetectionOptions = {}): Promise<SilenceDetection> {
     const clock = new ManualClock();
-    // Which detectors there are is for the engine to say.
-    const engineOptions = { ...options, maxStreams: 16, shards: 1, clock } as CreateEngineOptions;
-    return new SilenceDetection(await createEngine(engineOptions), clock);
+    return new SilenceDetection(await createEngine({ ...options, maxStreams: 16, shards: 1, clock }), clock);
   }
 
   get backend(): 'js' | 'native' {

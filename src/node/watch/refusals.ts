@@ -15,7 +15,7 @@ interface Refusing {
 export function collectRefusals(
   parts: readonly Refusing[],
   sinks: Readonly<Record<string, SinkStats>>,
-  { arenaFull, recorderRefused, poisoned, rejected, unknownStream }: EngineCounters,
+  { arenaFull, recorderRefused, windowsPassed, poisoned, rejected, unknownStream }: EngineCounters,
   packetsDropped: number,
 ): Refusals {
   const refused: Record<string, number> = {};
@@ -23,7 +23,7 @@ export function collectRefusals(
     for (const [reason, count] of Object.entries(reasons)) if (count > 0) refused[`${part}.${reason}`] = count;
   };
   for (const part of parts) add(part.name, part.refusals?.() ?? {});
-  add('engine', { arenaFull, recorderRefused, poisoned, rejected, unknownStream, packetsDropped });
+  add('engine', { arenaFull, recorderRefused, windowsPassed, poisoned, rejected, unknownStream, packetsDropped });
   for (const [name, { dropped }] of Object.entries(sinks)) add(name, { dropped });
   return refused;
 }

@@ -83,7 +83,7 @@ it('scores every detector in every condition, and shows it as text and as a page
     corpus: { version: 1, set: 'shipped', seconds: 10, talkers: made.talkers, missingPackages: ['flite'] },
     silence: rows,
     marks: { adaptive: marksOf(rows, 'adaptive') },
-    shardCosts: [{ backend: 'native', micros: { fixed: 0.3, adaptive: 0.55 } }],
+    shardCosts: [{ backend: 'native', micros: { fixed: 0.3, adaptive: 0.55, neural: 2 } }],
     concealment: [
       { lossPercent: 1, pattern: 'random', lostPackets: 9, zeroFill: 4, mirrored: 3, periods: 2, periodsToNext: 1 },
     ],

@@ -1,4 +1,5 @@
 import { afterEach } from 'vitest';
+import { PACKED } from '../../../src/audio/neural/silero-weights.js';
 import type { CodecId } from '../../../src/core/codec.js';
 import { TrunklineError } from '../../../src/core/errors.js';
 import { DETECTOR_ID } from '../../../src/core/events.js';
@@ -17,6 +18,8 @@ export interface RigOptions {
   readonly inputRingBytes?: number;
   readonly outputRingBytes?: number;
   readonly recorderRingBytes?: number;
+  /** Of the neural detector; zeros when absent. */
+  readonly speechWeights?: Float32Array;
 }
 
 export interface StreamSetup {
@@ -73,8 +76,13 @@ export class ShardRig {
       streamTable: laidOut.streamTable,
       outputWaiter: laidOut.outputWaiter,
       silence: { threshold: 0.01, windowMs: 20 },
+      // Never overloaded: how long a test takes must not matter.
+      speech: { weights: laidOut.speechWeights.offset, busyUs: Number.POSITIVE_INFINITY },
       native: backend === 'js' ? 'off' : 'require',
     };
+    if (options.speechWeights) {
+      new Float32Array(laidOut.memory, laidOut.speechWeights.offset, PACKED.length).set(options.speechWeights);
+    }
     this.table = new StreamTable(laidOut.memory, laidOut.streamTable.offset, streams);
     this.input = new RingProducer(places.input);
     this.output = new RingConsumer(places.output);

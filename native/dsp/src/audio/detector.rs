@@ -9,20 +9,22 @@ use crate::silence::{self, Edges, Settings, State};
 pub mod detector_id {
     pub const FIXED: i32 = 0;
     pub const ADAPTIVE: i32 = 1;
+    pub const NEURAL: i32 = 2;
 }
 
 /// A channel begins silent. JavaScript has checked the settings.
 pub fn init(state: &mut State, detector: i32, settings: Settings, sample_rate: u32) {
-    if detector == detector_id::ADAPTIVE {
-        adaptive::init(state, sample_rate);
-    } else {
+    if detector == detector_id::FIXED {
         silence::init(state, settings, sample_rate);
+    } else {
+        adaptive::init(state, sample_rate);
     }
     state[DETECTOR] = f64::from(detector);
 }
 
+/// The neural detector is the adaptive one with more to go by.
 fn is_adaptive(state: &State) -> bool {
-    state[DETECTOR] == f64::from(detector_id::ADAPTIVE)
+    state[DETECTOR] != f64::from(detector_id::FIXED)
 }
 
 /// Processes a frame whose first sample lies at `position`. Edges found are appended to `edges`. Returns the frame's

@@ -3,8 +3,11 @@
 pub mod adaptive;
 pub mod concealment;
 pub mod detector;
+pub mod fusion;
 pub mod g711;
 pub mod l16;
 pub mod level;
 pub mod opus;
 pub mod silence;
+pub mod silero;
+pub mod speech_windows;

@@ -94,5 +94,10 @@ export function engineFamilies(state: EngineState, counters: EngineCounters): Fa
       'Frames and silence edges that the recorder rings had no space for.',
       counters.recorderRefused,
     ),
+    counter(
+      'speech_windows_passed',
+      'Windows of 32 ms that the neural silence detector left to the adaptive one, because a shard was overloaded.',
+      counters.windowsPassed,
+    ),
   ];
 }

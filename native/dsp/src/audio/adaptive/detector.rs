@@ -6,6 +6,8 @@ use super::features::{feature, measure_hop};
 use super::minimum::{init_band_floors, init_minimum};
 use super::slot::*;
 use super::{BANDS, BLOCK_SAMPLES};
+use crate::detector::detector_id;
+use crate::fusion::{forget_verdict, fuse_odds};
 use crate::silence::{Edge, Edges, State};
 
 const ONSET: f64 = 0.92;
@@ -116,6 +118,7 @@ pub fn end_speech_by_gap(state: &mut State, position: f64, edges: &mut Edges) {
     }
     state[LIVE] = 0.0;
     state[EVIDENCE] = 0.0;
+    forget_verdict(state);
     if state[SILENT] == 1.0 {
         return;
     }
@@ -145,7 +148,9 @@ pub fn skip(state: &mut State, position: f64) {
 fn close_hop(state: &mut State, position: f64) -> bool {
     let is_first = state[HOPS] == 0.0;
     let features = measure_hop(state);
-    let odds = classify(&features);
+    let bands = classify(&features);
+    let is_neural = state[DETECTOR] == f64::from(detector_id::NEURAL);
+    let odds = if is_neural { fuse_odds(state, bands) } else { bands };
     let last = state[EVIDENCE];
     let evidence = if is_first { odds } else { last + (odds - last) * EVIDENCE_SMOOTHING };
     state[EVIDENCE] = evidence;
