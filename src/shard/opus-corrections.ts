@@ -61,6 +61,7 @@ export class OpusCorrections implements RepairOutput {
   #stream = 0;
   /** Channel and codec, where a record has them. */
   #traits = 0;
+  #mustFinish = false;
 
   constructor(dependencies: OpusCorrectionsDependencies) {
     this.#use = dependencies;
@@ -74,6 +75,7 @@ export class OpusCorrections implements RepairOutput {
     this.#decoder = decoder;
     this.#stream = stream;
     this.#traits = (traits & 0xff00) | (CODEC_ID.OPUS << 16);
+    this.#mustFinish = mustFinish;
     repair.advance(this, mustFinish);
     if (mustFinish && repair.isDirty) this.#use.count(SHARD_COUNTERS.LATE_UNREPAIRED, repair.waiting);
   }
@@ -148,7 +150,8 @@ export class OpusCorrections implements RepairOutput {
     const bytes = RECORD.OUTPUT_HEADER_BYTES + 2 * samples;
     const { output, recorder } = this.#use;
     if (bytes > output.maxRecordBytes) return true;
-    return output.tryClaim(bytes) >= 0 && recorder.hasSpace(bytes);
+    if (output.tryClaim(bytes) < 0) return false;
+    return this.#mustFinish ? recorder.hasSpace(bytes) : recorder.hasSpaceToSpare(bytes);
   }
 
   redecode(line: DecoderState, record: KeptRecord, next: KeptRecord | undefined): void {

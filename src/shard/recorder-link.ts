@@ -2,6 +2,9 @@ import { KIND, MARK, RECORD } from '../ring/layout.js';
 import { RingLink } from '../ring/link.js';
 import type { RingPlace } from '../ring/ring.js';
 
+/** Share of the ring that corrections leave free. */
+const KEPT_FOR_FRAMES = 1 / 4;
+
 /** Frames of one channel that the full ring refused and that no mark has reported yet, in samples. */
 interface Refused {
   readonly stream: number;
@@ -34,6 +37,12 @@ export class RecorderLink {
   /** Whether the ring takes a record of `length` bytes now, and a report of what was refused in front of it. */
   hasSpace(length: number): boolean {
     return this.#link.tryClaim(RECORD.OUTPUT_HEADER_BYTES + length) >= 0;
+  }
+
+  /** The same of corrections that can wait: they leave a part of the ring to frames, which cannot. */
+  hasSpaceToSpare(length: number): boolean {
+    const { ring } = this.#link;
+    return ring.freeBytes() > ring.capacity * KEPT_FOR_FRAMES && this.hasSpace(length);
   }
 
   /** Takes a whole OPEN, CLOSE or MARK. It waits here while the ring is full, behind a report of what was refused. */

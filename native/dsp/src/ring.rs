@@ -228,6 +228,12 @@ impl Producer {
         self.side.place.capacity - self.tail.wrapping_sub(self.head) as usize
     }
 
+    /// Bytes that can still be committed, as of now.
+    pub fn free_bytes(&mut self) -> usize {
+        self.head = self.side.head();
+        self.free()
+    }
+
     /// Ends the record that the last claim gave, `length` bytes long; not yet visible.
     pub fn commit(&mut self, length: usize) {
         let at = self.side.data(self.side.index(self.tail), length);
@@ -288,6 +294,14 @@ impl Link {
     /// A control record that is sent in front of the next one.
     pub fn queue(&mut self, record: &[u8]) {
         self.waiting.push_back(record.into());
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.ring.side.place.capacity
+    }
+
+    pub fn free_bytes(&mut self) -> usize {
+        self.ring.free_bytes()
     }
 
     /// Whether data of `length` bytes would be taken now.

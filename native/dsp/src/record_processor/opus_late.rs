@@ -42,7 +42,7 @@ impl RecordProcessor {
         };
         let output = &mut self.output;
         let (stream, channel) = (stream as i32, channel as u8);
-        let mut sending = Sending { output, recorder, stream, channel, samples_per_tick };
+        let mut sending = Sending { output, recorder, stream, channel, samples_per_tick, must_finish };
         repair.advance(state, &mut sending, must_finish);
         let waiting = if must_finish && repair.is_dirty() { repair.waiting() } else { 0 };
         self.count_by(shard_counters::LATE_UNREPAIRED, waiting);
@@ -98,6 +98,7 @@ struct Sending<'a> {
     stream: i32,
     channel: u8,
     samples_per_tick: f64,
+    must_finish: bool,
 }
 
 impl RepairOutput for Sending<'_> {
@@ -110,7 +111,13 @@ impl RepairOutput for Sending<'_> {
 
     fn has_space(&mut self, samples: usize) -> bool {
         let bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
-        bytes > self.output.max_record_bytes() || (self.output.claim(bytes).is_some() && self.recorder.has_space(bytes))
+        if bytes > self.output.max_record_bytes() {
+            return true;
+        }
+        if self.output.claim(bytes).is_none() {
+            return false;
+        }
+        if self.must_finish { self.recorder.has_space(bytes) } else { self.recorder.has_space_to_spare(bytes) }
     }
 
     fn redecode(&mut self, line: &mut DecoderState, record: &mut KeptRecord, next: Option<&KeptRecord>) {

@@ -5,6 +5,9 @@ use crate::memory::Memory;
 
 use super::{Link, Place, split_space};
 
+/// Corrections leave free one part in so many of the ring.
+const KEPT_FOR_FRAMES: usize = 4;
+
 /// Frames of one channel that the full ring refused and that no mark has reported yet, in samples.
 struct Refused {
     stream: i32,
@@ -58,6 +61,11 @@ impl RecorderLink {
     /// Whether the ring takes a record of `length` bytes now, and a report of what was refused in front of it.
     pub fn has_space(&mut self, length: usize) -> bool {
         self.link.has_space(OUTPUT_HEADER_BYTES + length)
+    }
+
+    /// The same of corrections that can wait: they leave a part of the ring to frames, which cannot.
+    pub fn has_space_to_spare(&mut self, length: usize) -> bool {
+        self.link.free_bytes() > self.link.capacity() / KEPT_FOR_FRAMES && self.has_space(length)
     }
 
     /// Takes a whole OPEN, CLOSE or MARK. It waits here while the ring is full, behind a report of what was refused.
