@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { below, mulberry32 } from './random.js';
 
 /** A trace of RTP packets in the order of arrival, and what is known of it. */
 export interface TraceFile {
@@ -60,6 +61,25 @@ export function readTrace({ path }: TraceFile): { readonly clockHz: number; read
   const [header = '', ...lines] = readFileSync(path, 'utf8').trimEnd().split('\n');
   const { clockHz } = JSON.parse(header) as { clockHz: number };
   return { clockHz, packets: lines.map((line) => JSON.parse(line) as TracePacket) };
+}
+
+const LATE_SHARE = 1 / 12;
+const MOST_LATE_US = 9_000_000;
+/** Packets at either end that stay in time, so that a call begins and ends with the same ones. */
+const CALM = 12;
+
+/** A twelfth of the packets comes up to 9 s later. */
+export function delayed<Packet extends { readonly arrivalUs: number }>(
+  packets: readonly Packet[],
+  seed: number,
+): Packet[] {
+  const random = mulberry32(seed);
+  const late = packets.map((packet, i) => {
+    const isCalm = i < CALM || i >= packets.length - CALM;
+    const lateUs = !isCalm && random() < LATE_SHARE ? below(random, MOST_LATE_US) : 0;
+    return { ...packet, arrivalUs: packet.arrivalUs + lateUs };
+  });
+  return late.sort((a, b) => a.arrivalUs - b.arrivalUs);
 }
 
 function located(known: Known, folder: URL): TraceFile {

@@ -145,11 +145,14 @@ export function play(rig: CaptureRig, call: LateCall, interactionId: string): St
 }
 
 function decoded(codec: StreamFormat['codec'], payload: Uint8Array): Int16Array {
-  if (codec === 'pcmu') return Int16Array.from(payload, fromMuLaw);
-  if (codec === 'pcma') return Int16Array.from(payload, fromALaw);
+  if (codec === 'pcmu' || codec === 'pcma') return decodeG711(codec, payload);
   return Int16Array.from({ length: payload.length / 2 }, (_, i) =>
     new DataView(payload.buffer, payload.byteOffset).getInt16(2 * i),
   );
+}
+
+export function decodeG711(codec: 'pcmu' | 'pcma', payload: Uint8Array): Int16Array {
+  return Int16Array.from(payload, codec === 'pcmu' ? fromMuLaw : fromALaw);
 }
 
 /** ITU-T G.711, table 2a. */
