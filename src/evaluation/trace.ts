@@ -29,6 +29,8 @@ export interface Trace {
 const COMFORT_NOISE = [13, 19];
 const MAX_16 = 0xffff;
 const MAX_32 = 0xffff_ffff;
+/** One day. Time is played in steps even where nothing arrives, so a trace with the time of day would never end. */
+const MAX_ARRIVAL_US = 86_400_000_000;
 /** Static payload types of RFC 3551. */
 const STATIC_CODECS: ReadonlyMap<number, Codec> = new Map([
   [0, 'pcmu'],
@@ -93,7 +95,7 @@ function packetOf(fields: Fields, name: string, line: number): TracePacket {
     throw invalid(name, line, `"payload" has more than ${LIMITS.maxPayloadBytes} bytes`);
   }
   return {
-    arrivalUs: numberOf(fields, 'arrivalUs', 0, Number.MAX_SAFE_INTEGER, name, line),
+    arrivalUs: numberOf(fields, 'arrivalUs', 0, MAX_ARRIVAL_US, name, line),
     sequence: wholeNumberOf(fields, 'seq', MAX_16, name, line),
     timestamp: wholeNumberOf(fields, 'ts', MAX_32, name, line),
     payloadType: fields['pt'] === undefined ? -1 : wholeNumberOf(fields, 'pt', 127, name, line),

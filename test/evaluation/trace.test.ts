@@ -34,6 +34,11 @@ test.each([
     '{"arrivalUs":20,"seq":8,"ts":0,"payload":5}',
     'Line 3: "payload" is not a text in base64.',
   ],
+  [
+    'the time of day, not of the trace',
+    '{"arrivalUs":1700000000000000,"seq":8,"ts":0}',
+    'Line 3: "arrivalUs" must be a number from 0 to 86400000000.',
+  ],
   ['time that goes back', '{"arrivalUs":9,"seq":8,"ts":0}', 'Line 3: "arrivalUs" is lower than in the line before'],
 ])('%s is refused with its line', (_, line, message) => {
   expect(() => parseTrace(`${HEADER}\n${PACKET}\n${line}\n`, 'call.jsonl')).toThrow(message);
