@@ -165,6 +165,15 @@ export class PacketRing extends PacketColumns {
     return this.#head === this.#tail ? -1 : this.#head & this.#mask;
   }
 
+  /** The earliest arrival of a packet and of those that follow it in the list. */
+  earliestArrivalUs(first: number): number {
+    let earliestUs = Number.POSITIVE_INFINITY;
+    for (let d = first; d !== -1; d = this.next[d] as number) {
+      earliestUs = Math.min(earliestUs, this.arrivalUs[d] as number);
+    }
+    return earliestUs;
+  }
+
   /** Frees a packet. The ring takes its row back at trim(). */
   free(d: number): void {
     const kind = this.kind[d] as number;

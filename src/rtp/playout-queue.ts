@@ -15,9 +15,10 @@ export interface JitterOutput {
   isReady(): boolean;
   /**
    * One packet, in the order of its channel. Its row has the unwrapped sequence and timestamp; DISCONTINUITY is added to
-   * its flags after a restart of the sender or a gap that is not filled. The row is valid during the call.
+   * its flags after a restart of the sender or a gap that is not filled. The row is valid during the call,
+   * and so are those behind it in the list, which are held.
    */
-  packet(packets: PacketColumns, row: number): void;
+  packet(packets: PacketRing, row: number): void;
   /** The sender stood still before the packet that follows: its timestamps did not advance, time did. */
   standstill(channel: number, durationTicks: number): void;
   /**

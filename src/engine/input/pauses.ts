@@ -9,7 +9,8 @@ const MOST_TICKS = 2 ** 31 - 1;
 /**
  * Pauses of streams: packets of a paused stream are withheld before they reach a ring, and their span on the time line
  * is marked. What counts is the arrival, decided when packets leave the jitter buffer: packets that are still buffered
- * when a pause begins are withheld too, and packets that arrived before it ended are not released after it.
+ * when a pause begins are withheld too, and packets that arrived before it ended are not released after it. A packet that
+ * arrives after a pause, and belongs before one that arrived in it, belongs into the pause.
  */
 export class Pauses {
   readonly #timeline: Timeline;
@@ -63,7 +64,11 @@ export class Pauses {
     return this.#isPaused[channel] === 1;
   }
 
-  /** Whether a packet of a paused channel is withheld; the first one that is not ends the pause and marks it. */
+  /**
+   * Whether a packet of a paused channel is withheld; the first one that is not ends the pause and marks it.
+   *
+   * @param arrivalUs the earliest arrival of the packet and of those that the jitter buffer holds behind it.
+   */
   withholds(channel: number, position: number, arrivalUs: number): boolean {
     const start = this.#start[channel] as number;
     if (arrivalUs <= (this.#untilUs[channel] as number)) {

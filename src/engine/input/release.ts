@@ -7,6 +7,7 @@ import type { RingProducer } from '../../ring/ring.js';
 import { LatePlacement } from '../../rtp/late/late-placement.js';
 import type { PacketColumns } from '../../rtp/packet-columns.js';
 import { packetTicks } from '../../rtp/packet-duration.js';
+import type { PacketRing } from '../../rtp/packet-ring.js';
 import type { JitterOutput } from '../../rtp/playout-queue.js';
 import { PlayoutQuality } from '../../rtp/quality/playout-quality.js';
 import type { Timeline } from '../../rtp/timeline.js';
@@ -120,7 +121,7 @@ export class Release implements JitterOutput {
     return this.capacity.isLeft;
   }
 
-  packet(packets: PacketColumns, row: number): void {
+  packet(packets: PacketRing, row: number): void {
     const channel = packets.channel[row] as number;
     const payloadOffset = packets.payloadOffset[row] as number;
     const payloadLength = packets.payloadLength[row] as number;
@@ -131,7 +132,8 @@ export class Release implements JitterOutput {
     const position = this.#timeline.place(channel, timestamp, arrivalUs, flags, durationTicks);
     this.quality.packet(packets, row);
     if (this.#timeline.isFirstByBase) this.#lates.begin(packets, row, this.#timeline.base(channel), position);
-    if (this.pauses.isPaused(channel) && this.pauses.withholds(channel, position, arrivalUs)) return;
+    if (this.pauses.isPaused(channel) && this.pauses.withholds(channel, position, packets.earliestArrivalUs(row)))
+      return;
     if (this.#timeline.rebased) packets.flags[row] = flags | FLAG.DISCONTINUITY;
     const ring = this.#claim(channel, RECORD.INPUT_HEADER_BYTES + payloadLength, position);
     if (ring === undefined) return;

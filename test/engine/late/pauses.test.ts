@@ -80,6 +80,28 @@ describe('a late packet and a pause', () => {
   });
 });
 
+describe('a packet that comes just after a pause', () => {
+  it('and was overtaken by one that came in it, is withheld like that one', () => {
+    rig = new CaptureRig('js');
+    const stream = rig.open('call', FORMAT);
+    takeAll(stream, 0, 25);
+    rig.advanceTo(2_000_000 + 490 * MS);
+    rig.input.pause(stream);
+    takeAll(stream, 25, 31, [29]);
+    rig.advanceTo(2_000_000 + 605 * MS);
+    rig.input.resume(stream, 2_000_000 + 605 * MS);
+    // Packet 30 still waits for it.
+    take(stream, 29, 610);
+    takeAll(stream, 31, 40);
+    rig.advanceTo(2_000_000 + 2000 * MS);
+    expect(rig.end(stream)).toMatchObject({ packetsLate: 0, packetsLost: 0, packetsPaused: 6 });
+    expect([24, 28, 29, 30, 31].map(has)).toEqual([true, false, false, false, true]);
+    expect(rig.live.map(({ sequence }) => sequence)).not.toContain(30);
+    const paused = rig.manifest('call').spans.filter(({ state }) => state === 'paused');
+    expect(paused).toEqual([{ channel: 0, startMs: 500, endMs: 620, state: 'paused' }]);
+  });
+});
+
 describe('late packets of a hostile sender', () => {
   it('take no space in the ring that others need: what does not fit is dropped and counted', () => {
     rig = new CaptureRig('js', { streams: 2, inputRingBytes: 1 << 14 });
