@@ -33,7 +33,10 @@ const STREAMS_A_SHARE = 256;
 /** A scrape that comes sooner after another one gets the same text: no number of clients costs more than that. */
 const FRESH_US = 250_000;
 /** Refusals of the engine itself. */
-const ENGINE_REASONS = ['arenaFull', 'recorderRefused', 'poisoned', 'rejected', 'unknownStream', 'packetsDropped'];
+const ENGINE_REASONS = [
+  ...['arenaFull', 'recorderRefused', 'windowsPassed', 'poisoned', 'rejected', 'unknownStream', 'packetsDropped'],
+  ...['lateOpusUnrepaired', 'opusGapsGivenUp'],
+];
 
 /** The metrics of a node, for Prometheus and for the console. */
 export class NodeMetrics {

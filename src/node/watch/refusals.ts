@@ -11,11 +11,17 @@ interface Refusing {
   refusals?(): Readonly<Record<string, number>>;
 }
 
+/** Counters of the engine that are refusals. */
+const ENGINE_REFUSALS = [
+  ...(['arenaFull', 'recorderRefused', 'windowsPassed', 'poisoned', 'rejected', 'unknownStream'] as const),
+  ...(['lateOpusUnrepaired', 'opusGapsGivenUp'] as const),
+] satisfies readonly (keyof EngineCounters)[];
+
 /** Everything that the parts of a node have refused or dropped. */
 export function collectRefusals(
   parts: readonly Refusing[],
   sinks: Readonly<Record<string, SinkStats>>,
-  { arenaFull, recorderRefused, windowsPassed, poisoned, rejected, unknownStream }: EngineCounters,
+  engine: EngineCounters,
   packetsDropped: number,
 ): Refusals {
   const refused: Record<string, number> = {};
@@ -23,7 +29,8 @@ export function collectRefusals(
     for (const [reason, count] of Object.entries(reasons)) if (count > 0) refused[`${part}.${reason}`] = count;
   };
   for (const part of parts) add(part.name, part.refusals?.() ?? {});
-  add('engine', { arenaFull, recorderRefused, windowsPassed, poisoned, rejected, unknownStream, packetsDropped });
+  for (const reason of ENGINE_REFUSALS) add('engine', { [reason]: engine[reason] });
+  add('engine', { packetsDropped });
   for (const [name, { dropped }] of Object.entries(sinks)) add(name, { dropped });
   return refused;
 }
