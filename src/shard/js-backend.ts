@@ -144,6 +144,7 @@ export class JsShard implements ShardBackend {
     if (kind === KIND.OPEN || kind === KIND.CLOSE) {
       this.#opusCorrections?.finish(this.#decoders, stream);
       if (!this.#pass(at, stream)) return false;
+      this.#opusCorrections?.countUnrepaired(this.#decoders, stream);
       if (kind === KIND.OPEN) this.#open(stream);
       else this.#decoders.closeStream(stream);
       if (kind === KIND.CLOSE) this.#judge?.close(stream);

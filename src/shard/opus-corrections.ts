@@ -77,7 +77,6 @@ export class OpusCorrections implements RepairOutput {
     this.#traits = (traits & 0xff00) | (CODEC_ID.OPUS << 16);
     this.#mustFinish = mustFinish;
     repair.advance(this, mustFinish);
-    if (mustFinish && repair.isDirty) this.#use.count(SHARD_COUNTERS.LATE_UNREPAIRED, repair.waiting);
   }
 
   /** The stream ends: what its late packets change goes to the recorder in front of its end. */
@@ -85,6 +84,14 @@ export class OpusCorrections implements RepairOutput {
     for (const channel of [0, 1]) {
       const decoder = decoders.get(stream, channel);
       if (decoder?.repair !== undefined) this.advance(decoder, stream, channel << 8, true);
+    }
+  }
+
+  /** The stream has ended: counts the late packets that the recorder had no space for. */
+  countUnrepaired(decoders: ChannelDecoders, stream: number): void {
+    for (const channel of [0, 1]) {
+      const repair = decoders.get(stream, channel)?.repair;
+      if (repair?.isDirty === true) this.#use.count(SHARD_COUNTERS.LATE_UNREPAIRED, repair.waiting);
     }
   }
 
@@ -222,7 +229,7 @@ export class OpusCorrections implements RepairOutput {
     record.sentSamples = samples;
   }
 
-  /** 64 bits, so that no two frames that differ are ever taken for the same. */
+  /** 64 bits, so that two different frames practically never have the same. */
   #measure(pcmAt: number, samples: number): void {
     const all = this.#use.memory.samples;
     let a = 0x811c9dc5 | 0;

@@ -1,6 +1,8 @@
 import { Bandwidth } from 'libopus-wasm';
 import { describe, expect, it } from 'vitest';
-import { FLAG } from '../../src/ring/layout.js';
+import { CODEC_ID } from '../../src/core/codec.js';
+import { BLOCKED } from '../../src/ring/agent.js';
+import { FLAG, MARK } from '../../src/ring/layout.js';
 import { WANT } from '../../src/ring/stream-table.js';
 import { SHARD_COUNTERS } from '../../src/shard/shard-data.js';
 import {
@@ -93,6 +95,26 @@ describe.each(BACKENDS)('late packets of Opus, by the %s backend', (backend) => 
     expect(firstDifference(played.recording, inOrder(backend, 16_000, SILK).recording)).toBe(-1);
     expect(repairedBy(played)).toEqual([20]);
     expect(played.rig.counter(SHARD_COUNTERS.RECORDER_REFUSED)).toBe(0);
+  });
+
+  it('wait with the end of their stream while the output ring is full, and are then recorded', () => {
+    const rig = new OpusLossRig(backend, 16_000);
+    for (const { packet } of oneLate(SILK.slice(0, 60), 20, -1).order) rig.packet(packet);
+    rig.drain();
+    const { rig: shard } = rig;
+    shard.open(1, { codec: CODEC_ID.PCMU, sampleRate: 8000 });
+    // Marks, which are the smallest records, up to the last one for which there is space, and one that is taken out.
+    for (let i = 0; shard.work() >= 0; i++) shard.mark(1, 160 * i, 160, MARK.DISCARDED);
+    shard.take(shard.output, 1);
+    while (shard.work() > 0) shard.take(shard.recorder);
+    rig.late(SILK[20] as OpusPacket);
+    shard.close(0);
+    for (let i = 0; i < 5; i++) shard.work();
+    expect(shard.work()).toBe(BLOCKED);
+    rig.drain();
+    expect(repairedBy(rig)).toEqual([20]);
+    expect(shard.counter(SHARD_COUNTERS.LATE_UNREPAIRED)).toBe(0);
+    shard.end();
   });
 
   it('put the live line where it would have been: what follows needs no correction', () => {

@@ -170,6 +170,7 @@ impl RecordProcessor {
     }
 
     fn open(&mut self, stream: usize) -> bool {
+        self.count_unrepaired(stream);
         self.reopen(stream);
         let sample_rate = self.table.get(stream, stream::SAMPLE_RATE) as u32;
         let detector = self.table.get(stream, stream::DETECTOR);
@@ -184,6 +185,7 @@ impl RecordProcessor {
 
     /// Frees what the stream has; it gets no more frames.
     pub fn close(&mut self, stream: usize) -> bool {
+        self.count_unrepaired(stream);
         self.channels.close(stream);
         if let Some(judge) = &mut self.judge {
             judge.close(stream);

@@ -44,14 +44,22 @@ impl RecordProcessor {
         let (stream, channel) = (stream as i32, channel as u8);
         let mut sending = Sending { output, recorder, stream, channel, samples_per_tick, must_finish };
         repair.advance(state, &mut sending, must_finish);
-        let waiting = if must_finish && repair.is_dirty() { repair.waiting() } else { 0 };
-        self.count_by(shard_counters::LATE_UNREPAIRED, waiting);
     }
 
     /// The stream ends: what its late packets change goes to the recorder in front of its end.
     pub(super) fn finish_opus_repairs(&mut self, stream: usize) {
         for channel in [0, 1] {
             self.advance_opus_repair(stream, channel, true);
+        }
+    }
+
+    /// The stream has ended: counts the late packets that the recorder had no space for.
+    pub(super) fn count_unrepaired(&mut self, stream: usize) {
+        for channel in [0, 1] {
+            let opus = self.channels.get(stream, channel).and_then(|channel| channel.opus());
+            let repair = opus.and_then(|opus| opus.repair.as_ref()).filter(|repair| repair.is_dirty());
+            let waiting = repair.map_or(0, OpusRepair::waiting);
+            self.count_by(shard_counters::LATE_UNREPAIRED, waiting);
         }
     }
 }
@@ -83,7 +91,7 @@ fn kept(kind: Kind, Record { header, payload }: &Record, ticks: f64, is_poison: 
     }
 }
 
-/// 64 bits, so that no two frames that differ are ever taken for the same.
+/// 64 bits, so that two different frames practically never have the same.
 fn digest(pcm: &[i16]) -> u64 {
     pcm.iter().fold(0xcbf2_9ce4_8422_2325, |digest, &sample| {
         (digest ^ u64::from(sample as u16)).wrapping_mul(0x0100_0000_01b3).rotate_left(5)
