@@ -72,9 +72,11 @@ class RandomInput {
       const marker = below(random, 2);
       return (rig) => rig.packet(stream, sequence, position, bytes, channel, marker);
     }
+    const late = draw < 0.24 ? below(random, 4 * open.rate) : 0;
     const rms = [0, 0.004, 0.012, 0.3][below(random, 4)] as number;
     const pcm = Int16Array.from({ length: ticks }, () => Math.round((2 * random() - 1) * rms * 56_000) | 0);
     const payload = ENCODE[open.codec]?.(pcm) ?? new Uint8Array(0);
+    if (late > 0) return (rig) => rig.late(stream, sequence, Math.max(0, position - late), payload, channel);
     return (rig) => rig.packet(stream, sequence, position, payload, channel);
   }
 
@@ -138,6 +140,7 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
     const input = new RandomInput(seed, 5);
     const random = mulberry32(seed * 977);
     let frames = 0;
+    let corrections = 0;
     for (let round = 0; round < 1_500; round++) {
       const message = `seed ${seed}, round ${round}`;
       const act = input.next();
@@ -151,7 +154,9 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
       }
       if (random() < 0.1) {
         const most = below(random, 6);
-        expect(native.take(native.recorder, most), message).toEqual(js.take(js.recorder, most));
+        const records = native.take(native.recorder, most);
+        corrections += records.filter(({ kind }) => kind === KIND.CORRECTION).length;
+        expect(records, message).toEqual(js.take(js.recorder, most));
       }
       if (random() < 0.005) each((rig) => rig.restart());
     }
@@ -162,6 +167,7 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
     expect(native.counters()).toEqual(js.counters());
     expect(native.tableBytes()).toEqual(js.tableBytes());
     expect(frames).toBeGreaterThan(100);
+    expect(corrections, `seed ${seed}`).toBeGreaterThan(0);
     expect(native.counters()['RECORDER_REFUSED'], `seed ${seed}`).toBeGreaterThan(0);
   });
 
