@@ -80,6 +80,8 @@ const FLOOR_DBFS = -96;
  *   digital silence, nothing needs more: silence returns in it, and what is called ambient may be a gated voice.
  */
 export class Calibrator {
+  readonly #sampleRate: number;
+  /** Whole samples: 5 ms at the rates of telephony, within 0.3 % of it at those of 11,025 Hz and its multiples. */
   readonly #hopSamples: number;
   readonly #hops = new HopEnergies(MAX_HOPS);
   #samples = 0;
@@ -88,7 +90,8 @@ export class Calibrator {
   #peak = 0;
 
   constructor(sampleRate: number) {
-    this.#hopSamples = sampleRate / HOPS_A_SECOND;
+    this.#sampleRate = sampleRate;
+    this.#hopSamples = Math.round(sampleRate / HOPS_A_SECOND);
   }
 
   /** Takes in `count` samples of one channel from `pcm[at]` on. */
@@ -124,7 +127,7 @@ export class Calibrator {
       releaseLevel,
       ambientRms,
       speechRms,
-      seconds: this.#samples / (this.#hopSamples * HOPS_A_SECOND),
+      seconds: this.#samples / this.#sampleRate,
       verdict: speechRms > 0 ? 'works' : isSteady(sounding) || isGated ? 'noSpeech' : 'noSilence',
       separationDb: speechRms > 0 && ambientRms > 0 ? 20 * Math.log10(speechRms / ambientRms) : null,
       silenceShare: hops.length === 0 ? 1 : silent.reduce((sum, flag) => sum + flag, 0) / hops.length,

@@ -20,6 +20,16 @@ describe('Calibrator', () => {
     expect(seconds).toBe(5);
   });
 
+  it('measures sound of any sample rate, also where 5 ms are no whole number of samples', () => {
+    for (const sampleRate of [11025, 22050, 44100]) {
+      const sound = stretches(sampleRate, [0.001, 1000], [0.1, 3000], [0.001, 1000]);
+      const { verdict, ambientRms, seconds } = calibrated(sampleRate, sound);
+      expect(verdict).toBe('works');
+      expect(ambientRms).toBeCloseTo(0.001, 3);
+      expect(seconds).toBeCloseTo(5, 2);
+    }
+  });
+
   it('tells speech from ambient sound', () => {
     const { threshold, ambientRms, speechRms } = calibrated(
       8000,

@@ -194,7 +194,7 @@ describe('trunkline calibrate', () => {
     writeFileSync(file, lineSound(1));
     const { stdout } = await trunkline(['calibrate', file]);
     expect(stdout).toMatch(
-      /3\.0 s of sound\n.*works.*\nsilence returns below 0\.\d+\nthreshold (0\.\d+); use it as --silence-threshold \1, /,
+      /3\.0 s of sound\n.*works.*\nsilence returns below 0\.\d+\nthreshold (0\.\d+); use it as --silence-detector fixed --silence-threshold \1, /,
     );
   });
 

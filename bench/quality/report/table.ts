@@ -4,6 +4,7 @@ import type { ConditionGroup } from '../corpus/conditions.js';
 import { jitterLines } from '../jitter.js';
 import type { QualityReport } from '../quality.js';
 import type { ShardCost } from '../silence/cost.js';
+import type { Mark } from '../silence/marks.js';
 
 /** Headings of the groups of conditions, in their order. */
 export const GROUP_NAMES: Readonly<Record<ConditionGroup, string>> = {
@@ -26,13 +27,7 @@ export function qualityTable(report: QualityReport): string {
     '',
     'Accuracy in each condition, live flag | spans; then the onset error of the spans, ms: p50, p95',
     ...conditionsTable(report),
-    ...Object.entries(marks).flatMap(([detector, list]) => (list.length === 0 ? [] : ['', `Marks of ${detector}`])),
-    ...Object.values(marks).flatMap((list) =>
-      list.map(
-        ({ what, atLeast, measured, isMet }) =>
-          `  ${isMet ? 'met   ' : 'MISSED'} ${what}: ${measured} (at least ${atLeast})`,
-      ),
-    ),
+    ...Object.entries(marks).flatMap(([detector, list]) => markLines(detector, list)),
     '',
     'A shard for one PCMU packet of 20 ms, µs: decoding, level, detector, rings',
     ...report.shardCosts.map(({ backend, micros }) => `  ${backend.padEnd(10)}   ${costText(micros)}`),
@@ -47,6 +42,15 @@ export function qualityTable(report: QualityReport): string {
     'Jitter buffer: packets too late for the live line, and the delay that it adds on average after the first two seconds',
     ...jitterLines(jitter),
   ].join('\n');
+}
+
+function markLines(detector: string, marks: readonly Mark[]): string[] {
+  if (marks.length === 0) return [];
+  const lines = marks.map(
+    ({ what, atLeast, measured, isMet }) =>
+      `  ${isMet ? 'met   ' : 'MISSED'} ${what}: ${measured} (at least ${atLeast})`,
+  );
+  return ['', `Marks of ${detector}`, ...lines];
 }
 
 function meansTable({ silence: { means, microsPerFrame } }: QualityReport): string[] {

@@ -118,6 +118,7 @@ export async function calibrateFile(file: string): Promise<MeasuredChannel[]> {
 
 /** Enough for a header with other chunks before the samples. */
 const BUFFER_BYTES = 1 << 16;
+const MIN_RATE_HZ = 8000;
 
 async function calibrateHandle(file: string, handle: FileHandle): Promise<MeasuredChannel[]> {
   const { Calibrator } = await import('../../audio/calibrate.js');
@@ -125,11 +126,10 @@ async function calibrateHandle(file: string, handle: FileHandle): Promise<Measur
   const buffer = Buffer.alloc(BUFFER_BYTES);
   const head = await handle.read(buffer, 0, BUFFER_BYTES, 0);
   const wav = parseWav(buffer.subarray(0, head.bytesRead), (await handle.stat()).size);
-  // The level is taken of windows of 20 ms, whole samples each.
-  if (wav.bitsPerSample !== 16 || wav.sampleRate % 50 !== 0) {
+  if (wav.bitsPerSample !== 16 || wav.sampleRate < MIN_RATE_HZ) {
     throw new TrunklineError(
       'FILE_INVALID',
-      `${file} has ${wav.bitsPerSample} bits at ${wav.sampleRate} Hz; convert it to 16 bits at 8000, 16000 or 48000 Hz.`,
+      `${file} has ${wav.bitsPerSample} bits at ${wav.sampleRate} Hz; convert it to 16 bits at 8000 Hz or more.`,
     );
   }
 
@@ -185,7 +185,8 @@ function report(threshold: number, channels: readonly MeasuredChannel[]): string
   const release = `silence returns below ${(threshold / 2).toFixed(4)}`;
   const weak = channels.some(({ speechRms }) => speechRms > 0 && speechRms < 1.5 * threshold);
   if (weak) lines.push('Speech is hardly louder than the ambient sound: parts of it will count as silence.');
-  return `${lines.join('\n')}\n${release}\nthreshold ${threshold}; use it as --silence-threshold ${threshold}, or the adaptive detector, which needs none\n`;
+  const use = `use it as --silence-detector fixed --silence-threshold ${threshold}`;
+  return `${lines.join('\n')}\n${release}\nthreshold ${threshold}; ${use}, or the adaptive detector, which needs none\n`;
 }
 
 function level(rms: number): string {

@@ -77,12 +77,13 @@ it('scores every detector in every condition, and shows it as text and as a page
     const sum = (scores['never']?.live.accuracy ?? 0) + (scores['adaptive']?.live.accuracy ?? 0);
     expect(sum).toBeCloseTo(100, 5);
   }
+  const mark = { what: 'non-speech found', atLeast: 90, measured: 99, isMet: true };
   const report: QualityReport = {
     ...{ version: '1', commit: null, date: '2026-01-01T00:00:00Z', arguments: [], node: 'v0', measurement: false },
     machine: { cpu: '<cpu>', cores: 1, memoryBytes: 1, system: 'x', loadBefore: 0 },
     corpus: { version: 1, set: 'shipped', seconds: 10, talkers: made.talkers, missingPackages: ['flite'] },
     silence: rows,
-    marks: { adaptive: marksOf(rows, 'adaptive') },
+    marks: { adaptive: marksOf(rows, 'adaptive'), calibrated: [mark] },
     shardCosts: [{ backend: 'native', micros: { fixed: 0.3, adaptive: 0.55, neural: 2 } }],
     concealment: [
       { lossPercent: 1, pattern: 'random', lostPackets: 9, zeroFill: 4, mirrored: 3, periods: 2, periodsToNext: 1 },
@@ -98,7 +99,9 @@ it('scores every detector in every condition, and shows it as text and as a page
   const page = qualityPage(report, examples);
   expect(text).toContain('Not installed: flite');
   expect(text).toMatch(/never +.* \/ 0 \/ 100/);
-  expect(text).toContain('MISSED 13 conditions, live');
+  expect(text).toMatch(
+    /Marks of adaptive\n[\s\S]*MISSED 13 conditions, live[\s\S]*\n\nMarks of calibrated\n {2}met {4}non-speech found: 99/,
+  );
   for (const one of [text, page]) expect(one).toContain('fixed 0.30, adaptive 0.55 (+0.25)');
   expect(text).toContain('adaptive  0.10 % late,   2.0 ms   fixed  0.70 % late,  50.0 ms');
   expect(page).toContain('&lt;cpu&gt;');
