@@ -13,6 +13,7 @@ import {
   isFrameSilent,
   skipSilence,
 } from './silence.js';
+import { initKind, kindOfFrame, SILENCE_KIND, takeKind, takeKindOfGap } from './silence-kind.js';
 
 /**
  * The silence detection of a channel, whichever detector it has. Detectors share the slice of shared memory that their
@@ -37,6 +38,7 @@ export function initDetector(state: Float64Array, base: number, options: Detecto
   if (options.detector !== DETECTOR_ID.fixed) initAdaptive(state, base, options.sampleRate);
   else initSilence(state, base, options);
   state[base + ADAPTIVE_STATE.DETECTOR] = options.detector;
+  initKind(state, base, options.sampleRate);
 }
 
 /** The neural detector is the adaptive one with more to go by. */
@@ -75,6 +77,46 @@ export function feedFrame(
   if (!isAdaptive(state, base)) return feedHops(state, base, energy, count, edges, found);
   const position = state[base + ADAPTIVE_STATE.POSITION] as number;
   return feedAdaptive(state, base, pcm, at, count, position, edges, found);
+}
+
+/**
+ * As beginFrame(), and has the kind of silence of a gap followed. `isBroken`: what came before says nothing of the time
+ * between. Returns how many edges were found, which lie in `edges`.
+ */
+export function beginFrameOfKind(
+  state: Float64Array,
+  base: number,
+  position: number,
+  isBroken: boolean,
+  energy: FrameEnergy,
+  edges: Float64Array,
+): number {
+  const knownTo = state[base + ADAPTIVE_STATE.POSITION] as number;
+  let found = 0;
+  if (beginFrame(state, base, position, energy)) {
+    edges[0] = state[base + ADAPTIVE_STATE.SINCE] as number;
+    edges[1] = 1;
+    found = 1;
+  }
+  return takeKindOfGap(state, base, knownTo, position, isBroken, edges, found);
+}
+
+/** As feedFrame(), and has the kind of silence followed. `isDtx`: the frame stands for silence that was not sent. */
+export function feedFrameOfKind(
+  state: Float64Array,
+  base: number,
+  energy: FrameEnergy,
+  pcm: SampleMemory,
+  at: number,
+  count: number,
+  isDtx: boolean,
+  edges: Float64Array,
+  found: number,
+): number {
+  const position = state[base + ADAPTIVE_STATE.POSITION] as number;
+  const all = feedFrame(state, base, energy, pcm, at, count, edges, found);
+  const kind = isDtx ? SILENCE_KIND.COMFORT_NOISE : kindOfFrame(pcm.samples, at, count);
+  return takeKind(state, base, kind, position, position + count, edges, all);
 }
 
 /** As feedFrame(), for samples made up in place of a packet that could not be decoded. */

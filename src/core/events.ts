@@ -26,6 +26,8 @@ export type SilenceDetector = (typeof SILENCE_DETECTORS)[number];
 export const DETECTOR_ID = { fixed: 0, adaptive: 1, neural: 2 } as const satisfies Record<SilenceDetector, number>;
 
 /** What a span of a recording is. */
+/** What a silence is made of where that is not background noise (audio/silence-kind.ts says when). */
+export type SilenceKind = 'digital' | 'comfortNoise';
 export type SpanState = 'speech' | 'silence' | 'lost' | 'paused' | 'discarded';
 
 /** Spans without audio by somebody's decision. */
@@ -192,11 +194,16 @@ export interface FrameView {
   copyPcmBytes(): Buffer;
 }
 
-/** The signal of one channel crossed the threshold, in either direction. */
+/** Silence began or ended on one channel, or what it is made of has changed. */
 export interface SilenceEdge {
   readonly info: StreamInfo;
   readonly channel: Channel;
   readonly silent: boolean;
+  /**
+   * Of a silence, once it has lasted 1 s as such: `digital`, where all samples are the same, or `comfortNoise`, where the
+   * sender does not send silence. Absent for background noise.
+   */
+  readonly kind?: SilenceKind;
   /** Where on the stream's time line it did, in samples from its start. */
   readonly positionSamples: number;
 }

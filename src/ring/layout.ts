@@ -1,3 +1,5 @@
+import type { SilenceKind } from '../core/events.js';
+
 /**
  * Where everything lies in the shared memory of the data plane. Behaviour is in ring.ts; this file has offsets only,
  * and native/dsp/src/layout.rs has the same ones. LAYOUT_VERSION is compared by every thread, JavaScript or Rust,
@@ -23,7 +25,7 @@
  *     +24  f64  RTP timestamp, unwrapped; OPEN, CLOSE: generation of the stream
  *     +32  f64  position on the stream's time line: RTP clock ticks in an input ring, samples in an output ring
  *     +40  f64  arrival, microseconds of core/clock
- *     +48  i32  LOST: duration in RTP ticks; MARK: duration; FRAME: sample count
+ *     +48  i32  LOST: duration in RTP ticks; MARK: duration; FRAME: sample count; EDGE: kind of silence
  *     +52  i32  FRAME: peak, 0 to 32768
  *     +56  ...  input ring: payload
  *
@@ -60,7 +62,10 @@ export const KIND = {
   CLOSE: 4,
   /** Output: one decoded or concealed frame. */
   FRAME: 5,
-  /** Output: silence began or ended at `position`; flag SILENT says which. Follows the frame that showed it. */
+  /**
+   * Output: silence began or ended at `position`, as flag SILENT says, or its kind changed (SILENCE_KIND of
+   * audio/silence-kind.ts). Follows the frame that showed it.
+   */
   EDGE: 6,
   /** A stretch without audio from `position` on, `DURATION` long (input: RTP ticks, output: samples); flags: MARK. */
   MARK: 7,
@@ -90,6 +95,7 @@ export const RECORD = {
   ARRIVAL_US: 40,
   DURATION: 48,
   SAMPLE_COUNT: 48,
+  SILENCE_KIND: 48,
   PEAK: 52,
   INPUT_HEADER_BYTES: 56,
   MEAN_SQUARE: 56,
@@ -123,6 +129,11 @@ export const FLAG = {
 /** Why a MARK record's span has no audio (byte +7). NOT_RECORDED: the input ring or the recorder's ring was full.
  * NO_PACKETS is in input rings only: no packet has arrived for this span so far. */
 export const MARK = { PAUSED: 1, DISCARDED: 2, NOT_RECORDED: 3, NO_PACKETS: 4 } as const;
+
+/** The kind of silence of an EDGE, by the number that it has there. */
+export function silenceKind(id: number): SilenceKind | undefined {
+  return id === 1 ? 'digital' : id === 2 ? 'comfortNoise' : undefined;
+}
 
 export function ringBytes(capacity: number): number {
   return RING.DATA + capacity;

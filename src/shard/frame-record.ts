@@ -3,9 +3,12 @@ import { alignRecord, FLAG, KIND, RECORD } from '../ring/layout.js';
 /** Two edges are at least 55 ms apart (audio/silence.ts), which is 440 samples at the lowest rate. */
 const LEAST_SAMPLES_PER_EDGE = 220;
 
+/** Those of a gap before the frame, and of kinds of silence (audio/silence-kind.ts). */
+const OTHER_EDGES = 7;
+
 /** Space for a frame and, right behind it, for every silence edge in it. */
 export function frameSpace(samples: number): number {
-  const edges = 3 + Math.ceil(samples / LEAST_SAMPLES_PER_EDGE);
+  const edges = OTHER_EDGES + Math.ceil(samples / LEAST_SAMPLES_PER_EDGE);
   return alignRecord(RECORD.OUTPUT_HEADER_BYTES + samples * 2) + edges * RECORD.OUTPUT_HEADER_BYTES;
 }
 
@@ -33,7 +36,9 @@ export function writeEdge(
 ): void {
   view.setUint8(out + RECORD.KIND, KIND.EDGE);
   view.setUint8(out + RECORD.CHANNEL, channel);
-  view.setUint8(out + RECORD.FLAGS, edges[index + 1] === 1 ? FLAG.SILENT : 0);
+  const state = edges[index + 1] as number;
+  view.setUint8(out + RECORD.FLAGS, state > 0 ? FLAG.SILENT : 0);
+  view.setInt32(out + RECORD.SILENCE_KIND, Math.max(0, state - 1), true);
   view.setInt32(out + RECORD.STREAM, stream, true);
   view.setInt32(out + RECORD.PAYLOAD_LENGTH, 0, true);
   view.setFloat64(out + RECORD.POSITION, edges[index] as number, true);

@@ -3,15 +3,16 @@ import { type Level, measureLevel } from '../audio/level.js';
 import { SampleMemory } from '../audio/sample-memory.js';
 import { SILENCE_EDGE_SLOTS, SILENCE_STATE } from '../audio/silence.js';
 import {
-  beginFrame,
+  beginFrameOfKind,
   endByGap,
   feedConcealed,
-  feedFrame,
+  feedFrameOfKind,
   initDetector,
   isFrameInSilence,
   isFrameSilent,
   skipTo,
 } from '../audio/silence-detector.js';
+import { isDtxPacket } from '../audio/silence-kind.js';
 import { systemClock } from '../core/clock.js';
 import { CODEC_ID } from '../core/codec.js';
 import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
@@ -91,7 +92,7 @@ export class JsShard implements ShardBackend {
   }
 
   drain(most: number, nowUs: number): number {
-    this.#retryRecorder();
+    if (this.#recorder?.hasWaiting === true) this.#recorder.retry();
     const atCursor = this.#control + (AGENT_CONTROL.AT_CURSOR >> 2);
     const deaths = this.#control + (AGENT_CONTROL.AT_DEATHS >> 2);
     this.#sinceClock = 0;
@@ -187,7 +188,7 @@ export class JsShard implements ShardBackend {
     const payload = at + RECORD.INPUT_HEADER_BYTES;
     const expected = decoder.packetSamples(payload, length);
     if (this.#rejects(frameSpace(expected))) return true;
-    const out = this.#claimFrame(expected);
+    const out = this.#output.tryClaim(frameSpace(expected));
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
@@ -195,8 +196,11 @@ export class JsShard implements ShardBackend {
     const stream = this.#words[(at + RECORD.STREAM) >> 2] as number;
     const channel = (traits >> 8) & 0xff;
     if (this.#judge?.settle(stream, channel, position)) this.#count(SHARD_COUNTERS.WINDOWS_PASSED);
-    const gapEdges = beginFrame(this.#doubles, base, position, this.#energy) ? this.#gapEdge(decoder) : 0;
     let flags = traits >>> 24;
+    const doubles = this.#doubles;
+    const pcm = this.#memory;
+    const isBroken = (flags & FLAG.DISCONTINUITY) !== 0;
+    let edges = beginFrameOfKind(doubles, base, position, isBroken, this.#energy, this.#edges);
     let samples = isPoison ? -1 : decoder.decode(payload, length, pcmAt, this.#energy);
     if (samples < 0) {
       samples = expected;
@@ -206,11 +210,13 @@ export class JsShard implements ShardBackend {
       this.#count(SHARD_COUNTERS.DECODE_ERRORS);
       this.#streams.add(stream, STREAM.DECODE_ERRORS, 1);
     }
-    const edges =
-      (flags & FLAG.CONCEALED) === 0
-        ? feedFrame(this.#doubles, base, this.#energy, this.#memory, pcmAt, samples, this.#edges, gapEdges)
-        : feedConcealed(this.#doubles, base, this.#energy, samples, this.#edges, gapEdges);
-    if ((flags & FLAG.CONCEALED) === 0) this.#judge?.add(stream, channel, position, this.#memory, pcmAt, samples);
+    if ((flags & FLAG.CONCEALED) === 0) {
+      const isDtx = decoder.opus !== undefined && isDtxPacket(length);
+      edges = feedFrameOfKind(doubles, base, this.#energy, pcm, pcmAt, samples, isDtx, this.#edges, edges);
+      this.#judge?.add(stream, channel, position, pcm, pcmAt, samples);
+    } else {
+      edges = feedConcealed(this.#doubles, base, this.#energy, samples, this.#edges, edges);
+    }
     this.#energy.level(samples, this.#level);
     if (decoder.repair !== undefined) this.#opusCorrections?.keep(decoder, at, pcmAt, samples, isPoison);
     this.#finishFrame(decoder, at, out, traits, position, samples, flags, edges, nowUs);
@@ -220,7 +226,7 @@ export class JsShard implements ShardBackend {
   #lost(decoder: ChannelDecoder, at: number, traits: number, nowUs: number): boolean {
     const samples = decoder.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
     if (samples <= 0 || this.#rejects(frameSpace(samples))) return true;
-    const out = this.#claimFrame(samples);
+    const out = this.#output.tryClaim(frameSpace(samples));
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
@@ -275,10 +281,6 @@ export class JsShard implements ShardBackend {
     this.#output.commit(RECORD.OUTPUT_HEADER_BYTES);
     this.#output.publish();
     return true;
-  }
-
-  #claimFrame(samples: number): number {
-    return this.#output.tryClaim(frameSpace(samples));
   }
 
   /** Whether the output of a record is larger than its ring can ever take; counted then. */
@@ -346,7 +348,7 @@ export class JsShard implements ShardBackend {
 
   #edge(index: number, stream: number, channel: number, nowUs: number, wants: number): void {
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES);
-    // Cannot fail: #claimFrame has claimed it together with the frame.
+    // Cannot fail: the space was claimed together with the frame.
     if (out < 0) return;
     writeEdge(this.#output.view, out, stream, channel, nowUs, this.#edges, index * 2);
     if ((wants & WANT.RECORDING) !== 0) this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES);
@@ -386,10 +388,6 @@ export class JsShard implements ShardBackend {
     if (this.#recorder === undefined) return;
     this.#output.view.setInt32(at + RECORD.LENGTH, length, true);
     this.#recorder.control(this.#output.bytes.slice(at, at + length));
-  }
-
-  #retryRecorder(): void {
-    if (this.#recorder?.hasWaiting === true) this.#recorder.retry();
   }
 
   /** Only this thread writes its counters, and a reader gets a whole word. */

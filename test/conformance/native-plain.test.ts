@@ -127,6 +127,25 @@ describe.skipIf(missing !== undefined)('the native path, over G.711 and L16', ()
     expect(native.tableBytes()).toEqual(js.tableBytes());
   });
 
+  it.each([DETECTOR_ID.fixed, DETECTOR_ID.adaptive])('finds the same kinds of silence with detector %i', (detector) => {
+    const { js, native, each } = bothPaths();
+    const random = mulberry32(detector + 40);
+    const noise = (rms: number) => stretches(8000, [rms, 20]);
+    each((rig) => rig.open(0, { codec: CODEC_ID.PCMU, sampleRate: 8000, detector }));
+    for (let k = 0, position = 0; k < 900; k++, position += 160) {
+      const turn = Math.floor(k / 75) % 4;
+      // A gap of any length where the frames of that turn would be; each turn begins and ends anywhere.
+      if (turn === 3 && random() < 0.02) position += below(random, 12_000);
+      const pcm = turn === 0 ? noise(0.1) : turn === 1 && random() < 0.99 ? new Int16Array(160) : noise(0.0005);
+      each((rig) => rig.packet(0, k, position, encodePcmu(pcm)));
+    }
+    const records = native.drain();
+    expect(records).toEqual(js.drain());
+    const kinds = new Set(records.filter(({ kind }) => kind === KIND.EDGE).map(({ fields }) => fields[1]));
+    expect([...kinds].sort()).toEqual([0, 1, 2]);
+    expect(native.tableBytes()).toEqual(js.tableBytes());
+  });
+
   it.each([1, 2, 3, 4, 5, 6])('puts out the same under random input and full rings, seed %i', (seed) => {
     // Rings so small that output and recorder are full every now and then, and wrap all the time.
     const options = {

@@ -36,7 +36,7 @@ pub struct Header {
     pub timestamp: f64,
     pub position: f64,
     pub arrival_us: f64,
-    /// LOST, MARK: duration; FRAME: sample count.
+    /// LOST, MARK: duration; FRAME: sample count; EDGE: kind of silence.
     pub duration: i32,
     pub peak: i32,
 }
@@ -88,6 +88,7 @@ pub mod kind {
 }
 
 pub mod flag {
+    pub const DISCONTINUITY: u8 = 2;
     pub const SILENT: u8 = 4;
     pub const CONCEALED: u8 = 8;
     pub const DECODE_ERROR: u8 = 16;

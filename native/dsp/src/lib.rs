@@ -19,7 +19,9 @@ pub mod shard;
 mod speech_judge;
 pub mod table;
 
-pub use audio::{adaptive, concealment, detector, fusion, g711, l16, level, opus, silence, silero, speech_windows};
+pub use audio::{
+    adaptive, concealment, detector, fusion, g711, l16, level, opus, silence, silence_kind, silero, speech_windows,
+};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! Processes one record: decode, measure level and silence, pass on.
 
+mod frame_record;
 mod late;
 mod opus_late;
 
@@ -9,21 +10,20 @@ use crate::channels::{Channel, Channels, OpusChannel};
 use crate::config::Config;
 use crate::detector;
 use crate::layout::{
-    Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, codec, flag, kind, mark, shard_counters, stream,
-    stream_state, want,
+    Header, OUTPUT_HEADER_BYTES, OutputHeader, codec, flag, kind, mark, shard_counters, stream, stream_state, want,
 };
 use crate::level;
 use crate::memory::Memory;
 use crate::opus_repair::{Budget, OpusRepair};
 use crate::ring::{Producer, Record, RecorderLink, samples_mut, split_space};
 use crate::silence::{self, Edges, Settings};
+use crate::silence_kind;
 use crate::speech_judge::SpeechJudge;
 use crate::table::StreamTable;
 
+use frame_record::frame_space;
 use opus_late::keep;
 
-/// Two edges are at least 55 ms apart, which is 440 samples at the lowest rate.
-const LEAST_SAMPLES_PER_EDGE: usize = 220;
 /// Frames between two readings of the clock, where decoding one takes a tenth of a microsecond; Opus takes ten.
 const CLOCK_SHARE: u32 = 8;
 
@@ -59,12 +59,6 @@ impl Clock {
         self.frames += 1;
         self.now_us
     }
-}
-
-/// Space for a frame and, right behind it, for every silence edge in it.
-fn frame_space(samples: usize) -> usize {
-    let edges = 3 + samples.div_ceil(LEAST_SAMPLES_PER_EDGE);
-    align_record(OUTPUT_HEADER_BYTES + samples * size_of::<i16>()) + edges * OUTPUT_HEADER_BYTES
 }
 
 /// Everything that a shard works with except its input ring, whose current record is borrowed meanwhile.
@@ -267,6 +261,8 @@ impl RecordProcessor {
         {
             self.counters.count(shard_counters::WINDOWS_PASSED, 1);
         }
+        let is_opus = self.table.get(stream, stream::CODEC) == codec::OPUS;
+        let is_dtx = is_opus && silence_kind::is_dtx_packet(record.payload);
         // SAFETY: the stream has a channel, so it was opened here.
         let state = unsafe { self.table.silence(stream, from.channel.into()) };
         self.edges.clear();
@@ -274,10 +270,13 @@ impl RecordProcessor {
             detector::end_speech_by_gap(state, position + samples as f64, &mut self.edges);
             detector::skip(state, position + samples as f64);
             level::energy(pcm)
-        } else if flags & flag::CONCEALED != 0 {
-            detector::feed_concealed(state, pcm, position, &mut self.edges)
         } else {
-            detector::feed(state, pcm, position, &mut self.edges)
+            detector::begin_frame(state, position, from.flags & flag::DISCONTINUITY != 0, &mut self.edges);
+            if flags & flag::CONCEALED != 0 {
+                detector::feed_concealed(state, pcm, position, &mut self.edges)
+            } else {
+                detector::feed_of_kind(state, pcm, position, is_dtx, &mut self.edges)
+            }
         };
         if flags & flag::CONCEALED == 0
             && let Some(judge) = &mut self.judge
@@ -347,6 +346,7 @@ impl RecordProcessor {
                 stream: from.stream,
                 position: edge.position,
                 arrival_us,
+                duration: edge.kind,
                 ..Header::default()
             };
             if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)

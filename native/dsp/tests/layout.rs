@@ -6,6 +6,7 @@ use std::fs;
 use trunkline_dsp::adaptive::slot as adaptive;
 use trunkline_dsp::layout::*;
 use trunkline_dsp::silence::slot;
+use trunkline_dsp::silence_kind::{kind as kind_of, slot as kind_state};
 
 /// The numbers of one `const NAME = { KEY: number, … }`, or of one `const NAME = number`, of a TypeScript file.
 fn constants(file: &str, name: &str) -> HashMap<String, usize> {
@@ -45,7 +46,11 @@ fn the_layout_is_that_of_typescript() {
         "KIND",
         named!(kind: PAD, PACKET, LOST, OPEN, CLOSE, FRAME, EDGE, MARK, LATE_PACKET, CORRECTION),
     );
-    same("ring/layout.ts", "FLAG", named!(flag: SILENT, CONCEALED, DECODE_ERROR, LOST, NO_PCM, REPAIRED));
+    same(
+        "ring/layout.ts",
+        "FLAG",
+        named!(flag: DISCONTINUITY, SILENT, CONCEALED, DECODE_ERROR, LOST, NO_PCM, REPAIRED),
+    );
     same("ring/layout.ts", "MARK", named!(mark: NOT_RECORDED));
     let record = std::mem::offset_of!(OutputHeader, mean_square);
     same(
@@ -65,6 +70,7 @@ fn the_layout_is_that_of_typescript() {
             ("POSITION", std::mem::offset_of!(Header, position)),
             ("ARRIVAL_US", std::mem::offset_of!(Header, arrival_us)),
             ("SAMPLE_COUNT", std::mem::offset_of!(Header, duration)),
+            ("SILENCE_KIND", std::mem::offset_of!(Header, duration)),
             ("PEAK", std::mem::offset_of!(Header, peak)),
             ("INPUT_HEADER_BYTES", HEADER_BYTES),
             ("MEAN_SQUARE", record),
@@ -91,10 +97,18 @@ fn the_layout_is_that_of_typescript() {
         "ADAPTIVE_STATE",
         named!(adaptive: DECIMATION, HOP_BLOCKS, HOP, ABOVE_TO, MIN_SILENCE, POSITION, BLOCK_FILL, SAMPLE_FILL, SAMPLE_SUM, BLOCKS,
             HOPS, SILENT, SINCE, ACTIVE_TO, ABOVE_HOPS, LIVE, AUDIO_TO, FRAME_SILENT, DETECTOR, FRAME_IN_SILENCE,
-            QUIET_HOPS, EVIDENCE, KIND, BLOCK, ENERGY, SMOOTH, FLOOR, BAND_MINIMUM, BAND_MINIMA, BAND_HOPS, BAND_NEXT,
+            QUIET_HOPS, EVIDENCE, BLOCK, ENERGY, SMOOTH, FLOOR, BAND_MINIMUM, BAND_MINIMA, BAND_HOPS, BAND_NEXT,
             BACKGROUND, LEVEL_FLOOR, SNR_80, SNR_250, VARIANCE, PEAK_SHORT, PEAK_LONG, TROUGH, LAST_SNR, SPEECH_SNR,
-            SPEECH_LEVEL, LEVEL, DIGITAL_FROM, COMFORT_FROM, LAST_LEVEL, UNSTEADINESS),
+            SPEECH_LEVEL, LEVEL, LAST_LEVEL, UNSTEADINESS),
     );
+    same(
+        "audio/silence-kind.ts",
+        "SILENCE_KIND",
+        [("BACKGROUND", kind_of::BACKGROUND), ("DIGITAL", kind_of::DIGITAL), ("COMFORT_NOISE", kind_of::COMFORT_NOISE)]
+            .map(|(name, value)| (name, value as usize))
+            .as_slice(),
+    );
+    same("audio/silence-kind.ts", "KIND_STATE", named!(kind_state: KIND, KIND_FROM, RUN, RUN_FROM, OTHER_FROM, LEAST));
     same(
         "audio/silence.ts",
         "SILENCE_STATE",

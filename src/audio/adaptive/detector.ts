@@ -68,8 +68,6 @@ export function initAdaptive(state: Float64Array, base: number, sampleRate: numb
   state[base + A.SILENT] = 1;
   state[base + A.FRAME_SILENT] = 1;
   state[base + A.FRAME_IN_SILENCE] = 1;
-  state[base + A.DIGITAL_FROM] = -1;
-  state[base + A.COMFORT_FROM] = -1;
   initBandFloors(state, base);
   initMinimum(state, base + A.BACKGROUND);
   initMinimum(state, base + A.LEVEL_FLOOR);

@@ -44,8 +44,6 @@ export const ADAPTIVE_STATE = {
   QUIET_HOPS: 21,
   /** Smoothed output of the classifier: above 0 speech is more likely than not. */
   EVIDENCE: 22,
-  /** SILENCE_KIND of the silence at hand. */
-  KIND: 23,
   /** The block at hand. */
   BLOCK: 24,
   /** By band: sum of squares of the hop at hand. */
@@ -75,9 +73,6 @@ export const ADAPTIVE_STATE = {
   SPEECH_LEVEL: 154,
   /** Smoothed level. */
   LEVEL: 155,
-  /** Where digital silence, and comfort noise, began; −1 when the last hop was neither. */
-  DIGITAL_FROM: 156,
-  COMFORT_FROM: 157,
   /** Level of the last hop, and the smoothed size of its changes. */
   LAST_LEVEL: 158,
   UNSTEADINESS: 159,
@@ -86,7 +81,7 @@ export const ADAPTIVE_STATE = {
 /** A running minimum over eight sub-windows. */
 export const MINIMUM = { CURRENT: 0, FLOOR: 1, HOPS: 2, NEXT: 3, RING: 4, SLOTS: 12 } as const;
 
-/** Length of one channel's state. */
+/** Length of one channel's state; KIND_STATE (../silence-kind.ts) has the slots from 170 on. */
 export const ADAPTIVE_STATE_SLOTS = 176;
 
 /** Bands of the analysis. */

@@ -64,6 +64,12 @@ export type InteractionReception = z.infer<typeof receptionSchema>;
 const spanSchema = z.object({
   channel: z.number(),
   state: z.enum(['speech', 'silence', 'lost', 'paused', 'discarded']),
+  kind: z
+    .enum(['digital', 'comfortNoise'])
+    .optional()
+    .describe(
+      'Of a silence: all samples are the same, or the sender does not send silence. Absent for background noise.',
+    ),
   startMs: z.number().describe('From the start of the interaction.'),
   endMs: z.number(),
 });

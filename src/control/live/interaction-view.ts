@@ -5,6 +5,8 @@ import type {
   MarkedSpan,
   PauseEvent,
   ReceptionCounts,
+  SilenceEdge,
+  SilenceKind,
   StreamInfo,
   StreamSummary,
 } from '../../core/events.js';
@@ -196,7 +198,18 @@ export class InteractionView implements Sink {
       const us = deliveredUs - frame.arrivalUs;
       rows[row + AT.LATENCY_US] = latencyUs === 0 ? us : latencyUs + (us - latencyUs) * WEIGHT;
     }
-    if (state !== rows[row + AT.STATE]) this.#begin(channel, state, start);
+    const last = rows[row + AT.STATE] as number;
+    // Kinds of silence are told by edges.
+    const goesOn = state === last || (state === CHANNEL_STATE.SILENCE && last >= CHANNEL_STATE.DIGITAL);
+    if (!goesOn) this.#begin(channel, state, start);
+  }
+
+  silenceEdge({ info, channel, silent, kind, positionSamples }: SilenceEdge): void {
+    const at = info.stream * 2 + channel;
+    const state = this.#at(info.stream, channel, AT.STATE);
+    const isKind = state >= CHANNEL_STATE.DIGITAL;
+    if (!silent || (kind === undefined && !isKind) || (state !== CHANNEL_STATE.SILENCE && !isKind)) return;
+    this.#begin(at, kind === undefined ? CHANNEL_STATE.SILENCE : KINDS[kind], positionSamples);
   }
 
   markedSpan({ info, channel, state, startSamples, lengthSamples }: MarkedSpan): void {
@@ -260,6 +273,11 @@ export class InteractionView implements Sink {
     }
   }
 }
+
+const KINDS: Readonly<Record<SilenceKind, ChannelState>> = {
+  digital: CHANNEL_STATE.DIGITAL,
+  comfortNoise: CHANNEL_STATE.COMFORT_NOISE,
+};
 
 const MARKED: Readonly<Record<MarkedSpan['state'], ChannelState>> = {
   lost: CHANNEL_STATE.LOST,

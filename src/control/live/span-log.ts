@@ -1,13 +1,27 @@
-import type { SpanState } from '../../core/events.js';
+import type { SilenceKind, SpanState } from '../../core/events.js';
 
-/** States of a channel by number; 0 before its first frame. */
-export const CHANNEL_STATES = ['none', 'speech', 'silence', 'lost', 'paused', 'discarded'] as const;
-export const CHANNEL_STATE = { NONE: 0, SPEECH: 1, SILENCE: 2, LOST: 3, PAUSED: 4, DISCARDED: 5 } as const;
+/** States of a channel by number; 0 before its first frame. The last two are kinds of silence. */
+export const CHANNEL_STATES = [
+  'none',
+  'speech',
+  'silence',
+  'lost',
+  'paused',
+  'discarded',
+  'digital',
+  'comfortNoise',
+] as const;
+export const CHANNEL_STATE = {
+  ...{ NONE: 0, SPEECH: 1, SILENCE: 2, LOST: 3, PAUSED: 4, DISCARDED: 5 },
+  ...{ DIGITAL: 6, COMFORT_NOISE: 7 },
+} as const;
 export type ChannelState = (typeof CHANNEL_STATE)[keyof typeof CHANNEL_STATE];
 
 /** A span of an interaction's time line, which begins with its first stream. */
 export interface LiveSpan {
   readonly state: SpanState;
+  /** Of a silence that is not background noise. */
+  readonly kind?: SilenceKind;
   readonly startMs: number;
   readonly endMs: number;
 }
@@ -47,7 +61,10 @@ export class SpanLog {
       const startMs = this.#startMs[n & (CAPACITY - 1)] as number;
       const nextMs = n + 1 < this.#begun ? (this.#startMs[(n + 1) & (CAPACITY - 1)] as number) : endMs;
       const isEmpty = nextMs <= startMs || state === undefined || state === 'none';
-      if (!isEmpty) spans.push({ state, startMs: rounded(startMs), endMs: rounded(nextMs) });
+      if (isEmpty) continue;
+      const kind = state === 'digital' || state === 'comfortNoise' ? state : undefined;
+      const span = { startMs: rounded(startMs), endMs: rounded(nextMs) };
+      spans.push(kind === undefined ? { state: state as SpanState, ...span } : { state: 'silence', kind, ...span });
     }
     return spans;
   }

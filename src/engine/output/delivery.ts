@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js';
 import { guard, guardResult } from '../../core/emitter.js';
 import type { FrameSink, FrameView, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../../core/events.js';
-import { FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
+import { FLAG, KIND, MARK, RECORD, silenceKind } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
 import type { Streams } from '../streams.js';
 import { RingFrameView } from './frame-view.js';
@@ -165,10 +165,12 @@ export class Delivery {
   }
 
   #takeEdge(view: DataView, at: number, info: StreamInfo): void {
+    const kind = silenceKind(view.getInt32(at + RECORD.SILENCE_KIND, true));
     const edge: SilenceEdge = {
       info,
       channel: view.getUint8(at + RECORD.CHANNEL) === 0 ? 0 : 1,
       silent: (view.getUint8(at + RECORD.FLAGS) & FLAG.SILENT) !== 0,
+      ...(kind && { kind }),
       positionSamples: view.getFloat64(at + RECORD.POSITION, true),
     };
     for (const sink of this.#sinks) guard(() => sink.silenceEdge?.(edge), this.#onSinkError);

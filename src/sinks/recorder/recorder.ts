@@ -3,7 +3,7 @@ import type { MarkedState } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { US_PER_MS } from '../../core/units.js';
 import { type Agent, BLOCKED } from '../../ring/agent.js';
-import { FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
+import { FLAG, KIND, MARK, RECORD, silenceKind } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
 import type { RecordingResult } from '../sink.js';
 import { AppendOnlyFrames } from './append-only-frames.js';
@@ -228,7 +228,12 @@ export class Recorder implements Agent {
         return 2 * count <= bytes && recording.correct(channel, correction, nowUs);
       }
       case KIND.EDGE:
-        return recording.edge(channel, position, (flags & FLAG.SILENT) !== 0);
+        return recording.edge(
+          channel,
+          position,
+          (flags & FLAG.SILENT) !== 0,
+          silenceKind(view.getInt32(at + RECORD.SILENCE_KIND, true)),
+        );
       case KIND.MARK: {
         const duration = view.getInt32(at + RECORD.DURATION, true);
         return recording.withoutAudio(channel, position, duration, markedState(flags));

@@ -1,5 +1,5 @@
 import { WAV_MAX_DATA_BYTES } from '../../audio/wav.js';
-import type { Channel, MarkedState, StreamInfo } from '../../core/events.js';
+import type { Channel, MarkedState, SilenceKind, StreamInfo } from '../../core/events.js';
 import { FLAG } from '../../ring/layout.js';
 import { MIN_SILENCE_MS } from '../../shard/shard-data.js';
 import type { RecordingCause, RecordingResult } from '../sink.js';
@@ -150,10 +150,10 @@ export class Recording implements RecordingContent {
     return true;
   }
 
-  edge(channel: number, position: number, silent: boolean): boolean {
+  edge(channel: number, position: number, silent: boolean, kind?: SilenceKind): boolean {
     const track = this.#trackOf(channel, Math.floor(position), 0);
     if (track === undefined || position > this.#maxSamples) return false;
-    track.edge(Math.floor(position), silent);
+    track.edge(Math.floor(position), silent, kind);
     this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
     return true;
   }

@@ -1,4 +1,4 @@
-import type { Channel, MarkedState, SpanState } from '../../core/events.js';
+import type { Channel, MarkedState, SilenceKind, SpanState } from '../../core/events.js';
 import { addInterval, addOverlap, cutInterval, type Intervals, membership } from './corrections/intervals.js';
 
 /** A span of one state, in samples of the stream's time line. */
@@ -8,11 +8,13 @@ export interface SampleSpan {
   readonly endSamples: number;
   /** Of a lost span: the audio arrived and could not be written. */
   readonly notRecorded?: true;
+  /** Of a silence that is not background noise. */
+  readonly kind?: SilenceKind;
 }
 
 /**
  * Kinds of note about a track, as they are kept in the journal (recorder-memory.ts): two edges, then intervals, then
- * intervals that take back LOST, GAP and NOT_RECORDED.
+ * intervals that take back LOST, GAP and NOT_RECORDED; then edges to silence of another kind than background noise.
  */
 export const NOTE = {
   SPEECH: 1,
@@ -24,6 +26,8 @@ export const NOTE = {
   NOT_RECORDED: 7,
   REPAIRED_QUIET: 8,
   REPAIRED_SPEECH: 9,
+  DIGITAL_SILENCE: 10,
+  COMFORT_NOISE: 11,
 } as const;
 
 /** The kinds of interval, each hiding those after it and the edges. */
@@ -34,6 +38,12 @@ const INTERVALS: readonly { readonly note: number; readonly state: SpanState; re
   { note: NOTE.GAP, state: 'silence' },
   { note: NOTE.NOT_RECORDED, state: 'lost', notRecorded: true },
 ];
+
+/** Of edges to silence. */
+const SILENCES: Readonly<Record<number, SilenceKind>> = {
+  [NOTE.DIGITAL_SILENCE]: 'digital',
+  [NOTE.COMFORT_NOISE]: 'comfortNoise',
+};
 
 /** Called with each note that a track takes, so that it can be kept outside the thread. */
 export type NoteListener = (note: number, channel: Channel, start: number, length: number) => void;
@@ -65,7 +75,8 @@ export class SpanTrack {
   readonly channel: Channel;
   readonly #onNote: NoteListener | undefined;
   readonly #edgeAt: number[] = [];
-  readonly #edgeSilent: boolean[] = [];
+  /** NOTE of each edge. */
+  readonly #edgeNotes: number[] = [];
   /** By kind of note: start and end of each interval, in order. */
   readonly #intervals = new Map<number, Intervals>(INTERVALS.map(({ note }) => [note, []]));
   readonly #repairedQuiet: Intervals = [];
@@ -111,10 +122,10 @@ export class SpanTrack {
     this.extendTo(position + count);
   }
 
-  edge(position: number, silent: boolean): void {
+  edge(position: number, silent: boolean, kind?: SilenceKind): void {
     if (this.#assumedSpeechAt >= 0) this.note(NOTE.SILENCE, this.#assumedSpeechAt, 0);
     this.#assumedSpeechAt = -1;
-    this.note(silent ? NOTE.SILENCE : NOTE.SPEECH, position, 0);
+    this.note(silent ? noteOfSilence(kind) : NOTE.SPEECH, position, 0);
   }
 
   /** A span without audio, by decision or because frames never reached the recorder. */
@@ -155,14 +166,14 @@ export class SpanTrack {
     if (list !== undefined) addInterval(list, start, start + length);
     else if (note === NOTE.REPAIRED_QUIET) this.#repair(this.#repairedQuiet, start, start + length);
     else if (note === NOTE.REPAIRED_SPEECH) this.#repair(this.#repairedSpeech, start, start + length);
-    else this.#takeEdge(note === NOTE.SILENCE, start);
+    else this.#takeEdge(note, start);
     this.#onNote?.(note, this.channel, start, length);
   }
 
   /** Gives the newest edge to the listener again. */
   repeatLastEdge(): void {
     const at = this.#edgeAt.at(-1);
-    if (at !== undefined) this.#onNote?.(this.#silent() ? NOTE.SILENCE : NOTE.SPEECH, this.channel, at, 0);
+    if (at !== undefined) this.#onNote?.(this.#lastEdge(), this.channel, at, 0);
   }
 
   /** The last frame, which brought nothing but samples, ended here. */
@@ -172,10 +183,10 @@ export class SpanTrack {
 
   /** Continues from spans that were written down earlier. */
   load(spans: readonly SampleSpan[]): void {
-    for (const { state, startSamples, endSamples, notRecorded } of spans) {
+    for (const { state, startSamples, endSamples, notRecorded, kind: silence } of spans) {
       const kind = INTERVALS.find((one) => one.state === state && one.notRecorded === notRecorded);
       if (kind !== undefined && kind.note !== NOTE.GAP) this.note(kind.note, startSamples, endSamples - startSamples);
-      else this.note(state === 'speech' ? NOTE.SPEECH : NOTE.SILENCE, startSamples, 0);
+      else this.note(state === 'speech' ? NOTE.SPEECH : noteOfSilence(silence), startSamples, 0);
       this.extendTo(endSamples);
     }
   }
@@ -199,10 +210,12 @@ export class SpanTrack {
       if (startSamples === end) continue;
       if (startSamples >= endSamples) break;
       while (nextEdge < this.#edgeAt.length && (this.#edgeAt[nextEdge] as number) <= startSamples) nextEdge++;
-      const isSilent = (nextEdge === 0 || this.#edgeSilent[nextEdge - 1] === true) && !isRepairedSpeech(startSamples);
+      const edge = this.#edgeNotes[nextEdge - 1] ?? NOTE.SILENCE;
+      const isSilent = edge !== NOTE.SPEECH && !isRepairedSpeech(startSamples);
       const signal = isSilent ? 'silence' : 'speech';
-      const kind = layers.find(({ contains }) => contains(startSamples))?.kind ?? { state: signal as SpanState };
-      appendSpan(spans, { ...kind, startSamples, endSamples: end });
+      const layer = layers.find(({ contains }) => contains(startSamples))?.kind ?? { state: signal as SpanState };
+      const kind = layer.state === 'silence' && startSamples < this.#end ? SILENCES[edge] : undefined;
+      appendSpan(spans, { ...layer, startSamples, endSamples: end, ...(kind && { kind }) });
     }
     return this.#repairedQuiet.length === 0 ? spans : this.#joinSpeech(spans);
   }
@@ -238,26 +251,38 @@ export class SpanTrack {
     return this.#intervals.get(note) ?? [];
   }
 
-  #takeEdge(silent: boolean, start: number): void {
+  #takeEdge(note: number, start: number): void {
     while (this.#edgeAt.length > 0 && (this.#edgeAt.at(-1) as number) >= start) {
       this.#edgeAt.pop();
-      this.#edgeSilent.pop();
+      this.#edgeNotes.pop();
     }
-    if (this.#silent() === silent) return;
+    if (this.#lastEdge() === note) return;
     this.#edgeAt.push(start);
-    this.#edgeSilent.push(silent);
+    this.#edgeNotes.push(note);
   }
 
   #silent(): boolean {
-    return this.#edgeSilent.at(-1) ?? true;
+    return this.#lastEdge() !== NOTE.SPEECH;
   }
+
+  #lastEdge(): number {
+    return this.#edgeNotes.at(-1) ?? NOTE.SILENCE;
+  }
+}
+
+function noteOfSilence(kind: SilenceKind | undefined): number {
+  if (kind === undefined) return NOTE.SILENCE;
+  return kind === 'digital' ? NOTE.DIGITAL_SILENCE : NOTE.COMFORT_NOISE;
 }
 
 /** Adds a span, or extends the last one when the state stays the same. */
 export function appendSpan(spans: SampleSpan[], span: SampleSpan): void {
   const last = spans.at(-1);
   const goesOn =
-    last?.endSamples === span.startSamples && last.state === span.state && last.notRecorded === span.notRecorded;
+    last?.endSamples === span.startSamples &&
+    last.state === span.state &&
+    last.notRecorded === span.notRecorded &&
+    last.kind === span.kind;
   if (goesOn) spans[spans.length - 1] = { ...last, endSamples: span.endSamples };
   else spans.push(span);
 }

@@ -289,12 +289,13 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
     context.emit('rejected', rejection);
   }
 
-  #sendSilence({ info, channel, silent, positionSamples }: SilenceEdge): void {
+  #sendSilence({ info, channel, silent, kind, positionSamples }: SilenceEdge): void {
     const session = this.#server?.sessionOf(info.interactionId);
     const channels = session?.info?.media?.channels;
     if (session === undefined || channels === undefined) return;
     const name = channels.length === 1 ? channels[0] : channel === 0 ? 'external' : 'internal';
-    const data = { channel: name, silent, position: formatDuration(positionSamples, info.sampleRate) };
+    const position = formatDuration(positionSamples, info.sampleRate);
+    const data = { channel: name, silent, ...(kind && { kind }), position };
     session.sendEvent([{ type: 'trunkline.silence', data }]);
   }
 }

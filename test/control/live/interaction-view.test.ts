@@ -54,6 +54,23 @@ describe('the view of interactions', () => {
     expect(view.isSpeech(3, 0, clock.nowUs())).toBe(false);
   });
 
+  it('splits silence where an edge says that its kind has changed', () => {
+    const info = streamInfo({ stream: 3, interactionId: 'a' });
+    view.streamOpened(info);
+    frames(info, 0, 100, { isSilent: true });
+    view.silenceEdge({ info, channel: 0, silent: true, kind: 'digital', positionSamples: 4000 });
+    frames(info, 100, 50, { isSilent: true });
+    view.silenceEdge({ info, channel: 0, silent: true, positionSamples: 20_000 });
+    frames(info, 150, 50, { isSilent: true });
+    frames(info, 200, 50);
+    expect(view.spans(entryOf('a'), 0).spans).toEqual([
+      { state: 'silence', startMs: 0, endMs: 500 },
+      { state: 'silence', kind: 'digital', startMs: 500, endMs: 2500 },
+      { state: 'silence', startMs: 2500, endMs: 4000 },
+      { state: 'speech', startMs: 4000, endMs: 5000 },
+    ]);
+  });
+
   it('keeps an interaction whose next stream, on another shard, opens before the former one ends', () => {
     const first = streamInfo({ stream: 1, interactionId: 'a' });
     const second = streamInfo({ stream: 2, interactionId: 'a' });

@@ -55,6 +55,40 @@ describe('speech and silence', () => {
     ]);
   });
 
+  it('splits a silence by its kind, which survives loading and notes', () => {
+    const notes: [number, number, number][] = [];
+    const track = new SpanTrack(0, (note, _, start, length) => notes.push([note, start, length]));
+    for (let at = 0; at < 24_000; at += 160) track.frame(at, 160, true, false);
+    track.edge(4000, true, 'digital');
+    track.edge(12_000, true);
+    track.edge(12_000, true, 'comfortNoise');
+    track.edge(20_000, false);
+    const spans = [
+      { state: 'silence', startSamples: 0, endSamples: 4000 },
+      { state: 'silence', kind: 'digital', startSamples: 4000, endSamples: 12_000 },
+      { state: 'silence', kind: 'comfortNoise', startSamples: 12_000, endSamples: 20_000 },
+      { state: 'speech', startSamples: 20_000, endSamples: 24_000 },
+    ];
+    expect(track.compose(24_000)).toEqual(spans);
+    const loaded = new SpanTrack(0);
+    loaded.load(track.compose(24_000));
+    expect(loaded.compose(24_000)).toEqual(spans);
+    const resumed = new SpanTrack(0);
+    for (const note of notes) resumed.note(...note);
+    resumed.extendTo(24_000);
+    expect(resumed.compose(24_000)).toEqual(spans);
+  });
+
+  it('says nothing of what comes after the last frame', () => {
+    const track = new SpanTrack(0);
+    for (let at = 0; at < 8000; at += 160) track.frame(at, 160, true, false);
+    track.edge(0, true, 'digital');
+    expect(track.compose(16_000)).toEqual([
+      { state: 'silence', kind: 'digital', startSamples: 0, endSamples: 8000 },
+      { state: 'silence', startSamples: 8000, endSamples: 16_000 },
+    ]);
+  });
+
   it('an edge takes back every edge from its place on', () => {
     const track = new SpanTrack(0);
     track.frame(0, 400, true, false);

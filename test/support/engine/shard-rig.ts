@@ -251,7 +251,7 @@ function read(ring: RingConsumer, at: number): TakenRecord {
     [KIND.FRAME]: measured,
     [KIND.CORRECTION]: measured,
     [KIND.MARK]: () => [i32(RECORD.LENGTH), i32(RECORD.DURATION), f64(RECORD.SEQUENCE), f64(RECORD.TIMESTAMP)],
-    [KIND.EDGE]: () => [i32(RECORD.LENGTH)],
+    [KIND.EDGE]: () => [i32(RECORD.LENGTH), i32(RECORD.SILENCE_KIND)],
     [KIND.CLOSE]: () => [f64(RECORD.RECORDER_REFUSED)],
   };
   return {

@@ -3,7 +3,9 @@
 use crate::adaptive;
 use crate::adaptive::slot::{DETECTOR, FRAME_IN_SILENCE};
 use crate::level::energy;
+use crate::silence::slot::POSITION;
 use crate::silence::{self, Edges, Settings, State};
+use crate::silence_kind;
 
 /// DETECTOR_ID of `src/core/events.ts`.
 pub mod detector_id {
@@ -20,11 +22,23 @@ pub fn init(state: &mut State, detector: i32, settings: Settings, sample_rate: u
         adaptive::init(state, sample_rate);
     }
     state[DETECTOR] = f64::from(detector);
+    silence_kind::init(state, sample_rate);
 }
 
 /// The neural detector is the adaptive one with more to go by.
 fn is_adaptive(state: &State) -> bool {
     state[DETECTOR] != f64::from(detector_id::FIXED)
+}
+
+/// A frame begins at `position`: continues there, if that is a jump. `is_broken`: what came before says nothing of the
+/// time between.
+pub fn begin_frame(state: &mut State, position: f64, is_broken: bool, edges: &mut Edges) {
+    let known_to = state[POSITION];
+    if position != known_to {
+        end_speech_by_gap(state, position, edges);
+        skip(state, position);
+        silence_kind::take_gap(state, known_to, position, is_broken, edges);
+    }
 }
 
 /// Processes a frame whose first sample lies at `position`. Edges found are appended to `edges`. Returns the frame's
@@ -35,6 +49,14 @@ pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) ->
     }
     adaptive::feed(state, pcm, position, edges);
     energy(pcm)
+}
+
+/// As feed(), and has the kind of silence followed. `is_dtx`: the frame stands for silence that was not sent.
+pub fn feed_of_kind(state: &mut State, pcm: &[i16], position: f64, is_dtx: bool, edges: &mut Edges) -> u64 {
+    let energy = feed(state, pcm, position, edges);
+    let kind = if is_dtx { silence_kind::kind::COMFORT_NOISE } else { silence_kind::of_frame(pcm) };
+    silence_kind::take(state, kind, position, position + pcm.len() as f64, edges);
+    energy
 }
 
 /// As feed(), for samples made up in place of a packet that could not be decoded: noise floors must not learn them.

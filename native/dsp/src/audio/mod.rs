@@ -9,5 +9,6 @@ pub mod l16;
 pub mod level;
 pub mod opus;
 pub mod silence;
+pub mod silence_kind;
 pub mod silero;
 pub mod speech_windows;

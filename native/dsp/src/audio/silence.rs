@@ -49,6 +49,8 @@ pub struct Settings {
 pub struct Edge {
     pub position: f64,
     pub silent: bool,
+    /// Of a silence: kind of `silence_kind.rs`.
+    pub kind: i32,
 }
 
 /// Up to MAX_EDGES edges, without allocating.
@@ -119,7 +121,7 @@ pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) ->
         next = stop;
         if fill == hop {
             if close_hop(state, sum, position + next as f64) {
-                edges.push(Edge { position: state[SINCE], silent: state[SILENT] == 1.0 });
+                edges.push(Edge { position: state[SINCE], silent: state[SILENT] == 1.0, kind: 0 });
             }
             fill = 0;
             sum = 0.0;
@@ -154,7 +156,7 @@ pub fn end_speech_by_gap(state: &mut State, position: f64, edges: &mut Edges) {
     for slot in [WINDOW_SUM, RING_NEXT, RING_FILLED] {
         state[slot] = 0.0;
     }
-    edges.push(Edge { position: state[SINCE], silent: true });
+    edges.push(Edge { position: state[SINCE], silent: true, kind: 0 });
 }
 
 /// Continues at `position`, after a stretch without audio.

@@ -6,6 +6,8 @@
 export type Role = 'viewer' | 'listener' | 'operator';
 export type Verdict = 'ok' | 'degraded' | 'failing';
 export type InteractionState = 'speech' | 'silence' | 'paused' | 'interrupted' | 'subscribing' | 'ended';
+/** Of a silence that is not background noise. */
+export type SilenceKind = 'digital' | 'comfortNoise';
 export type SpanState = 'speech' | 'silence' | 'lost' | 'paused' | 'discarded';
 
 /** GET /api/v1/session */
@@ -110,6 +112,7 @@ export interface Interaction {
 
 export interface Span {
   readonly state: SpanState;
+  readonly kind?: SilenceKind;
   readonly channel: number;
   readonly startMs: number;
   /** Null or absent while it lasts. */

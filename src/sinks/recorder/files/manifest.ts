@@ -19,6 +19,8 @@ const spanSchema = z.object({
   endMs: z.number(),
   /** Of a lost span: the audio arrived and could not be written. Absent when it never arrived. */
   notRecorded: z.literal(true).optional(),
+  /** Of a silence that has lasted 1 s: all samples are the same, or the sender does not send silence. */
+  kind: z.enum(['digital', 'comfortNoise']).optional(),
 });
 
 const formatShape = {
@@ -188,7 +190,8 @@ function append(spans: ManifestSpan[], span: ManifestSpan): void {
     last?.channel === span.channel &&
     last.state === span.state &&
     last.endMs === span.startMs &&
-    last.notRecorded === span.notRecorded;
+    last.notRecorded === span.notRecorded &&
+    last.kind === span.kind;
   if (isSame) spans[spans.length - 1] = { ...last, endMs: span.endMs };
   else spans.push(span);
 }
@@ -200,12 +203,13 @@ export function shifted(spans: readonly ManifestSpan[], byMs: number): ManifestS
 
 /** The spans of one channel in milliseconds. */
 export function toManifestSpans(spans: readonly SampleSpan[], channel: 0 | 1, sampleRate: number): ManifestSpan[] {
-  return spans.map(({ state, startSamples, endSamples, notRecorded }) => ({
+  return spans.map(({ state, startSamples, endSamples, notRecorded, kind }) => ({
     state,
     channel,
     startMs: toMs(startSamples, sampleRate),
     endMs: toMs(endSamples, sampleRate),
     ...(notRecorded === true ? { notRecorded } : {}),
+    ...(kind && { kind }),
   }));
 }
 
@@ -224,6 +228,7 @@ export function fromManifestSpans(
       startSamples: Math.max(0, toSamples(span.startMs)),
       endSamples: toSamples(span.endMs),
       ...(span.notRecorded === true ? { notRecorded: true } : {}),
+      ...(span.kind && { kind: span.kind }),
     }));
 }
 

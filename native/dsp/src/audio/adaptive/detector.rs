@@ -41,8 +41,6 @@ pub fn init(state: &mut State, sample_rate: u32) {
     state[SILENT] = 1.0;
     state[FRAME_SILENT] = 1.0;
     state[FRAME_IN_SILENCE] = 1.0;
-    state[DIGITAL_FROM] = -1.0;
-    state[COMFORT_FROM] = -1.0;
     init_band_floors(state);
     init_minimum(state, BACKGROUND);
     init_minimum(state, LEVEL_FLOOR);
@@ -66,7 +64,7 @@ pub fn feed(state: &mut State, pcm: &[i16], position: f64, edges: &mut Edges) {
         blocks = 0.0;
         has_hop = true;
         if close_hop(state, position + next as f64) {
-            edges.push(Edge { position: state[SINCE], silent: state[SILENT] == 1.0 });
+            edges.push(Edge { position: state[SINCE], silent: state[SILENT] == 1.0, kind: 0 });
         }
         was_live |= state[LIVE] == 1.0;
     }
@@ -123,7 +121,7 @@ pub fn end_speech_by_gap(state: &mut State, position: f64, edges: &mut Edges) {
         return;
     }
     turn(state, 1.0, state[ACTIVE_TO].min(audio_to));
-    edges.push(Edge { position: state[SINCE], silent: true });
+    edges.push(Edge { position: state[SINCE], silent: true, kind: 0 });
 }
 
 /// Continues at `position`, after a stretch without audio.

@@ -35,7 +35,6 @@ pub mod slot {
     pub const FRAME_IN_SILENCE: usize = 20;
     pub const QUIET_HOPS: usize = 21;
     pub const EVIDENCE: usize = 22;
-    pub const KIND: usize = 23;
     pub const BLOCK: usize = 24;
     pub const ENERGY: usize = 32;
     pub const SMOOTH: usize = 40;
@@ -56,8 +55,6 @@ pub mod slot {
     pub const SPEECH_SNR: usize = 153;
     pub const SPEECH_LEVEL: usize = 154;
     pub const LEVEL: usize = 155;
-    pub const DIGITAL_FROM: usize = 156;
-    pub const COMFORT_FROM: usize = 157;
     pub const LAST_LEVEL: usize = 158;
     pub const UNSTEADINESS: usize = 159;
 }
