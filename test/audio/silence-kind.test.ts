@@ -26,7 +26,7 @@ function kindsOf(parts: readonly (readonly [sound: Sound, ms: number])[], codec:
   }
   const edges = rig.drain().filter(({ kind }) => kind === KIND.EDGE);
   rig.end();
-  return edges.filter((edge) => (edge.flags & FLAG.SILENT) !== 0).map((edge) => [edge.position / MS, edge.fields[1]]);
+  return edges.filter((edge) => (edge.flags & FLAG.SILENT) !== 0).map((edge) => [edge.position / MS, edge.fields?.[1]]);
 }
 
 describe('kinds of silence', () => {
