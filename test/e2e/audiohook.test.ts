@@ -313,7 +313,7 @@ describe('pauses', () => {
 
 describe('events to the client', () => {
   it('are what the embedder sends, and edges of silence when asked for', async () => {
-    const node = await started({ silenceEvents: true });
+    const node = await started({ silenceEvents: true, silenceDetector: 'fixed' });
     const raw = new RawCall(node.url);
     await raw.open();
     node.sendEvent(raw.conversationId, [{ type: 'agent.note', data: { text: 'hello' } }]);

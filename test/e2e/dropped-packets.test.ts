@@ -95,7 +95,7 @@ async function record(
   };
 
   const node = await createNode({
-    engine: { shards: 1, maxStreams: 1, native, ...sizes },
+    engine: { shards: 1, maxStreams: 1, native, silenceDetector: 'fixed', ...sizes },
     sources: [new OneTurnSource(packets)],
     sinks: [recorder({ directory: folder }), audit({ directory: folder }), marks],
   });

@@ -38,7 +38,7 @@ class Rig {
 
   constructor(native: 'off' | 'auto', channels: 1 | 2) {
     this.#channels = channels;
-    this.engine = new Engine({ shards: 1, maxStreams: 8, native, recorder: this.recorder });
+    this.engine = new Engine({ shards: 1, maxStreams: 8, native, silenceDetector: 'fixed', recorder: this.recorder });
     const sink: FrameSink = {
       pcmSelection: () => 'none',
       frame: ({ positionSamples, sampleCount }) => {
