@@ -33,6 +33,8 @@ export class Timeline {
 
   readonly #clockRate: Float64Array;
   readonly #started: Uint8Array;
+  /** Arrival of the channel's first packet. */
+  readonly #firstArrivalUs: Float64Array;
   /** 1: the position of the next packet jumps because the sender stood still. */
   readonly #stoodStill: Uint8Array;
   readonly #base: Float64Array;
@@ -63,6 +65,7 @@ export class Timeline {
     this.#lastPosition = new Float64Array(channels);
     this.#lastDuration = new Float64Array(channels);
     this.#lastArrivalUs = new Float64Array(channels);
+    this.#firstArrivalUs = new Float64Array(channels);
     this.#behind = new Float64Array(channels);
     this.#anchorUs = new Float64Array(channels);
     this.#anchor = new Float64Array(channels);
@@ -165,14 +168,20 @@ export class Timeline {
     const other = channel ^ 1;
     let position = 0;
     if (this.#started[other] === 1) {
-      const elapsed = this.#ticksSince(other, channel, arrivalUs);
+      // The jitter buffer releases a backlog of one channel before the first packet of the other: packets that came
+      // later than that one say nothing of when it was sent, so it is compared with the first one, at position 0.
+      const isBacklog = arrivalUs <= (this.#lastArrivalUs[other] as number);
+      const since = isBacklog ? 0 : (this.#lastPosition[other] as number);
+      const sinceUs = (isBacklog ? this.#firstArrivalUs : this.#lastArrivalUs)[other] as number;
+      const elapsed = this.#ticksIn(channel, arrivalUs - sinceUs);
       // Each channel unwraps on its own, so the same clock may differ by a multiple of 2^32.
-      let ticks = timestamp - ((this.#base[other] as number) + (this.#lastPosition[other] as number));
+      let ticks = timestamp - ((this.#base[other] as number) + since);
       ticks -= Math.round(ticks / MODULUS_32) * MODULUS_32;
       const step = this.#isSameTime(channel, ticks, elapsed) ? ticks : elapsed;
       // A channel that begins before the stream's first packet is moved to the start rather than cut off.
-      position = Math.max(0, (this.#lastPosition[other] as number) + step);
+      position = Math.max(0, since + step);
     }
+    this.#firstArrivalUs[channel] = arrivalUs;
     this.#base[channel] = timestamp - position;
     this.isFirstByBase = true;
     return position;

@@ -170,6 +170,21 @@ describe('two channels', () => {
     expect(place(timeline, 1, 3e9 + 160, 1_040_000, 0)).toBe(320 + RATE);
   });
 
+  it('begin together when a backlog of one is released before the first packet of the other', () => {
+    const timeline = openTimeline();
+    // Two seconds of both channels came at once, or within 10 ms.
+    for (let n = 0; n < 100; n++) place(timeline, 0, 5000 + n * 160, n * 100, 0);
+    expect(place(timeline, 1, 5000, 50, 0)).toBe(0);
+    expect(place(timeline, 1, 5160, 150, 0)).toBe(160);
+    const atOnce = openTimeline();
+    for (let n = 0; n < 100; n++) place(atOnce, 0, 5000 + n * 160, 0, 0);
+    expect(place(atOnce, 1, 5320, 0, 0)).toBe(320);
+    // With a clock of its own: by arrival.
+    const apart = openTimeline();
+    for (let n = 0; n < 100; n++) place(apart, 0, 5000 + n * 160, n * 100, 0);
+    expect(place(apart, 1, 1_000_000, 5_000, 0)).toBe(40);
+  });
+
   it('share a clock across the wrap that only one of them has seen', () => {
     const timeline = openTimeline();
     place(timeline, 0, 2 ** 32 - 80, 0, 0);
