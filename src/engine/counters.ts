@@ -28,6 +28,8 @@ export interface EngineCounters extends DecodingCounters {
   readonly framesRepeated: number;
   readonly arenaFull: number;
   readonly unknownStream: number;
+  /** Late packets that are not recorded because their channel brought too many at once; dropped packets as well. */
+  readonly latePacketsRefused: number;
   /** Received while their stream was paused, and withheld. */
   readonly packetsPaused: number;
 }

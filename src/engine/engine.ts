@@ -297,6 +297,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       framesRepeated: this.#delivery.repeated,
       arenaFull: this.#input.arenaFull,
       unknownStream: this.#input.unknownStream,
+      latePacketsRefused: this.#input.latePacketsRefused,
       packetsPaused,
     };
   }

@@ -241,6 +241,11 @@ export class PacketInput {
     return this.#arena.usedBytes;
   }
 
+  /** Late packets that are not recorded because their channel brought too many. */
+  get latePacketsRefused(): number {
+    return this.#release.lateBudget.refused;
+  }
+
   /** Packets for whose payload there was no memory. */
   get arenaFull(): number {
     return this.#arena.refused;

@@ -1,6 +1,7 @@
 import type { CodecId } from '../../core/codec.js';
 import { copyQuads } from '../../core/copy.js';
 import type { MarkedState } from '../../core/events.js';
+import { US_PER_SECOND } from '../../core/units.js';
 import { alignRecord, FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
 import { RingLink } from '../../ring/link.js';
 import type { RingProducer } from '../../ring/ring.js';
@@ -13,6 +14,7 @@ import { PlayoutQuality } from '../../rtp/quality/playout-quality.js';
 import type { Timeline } from '../../rtp/timeline.js';
 import type { Stream, Streams } from '../streams.js';
 import type { EngineMemory } from '../threads/memory.js';
+import { LateBudget } from './late-budget.js';
 import { Pauses } from './pauses.js';
 import { RingCapacity } from './ring-capacity.js';
 
@@ -42,6 +44,7 @@ export class Release implements JitterOutput {
   readonly #streams: Streams;
   readonly #timeline: Timeline;
   readonly #lates: LatePlacement;
+  readonly lateBudget: LateBudget;
   readonly #isRecording: boolean;
   // Copied from Streams, so that the packet path reads them without going through objects.
   readonly #shardOf: Uint8Array;
@@ -77,6 +80,7 @@ export class Release implements JitterOutput {
     this.#streams = streams;
     this.#timeline = timeline;
     this.#lates = new LatePlacement(maxStreams * 2);
+    this.lateBudget = new LateBudget(maxStreams * 2);
     this.#isRecording = shards.some(({ recorder }) => recorder !== undefined);
     this.#wake = wake;
     this.#shardOf = new Uint8Array(maxStreams);
@@ -103,8 +107,10 @@ export class Release implements JitterOutput {
     this.#ticksPerSample[stream] = entry.info.clockRate / entry.info.sampleRate;
     this.dropped.fill(0, stream * 2, stream * 2 + 2);
     this.repaired.fill(0, stream * 2, stream * 2 + 2);
-    this.#lates.openChannel(stream * 2);
-    this.#lates.openChannel(stream * 2 + 1);
+    for (const channel of [stream * 2, stream * 2 + 1]) {
+      this.#lates.openChannel(channel);
+      this.lateBudget.openChannel(channel);
+    }
     this.#droppedEnd.fill(0, stream * 2, stream * 2 + 2);
     // The recorder does not need the source, and what it stores of a stream is limited in size.
     const { source: _, ...info } = entry.info;
@@ -160,7 +166,7 @@ export class Release implements JitterOutput {
 
   /**
    * For the recording, if there is one: the packet with its true place. It never waits for a full ring, and is dropped
-   * there like any other.
+   * there like any other, or when its channel brings too many.
    */
   late(packets: PacketColumns, row: number): void {
     const channel = packets.channel[row] as number;
@@ -171,7 +177,13 @@ export class Release implements JitterOutput {
     const durationTicks = this.durationTicks(stream, payloadOffset, payloadLength);
     const position = this.#lates.place(packets, row, this.#timeline.end(channel));
     if (durationTicks === 0 || position < 0) return;
-    if (this.pauses.withholdsLate(channel, position, durationTicks, packets.arrivalUs[row] as number)) return;
+    const arrivalUs = packets.arrivalUs[row] as number;
+    if (this.pauses.withholdsLate(channel, position, durationTicks, arrivalUs)) return;
+    const durationUs = (durationTicks * US_PER_SECOND) / (this.#clockRateOf[stream] as number);
+    if (!this.lateBudget.take(channel, durationUs, arrivalUs)) {
+      this.dropped[channel] = (this.dropped[channel] as number) + 1;
+      return;
+    }
     const ring = this.#claimLate(channel, RECORD.INPUT_HEADER_BYTES + payloadLength);
     if (ring === undefined) return;
     this.#copy(payloadOffset, this.#at + RECORD.INPUT_HEADER_BYTES, payloadLength);

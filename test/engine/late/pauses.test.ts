@@ -103,6 +103,23 @@ describe('a packet that comes just after a pause', () => {
 });
 
 describe('late packets of a hostile sender', () => {
+  it('are recorded for as long as time goes by and 20 s more; the rest is dropped and counted', () => {
+    rig = new CaptureRig('js');
+    const stream = rig.open('call', FORMAT);
+    take(stream, 0, 0);
+    // Gaps of a second, nearly all filled at once.
+    for (let n = 50; n <= 4000; n += 50) take(stream, n, n * 20);
+    for (let n = 1; n < 3900; n++) if (n % 50 !== 0) take(stream, n, 80_020);
+    // Half a second later there is time for 25 more.
+    for (let n = 3901; n < 3950; n++) take(stream, n, 80_520);
+    const { packetsLate, packetsRepaired, packetsDropped } = rig.end(stream);
+    expect(packetsLate).toBe(3822 + 49);
+    expect(packetsRepaired).toBe(1000 + 25);
+    expect(packetsRepaired + packetsDropped).toBe(packetsLate);
+    expect(rig.input.latePacketsRefused).toBe(packetsDropped);
+    expect(rig.manifest('call').packetsRepaired).toBe(packetsRepaired);
+  });
+
   it('take no space in the ring that others need: what does not fit is dropped and counted', () => {
     rig = new CaptureRig('js', { streams: 2, inputRingBytes: 1 << 14 });
     const other = rig.open('other', FORMAT);

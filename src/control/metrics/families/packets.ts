@@ -15,6 +15,7 @@ export function packetFamilies(stats: NodeStats, refusedByInput: number, monoton
   const { opened, open, ...finished } = outcomes;
   // A packet that arrives after all is no longer lost.
   const lost = monotonic.of('lost', counts.packetsLost);
+  const late = engine.latePacketsRefused;
   return [
     counter('streams_opened', 'Streams that were opened.', stats.streamsOpened),
     counter(
@@ -40,11 +41,16 @@ export function packetFamilies(stats: NodeStats, refusedByInput: number, monoton
       stats.oneWayAudio,
     ),
     counter('received_bytes', 'Payload bytes of the packets received.', counts.bytesReceived),
-    counter('packets_dropped', 'Packets that the node dropped itself, by what was full.', [
-      [{ reason: 'jitterBuffer' }, Math.max(0, counts.packetsDropped - refusedByInput)],
-      [{ reason: 'inputRing' }, refusedByInput],
-      [{ reason: 'arena' }, engine.arenaFull],
-    ]),
+    counter(
+      'packets_dropped',
+      'Packets that the node dropped itself, by what was full; too many late ones count as late.',
+      [
+        [{ reason: 'jitterBuffer' }, Math.max(0, counts.packetsDropped - refusedByInput - late)],
+        [{ reason: 'inputRing' }, refusedByInput],
+        [{ reason: 'late' }, late],
+        [{ reason: 'arena' }, engine.arenaFull],
+      ],
+    ),
     counter('packets_unknown_stream', 'Packets of streams that are not open.', engine.unknownStream),
     counter('frames', 'Frames that were delivered, by what the silence detection says.', [
       [{ state: 'speech' }, framesDelivered - framesSilent],
