@@ -1,5 +1,6 @@
 import { TrunklineError } from '../../core/errors.js';
 import type { Channel } from '../../core/events.js';
+import { FLAG } from '../../ring/layout.js';
 
 /**
  * The recorder's own shared memory: everything that a new recorder thread needs to continue the work of a dead one.
@@ -228,6 +229,14 @@ export class RecorderMemory {
   addInt(slot: number, field: number, by: number): void {
     const at = (slot + field) >> 2;
     this.words[at] = (this.words[at] as number) + by;
+  }
+
+  /** Counts what the flags of a frame (FLAG of ring/layout.ts) say of it. */
+  countFaults(slot: number, flags: number): void {
+    const isLost = (flags & FLAG.LOST) !== 0;
+    if (isLost) this.addInt(slot, SLOT.FRAMES_LOST, 1);
+    if (isLost && (flags & FLAG.CONCEALED) === 0) this.addInt(slot, SLOT.FEC, 1);
+    if ((flags & FLAG.DECODE_ERROR) !== 0) this.addInt(slot, SLOT.DECODE_ERRORS, 1);
   }
 
   text(slot: number, lengthField: number, field: number): string {

@@ -43,6 +43,23 @@ export interface RecordingContent {
   removed(nowUs: number): void;
 }
 
+/** A checkpoint writes all spans again; long recordings wait longer for it, so that its cost stays even. */
+const CHECKPOINT_US_PER_NOTE = 50_000;
+
+/**
+ * Least time between two checkpoints of a recording with so many notes. Some cannot wait long: without them a repair after
+ * a kill would call a stretch silence that has no audio, or one lost that a late packet has filled.
+ */
+export function checkpointEveryUs(
+  { flushUs, headerUs, checkpointUs }: RecordingContext,
+  notes: number,
+  isUrgent: boolean,
+  { isUnsaved }: { readonly isUnsaved: boolean },
+): number {
+  const leastUs = isUrgent ? flushUs : isUnsaved ? Math.min(headerUs, checkpointUs) : checkpointUs;
+  return Math.max(leastUs, notes * CHECKPOINT_US_PER_NOTE);
+}
+
 /** After a failed call nothing is tried for so long, so that a full disk is not asked for each buffer of each stream. */
 const RETRY_US = 1_000_000;
 /** How many recordings of one interaction are looked at for the one that a stream continues. */
@@ -169,7 +186,11 @@ export class RecordingFiles {
       this.#memory.count('bytesWritten', this.audio.writeHeader(this.audio.endSamples));
       this.#headerAtUs = nowUs;
     }
-    if (nowUs - this.#checkpointAtUs >= checkpointEveryUs) this.checkpoint(nowUs);
+    if (this.isCheckpointDue(nowUs, checkpointEveryUs)) this.checkpoint(nowUs);
+  }
+
+  isCheckpointDue(nowUs: number, everyUs: number): boolean {
+    return nowUs - this.#checkpointAtUs >= everyUs;
   }
 
   checkpoint(nowUs: number): void {

@@ -7,7 +7,7 @@ import { appendOnlyWord } from './append-only-frames.js';
 import { type Correction, Corrections } from './corrections/corrections.js';
 import { fromManifestSpans, incompleteness, type Manifest, manifestHead, toManifestSpans } from './files/manifest.js';
 import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE, type SlotPlace } from './recorder-memory.js';
-import { type RecordingContent, type RecordingContext, RecordingFiles } from './recording-files.js';
+import { checkpointEveryUs, type RecordingContent, type RecordingContext, RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
 import { countsOf, type RecordingEnd } from './stream-records.js';
 import { type SampleSource, WriteBuffers } from './write-buffers.js';
@@ -16,8 +16,6 @@ import { type SampleSource, WriteBuffers } from './write-buffers.js';
 const END_TRIES = 5;
 /** The main thread has not taken the results of other recordings yet. */
 const POST_AGAIN_US = 50_000;
-/** A checkpoint writes all spans again; long recordings wait longer for it, so that its cost stays even. */
-const CHECKPOINT_US_PER_NOTE = 50_000;
 /** Space in the journal for the notes of one more frame with its edges. */
 const JOURNAL_RESERVE = 8;
 /** Positions are kept as i32. */
@@ -126,9 +124,7 @@ export class Recording implements RecordingContent {
     track.frame(position, count, (flags & FLAG.SILENT) !== 0, lost);
     this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
     this.#buffers.countFrame(track.channel);
-    if (lost) this.#memory.addInt(this.#slot, SLOT.FRAMES_LOST, 1);
-    if (lost && (flags & FLAG.CONCEALED) === 0) this.#memory.addInt(this.#slot, SLOT.FEC, 1);
-    if ((flags & FLAG.DECODE_ERROR) !== 0) this.#memory.addInt(this.#slot, SLOT.DECODE_ERRORS, 1);
+    this.#memory.countFaults(this.#slot, flags);
     for (let done = 0; ; ) {
       const from = position + done;
       done += this.#buffers.take(track.channel, from, count - done, source, at + done, available - done, nowUs);
@@ -176,7 +172,9 @@ export class Recording implements RecordingContent {
   /** Whether a buffer has waited for long enough, or there is no file yet for what is there. */
   isDue(nowUs: number): boolean {
     if (!this.#files.isRetryDue(nowUs)) return false;
-    return (!this.#files.audio.isOpen && !this.#isEmpty) || this.#buffers.isDue(nowUs - this.#context.flushUs);
+    if (!this.#files.audio.isOpen && !this.#isEmpty) return true;
+    if (this.#buffers.isDue(nowUs - this.#context.flushUs)) return true;
+    return this.#corrections.isUnsaved && this.#files.isCheckpointDue(nowUs, this.#checkpointEveryUs());
   }
 
   /** Writes what the buffers hold. With `mustEmpty` they are empty afterwards, written or dropped. */
@@ -249,16 +247,14 @@ export class Recording implements RecordingContent {
     this.#memory.setInt(this.#slot, SLOT.NOTES, 0);
     // An edge may lie ahead of the frames, where no span is yet.
     for (const track of this.#tracks) track.repeatLastEdge();
+    this.#corrections.checkpointed(this.#tracks);
     this.#isUrgent = false;
   }
 
   removed(nowUs: number): void {
-    let samples = 0;
-    for (const track of this.#tracks) {
-      const written = this.#buffers.writtenTo(track.channel);
-      track.notRecorded(0, written);
-      samples += written;
-    }
+    const written = this.#tracks.map(({ channel }) => this.#buffers.writtenTo(channel));
+    for (const track of this.#tracks) track.notRecorded(0, written[track.channel] ?? 0);
+    const samples = written.reduce((sum, one) => sum + one, 0);
     this.#dropped(samples - this.#removedSamples, nowUs);
     this.#removedSamples = samples;
   }
@@ -334,9 +330,12 @@ export class Recording implements RecordingContent {
 
   /** Header and checkpoint. */
   #keepUp(nowUs: number): void {
+    this.#files.keepUp(nowUs, this.#checkpointEveryUs());
+  }
+
+  #checkpointEveryUs(): number {
     const notes = this.#tracks.reduce((sum, track) => sum + track.size, 0);
-    const leastUs = this.#isUrgent ? this.#context.flushUs : this.#context.checkpointUs;
-    this.#files.keepUp(nowUs, this.#journalIsFull() ? 0 : Math.max(leastUs, notes * CHECKPOINT_US_PER_NOTE));
+    return this.#journalIsFull() ? 0 : checkpointEveryUs(this.#context, notes, this.#isUrgent, this.#corrections);
   }
 
   #journalIsFull(): boolean {
@@ -354,6 +353,7 @@ export class Recording implements RecordingContent {
       this.#catchUp(track);
       this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
     }
+    this.#corrections.checkpointed(this.#tracks);
     this.#isResuming = false;
     this.#memory.count('recordingsResumed');
   }

@@ -68,6 +68,41 @@ describe('the audio of a late packet', () => {
     expect(spans(r)).toEqual([['speech', 0, 60]]);
   });
 
+  it('is soon in a checkpoint when the last one says that it is lost, whether or not anything follows', () => {
+    const r = rig();
+    withLoss(r, true);
+    r.work(21_000_000);
+    r.frame(0, 0, 480, tone(480, 160));
+    r.work(FLUSH_US);
+    const lost = () => r.checkpoint(ID)?.spans.filter(({ state }) => state === 'lost').length;
+    expect(lost()).toBe(1);
+    r.correction(0, 0, 160, tone(160, 160));
+    r.work();
+    r.work(6_000_000);
+    expect(lost()).toBe(0);
+    r.closeStream(0);
+    r.work();
+  });
+
+  it('waits for the usual checkpoint when none has said yet that it is lost', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.work(FLUSH_US);
+    r.frame(0, 0, 160, concealed(160), MADE_UP);
+    r.frame(0, 0, 320, tone(320, 160));
+    r.work(FLUSH_US);
+    const before = r.checkpoint(ID);
+    r.correction(0, 0, 160, tone(160, 160));
+    r.work();
+    r.work(6_000_000);
+    expect(r.checkpoint(ID)).toEqual(before);
+    r.work(21_000_000);
+    r.closeStream(0);
+    r.work();
+    expect(r.manifest(ID)).toMatchObject({ packetsRepaired: 1 });
+  });
+
   it('leaves the audio of other packets, and of the other channel, as it is', () => {
     const r = rig();
     r.open({ ...streamInfo(), channels: 2 });

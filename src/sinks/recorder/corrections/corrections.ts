@@ -40,6 +40,10 @@ export interface Correction {
  */
 export class Corrections {
   readonly #use: CorrectionsDependencies;
+  /** By channel: where the spans of the last checkpoint end. */
+  readonly #savedTo = [0, 0];
+  /** The last checkpoint says of a repaired stretch that it is lost: a kill would leave it so. */
+  isUnsaved = false;
 
   constructor(dependencies: CorrectionsDependencies) {
     this.#use = dependencies;
@@ -56,12 +60,19 @@ export class Corrections {
       const length = (stretches[i + 1] as number) - start;
       const isWritten = this.#overwrite(track, start, length, correction, nowUs);
       if (isRepair) track.repaired(start, length, (flags & FLAG.SILENT) !== 0);
+      if (isRepair && start < (this.#savedTo[track.channel] as number)) this.isUnsaved = true;
       if (isWritten) continue;
       track.notRecorded(start, length);
       dropped += length;
     }
     if (isRepair && stretches.length > 0 && dropped === 0) this.#use.memory.addInt(this.#use.slot, SLOT.REPAIRED, 1);
     if (dropped > 0) this.#use.dropped(dropped, nowUs);
+  }
+
+  /** A checkpoint holds everything that is known of these tracks. */
+  checkpointed(tracks: readonly SpanTrack[]): void {
+    for (const { channel, end } of tracks) this.#savedTo[channel] = end;
+    this.isUnsaved = false;
   }
 
   /** False when a part of it has to go to the file and cannot. */
