@@ -160,6 +160,8 @@ export class JitterBuffer {
     const outcome = this.#take(this.packets.channel[d] as number, d);
     if (outcome === INSERTED.LATE) out?.late(this.packets, d);
     this.packets.inserted(d);
+    // It may have shown that packets held before it are no part of the stream; nothing may fall due that would free them.
+    if (outcome !== INSERTED.ACCEPTED && outcome !== INSERTED.CANDIDATE) this.packets.trim();
     return outcome;
   }
 

@@ -211,6 +211,15 @@ describe('any two numberings, one after the other', () => {
       channel: fc.nat(2),
       act: fc.constantFrom('insert', 'insert', 'insert', 'insert', 'interrupt', 'flush', 'reopen'),
     });
+    const insertion = { timestamp: 0, stepUs: 0, channel: 0, act: 'insert' } as const;
+    // The last one shows that the third is none of the stream, and nothing is held any more.
+    const lateBehindCandidate = [
+      { ...insertion, sequence: 0 },
+      { ...insertion, sequence: 0, timestamp: 1 },
+      { ...insertion, sequence: 100, timestamp: 80_075, stepUs: 9_234 },
+      { ...insertion, sequence: 0, stepUs: 49_707, channel: 1, act: 'reopen' as const },
+      { ...insertion, sequence: 2, timestamp: 3, stepUs: 41_059 },
+    ];
     fc.assert(
       fc.property(fc.array(anything, { maxLength: 200, size: 'max' }), (acts) => {
         const buffer = new JitterBuffer({
@@ -253,7 +262,7 @@ describe('any two numberings, one after the other', () => {
           expect(sum).toBe(counted);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 300, examples: [[lateBehindCandidate]] },
     );
   });
 
