@@ -197,13 +197,14 @@ function closeHop(state: Float64Array, base: number, position: number): boolean 
   const isFirst = state[base + A.HOPS] === 0;
   measureHop(state, base, features);
   const bands = classify(features);
-  const odds = state[base + A.DETECTOR] === DETECTOR_ID.neural ? fuseOdds(state, base, bands) : bands;
+  const background = features[FEATURE.BACKGROUND] as number;
+  const distance = (features[FEATURE.SPEECH_SNR] as number) - background;
+  const isNeural = state[base + A.DETECTOR] === DETECTOR_ID.neural;
+  const odds = isNeural ? fuseOdds(state, base, bands, distance) : bands;
   const last = state[base + A.EVIDENCE] as number;
   const evidence = isFirst ? odds : last + (odds - last) * EVIDENCE_SMOOTHING;
   state[base + A.EVIDENCE] = evidence;
 
-  const background = features[FEATURE.BACKGROUND] as number;
-  const distance = (features[FEATURE.SPEECH_SNR] as number) - background;
   const aboveFloor = background < STEADY ? (features[FEATURE.ABOVE_FLOOR] as number) : 0;
   const isAbove =
     background < STEADY

@@ -2,7 +2,8 @@
  * How the verdicts of the network and the evidence of the adaptive detector become one. The network hears what is speech
  * where bands and levels cannot tell: in babble and loud noise, and that music and tones are none. The bands know the
  * background of this channel, in which people may be talking as well. Their log-odds are added with weights, which were
- * fitted offline as those of the adaptive detector are.
+ * fitted offline as those of the adaptive detector are. What the network has against speech counts the less, the less
+ * speech stands above the background: it does not hear speech that loud noise nearly covers.
  *
  * The network is asked only where there is doubt. Below the lower limit the evidence of the bands is clear. Above the
  * upper limit it is speech or something else that is loud: there one verdict of speech holds for a while.
@@ -30,16 +31,20 @@ const LOUD = 3;
 const CONFIRMED_WINDOWS = 12;
 /** Share of a hop in the bands' evidence. */
 const BAND_SMOOTHING = 0.73;
-/** Weights of bands and network, and what is added: the network hears less speech than there is. */
-const BAND_WEIGHT = 0.85;
-const NETWORK_WEIGHT = 0.82;
-const BIAS = 0.28;
+/** Weights of the bands, and of a network that is for speech. */
+const BAND_WEIGHT = 0.92;
+const FOR_WEIGHT = 0.36;
+/** Weight of a network that is against speech: where speech hardly stands out, and for each 3 dB by which it does. */
+const AGAINST_LEAST = 0.02;
+const AGAINST_BY_DISTANCE = 0.106;
+const MOST_DISTANCE = 6;
+const BIAS = -0.1;
 /** The most that each can count. The network can outvote the bands where a tone is loud. */
 const MOST_BAND_ODDS = 4;
 const MOST_LOG_ODDS = 6;
 
-/** Log-odds of a hop that the bands alone say `odds` of. */
-export function fuseOdds(state: Float64Array, base: number, odds: number): number {
+/** Log-odds of a hop that the bands alone say `odds` of; `distance` is that of speech from the background. */
+export function fuseOdds(state: Float64Array, base: number, odds: number, distance: number): number {
   const last = state[base + NEURAL_STATE.BAND_EVIDENCE] as number;
   const evidence = last + (odds - last) * BAND_SMOOTHING;
   state[base + NEURAL_STATE.BAND_EVIDENCE] = evidence;
@@ -47,7 +52,9 @@ export function fuseOdds(state: Float64Array, base: number, odds: number): numbe
   if (doubt > (state[base + NEURAL_STATE.IN_DOUBT] as number)) state[base + NEURAL_STATE.IN_DOUBT] = doubt;
   if (state[base + NEURAL_STATE.HAS_VERDICT] !== 1) return odds;
   const bands = BAND_WEIGHT * Math.min(odds, MOST_BAND_ODDS);
-  return bands + NETWORK_WEIGHT * (state[base + NEURAL_STATE.LOG_ODDS] as number) + BIAS;
+  const network = state[base + NEURAL_STATE.LOG_ODDS] as number;
+  const against = AGAINST_LEAST + AGAINST_BY_DISTANCE * Math.min(distance, MOST_DISTANCE);
+  return bands + network * (network > 0 ? FOR_WEIGHT : against) + BIAS;
 }
 
 /** Whether the network is to judge the window that is complete now. */

@@ -23,14 +23,17 @@ const CLEARLY_SILENT: f64 = -2.0;
 const LOUD: f64 = 3.0;
 const CONFIRMED_WINDOWS: f64 = 12.0;
 const BAND_SMOOTHING: f64 = 0.73;
-const BAND_WEIGHT: f64 = 0.85;
-const NETWORK_WEIGHT: f64 = 0.82;
-const BIAS: f64 = 0.28;
+const BAND_WEIGHT: f64 = 0.92;
+const FOR_WEIGHT: f64 = 0.36;
+const AGAINST_LEAST: f64 = 0.02;
+const AGAINST_BY_DISTANCE: f64 = 0.106;
+const MOST_DISTANCE: f64 = 6.0;
+const BIAS: f64 = -0.1;
 const MOST_BAND_ODDS: f64 = 4.0;
 const MOST_LOG_ODDS: f64 = 6.0;
 
-/// Log-odds of a hop that the bands alone say `odds` of.
-pub fn fuse_odds(state: &mut State, odds: f64) -> f64 {
+/// Log-odds of a hop that the bands alone say `odds` of; `distance` is that of speech from the background.
+pub fn fuse_odds(state: &mut State, odds: f64, distance: f64) -> f64 {
     let last = state[BAND_EVIDENCE];
     let evidence = last + (odds - last) * BAND_SMOOTHING;
     state[BAND_EVIDENCE] = evidence;
@@ -47,7 +50,10 @@ pub fn fuse_odds(state: &mut State, odds: f64) -> f64 {
     if state[HAS_VERDICT] != 1.0 {
         return odds;
     }
-    BAND_WEIGHT * odds.min(MOST_BAND_ODDS) + NETWORK_WEIGHT * state[LOG_ODDS] + BIAS
+    let network = state[LOG_ODDS];
+    let against = AGAINST_LEAST + AGAINST_BY_DISTANCE * distance.min(MOST_DISTANCE);
+    let weight = if network > 0.0 { FOR_WEIGHT } else { against };
+    BAND_WEIGHT * odds.min(MOST_BAND_ODDS) + network * weight + BIAS
 }
 
 /// Whether the network is to judge the window that is complete now.

@@ -148,13 +148,13 @@ fn close_hop(state: &mut State, position: f64) -> bool {
     let features = measure_hop(state);
     let bands = classify(&features);
     let is_neural = state[DETECTOR] == f64::from(detector_id::NEURAL);
-    let odds = if is_neural { fuse_odds(state, bands) } else { bands };
+    let background = features[feature::BACKGROUND];
+    let distance = features[feature::SPEECH_SNR] - background;
+    let odds = if is_neural { fuse_odds(state, bands, distance) } else { bands };
     let last = state[EVIDENCE];
     let evidence = if is_first { odds } else { last + (odds - last) * EVIDENCE_SMOOTHING };
     state[EVIDENCE] = evidence;
 
-    let background = features[feature::BACKGROUND];
-    let distance = features[feature::SPEECH_SNR] - background;
     let above_floor = if background < STEADY { features[feature::ABOVE_FLOOR] } else { 0.0 };
     let is_above = if background < STEADY {
         above_floor >= SOUNDING
