@@ -15,6 +15,7 @@ const SETTING_NAMES: readonly SettingName[] = [
   'silenceThreshold',
   'silenceWindowMs',
   'includeSilent',
+  'oneWaySeconds',
   'audit',
   'auditKey',
   'region',
