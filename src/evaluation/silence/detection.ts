@@ -109,6 +109,8 @@ class TakenFrames {
   readonly #liveSpeech: Uint8Array;
   readonly #track = new SpanTrack(0);
   readonly #frameSamples: number;
+  /** By the edges, as recordings have it: the flags of frames are the live line's. */
+  #isInSilence = true;
 
   constructor(frames: number, frameSamples: number) {
     this.#frameSamples = frameSamples;
@@ -116,12 +118,13 @@ class TakenFrames {
   }
 
   frame(position: number, count: number, { isSilent, lost }: { isSilent: boolean; lost: boolean }): void {
-    this.#track.frame(position, count, isSilent, lost);
+    this.#track.frame(position, count, this.#isInSilence, lost);
     if (!lost) this.count++;
     if (!isSilent) this.#liveSpeech[Math.round(position / this.#frameSamples)] = 1;
   }
 
   edge(position: number, silent: boolean): void {
+    this.#isInSilence = silent;
     this.#track.edge(position, silent);
   }
 
