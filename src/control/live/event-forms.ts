@@ -26,11 +26,12 @@ export const EVENT_FORMS: {
   },
   streamEnded: (info, summary) => ({ ...streamOf(info), ...summaryForm(summary) }),
   streamFinished: (info, result) => ({ ...streamOf(info), ...result, summary: summaryForm(result.summary) }),
-  silence: ({ info, channel, silent, positionSamples }) => ({
+  silence: ({ info, channel, silent, kind, positionSamples }) => ({
     source: info.source,
     interactionId: info.interactionId,
     channel,
     silent,
+    kind,
     positionMs: toMs(info, positionSamples),
   }),
   marked: ({ info, channel, state, startSamples, lengthSamples }) => ({
@@ -38,7 +39,7 @@ export const EVENT_FORMS: {
     channel,
     state,
     startMs: toMs(info, startSamples),
-    lengthMs: toMs(info, lengthSamples),
+    lengthMs: Math.round((lengthSamples * MS_PER_SECOND) / info.sampleRate),
   }),
   oneWayAudio: ({ info, channel, cause }) => ({ ...streamOf(info), channel, cause }),
   oneWayAudioEnded: ({ info, channel }) => ({ ...streamOf(info), channel }),
@@ -93,8 +94,9 @@ function summaryForm({ endedAtMs, ...summary }: StreamSummary): EventForm {
   return { ...summary, endedAt: isoTime(endedAtMs) };
 }
 
-function toMs({ sampleRate }: StreamInfo, samples: number): number {
-  return Math.round((samples * MS_PER_SECOND) / sampleRate);
+/** On the time line of the interaction, which begins with its first stream, as in recordings. */
+function toMs({ sampleRate, segment }: StreamInfo, samples: number): number {
+  return Math.round((segment?.startMs ?? 0) + (samples * MS_PER_SECOND) / sampleRate);
 }
 
 let lastMs = Number.NaN;

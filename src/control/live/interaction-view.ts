@@ -6,14 +6,13 @@ import type {
   PauseEvent,
   ReceptionCounts,
   SilenceEdge,
-  SilenceKind,
   StreamInfo,
   StreamSummary,
 } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { MS_PER_SECOND, US_PER_SECOND } from '../../core/units.js';
 import type { Sink } from '../../sinks/sink.js';
-import { CHANNEL_STATE, type ChannelState, type LiveSpan, SpanLog } from './span-log.js';
+import { LEAST_GAP_MS, type LiveSpan, SpanLog } from './span-log.js';
 
 export type PausedBy = PauseEvent['by'];
 
@@ -44,6 +43,9 @@ interface Entry extends InteractionEntry {
   endsMs: readonly [number, number];
 }
 
+/** What a channel's newest frame was. NONE: the next one may begin another span, whatever it is. */
+const FRAME = { NONE: 0, SPEECH: 1, SILENCE: 2, LOST: 3 } as const;
+
 /** Level below which nothing is told apart: digital silence. */
 export const LEAST_DBFS = -96;
 /** What is kept of each channel, side by side: a frame touches one cache line. */
@@ -57,8 +59,8 @@ const AT = {
   LATENCY_US: 2,
   /** End of the time line, in samples of the stream. */
   END: 3,
-  /** A CHANNEL_STATE. */
-  STATE: 4,
+  /** A FRAME. */
+  FRAME: 4,
 } as const;
 /** Weight of one frame in the level and the latency shown: a time constant of some 80 ms with frames of 20 ms. */
 const WEIGHT = 0.25;
@@ -130,7 +132,7 @@ export class InteractionView implements Sink {
   }
 
   isSpeech(stream: number, channel: number, nowUs: number): boolean {
-    return this.#at(stream, channel, AT.STATE) === CHANNEL_STATE.SPEECH && this.#isFresh(stream, channel, nowUs);
+    return this.#at(stream, channel, AT.FRAME) === FRAME.SPEECH && this.#isFresh(stream, channel, nowUs);
   }
 
   /** From the arrival of a packet to the delivery of its frame, in microseconds; of the slower channel. */
@@ -179,6 +181,8 @@ export class InteractionView implements Sink {
     this.#byStream[stream] = opened;
     this.#live.set(interactionId, opened);
     this.#rows.fill(0, stream * 2 * ROW, (stream + 1) * 2 * ROW);
+    // A stream begins silent, also one that continues another.
+    for (const spans of opened.spans) spans?.edge('silence', toMs(info, 0));
   }
 
   frame(frame: FrameView): void {
@@ -190,37 +194,45 @@ export class InteractionView implements Sink {
     const before = rows[row + AT.MEAN_SQUARE] as number;
     rows[row + AT.MEAN_SQUARE] = before + (frame.meanSquare - before) * WEIGHT;
     rows[row + AT.LAST_US] = deliveredUs;
+    const end = rows[row + AT.END] as number;
     rows[row + AT.END] = start + frame.sampleCount;
-    let state: ChannelState = CHANNEL_STATE.LOST;
+    let kind: number = FRAME.LOST;
     if (!frame.lost) {
-      state = frame.isSilent ? CHANNEL_STATE.SILENCE : CHANNEL_STATE.SPEECH;
+      kind = frame.isSilent ? FRAME.SILENCE : FRAME.SPEECH;
       const latencyUs = rows[row + AT.LATENCY_US] as number;
       const us = deliveredUs - frame.arrivalUs;
       rows[row + AT.LATENCY_US] = latencyUs === 0 ? us : latencyUs + (us - latencyUs) * WEIGHT;
     }
-    const last = rows[row + AT.STATE] as number;
-    // Kinds of silence are told by edges.
-    const goesOn = state === last || (state === CHANNEL_STATE.SILENCE && last >= CHANNEL_STATE.DIGITAL);
-    if (!goesOn) this.#begin(channel, state, start);
+    const last = rows[row + AT.FRAME] as number;
+    rows[row + AT.FRAME] = kind;
+    const isGap = (start - end) * MS_PER_SECOND > LEAST_GAP_MS * frame.info.sampleRate;
+    // Speech and silence are told by edges.
+    if (isGap || last === FRAME.NONE || (kind === FRAME.LOST) !== (last === FRAME.LOST)) {
+      this.#frames(frame, isGap ? end : start);
+    }
   }
 
   silenceEdge({ info, channel, silent, kind, positionSamples }: SilenceEdge): void {
-    const at = info.stream * 2 + channel;
-    const state = this.#at(info.stream, channel, AT.STATE);
-    const isKind = state >= CHANNEL_STATE.DIGITAL;
-    if (!silent || (kind === undefined && !isKind) || (state !== CHANNEL_STATE.SILENCE && !isKind)) return;
-    this.#begin(at, kind === undefined ? CHANNEL_STATE.SILENCE : KINDS[kind], positionSamples);
+    // As recordings do: positions may lie between two samples.
+    const startMs = toMs(info, Math.floor(positionSamples));
+    this.#spansOf(info, channel)?.edge(silent ? (kind ?? 'silence') : 'speech', startMs);
   }
 
   markedSpan({ info, channel, state, startSamples, lengthSamples }: MarkedSpan): void {
-    const at = info.stream * 2 + channel;
-    this.#begin(at, MARKED[state], startSamples);
-    this.#rows[at * ROW + AT.END] = Math.max(this.#at(info.stream, channel, AT.END), startSamples + lengthSamples);
+    const row = (info.stream * 2 + channel) * ROW;
+    const spans = this.#spansOf(info, channel);
+    const endMs = toMs(info, this.#rows[row + AT.END] as number);
+    const startMs = toMs(info, startSamples);
+    if (startMs - endMs > LEAST_GAP_MS) spans?.begin('gap', endMs);
+    spans?.hide(state, startMs, toMs(info, startSamples + lengthSamples));
+    this.#rows[row + AT.END] = Math.max(this.#rows[row + AT.END] as number, startSamples + lengthSamples);
+    this.#rows[row + AT.FRAME] = FRAME.NONE;
   }
 
   streamEnded(info: StreamInfo, summary: StreamSummary): void {
     const entry = this.#byStream[info.stream];
     if (entry === undefined) return;
+    this.#fillEnd(info);
     this.#byStream[info.stream] = undefined;
     // The interaction may be open again: events of different shards come in any order.
     const isNewest = this.#live.get(entry.id) === entry;
@@ -243,13 +255,34 @@ export class InteractionView implements Sink {
 
   // ----
 
-  #begin(at: number, state: ChannelState, positionSamples: number): void {
-    const entry = this.#byStream[at >> 1];
-    if (entry === undefined) return;
-    this.#rows[at * ROW + AT.STATE] = state;
-    const channel = (at & 1) === 0 ? 0 : 1;
-    entry.spans[channel] ??= new SpanLog();
-    entry.spans[channel].begin(state, toMs(entry.info, positionSamples));
+  /** Frames begin that are lost or are not, behind a gap from `gapAt` on. */
+  #frames({ info, channel, positionSamples, lost }: FrameView, gapAt: number): void {
+    const spans = this.#spansOf(info, channel);
+    if (gapAt < positionSamples) spans?.begin('gap', toMs(info, gapAt));
+    spans?.begin(lost ? 'lost' : 'signal', toMs(info, positionSamples));
+  }
+
+  #spansOf(info: StreamInfo, channel: 0 | 1): SpanLog | undefined {
+    const entry = this.#byStream[info.stream];
+    if (entry === undefined) return undefined;
+    let spans = entry.spans[channel];
+    if (spans === undefined) {
+      spans = entry.spans[channel] = new SpanLog();
+      spans.begin('signal', toMs(info, 0));
+    }
+    return spans;
+  }
+
+  /** Both sides of a recording are as long as the longer one. */
+  #fillEnd(info: StreamInfo): void {
+    const row = info.stream * 2 * ROW;
+    const rows = this.#rows;
+    const end = Math.max(rows[row + AT.END] as number, rows[row + ROW + AT.END] as number);
+    for (const channel of info.channels === 2 ? ([0, 1] as const) : ([0] as const)) {
+      const at = row + channel * ROW + AT.END;
+      if ((rows[at] as number) < end) this.#spansOf(info, channel)?.begin('gap', toMs(info, rows[at] as number));
+      rows[at] = end;
+    }
   }
 
   #endMs(info: StreamInfo, channel: number): number {
@@ -273,17 +306,6 @@ export class InteractionView implements Sink {
     }
   }
 }
-
-const KINDS: Readonly<Record<SilenceKind, ChannelState>> = {
-  digital: CHANNEL_STATE.DIGITAL,
-  comfortNoise: CHANNEL_STATE.COMFORT_NOISE,
-};
-
-const MARKED: Readonly<Record<MarkedSpan['state'], ChannelState>> = {
-  lost: CHANNEL_STATE.LOST,
-  paused: CHANNEL_STATE.PAUSED,
-  discarded: CHANNEL_STATE.DISCARDED,
-};
 
 function dropOldest(map: Map<string, unknown>, kept: number): void {
   const [oldest] = map.keys();

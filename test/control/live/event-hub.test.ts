@@ -102,6 +102,19 @@ describe('what is sent', () => {
     expect(numbers).toEqual(numbers.map((_, i) => (numbers[0] ?? 0) + i));
   });
 
+  it('has the kind of a silence, and positions on the time line of the call, which begins with its first stream', async () => {
+    start();
+    const client = await connect();
+    const later = { ...info, segment: { number: 2, firstStartedAtMs: 0, startMs: 5000 } };
+    node.emit('silence', { info: later, channel: 1, silent: true, kind: 'digital', positionSamples: 800 });
+    node.emit('marked', { info: later, channel: 1, state: 'lost', startSamples: 1600, lengthSamples: 80 });
+    await until(() => client.events.length === 2, 'two events');
+    expect(client.events.map(({ data }) => data)).toMatchObject([
+      { silent: true, kind: 'digital', positionMs: 5100 },
+      { state: 'lost', startMs: 5200, lengthMs: 10 },
+    ]);
+  });
+
   it('is what the filter passes, by type and by interaction', async () => {
     start();
     const typed = await connect('?types=paused,connected');

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { InteractionView } from '../../../src/control/live/interaction-view.js';
 import { ManualClock } from '../../../src/core/clock.js';
 import { zeroCounts } from '../../../src/core/counts.js';
-import type { EndReason, FrameView, StreamInfo } from '../../../src/core/events.js';
+import type { EndReason, FrameView, SilenceKind, StreamInfo } from '../../../src/core/events.js';
 import { Engine } from '../../../src/engine/engine.js';
 import { addPacket } from '../../support/engine/packets.js';
 import { frameView, streamInfo } from '../../support/frames.js';
@@ -25,6 +25,12 @@ function frames(info: StreamInfo, from: number, count: number, over: Partial<Fra
     view.frame(frameView({ info, positionSamples: n * FRAME, sampleCount: FRAME, ...times, ...over }));
     clock.advanceUs(20_000);
   }
+}
+
+/** Silence ends or begins `ms` after the start. */
+function edge(info: StreamInfo, ms: number, silent: boolean, kind?: SilenceKind): void {
+  const positionSamples = (ms * info.sampleRate) / 1000;
+  view.silenceEdge({ info, channel: 0, silent, positionSamples, ...(kind && { kind }) });
 }
 
 function end(info: StreamInfo, endReason: EndReason = 'ended', packetsReceived = 0): void {
@@ -58,11 +64,12 @@ describe('the view of interactions', () => {
     const info = streamInfo({ stream: 3, interactionId: 'a' });
     view.streamOpened(info);
     frames(info, 0, 100, { isSilent: true });
-    view.silenceEdge({ info, channel: 0, silent: true, kind: 'digital', positionSamples: 4000 });
+    edge(info, 500, true, 'digital');
     frames(info, 100, 50, { isSilent: true });
-    view.silenceEdge({ info, channel: 0, silent: true, positionSamples: 20_000 });
+    edge(info, 2500, true);
     frames(info, 150, 50, { isSilent: true });
     frames(info, 200, 50);
+    edge(info, 4000, false);
     expect(view.spans(entryOf('a'), 0).spans).toEqual([
       { state: 'silence', startMs: 0, endMs: 500 },
       { state: 'silence', kind: 'digital', startMs: 500, endMs: 2500 },
@@ -88,10 +95,14 @@ describe('the view of interactions', () => {
     const info = streamInfo({ interactionId: 'a' });
     view.streamOpened(info);
     frames(info, 0, 50);
-    frames(info, 50, 50, { isSilent: true });
+    edge(info, 0, false);
+    frames(info, 50, 50);
+    // Dated back: the hang-over was no speech.
+    edge(info, 1000, true);
     frames(info, 100, 1, { lost: true, concealed: true });
     view.markedSpan({ info, channel: 0, state: 'paused', startSamples: 101 * FRAME, lengthSamples: 99 * FRAME });
     frames(info, 200, 50);
+    edge(info, 4000, false);
     expect(view.spans(entryOf('a'), 0)).toEqual({
       isCut: false,
       spans: [
@@ -108,7 +119,10 @@ describe('the view of interactions', () => {
   it('keeps the newest spans only, and says so', () => {
     const info = streamInfo({ interactionId: 'a' });
     view.streamOpened(info);
-    for (let n = 0; n < 1000; n++) frames(info, n, 1, { isSilent: n % 2 === 1 });
+    for (let n = 0; n < 1000; n++) {
+      frames(info, n, 1);
+      edge(info, n * 20, n % 2 === 1);
+    }
     const { spans, isCut } = view.spans(entryOf('a'), 0);
     expect(isCut).toBe(true);
     expect(spans).toHaveLength(128);
@@ -119,6 +133,7 @@ describe('the view of interactions', () => {
     const first = streamInfo({ stream: 0, interactionId: 'a', startedAtMs: 5_000 });
     view.streamOpened(first);
     frames(first, 0, 50);
+    edge(first, 0, false);
     end(first, 'formatChanged', 50);
     const segment = { number: 2, firstStartedAtMs: 5_000, startMs: 1_000 };
     const second = streamInfo({ stream: 1, interactionId: 'a', sampleRate: 16_000, startedAtMs: 6_000, segment });
@@ -171,6 +186,23 @@ describe('the view of interactions', () => {
     expect(view.find('a')).toMatchObject({ ended: undefined, info: { stream: 1 } });
     end(streamInfo({ interactionId: 'a', stream: 1 }));
     expect(view.find('a')).toMatchObject({ ended: { endReason: 'ended' } });
+  });
+
+  it('has silence where the time line has no frames, and both sides of equal length at the end', () => {
+    const info = streamInfo({ interactionId: 'a', channels: 2 });
+    view.streamOpened(info);
+    frames(info, 5, 45);
+    edge(info, 100, false);
+    frames(info, 100, 50);
+    view.frame(frameView({ info, channel: 1, positionSamples: 0, sampleCount: FRAME }));
+    end(info);
+    expect(view.spans(entryOf('a'), 0).spans).toEqual([
+      { state: 'silence', startMs: 0, endMs: 100 },
+      { state: 'speech', startMs: 100, endMs: 1000 },
+      { state: 'silence', startMs: 1000, endMs: 2000 },
+      { state: 'speech', startMs: 2000, endMs: 3000 },
+    ]);
+    expect(view.spans(entryOf('a'), 1).spans).toEqual([{ state: 'silence', startMs: 0, endMs: 3000 }]);
   });
 
   it('ignores frames of a stream that was open before it was attached', () => {

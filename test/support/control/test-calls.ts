@@ -9,6 +9,8 @@ interface Call {
   readonly stream: number;
   readonly channels: 1 | 2;
   sequence: number;
+  /** Of the next packet. */
+  timestamp: number;
 }
 
 /** A source whose calls a test opens, feeds and ends by hand. */
@@ -38,29 +40,48 @@ export class TestCalls implements Source {
 
   open(id: string, channels: 1 | 2 = 1): void {
     const stream = this.#running.ingest.openStream(id, { ...FORMAT, channels });
-    this.#calls.set(id, { stream, channels, sequence: 0 });
+    this.#calls.set(id, { stream, channels, sequence: 0, timestamp: 0 });
   }
 
   /** `count` packets of 20 ms on each channel: speech by default, or digital silence. */
   push(id: string, count: number, code = 0x90): void {
+    const payload = new Uint8Array(SAMPLES).fill(code);
+    for (let n = 0; n < count; n++) this.#push(id, () => payload);
+    this.#running.ingest.submit();
+  }
+
+  /** G.711 µ-law for each channel, cut into packets of 20 ms. */
+  send(id: string, ...channels: readonly Uint8Array[]): void {
+    const length = Math.max(...channels.map((codes) => codes.length));
+    for (let at = 0; at < length; at += SAMPLES) {
+      this.#push(id, (channel) => channels[channel]?.subarray(at, at + SAMPLES) ?? new Uint8Array(0));
+    }
+    this.#running.ingest.submit();
+  }
+
+  #push(id: string, payloadOf: (channel: number) => Uint8Array): void {
     const call = this.#of(id);
     const { ingest, clock } = this.#running;
-    for (let n = 0; n < count; n++) {
-      for (let channel = 0; channel < call.channels; channel++) {
-        addPacket(ingest.batch, {
-          ...{ stream: call.stream, channel, sequence: call.sequence, timestamp: call.sequence * SAMPLES },
-          arrivalUs: clock.nowUs(),
-          payload: new Uint8Array(SAMPLES).fill(code),
-        });
-      }
-      call.sequence++;
+    for (let channel = 0; channel < call.channels; channel++) {
+      const payload = payloadOf(channel);
+      if (payload.length === 0) continue;
+      const { stream, sequence, timestamp } = call;
+      addPacket(ingest.batch, { stream, channel, sequence, timestamp, arrivalUs: clock.nowUs(), payload });
     }
-    ingest.submit();
+    call.sequence++;
+    call.timestamp += SAMPLES;
   }
 
   /** The next `count` packets are lost. */
   skip(id: string, count: number): void {
-    this.#of(id).sequence += count;
+    const call = this.#of(id);
+    call.sequence += count;
+    call.timestamp += count * SAMPLES;
+  }
+
+  /** The sender sends nothing for the time of `count` packets, and loses none. */
+  gap(id: string, count: number): void {
+    this.#of(id).timestamp += count * SAMPLES;
   }
 
   finish(id: string): void {

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import type { Span, SpanState } from '../api/contract.js';
+import type { SilenceKind, Span, SpanState } from '../api/contract.js';
 import { Canvas, type Drawing } from './canvas.js';
 import { duration, percent } from './format.js';
 import { CHANNEL_NAMES } from './meter.js';
@@ -27,6 +27,15 @@ export const SPAN_WORDS: Readonly<Record<SpanState, string>> = {
   discarded: 'Discarded',
 };
 
+const KIND_WORDS: Readonly<Record<SilenceKind, string>> = {
+  digital: 'digital silence',
+  comfortNoise: 'silence that is not sent',
+};
+
+function spanWords({ state, kind }: Span): string {
+  return kind === undefined ? SPAN_WORDS[state].toLowerCase() : KIND_WORDS[kind];
+}
+
 /** The spans of each channel on a line of time. */
 export function Timeline({ spans, channels, startMs, endMs, atMs, onSeek }: TimelineProps) {
   const [pointed, setPointed] = useState<string | undefined>();
@@ -40,7 +49,7 @@ export function Timeline({ spans, channels, startMs, endMs, atMs, onSeek }: Time
     const ms = timeOf(event);
     const channel = Math.floor((event.clientY - event.currentTarget.getBoundingClientRect().top) / (TRACK + GAP));
     const span = spans.find((one) => one.channel === channel && one.startMs <= ms && (one.endMs ?? endMs) > ms);
-    const state = span === undefined ? '' : `, ${CHANNEL_NAMES[channel]}: ${SPAN_WORDS[span.state].toLowerCase()}`;
+    const state = span === undefined ? '' : `, ${CHANNEL_NAMES[channel]}: ${spanWords(span)}`;
     setPointed(`${duration(ms / 1000)}${state}`);
   };
   const draw = (drawing: Drawing) => {
