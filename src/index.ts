@@ -31,6 +31,7 @@ export {
   createEngine,
   type PushedPacket,
   type PushFormat,
+  type PushOptions,
   type PushStream,
 } from './engine/audio-engine.js';
 export type { DecodingCounters, EngineCounters } from './engine/engine.js';

@@ -12,13 +12,16 @@ import type {
   FrameView,
   MarkedSpan,
   ReceptionCounts,
+  SilenceDetector,
   SilenceEdge,
   StreamInfo,
   StreamSummary,
 } from '../core/events.js';
+import { SILENCE_DETECTORS } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 import type { MediaChunk } from '../core/media/media-chunk.js';
 import { Engine, type EngineCounters } from './engine.js';
+import type { StreamOptions } from './input/ingest.js';
 import type { EngineOptions } from './options.js';
 import {
   type AttachedQueue,
@@ -45,6 +48,15 @@ export interface PushFormat {
   readonly channels?: 1 | 2;
   /** Byte order of L16; default `big`. */
   readonly l16Order?: 'big' | 'little';
+}
+
+/** What one pushed stream has of its own. */
+export interface PushOptions {
+  /**
+   * How speech is told from silence in this stream: `adaptive`, `fixed` or `neural`, which needs the package
+   * `@ricky0123/vad-web`; default: the engine's `silenceDetector`.
+   */
+  readonly silenceDetector?: SilenceDetector | undefined;
 }
 
 export interface PushedPacket {
@@ -93,11 +105,11 @@ class EngineStream implements PushStream {
   readonly #clock: Clock;
   #open = true;
 
-  constructor(engine: Engine, interactionId: string, format: StreamFormat, clock: Clock) {
+  constructor(engine: Engine, interactionId: string, format: StreamFormat, clock: Clock, options: StreamOptions) {
     this.interactionId = interactionId;
     this.#engine = engine;
     this.#clock = clock;
-    this.#index = engine.openStream(interactionId, format);
+    this.#index = engine.openStream(interactionId, format, options);
   }
 
   /**
@@ -186,9 +198,18 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
     }
   }
 
-  /** @throws TrunklineError STREAM_EXISTS, LIMIT_EXCEEDED, CODEC_UNSUPPORTED, CONFIG_INVALID or ENGINE_CLOSED. */
-  open(interactionId: string, format: PushFormat): PushStream {
+  /**
+   * Begins a stream that packets are pushed into.
+   *
+   * @example
+   * const stream = engine.open('call-1', { codec: 'pcmu' }, { silenceDetector: 'neural' });
+   *
+   * @throws TrunklineError STREAM_EXISTS, LIMIT_EXCEEDED, CODEC_UNSUPPORTED, ENGINE_CLOSED, or CONFIG_INVALID for options
+   *   that cannot be right and for `neural` without its model.
+   */
+  open(interactionId: string, format: PushFormat, options: PushOptions = {}): PushStream {
     parseOptions('open()', formatSchema, format);
+    const { silenceDetector } = parseOptions('open()', pushSchema, options);
     const { codec, channels = 1, l16Order = 'big' } = format;
     const sampleRate = format.sampleRate ?? (codec === 'opus' ? 48000 : 8000);
     const clockRate = codec === 'opus' ? 48000 : sampleRate;
@@ -197,6 +218,7 @@ export class AudioEngine extends GuardedEmitter<AudioEngineEvents> {
       interactionId,
       { codec, clockRate, sampleRate, channels, l16Order },
       this.#clock,
+      silenceDetector === undefined ? {} : { silenceDetector },
     );
   }
 
@@ -282,6 +304,8 @@ const formatSchema = z.strictObject({
   channels: z.unknown().optional(),
   l16Order: z.enum(['big', 'little']).optional(),
 });
+
+const pushSchema = z.strictObject({ silenceDetector: z.enum(SILENCE_DETECTORS).optional() });
 
 /** @throws TrunklineError CONFIG_INVALID for what is no object. */
 function optionsObject<Options extends object>(options: Options): Options {

@@ -57,6 +57,25 @@ describe('trunkline eval silence', () => {
     expect(stdout).toContain('onsets found 0, missed 0');
   });
 
+  it.each([[], ['--mode', 'adaptive'], ['--mode', 'neural']])(
+    'refuses a threshold for a detector that has none: %s %s',
+    async (...mode) => {
+      const speech = file('none.json', '[]');
+      const refused = await evalSilence('--wav', WAV, '--speech', speech, ...mode, '--threshold', '0.02');
+      expect({ code: refused.code, stdout: refused.stdout }).toEqual({ code: 2, stdout: '' });
+      expect(refused.complaints).toEqual([expect.stringContaining('add --mode fixed')]);
+    },
+  );
+
+  it('applies the threshold to the fixed detector', async () => {
+    const speech = file('none.json', '[]');
+    const args = ['--wav', WAV, '--speech', speech, '--mode', 'fixed', '--json', '--threshold'];
+    const low = JSON.parse((await evalSilence(...args, '0.01')).stdout);
+    const high = JSON.parse((await evalSilence(...args, '0.99')).stdout);
+    expect(low.spans.nonSpeechHit).toBeLessThan(80);
+    expect(high.spans.nonSpeechHit).toBe(100);
+  });
+
   it.each([
     ['speech of another file', '[[0, 10], [9000000, 9000100]]', 'begin at 9000000 ms'],
     ['no JSON', '[[0, 10]', 'bad.json: '],

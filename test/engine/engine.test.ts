@@ -10,6 +10,7 @@ import {
   createEngine,
   type PushedPacket,
   type PushFormat,
+  type PushOptions,
   type PushStream,
 } from '../../src/engine/audio-engine.js';
 import { Engine } from '../../src/engine/engine.js';
@@ -371,5 +372,35 @@ describe('options', () => {
     stream.end();
     await engine.close();
     expect(received).toBe(200);
+  });
+});
+
+describe('the silence detector of one stream', () => {
+  it("is that of open() where it is given, and the engine's for all others", async () => {
+    const engine = await started({ silenceDetector: 'adaptive', native: 'off' });
+    const speech = new Map<string, number>();
+    engine.on('frame', ({ info, isSilent }) => {
+      if (!isSilent) speech.set(info.interactionId, (speech.get(info.interactionId) ?? 0) + 1);
+    });
+    // A tone that never changes is louder than the threshold of the fixed detector, and background to the adaptive one.
+    const tone = Uint8Array.from({ length: 160 }, (_, i) => (i % 8 < 4 ? 0x90 : 0x10));
+    const calls = [
+      engine.open('adaptive', { codec: 'pcmu' }),
+      engine.open('fixed', { codec: 'pcmu' }, { silenceDetector: 'fixed' }),
+    ];
+    for (const call of calls) {
+      for (let n = 0; n < 500; n++) call.push({ sequenceNumber: n, timestamp: n * 160, payload: tone });
+      call.end();
+    }
+    await engine.close();
+    expect(speech.get('fixed')).toBe(500);
+    expect(speech.get('adaptive') ?? 0).toBeLessThan(400);
+  });
+
+  it('is refused when there is no such detector', async () => {
+    const engine = await started();
+    const open = (silenceDetector: string) => () =>
+      engine.open('call', { codec: 'pcmu' }, { silenceDetector } as PushOptions);
+    expect(open('best')).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });
 });

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { TrunklineError } from '../../../core/errors.js';
 import type { HitRates, SilenceScore } from '../../../evaluation/silence/evaluate.js';
 import { numberFrom } from '../../arguments.js';
 import { print, printJson } from '../../process/output.js';
@@ -24,7 +25,7 @@ export function registerEvalSilence(group: Command): Command {
     .addOption(
       new Option('--mode <name>', "the detector (default: the engine's)").choices(['adaptive', 'fixed', 'neural']),
     )
-    .option('--threshold <rms>', 'silence threshold of the fixed detector (default: 0.01)', numberFrom(0, 1, 'any'))
+    .option('--threshold <rms>', 'silence threshold, with --mode fixed (default: 0.01)', numberFrom(0, 1, 'any'))
     .addOption(
       new Option('--native <use>', 'use of the native module').choices(['off', 'auto', 'require']).default('auto'),
     )
@@ -42,6 +43,9 @@ Example:
   $ trunkline eval silence --wav call.wav --speech call.json --json`,
     )
     .action(async ({ wav, speech, channel, mode, threshold, native, spans, json }: SilenceFlags) => {
+      if (threshold !== undefined && mode !== 'fixed') {
+        throw new TrunklineError('CONFIG_INVALID', '--threshold is of the fixed detector: add --mode fixed.');
+      }
       const { readWavAudio } = await import('../../../evaluation/wav-audio.js');
       const { readSpeech } = await import('../../../evaluation/silence/labels.js');
       const { SilenceDetection } = await import('../../../evaluation/silence/detection.js');
