@@ -1,9 +1,8 @@
 import { TrunklineError } from '../../src/core/errors.js';
 import { US_PER_MS, US_PER_SECOND } from '../../src/core/units.js';
-import type { Load, LoadCodec, SourceName } from './load/plan.js';
+import type { Load, LoadCodec, SourceName, WriteUnit } from './load/plan.js';
 import { BASELINES, type Baseline } from './processes/messages.js';
 import { SOURCES } from './sources.js';
-import { MAX_TICKS } from './subscription/plan.js';
 
 /** By the word of the command line. */
 const WANTED = { none: [], bareWs: ['bareWs'], plain: ['plain'], all: BASELINES } as const;
@@ -18,6 +17,8 @@ export interface CapacityOptions {
   readonly frameMs?: number | undefined;
   /** Sessions opened a second, where the load is what connects. */
   readonly openRate: number;
+  /** What a write of the generator holds, where the load is a subscription. */
+  readonly writes: WriteUnit;
   readonly record: boolean;
   /** Give the node its control server, and scrape its metrics; `plain` is the node without. */
   readonly scrape: boolean;
@@ -46,6 +47,7 @@ export const CAPACITY_DEFAULTS: CapacityOptions = {
   sweep: [1000],
   codec: 'pcmu',
   openRate: 200,
+  writes: 'connection',
   record: false,
   scrape: false,
   eventClients: 0,
@@ -80,7 +82,7 @@ export interface Undertaking {
 
 /** @throws TrunklineError CONFIG_INVALID for what the source cannot do. */
 export function undertakingOf(options: CapacityOptions, streams: number): Undertaking {
-  const { source, codec, openRate, frameMs } = options;
+  const { source, codec, openRate, frameMs, writes } = options;
   const { defaultTickMs, baselines } = SOURCES[source];
   if (source === 'audiohook' && codec !== 'pcmu') throw invalid('AudioHook is measured with PCMU; leave --codec out.');
   if (source === 'subscription' && frameMs !== undefined && frameMs !== defaultTickMs) {
@@ -89,12 +91,11 @@ export function undertakingOf(options: CapacityOptions, streams: number): Undert
   const tickUs = (frameMs ?? defaultTickMs) * US_PER_MS;
   const wholeTicks = (seconds: number): number => Math.ceil((seconds * US_PER_SECOND) / tickUs) * tickUs;
   const [warmupUs, steadyUs] = [wholeTicks(options.warmup), wholeTicks(options.seconds)];
-  if (warmupUs + steadyUs > MAX_TICKS * tickUs) throw invalid('A run lasts at most 3.8 hours.');
   const wanted: readonly Baseline[] = WANTED[options.baselines];
   const hasControl = options.scrape || options.eventClients + options.listeners + options.consoles > 0;
   const isPlain = !options.record && !hasControl && options.native !== 'off';
   return {
-    load: { source, streams, codec, tickUs, openRate },
+    load: { source, streams, codec, tickUs, openRate, writes },
     baselines: baselines.filter((kind) => wanted.includes(kind) && !(kind === 'plain' && isPlain)),
     warmupUs,
     steadyUs,

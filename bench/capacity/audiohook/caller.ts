@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { WebSocket } from 'ws';
 import { systemClock } from '../../../src/core/clock.js';
 import { requestHeaders } from '../../../src/simulator/audiohook/protocol-faults.js';
 import { interactionId, uuid } from '../load/plan.js';
+import { SocketWriter } from '../load/socket-writer.js';
 import type { Conversation } from './frames.js';
 import { HOOK_KEY, ORGANIZATION_ID, SAMPLE_RATE } from './plan.js';
 
@@ -42,7 +42,7 @@ export class Caller {
   readonly #frameSamples: number;
   readonly #sessionId = randomUUID();
   #webSocket: WebSocket | undefined;
-  #socket: Socket | undefined;
+  #writer: SocketWriter | undefined;
   #state: 'waiting' | 'opening' | 'live' | 'closing' | 'over' = 'waiting';
   #dueUs = 0;
   #openSentUs = 0;
@@ -84,7 +84,7 @@ export class Caller {
     const webSocket = new WebSocket(url, { headers, perMessageDeflate: false });
     this.#webSocket = webSocket;
     webSocket.on('upgrade', ({ socket }) => {
-      this.#socket = socket;
+      this.#writer = new SocketWriter(socket);
     });
     webSocket.on('open', () => this.#open());
     webSocket.on('message', (data: Buffer) => this.#onMessage(data));
@@ -100,9 +100,8 @@ export class Caller {
   /** The next frame of the conversation; false when the connection is gone. */
   speak(): boolean {
     const { frames, start } = this.#conversation;
-    if (this.#state !== 'live' || this.#socket === undefined) return false;
-    this.#socket.write(frames[(start + this.#frames++) % frames.length] as Buffer);
-    return true;
+    if (this.#state !== 'live' || this.#writer === undefined) return false;
+    return this.#writer.write(frames[(start + this.#frames++) % frames.length] as Buffer);
   }
 
   ping(dueUs: number): void {

@@ -2,6 +2,7 @@ import process from 'node:process';
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { systemClock } from '../../../src/core/clock.js';
 import { US_PER_SECOND } from '../../../src/core/units.js';
+import { LatencyHistogram } from '../../../src/sinks/metrics/latency.js';
 import { Pacer } from '../load/pacer.js';
 import { DRAIN_US, isInWindow, type Load, TAIL_US, type Timetable } from '../load/plan.js';
 import { evenPhase, Rota } from '../load/rota.js';
@@ -12,8 +13,8 @@ import { type CallError, type CallEvents, Caller } from './caller.js';
 import { Conversations } from './frames.js';
 import { PING_US, samplesPerTick } from './plan.js';
 
-/** An answer that comes in a wait is seen only after it, and counts as that much later. */
-const LONGEST_WAIT_US = 500;
+/** An answer that comes between two turns of the event loop is seen only after them, and counts as that much later. */
+const TURN_US = 1_000;
 /** Calls send and ping at multiples of this: a timer for each would cost more than sending. */
 const GRID_US = 1_000;
 /** What the last `closed` may take. */
@@ -30,8 +31,8 @@ class Fleet implements Generator, CallEvents {
   readonly #url: string;
   readonly #callers: readonly Caller[];
   readonly #zeroUs: Float64Array;
-  readonly #pacer = new Pacer(LONGEST_WAIT_US);
-  readonly #lateness = newHistogram();
+  readonly #pacer = new Pacer(TURN_US);
+  readonly #lateness = new LatencyHistogram();
   readonly #opened = newHistogram();
   readonly #connected = newHistogram();
   readonly #pinged = newHistogram();
@@ -74,7 +75,8 @@ class Fleet implements Generator, CallEvents {
       packetsSent: this.#sent,
       packetsWithheld: this.#withheld,
       packetsInAll: this.#sentInAll,
-      lateness: encodeIntoCompressedBase64(this.#lateness),
+      writes: this.#sent,
+      lateness: encodeIntoCompressedBase64(this.#lateness.histogram()),
       cpuMicrosPerPacket: (user + system) / (this.#sentInAll - sentBefore),
       calls: {
         opened: encodeIntoCompressedBase64(this.#opened),
@@ -112,7 +114,7 @@ class Fleet implements Generator, CallEvents {
     const frames = new Rota(callers, startUs, tickUs, ({ index }) => evenPhase(index), GRID_US);
     for (;;) {
       const dueUs = Math.min(openings.dueUs, pings.dueUs, frames.dueUs);
-      await this.#pacer.until(dueUs);
+      while (!this.#pacer.reached(dueUs)) await this.#pacer.turn(dueUs);
       if (this.#timetable !== undefined && dueUs >= this.#timetable.toUs + TAIL_US) return;
       if (dueUs === openings.dueUs) {
         callers[openings.next++]?.connect(this.#url, dueUs);
@@ -128,7 +130,7 @@ class Fleet implements Generator, CallEvents {
   #speak(caller: Caller, dueUs: number): void {
     if (!this.#hasBegun(caller, dueUs)) return;
     const counts = this.#timetable !== undefined && isInWindow(this.#timetable, dueUs);
-    if (counts) recordUs(this.#lateness, systemClock.nowUs() - dueUs);
+    if (counts) this.#lateness.record(systemClock.nowUs() - dueUs);
     const said = caller.speak();
     if (said) this.#sentInAll++;
     if (!counts) return;

@@ -4,37 +4,48 @@ import { US_PER_MS } from '../../../src/core/units.js';
 /** Timers are good for what is at least so far away, and are set to end so long before. */
 const TIMER_FROM_US = 20_000;
 const TIMER_EARLY_US = 10_000;
-/** Even when there is no time to wait the sockets get their turn this often. */
-const LONGEST_WORK_US = 1_000;
 
 /**
  * Waits for points in time, more exactly than timers of the event loop, which are good to a millisecond or two: a
- * futex with a timeout is good to some 60 µs and costs no more. The sockets get their turn after each wait.
+ * futex with a timeout is good to some 60 µs. The event loop turns, and the sockets are looked at, only when they have
+ * waited for `turnUs`: a turn costs more than the write of one connection.
  */
 export class Pacer {
   readonly #pause = new Int32Array(new SharedArrayBuffer(4));
-  readonly #longestWaitMs: number;
-  #turnUs = 0;
+  readonly #turnUs: number;
+  #turnedUs = 0;
 
-  /** @param longestWaitUs after which the sockets are looked at in any case. */
-  constructor(longestWaitUs: number) {
-    this.#longestWaitMs = longestWaitUs / US_PER_MS;
+  constructor(turnUs: number) {
+    this.#turnUs = turnUs;
   }
 
+  /** Returns when it is later than `dueUs`. What is due meanwhile for others is theirs to look after. */
   async until(dueUs: number): Promise<void> {
-    let nowUs = systemClock.nowUs();
-    for (; nowUs < dueUs; nowUs = systemClock.nowUs()) {
-      const waitMs = (dueUs - nowUs) / US_PER_MS;
-      if (dueUs - nowUs > TIMER_FROM_US) {
-        await new Promise((resolve) => setTimeout(resolve, waitMs - TIMER_EARLY_US / US_PER_MS));
-      } else {
-        Atomics.wait(this.#pause, 0, 0, Math.min(waitMs, this.#longestWaitMs));
-        await new Promise(setImmediate);
-      }
-      this.#turnUs = nowUs;
+    while (!this.reached(dueUs)) await this.turn(dueUs);
+  }
+
+  /**
+   * Waits for `dueUs` without a turn of the event loop, and returns true then; false as soon as a turn is due or the
+   * wait is a long one. Then turn() is to be awaited.
+   */
+  reached(dueUs: number): boolean {
+    for (;;) {
+      const nowUs = systemClock.nowUs();
+      const turnAtUs = this.#turnedUs + this.#turnUs;
+      if (nowUs >= turnAtUs) return false;
+      if (nowUs >= dueUs) return true;
+      Atomics.wait(this.#pause, 0, 0, (Math.min(dueUs, turnAtUs) - nowUs) / US_PER_MS);
     }
-    if (nowUs - this.#turnUs < LONGEST_WORK_US) return;
-    this.#turnUs = nowUs;
-    await new Promise(setImmediate);
+  }
+
+  /** Lets the event loop turn; with nothing due before `dueUs`, until shortly before it. */
+  async turn(dueUs: number): Promise<void> {
+    const waitUs = dueUs - systemClock.nowUs();
+    if (waitUs > TIMER_FROM_US) {
+      await new Promise((resolve) => setTimeout(resolve, (waitUs - TIMER_EARLY_US) / US_PER_MS));
+    } else {
+      await new Promise(setImmediate);
+    }
+    this.#turnedUs = systemClock.nowUs();
   }
 }

@@ -9,6 +9,10 @@ export type SourceName = (typeof SOURCE_NAMES)[number];
 export const LOAD_CODECS = ['pcmu', 'opus', 'mixed'] as const;
 export type LoadCodec = (typeof LOAD_CODECS)[number];
 
+/** What the generator writes at a time: a connection's packets of one tick, or a single packet. */
+export const WRITE_UNITS = ['connection', 'packet'] as const;
+export type WriteUnit = (typeof WRITE_UNITS)[number];
+
 /**
  * What is offered and to whom, the same for every process of one run. A *packet* here is what the source sends of one
  * stream at a time: a media packet of a subscription, a binary message of AudioHook with both channels in it.
@@ -21,6 +25,8 @@ export interface Load {
   readonly tickUs: number;
   /** Sessions opened a second, where the load is what connects. */
   readonly openRate: number;
+  /** Of a subscription. An AudioHook connection has one packet at a time anyway. */
+  readonly writes: WriteUnit;
 }
 
 /** The load goes on this long after the steady window, so that its end is measured under the same conditions. */

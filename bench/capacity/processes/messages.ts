@@ -55,6 +55,8 @@ export interface GeneratorReport {
   readonly packetsWithheld: number;
   /** Written since the load began. */
   readonly packetsInAll: number;
+  /** Writes to sockets that those of the steady window took. */
+  readonly writes: number;
   /** How late each write was, encoded; see histogram.ts. */
   readonly lateness: string;
   readonly cpuMicrosPerPacket: number;

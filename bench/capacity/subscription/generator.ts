@@ -6,59 +6,60 @@ import type { Duplex } from 'node:stream';
 import { encodeIntoCompressedBase64 } from 'hdr-histogram-js';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../../../src/core/clock.js';
+import { LIMITS } from '../../../src/core/limits.js';
 import { US_PER_SECOND } from '../../../src/core/units.js';
 import { endedMessage, parseRequest, subscribedMessage } from '../../../src/simulator/genesys/wire.js';
+import { LatencyHistogram } from '../../../src/sinks/metrics/latency.js';
 import { Pacer } from '../load/pacer.js';
 import { SpeechPayloads } from '../load/payloads.js';
 import { interactionIds, isInWindow, LEAD_US, type Load, TAIL_US, type Timetable } from '../load/plan.js';
+import { evenPhase } from '../load/rota.js';
+import { SocketWriter } from '../load/socket-writer.js';
 import type { GeneratorReport } from '../processes/messages.js';
-import { newHistogram, recordUs } from '../report/histogram.js';
 import type { Generator } from '../roles.js';
-import { ConnectionFrames } from './frames.js';
-import { formatOf, TICK_US } from './plan.js';
+import { ConnectionFrames, type Voice } from './frames.js';
+import { firstSequence, firstTimestamp, formatOf, TICK_US } from './plan.js';
 
 const TICKS_PER_SECOND = US_PER_SECOND / TICK_US;
 /** Slots of each connection, and so the backlog in ticks that a client may have before packets are withheld. */
 const SLOTS = TICKS_PER_SECOND;
-/** Connections write at this many different moments of a tick, as far as there are so many. */
+/** Writes are due at this many different moments of a tick, as far as there are so many. */
 const PHASES = 40;
-const LONGEST_WAIT_US = 2_000;
+const PHASE_US = TICK_US / PHASES;
+/** Clients say little, and what they leave unread waits a second at most. */
+const TURN_US = 5_000;
 
 /** One media connection, written to past the `ws` object that made it: that one only answers what the client says. */
-class Line {
+interface Connection {
   readonly socket: Socket;
-  readonly interactions: number[] = [];
+  readonly writer: SocketWriter;
+  readonly interactions: number[];
   readonly phaseUs: number;
-  frames: ConnectionFrames | undefined;
-  /** Writes that the kernel has not yet taken whole. */
-  unwritten = 0;
+}
 
-  constructor(socket: Socket, phaseUs: number) {
-    this.socket = socket;
-    this.phaseUs = phaseUs;
-  }
-
-  readonly written = (): void => {
-    this.unwritten--;
-  };
+/** Packets that are written together, once in every tick. */
+interface Departure {
+  readonly writer: SocketWriter;
+  readonly phaseUs: number;
+  readonly frames: ConnectionFrames;
 }
 
 /**
  * The load: a server of the media protocol that sends from prepared buffers, open loop. Every packet is due at a time
- * that is fixed before the first is sent and does not depend on earlier ones. REST answers just enough for the
- * real SDK to sign in.
+ * that is fixed before the first is sent and does not depend on earlier ones. A connection's packets of a tick are one
+ * write, or each of them is one at a moment of its own. REST answers just enough for the real SDK to sign in.
  */
 class LoadGenerator implements Generator {
   readonly ready: Promise<Float64Array>;
   readonly #load: Load;
   readonly #payloads: SpeechPayloads;
   readonly #indexOf: ReadonlyMap<string, number>;
-  readonly #lines: Line[] = [];
+  readonly #connections: Connection[] = [];
   readonly #zeroUs: Float64Array;
   readonly #http: Server;
   readonly #webSockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-  readonly #pacer = new Pacer(LONGEST_WAIT_US);
-  readonly #lateness = newHistogram();
+  readonly #pacer = new Pacer(TURN_US);
+  readonly #lateness = new LatencyHistogram();
   #isReady: (zeroUs: Float64Array) => void = () => {};
   #timetable: Timetable | undefined;
   #flow: Promise<void> | undefined;
@@ -66,6 +67,7 @@ class LoadGenerator implements Generator {
   #sent = 0;
   #sentInAll = 0;
   #withheld = 0;
+  #writes = 0;
 
   constructor(load: Load) {
     this.#load = load;
@@ -99,63 +101,75 @@ class LoadGenerator implements Generator {
       packetsSent: this.#sent,
       packetsWithheld: this.#withheld,
       packetsInAll: this.#sentInAll,
-      lateness: encodeIntoCompressedBase64(this.#lateness),
+      writes: this.#writes,
+      lateness: encodeIntoCompressedBase64(this.#lateness.histogram()),
       cpuMicrosPerPacket: (user + system) / (this.#sentInAll - sentBefore),
     };
   }
 
   async stop(): Promise<void> {
-    for (const line of this.#lines) line.socket.destroy();
+    for (const { socket } of this.#connections) socket.destroy();
     this.#http.closeAllConnections();
     this.#http.close();
   }
 
-  /** Everybody has subscribed: fixes when what is due, and begins. */
+  /** Everybody has subscribed: prepares what is to be sent, fixes when it is due, and begins. */
   #begin(): void {
+    const departures = this.#connections.flatMap((connection) => this.#departuresOf(connection));
+    departures.sort((a, b) => a.phaseUs - b.phaseUs);
     const startUs = Math.round(systemClock.nowUs()) + LEAD_US;
-    for (const { interactions, phaseUs } of this.#lines) {
-      for (const index of interactions) this.#zeroUs[index] = startUs + phaseUs;
+    for (let index = 0; index < this.#zeroUs.length; index++) {
+      this.#zeroUs[index] = startUs + (this.#zeroUs[index] as number);
     }
     this.#isReady(this.#zeroUs);
-    this.#flow = this.#send(startUs);
+    this.#flow = this.#send(departures, startUs);
+  }
+
+  /** Puts down each interaction's phase as well. */
+  #departuresOf({ interactions, writer, phaseUs }: Connection): Departure[] {
+    const { codec, writes } = this.#load;
+    const voices = interactions.map((index) => ({
+      index,
+      ticksPerPacket: formatOf(codec, index).clockRate / TICKS_PER_SECOND,
+      firstSequence: firstSequence(index),
+      firstTimestamp: firstTimestamp(index),
+      ...this.#payloads.speech(index),
+    }));
+    const depart = (together: readonly Voice[], atUs: number): Departure => {
+      for (const { index } of together) this.#zeroUs[index] = atUs;
+      return { writer, phaseUs: atUs, frames: new ConnectionFrames(together, SLOTS) };
+    };
+    if (writes === 'packet') {
+      return voices.map((voice) => depart([voice], Math.floor(evenPhase(voice.index) * PHASES) * PHASE_US));
+    }
+    return voices.length === 0 ? [] : [depart(voices, phaseUs)];
   }
 
   /** Round after round in the order of the phases, which is the order in which writes are due. */
-  async #send(startUs: number): Promise<void> {
-    const lines = this.#lines.filter((line) => line.interactions.length > 0);
-    lines.sort((a, b) => a.phaseUs - b.phaseUs);
-    for (const line of lines) {
-      const voices = line.interactions.map((index) => ({
-        index,
-        ticksPerPacket: formatOf(this.#load.codec, index).clockRate / TICKS_PER_SECOND,
-        ...this.#payloads.speech(index),
-      }));
-      line.frames = new ConnectionFrames(voices, SLOTS);
-    }
+  async #send(departures: readonly Departure[], startUs: number): Promise<void> {
+    const pacer = this.#pacer;
     for (let tick = 0; ; tick++) {
-      for (const line of lines) {
-        const dueUs = startUs + line.phaseUs + tick * TICK_US;
-        await this.#pacer.until(dueUs);
+      for (const departure of departures) {
+        const dueUs = startUs + departure.phaseUs + tick * TICK_US;
+        while (!pacer.reached(dueUs)) await pacer.turn(dueUs);
         if (this.#timetable !== undefined && dueUs >= this.#timetable.toUs + TAIL_US) return;
-        this.#write(line, tick, dueUs);
+        this.#write(departure, tick, dueUs);
       }
     }
   }
 
-  #write(line: Line, tick: number, dueUs: number): void {
-    const { frames, socket } = line;
-    if (frames === undefined) return;
+  #write({ frames, writer }: Departure, tick: number, dueUs: number): void {
     const counts = this.#timetable !== undefined && isInWindow(this.#timetable, dueUs);
-    if (counts) recordUs(this.#lateness, systemClock.nowUs() - dueUs);
+    if (counts) this.#lateness.record(systemClock.nowUs() - dueUs);
     const packets = frames.packetsPerTick;
-    if (line.unwritten >= frames.slots || socket.destroyed) {
+    if (writer.unwritten >= frames.slots || !writer.write(frames.at(tick))) {
       if (counts) this.#withheld += packets;
       return;
     }
-    line.unwritten++;
-    socket.write(frames.at(tick), line.written);
     this.#sentInAll += packets;
-    if (counts) this.#sent += packets;
+    if (!counts) return;
+    this.#sent += packets;
+    this.#writes++;
   }
 
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
@@ -164,22 +178,27 @@ class LoadGenerator implements Generator {
       return;
     }
     this.#webSockets.handleUpgrade(request, stream, head, (webSocket) => {
-      const connections = Math.ceil(this.#load.streams / 50);
+      const connections = Math.ceil(this.#load.streams / LIMITS.interactionsPerConnection);
       const phases = Math.min(connections, PHASES);
-      const line = new Line(stream, Math.round(((this.#lines.length % phases) / phases) * TICK_US));
-      this.#lines.push(line);
-      webSocket.on('message', (data) => this.#subscribe(line, webSocket, String(data)));
+      const connection: Connection = {
+        socket: stream,
+        writer: new SocketWriter(stream),
+        interactions: [],
+        phaseUs: Math.round(((this.#connections.length % phases) / phases) * TICK_US),
+      };
+      this.#connections.push(connection);
+      webSocket.on('message', (data) => this.#subscribe(connection, webSocket, String(data)));
       webSocket.on('error', () => {});
     });
   }
 
-  #subscribe(line: Line, webSocket: WebSocket, text: string): void {
+  #subscribe({ interactions }: Connection, webSocket: WebSocket, text: string): void {
     const request = parseRequest(text);
     const accepted = request.subscribe.flatMap((id) => {
       const index = this.#indexOf.get(id);
       return index === undefined ? [] : [{ interactionId: id, index, ...formatOf(this.#load.codec, index) }];
     });
-    for (const { index } of accepted) line.interactions.push(index);
+    for (const { index } of accepted) interactions.push(index);
     if (accepted.length > 0) webSocket.send(subscribedMessage(accepted));
     for (const interactionId of request.unsubscribe) webSocket.send(endedMessage(interactionId, 'unsubscribed'));
     const before = this.#subscribed;

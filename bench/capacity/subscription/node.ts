@@ -1,18 +1,21 @@
 import { CaptureNode } from '../../../src/node/capture-node.js';
 import { MEDIA_PATH } from '../../../src/simulator/genesys/server.js';
 import { benchControl } from '../bench-control.js';
-import { interactionIds } from '../load/plan.js';
+import { interactionIds, type Load } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
 import type { SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
-import { OPUS_SAMPLE_RATE, sequenceBase } from './plan.js';
+import { OPUS_SAMPLE_RATE, TickReader } from './plan.js';
 
 /** A packet is a frame, and its number tells its tick. */
-const PLACES: FramePlaces = {
-  tick: (index, frame) => frame.sequenceNumber - sequenceBase(index),
-  share: () => 1,
-  enginePackets: 1,
-};
+function placesOf({ streams }: Load): FramePlaces {
+  const reader = new TickReader(streams);
+  return {
+    tick: (index, frame) => reader.tick(index, frame.sequenceNumber),
+    share: () => 1,
+    enginePackets: 1,
+  };
+}
 
 /**
  * A capture node as people run it: events, audit of spans, metrics; recordings when asked for. Somebody listens for
@@ -53,5 +56,5 @@ export function makeCaptureNode(settings: SubjectSettings, peer: string): Subjec
     native,
     services: benchControl(settings),
   });
-  return new CaptureSubject(node, load, PLACES);
+  return new CaptureSubject(node, load, placesOf(load));
 }

@@ -6,14 +6,6 @@ export const TICK_US = 20_000;
 
 export const OPUS_SAMPLE_RATE = 16_000;
 
-// Numbers keep their count of digits for as long as a run can last, so that a frame keeps its length when they are
-// patched: six digits are enough for 4.4 hours of ticks above the largest base, ten for 19 hours of Opus timestamps.
-const SEQUENCE_BASE = 100_000;
-export const SEQUENCE_DIGITS = 6;
-const TIMESTAMP_BASE = 1_000_000_000;
-export const TIMESTAMP_DIGITS = 10;
-export const MAX_TICKS = 700_000;
-
 export function codecOf(codec: LoadCodec, index: number): Extract<Codec, 'pcmu' | 'opus'> {
   if (codec === 'mixed') return index % 2 === 0 ? 'pcmu' : 'opus';
   return codec;
@@ -25,12 +17,54 @@ export function formatOf(codec: LoadCodec, index: number): StreamFormat {
     : { codec: 'pcmu', clockRate: 8_000, sampleRate: 8_000, channels: 1 };
 }
 
-/** Sequence number of an interaction's packet at tick 0. */
-export function sequenceBase(index: number): number {
-  return SEQUENCE_BASE + (index % 1000) * 100;
+/** Some interactions begin shortly before their numbers wrap, as in the simulator; the others anywhere. */
+const NEAR_WRAP = 16;
+/** So many packets before it at most: they wrap while the load comes up. */
+const MOST_BEFORE = 150;
+const WRAP_16 = 2 ** 16;
+const WRAP_32 = 2 ** 32;
+const SHORTEST_STEP = 160;
+// Odd, so that as many interactions as there are numbers would all begin differently.
+const SPREAD_16 = 40_503;
+const SPREAD_32 = 40_503_001;
+
+/** Wire form of an interaction's sequence number at tick 0: 16 bits (RFC 3550 5.1). */
+export function firstSequence(index: number): number {
+  if (index % NEAR_WRAP === 0) return WRAP_16 - 1 - (index % MOST_BEFORE);
+  return (index * SPREAD_16) % WRAP_16;
 }
 
-/** RTP timestamp of an interaction's packet at tick 0. */
-export function timestampBase(index: number): number {
-  return TIMESTAMP_BASE + (index % 1000) * 100_000;
+/** Wire form of an interaction's RTP timestamp at tick 0: 32 bits. */
+export function firstTimestamp(index: number): number {
+  if (index % NEAR_WRAP === 0) return WRAP_32 - 1 - (index % MOST_BEFORE) * SHORTEST_STEP;
+  return (index * SPREAD_32) % WRAP_32;
+}
+
+/** Wire form of the sequence number so many ticks on. */
+export function sequenceAt(first: number, tick: number): number {
+  return (first + tick) & (WRAP_16 - 1);
+}
+
+/** Wire form of the RTP timestamp so many ticks on. */
+export function timestampAt(first: number, tick: number, ticksPerPacket: number): number {
+  return (first + tick * ticksPerPacket) >>> 0;
+}
+
+/** Tells the tick of each packet from its sequence number, wrapped or not. Packets come in order, or nearly so. */
+export class TickReader {
+  readonly #first: Int32Array;
+  readonly #newest: Int32Array;
+
+  constructor(streams: number) {
+    this.#first = Int32Array.from({ length: streams }, (_, index) => firstSequence(index));
+    this.#newest = new Int32Array(streams);
+  }
+
+  /** The tick nearest to the stream's last one whose packet has this number. */
+  tick(index: number, sequenceNumber: number): number {
+    const newest = this.#newest[index] as number;
+    const ahead = ((sequenceNumber - (this.#first[index] as number) - newest) << 16) >> 16;
+    this.#newest[index] = newest + ahead;
+    return newest + ahead;
+  }
 }

@@ -7,7 +7,7 @@ import { LatencyMeter } from '../processes/latency.js';
 import type { Losses, SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
 import { openMediaClients } from './media-clients.js';
-import { codecOf, sequenceBase } from './plan.js';
+import { codecOf, TickReader } from './plan.js';
 import { Tutorial } from './tutorial.js';
 
 /** The tutorial's way with an audience. */
@@ -39,12 +39,13 @@ class TutorialSubject implements Subject {
 
   async start(): Promise<undefined> {
     const indexOf = new Map(this.#ids.map((id, index) => [id, index]));
+    const reader = new TickReader(this.#ids.length);
     this.#clients = await openMediaClients(this.#peer, this.#ids.length, (data) => {
       const packet = this.#tutorial.message(data);
       if (packet === undefined) return;
       const nowUs = systemClock.nowUs();
       const index = indexOf.get(packet.interactionId) as number;
-      this.meter.packet(index, packet.sequenceNumber - sequenceBase(index), 1, nowUs, nowUs);
+      this.meter.packet(index, reader.tick(index, packet.sequenceNumber), 1, nowUs, nowUs);
     });
   }
 

@@ -13,6 +13,7 @@ interface CapacityFlags {
   readonly source: 'subscription' | 'audiohook';
   readonly frameMs?: '20' | '200';
   readonly openRate?: number;
+  readonly writes?: 'connection' | 'packet';
   readonly baselines?: 'none' | 'bareWs' | 'plain' | 'all';
   readonly record?: boolean;
   readonly scrape?: boolean;
@@ -68,6 +69,12 @@ function capacity(bench: Command): Command {
     )
     .addOption(new Option('--frame-ms <n>', 'AudioHook: sound in a message (default: 200)').choices(['20', '200']))
     .option('--open-rate <n>', 'AudioHook: sessions opened a second (default: 200)', numberFrom(1, MAX_OPEN_RATE))
+    .addOption(
+      new Option('--writes <unit>', 'what a write of the generator holds (default: connection)').choices([
+        'connection',
+        'packet',
+      ]),
+    )
     .option('--record', 'write recordings as well')
     .option('--scrape', 'with a control server, whose metrics are scraped every five seconds')
     .option('--event-clients <n>', 'with a control server, and so many clients of its events', numberFrom(0, 100))
