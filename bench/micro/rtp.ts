@@ -1,3 +1,4 @@
+import { channelStates, FIELD } from '../../src/rtp/channel-state.js';
 import { ClockAlignment } from '../../src/rtp/clock/clock-alignment.js';
 import { JitterBuffer } from '../../src/rtp/jitter-buffer.js';
 import { PacketRing } from '../../src/rtp/packet-ring.js';
@@ -23,7 +24,8 @@ export function rtpCases(): MicroCase[] {
 }
 
 function unwrap(): MicroCase {
-  const unwrapper = new Unwrapper(CHANNELS, MODULUS_16);
+  const unwrapper = new Unwrapper(MODULUS_16, channelStates(CHANNELS), FIELD.SEQUENCE_MODULUS);
+  for (let channel = 0; channel < CHANNELS; channel++) unwrapper.open(channel);
   let wire = 65_000;
   return {
     name: 'rtp unwrap and accept a sequence number',

@@ -1,4 +1,5 @@
 import { LIMITS } from '../core/limits.js';
+import { CHANNEL_FIELDS, FIELD } from './channel-state.js';
 import type { PacketRing } from './packet-ring.js';
 import { MAX_PACKET_SECONDS } from './reception.js';
 import { TimestampLimiter } from './timestamp-limiter.js';
@@ -22,38 +23,25 @@ const MIN_PACKET_SECONDS = 0.0025;
  */
 export class GapEstimator {
   readonly #packets: PacketRing;
-  readonly #clockRate: Float64Array;
-  /** Timestamp and payload length of the packet released last. */
-  readonly #timestamp: Float64Array;
-  readonly #bytes: Float64Array;
-  /** Step between the latest two consecutive packets; 0 while unknown. */
-  readonly #packetTicks: Float64Array;
-  /** 1 (G.711) or 2 (L16) when payload and step were in that proportion, else 0. */
-  readonly #bytesPerTick: Uint8Array;
+  readonly #states: Float64Array;
   readonly #limiter: TimestampLimiter;
-  /** Timestamp less media time of the channel: moved when timestamps jump, so that media time does not. */
-  readonly #offset: Float64Array;
   // The gap measured last, of any channel: it is divided before the next one is measured.
   #from = 0;
   #ticks = 0;
   #lost = 1;
 
-  constructor(channels: number, packets: PacketRing) {
+  constructor(packets: PacketRing, states: Float64Array) {
     this.#packets = packets;
-    this.#clockRate = new Float64Array(channels);
-    this.#timestamp = new Float64Array(channels);
-    this.#bytes = new Float64Array(channels);
-    this.#packetTicks = new Float64Array(channels);
-    this.#bytesPerTick = new Uint8Array(channels);
-    this.#limiter = new TimestampLimiter(channels);
-    this.#offset = new Float64Array(channels);
+    this.#states = states;
+    this.#limiter = new TimestampLimiter(states, FIELD.GAP_AUDIO_OFFSET);
   }
 
   open(channel: number, clockRate: number): void {
-    this.#clockRate[channel] = clockRate;
-    this.#packetTicks[channel] = 0;
-    this.#bytesPerTick[channel] = 0;
-    this.#offset[channel] = 0;
+    const at = channel * CHANNEL_FIELDS;
+    this.#states[at + FIELD.CLOCK_RATE] = clockRate;
+    this.#states[at + FIELD.RELEASED_TICKS] = 0;
+    this.#states[at + FIELD.BYTES_PER_TICK] = 0;
+    this.#states[at + FIELD.MEDIA_OFFSET] = 0;
     this.#limiter.open(channel, clockRate);
   }
 
@@ -65,11 +53,12 @@ export class GapEstimator {
 
   /** Packet `d` was released; its number is the one after the last. */
   follow(channel: number, d: number): void {
-    const ticks = (this.#packets.timestamp[d] as number) - (this.#timestamp[channel] as number);
-    if (ticks > 0 && ticks <= (this.#clockRate[channel] as number) * MAX_PACKET_SECONDS) {
-      const before = this.#bytes[channel] as number;
-      this.#packetTicks[channel] = ticks;
-      this.#bytesPerTick[channel] = before === ticks ? 1 : before === 2 * ticks ? 2 : 0;
+    const at = channel * CHANNEL_FIELDS;
+    const ticks = (this.#packets.timestamp[d] as number) - (this.#states[at + FIELD.RELEASED_TIMESTAMP] as number);
+    if (ticks > 0 && ticks <= (this.#states[at + FIELD.CLOCK_RATE] as number) * MAX_PACKET_SECONDS) {
+      const before = this.#states[at + FIELD.RELEASED_BYTES] as number;
+      this.#states[at + FIELD.RELEASED_TICKS] = ticks;
+      this.#states[at + FIELD.BYTES_PER_TICK] = before === ticks ? 1 : before === 2 * ticks ? 2 : 0;
       this.#advance(channel, d, 0);
     } else if (ticks >= 0 && this.#isAllowed(channel, d)) {
       this.#advance(channel, d, Math.max(0, ticks - this.#durationTicks(channel)));
@@ -88,16 +77,18 @@ export class GapEstimator {
 
   /** Packet `d` was released, and its timestamp is unrelated to the ones before. */
   jump(channel: number, d: number): void {
+    const at = channel * CHANNEL_FIELDS;
     const arrivalUs = this.#packets.arrivalUs[d] as number;
     const media = this.#limiter.mediaAt(channel, arrivalUs);
-    this.#offset[channel] = (this.#packets.timestamp[d] as number) - media;
+    this.#states[at + FIELD.MEDIA_OFFSET] = (this.#packets.timestamp[d] as number) - media;
     this.#advance(channel, d, 0);
     this.#remember(channel, d);
   }
 
   /** Media time has advanced by `ticks` without the timestamps. */
   standstill(channel: number, ticks: number): void {
-    this.#offset[channel] = (this.#offset[channel] as number) - ticks;
+    const at = channel * CHANNEL_FIELDS;
+    this.#states[at + FIELD.MEDIA_OFFSET] = (this.#states[at + FIELD.MEDIA_OFFSET] as number) - ticks;
     this.#limiter.standstill(channel, ticks);
   }
 
@@ -106,7 +97,8 @@ export class GapEstimator {
    * contradicts it, it has too little time for so many packets, or timestamps did not increase.
    */
   measure(channel: number, lost: number, d: number): boolean {
-    const from = this.#timestamp[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    const from = this.#states[at + FIELD.RELEASED_TIMESTAMP] as number;
     const step = (this.#packets.timestamp[d] as number) - from;
     let duration = this.#durationTicks(channel);
     // The duration is unknown, or leaves next to no time for the lost packets: assume that all are equally long.
@@ -114,24 +106,25 @@ export class GapEstimator {
     this.#from = from + duration;
     this.#ticks = step - duration;
     this.#lost = lost;
-    const rate = this.#clockRate[channel] as number;
+    const rate = this.#states[at + FIELD.CLOCK_RATE] as number;
     if (step <= 0 || lost > MAX_GAP_PACKETS || this.#ticks > rate * LIMITS.maxGapSeconds) return false;
     return this.#ticks >= lost * rate * MIN_PACKET_SECONDS && this.#isAllowed(channel, d);
   }
 
   /** Measures a gap whose last packet, with `timestamp`, is lost itself; it is taken to be as long as the one before. */
   measureEnd(channel: number, lost: number, timestamp: number, arrivalUs: number): boolean {
-    const from = this.#timestamp[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    const from = this.#states[at + FIELD.RELEASED_TIMESTAMP] as number;
     const step = timestamp - from;
     const duration = this.#durationTicks(channel) || Math.round(step / lost);
     this.#from = from + duration;
     this.#ticks = step;
     this.#lost = lost;
-    const rate = this.#clockRate[channel] as number;
+    const rate = this.#states[at + FIELD.CLOCK_RATE] as number;
     if (step < lost * rate * MIN_PACKET_SECONDS || lost > MAX_GAP_PACKETS || step > rate * LIMITS.maxGapSeconds) {
       return false;
     }
-    return this.#limiter.allows(channel, timestamp - (this.#offset[channel] as number), arrivalUs);
+    return this.#limiter.allows(channel, timestamp - (this.#states[at + FIELD.MEDIA_OFFSET] as number), arrivalUs);
   }
 
   /** Timestamp at which lost packet `i` of the gap begins. */
@@ -145,10 +138,11 @@ export class GapEstimator {
 
   /** Duration of the packet released last; 0 while unknown. */
   #durationTicks(channel: number): number {
-    const bytesPerTick = this.#bytesPerTick[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    const bytesPerTick = this.#states[at + FIELD.BYTES_PER_TICK] as number;
     return bytesPerTick > 0
-      ? Math.round((this.#bytes[channel] as number) / bytesPerTick)
-      : (this.#packetTicks[channel] as number);
+      ? Math.round((this.#states[at + FIELD.RELEASED_BYTES] as number) / bytesPerTick)
+      : (this.#states[at + FIELD.RELEASED_TICKS] as number);
   }
 
   #isAllowed(channel: number, d: number): boolean {
@@ -160,11 +154,13 @@ export class GapEstimator {
   }
 
   #media(channel: number, d: number): number {
-    return (this.#packets.timestamp[d] as number) - (this.#offset[channel] as number);
+    const at = channel * CHANNEL_FIELDS;
+    return (this.#packets.timestamp[d] as number) - (this.#states[at + FIELD.MEDIA_OFFSET] as number);
   }
 
   #remember(channel: number, d: number): void {
-    this.#timestamp[channel] = this.#packets.timestamp[d] as number;
-    this.#bytes[channel] = this.#packets.payloadLength[d] as number;
+    const at = channel * CHANNEL_FIELDS;
+    this.#states[at + FIELD.RELEASED_TIMESTAMP] = this.#packets.timestamp[d] as number;
+    this.#states[at + FIELD.RELEASED_BYTES] = this.#packets.payloadLength[d] as number;
   }
 }

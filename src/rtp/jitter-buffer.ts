@@ -1,12 +1,13 @@
 import { zeroCounts } from '../core/counts.js';
-import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts } from '../core/events.js';
+import { CHANNEL_FIELDS, channelStates, FIELD } from './channel-state.js';
 import { ClockAlignment } from './clock/clock-alignment.js';
 import { AdaptiveDelay } from './delay/adaptive-delay.js';
+import { checkJitterOptions, type JitterOptions } from './jitter-options.js';
 import { PastNumbering } from './late/past-numbering.js';
 import { CANDIDATE_TIMEOUT_US, KIND, lowestKind, PacketRing } from './packet-ring.js';
 import { type JitterOutput, PlayoutQueue } from './playout-queue.js';
-import { type PacketDuration, Reception, SEQUENCE_CLASS } from './reception.js';
+import { Reception, SEQUENCE_CLASS } from './reception.js';
 import { CANDIDATE, CLASSIFICATION, RestartDetector } from './restart-detector.js';
 import { STALL, type Stall, StandstillDetector } from './standstill-detector.js';
 import { MODULUS_16, MODULUS_32, Unwrapper } from './unwrapper.js';
@@ -30,21 +31,7 @@ export const INSERTED = {
 } as const;
 export type InsertOutcome = (typeof INSERTED)[keyof typeof INSERTED];
 
-export interface JitterOptions {
-  readonly channels: number;
-  /** Packets that may be held at the same time, of all channels; a power of two. */
-  readonly packets: number;
-  /** With `adaptive`, packets wait only behind gaps, and each channel learns how long; with `fixed`, all packets wait. */
-  readonly playoutDelay: 'adaptive' | 'fixed';
-  /** `fixed`: how long each packet is held. `adaptive`: what a channel begins with. */
-  readonly playoutDelayUs: number;
-  /** `adaptive`: the shortest delay of a channel, not above `playoutDelayUs`; default 0. */
-  readonly minPlayoutDelayUs?: number;
-  /** `fixed`: how long it is held while more than 5 % of the channel's packets miss their time. `adaptive`: the longest. */
-  readonly maxPlayoutDelayUs: number;
-  /** Durations of packets, to tell lost packets from numbers that were never sent. Without it, by the bytes of G.711 and L16. */
-  readonly durationOf?: PacketDuration;
-}
+export type { JitterOptions } from './jitter-options.js';
 
 const NONE = -1;
 
@@ -71,58 +58,40 @@ export class JitterBuffer {
   readonly #standstills: StandstillDetector;
   readonly #adaptive: AdaptiveDelay | undefined;
   readonly #clocks: ClockAlignment;
+  readonly #states: Float64Array;
   readonly #playoutDelayUs: number;
   readonly #maxPlayoutDelayUs: number;
-  readonly #open: Uint8Array;
-  /** Epoch of the packet received last; 0 before the first. */
-  readonly #epoch: Int32Array;
 
   /** @throws TrunklineError CONFIG_INVALID */
   constructor(options: JitterOptions) {
     const { channels, packets, playoutDelay, playoutDelayUs, minPlayoutDelayUs = 0, maxPlayoutDelayUs } = options;
-    if (packets < 2 || packets > 2 ** 30 || (packets & (packets - 1)) !== 0) {
-      throw new TrunklineError(
-        'CONFIG_INVALID',
-        `The number of packets in a jitter buffer must be a power of two from 2 to 2^30; got ${packets}.`,
-      );
-    }
-    if (!(playoutDelayUs >= 0 && maxPlayoutDelayUs >= playoutDelayUs && maxPlayoutDelayUs < Number.POSITIVE_INFINITY)) {
-      throw new TrunklineError(
-        'CONFIG_INVALID',
-        `The playout delay must be 0 or more and not above its maximum; got ${playoutDelayUs} and ${maxPlayoutDelayUs} µs.`,
-      );
-    }
-    if (!(minPlayoutDelayUs >= 0 && minPlayoutDelayUs <= playoutDelayUs)) {
-      throw new TrunklineError(
-        'CONFIG_INVALID',
-        `The shortest playout delay must be 0 or more and not above the one to begin with; got ${minPlayoutDelayUs} µs.`,
-      );
-    }
+    checkJitterOptions(options);
+    const { states = channelStates(channels) } = options;
+    this.#states = states;
     this.#playoutDelayUs = playoutDelayUs;
     this.#maxPlayoutDelayUs = maxPlayoutDelayUs;
     const isAdaptive = playoutDelay === 'adaptive';
     this.#adaptive = isAdaptive
-      ? new AdaptiveDelay(channels, minPlayoutDelayUs, playoutDelayUs, maxPlayoutDelayUs)
+      ? new AdaptiveDelay(channels, states, minPlayoutDelayUs, playoutDelayUs, maxPlayoutDelayUs)
       : undefined;
     const fixedUs = [0, playoutDelayUs, maxPlayoutDelayUs, CANDIDATE_TIMEOUT_US];
     this.packets = new PacketRing(packets, Float64Array.from([...fixedUs, 0, ...(this.#adaptive?.delaysUs ?? [])]));
-    this.#sequences = new Unwrapper(channels, MODULUS_16);
-    this.#timestamps = new Unwrapper(channels, MODULUS_32);
-    this.#standstills = new StandstillDetector(channels, this.packets);
-    this.#clocks = new ClockAlignment(channels, this.packets, this.#standstills);
-    this.#reception = new Reception(channels, this.packets, this.#standstills, options.durationOf);
+    this.#sequences = new Unwrapper(MODULUS_16, states, FIELD.SEQUENCE_MODULUS);
+    this.#timestamps = new Unwrapper(MODULUS_32, states, FIELD.TIMESTAMP_MODULUS);
+    this.#standstills = new StandstillDetector(channels, this.packets, states);
+    this.#clocks = new ClockAlignment(channels, this.packets, this.#standstills, states);
+    this.#reception = new Reception(channels, this.packets, states, this.#standstills, options.durationOf);
     this.#past = new PastNumbering(channels, this.packets, this.#reception, this.#sequences, this.#timestamps);
     this.#restarts = new RestartDetector(channels, this.packets, this.#sequences, this.#timestamps, this.#reception);
-    this.#queue = new PlayoutQueue(channels, this.packets, this.#adaptive);
-    this.#open = new Uint8Array(channels);
-    this.#epoch = new Int32Array(channels);
+    this.#queue = new PlayoutQueue(channels, this.packets, states, this.#adaptive);
   }
 
   /** Opens a channel with all counts at 0. @param clockRate RTP timestamp units a second. */
   openChannel(channel: number, clockRate: number): void {
+    const at = channel * CHANNEL_FIELDS;
     this.closeChannel(channel);
-    this.#open[channel] = 1;
-    this.#epoch[channel] = 0;
+    this.#states[at + FIELD.OPEN] = 1;
+    this.#states[at + FIELD.EPOCH] = 0;
     this.#sequences.open(channel);
     this.#timestamps.open(channel);
     this.#reception.open(channel, clockRate);
@@ -135,11 +104,12 @@ export class JitterBuffer {
 
   /** Discards what the channel holds. Its counts can still be read until it is opened again. */
   closeChannel(channel: number): void {
+    const at = channel * CHANNEL_FIELDS;
     this.#queue.clear(channel);
     this.packets.freeList(this.#restarts.clear(channel));
     // It is no measure for the other channel of its stream any more.
     this.#standstills.restart(channel);
-    this.#open[channel] = 0;
+    this.#states[at + FIELD.OPEN] = 0;
     this.packets.trim();
   }
 
@@ -224,10 +194,11 @@ export class JitterBuffer {
   }
 
   #take(channel: number, d: number): InsertOutcome {
+    const at = channel * CHANNEL_FIELDS;
     const packets = this.packets;
     const sequence = packets.wireSequence[d] as number;
     const timestamp = packets.wireTimestamp[d] as number;
-    if (this.#open[channel] !== 1) return INSERTED.CLOSED;
+    if (this.#states[at + FIELD.OPEN] !== 1) return INSERTED.CLOSED;
     if (!Number.isSafeInteger(sequence) || sequence < 0 || !Number.isSafeInteger(timestamp) || timestamp < 0) {
       return INSERTED.INVALID;
     }
@@ -242,9 +213,9 @@ export class JitterBuffer {
         break;
       case SEQUENCE_CLASS.BEHIND:
         this.#reception.behind(channel, d);
-        if (this.#queue.isLate(channel, d, this.#epoch[channel] as number)) {
+        if (this.#queue.isLate(channel, d, this.#states[at + FIELD.EPOCH] as number)) {
           this.#reception.late(channel);
-          packets.epoch[d] = this.#epoch[channel] as number;
+          packets.epoch[d] = this.#states[at + FIELD.EPOCH] as number;
           this.#queue.late(channel, d);
           return INSERTED.LATE;
         }
@@ -258,7 +229,7 @@ export class JitterBuffer {
         this.#beginEpoch(channel, d);
         break;
     }
-    const epoch = this.#epoch[channel] as number;
+    const epoch = this.#states[at + FIELD.EPOCH] as number;
     if (!packets.keep(d, this.#queue.kindOf(channel, d, epoch, stall))) {
       this.#reception.dropped(channel);
       return INSERTED.FULL;
@@ -286,13 +257,14 @@ export class JitterBuffer {
   }
 
   #beginEpoch(channel: number, d: number): void {
+    const at = channel * CHANNEL_FIELDS;
     const packets = this.packets;
-    this.#past.keep(channel, this.#epoch[channel] as number);
+    this.#past.keep(channel, this.#states[at + FIELD.EPOCH] as number);
     packets.sequence[d] = this.#sequences.restart(channel, packets.wireSequence[d] as number);
     // Timestamps are unwrapped across a restart: a sender may restart its numbers and continue its clock.
     this.#timestamps.accept(channel, packets.wireTimestamp[d] as number, packets.timestamp[d] as number);
     this.#reception.begin(channel, d);
-    this.#epoch[channel] = (this.#epoch[channel] as number) + 1;
+    this.#states[at + FIELD.EPOCH] = (this.#states[at + FIELD.EPOCH] as number) + 1;
     this.#adaptive?.restart(channel);
     this.#standstills.restart(channel);
     this.#standstills.observe(channel, d);
@@ -312,10 +284,19 @@ export class JitterBuffer {
 
   /** Releases as lost the packets that were dropped after the last one kept. */
   #releaseDroppedLast(channel: number, nowUs: number, out: JitterOutput): void {
+    const at = channel * CHANNEL_FIELDS;
     const sequence = this.#reception.newestSequence(channel);
     const timestamp = this.#reception.newestTimestamp(channel);
     const arrivalUs = this.#reception.lastArrivalUs(channel);
-    this.#queue.releaseEnd(channel, this.#epoch[channel] as number, sequence, timestamp, arrivalUs, nowUs, out);
+    this.#queue.releaseEnd(
+      channel,
+      this.#states[at + FIELD.EPOCH] as number,
+      sequence,
+      timestamp,
+      arrivalUs,
+      nowUs,
+      out,
+    );
   }
 
   #takeCandidate(channel: number, d: number): InsertOutcome {
@@ -364,19 +345,23 @@ export class JitterBuffer {
 
   /** The numbering that was taken for abandoned continues: packet `d` belongs to it, the one in between does not. */
   #returnTo(channel: number, d: number): InsertOutcome {
+    const at = channel * CHANNEL_FIELDS;
     this.#rejectCandidates(channel);
     this.#restarts.return(channel);
-    if (!this.packets.keep(d, this.#queue.kindOf(channel, d, (this.#epoch[channel] as number) + 1, STALL.NONE))) {
+    if (
+      !this.packets.keep(d, this.#queue.kindOf(channel, d, (this.#states[at + FIELD.EPOCH] as number) + 1, STALL.NONE))
+    ) {
       this.#reception.refused(channel, d);
       return INSERTED.FULL;
     }
     this.#beginEpoch(channel, d);
-    this.#queue.insert(channel, d, this.#epoch[channel] as number);
+    this.#queue.insert(channel, d, this.#states[at + FIELD.EPOCH] as number);
     return INSERTED.ACCEPTED;
   }
 
   /** The candidates become the beginning of a new epoch. They leave with the next packet, or after their timeout. */
   #confirmRestart(channel: number): void {
+    const at = channel * CHANNEL_FIELDS;
     const packets = this.packets;
     let d = this.#restarts.clear(channel);
     this.#restarts.abandon(channel);
@@ -390,7 +375,7 @@ export class JitterBuffer {
         this.#accept(channel, d);
         this.#standstills.observe(channel, d);
       }
-      this.#queue.insert(channel, d, this.#epoch[channel] as number);
+      this.#queue.insert(channel, d, this.#states[at + FIELD.EPOCH] as number);
       d = next;
     }
   }

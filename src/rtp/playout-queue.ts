@@ -1,4 +1,5 @@
 import { ChannelOrder } from './channel-order.js';
+import { CHANNEL_FIELDS, FIELD } from './channel-state.js';
 import type { AdaptiveDelay } from './delay/adaptive-delay.js';
 import { PlayoutDelay } from './delay/playout-delay.js';
 import { GapEstimator } from './gap-estimator.js';
@@ -61,32 +62,26 @@ const NONE = -1;
  */
 export class PlayoutQueue {
   readonly #packets: PacketRing;
+  readonly #states: Float64Array;
   readonly #order: ChannelOrder;
   readonly #playoutDelay: PlayoutDelay;
   readonly #adaptive: AdaptiveDelay | undefined;
   readonly #gaps: GapEstimator;
-  /** Epoch of the packet released last; 0 before the first. */
-  readonly #epoch: Int32Array;
-  /** The number that follows the packet released last. */
-  readonly #nextSequence: Float64Array;
-  /** The first number that is missing: all before it have been released, or are held and follow one another. */
-  readonly #firstMissing: Float64Array;
 
   /** @param adaptive without it, every packet is held for one of two fixed delays. */
-  constructor(channels: number, packets: PacketRing, adaptive?: AdaptiveDelay) {
+  constructor(channels: number, packets: PacketRing, states: Float64Array, adaptive?: AdaptiveDelay) {
     this.#packets = packets;
+    this.#states = states;
     this.#order = new ChannelOrder(channels, packets);
     this.#playoutDelay = new PlayoutDelay(channels);
     this.#adaptive = adaptive;
-    this.#gaps = new GapEstimator(channels, packets);
-    this.#epoch = new Int32Array(channels);
-    this.#nextSequence = new Float64Array(channels);
-    this.#firstMissing = new Float64Array(channels);
+    this.#gaps = new GapEstimator(packets, states);
   }
 
   /** @param clockRate RTP timestamp units a second. */
   open(channel: number, clockRate: number): void {
-    this.#epoch[channel] = 0;
+    const at = channel * CHANNEL_FIELDS;
+    this.#states[at + FIELD.RELEASED_EPOCH] = 0;
     this.#playoutDelay.open(channel);
     this.#adaptive?.open(channel);
     this.#gaps.open(channel, clockRate);
@@ -100,10 +95,13 @@ export class PlayoutQueue {
 
   /** Which delay a packet of the channel's latest epoch gets, which was inserted after a stall or not. */
   kindOf(channel: number, d: number, epoch: number, stall: Stall): number {
+    const at = channel * CHANNEL_FIELDS;
     const packets = this.#packets;
     let kind: number = this.#playoutDelay.isLonger(channel) ? KIND.LONGER : KIND.NORMAL;
     if (this.#adaptive !== undefined) {
-      const isInOrder = epoch === this.#epoch[channel] && this.#precededBy(d) === this.#firstMissing[channel];
+      const isInOrder =
+        epoch === this.#states[at + FIELD.RELEASED_EPOCH] &&
+        this.#precededBy(d) === this.#states[at + FIELD.FIRST_MISSING];
       kind = isInOrder ? KIND.IN_ORDER : KIND.BEHIND_GAP + this.#adaptive.classOf(channel);
       if (stall === STALL.SHORT && packets.delayUs(kind) < packets.delayUs(KIND.NORMAL)) return KIND.NORMAL;
     }
@@ -117,19 +115,23 @@ export class PlayoutQueue {
 
   /** Whether the place of packet `d`, which belongs to `epoch`, has been given up already. */
   isLate(channel: number, d: number, epoch: number): boolean {
+    const at = channel * CHANNEL_FIELDS;
     return (
-      epoch === this.#epoch[channel] && (this.#packets.sequence[d] as number) < (this.#nextSequence[channel] as number)
+      epoch === this.#states[at + FIELD.RELEASED_EPOCH] &&
+      (this.#packets.sequence[d] as number) < (this.#states[at + FIELD.NEXT_SEQUENCE] as number)
     );
   }
 
   /** The same of a number of any epoch. */
   hasPassed(channel: number, sequence: number, epoch: number): boolean {
-    const current = this.#epoch[channel] as number;
-    return epoch < current || (epoch === current && sequence < (this.#nextSequence[channel] as number));
+    const at = channel * CHANNEL_FIELDS;
+    const current = this.#states[at + FIELD.RELEASED_EPOCH] as number;
+    return epoch < current || (epoch === current && sequence < (this.#states[at + FIELD.NEXT_SEQUENCE] as number));
   }
 
   /** Puts a packet of the channel's latest epoch in its place. */
   insert(channel: number, d: number, epoch: number): void {
+    const at = channel * CHANNEL_FIELDS;
     const packets = this.#packets;
     const following = this.#order.insert(channel, d, epoch);
     if (this.#adaptive === undefined) {
@@ -141,7 +143,7 @@ export class PlayoutQueue {
     if (following !== NONE) {
       this.#adaptive.overtaken(channel, (packets.arrivalUs[d] as number) - this.#order.overtakenUs);
     }
-    if (epoch === this.#epoch[channel]) this.#findFirstMissing(channel, d);
+    if (epoch === this.#states[at + FIELD.RELEASED_EPOCH]) this.#findFirstMissing(channel, d);
   }
 
   /** A packet of the channel's latest epoch came too late. */
@@ -180,8 +182,12 @@ export class PlayoutQueue {
 
   /** Whether a held packet follows the one released last, and waits for nothing else. */
   #isFreeToGo(channel: number, d: number): boolean {
+    const at = channel * CHANNEL_FIELDS;
     const packets = this.#packets;
-    if (packets.epoch[d] !== this.#epoch[channel] || this.#precededBy(d) > (this.#nextSequence[channel] as number)) {
+    if (
+      packets.epoch[d] !== this.#states[at + FIELD.RELEASED_EPOCH] ||
+      this.#precededBy(d) > (this.#states[at + FIELD.NEXT_SEQUENCE] as number)
+    ) {
       return false;
     }
     return (packets.kind[d] as number) >= KIND.IN_ORDER;
@@ -194,14 +200,15 @@ export class PlayoutQueue {
 
   /** Packet `d` has been inserted: moves on over the held packets that follow one another. */
   #findFirstMissing(channel: number, d: number): void {
+    const at = channel * CHANNEL_FIELDS;
     const packets = this.#packets;
-    const epoch = this.#epoch[channel] as number;
-    let first = this.#firstMissing[channel] as number;
+    const epoch = this.#states[at + FIELD.RELEASED_EPOCH] as number;
+    let first = this.#states[at + FIELD.FIRST_MISSING] as number;
     for (let at = d; at !== NONE; at = packets.next[at] as number) {
       if (packets.epoch[at] !== epoch || this.#precededBy(at) > first) break;
       first = Math.max(first, (packets.sequence[at] as number) + 1);
     }
-    this.#firstMissing[channel] = first;
+    this.#states[at + FIELD.FIRST_MISSING] = first;
   }
 
   /**
@@ -217,35 +224,39 @@ export class PlayoutQueue {
     nowUs: number,
     out: JitterOutput,
   ): void {
-    const from = this.#nextSequence[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    const from = this.#states[at + FIELD.NEXT_SEQUENCE] as number;
     const missing = sequence + 1 - from;
-    if (epoch === 0 || epoch !== this.#epoch[channel] || missing <= 0) return;
+    if (epoch === 0 || epoch !== this.#states[at + FIELD.RELEASED_EPOCH] || missing <= 0) return;
     if (!this.#gaps.measureEnd(channel, missing, timestamp, arrivalUs)) return;
     for (let i = 0; i < missing; i++) {
       out.lost(channel, from + i, this.#gaps.startOf(i), this.#gaps.ticksOf(i), nowUs, this.#packets, NONE);
     }
-    this.#nextSequence[channel] = sequence + 1;
-    this.#firstMissing[channel] = sequence + 1;
+    this.#states[at + FIELD.NEXT_SEQUENCE] = sequence + 1;
+    this.#states[at + FIELD.FIRST_MISSING] = sequence + 1;
   }
 
   #releaseFirst(channel: number, d: number, nowUs: number, out: JitterOutput): number {
+    const at = channel * CHANNEL_FIELDS;
     const packets = this.#packets;
     const sequence = packets.sequence[d] as number;
     const epoch = packets.epoch[d] as number;
-    const isSameEpoch = epoch === this.#epoch[channel];
+    const isSameEpoch = epoch === this.#states[at + FIELD.RELEASED_EPOCH];
     const skipped = packets.skipped[d] as number;
-    const missing = isSameEpoch ? Math.max(0, sequence - (this.#nextSequence[channel] as number) - skipped) : 0;
-    const isFirst = this.#epoch[channel] === 0;
+    const missing = isSameEpoch
+      ? Math.max(0, sequence - (this.#states[at + FIELD.NEXT_SEQUENCE] as number) - skipped)
+      : 0;
+    const isFirst = this.#states[at + FIELD.RELEASED_EPOCH] === 0;
 
     // The queue is consistent again before `out` is called, so an error thrown there does no harm here.
     this.#order.shift(channel);
     packets.free(d);
-    this.#epoch[channel] = epoch;
-    this.#nextSequence[channel] = sequence + 1;
+    this.#states[at + FIELD.RELEASED_EPOCH] = epoch;
+    this.#states[at + FIELD.NEXT_SEQUENCE] = sequence + 1;
     if (this.#adaptive === undefined) this.#playoutDelay.observe(channel, packets.recovered[d] as number);
     else {
-      if (!isSameEpoch || sequence >= (this.#firstMissing[channel] as number))
-        this.#firstMissing[channel] = sequence + 1;
+      if (!isSameEpoch || sequence >= (this.#states[at + FIELD.FIRST_MISSING] as number))
+        this.#states[at + FIELD.FIRST_MISSING] = sequence + 1;
       if (missing > 0) this.#adaptive.lost(channel, sequence - skipped - missing, missing, this.#waitedFromUs);
     }
 

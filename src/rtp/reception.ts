@@ -1,6 +1,7 @@
 import type { ReceptionCounts } from '../core/events.js';
 import { LIMITS } from '../core/limits.js';
 import { US_PER_SECOND } from '../core/units.js';
+import { CHANNEL_FIELDS, FIELD } from './channel-state.js';
 import { HISTORY_PACKETS, NumberHistory } from './late/number-history.js';
 import type { PacketRing } from './packet-ring.js';
 import type { StandstillDetector } from './standstill-detector.js';
@@ -55,28 +56,14 @@ const PHASE = { NEW: 0, RUNNING: 1, RESUMING: 2 } as const;
  */
 export class Reception {
   readonly #packets: PacketRing;
-  readonly #phase: Uint8Array;
+  readonly #states: Float64Array;
   readonly #standstills: StandstillDetector;
   readonly #durationOf: PacketDuration | undefined;
-  readonly #clockRate: Float64Array;
-  readonly #usPerTick: Float64Array;
-  readonly #highest: Float64Array;
   readonly #lowest: Float64Array;
-  /** Of the packet with the highest number. */
-  readonly #highestTimestamp: Float64Array;
-  readonly #highestLength: Float64Array;
-  /** Ticks between the two latest packets with consecutive numbers; 0 while unknown. */
-  readonly #packetTicks: Float64Array;
-  /** Arrival less timestamp, in microseconds; NaN when the next packet must not be compared. */
-  readonly #transitUs: Float64Array;
-  readonly #lastArrivalUs: Float64Array;
-  readonly #jitterUs: Float64Array;
   /** Of this epoch, the numbers that were never sent. */
   readonly #skipped: Float64Array;
   /** Due in the epochs before this one. */
   readonly #duePast: Float64Array;
-  readonly #received: Float64Array;
-  readonly #bytes: Float64Array;
   readonly #late: Float64Array;
   readonly #duplicate: Float64Array;
   readonly #foreign: Float64Array;
@@ -88,25 +75,20 @@ export class Reception {
   readonly history: NumberHistory;
 
   /** Packets are passed by their index in `packets`, with unwrapped numbers and timestamps. */
-  constructor(channels: number, packets: PacketRing, standstills: StandstillDetector, durationOf?: PacketDuration) {
+  constructor(
+    channels: number,
+    packets: PacketRing,
+    states: Float64Array,
+    standstills: StandstillDetector,
+    durationOf?: PacketDuration,
+  ) {
     this.#packets = packets;
+    this.#states = states;
     this.#standstills = standstills;
     this.#durationOf = durationOf;
-    this.#phase = new Uint8Array(channels);
-    this.#clockRate = new Float64Array(channels);
-    this.#usPerTick = new Float64Array(channels);
-    this.#highest = new Float64Array(channels);
     this.#lowest = new Float64Array(channels);
-    this.#highestTimestamp = new Float64Array(channels);
-    this.#highestLength = new Float64Array(channels);
-    this.#packetTicks = new Float64Array(channels);
-    this.#transitUs = new Float64Array(channels);
-    this.#lastArrivalUs = new Float64Array(channels);
-    this.#jitterUs = new Float64Array(channels);
     this.#skipped = new Float64Array(channels);
     this.#duePast = new Float64Array(channels);
-    this.#received = new Float64Array(channels);
-    this.#bytes = new Float64Array(channels);
     this.#late = new Float64Array(channels);
     this.#duplicate = new Float64Array(channels);
     this.#foreign = new Float64Array(channels);
@@ -118,14 +100,15 @@ export class Reception {
 
   /** @param clockRate RTP timestamp units a second. */
   open(channel: number, clockRate: number): void {
-    this.#phase[channel] = PHASE.NEW;
-    this.#clockRate[channel] = clockRate;
-    this.#usPerTick[channel] = US_PER_SECOND / clockRate;
-    this.#packetTicks[channel] = 0;
-    this.#jitterUs[channel] = 0;
+    const at = channel * CHANNEL_FIELDS;
+    this.#states[at + FIELD.PHASE] = PHASE.NEW;
+    this.#states[at + FIELD.CLOCK_RATE] = clockRate;
+    this.#states[at + FIELD.US_PER_TICK] = US_PER_SECOND / clockRate;
+    this.#states[at + FIELD.PACKET_TICKS] = 0;
+    this.#states[at + FIELD.JITTER_US] = 0;
     this.#duePast[channel] = 0;
-    this.#received[channel] = 0;
-    this.#bytes[channel] = 0;
+    this.#states[at + FIELD.RECEIVED] = 0;
+    this.#states[at + FIELD.BYTES] = 0;
     this.#late[channel] = 0;
     this.#duplicate[channel] = 0;
     this.#foreign[channel] = 0;
@@ -136,15 +119,17 @@ export class Reception {
 
   /** The connection broke: the next packet continues, repeats, or restarts the numbering, without confirmation. */
   interrupted(channel: number): void {
-    if (this.#phase[channel] === PHASE.RUNNING) this.#phase[channel] = PHASE.RESUMING;
+    const at = channel * CHANNEL_FIELDS;
+    if (this.#states[at + FIELD.PHASE] === PHASE.RUNNING) this.#states[at + FIELD.PHASE] = PHASE.RESUMING;
   }
 
   /** Classifies a packet; counts nothing. */
   classify(channel: number, d: number): SequenceClass {
+    const at = channel * CHANNEL_FIELDS;
     const sequence = this.#packets.sequence[d] as number;
-    const ahead = sequence - (this.#highest[channel] as number);
-    if (this.#phase[channel] === PHASE.NEW) return SEQUENCE_CLASS.FIRST;
-    if (this.#phase[channel] === PHASE.RESUMING) {
+    const ahead = sequence - (this.#states[at + FIELD.HIGHEST] as number);
+    if (this.#states[at + FIELD.PHASE] === PHASE.NEW) return SEQUENCE_CLASS.FIRST;
+    if (this.#states[at + FIELD.PHASE] === PHASE.RESUMING) {
       if (this.#continues(channel, d, true)) return SEQUENCE_CLASS.AHEAD;
       // After a reconnect a server may repeat its last packets.
       const isAgain =
@@ -167,31 +152,34 @@ export class Reception {
 
   /** Whether a number is higher than all before it in its epoch. */
   isNewest(channel: number, d: number): boolean {
-    return (this.#packets.sequence[d] as number) > (this.#highest[channel] as number);
+    const at = channel * CHANNEL_FIELDS;
+    return (this.#packets.sequence[d] as number) > (this.#states[at + FIELD.HIGHEST] as number);
   }
 
   /** Whether a number behind the highest has a timestamp that it could have had in this epoch, pauses allowed for. */
   fits(channel: number, d: number): boolean {
-    const back = (this.#highest[channel] as number) - (this.#packets.sequence[d] as number);
-    const ticksBack = (this.#highestTimestamp[channel] as number) - (this.#packets.timestamp[d] as number);
-    const rate = this.#clockRate[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    const back = (this.#states[at + FIELD.HIGHEST] as number) - (this.#packets.sequence[d] as number);
+    const ticksBack = (this.#states[at + FIELD.HIGHEST_TIMESTAMP] as number) - (this.#packets.timestamp[d] as number);
+    const rate = this.#states[at + FIELD.CLOCK_RATE] as number;
     return back >= 0 && ticksBack >= 0 && ticksBack <= rate * (back * MAX_PACKET_SECONDS + LIMITS.maxGapSeconds);
   }
 
   /** Counts the first packet of an epoch. */
   begin(channel: number, d: number): void {
+    const at = channel * CHANNEL_FIELDS;
     const sequence = this.#packets.sequence[d] as number;
     const timestamp = this.#packets.timestamp[d] as number;
-    if (this.#phase[channel] !== PHASE.NEW) {
+    if (this.#states[at + FIELD.PHASE] !== PHASE.NEW) {
       this.#duePast[channel] = (this.#duePast[channel] as number) + this.#dueNow(channel);
     }
-    this.#phase[channel] = PHASE.RUNNING;
+    this.#states[at + FIELD.PHASE] = PHASE.RUNNING;
     this.#skipped[channel] = 0;
     this.#lowest[channel] = sequence;
-    this.#highest[channel] = sequence;
-    this.#highestTimestamp[channel] = timestamp;
-    this.#highestLength[channel] = this.#packets.payloadLength[d] as number;
-    this.#transitUs[channel] = Number.NaN;
+    this.#states[at + FIELD.HIGHEST] = sequence;
+    this.#states[at + FIELD.HIGHEST_TIMESTAMP] = timestamp;
+    this.#states[at + FIELD.HIGHEST_LENGTH] = this.#packets.payloadLength[d] as number;
+    this.#states[at + FIELD.TRANSIT_US] = Number.NaN;
     this.history.clear(channel);
     this.history.add(channel, sequence);
     this.#count(channel, d);
@@ -199,24 +187,25 @@ export class Reception {
 
   /** Counts a packet that was judged AHEAD. */
   ahead(channel: number, d: number): void {
+    const at = channel * CHANNEL_FIELDS;
     const sequence = this.#packets.sequence[d] as number;
     const timestamp = this.#packets.timestamp[d] as number;
-    const highest = this.#highest[channel] as number;
+    const highest = this.#states[at + FIELD.HIGHEST] as number;
     if (sequence === highest + 1) {
-      const ticks = timestamp - (this.#highestTimestamp[channel] as number);
-      if (ticks > 0 && ticks <= (this.#clockRate[channel] as number) * MAX_PACKET_SECONDS)
-        this.#packetTicks[channel] = ticks;
+      const ticks = timestamp - (this.#states[at + FIELD.HIGHEST_TIMESTAMP] as number);
+      if (ticks > 0 && ticks <= (this.#states[at + FIELD.CLOCK_RATE] as number) * MAX_PACKET_SECONDS)
+        this.#states[at + FIELD.PACKET_TICKS] = ticks;
     } else {
       this.history.remove(channel, highest + 1, sequence);
       if (sequence - highest < MAX_DROPOUT && this.#isSkip(channel, d)) this.#skip(channel, d, highest + 1, sequence);
     }
-    if (this.#phase[channel] === PHASE.RESUMING) {
-      this.#phase[channel] = PHASE.RUNNING;
-      this.#transitUs[channel] = Number.NaN;
+    if (this.#states[at + FIELD.PHASE] === PHASE.RESUMING) {
+      this.#states[at + FIELD.PHASE] = PHASE.RUNNING;
+      this.#states[at + FIELD.TRANSIT_US] = Number.NaN;
     }
-    this.#highest[channel] = sequence;
-    this.#highestTimestamp[channel] = timestamp;
-    this.#highestLength[channel] = this.#packets.payloadLength[d] as number;
+    this.#states[at + FIELD.HIGHEST] = sequence;
+    this.#states[at + FIELD.HIGHEST_TIMESTAMP] = timestamp;
+    this.#states[at + FIELD.HIGHEST_LENGTH] = this.#packets.payloadLength[d] as number;
     this.history.add(channel, sequence);
     this.#count(channel, d);
   }
@@ -233,9 +222,11 @@ export class Reception {
 
   /** Counts a packet that was missing in the numbering before this one. */
   past(channel: number, d: number): void {
+    const at = channel * CHANNEL_FIELDS;
     this.#reordered[channel] = (this.#reordered[channel] as number) + 1;
-    this.#received[channel] = (this.#received[channel] as number) + 1;
-    this.#bytes[channel] = (this.#bytes[channel] as number) + (this.#packets.payloadLength[d] as number);
+    this.#states[at + FIELD.RECEIVED] = (this.#states[at + FIELD.RECEIVED] as number) + 1;
+    this.#states[at + FIELD.BYTES] =
+      (this.#states[at + FIELD.BYTES] as number) + (this.#packets.payloadLength[d] as number);
   }
 
   /** A packet of a second numbering that runs at the same time. */
@@ -261,19 +252,23 @@ export class Reception {
    * since it is not known which numbering it belongs to.
    */
   refused(channel: number, d: number): void {
+    const at = channel * CHANNEL_FIELDS;
     this.#refused[channel] = (this.#refused[channel] as number) + 1;
-    this.#bytes[channel] = (this.#bytes[channel] as number) + (this.#packets.payloadLength[d] as number);
+    this.#states[at + FIELD.BYTES] =
+      (this.#states[at + FIELD.BYTES] as number) + (this.#packets.payloadLength[d] as number);
     this.dropped(channel);
   }
 
   /** Arrival of the packet received last. */
   lastArrivalUs(channel: number): number {
-    return this.#lastArrivalUs[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    return this.#states[at + FIELD.LAST_ARRIVAL_US] as number;
   }
 
   /** Number and timestamp of the packet with the highest number of this epoch; only after the first packet. */
   newestSequence(channel: number): number {
-    return this.#highest[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    return this.#states[at + FIELD.HIGHEST] as number;
   }
 
   /** The lowest number of this epoch. */
@@ -282,57 +277,64 @@ export class Reception {
   }
 
   newestTimestamp(channel: number): number {
-    return this.#highestTimestamp[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    return this.#states[at + FIELD.HIGHEST_TIMESTAMP] as number;
   }
 
   /** Packets that belong to a known numbering. */
   received(channel: number): number {
-    return this.#received[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    return this.#states[at + FIELD.RECEIVED] as number;
   }
 
   /** Adds the channel's counts to `sum`, without an object per channel. */
   addCounts(channel: number, sum: ReceptionCounts): void {
-    const received = this.#received[channel] as number;
-    const due = (this.#duePast[channel] as number) + (this.#phase[channel] === PHASE.NEW ? 0 : this.#dueNow(channel));
+    const at = channel * CHANNEL_FIELDS;
+    const received = this.#states[at + FIELD.RECEIVED] as number;
+    const due =
+      (this.#duePast[channel] as number) + (this.#states[at + FIELD.PHASE] === PHASE.NEW ? 0 : this.#dueNow(channel));
     sum.packetsReceived += received + (this.#refused[channel] as number);
-    sum.bytesReceived += this.#bytes[channel] as number;
+    sum.bytesReceived += this.#states[at + FIELD.BYTES] as number;
     sum.packetsLost += due - received;
     sum.packetsLate += this.#late[channel] as number;
     sum.packetsDuplicate += this.#duplicate[channel] as number;
     sum.packetsForeign += this.#foreign[channel] as number;
     sum.packetsReordered += this.#reordered[channel] as number;
     sum.packetsDropped += this.#dropped[channel] as number;
-    sum.jitterUs = Math.max(sum.jitterUs, this.#jitterUs[channel] as number);
+    sum.jitterUs = Math.max(sum.jitterUs, this.#states[at + FIELD.JITTER_US] as number);
   }
 
   #dueNow(channel: number): number {
-    const span = (this.#highest[channel] as number) - (this.#lowest[channel] as number) + 1;
+    const at = channel * CHANNEL_FIELDS;
+    const span = (this.#states[at + FIELD.HIGHEST] as number) - (this.#lowest[channel] as number) + 1;
     return span - (this.#skipped[channel] as number);
   }
 
   /** Whether a step forward by two to MAX_DROPOUT numbers is loss, or numbers that were never sent, and no restart. */
   #isLoss(channel: number, d: number, ahead: number): boolean {
-    const ticks = (this.#packets.timestamp[d] as number) - (this.#highestTimestamp[channel] as number);
-    const rate = this.#clockRate[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    const ticks = (this.#packets.timestamp[d] as number) - (this.#states[at + FIELD.HIGHEST_TIMESTAMP] as number);
+    const rate = this.#states[at + FIELD.CLOCK_RATE] as number;
     if (this.#isSkip(channel, d)) return true;
     // Timestamps that stand still or slip tell nothing. A longer step needs their confirmation.
     if (ticks <= 0) return ahead < MAX_MISORDER && -ticks <= rate * MAX_SLIP_SECONDS;
-    const leastTicks = ahead < MAX_MISORDER ? 0 : (this.#packetTicks[channel] as number) / 4;
+    const leastTicks = ahead < MAX_MISORDER ? 0 : (this.#states[at + FIELD.PACKET_TICKS] as number) / 4;
     if (ticks < ahead * Math.max(leastTicks, rate * MIN_PACKET_SECONDS)) return false;
     return !this.#standstills.isAheadOfTime(channel, d);
   }
 
   /** Whether packet `d` follows the newest one without time in between: the numbers between were never sent. */
   #isSkip(channel: number, d: number): boolean {
-    const ticks = (this.#packets.timestamp[d] as number) - (this.#highestTimestamp[channel] as number);
+    const at = channel * CHANNEL_FIELDS;
+    const ticks = (this.#packets.timestamp[d] as number) - (this.#states[at + FIELD.HIGHEST_TIMESTAMP] as number);
     if (ticks <= 0) return false;
-    const newestBytes = this.#highestLength[channel] as number;
+    const newestBytes = this.#states[at + FIELD.HIGHEST_LENGTH] as number;
     const bytes = this.#packets.payloadLength[d] as number;
     const duration = this.#durationOf?.(channel, this.#packets.payloadOffset[d] as number, bytes) ?? 0;
     // G.711 has one byte per tick, L16 two: there the newest packet's own length is known.
     if (duration === 0 || duration === bytes) return ticks === newestBytes;
     if (2 * duration === bytes) return 2 * ticks === newestBytes;
-    const packetTicks = this.#packetTicks[channel] as number;
+    const packetTicks = this.#states[at + FIELD.PACKET_TICKS] as number;
     return ticks === duration && (packetTicks === 0 || packetTicks === ticks);
   }
 
@@ -350,13 +352,14 @@ export class Reception {
    * still; then timestamp and number must have advanced in proportion.
    */
   #continues(channel: number, d: number, resuming: boolean): boolean {
-    const ahead = (this.#packets.sequence[d] as number) - (this.#highest[channel] as number);
-    const ticks = (this.#packets.timestamp[d] as number) - (this.#highestTimestamp[channel] as number);
-    const rate = this.#clockRate[channel] as number;
-    const packetTicks = this.#packetTicks[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    const ahead = (this.#packets.sequence[d] as number) - (this.#states[at + FIELD.HIGHEST] as number);
+    const ticks = (this.#packets.timestamp[d] as number) - (this.#states[at + FIELD.HIGHEST_TIMESTAMP] as number);
+    const rate = this.#states[at + FIELD.CLOCK_RATE] as number;
+    const packetTicks = this.#states[at + FIELD.PACKET_TICKS] as number;
     if (ahead <= 0 || ticks < ahead * Math.max(packetTicks / 4, rate * MIN_PACKET_SECONDS)) return false;
-    const elapsedUs = (this.#packets.arrivalUs[d] as number) - (this.#lastArrivalUs[channel] as number);
-    const elapsedTicks = elapsedUs / (this.#usPerTick[channel] as number);
+    const elapsedUs = (this.#packets.arrivalUs[d] as number) - (this.#states[at + FIELD.LAST_ARRIVAL_US] as number);
+    const elapsedTicks = elapsedUs / (this.#states[at + FIELD.US_PER_TICK] as number);
     if (Math.abs(ticks - elapsedTicks) <= Math.max(rate, elapsedTicks / 4)) return true;
     return resuming && ahead < MAX_DROPOUT && ticks <= ahead * rate * MAX_PACKET_SECONDS;
   }
@@ -364,16 +367,19 @@ export class Reception {
   // RFC 3550 A.8 over every packet received, in the order of arrival: J += (|D| − J) / 16. A step longer than the
   // longest gap is a sender that has set its clock, not jitter.
   #count(channel: number, d: number): void {
+    const at = channel * CHANNEL_FIELDS;
     const arrivalUs = this.#packets.arrivalUs[d] as number;
-    this.#received[channel] = (this.#received[channel] as number) + 1;
-    this.#bytes[channel] = (this.#bytes[channel] as number) + (this.#packets.payloadLength[d] as number);
-    this.#lastArrivalUs[channel] = arrivalUs;
-    const transitUs = arrivalUs - (this.#packets.timestamp[d] as number) * (this.#usPerTick[channel] as number);
-    const stepUs = Math.abs(transitUs - (this.#transitUs[channel] as number));
-    this.#transitUs[channel] = transitUs;
+    this.#states[at + FIELD.RECEIVED] = (this.#states[at + FIELD.RECEIVED] as number) + 1;
+    this.#states[at + FIELD.BYTES] =
+      (this.#states[at + FIELD.BYTES] as number) + (this.#packets.payloadLength[d] as number);
+    this.#states[at + FIELD.LAST_ARRIVAL_US] = arrivalUs;
+    const transitUs =
+      arrivalUs - (this.#packets.timestamp[d] as number) * (this.#states[at + FIELD.US_PER_TICK] as number);
+    const stepUs = Math.abs(transitUs - (this.#states[at + FIELD.TRANSIT_US] as number));
+    this.#states[at + FIELD.TRANSIT_US] = transitUs;
     if (stepUs <= LIMITS.maxGapSeconds * US_PER_SECOND) {
-      const jitterUs = this.#jitterUs[channel] as number;
-      this.#jitterUs[channel] = jitterUs + (stepUs - jitterUs) / 16;
+      const jitterUs = this.#states[at + FIELD.JITTER_US] as number;
+      this.#states[at + FIELD.JITTER_US] = jitterUs + (stepUs - jitterUs) / 16;
     }
   }
 }

@@ -1,5 +1,6 @@
 import { LIMITS } from '../core/limits.js';
 import { US_PER_MS, US_PER_SECOND } from '../core/units.js';
+import { CHANNEL_FIELDS, channelStates, FIELD } from './channel-state.js';
 import { ScheduledGaps } from './clock/scheduled-gaps.js';
 import { CANDIDATE_TIMEOUT_US, KIND, type PacketRing } from './packet-ring.js';
 
@@ -67,22 +68,6 @@ const STATE = {
   WATCHED: 3,
 } as const;
 
-/** What every packet needs of its channel, side by side: one cache line instead of seven. */
-const VALUE = {
-  US_PER_TICK: 0,
-  /** Delay and arrival of the newest packet. */
-  DELAY_US: 1,
-  ARRIVAL_US: 2,
-  /** Shortest delay so far, with what has been corrected added; NaN before the first packet. */
-  SHORTEST_US: 3,
-  /** How large the lag has been while QUIET; decays. */
-  SPREAD_US: 4,
-  /** Of the current window: its shortest delay and its end. */
-  WINDOW_SHORTEST_US: 5,
-  WINDOW_END_US: 6,
-} as const;
-const VALUES = 8;
-
 const NONE = -1;
 
 /**
@@ -110,8 +95,7 @@ const NONE = -1;
  */
 export class StandstillDetector {
   readonly #packets: PacketRing;
-  readonly #values: Float64Array;
-  readonly #state: Uint8Array;
+  readonly #states: Float64Array;
   /** STALLED: the first packet after the stall, its number, arrival and delay. */
   readonly #first: Int32Array;
   readonly #firstSequence: Float64Array;
@@ -132,10 +116,9 @@ export class StandstillDetector {
   /** Gaps that are not due to a standstill, and how long all are. */
   readonly scheduled: ScheduledGaps;
 
-  constructor(channels: number, packets: PacketRing) {
+  constructor(channels: number, packets: PacketRing, states = channelStates(channels)) {
     this.#packets = packets;
-    this.#values = new Float64Array(channels * VALUES);
-    this.#state = new Uint8Array(channels);
+    this.#states = states;
     this.#first = new Int32Array(channels).fill(NONE);
     this.#firstSequence = new Float64Array(channels);
     this.#firstArrivalUs = new Float64Array(channels);
@@ -149,23 +132,23 @@ export class StandstillDetector {
     this.#lastShortestUs = new Float64Array(channels);
     this.#lastStepUs = new Float64Array(channels);
     this.#stepsAgreeing = new Uint8Array(channels);
-    this.scheduled = new ScheduledGaps(channels);
+    this.scheduled = new ScheduledGaps(channels, states);
   }
 
   /** @param clockRate RTP timestamp units a second. */
   open(channel: number, clockRate: number): void {
-    this.#values[channel * VALUES + VALUE.US_PER_TICK] = US_PER_SECOND / clockRate;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.US_PER_TICK] = US_PER_SECOND / clockRate;
     this.scheduled.open(channel);
     this.restart(channel);
   }
 
   /** The next packet begins a numbering, or its clock was set: no delay before can be compared with those after. */
   restart(channel: number): void {
-    this.#state[channel] = STATE.QUIET;
-    this.#values[channel * VALUES + VALUE.SHORTEST_US] = Number.NaN;
-    this.#values[channel * VALUES + VALUE.SPREAD_US] = 0;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] = STATE.QUIET;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] = Number.NaN;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.SPREAD_US] = 0;
     this.#first[channel] = NONE;
-    this.#values[channel * VALUES + VALUE.WINDOW_END_US] = Number.NEGATIVE_INFINITY;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.WINDOW_END_US] = Number.NEGATIVE_INFINITY;
     this.#lastShortestUs[channel] = Number.NaN;
     this.#lastStepUs[channel] = Number.NaN;
     this.#stepsAgreeing[channel] = 0;
@@ -174,60 +157,66 @@ export class StandstillDetector {
   /** Whether the timestamp of a packet is ahead of its arrival by more than the longest gap. */
   isAheadOfTime(channel: number, d: number): boolean {
     const mediaUs =
-      (this.#packets.timestamp[d] as number) * (this.#values[channel * VALUES + VALUE.US_PER_TICK] as number);
+      (this.#packets.timestamp[d] as number) * (this.#states[channel * CHANNEL_FIELDS + FIELD.US_PER_TICK] as number);
     const delayUs = (this.#packets.arrivalUs[d] as number) - mediaUs;
     return (
-      delayUs < (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number) - LIMITS.maxGapSeconds * US_PER_SECOND
+      delayUs <
+      (this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] as number) - LIMITS.maxGapSeconds * US_PER_SECOND
     );
   }
 
   /** Takes in the newest packet of its channel. Says whether it should be held until a stall is explained. */
   observe(channel: number, d: number): Stall {
-    const values = this.#values;
-    const at = channel * VALUES;
+    const states = this.#states;
+    const at = channel * CHANNEL_FIELDS;
     const arrivalUs = this.#packets.arrivalUs[d] as number;
-    const delayUs = arrivalUs - (this.#packets.timestamp[d] as number) * (values[at + VALUE.US_PER_TICK] as number);
-    const stepUs = delayUs - (values[at + VALUE.DELAY_US] as number);
-    const lagUs = delayUs - (values[at + VALUE.SHORTEST_US] as number);
-    const timestampStepUs = arrivalUs - (values[at + VALUE.ARRIVAL_US] as number) - stepUs;
-    values[at + VALUE.DELAY_US] = delayUs;
-    values[at + VALUE.ARRIVAL_US] = arrivalUs;
+    const delayUs = arrivalUs - (this.#packets.timestamp[d] as number) * (states[at + FIELD.US_PER_TICK] as number);
+    const stepUs = delayUs - (states[at + FIELD.DELAY_US] as number);
+    const lagUs = delayUs - (states[at + FIELD.SHORTEST_US] as number);
+    const timestampStepUs = arrivalUs - (states[at + FIELD.ARRIVAL_US] as number) - stepUs;
+    states[at + FIELD.DELAY_US] = delayUs;
+    states[at + FIELD.ARRIVAL_US] = arrivalUs;
     // The first packet (NaN), or one whose clock was set: far ahead, or back.
     if (!(lagUs >= -CLOCK_SET_US && timestampStepUs >= 0)) return this.#begin(channel, d);
-    if (lagUs < 0) values[at + VALUE.SHORTEST_US] = delayUs;
-    if (delayUs < (values[at + VALUE.WINDOW_SHORTEST_US] as number)) values[at + VALUE.WINDOW_SHORTEST_US] = delayUs;
-    if (arrivalUs >= (values[at + VALUE.WINDOW_END_US] as number)) this.#endWindow(channel, d);
+    if (lagUs < 0) states[at + FIELD.SHORTEST_US] = delayUs;
+    if (delayUs < (states[at + FIELD.WINDOW_SHORTEST_US] as number)) states[at + FIELD.WINDOW_SHORTEST_US] = delayUs;
+    if (arrivalUs >= (states[at + FIELD.WINDOW_END_US] as number)) this.#endWindow(channel, d);
     if (this.scheduled.isPending(channel)) {
       this.#correct(channel, d, this.scheduled.take(channel, timestampStepUs, arrivalUs - lagUs));
     }
-    if (this.#state[channel] !== STATE.QUIET || stepUs >= MIN_STALL_US || lagUs > MAX_QUIET_LAG_US) {
+    if (
+      this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] !== STATE.QUIET ||
+      stepUs >= MIN_STALL_US ||
+      lagUs > MAX_QUIET_LAG_US
+    ) {
       return this.#afterStall(channel, d, stepUs, lagUs);
     }
-    const aboveSpreadUs = lagUs - (values[at + VALUE.SPREAD_US] as number);
-    if (aboveSpreadUs > 0) values[at + VALUE.SPREAD_US] = lagUs;
-    else if (aboveSpreadUs < 0) values[at + VALUE.SPREAD_US] = lagUs - aboveSpreadUs * (1 - SPREAD_DECAY);
+    const aboveSpreadUs = lagUs - (states[at + FIELD.SPREAD_US] as number);
+    if (aboveSpreadUs > 0) states[at + FIELD.SPREAD_US] = lagUs;
+    else if (aboveSpreadUs < 0) states[at + FIELD.SPREAD_US] = lagUs - aboveSpreadUs * (1 - SPREAD_DECAY);
     return STALL.NONE;
   }
 
   /** The stream ends. A stall whose packets are still held is then taken for a standstill: no burst has followed. */
   settle(channel: number): void {
-    if (this.#state[channel] !== STATE.STALLED) return;
+    if (this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] !== STATE.STALLED) return;
     const first = this.#heldFirst(channel);
     if (first !== NONE) this.#confirm(channel, first);
   }
 
   #begin(channel: number, d: number): Stall {
     this.restart(channel);
-    const delayUs = this.#values[channel * VALUES + VALUE.DELAY_US] as number;
-    this.#values[channel * VALUES + VALUE.SHORTEST_US] = delayUs;
-    this.#values[channel * VALUES + VALUE.WINDOW_SHORTEST_US] = delayUs;
-    this.#values[channel * VALUES + VALUE.WINDOW_END_US] = (this.#packets.arrivalUs[d] as number) + DRIFT_WINDOW_US;
+    const delayUs = this.#states[channel * CHANNEL_FIELDS + FIELD.DELAY_US] as number;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] = delayUs;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.WINDOW_SHORTEST_US] = delayUs;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.WINDOW_END_US] =
+      (this.#packets.arrivalUs[d] as number) + DRIFT_WINDOW_US;
     return STALL.NONE;
   }
 
   #afterStall(channel: number, d: number, stepUs: number, lagUs: number): Stall {
-    const spreadUs = this.#values[channel * VALUES + VALUE.SPREAD_US] as number;
-    const state = this.#state[channel] as number;
+    const spreadUs = this.#states[channel * CHANNEL_FIELDS + FIELD.SPREAD_US] as number;
+    const state = this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] as number;
     const isStall = stepUs >= Math.min(MAX_STALL_US, MIN_STALL_US + 2 * spreadUs);
     // A stall that follows on one that is not explained yet includes it.
     const isJudged = state === STATE.STALLED || lagUs - stepUs <= MAX_QUIET_LAG_US;
@@ -235,17 +224,18 @@ export class StandstillDetector {
     if (state === STATE.WATCHED) return this.#watch(channel, d, lagUs);
     const arrivalUs = this.#packets.arrivalUs[d] as number;
     const sinceStallUs = arrivalUs - (this.#firstArrivalUs[channel] as number);
-    const delayUs = this.#values[channel * VALUES + VALUE.DELAY_US] as number;
+    const delayUs = this.#states[channel * CHANNEL_FIELDS + FIELD.DELAY_US] as number;
     const changeUs = delayUs - (this.#firstDelayUs[channel] as number);
     const isLong = this.#isLongStall(channel);
     const isClean = spreadUs <= CLEAN_SPREAD_US;
     const toleranceUs = isClean ? CLEAN_TOLERANCE_US + spreadUs / 2 : JITTERY_TOLERANCE_US;
     if (state === STATE.STALLED && (changeUs < -toleranceUs || sinceStallUs >= WATCH_US)) {
-      this.#state[channel] = STATE.WATCHED;
+      this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] = STATE.WATCHED;
       return this.#watch(channel, d, lagUs);
     }
     if (state !== STATE.STALLED) {
-      this.#state[channel] = lagUs <= MAX_QUIET_LAG_US ? STATE.QUIET : STATE.DELAYED;
+      this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] =
+        lagUs <= MAX_QUIET_LAG_US ? STATE.QUIET : STATE.DELAYED;
       return STALL.NONE;
     }
     this.#noteDelay(channel, delayUs, sinceStallUs);
@@ -268,9 +258,9 @@ export class StandstillDetector {
 
   /** Whether the lag after a stall falls, which the delay of one packet cannot show. Nothing is held for it. */
   #watch(channel: number, d: number, lagUs: number): Stall {
-    const spreadUs = this.#values[channel * VALUES + VALUE.SPREAD_US] as number;
+    const spreadUs = this.#states[channel * CHANNEL_FIELDS + FIELD.SPREAD_US] as number;
     const sinceStallUs = (this.#packets.arrivalUs[d] as number) - (this.#firstArrivalUs[channel] as number);
-    this.#noteDelay(channel, this.#values[channel * VALUES + VALUE.DELAY_US] as number, sinceStallUs);
+    this.#noteDelay(channel, this.#states[channel * CHANNEL_FIELDS + FIELD.DELAY_US] as number, sinceStallUs);
     if (lagUs <= Math.max(WATCH_TOLERANCE_US, spreadUs)) return this.#caughtUp(channel);
     if (sinceStallUs < WATCH_US) return STALL.NONE;
     const early = this.#earlyShortestUs[channel] as number;
@@ -279,20 +269,22 @@ export class StandstillDetector {
     const isSteady =
       Math.abs(early - late) <= WATCH_TOLERANCE_US + spreadUs / 4 &&
       (this.#longestUs[channel] as number) - shortest <= MAX_WATCHED_SPREAD_US + 2 * spreadUs;
-    if (isSteady && shortest - (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number) >= MIN_STALL_US) {
+    if (isSteady && shortest - (this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] as number) >= MIN_STALL_US) {
       this.#sinceShortestUs[channel] = shortest;
       this.#confirm(channel, d);
-    } else this.#state[channel] = lagUs <= MAX_QUIET_LAG_US ? STATE.QUIET : STATE.DELAYED;
+    } else
+      this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] =
+        lagUs <= MAX_QUIET_LAG_US ? STATE.QUIET : STATE.DELAYED;
     return STALL.NONE;
   }
 
   /** It was a network delay. One that takes so long to catch up must not be trusted at the next stall. */
   #caughtUp(channel: number): Stall {
-    const at = channel * VALUES;
-    const stallUs = (this.#firstDelayUs[channel] as number) - (this.#values[at + VALUE.SHORTEST_US] as number);
+    const at = channel * CHANNEL_FIELDS;
+    const stallUs = (this.#firstDelayUs[channel] as number) - (this.#states[at + FIELD.SHORTEST_US] as number);
     const usualUs = Math.min(stallUs, MAX_QUIET_LAG_US);
-    if (usualUs > (this.#values[at + VALUE.SPREAD_US] as number)) this.#values[at + VALUE.SPREAD_US] = usualUs;
-    this.#state[channel] = STATE.QUIET;
+    if (usualUs > (this.#states[at + FIELD.SPREAD_US] as number)) this.#states[at + FIELD.SPREAD_US] = usualUs;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] = STATE.QUIET;
     return STALL.NONE;
   }
 
@@ -304,38 +296,41 @@ export class StandstillDetector {
 
   #isLongStall(channel: number): boolean {
     return (
-      (this.#sinceShortestUs[channel] as number) - (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number) >=
+      (this.#sinceShortestUs[channel] as number) -
+        (this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] as number) >=
       LONG_STALL_US
     );
   }
 
   #stall(channel: number, d: number, lagUs: number): Stall {
     const arrivalUs = this.#packets.arrivalUs[d] as number;
-    this.#state[channel] = STATE.STALLED;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] = STATE.STALLED;
     this.#first[channel] = d;
     this.#firstSequence[channel] = this.#packets.sequence[d] as number;
     this.#firstArrivalUs[channel] = arrivalUs;
-    this.#firstDelayUs[channel] = this.#values[channel * VALUES + VALUE.DELAY_US] as number;
-    this.#sinceShortestUs[channel] = this.#values[channel * VALUES + VALUE.DELAY_US] as number;
+    this.#firstDelayUs[channel] = this.#states[channel * CHANNEL_FIELDS + FIELD.DELAY_US] as number;
+    this.#sinceShortestUs[channel] = this.#states[channel * CHANNEL_FIELDS + FIELD.DELAY_US] as number;
     this.#earlyShortestUs[channel] = this.#firstDelayUs[channel] as number;
     this.#lateShortestUs[channel] = Number.POSITIVE_INFINITY;
     this.#longestUs[channel] = this.#firstDelayUs[channel] as number;
     this.#pacedFromUs[channel] = arrivalUs;
     this.#paced[channel] = 0;
     if (lagUs >= LONG_STALL_US) return STALL.LONG;
-    return (this.#values[channel * VALUES + VALUE.SPREAD_US] as number) <= CLEAN_SPREAD_US ? STALL.SHORT : STALL.NONE;
+    return (this.#states[channel * CHANNEL_FIELDS + FIELD.SPREAD_US] as number) <= CLEAN_SPREAD_US
+      ? STALL.SHORT
+      : STALL.NONE;
   }
 
   /** The sender stood still before packet `d`. */
   #confirm(channel: number, d: number): void {
     const gapUs = (this.#sinceShortestUs[channel] as number) - this.#delayBeforeUs(channel);
-    this.#state[channel] = STATE.QUIET;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] = STATE.QUIET;
     this.#correct(channel, d, gapUs);
   }
 
   /** The delay that a standstill is measured from: a slow clock has raised the shortest one since, at its steady pace. */
   #delayBeforeUs(channel: number): number {
-    const shortestUs = this.#values[channel * VALUES + VALUE.SHORTEST_US] as number;
+    const shortestUs = this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] as number;
     const driftUs = (this.#lastShortestUs[channel] as number) - shortestUs;
     const isDrift = (this.#stepsAgreeing[channel] as number) >= DRIFT_STEPS && driftUs < MIN_DRIFT_CORRECTION_US;
     return isDrift ? shortestUs + Math.max(0, driftUs) : shortestUs;
@@ -358,41 +353,43 @@ export class StandstillDetector {
   }
 
   #correct(channel: number, d: number, gapUs: number): void {
-    const usPerTick = this.#values[channel * VALUES + VALUE.US_PER_TICK] as number;
+    const usPerTick = this.#states[channel * CHANNEL_FIELDS + FIELD.US_PER_TICK] as number;
     const gapTicks = Math.round(gapUs / usPerTick);
     this.#packets.standstillTicks[d] = (this.#packets.standstillTicks[d] as number) + gapTicks;
-    this.#values[channel * VALUES + VALUE.SHORTEST_US] =
-      (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number) + gapUs;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] =
+      (this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] as number) + gapUs;
     this.scheduled.made(channel, gapTicks * usPerTick);
   }
 
   /** A window ends: compares its shortest delay with those of the windows before it. */
   #endWindow(channel: number, d: number): void {
     const arrivalUs = this.#packets.arrivalUs[d] as number;
-    const shortestUs = this.#values[channel * VALUES + VALUE.WINDOW_SHORTEST_US] as number;
+    const shortestUs = this.#states[channel * CHANNEL_FIELDS + FIELD.WINDOW_SHORTEST_US] as number;
     const stepUs = shortestUs - (this.#lastShortestUs[channel] as number);
     const toleranceUs = DRIFT_TOLERANCE_US + Math.abs(stepUs) / 4;
     const isSteady =
       Math.abs(stepUs) <= MAX_DRIFT_US &&
       Math.abs(stepUs - (this.#lastStepUs[channel] as number)) <= toleranceUs &&
-      arrivalUs - (this.#values[channel * VALUES + VALUE.WINDOW_END_US] as number) < DRIFT_WINDOW_US;
+      arrivalUs - (this.#states[channel * CHANNEL_FIELDS + FIELD.WINDOW_END_US] as number) < DRIFT_WINDOW_US;
     const agreeing = isSteady ? Math.min((this.#stepsAgreeing[channel] as number) + 1, DRIFT_STEPS) : 1;
     this.#stepsAgreeing[channel] = agreeing;
     this.#lastStepUs[channel] = stepUs;
     this.#lastShortestUs[channel] = shortestUs;
-    this.#values[channel * VALUES + VALUE.WINDOW_SHORTEST_US] = this.#values[
-      channel * VALUES + VALUE.DELAY_US
+    this.#states[channel * CHANNEL_FIELDS + FIELD.WINDOW_SHORTEST_US] = this.#states[
+      channel * CHANNEL_FIELDS + FIELD.DELAY_US
     ] as number;
-    this.#values[channel * VALUES + VALUE.WINDOW_END_US] = arrivalUs + DRIFT_WINDOW_US;
-    const lagUs = shortestUs - (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number);
+    this.#states[channel * CHANNEL_FIELDS + FIELD.WINDOW_END_US] = arrivalUs + DRIFT_WINDOW_US;
+    const lagUs = shortestUs - (this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] as number);
     if (agreeing < DRIFT_STEPS || lagUs < MIN_DRIFT_CORRECTION_US) return;
-    this.#state[channel] = STATE.QUIET;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.STALL_STATE] = STATE.QUIET;
     if (this.#lagOf(channel ^ 1) >= lagUs / 2) this.scheduled.scheduleBoth(channel, lagUs, arrivalUs);
     else this.#correct(channel, d, lagUs);
   }
 
   /** Of the last window; NaN when there was none. */
   #lagOf(channel: number): number {
-    return (this.#lastShortestUs[channel] as number) - (this.#values[channel * VALUES + VALUE.SHORTEST_US] as number);
+    return (
+      (this.#lastShortestUs[channel] as number) - (this.#states[channel * CHANNEL_FIELDS + FIELD.SHORTEST_US] as number)
+    );
   }
 }

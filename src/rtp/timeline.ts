@@ -1,4 +1,5 @@
 import { US_PER_SECOND } from '../core/units.js';
+import { CHANNEL_FIELDS, channelStates, FIELD } from './channel-state.js';
 import { DISCONTINUITY } from './playout-queue.js';
 import { TimestampLimiter } from './timestamp-limiter.js';
 import { MODULUS_32 } from './unwrapper.js';
@@ -31,60 +32,33 @@ export class Timeline {
   /** Length of the lost packet placed last: shortened where the packet before it overlaps it. */
   lostTicks = 0;
 
-  readonly #clockRate: Float64Array;
-  readonly #started: Uint8Array;
+  readonly #states: Float64Array;
   /** Arrival of the channel's first packet. */
   readonly #firstArrivalUs: Float64Array;
-  /** 1: the position of the next packet jumps because the sender stood still. */
-  readonly #stoodStill: Uint8Array;
-  readonly #base: Float64Array;
-  /** Timestamp of the last packet, or the end of the lost ones after it. */
-  readonly #reached: Float64Array;
-  readonly #packetEnd: Float64Array;
-  /** End of the last packet and of the lost ones after it: the lowest position that may follow. */
-  readonly #floor: Float64Array;
-  readonly #lastPosition: Float64Array;
-  /** Of the last packet, in ticks. */
-  readonly #lastDuration: Float64Array;
-  readonly #lastArrivalUs: Float64Array;
-  /** Packets in a row that had to be moved up to the floor, and the arrival and position of the one before them. */
-  readonly #behind: Float64Array;
-  readonly #anchorUs: Float64Array;
-  readonly #anchor: Float64Array;
   readonly #limiter: TimestampLimiter;
 
   /** @param channels an even number. */
-  constructor(channels: number) {
-    this.#clockRate = new Float64Array(channels);
-    this.#started = new Uint8Array(channels);
-    this.#stoodStill = new Uint8Array(channels);
-    this.#base = new Float64Array(channels);
-    this.#reached = new Float64Array(channels);
-    this.#packetEnd = new Float64Array(channels);
-    this.#floor = new Float64Array(channels);
-    this.#lastPosition = new Float64Array(channels);
-    this.#lastDuration = new Float64Array(channels);
-    this.#lastArrivalUs = new Float64Array(channels);
+  constructor(channels: number, states = channelStates(channels)) {
+    this.#states = states;
     this.#firstArrivalUs = new Float64Array(channels);
-    this.#behind = new Float64Array(channels);
-    this.#anchorUs = new Float64Array(channels);
-    this.#anchor = new Float64Array(channels);
-    this.#limiter = new TimestampLimiter(channels);
+    this.#limiter = new TimestampLimiter(states, FIELD.POSITION_AUDIO_OFFSET);
   }
 
   /** @param clockRate RTP timestamp units a second; the same for both channels of a stream. */
   openChannel(channel: number, clockRate: number): void {
-    this.#clockRate[channel] = clockRate;
-    this.#started[channel] = 0;
-    this.#stoodStill[channel] = 0;
-    this.#floor[channel] = 0;
-    this.#behind[channel] = 0;
-    this.#lastDuration[channel] = Math.round(clockRate * USUAL_PACKET_SECONDS);
+    const at = channel * CHANNEL_FIELDS;
+    this.#states[at + FIELD.CLOCK_RATE] = clockRate;
+    this.#states[at + FIELD.STARTED] = 0;
+    this.#states[at + FIELD.STOOD_STILL] = 0;
+    this.#states[at + FIELD.FLOOR] = 0;
+    this.#states[at + FIELD.BEHIND] = 0;
+    this.#states[at + FIELD.LAST_DURATION] = Math.round(clockRate * USUAL_PACKET_SECONDS);
     this.#limiter.open(channel, clockRate);
   }
 
   closeChannel(channel: number): void {
-    this.#started[channel] = 0;
+    const at = channel * CHANNEL_FIELDS;
+    this.#states[at + FIELD.STARTED] = 0;
   }
 
   /**
@@ -92,119 +66,133 @@ export class Timeline {
    * @param durationTicks how long its audio is; 0 when unknown: it is then taken to be as long as the previous packet.
    */
   place(channel: number, timestamp: number, arrivalUs: number, flags: number, durationTicks: number): number {
-    this.rebased = this.#stoodStill[channel] === 1;
+    const at = channel * CHANNEL_FIELDS;
+    this.rebased = this.#states[at + FIELD.STOOD_STILL] === 1;
     this.isFirstByBase = this.rebased || (flags & DISCONTINUITY) !== 0;
-    this.#stoodStill[channel] = 0;
-    const duration = durationTicks > 0 ? durationTicks : (this.#lastDuration[channel] as number);
-    let position = timestamp - (this.#base[channel] as number);
-    if (this.#started[channel] === 0) {
+    this.#states[at + FIELD.STOOD_STILL] = 0;
+    const duration = durationTicks > 0 ? durationTicks : (this.#states[at + FIELD.LAST_DURATION] as number);
+    let position = timestamp - (this.#states[at + FIELD.BASE] as number);
+    if (this.#states[at + FIELD.STARTED] === 0) {
       position = this.#begin(channel, timestamp, arrivalUs);
       this.#limiter.begin(channel, position, arrivalUs);
     } else {
       if ((flags & DISCONTINUITY) !== 0 || this.#isJump(channel, timestamp, arrivalUs)) {
         position = this.#jump(channel, timestamp, arrivalUs);
       }
-      if (position < (this.#floor[channel] as number)) position = this.#catchUp(channel, timestamp, arrivalUs);
-      else this.#behind[channel] = 0;
-      this.#limiter.advance(channel, position, arrivalUs, position - (this.#packetEnd[channel] as number));
+      if (position < (this.#states[at + FIELD.FLOOR] as number))
+        position = this.#catchUp(channel, timestamp, arrivalUs);
+      else this.#states[at + FIELD.BEHIND] = 0;
+      this.#limiter.advance(channel, position, arrivalUs, position - (this.#states[at + FIELD.PACKET_END] as number));
     }
-    if (this.#behind[channel] === 0) {
-      this.#anchor[channel] = position;
-      this.#anchorUs[channel] = arrivalUs;
+    if (this.#states[at + FIELD.BEHIND] === 0) {
+      this.#states[at + FIELD.ANCHOR] = position;
+      this.#states[at + FIELD.ANCHOR_US] = arrivalUs;
     }
-    this.#packetEnd[channel] = position + duration;
-    this.#floor[channel] = position + duration;
-    this.#reached[channel] = timestamp;
-    this.#lastPosition[channel] = position;
-    this.#lastDuration[channel] = duration;
-    this.#lastArrivalUs[channel] = arrivalUs;
+    this.#states[at + FIELD.PACKET_END] = position + duration;
+    this.#states[at + FIELD.FLOOR] = position + duration;
+    this.#states[at + FIELD.REACHED] = timestamp;
+    this.#states[at + FIELD.LAST_POSITION] = position;
+    this.#states[at + FIELD.LAST_DURATION] = duration;
+    this.#states[at + FIELD.PLACED_ARRIVAL_US] = arrivalUs;
     return position;
   }
 
   /** The sender stood still before the next packet: the channel's position goes on by `ticks`, its timestamps do not. */
   standstill(channel: number, ticks: number): void {
-    if (this.#started[channel] === 0) return;
-    this.#base[channel] = (this.#base[channel] as number) - ticks;
-    this.#stoodStill[channel] = 1;
+    const at = channel * CHANNEL_FIELDS;
+    if (this.#states[at + FIELD.STARTED] === 0) return;
+    this.#states[at + FIELD.BASE] = (this.#states[at + FIELD.BASE] as number) - ticks;
+    this.#states[at + FIELD.STOOD_STILL] = 1;
     this.#limiter.standstill(channel, ticks);
   }
 
   /** Position of a lost packet, after at least one that was not lost; its length there is in `lostTicks`. */
   placeLost(channel: number, timestamp: number, durationTicks: number): number {
-    const start = timestamp - (this.#base[channel] as number);
-    const position = Math.max(start, this.#floor[channel] as number);
+    const at = channel * CHANNEL_FIELDS;
+    const start = timestamp - (this.#states[at + FIELD.BASE] as number);
+    const position = Math.max(start, this.#states[at + FIELD.FLOOR] as number);
     // The packet before may be longer than was assumed when the gap was divided.
     this.lostTicks = Math.max(0, start + durationTicks - position);
-    this.#floor[channel] = position + this.lostTicks;
-    this.#reached[channel] = timestamp + durationTicks;
+    this.#states[at + FIELD.FLOOR] = position + this.lostTicks;
+    this.#states[at + FIELD.REACHED] = timestamp + durationTicks;
     return position;
   }
 
   /** Where on the time line `nowUs` lies, by the arrival of the channel's last packet; −1 before the first. */
   positionAt(channel: number, nowUs: number): number {
-    if (this.#started[channel] === 0) return -1;
-    const elapsedUs = Math.max(0, nowUs - (this.#lastArrivalUs[channel] as number));
-    const position = (this.#lastPosition[channel] as number) + this.#ticksIn(channel, elapsedUs);
-    return Math.max(position, this.#floor[channel] as number);
+    const at = channel * CHANNEL_FIELDS;
+    if (this.#states[at + FIELD.STARTED] === 0) return -1;
+    const elapsedUs = Math.max(0, nowUs - (this.#states[at + FIELD.PLACED_ARRIVAL_US] as number));
+    const position = (this.#states[at + FIELD.LAST_POSITION] as number) + this.#ticksIn(channel, elapsedUs);
+    return Math.max(position, this.#states[at + FIELD.FLOOR] as number);
   }
 
   /** Arrival of the last packet placed; only after the first one. */
   lastArrivalUs(channel: number): number {
-    return this.#lastArrivalUs[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    return this.#states[at + FIELD.PLACED_ARRIVAL_US] as number;
   }
 
   /** What the channel's timestamps are less its positions, at present. */
   base(channel: number): number {
-    return this.#base[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    return this.#states[at + FIELD.BASE] as number;
   }
 
   /** Where the channel's last packet, or what was lost after it, ends; −1 before the first packet. */
   end(channel: number): number {
-    return this.#started[channel] === 0 ? -1 : (this.#floor[channel] as number);
+    const at = channel * CHANNEL_FIELDS;
+    return this.#states[at + FIELD.STARTED] === 0 ? -1 : (this.#states[at + FIELD.FLOOR] as number);
   }
 
   #begin(channel: number, timestamp: number, arrivalUs: number): number {
-    this.#started[channel] = 1;
+    const at = channel * CHANNEL_FIELDS;
+    this.#states[at + FIELD.STARTED] = 1;
     const other = channel ^ 1;
+    const atOther = other * CHANNEL_FIELDS;
     let position = 0;
-    if (this.#started[other] === 1) {
+    if (this.#states[atOther + FIELD.STARTED] === 1) {
       // The jitter buffer releases a backlog of one channel before the first packet of the other: packets that came
       // later than that one say nothing of when it was sent, so it is compared with the first one, at position 0.
-      const isBacklog = arrivalUs <= (this.#lastArrivalUs[other] as number);
-      const since = isBacklog ? 0 : (this.#lastPosition[other] as number);
-      const sinceUs = (isBacklog ? this.#firstArrivalUs : this.#lastArrivalUs)[other] as number;
+      const isBacklog = arrivalUs <= (this.#states[atOther + FIELD.PLACED_ARRIVAL_US] as number);
+      const since = isBacklog ? 0 : (this.#states[atOther + FIELD.LAST_POSITION] as number);
+      const sinceUs = isBacklog
+        ? (this.#firstArrivalUs[other] as number)
+        : (this.#states[atOther + FIELD.PLACED_ARRIVAL_US] as number);
       const elapsed = this.#ticksIn(channel, arrivalUs - sinceUs);
       // Each channel unwraps on its own, so the same clock may differ by a multiple of 2^32.
-      let ticks = timestamp - ((this.#base[other] as number) + since);
+      let ticks = timestamp - ((this.#states[atOther + FIELD.BASE] as number) + since);
       ticks -= Math.round(ticks / MODULUS_32) * MODULUS_32;
       const step = this.#isSameTime(channel, ticks, elapsed) ? ticks : elapsed;
       // A channel that begins before the stream's first packet is moved to the start rather than cut off.
       position = Math.max(0, since + step);
     }
     this.#firstArrivalUs[channel] = arrivalUs;
-    this.#base[channel] = timestamp - position;
+    this.#states[at + FIELD.BASE] = timestamp - position;
     this.isFirstByBase = true;
     return position;
   }
 
   /** Timestamps that cannot be right without a DISCONTINUITY: back by more than jitter, or too far ahead of arrival. */
   #isJump(channel: number, timestamp: number, arrivalUs: number): boolean {
-    const ticks = timestamp - (this.#reached[channel] as number);
-    if (ticks < 0) return -ticks > (this.#clockRate[channel] as number) * SAME_CLOCK_SECONDS;
-    const position = timestamp - (this.#base[channel] as number);
-    return position > (this.#floor[channel] as number) && !this.#limiter.allows(channel, position, arrivalUs);
+    const at = channel * CHANNEL_FIELDS;
+    const ticks = timestamp - (this.#states[at + FIELD.REACHED] as number);
+    if (ticks < 0) return -ticks > (this.#states[at + FIELD.CLOCK_RATE] as number) * SAME_CLOCK_SECONDS;
+    const position = timestamp - (this.#states[at + FIELD.BASE] as number);
+    return position > (this.#states[at + FIELD.FLOOR] as number) && !this.#limiter.allows(channel, position, arrivalUs);
   }
 
   /** The time line jumps: by the timestamps if arrival confirms them, otherwise by arrival. */
   #jump(channel: number, timestamp: number, arrivalUs: number): number {
-    const last = this.#lastPosition[channel] as number;
+    const at = channel * CHANNEL_FIELDS;
+    const last = this.#states[at + FIELD.LAST_POSITION] as number;
     const elapsed = this.#ticksSince(channel, channel, arrivalUs);
-    const position = timestamp - (this.#base[channel] as number);
+    const position = timestamp - (this.#states[at + FIELD.BASE] as number);
     const isConfirmed =
       this.#isSameTime(channel, position - last, elapsed) && this.#limiter.allows(channel, position, arrivalUs);
     if (position > last && isConfirmed) return position;
-    const moved = Math.max(this.#limiter.mediaAt(channel, arrivalUs), this.#floor[channel] as number);
-    this.#base[channel] = timestamp - moved;
+    const moved = Math.max(this.#limiter.mediaAt(channel, arrivalUs), this.#states[at + FIELD.FLOOR] as number);
+    this.#states[at + FIELD.BASE] = timestamp - moved;
     this.rebased = true;
     this.isFirstByBase = true;
     return moved;
@@ -215,17 +203,18 @@ export class Timeline {
    * be an error, and the next one right again; after several, the base is set, by arrival if that is clearly ahead.
    */
   #catchUp(channel: number, timestamp: number, arrivalUs: number): number {
-    const floor = this.#floor[channel] as number;
-    const behind = (this.#behind[channel] as number) + 1;
-    this.#behind[channel] = behind;
+    const at = channel * CHANNEL_FIELDS;
+    const floor = this.#states[at + FIELD.FLOOR] as number;
+    const behind = (this.#states[at + FIELD.BEHIND] as number) + 1;
+    this.#states[at + FIELD.BEHIND] = behind;
     if (behind < MAX_BEHIND) return floor;
-    const sinceUs = arrivalUs - (this.#anchorUs[channel] as number);
-    const byArrival = (this.#anchor[channel] as number) + this.#ticksIn(channel, sinceUs);
+    const sinceUs = arrivalUs - (this.#states[at + FIELD.ANCHOR_US] as number);
+    const byArrival = (this.#states[at + FIELD.ANCHOR] as number) + this.#ticksIn(channel, sinceUs);
     const isLate = byArrival > floor && !this.#isSameTime(channel, byArrival, floor);
     const position = isLate ? byArrival : floor;
     // A timestamp that stands still is no reference for a base, and may continue later from where it should be.
-    if (isLate || timestamp > (this.#reached[channel] as number)) {
-      this.#base[channel] = timestamp - position;
+    if (isLate || timestamp > (this.#states[at + FIELD.REACHED] as number)) {
+      this.#states[at + FIELD.BASE] = timestamp - position;
       this.isFirstByBase = true;
     }
     if (isLate) this.rebased = true;
@@ -234,14 +223,19 @@ export class Timeline {
 
   /** Ticks of `channel` between the last packet of channel `since` and an arrival. */
   #ticksSince(since: number, channel: number, arrivalUs: number): number {
-    return this.#ticksIn(channel, arrivalUs - (this.#lastArrivalUs[since] as number));
+    return this.#ticksIn(
+      channel,
+      arrivalUs - (this.#states[since * CHANNEL_FIELDS + FIELD.PLACED_ARRIVAL_US] as number),
+    );
   }
 
   #ticksIn(channel: number, us: number): number {
-    return Math.round((us * (this.#clockRate[channel] as number)) / US_PER_SECOND);
+    const at = channel * CHANNEL_FIELDS;
+    return Math.round((us * (this.#states[at + FIELD.CLOCK_RATE] as number)) / US_PER_SECOND);
   }
 
   #isSameTime(channel: number, ticks: number, elapsedTicks: number): boolean {
-    return Math.abs(ticks - elapsedTicks) <= (this.#clockRate[channel] as number) * SAME_CLOCK_SECONDS;
+    const at = channel * CHANNEL_FIELDS;
+    return Math.abs(ticks - elapsedTicks) <= (this.#states[at + FIELD.CLOCK_RATE] as number) * SAME_CLOCK_SECONDS;
   }
 }

@@ -1,4 +1,9 @@
 import { US_PER_SECOND } from '../core/units.js';
+import { CHANNEL_FIELDS, FIELD } from './channel-state.js';
+
+/** Of a limiter, from its first field on. */
+const AUDIO_OFFSET = 0;
+const OFFSET = 1;
 
 /** Time without audio may be ahead of arrival time by this much in total: networks do not deliver evenly. */
 export const MAX_AHEAD_SECONDS = 1;
@@ -18,45 +23,49 @@ export const MAX_AHEAD_SECONDS = 1;
  * 8,000. The claim is refused, and the packet is placed by its arrival.
  */
 export class TimestampLimiter {
-  readonly #ticksPerUs: Float64Array;
-  readonly #slack: Float64Array;
-  readonly #audioOffset: Float64Array;
-  readonly #offset: Float64Array;
+  readonly #states: Float64Array;
+  readonly #first: number;
 
-  constructor(channels: number) {
-    this.#ticksPerUs = new Float64Array(channels);
-    this.#slack = new Float64Array(channels);
-    this.#audioOffset = new Float64Array(channels);
-    this.#offset = new Float64Array(channels);
+  /** @param first the field of its audio offset in `states`, before that of its offset; a channel has two limiters. */
+  constructor(states: Float64Array, first: number) {
+    this.#states = states;
+    this.#first = first;
   }
 
   /** @param clockRate ticks per second. */
   open(channel: number, clockRate: number): void {
-    this.#ticksPerUs[channel] = clockRate / US_PER_SECOND;
-    this.#slack[channel] = clockRate * MAX_AHEAD_SECONDS;
+    const at = channel * CHANNEL_FIELDS;
+    this.#states[at + FIELD.TICKS_PER_US] = clockRate / US_PER_SECOND;
+    this.#states[at + FIELD.CLOCK_RATE] = clockRate;
   }
 
   /** The channel's first packet. */
   begin(channel: number, media: number, arrivalUs: number): void {
+    const own = channel * CHANNEL_FIELDS + this.#first;
     const offset = this.#offsetOf(channel, media, arrivalUs);
-    this.#offset[channel] = offset;
-    this.#audioOffset[channel] = offset;
+    this.#states[own + OFFSET] = offset;
+    this.#states[own + AUDIO_OFFSET] = offset;
   }
 
   /** Whether media time may have advanced to `media`, in ticks, with time without audio before it. */
   allows(channel: number, media: number, arrivalUs: number): boolean {
-    const limit = (this.#audioOffset[channel] as number) + (this.#slack[channel] as number);
+    const at = channel * CHANNEL_FIELDS;
+    const own = at + this.#first;
+    const limit =
+      (this.#states[own + AUDIO_OFFSET] as number) +
+      (this.#states[at + FIELD.CLOCK_RATE] as number) * MAX_AHEAD_SECONDS;
     return this.#offsetOf(channel, media, arrivalUs) <= limit;
   }
 
   /** A packet at `media`; the last `withoutAudio` ticks before it were a gap or a pause. */
   advance(channel: number, media: number, arrivalUs: number, withoutAudio: number): void {
+    const own = channel * CHANNEL_FIELDS + this.#first;
     const offset = this.#offsetOf(channel, media, arrivalUs);
-    const audioOffset = this.#audioOffset[channel] as number;
+    const audioOffset = this.#states[own + AUDIO_OFFSET] as number;
     const byAudio = offset - withoutAudio;
-    const raised = Math.min(byAudio - audioOffset, byAudio - (this.#offset[channel] as number));
-    if (raised > 0) this.#audioOffset[channel] = audioOffset + raised;
-    this.#offset[channel] = offset;
+    const raised = Math.min(byAudio - audioOffset, byAudio - (this.#states[own + OFFSET] as number));
+    if (raised > 0) this.#states[own + AUDIO_OFFSET] = audioOffset + raised;
+    this.#states[own + OFFSET] = offset;
   }
 
   /**
@@ -64,18 +73,22 @@ export class TimestampLimiter {
    * keeps two channels aligned, the audio of the other channel, which counts like its own.
    */
   standstill(channel: number, ticks: number): void {
-    const offset = (this.#offset[channel] as number) + ticks;
-    this.#offset[channel] = offset;
-    if (offset > (this.#audioOffset[channel] as number)) this.#audioOffset[channel] = offset;
+    const own = channel * CHANNEL_FIELDS + this.#first;
+    const offset = (this.#states[own + OFFSET] as number) + ticks;
+    this.#states[own + OFFSET] = offset;
+    if (offset > (this.#states[own + AUDIO_OFFSET] as number)) this.#states[own + AUDIO_OFFSET] = offset;
   }
 
   /** Media time at an arrival if nothing but time had passed since the last packet; nothing ahead of it. */
   mediaAt(channel: number, arrivalUs: number): number {
-    const offset = Math.min(this.#offset[channel] as number, this.#audioOffset[channel] as number);
-    return Math.round(offset + arrivalUs * (this.#ticksPerUs[channel] as number));
+    const at = channel * CHANNEL_FIELDS;
+    const own = at + this.#first;
+    const offset = Math.min(this.#states[own + OFFSET] as number, this.#states[own + AUDIO_OFFSET] as number);
+    return Math.round(offset + arrivalUs * (this.#states[at + FIELD.TICKS_PER_US] as number));
   }
 
   #offsetOf(channel: number, media: number, arrivalUs: number): number {
-    return media - arrivalUs * (this.#ticksPerUs[channel] as number);
+    const at = channel * CHANNEL_FIELDS;
+    return media - arrivalUs * (this.#states[at + FIELD.TICKS_PER_US] as number);
   }
 }

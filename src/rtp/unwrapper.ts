@@ -1,3 +1,10 @@
+import { CHANNEL_FIELDS } from './channel-state.js';
+
+/** Of an unwrapper, from its first field on. NEWEST: unwrapped value of the newest packet; OFFSET: less its wire form. */
+const MODULUS = 0;
+const NEWEST = 1;
+const OFFSET = 2;
+
 /** Sequence numbers of RTP (RFC 3550 5.1). */
 export const MODULUS_16 = 2 ** 16;
 /** RTP timestamps (RFC 3550 5.1), and the sequence numbers of some senders. */
@@ -16,32 +23,31 @@ export const MODULUS_32 = 2 ** 32;
  */
 export class Unwrapper {
   readonly #smallest: number;
-  readonly #modulus: Float64Array;
-  /** Unwrapped value of the newest packet. */
-  readonly #newest: Float64Array;
-  /** The newest value less its wire form: a multiple of the modulus. */
-  readonly #offset: Float64Array;
+  readonly #states: Float64Array;
+  readonly #first: number;
 
-  constructor(channels: number, smallestModulus: typeof MODULUS_16 | typeof MODULUS_32) {
+  /** @param first the field of its modulus in `states`, before those of the newest number and the offset. */
+  constructor(smallestModulus: typeof MODULUS_16 | typeof MODULUS_32, states: Float64Array, first: number) {
     this.#smallest = smallestModulus;
-    this.#modulus = new Float64Array(channels).fill(smallestModulus);
-    this.#newest = new Float64Array(channels).fill(Number.NaN);
-    this.#offset = new Float64Array(channels);
+    this.#states = states;
+    this.#first = first;
   }
 
   /** A new sender: unwrap() returns numbers unchanged until one is accepted. */
   open(channel: number): void {
-    this.#modulus[channel] = this.#smallest;
-    this.#newest[channel] = Number.NaN;
-    this.#offset[channel] = 0;
+    const at = channel * CHANNEL_FIELDS + this.#first;
+    this.#states[at + MODULUS] = this.#smallest;
+    this.#states[at + NEWEST] = Number.NaN;
+    this.#states[at + OFFSET] = 0;
   }
 
   /** The value nearest to the newest one that has this wire form. May be negative for packets before the first one. */
   unwrap(channel: number, wire: number): number {
-    const modulus = this.#modulus[channel] as number;
+    const at = channel * CHANNEL_FIELDS + this.#first;
+    const modulus = this.#states[at + MODULUS] as number;
     if (wire >= modulus) return this.#unwrapLarger(channel, wire);
-    const newest = this.#newest[channel] as number;
-    const value = wire + (this.#offset[channel] as number);
+    const newest = this.#states[at + NEWEST] as number;
+    const value = wire + (this.#states[at + OFFSET] as number);
     const half = modulus / 2;
     if (value - newest > half) return value - modulus;
     if (newest - value > half) return value + modulus;
@@ -50,9 +56,10 @@ export class Unwrapper {
 
   /** Makes `value`, which unwrap() returned for `wire`, the newest one. */
   accept(channel: number, wire: number, value: number): void {
-    if (wire >= (this.#modulus[channel] as number)) this.#modulus[channel] = modulusFor(wire);
-    this.#newest[channel] = value;
-    this.#offset[channel] = value - wire;
+    const at = channel * CHANNEL_FIELDS + this.#first;
+    if (wire >= (this.#states[at + MODULUS] as number)) this.#states[at + MODULUS] = modulusFor(wire);
+    this.#states[at + NEWEST] = value;
+    this.#states[at + OFFSET] = value - wire;
   }
 
   /** Restarts at `wire`: the first packet, or a sender that has restarted. The modulus stays. */
@@ -63,12 +70,14 @@ export class Unwrapper {
 
   /** The newest number as it was on the wire. */
   newestWire(channel: number): number {
-    return (this.#newest[channel] as number) - (this.#offset[channel] as number);
+    const at = channel * CHANNEL_FIELDS + this.#first;
+    return (this.#states[at + NEWEST] as number) - (this.#states[at + OFFSET] as number);
   }
 
   /** The shortest distance from one wire form to another: positive when `to` is newer. */
   distance(channel: number, from: number, to: number): number {
-    const modulus = Math.max(this.#modulus[channel] as number, modulusFor(Math.max(from, to)));
+    const at = channel * CHANNEL_FIELDS + this.#first;
+    const modulus = Math.max(this.#states[at + MODULUS] as number, modulusFor(Math.max(from, to)));
     const way = to - from;
     if (way > modulus / 2) return way - modulus;
     if (-way > modulus / 2) return way + modulus;
@@ -77,9 +86,10 @@ export class Unwrapper {
 
   // The number shows that the modulus is larger than assumed so far.
   #unwrapLarger(channel: number, wire: number): number {
+    const at = channel * CHANNEL_FIELDS + this.#first;
     const modulus = modulusFor(wire);
     if (modulus === Number.POSITIVE_INFINITY) return wire;
-    const cycles = Math.round(((this.#newest[channel] as number) - wire) / modulus);
+    const cycles = Math.round(((this.#states[at + NEWEST] as number) - wire) / modulus);
     return Number.isNaN(cycles) ? wire : wire + cycles * modulus;
   }
 }

@@ -1,6 +1,7 @@
 import { addCounts, zeroCounts } from '../../core/counts.js';
 import type { ChannelReception, MarkedState, ReceptionCounts } from '../../core/events.js';
 import { NO_QUALITY, type QualityReport, qualityReport } from '../../core/statistics/quality.js';
+import { channelStates } from '../../rtp/channel-state.js';
 import { INSERTED, JitterBuffer } from '../../rtp/jitter-buffer.js';
 import { Timeline } from '../../rtp/timeline.js';
 import type { StreamSample } from '../engine-state.js';
@@ -42,13 +43,15 @@ export class PacketInput {
   ) {
     const { maxStreams } = settings.memory;
     this.#arena = new PayloadArena(memory.memory, memory.arena.offset, memory.arena.capacity);
+    const states = channelStates(maxStreams * 2);
     this.#jitter = new JitterBuffer({
       ...settings.jitter,
+      states,
       durationOf: (channel, offset, length) => this.#release.durationTicks(channel >> 1, offset, length),
     });
     this.batch = new PacketBatch(this.#jitter.packets, this.#arena, () => this.insert());
-    this.#timeline = new Timeline(maxStreams * 2);
-    this.#release = new Release(memory, maxStreams, streams, this.#timeline, wake);
+    this.#timeline = new Timeline(maxStreams * 2, states);
+    this.#release = new Release(memory, maxStreams, streams, states, this.#timeline, wake);
     this.#stopped = new StoppedPackets(maxStreams * 2, streams, this.#timeline, this.#release, (channel) =>
       this.#jitter.playoutDelayUs(channel),
     );

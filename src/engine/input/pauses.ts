@@ -1,3 +1,4 @@
+import { CHANNEL_FIELDS, FIELD } from '../../rtp/channel-state.js';
 import type { Timeline } from '../../rtp/timeline.js';
 
 const NONE = -1;
@@ -15,7 +16,7 @@ const MOST_TICKS = 2 ** 31 - 1;
 export class Pauses {
   readonly #timeline: Timeline;
   readonly #mark: (channel: number, startTicks: number, durationTicks: number) => void;
-  readonly #isPaused: Uint8Array;
+  readonly #states: Float64Array;
   /** Packets that arrive later are released; infinity until end() is called. */
   readonly #untilUs: Float64Array;
   readonly #start: Float64Array;
@@ -28,12 +29,13 @@ export class Pauses {
 
   constructor(
     channels: number,
+    states: Float64Array,
     timeline: Timeline,
     mark: (channel: number, startTicks: number, durationTicks: number) => void,
   ) {
     this.#timeline = timeline;
     this.#mark = mark;
-    this.#isPaused = new Uint8Array(channels);
+    this.#states = states;
     this.#untilUs = new Float64Array(channels);
     this.#start = new Float64Array(channels);
     this.#pastStart = new Float64Array(channels * REMEMBERED);
@@ -43,25 +45,25 @@ export class Pauses {
   }
 
   openChannel(channel: number): void {
-    this.#isPaused[channel] = 0;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] = 0;
     this.#pastCount[channel] = 0;
     this.packets[channel] = 0;
   }
 
   begin(channel: number): void {
     this.#untilUs[channel] = Number.POSITIVE_INFINITY;
-    if (this.#isPaused[channel] === 1) return;
-    this.#isPaused[channel] = 1;
+    if (this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] === 1) return;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] = 1;
     this.#start[channel] = this.#timeline.end(channel);
   }
 
   /** What arrives up to `untilUs` still belongs to the pause. */
   end(channel: number, untilUs: number): void {
-    if (this.#isPaused[channel] === 1) this.#untilUs[channel] = untilUs;
+    if (this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] === 1) this.#untilUs[channel] = untilUs;
   }
 
   isPaused(channel: number): boolean {
-    return this.#isPaused[channel] === 1;
+    return this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] === 1;
   }
 
   /**
@@ -76,7 +78,7 @@ export class Pauses {
       this.packets[channel] = (this.packets[channel] as number) + 1;
       return true;
     }
-    this.#isPaused[channel] = 0;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] = 0;
     if (start !== NONE && position > start) {
       this.#remember(channel, start, position);
       this.#mark(channel, start, position - start);
@@ -91,7 +93,7 @@ export class Pauses {
   withholdsLate(channel: number, position: number, durationTicks: number, arrivalUs: number): boolean {
     const end = position + durationTicks;
     const isWithheld =
-      this.#isPaused[channel] === 1
+      this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] === 1
         ? arrivalUs <= (this.#untilUs[channel] as number) || end > (this.#start[channel] as number)
         : false;
     if (!isWithheld && !this.#wasPaused(channel, position, end)) return false;
@@ -101,8 +103,8 @@ export class Pauses {
 
   /** The stream ends: marks a pause that no packet has ended, up to its end or to now, even if nothing arrived in it. */
   closeChannel(channel: number, nowUs: number): void {
-    if (this.#isPaused[channel] === 0) return;
-    this.#isPaused[channel] = 0;
+    if (this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] === 0) return;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] = 0;
     const start = this.#start[channel] as number;
     const end = this.#timeline.positionAt(channel, Math.min(nowUs, this.#untilUs[channel] as number));
     if (start !== NONE && end > start) this.#mark(channel, start, Math.min(end - start, MOST_TICKS));

@@ -5,6 +5,7 @@ import { US_PER_SECOND } from '../../core/units.js';
 import { alignRecord, FLAG, KIND, MARK, RECORD } from '../../ring/layout.js';
 import { RingLink } from '../../ring/link.js';
 import type { RingProducer } from '../../ring/ring.js';
+import { CHANNEL_FIELDS, FIELD } from '../../rtp/channel-state.js';
 import { LatePlacement } from '../../rtp/late/late-placement.js';
 import type { PacketColumns } from '../../rtp/packet-columns.js';
 import { packetTicks } from '../../rtp/packet-duration.js';
@@ -42,13 +43,12 @@ export class Release implements JitterOutput {
   readonly #quads: BigInt64Array;
   readonly #wake: (shard: number) => void;
   readonly #streams: Streams;
+  readonly #states: Float64Array;
   readonly #timeline: Timeline;
   readonly #lates: LatePlacement;
   readonly lateBudget: LateBudget;
   readonly #isRecording: boolean;
   // Copied from Streams, so that the packet path reads them without going through objects.
-  readonly #shardOf: Uint8Array;
-  readonly #codecOf: Uint8Array;
   readonly #clockRateOf: Float64Array;
   readonly #ticksPerSample: Float64Array;
   /** How much may be released now. */
@@ -59,9 +59,8 @@ export class Release implements JitterOutput {
   readonly repaired: Float64Array;
   /** By shard: records that its input ring had no space for. */
   readonly refused: Float64Array;
-  /** By channel: the span that has been dropped since its last record, in RTP ticks; the end is 0 while there is none. */
+  /** By channel: where the span begins that has been dropped since its last record, in RTP ticks. */
   readonly #droppedStart: Float64Array;
-  readonly #droppedEnd: Float64Array;
   readonly pauses: Pauses;
   /** How the channels sound by what is released, and what is not there in time. */
   readonly quality: PlayoutQuality;
@@ -70,9 +69,11 @@ export class Release implements JitterOutput {
     { memory, shards }: EngineMemory,
     maxStreams: number,
     streams: Streams,
+    states: Float64Array,
     timeline: Timeline,
     wake: (shard: number) => void,
   ) {
+    this.#states = states;
     this.#links = shards.map((shard) => new RingLink(shard.input));
     this.#bytes = new Uint8Array(memory);
     this.#quads = new BigInt64Array(memory);
@@ -83,17 +84,14 @@ export class Release implements JitterOutput {
     this.lateBudget = new LateBudget(maxStreams * 2);
     this.#isRecording = shards.some(({ recorder }) => recorder !== undefined);
     this.#wake = wake;
-    this.#shardOf = new Uint8Array(maxStreams);
-    this.#codecOf = new Uint8Array(maxStreams);
     this.#clockRateOf = new Float64Array(maxStreams);
     this.#ticksPerSample = new Float64Array(maxStreams);
     this.dropped = new Float64Array(maxStreams * 2);
     this.repaired = new Float64Array(maxStreams * 2);
     this.refused = new Float64Array(shards.length);
     this.#droppedStart = new Float64Array(maxStreams * 2);
-    this.#droppedEnd = new Float64Array(maxStreams * 2);
-    this.quality = new PlayoutQuality(maxStreams * 2);
-    this.pauses = new Pauses(maxStreams * 2, timeline, (channel, start, length) =>
+    this.quality = new PlayoutQuality(maxStreams * 2, states);
+    this.pauses = new Pauses(maxStreams * 2, states, timeline, (channel, start, length) =>
       this.mark(channel, 'paused', start, length),
     );
   }
@@ -101,17 +99,18 @@ export class Release implements JitterOutput {
   open(stream: number): void {
     const entry = this.#streams.at(stream);
     if (entry === undefined) return;
-    this.#shardOf[stream] = entry.shard;
-    this.#codecOf[stream] = entry.codec;
     this.#clockRateOf[stream] = entry.info.clockRate;
     this.#ticksPerSample[stream] = entry.info.clockRate / entry.info.sampleRate;
     this.dropped.fill(0, stream * 2, stream * 2 + 2);
     this.repaired.fill(0, stream * 2, stream * 2 + 2);
     for (const channel of [stream * 2, stream * 2 + 1]) {
+      const at = channel * CHANNEL_FIELDS;
+      this.#states[at + FIELD.SHARD] = entry.shard;
+      this.#states[at + FIELD.CODEC] = entry.codec;
+      this.#states[at + FIELD.DROPPED_END] = 0;
       this.#lates.openChannel(channel);
       this.lateBudget.openChannel(channel);
     }
-    this.#droppedEnd.fill(0, stream * 2, stream * 2 + 2);
     // The recorder does not need the source, and what it stores of a stream is limited in size.
     const { source: _, ...info } = entry.info;
     this.#control(entry, KIND.OPEN, info);
@@ -243,9 +242,9 @@ export class Release implements JitterOutput {
 
   #reportDropped(channel: number): void {
     const start = this.#droppedStart[channel] as number;
-    const end = this.#droppedEnd[channel] as number;
+    const end = this.#states[channel * CHANNEL_FIELDS + FIELD.DROPPED_END] as number;
     if (end > start) this.#mark(channel, MARK.NOT_RECORDED, start, end - start);
-    this.#droppedEnd[channel] = 0;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.DROPPED_END] = 0;
   }
 
   #mark(channel: number, mark: number, startTicks: number, durationTicks: number): void {
@@ -280,25 +279,25 @@ export class Release implements JitterOutput {
 
   /** How long the audio of a packet is, in RTP ticks; 0 when its payload does not say. */
   durationTicks(stream: number, payloadOffset: number, payloadLength: number): number {
-    const codec = this.#codecOf[stream] as CodecId;
+    const codec = this.#states[stream * 2 * CHANNEL_FIELDS + FIELD.CODEC] as CodecId;
     const rate = this.#clockRateOf[stream] as number;
     return packetTicks(codec, rate, this.#ticksPerSample[stream] as number, this.#bytes, payloadOffset, payloadLength);
   }
 
   #linkOf(stream: number): RingLink {
-    return this.#links[this.#shardOf[stream] as number] as RingLink;
+    return this.#links[this.#states[stream * 2 * CHANNEL_FIELDS + FIELD.SHARD] as number] as RingLink;
   }
 
   /** Space for a record at `position`, the last that the time line has placed; undefined when it is dropped. */
   #claim(channel: number, length: number, position: number): RingProducer | undefined {
     const link = this.#linkOf(channel >> 1);
-    const hasDropped = this.#droppedEnd[channel] !== 0;
+    const hasDropped = this.#states[channel * CHANNEL_FIELDS + FIELD.DROPPED_END] !== 0;
     this.#at = hasDropped ? this.#claimBehindReport(link, channel, length) : link.tryClaim(length);
     this.capacity.use(length);
     if (this.#at >= 0) return link.ring;
     this.#countDropped(channel);
     if (!hasDropped) this.#droppedStart[channel] = position;
-    this.#droppedEnd[channel] = this.#timeline.end(channel);
+    this.#states[channel * CHANNEL_FIELDS + FIELD.DROPPED_END] = this.#timeline.end(channel);
     return undefined;
   }
 
@@ -315,7 +314,7 @@ export class Release implements JitterOutput {
 
   #countDropped(channel: number): void {
     this.dropped[channel] = (this.dropped[channel] as number) + 1;
-    const shard = this.#shardOf[channel >> 1] as number;
+    const shard = this.#states[channel * CHANNEL_FIELDS + FIELD.SHARD] as number;
     this.refused[shard] = (this.refused[shard] as number) + 1;
   }
 
@@ -351,7 +350,7 @@ export class Release implements JitterOutput {
     const stream = channel >> 1;
     view.setUint8(at + RECORD.KIND, kind);
     view.setUint8(at + RECORD.CHANNEL, channel & 1);
-    view.setUint8(at + RECORD.CODEC, this.#codecOf[stream] as number);
+    view.setUint8(at + RECORD.CODEC, this.#states[stream * 2 * CHANNEL_FIELDS + FIELD.CODEC] as number);
     view.setUint8(at + RECORD.FLAGS, flags);
     view.setInt32(at + RECORD.STREAM, stream, true);
   }

@@ -1,4 +1,5 @@
 import { US_PER_MS, US_PER_SECOND } from '../../core/units.js';
+import { CHANNEL_FIELDS, channelStates, FIELD } from '../channel-state.js';
 import type { PacketRing } from '../packet-ring.js';
 import type { StandstillDetector } from '../standstill-detector.js';
 import { DriftFilter } from './drift-filter.js';
@@ -20,18 +21,6 @@ const STANDSTILL_ERROR_US = 20 * US_PER_MS;
 /** The drift is told once it is known to this. */
 const KNOWN_PPM = 30;
 
-/** Of a stream: what each of its packets needs, side by side. */
-const VALUE = {
-  WINDOW_END_US: 0,
-  US_PER_TICK: 1,
-  /** Of channel 0, then of channel 1: the shortest delay of the window, and its packets. */
-  CHANNEL: 2,
-} as const;
-const VALUES = 8;
-const SHORTEST_US = 0;
-const PACKETS = 1;
-const PER_CHANNEL = 2;
-
 /**
  * Measures how fast the RTP clock of each sender runs, and keeps the two channels of a stream aligned. Two sound cards, or
  * two gateways, that differ by 400 ppm would be apart by 24 ms after one minute and by 1.4 s after an hour.
@@ -50,7 +39,7 @@ const PER_CHANNEL = 2;
 export class ClockAlignment {
   readonly #packets: PacketRing;
   readonly #standstills: StandstillDetector;
-  readonly #values: Float64Array;
+  readonly #states: Float64Array;
   /** By channel: its clock against arrival. By stream: by how much channel 0 lags behind channel 1. */
   readonly #clocks: DriftFilter;
   readonly #lags: DriftFilter;
@@ -62,11 +51,16 @@ export class ClockAlignment {
   readonly #correctedUs: Float64Array;
   readonly #orderedUs: Float64Array;
 
-  constructor(channels: number, packets: PacketRing, standstills: StandstillDetector) {
+  constructor(
+    channels: number,
+    packets: PacketRing,
+    standstills: StandstillDetector,
+    states = channelStates(channels),
+  ) {
     const streams = Math.ceil(channels / 2);
     this.#packets = packets;
     this.#standstills = standstills;
-    this.#values = new Float64Array(streams * VALUES);
+    this.#states = states;
     this.#clocks = new DriftFilter(streams * 2);
     this.#lags = new DriftFilter(streams);
     this.#measuredSeconds = new Float64Array(streams);
@@ -79,10 +73,9 @@ export class ClockAlignment {
   /** @param clockRate RTP timestamp units a second; the same for both channels of a stream. */
   open(channel: number, clockRate: number): void {
     const stream = channel >> 1;
-    const at = stream * VALUES;
-    this.#values[at + VALUE.US_PER_TICK] = US_PER_SECOND / clockRate;
-    this.#values[at + VALUE.WINDOW_END_US] = Number.NEGATIVE_INFINITY;
-    this.#clear(at);
+    this.#states[channel * CHANNEL_FIELDS + FIELD.US_PER_TICK] = US_PER_SECOND / clockRate;
+    this.#states[windowOf(stream)] = Number.NEGATIVE_INFINITY;
+    this.#clear(stream);
     this.#clocks.reset(channel);
     this.#lags.reset(stream);
     this.#isInexact[stream] = 0;
@@ -92,14 +85,13 @@ export class ClockAlignment {
 
   /** Takes in the newest packet of its channel, after the standstill detector. */
   observe(channel: number, d: number): void {
-    const values = this.#values;
-    const at = (channel >> 1) * VALUES;
+    const states = this.#states;
+    const at = channel * CHANNEL_FIELDS;
     const arrivalUs = this.#packets.arrivalUs[d] as number;
-    if (!(arrivalUs < (values[at + VALUE.WINDOW_END_US] as number))) this.#endWindow(channel >> 1, d);
-    const mine = at + VALUE.CHANNEL + PER_CHANNEL * (channel & 1);
-    const delayUs = arrivalUs - (this.#packets.timestamp[d] as number) * (values[at + VALUE.US_PER_TICK] as number);
-    if (delayUs < (values[mine + SHORTEST_US] as number)) values[mine + SHORTEST_US] = delayUs;
-    values[mine + PACKETS] = (values[mine + PACKETS] as number) + 1;
+    if (!(arrivalUs < (states[windowOf(channel >> 1)] as number))) this.#endWindow(channel >> 1, d);
+    const delayUs = arrivalUs - (this.#packets.timestamp[d] as number) * (states[at + FIELD.US_PER_TICK] as number);
+    if (delayUs < (states[at + FIELD.CLOCK_SHORTEST_US] as number)) states[at + FIELD.CLOCK_SHORTEST_US] = delayUs;
+    states[at + FIELD.CLOCK_PACKETS] = (states[at + FIELD.CLOCK_PACKETS] as number) + 1;
   }
 
   /** How much faster the channel's clock runs than this node's, in ppm; null while that is not known to 30 ppm. */
@@ -108,9 +100,8 @@ export class ClockAlignment {
   }
 
   #endWindow(stream: number, d: number): void {
-    const at = stream * VALUES;
     const nowUs = this.#packets.arrivalUs[d] as number;
-    const endUs = this.#values[at + VALUE.WINDOW_END_US] as number;
+    const endUs = this.#states[windowOf(stream)] as number;
     if (Number.isFinite(endUs)) {
       const seconds = endUs / US_PER_SECOND;
       this.#measureClock(stream * 2, seconds);
@@ -118,8 +109,8 @@ export class ClockAlignment {
       this.#measureLag(stream, seconds);
       this.#order(stream, nowUs / US_PER_SECOND);
     }
-    this.#values[at + VALUE.WINDOW_END_US] = nowUs < endUs + WINDOW_US ? endUs + WINDOW_US : nowUs + WINDOW_US;
-    this.#clear(at);
+    this.#states[windowOf(stream)] = nowUs < endUs + WINDOW_US ? endUs + WINDOW_US : nowUs + WINDOW_US;
+    this.#clear(stream);
   }
 
   #measureClock(channel: number, seconds: number): void {
@@ -148,7 +139,6 @@ export class ClockAlignment {
    * the window came before that, so that its shortest delays cannot be compared.
    */
   #takeCorrections(stream: number): boolean {
-    const at = stream * VALUES;
     let isMixed = false;
     let byOthersUs = 0;
     for (const channel of [stream * 2, stream * 2 + 1]) {
@@ -160,7 +150,8 @@ export class ClockAlignment {
       const orderedUs = this.#orderedUs[channel] as number;
       // A gap has whole ticks.
       const isOrdered =
-        orderedUs > 0 && Math.abs(changeUs - orderedUs) <= (this.#values[at + VALUE.US_PER_TICK] as number);
+        orderedUs > 0 &&
+        Math.abs(changeUs - orderedUs) <= (this.#states[channel * CHANNEL_FIELDS + FIELD.US_PER_TICK] as number);
       if (isOrdered) this.#lags.shift(stream, -sign * changeUs);
       else byOthersUs += sign * changeUs;
       // What was ordered to be done at once was done before the first packet of the window.
@@ -193,23 +184,23 @@ export class ClockAlignment {
     }
   }
 
-  #clear(at: number): void {
-    for (const channel of [0, 1]) {
-      const mine = at + VALUE.CHANNEL + PER_CHANNEL * channel;
-      this.#values[mine + SHORTEST_US] = Number.POSITIVE_INFINITY;
-      this.#values[mine + PACKETS] = 0;
+  #clear(stream: number): void {
+    for (const channel of [stream * 2, stream * 2 + 1]) {
+      this.#states[channel * CHANNEL_FIELDS + FIELD.CLOCK_SHORTEST_US] = Number.POSITIVE_INFINITY;
+      this.#states[channel * CHANNEL_FIELDS + FIELD.CLOCK_PACKETS] = 0;
     }
   }
 
   #shortestOf(channel: number): number {
-    return this.#values[this.#indexOf(channel) + SHORTEST_US] as number;
+    return this.#states[channel * CHANNEL_FIELDS + FIELD.CLOCK_SHORTEST_US] as number;
   }
 
   #packetsOf(channel: number): number {
-    return this.#values[this.#indexOf(channel) + PACKETS] as number;
+    return this.#states[channel * CHANNEL_FIELDS + FIELD.CLOCK_PACKETS] as number;
   }
+}
 
-  #indexOf(channel: number): number {
-    return (channel >> 1) * VALUES + VALUE.CHANNEL + PER_CHANNEL * (channel & 1);
-  }
+/** Where the end of a stream's window stands. */
+function windowOf(stream: number): number {
+  return stream * 2 * CHANNEL_FIELDS + FIELD.CLOCK_WINDOW_END_US;
 }

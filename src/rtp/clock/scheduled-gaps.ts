@@ -1,4 +1,5 @@
 import { US_PER_MS } from '../../core/units.js';
+import { CHANNEL_FIELDS, FIELD } from '../channel-state.js';
 
 /** A step of the timestamps that is longer by this factor than usual: something was lost, or nothing was sent. */
 const CONVENIENT_STEP = 1.5;
@@ -12,7 +13,7 @@ const PLACE = { NEXT: 0, CONVENIENT: 1, STEPS: 2 } as const;
 
 /** Gaps of the time line that are to be made before a packet to come; one for each channel. */
 export class ScheduledGaps {
-  readonly #pendingUs: Float64Array;
+  readonly #states: Float64Array;
   readonly #place: Uint8Array;
   /** Only for packets that were due to arrive at this time. */
   readonly #fromUs: Float64Array;
@@ -21,8 +22,8 @@ export class ScheduledGaps {
   /** All gaps so far. */
   readonly #totalUs: Float64Array;
 
-  constructor(channels: number) {
-    this.#pendingUs = new Float64Array(channels);
+  constructor(channels: number, states: Float64Array) {
+    this.#states = states;
     this.#place = new Uint8Array(channels);
     this.#fromUs = new Float64Array(channels);
     this.#packetUs = new Float64Array(channels);
@@ -49,7 +50,7 @@ export class ScheduledGaps {
    * or a pause. Replaces what was scheduled before; 0 takes it back.
    */
   schedule(channel: number, gapUs: number, isPatient: boolean): void {
-    this.#pendingUs[channel] = gapUs;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.PENDING_GAP_US] = gapUs;
     this.#place[channel] = isPatient ? PLACE.CONVENIENT : PLACE.NEXT;
     this.#fromUs[channel] = Number.NEGATIVE_INFINITY;
     this.#packetUs[channel] = Number.POSITIVE_INFINITY;
@@ -61,14 +62,14 @@ export class ScheduledGaps {
    */
   scheduleBoth(channel: number, gapUs: number, nowUs: number): void {
     for (const one of [channel, channel ^ 1]) {
-      this.#pendingUs[one] = gapUs;
+      this.#states[one * CHANNEL_FIELDS + FIELD.PENDING_GAP_US] = gapUs;
       this.#place[one] = PLACE.STEPS;
       this.#fromUs[one] = nowUs + BOTH_AFTER_US;
     }
   }
 
   isPending(channel: number): boolean {
-    return this.#pendingUs[channel] !== 0;
+    return this.#states[channel * CHANNEL_FIELDS + FIELD.PENDING_GAP_US] !== 0;
   }
 
   /**
@@ -76,7 +77,7 @@ export class ScheduledGaps {
    * @param timestampStepUs from the packet before it. @param dueUs when it would have arrived without a lag.
    */
   take(channel: number, timestampStepUs: number, dueUs: number): number {
-    const pendingUs = this.#pendingUs[channel] as number;
+    const pendingUs = this.#states[channel * CHANNEL_FIELDS + FIELD.PENDING_GAP_US] as number;
     const fromUs = this.#fromUs[channel] as number;
     if (dueUs < fromUs) return 0;
     const packetUs = Math.min(this.#packetUs[channel] as number, timestampStepUs);
@@ -84,7 +85,7 @@ export class ScheduledGaps {
     const place = this.#place[channel];
     if (place === PLACE.CONVENIENT && timestampStepUs < packetUs * CONVENIENT_STEP) return 0;
     const gapUs = place === PLACE.STEPS ? Math.min(pendingUs, BOTH_STEP_US) : pendingUs;
-    this.#pendingUs[channel] = pendingUs - gapUs;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.PENDING_GAP_US] = pendingUs - gapUs;
     this.#fromUs[channel] = fromUs + BOTH_INTERVAL_US;
     return gapUs;
   }

@@ -1,4 +1,5 @@
 import { US_PER_MS } from '../../core/units.js';
+import { CHANNEL_FIELDS, FIELD } from '../channel-state.js';
 import { LONGER_ABOVE, NORMAL_BELOW } from './playout-delay.js';
 
 /** The delays that a channel can have, as far as they lie within its bounds. Few, so that a list of packets for each will do. */
@@ -79,8 +80,8 @@ export class AdaptiveDelay {
   readonly #lossUs: number;
   /** wait() of a class is this twice over: what does not depend on the interval, and what is to be divided by it. */
   readonly #squares: Float64Array;
+  readonly #states: Float64Array;
   readonly #class: Uint8Array;
-  readonly #untilBlock: Uint8Array;
   readonly #values: Float64Array;
   /** By channel and class: overtaken packets that would have been in time with it, and with no lower one; fading. */
   readonly #overtaken: Float32Array;
@@ -89,13 +90,13 @@ export class AdaptiveDelay {
   readonly #gaps: Float64Array;
   readonly #gapCount: Int32Array;
 
-  constructor(channels: number, minUs: number, startUs: number, maxUs: number) {
+  constructor(channels: number, states: Float64Array, minUs: number, startUs: number, maxUs: number) {
+    this.#states = states;
     this.delaysUs = delaysBetween(minUs, startUs, maxUs);
     this.#startUs = startUs;
     this.#lossUs = Math.max(startUs, Math.min(LOSS_DELAY_US, maxUs));
     this.#squares = this.delaysUs.map((us) => (us * us) / 2);
     this.#class = new Uint8Array(channels);
-    this.#untilBlock = new Uint8Array(channels);
     this.#values = new Float64Array(channels * VALUES);
     this.#overtaken = new Float32Array(channels * this.delaysUs.length);
     this.#hasOvertaken = new Uint8Array(channels);
@@ -111,7 +112,7 @@ export class AdaptiveDelay {
     this.#values[channel * VALUES + VALUE.MEASURED_US] = Number.NaN;
     this.#overtaken.fill(0, channel * classes, (channel + 1) * classes);
     this.#hasOvertaken[channel] = 0;
-    this.#untilBlock[channel] = BLOCK_PACKETS;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.UNTIL_BLOCK] = BLOCK_PACKETS;
     this.#class[channel] = this.#classWithin(this.#startUs);
     this.restart(channel);
   }
@@ -132,8 +133,9 @@ export class AdaptiveDelay {
 
   /** One more packet of the channel has been taken in. */
   packet(channel: number, arrivalUs: number): void {
-    const left = (this.#untilBlock[channel] as number) - 1;
-    this.#untilBlock[channel] = left;
+    const at = channel * CHANNEL_FIELDS;
+    const left = (this.#states[at + FIELD.UNTIL_BLOCK] as number) - 1;
+    this.#states[at + FIELD.UNTIL_BLOCK] = left;
     if (left === 0) this.#endBlock(channel, arrivalUs);
   }
 
@@ -191,7 +193,7 @@ export class AdaptiveDelay {
     const values = this.#values;
     const at = channel * VALUES;
     const classes = this.delaysUs.length;
-    this.#untilBlock[channel] = BLOCK_PACKETS;
+    this.#states[channel * CHANNEL_FIELDS + FIELD.UNTIL_BLOCK] = BLOCK_PACKETS;
     const intervalUs = (arrivalUs - (values[at + VALUE.MEASURED_US] as number)) / BLOCK_PACKETS;
     values[at + VALUE.MEASURED_US] = arrivalUs;
     if (intervalUs > 0) {

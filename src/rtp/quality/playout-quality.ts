@@ -1,6 +1,7 @@
 import type { Codec } from '../../core/codec.js';
 import type { LossQuality } from '../../core/statistics/quality.js';
 import { MS_PER_SECOND, US_PER_SECOND } from '../../core/units.js';
+import { CHANNEL_FIELDS, channelStates, FIELD } from '../channel-state.js';
 import type { PacketColumns } from '../packet-columns.js';
 import { DISCONTINUITY } from '../playout-queue.js';
 import { BurstGap } from './burst-gap.js';
@@ -12,26 +13,22 @@ const LEAST_PACKETS = 20;
 
 const CODECS = Object.keys(IMPAIRMENT) as Codec[];
 
-/** What every packet needs, side by side, and what a window adds up. */
+/** What a window adds up, and what has been added up of all. Every packet needs only its fields of channel-state.ts. */
 const VALUE = {
-  RECEIVED: 0,
-  TIMESTAMP: 1,
-  /** Arrival at which the current window ends; -Infinity before the first packet. */
-  WINDOW_END_US: 2,
-  /** RECEIVED at its beginning; packets lost in it, and in how many runs. */
-  WINDOW_RECEIVED: 3,
-  WINDOW_LOST: 4,
-  WINDOW_RUNS: 5,
+  /** PLAYED when the current window began; packets lost in it, and in how many runs. */
+  WINDOW_RECEIVED: 0,
+  WINDOW_LOST: 1,
+  WINDOW_RUNS: 2,
   /** Of the windows that have ended: the lowest MOS, the sum weighted by packets, and the packets. */
-  MIN: 6,
-  SUM: 7,
-  WEIGHT: 8,
-  LATEST: 9,
-  TICKS_PER_MS: 10,
-  CONCEALED_TICKS: 11,
-  CODEC: 12,
+  MIN: 3,
+  SUM: 4,
+  WEIGHT: 5,
+  LATEST: 6,
+  TICKS_PER_MS: 7,
+  CONCEALED_TICKS: 8,
+  CODEC: 9,
 } as const;
-const VALUES = 16;
+const VALUES = 10;
 
 /**
  * How each channel sounds, by the packets that were there when they were due: loss in bursts and gaps, how much had to be
@@ -39,10 +36,12 @@ const VALUES = 16;
  * that came too late counts as lost here, although reception statistics count it as received.
  */
 export class PlayoutQuality {
+  readonly #states: Float64Array;
   readonly #values: Float64Array;
   readonly #bursts: BurstGap;
 
-  constructor(channels: number) {
+  constructor(channels: number, states = channelStates(channels)) {
+    this.#states = states;
     this.#values = new Float64Array(channels * VALUES);
     this.#bursts = new BurstGap(channels);
   }
@@ -51,7 +50,11 @@ export class PlayoutQuality {
   open(channel: number, clockRate: number, codec: Codec): void {
     const at = channel * VALUES;
     this.#values.fill(0, at, at + VALUES);
-    this.#values[at + VALUE.WINDOW_END_US] = Number.NEGATIVE_INFINITY;
+    const state = channel * CHANNEL_FIELDS;
+    this.#states[state + FIELD.PLAYED] = 0;
+    this.#states[state + FIELD.PLAYED_TIMESTAMP] = 0;
+    // -Infinity before the first packet.
+    this.#states[state + FIELD.QUALITY_WINDOW_END_US] = Number.NEGATIVE_INFINITY;
     this.#values[at + VALUE.MIN] = Number.POSITIVE_INFINITY;
     this.#values[at + VALUE.LATEST] = Number.NaN;
     this.#values[at + VALUE.TICKS_PER_MS] = clockRate / MS_PER_SECOND;
@@ -61,20 +64,20 @@ export class PlayoutQuality {
 
   /** A packet was released in time. */
   packet(packets: PacketColumns, row: number): void {
-    const values = this.#values;
-    const at = (packets.channel[row] as number) * VALUES;
+    const states = this.#states;
+    const at = (packets.channel[row] as number) * CHANNEL_FIELDS;
     const arrivalUs = packets.arrivalUs[row] as number;
     if (((packets.flags[row] as number) & DISCONTINUITY) !== 0) this.#begin(packets, row);
-    if (!(arrivalUs < (values[at + VALUE.WINDOW_END_US] as number))) this.#endWindow(packets, row);
-    values[at + VALUE.RECEIVED] = (values[at + VALUE.RECEIVED] as number) + 1;
-    values[at + VALUE.TIMESTAMP] = packets.timestamp[row] as number;
+    if (!(arrivalUs < (states[at + FIELD.QUALITY_WINDOW_END_US] as number))) this.#endWindow(packets, row);
+    states[at + FIELD.PLAYED] = (states[at + FIELD.PLAYED] as number) + 1;
+    states[at + FIELD.PLAYED_TIMESTAMP] = packets.timestamp[row] as number;
   }
 
   /** A packet was not there when it was due. */
   lost(channel: number, timestamp: number, durationTicks: number): void {
     const values = this.#values;
     const at = channel * VALUES;
-    const isRun = this.#bursts.lost(channel, values[at + VALUE.RECEIVED] as number, timestamp, durationTicks);
+    const isRun = this.#bursts.lost(channel, this.#playedOf(channel), timestamp, durationTicks);
     add(values, at + VALUE.WINDOW_LOST, 1);
     if (isRun) add(values, at + VALUE.WINDOW_RUNS, 1);
   }
@@ -93,15 +96,15 @@ export class PlayoutQuality {
     const values = this.#values;
     const at = channel * VALUES;
     const ticksPerMs = values[at + VALUE.TICKS_PER_MS] as number;
-    const received = values[at + VALUE.RECEIVED] as number;
-    this.#bursts.reached(channel, values[at + VALUE.TIMESTAMP] as number);
+    const received = this.#playedOf(channel);
+    this.#bursts.reached(channel, this.#states[channel * CHANNEL_FIELDS + FIELD.PLAYED_TIMESTAMP] as number);
     let minimum = values[at + VALUE.MIN] as number;
     let sum = values[at + VALUE.SUM] as number;
     let weight = values[at + VALUE.WEIGHT] as number;
     // The window that has not ended counts as far as it goes.
-    const due = this.#dueInWindow(at);
+    const due = this.#dueInWindow(channel);
     if (due >= LEAST_PACKETS || (due > 0 && weight === 0)) {
-      const mos = this.#windowMos(at);
+      const mos = this.#windowMos(channel);
       minimum = Math.min(minimum, mos);
       sum += mos * due;
       weight += due;
@@ -116,8 +119,7 @@ export class PlayoutQuality {
 
   #begin(packets: PacketColumns, row: number): void {
     const channel = packets.channel[row] as number;
-    const values = this.#values;
-    this.#bursts.reached(channel, values[channel * VALUES + VALUE.TIMESTAMP] as number);
+    this.#bursts.reached(channel, this.#states[channel * CHANNEL_FIELDS + FIELD.PLAYED_TIMESTAMP] as number);
     this.#bursts.begin(channel, packets.timestamp[row] as number, false);
   }
 
@@ -126,35 +128,41 @@ export class PlayoutQuality {
     const values = this.#values;
     const at = channel * VALUES;
     const arrivalUs = packets.arrivalUs[row] as number;
-    if (values[at + VALUE.RECEIVED] === 0) this.#bursts.begin(channel, packets.timestamp[row] as number, true);
-    values[at + VALUE.WINDOW_END_US] = arrivalUs + WINDOW_US;
-    const due = this.#dueInWindow(at);
+    if (this.#playedOf(channel) === 0) this.#bursts.begin(channel, packets.timestamp[row] as number, true);
+    this.#states[channel * CHANNEL_FIELDS + FIELD.QUALITY_WINDOW_END_US] = arrivalUs + WINDOW_US;
+    const due = this.#dueInWindow(channel);
     if (due < LEAST_PACKETS) return;
-    const mos = this.#windowMos(at);
+    const mos = this.#windowMos(channel);
     values[at + VALUE.LATEST] = mos;
     if (mos < (values[at + VALUE.MIN] as number)) values[at + VALUE.MIN] = mos;
     add(values, at + VALUE.SUM, mos * due);
     add(values, at + VALUE.WEIGHT, due);
-    values[at + VALUE.WINDOW_RECEIVED] = values[at + VALUE.RECEIVED] as number;
+    values[at + VALUE.WINDOW_RECEIVED] = this.#playedOf(channel);
     values[at + VALUE.WINDOW_LOST] = 0;
     values[at + VALUE.WINDOW_RUNS] = 0;
   }
 
-  #receivedInWindow(at: number): number {
-    return (this.#values[at + VALUE.RECEIVED] as number) - (this.#values[at + VALUE.WINDOW_RECEIVED] as number);
+  /** Packets that were there when they were due. */
+  #playedOf(channel: number): number {
+    return this.#states[channel * CHANNEL_FIELDS + FIELD.PLAYED] as number;
   }
 
-  #dueInWindow(at: number): number {
-    return this.#receivedInWindow(at) + (this.#values[at + VALUE.WINDOW_LOST] as number);
+  #receivedInWindow(channel: number): number {
+    return this.#playedOf(channel) - (this.#values[channel * VALUES + VALUE.WINDOW_RECEIVED] as number);
   }
 
-  #windowMos(at: number): number {
+  #dueInWindow(channel: number): number {
+    return this.#receivedInWindow(channel) + (this.#values[channel * VALUES + VALUE.WINDOW_LOST] as number);
+  }
+
+  #windowMos(channel: number): number {
     const values = this.#values;
+    const at = channel * VALUES;
     const impairment = IMPAIRMENT[CODECS[values[at + VALUE.CODEC] as number] as Codec];
     // A run of losses that began before the window is one run in it, too.
     const lost = values[at + VALUE.WINDOW_LOST] as number;
     const runs = Math.max(lost > 0 ? 1 : 0, values[at + VALUE.WINDOW_RUNS] as number);
-    return mosLq(impairment, this.#receivedInWindow(at), lost, runs);
+    return mosLq(impairment, this.#receivedInWindow(channel), lost, runs);
   }
 }
 
