@@ -1,4 +1,4 @@
-/** What the native module exports: native/src/lib.rs (shards), socket_reader.rs and service_manager.rs. */
+/** What the native module exports: native/src/lib.rs (shards), socket_reader.rs, regular_packets.rs and service_manager.rs. */
 export interface Addon {
   /** Compared with LAYOUT_VERSION of src/ring/layout.ts before anything else is used. */
   readonly LAYOUT_VERSION: number;
@@ -17,6 +17,13 @@ export interface Addon {
     columns: AddonPacketColumns,
     call: Float64Array,
   ) => AddonSocketReader;
+  /** `memory` is the whole shared memory of the engine; `arena` (its payloads) and `rings` (one a shard) lie in it. */
+  readonly NativeRegularPackets: new (
+    memory: Uint8Array,
+    arena: AddonRing,
+    rings: readonly AddonRing[],
+    state: AddonRegularPacketsState,
+  ) => AddonRegularPackets;
   /** Sends one datagram to systemd. Throws when it cannot be sent; only on Linux can it. */
   readonly notifyServiceManager: (socket: string, message: string) => void;
 }
@@ -82,4 +89,27 @@ export interface AddonPacketColumns {
 export interface AddonSocketReader {
   /** Takes its numbers from `call`, leaves there where it stopped, and returns how many rows it has filled. */
   read(bytes: Uint8Array, table: AddonInteractionTable): number;
+}
+
+/** What the main thread keeps, and take() works on. */
+export interface AddonRegularPacketsState {
+  readonly columns: AddonPacketColumns;
+  /** FIELD of src/rtp/channel-state.ts, for every channel. */
+  readonly states: Float64Array;
+  /** NumberHistory.bits of src/rtp/late/number-history.ts. */
+  readonly history: Int32Array;
+  /** RingProducer.cursors of each shard's input ring (src/ring/ring.ts). */
+  readonly cursors: readonly Int32Array[];
+  /** RingCapacity.left (src/engine/input/ring-capacity.ts). */
+  readonly leftBytes: Float64Array;
+  /** Filled by take(): the number of rows that it leaves to JavaScript, and the rows. */
+  readonly leftRows: Int32Array;
+}
+
+export interface AddonRegularPackets {
+  /**
+   * Takes the regular packets in `count` rows from `first` on, and lists the others in `leftRows`. Returns how many rows it
+   * has gone over; fewer than `count` when the list is full.
+   */
+  take(first: number, count: number): number;
 }

@@ -32,6 +32,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What a shard is told when it starts, and where its file is; never its loop.
   engine: [
     ...['config/schema', 'config/options', 'rtp', 'ring', 'shard/shard-data', 'shard/location'],
+    'native/regular-packets',
     // The model of the neural silence detector.
     'audio/neural/silero-weights',
   ],

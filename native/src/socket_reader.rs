@@ -47,6 +47,21 @@ pub struct PacketColumns {
     pub payload_length: Int32Array,
 }
 
+impl PacketColumns {
+    pub(crate) fn are_equally_long(&self) -> bool {
+        let rows = self.channel.len();
+        let lengths = [
+            self.wire_sequence.len(),
+            self.wire_timestamp.len(),
+            self.arrival_us.len(),
+            self.flags.len(),
+            self.payload_offset.len(),
+            self.payload_length.len(),
+        ];
+        lengths.iter().all(|&length| length == rows)
+    }
+}
+
 /// Indices into the numbers of a call, which `native/addon.d.ts` explains.
 mod call {
     pub const FROM: usize = 0;
@@ -71,16 +86,7 @@ impl NativeSocketReader {
     /// `memory` is the whole shared memory of the engine.
     #[napi(constructor, catch_unwind)]
     pub fn new(memory: SharedBytes, columns: PacketColumns, call: Float64Array) -> Result<Self> {
-        let rows = columns.channel.len();
-        let lengths = [
-            columns.wire_sequence.len(),
-            columns.wire_timestamp.len(),
-            columns.arrival_us.len(),
-            columns.flags.len(),
-            columns.payload_offset.len(),
-            columns.payload_length.len(),
-        ];
-        if lengths.iter().any(|&length| length != rows) {
+        if !columns.are_equally_long() {
             return Err(Error::from_reason("The packet columns differ in length."));
         }
         if call.len() != call::LENGTH {

@@ -83,6 +83,8 @@ const HELD_LEAST = 1024;
 export interface EngineSettings {
   readonly memory: MemorySizes;
   readonly jitter: JitterOptions;
+  /** Whether regular packets take the native path where there is one; else all are left to JavaScript. */
+  readonly nativeInput: boolean;
   readonly silence: SilenceSettings;
   /** Of streams that do not choose one. */
   readonly silenceDetector: SilenceDetector;
@@ -131,6 +133,7 @@ export function resolveOptions(options: InternalEngineOptions): EngineSettings {
       minPlayoutDelayUs: playoutDelay === 'fixed' ? 0 : checked.minPlayoutDelayMs * US_PER_MS,
       maxPlayoutDelayUs: maxPlayoutDelayMs * US_PER_MS,
     },
+    nativeInput: checked.native !== 'off' && playoutDelay === 'adaptive',
     silence: { threshold: checked.silenceThreshold, windowMs: checked.silenceWindowMs },
     silenceDetector: checked.silenceDetector,
   };

@@ -1,4 +1,4 @@
-import { type RingPlace, RingProducer } from './ring.js';
+import { PRODUCER_CURSOR, type RingPlace, RingProducer } from './ring.js';
 
 /**
  * A producer that never blocks. Data is refused when the ring is full, and its caller counts it; control records
@@ -27,11 +27,12 @@ export class RingLink {
   retry(): void {
     for (let first = this.#waiting[0]; first !== undefined; first = this.#waiting[0]) {
       const at = this.ring.tryClaim(first.length);
-      if (at < 0) return;
+      if (at < 0) break;
       this.ring.bytes.set(first, at);
       this.ring.commit(first.length);
       this.#waiting.shift();
     }
+    this.ring.cursors[PRODUCER_CURSOR.WAITING] = this.#waiting.length > 0 ? 1 : 0;
   }
 
   get hasWaiting(): boolean {

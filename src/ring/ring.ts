@@ -56,12 +56,21 @@ abstract class RingSide {
  */
 const EARLY_SHARE = 1 / 4;
 
+/** What a producer keeps to itself, by its index in RingProducer.cursors. */
+export const PRODUCER_CURSOR = {
+  /** Behind the last record committed. It runs ahead of the shared tail, which only the producer writes, until publish(). */
+  TAIL: 0,
+  /** Last known head; read again only when the ring looks full. */
+  HEAD: 1,
+  /** 1 while control records wait for space (link.ts): no data may overtake them. */
+  WAITING: 2,
+  COUNT: 3,
+} as const;
+
 export class RingProducer extends RingSide {
-  // The producer's own cursor. It runs ahead of the shared tail, which only it writes, until publish().
-  #tail: number;
+  /** Read and changed by the native path as well (native/regular-packets.ts), between two calls of this producer. */
+  readonly cursors = new Int32Array(PRODUCER_CURSOR.COUNT);
   #published: number;
-  // Last known head; read again only when the ring looks full.
-  #head: number;
   readonly #early: number;
 
   constructor(place: RingPlace) {
@@ -70,6 +79,22 @@ export class RingProducer extends RingSide {
     this.#published = this.#tail;
     this.#head = Atomics.load(this.words, this.headWord);
     this.#early = place.capacity * EARLY_SHARE;
+  }
+
+  get #tail(): number {
+    return this.cursors[PRODUCER_CURSOR.TAIL] as number;
+  }
+
+  set #tail(cursor: number) {
+    this.cursors[PRODUCER_CURSOR.TAIL] = cursor;
+  }
+
+  get #head(): number {
+    return this.cursors[PRODUCER_CURSOR.HEAD] as number;
+  }
+
+  set #head(cursor: number) {
+    this.cursors[PRODUCER_CURSOR.HEAD] = cursor;
   }
 
   /** The largest record (header and payload) that a claim can ever get. */

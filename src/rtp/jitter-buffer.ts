@@ -193,6 +193,11 @@ export class JitterBuffer {
     return this.#queue.isLonger(channel) ? this.#maxPlayoutDelayUs : this.#playoutDelayUs;
   }
 
+  /** Which numbers of each channel have been received, for the native path. */
+  get history(): Int32Array {
+    return this.#reception.history.bits;
+  }
+
   #take(channel: number, d: number): InsertOutcome {
     const at = channel * CHANNEL_FIELDS;
     const packets = this.packets;

@@ -103,6 +103,25 @@ export class PacketRing extends PacketColumns {
     return this.#isOverfilled ? this.#mask + 1 : -1;
   }
 
+  /** How many rows from filledRow() on are filled and lie one behind the other; 0 for the one behind the ring. */
+  filledRows(): number {
+    const index = this.#tail & this.#mask;
+    return Math.min((this.#filled - this.#tail) | 0, this.#mask + 1 - index);
+  }
+
+  /** The next `count` filled rows were released at once, without having been kept. */
+  passOver(count: number): void {
+    const isEmpty = this.#head === this.#tail;
+    const tail = (this.#tail + count) | 0;
+    // When nothing is held, the same few rows are used again and again, and stay in the cache.
+    if (isEmpty && tail === this.#filled) {
+      this.#filled = this.#tail;
+      return;
+    }
+    this.#tail = tail;
+    if (isEmpty) this.#head = tail;
+  }
+
   /** Gives filledRow() a delay. False when the ring is full. */
   keep(d: number, kind: number): boolean {
     if (d > this.#mask) return false;

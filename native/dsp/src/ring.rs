@@ -165,6 +165,15 @@ impl Consumer {
 /// With this part of the capacity before the current batch, all of it consumed, the ring begins again; see `ring.ts`.
 const EARLY_PART: usize = 4;
 
+/// How far a producer has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cursors {
+    /// Behind the last record that was committed.
+    pub tail: u32,
+    /// The consumer's, as known last.
+    pub head: u32,
+}
+
 #[derive(Debug)]
 pub struct Producer {
     side: Side,
@@ -180,6 +189,17 @@ impl Producer {
         let side = Side::new(memory, place);
         let (tail, head) = (side.tail(), side.head());
         Self { side, tail, published: tail, head }
+    }
+
+    /// Its own cursor and what it knows of the head. A producer can be given those of another one of the same ring, which
+    /// is not used meanwhile: it then continues where that one stopped.
+    pub fn cursors(&self) -> Cursors {
+        Cursors { tail: self.tail, head: self.head }
+    }
+
+    pub fn set_cursors(&mut self, Cursors { tail, head }: Cursors) {
+        assert!(tail.wrapping_sub(head) as usize <= self.side.place.capacity, "cursors of another ring");
+        (self.tail, self.head) = (tail, head);
     }
 
     /// The largest record that a claim can ever get.

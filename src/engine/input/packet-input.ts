@@ -1,6 +1,7 @@
 import { addCounts, zeroCounts } from '../../core/counts.js';
 import type { ChannelReception, MarkedState, ReceptionCounts } from '../../core/events.js';
 import { NO_QUALITY, type QualityReport, qualityReport } from '../../core/statistics/quality.js';
+import { nativeRegularPackets, type RegularPackets } from '../../native/regular-packets.js';
 import { channelStates } from '../../rtp/channel-state.js';
 import { INSERTED, JitterBuffer } from '../../rtp/jitter-buffer.js';
 import { Timeline } from '../../rtp/timeline.js';
@@ -21,6 +22,9 @@ export interface PacketInputDependencies {
   onPublished(): void;
 }
 
+/** Rows that one call of the native path leaves at most. */
+const MOST_LEFT = 64;
+
 /**
  * The engine's input, in the order in which a packet takes it: batch → jitter buffer → pauses, time line → input ring.
  * Ordered streams begin at the ring.
@@ -33,6 +37,12 @@ export class PacketInput {
   readonly #timeline: Timeline;
   readonly #release: Release;
   readonly #stopped: StoppedPackets;
+  readonly #regular: RegularPackets | undefined;
+  /** The number of rows that the native path has left to the jitter buffer, and the rows. */
+  readonly #leftRows = new Int32Array(1 + MOST_LEFT);
+  /** Regular packets have been released since the last publication. */
+  #hasReleased = false;
+  #regularPackets = 0;
   #unknownStream = 0;
 
   constructor(
@@ -55,6 +65,7 @@ export class PacketInput {
     this.#stopped = new StoppedPackets(maxStreams * 2, streams, this.#timeline, this.#release, (channel) =>
       this.#jitter.playoutDelayUs(channel),
     );
+    this.#regular = settings.nativeInput ? this.#nativePath(memory, states) : undefined;
     this.ordered = new OrderedInput(memory.memory, maxStreams, this.#release, onPublished);
   }
 
@@ -117,12 +128,38 @@ export class PacketInput {
     for (const channel of channelsOf(stream)) this.#release.pauses.end(channel, fromUs);
   }
 
-  /** Puts the packets of the batch into the jitter buffer. */
+  /**
+   * Takes in the packets of the batch: regular ones are released at once by the native path, where there is one, and the
+   * jitter buffer gets all others.
+   */
   insert(): void {
     const { packets } = this.#jitter;
     for (let row = packets.filledRow(); row >= 0; row = packets.filledRow()) {
-      if (this.#jitter.insert(row, this.#release) === INSERTED.CLOSED) this.#unknownStream++;
+      if (this.#regular === undefined || packets.filledRows() === 0) this.#insertRow(row);
+      else this.#insertRows(row, this.#regular);
     }
+  }
+
+  /** From a filled row on, as far as one call of the native path goes. */
+  #insertRows(first: number, regular: RegularPackets): void {
+    const { packets } = this.#jitter;
+    const end = first + regular.take(first, packets.filledRows());
+    const left = this.#leftRows[0] as number;
+    const regularPackets = end - first - left;
+    if (regularPackets > 0) this.#hasReleased = true;
+    this.#regularPackets += regularPackets;
+    let at = first;
+    for (let i = 1; i <= left; i++) {
+      const row = this.#leftRows[i] as number;
+      packets.passOver(row - at);
+      this.#insertRow(row);
+      at = row + 1;
+    }
+    packets.passOver(end - at);
+  }
+
+  #insertRow(row: number): void {
+    if (this.#jitter.insert(row, this.#release) === INSERTED.CLOSED) this.#unknownStream++;
   }
 
   /** Releases what is due and shows it to the shards. */
@@ -133,7 +170,21 @@ export class PacketInput {
     this.#jitter.advance(nowUs, this.#release);
     this.#stopped.check(nowUs);
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
+    this.#hasReleased = false;
     this.#release.publish();
+  }
+
+  #nativePath(memory: EngineMemory, states: Float64Array): RegularPackets | undefined {
+    const { packets, history } = this.#jitter;
+    return nativeRegularPackets(
+      { memory: memory.memory, arena: memory.arena, rings: memory.shards.map(({ input }) => input) },
+      {
+        ...{ columns: packets, states, history },
+        cursors: this.#release.rings.map(({ cursors }) => cursors),
+        leftBytes: this.#release.capacity.left,
+        leftRows: this.#leftRows,
+      },
+    );
   }
 
   /** Where the stream's time line is at `nowUs`, in RTP ticks; never negative. */
@@ -146,7 +197,9 @@ export class PacketInput {
    * streams publishes the packets of many at once, and all else is published where it is committed.
    */
   dueUs(): number {
-    return this.#release.hasWaiting ? 0 : Math.min(this.#jitter.nextDueUs(), this.#stopped.dueUs());
+    return this.#hasReleased || this.#release.hasWaiting
+      ? 0
+      : Math.min(this.#jitter.nextDueUs(), this.#stopped.dueUs());
   }
 
   /** Reception counts of a stream so far, its channels added up. */
@@ -237,6 +290,11 @@ export class PacketInput {
   /** Packets of streams that are not open, or have no such channel. */
   get unknownStream(): number {
     return this.#unknownStream + this.ordered.unknownStream;
+  }
+
+  /** Packets that the native path has taken. */
+  get regularPackets(): number {
+    return this.#regularPackets;
   }
 
   /** Memory of the payloads that the jitter buffer holds. */

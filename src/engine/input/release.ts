@@ -96,6 +96,11 @@ export class Release implements JitterOutput {
     );
   }
 
+  /** The producers of the shards' input rings. */
+  get rings(): readonly RingProducer[] {
+    return this.#links.map(({ ring }) => ring);
+  }
+
   open(stream: number): void {
     const entry = this.#streams.at(stream);
     if (entry === undefined) return;

@@ -14,7 +14,8 @@ export class RingCapacity {
   readonly #links: readonly RingLink[];
   /** Since when each ring has been full; infinity while it is not. */
   readonly #fullSinceUs: Float64Array;
-  #leftBytes = 0;
+  /** One number: bytes that may still be released. The native path uses them up as well. */
+  readonly left = new Float64Array(1);
 
   constructor(links: readonly RingLink[]) {
     this.#links = links;
@@ -23,22 +24,23 @@ export class RingCapacity {
 
   /** Measures the rings again. The fullest one decides, unless its shard has been blocked for too long. */
   measure(nowUs: number): void {
-    this.#leftBytes = Number.POSITIVE_INFINITY;
+    let leftBytes = Number.POSITIVE_INFINITY;
     for (let shard = 0; shard < this.#links.length; shard++) {
       const { ring, hasWaiting } = this.#links[shard] as RingLink;
       const freeBytes = hasWaiting ? 0 : ring.freeBytes() - ring.capacity * MARGIN;
       if (freeBytes > 0) this.#fullSinceUs[shard] = Number.POSITIVE_INFINITY;
       else if (this.#fullSinceUs[shard] === Number.POSITIVE_INFINITY) this.#fullSinceUs[shard] = nowUs;
       const isIgnored = this.#links.length > 1 && nowUs - (this.#fullSinceUs[shard] as number) > BLOCKED_LIMIT_US;
-      if (!isIgnored) this.#leftBytes = Math.min(this.#leftBytes, freeBytes);
+      if (!isIgnored) leftBytes = Math.min(leftBytes, freeBytes);
     }
+    this.left[0] = leftBytes;
   }
 
   get isLeft(): boolean {
-    return this.#leftBytes > 0;
+    return (this.left[0] as number) > 0;
   }
 
   use(bytes: number): void {
-    this.#leftBytes -= bytes;
+    this.left[0] = (this.left[0] as number) - bytes;
   }
 }

@@ -12,21 +12,22 @@ const WORDS = HISTORY_PACKETS / 32;
  * included.
  */
 export class NumberHistory {
-  readonly #bits: Int32Array;
+  /** One bit a number, WORDS a channel. */
+  readonly bits: Int32Array;
 
   constructor(channels: number) {
-    this.#bits = new Int32Array(channels * WORDS);
+    this.bits = new Int32Array(channels * WORDS);
   }
 
   has(channel: number, sequence: number): boolean {
     const bit = sequence & (HISTORY_PACKETS - 1);
-    return ((this.#bits[channel * WORDS + (bit >> 5)] as number) & (1 << (bit & 31))) !== 0;
+    return ((this.bits[channel * WORDS + (bit >> 5)] as number) & (1 << (bit & 31))) !== 0;
   }
 
   add(channel: number, sequence: number): void {
     const bit = sequence & (HISTORY_PACKETS - 1);
     const word = channel * WORDS + (bit >> 5);
-    this.#bits[word] = (this.#bits[word] as number) | (1 << (bit & 31));
+    this.bits[word] = (this.bits[word] as number) | (1 << (bit & 31));
   }
 
   /** Removes the numbers from `from` up to, not including, `to`. */
@@ -36,17 +37,17 @@ export class NumberHistory {
       for (let sequence = from; sequence < to; sequence++) {
         const bit = sequence & (HISTORY_PACKETS - 1);
         const word = channel * WORDS + (bit >> 5);
-        this.#bits[word] = (this.#bits[word] as number) & ~(1 << (bit & 31));
+        this.bits[word] = (this.bits[word] as number) & ~(1 << (bit & 31));
       }
     }
   }
 
   clear(channel: number): void {
-    this.#bits.fill(0, channel * WORDS, (channel + 1) * WORDS);
+    this.bits.fill(0, channel * WORDS, (channel + 1) * WORDS);
   }
 
   /** Takes over what another one has of a channel. */
   copy(channel: number, from: NumberHistory): void {
-    this.#bits.set(from.#bits.subarray(channel * WORDS, (channel + 1) * WORDS), channel * WORDS);
+    this.bits.set(from.bits.subarray(channel * WORDS, (channel + 1) * WORDS), channel * WORDS);
   }
 }

@@ -63,7 +63,10 @@ export class CaptureRig {
 
   constructor(backend: 'js' | 'native', options: CaptureOptions = {}) {
     const { streams = 1, inputRingBytes = 1 << 20, recorderRingBytes = 1 << 20, ...delays } = options;
-    const settings = resolveOptions({ ...delays, shards: 1, maxStreams: streams });
+    const settings = resolveOptions({
+      ...{ ...delays, shards: 1, maxStreams: streams },
+      native: backend === 'js' ? 'off' : 'require',
+    });
     const memory = layOutMemory({
       ...{ ...settings.memory, shards: 1, maxStreams: streams },
       ...{ inputRingBytes, outputRingBytes: 1 << 20, recorderRingBytes },
