@@ -80,7 +80,7 @@ export const FIELD = {
   QUALITY_WINDOW_END_US: 59,
   // Pauses.
   IS_PAUSED: 60,
-  // Release. DROPPED_END: 0 while nothing is dropped that the shard has not been told of.
+  // Release. DROPPED_END: 0 while no dropped span has to be reported to the shard.
   DROPPED_END: 61,
   SHARD: 62,
   CODEC: 63,

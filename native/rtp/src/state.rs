@@ -88,7 +88,7 @@ channel_state! {
     quality_window_end_us,
     // Pauses.
     is_paused,
-    // Release. DROPPED_END: 0 while nothing is dropped that the shard has not been told of.
+    // Release. DROPPED_END: 0 while no dropped span has to be reported to the shard.
     dropped_end,
     shard,
     codec,

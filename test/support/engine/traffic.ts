@@ -17,7 +17,7 @@ export interface TrafficOptions {
   readonly codec: 'pcmu' | 'l16' | 'opus';
   readonly seconds: number;
   /** How much goes wrong; 0 is a line in order, with nothing but a little jitter. */
-  readonly trouble: number;
+  readonly severity: number;
 }
 
 const PACKET_US = 20_000;
@@ -57,7 +57,7 @@ class Sender {
     this.#sequence = (this.#sequence + 1) % MODULUS_16;
     this.#timestamp = (this.#timestamp + ticks) % MODULUS_32;
     if (this.#happens(40)) return;
-    const jitterUs = below(random, this.#options.trouble > 1 ? 15_000 : 3_000);
+    const jitterUs = below(random, this.#options.severity > 1 ? 15_000 : 3_000);
     let atUs = nowUs * (1 + this.#ppm * 1e-6) + 30_000 + this.#extraUs + jitterUs;
     if (this.#happens(40)) atUs += below(random, 200_000);
     if (this.#happens(300)) atUs += below(random, 4_000_000);
@@ -93,9 +93,9 @@ class Sender {
     this.#timestamp = (this.#timestamp + packets * ticks) % MODULUS_32;
   }
 
-  /** One packet in so many, as the trouble goes. */
+  /** One packet in so many, as the severity has it. */
   #happens(packets: number): boolean {
-    return this.#random() * packets < this.#options.trouble;
+    return this.#random() * packets < this.#options.severity;
   }
 
   #payload(): Uint8Array {
@@ -114,11 +114,11 @@ export function traffic(seed: number, options: TrafficOptions): TrafficEvent[] {
   const events: TrafficEvent[] = [];
   for (let nowUs = 0; nowUs < options.seconds * 1e6; nowUs += PACKET_US) {
     for (const sender of senders) events.push(...sender.send(nowUs));
-    if (random() * 1_500 < options.trouble) {
+    if (random() * 1_500 < options.severity) {
       events.push({ kind: 'pause', atUs: nowUs }, { kind: 'resume', atUs: nowUs + below(random, 3_000_000) });
     }
-    if (random() * 1_500 < options.trouble) events.push({ kind: 'interrupted', atUs: nowUs });
-    if (random() * 3_000 < options.trouble) events.push({ kind: 'reopen', atUs: nowUs });
+    if (random() * 1_500 < options.severity) events.push({ kind: 'interrupted', atUs: nowUs });
+    if (random() * 3_000 < options.severity) events.push({ kind: 'reopen', atUs: nowUs });
   }
   return events.sort((a, b) => a.atUs - b.atUs);
 }
