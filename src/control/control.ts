@@ -93,6 +93,8 @@ export class Control implements Service {
     });
     for (const sink of [interactions, metrics.sink]) context.addSink(sink);
     context.node.on('paused', (event) => interactions.paused(event));
+    context.node.on('oneWayAudio', (event) => interactions.oneWayAudio(event));
+    context.node.on('oneWayAudioEnded', (event) => interactions.oneWayAudio(event));
     closing.signal.addEventListener('abort', () => metrics.close());
     metrics.start();
     const expiries = setInterval(() => access.closeInvalid(), EXPIRY_LOOK_MS).unref();

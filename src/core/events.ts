@@ -217,6 +217,11 @@ export interface OneWayAudio {
   readonly cause: 'noPackets' | 'digitalSilence';
 }
 
+/** That side has a signal again, or the stream has ended without one. */
+export interface OneWayAudioEnded extends OneWayAudio {
+  readonly reason: 'signal' | 'streamEnded';
+}
+
 /** A stretch of one channel's time line that has no audio, and why. */
 export interface MarkedSpan {
   readonly info: StreamInfo;

@@ -105,12 +105,12 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
       refusals: () => this.#figures.refusals(),
       counts: ({ stream }) => this.#engine.counts(stream),
       ...{ maxStreams: this.#engine.maxStreams, oneWaySeconds: options.oneWaySeconds },
-      onOneWayAudio: (name, event) => {
-        audit(oneWayEntry(name, event));
-        this.emit(name, event);
+      onOneWayAudio: (event) => {
+        audit(oneWayEntry(event));
+        self.emit('reason' in event ? 'oneWayAudioEnded' : 'oneWayAudio', event);
       },
     });
-    for (const sink of [...this.#figures.frameSinks, this.#events, this.#ends, ...this.#watch.sinks, this.#outcomes])
+    for (const sink of [...this.#figures.frameSinks, ...this.#watch.sinks, this.#events, this.#ends, this.#outcomes])
       this.#engine.addSink(sink);
     self.on('newListener', () => queueMicrotask(this.#listenersChanged));
     self.on('removeListener', () => queueMicrotask(this.#listenersChanged));
@@ -248,7 +248,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
 
   /** Everything that is counted, at this moment. Costs some microseconds a stream. */
   stats(): NodeStats {
-    return { ...this.#figures.stats(), oneWayAudio: this.#watch.oneWayAudio };
+    return { ...this.#figures.stats(), ...this.#watch.oneWayAudio };
   }
 
   /** Reception counts of an open stream; undefined when there is none of that interaction. */

@@ -14,6 +14,8 @@ export interface NodeStats extends MetricsSnapshot {
   readonly outcomes: OutcomeCounts;
   /** How often one side of a call had no signal while the other one spoke; see NodeOptions.oneWaySeconds. */
   readonly oneWayAudio: number;
+  /** Sides of calls that have no signal at the moment, while the other side has spoken for that long. */
+  readonly oneWayAudioNow: number;
   /** The status of each source by its name. */
   readonly sources: Readonly<Record<string, object>>;
   /** What was refused or dropped, by `part.reason` such as `genesys.malformed`; only what occurred. */

@@ -22,6 +22,12 @@ export interface CallOneWayAudio {
   readonly cause: string;
 }
 
+/** `data` of `call.one_way_audio_ended`, once for each `call.one_way_audio`. */
+export interface CallOneWayAudioEnded extends CallOneWayAudio {
+  /** `signal`: that side has one again; `streamEnded`: the stream has ended without one. */
+  readonly reason: string;
+}
+
 /** `data` of `call.given_up`: a call that was to be captured is no longer tried. */
 export interface CallGivenUp {
   readonly interactionId: string;
@@ -83,6 +89,7 @@ export interface NodeFailed {
 export interface WebhookEvents {
   'call.started': CallStarted;
   'call.one_way_audio': CallOneWayAudio;
+  'call.one_way_audio_ended': CallOneWayAudioEnded;
   'call.given_up': CallGivenUp;
   'call.ended': StreamFinished;
   'recording.finished': StreamFinished;

@@ -143,6 +143,8 @@ function listen(node: RunningNode, delivery: Delivery): () => void {
     },
     oneWayAudio: ({ info: { interactionId }, channel, cause }) =>
       delivery.notify('call.one_way_audio', { interactionId, channel, cause }, interactionId),
+    oneWayAudioEnded: ({ info: { interactionId }, channel, cause, reason }) =>
+      delivery.notify('call.one_way_audio_ended', { interactionId, channel, cause, reason }, interactionId),
     recordingRepaired: (recording) => delivery.notify('recording.repaired', recording, recording.interactionId),
     workerRestarted: (event) => delivery.notify('worker.restarted', event),
     diskLow: ({ isLow, ...space }) => delivery.notify(isLow ? 'disk.low' : 'disk.recovered', space),

@@ -116,6 +116,20 @@ describe.skipIf(chromiumPath() === undefined)('the table of two thousand streams
     expect(await page.getByPlaceholder('Filter by interaction').inputValue()).toBe('call-0007');
   });
 
+  test('shows which calls have one-way audio, and finds them', async () => {
+    const page = await open();
+    const info = node.node.streams().find(({ interactionId }) => interactionId === nameOf(7));
+    if (info === undefined) throw new Error('The call is not there.');
+    node.node.emit('oneWayAudio', { info, channel: 1, cause: 'noPackets' });
+    await page.getByRole('link', { name: 'One call has' }).click();
+    await page.getByText('1 streams match').waitFor({ state: 'attached' });
+    expect(await row(page, 0).textContent()).toContain('one-way');
+    await row(page, 0).click();
+    await page.getByText('the internal side has no signal, no packets come from it').waitFor();
+    node.node.emit('oneWayAudioEnded', { info, channel: 1, cause: 'noPackets', reason: 'signal' });
+    await page.getByText('the internal side has no signal').waitFor({ state: 'detached' });
+  });
+
   test('asks once a second, and not at all while it is hidden', async () => {
     const page = await open();
     let asked = 0;

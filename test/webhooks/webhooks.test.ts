@@ -143,6 +143,22 @@ describe('the notifications of a node', () => {
     expect(receiver.types).toContain('worker.restarted');
   });
 
+  it('tell of one-way audio, and of its end', async () => {
+    const { node, engine } = await started([]);
+    engine.openStream('call', FORMAT);
+    await until(() => receiver.received.length === 1, 'the begin of the call');
+    const [info] = node.streams();
+    if (info === undefined) throw new Error('There is no stream.');
+    node.emit('oneWayAudio', { info, channel: 1, cause: 'noPackets' });
+    node.emit('oneWayAudioEnded', { info, channel: 1, cause: 'noPackets', reason: 'streamEnded' });
+    await until(() => receiver.received.length === 3, 'the notifications');
+    const side = { interactionId: 'call', channel: 1, cause: 'noPackets' };
+    expect(of('call').slice(1)).toEqual([
+      ['call.one_way_audio', side],
+      ['call.one_way_audio_ended', { ...side, reason: 'streamEnded' }],
+    ]);
+  });
+
   it('tell of a recording that was repaired at the start', async () => {
     const { engine, node } = await started([recorder({ directory: join(out, 'first') })]);
     push(engine, engine.openStream('cut', FORMAT), 50);

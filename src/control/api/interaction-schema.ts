@@ -20,6 +20,10 @@ export const interactionSchema = z
     ageSeconds: z.number().nullable().describe('Since it started; of one that has ended, how long it was.'),
     paused: z.boolean(),
     pausedBy: z.array(z.enum(['platform', 'client', 'operator'])),
+    oneWayAudio: z
+      .object({ channel: z.number(), cause: z.enum(['noPackets', 'digitalSilence']) })
+      .nullable()
+      .describe('The side that has no signal while the other one speaks; null when both have one.'),
     levelDbfs: perChannel(z.number()).describe('From -96 to 0.'),
     speech: perChannel(z.boolean()),
     packetsReceived: z.number(),

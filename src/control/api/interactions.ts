@@ -38,6 +38,10 @@ const querySchema = z.object({
     .describe(`One or several of ${INTERACTION_STATES.join(', ')}, separated by commas.`),
   source: z.string().max(128).optional(),
   codec: z.string().max(16).optional(),
+  oneWayAudio: z
+    .literal('true')
+    .optional()
+    .describe('Only those of which one side has no signal while the other one speaks.'),
   q: z.string().max(128).optional().describe('A part of the id, in any case.'),
 });
 
@@ -106,10 +110,17 @@ function registerReading(app: ControlApp, list: InteractionList): void {
   );
 }
 
-function queryOf({ sort, state, q: text, ...query }: z.infer<typeof querySchema>): InteractionQuery {
+function queryOf({ sort, state, q: text, oneWayAudio, ...query }: z.infer<typeof querySchema>): InteractionQuery {
   const states = state?.split(',') as InteractionState[] | undefined;
   const descending = sort.startsWith('-');
-  return { ...query, sort: (descending ? sort.slice(1) : sort) as SortKey, descending, states, text };
+  return {
+    ...query,
+    oneWayAudio: oneWayAudio === 'true',
+    sort: (descending ? sort.slice(1) : sort) as SortKey,
+    descending,
+    states,
+    text,
+  };
 }
 
 function registerPauses(app: ControlApp, { node, audit }: ControlDependencies): void {

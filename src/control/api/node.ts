@@ -25,6 +25,7 @@ const nodeSchema = z
     status,
     checks: z.array(z.object({ name: z.string(), status, reason: z.string().optional() })),
     streams: z.number(),
+    oneWayAudioNow: z.number().describe('Calls of which one side has no signal while the other one speaks.'),
     shards: z.array(
       z.object({
         name: z.string(),
@@ -82,6 +83,7 @@ function registerReading(app: ControlApp, dependencies: ControlDependencies): vo
         status: worst,
         checks: checks.map(({ affects: _, ...check }) => check),
         streams: interactions.size,
+        oneWayAudioNow: interactions.oneWayAudioNow,
         shards: metrics.shards().map((shard) => ({ ...shard, rings: [...shard.rings] })),
         sources: node.sources.map(sourceRow),
         logLevel: settings.logLevel?.get() ?? null,

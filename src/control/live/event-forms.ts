@@ -42,7 +42,7 @@ export const EVENT_FORMS: {
     lengthMs: Math.round((lengthSamples * MS_PER_SECOND) / info.sampleRate),
   }),
   oneWayAudio: ({ info, channel, cause }) => ({ ...streamOf(info), channel, cause }),
-  oneWayAudioEnded: ({ info, channel }) => ({ ...streamOf(info), channel }),
+  oneWayAudioEnded: ({ info, channel, cause, reason }) => ({ ...streamOf(info), channel, cause, reason }),
   paused: ({ interactionId, paused, by }) => ({ interactionId, paused, by }),
   error: errorForm,
   diskLow: (event) => ({ ...event }),

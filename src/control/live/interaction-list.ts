@@ -40,6 +40,8 @@ export interface InteractionQuery {
   readonly states?: readonly InteractionState[] | undefined;
   readonly source?: string | undefined;
   readonly codec?: string | undefined;
+  /** Only those of which one side has no signal. */
+  readonly oneWayAudio?: boolean | undefined;
   /** A part of the id, in any case. */
   readonly text?: string | undefined;
 }
@@ -227,15 +229,17 @@ export class InteractionList {
 }
 
 function matches(entry: InteractionEntry, query: InteractionQuery, row: RowDependencies): boolean {
-  const { source, codec, text, states } = query;
+  const { source, codec, text, states, oneWayAudio } = query;
+  if (oneWayAudio && entry.oneWayAudio === undefined) return false;
   if (source !== undefined && entry.info.source !== source) return false;
   if (codec !== undefined && entry.info.codec !== codec) return false;
   if (text !== undefined && !isIn(entry.id, text)) return false;
   return states === undefined || states.includes(stateOf(entry, row));
 }
 
-function matchesPending(id: string, ofSource: string, { source, codec, text, states }: InteractionQuery): boolean {
-  if ((source !== undefined && ofSource !== source) || codec !== undefined) return false;
+function matchesPending(id: string, ofSource: string, query: InteractionQuery): boolean {
+  const { source, codec, text, states } = query;
+  if (query.oneWayAudio || (source !== undefined && ofSource !== source) || codec !== undefined) return false;
   if (text !== undefined && !isIn(id, text)) return false;
   return states === undefined || states.includes('subscribing');
 }

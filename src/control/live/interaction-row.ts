@@ -74,6 +74,7 @@ export function interactionRow(entry: InteractionEntry, dependencies: RowDepende
     ageSeconds: rounded(ageMs(entry, nowMs) / MS_PER_SECOND, 3),
     paused: entry.pausedBy.length > 0,
     pausedBy: [...entry.pausedBy],
+    oneWayAudio: entry.oneWayAudio ?? null,
     levelDbfs: [level(0), channels === 2 ? level(1) : null],
     speech: [speech(0), channels === 2 ? speech(1) : null],
     packetsReceived: counts.packetsReceived,
@@ -106,7 +107,15 @@ export function interactionDetail(entry: InteractionEntry, dependencies: RowDepe
 export function pendingRow(id: string, source: string): Interaction {
   return {
     ...{ id, source, codec: null, sampleRate: null, channels: null, state: 'subscribing' },
-    ...{ startedAt: null, endedAt: null, endReason: null, ageSeconds: null, paused: false, pausedBy: [] },
+    ...{
+      startedAt: null,
+      endedAt: null,
+      endReason: null,
+      ageSeconds: null,
+      paused: false,
+      pausedBy: [],
+      oneWayAudio: null,
+    },
     ...{ levelDbfs: [LEAST_DBFS, null], speech: [false, null] },
     ...{ packetsReceived: 0, packetsLost: 0, lossRatio: 0, lateRatio: 0, jitterMs: 0 },
     ...{ playoutDelayMs: null, latencyMs: null },

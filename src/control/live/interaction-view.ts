@@ -3,6 +3,8 @@ import { addCounts } from '../../core/counts.js';
 import type {
   FrameView,
   MarkedSpan,
+  OneWayAudio,
+  OneWayAudioEnded,
   PauseEvent,
   ReceptionCounts,
   SilenceEdge,
@@ -25,6 +27,8 @@ export interface InteractionEntry {
   readonly startedAtMs: number;
   /** Who withholds its audio at the moment. */
   readonly pausedBy: readonly PausedBy[];
+  /** The side that has no signal while the other one speaks. */
+  readonly oneWayAudio: Pick<OneWayAudio, 'channel' | 'cause'> | undefined;
   /** Undefined while it is captured. All of its streams together. */
   readonly ended: StreamSummary | undefined;
   /** Of its streams before the newest one. */
@@ -37,6 +41,7 @@ interface Entry extends InteractionEntry {
   /** By channel; made when its first span begins. */
   readonly spans: [SpanLog | undefined, SpanLog | undefined];
   pausedBy: readonly PausedBy[];
+  oneWayAudio: Pick<OneWayAudio, 'channel' | 'cause'> | undefined;
   ended: StreamSummary | undefined;
   earlier: ReceptionCounts | undefined;
   /** Where each channel's time line ends, once the stream has ended. */
@@ -89,6 +94,7 @@ export class InteractionView implements Sink {
   readonly #between = new Map<string, Entry>();
   readonly #pauses = new Map<string, readonly PausedBy[]>();
   readonly #clock: Clock;
+  #oneWayNow = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -97,6 +103,11 @@ export class InteractionView implements Sink {
   /** Interactions that are captured at the moment. */
   get size(): number {
     return this.#live.size;
+  }
+
+  /** Those of which one side has no signal while the other one speaks. */
+  get oneWayAudioNow(): number {
+    return this.#oneWayNow;
   }
 
   /** Those that are captured. */
@@ -160,6 +171,17 @@ export class InteractionView implements Sink {
     dropOldest(this.#pauses, PAUSES_KEPT);
   }
 
+  /** Pass it the node's `oneWayAudio` and `oneWayAudioEnded` events. */
+  oneWayAudio(event: OneWayAudio | OneWayAudioEnded): void {
+    const entry = this.#byStream[event.info.stream];
+    if (entry === undefined) return;
+    const { channel, cause } = event;
+    const wasOneWay = entry.oneWayAudio !== undefined;
+    if (!('reason' in event)) entry.oneWayAudio = { channel, cause };
+    else if (entry.oneWayAudio?.channel === channel) entry.oneWayAudio = undefined;
+    this.#oneWayNow += Number(entry.oneWayAudio !== undefined) - Number(wasOneWay);
+  }
+
   // ---- What the engine delivers
 
   streamOpened(info: StreamInfo): void {
@@ -173,6 +195,7 @@ export class InteractionView implements Sink {
       startedAtMs: info.segment?.firstStartedAtMs ?? info.startedAtMs,
       spans: [undefined, undefined],
       pausedBy: this.#pauses.get(interactionId) ?? [],
+      oneWayAudio: undefined,
       ended: undefined,
       earlier: undefined,
       endsMs: [0, 0],

@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.js';
-import type { FrameSink, OneWayAudio, ReceptionCounts, StreamInfo } from '../../core/events.js';
+import type { FrameSink, OneWayAudio, OneWayAudioEnded, ReceptionCounts, StreamInfo } from '../../core/events.js';
 import type { Logger } from '../../core/logger.js';
 import { US_PER_MS } from '../../core/units.js';
 import { tuneHeapAgain } from '../heap.js';
@@ -18,7 +18,7 @@ interface Watched {
   readonly maxStreams: number;
   /** See NodeOptions.oneWaySeconds. */
   readonly oneWaySeconds: number | undefined;
-  onOneWayAudio(name: 'oneWayAudio' | 'oneWayAudioEnded', event: OneWayAudio): void;
+  onOneWayAudio(event: OneWayAudio | OneWayAudioEnded): void;
 }
 
 const ONE_WAY_SECONDS = 10;
@@ -45,12 +45,14 @@ export class NodeWatch {
       onBegin: (event) => {
         const { channel, cause, info } = event;
         logger.warn({ interactionId: info.interactionId, channel, cause }, 'one side of a call has no signal');
-        watched.onOneWayAudio('oneWayAudio', event);
+        watched.onOneWayAudio(event);
       },
       onEnd: (event) => {
-        const { channel, info } = event;
-        logger.info({ interactionId: info.interactionId, channel }, 'that side of a call has a signal again');
-        watched.onOneWayAudio('oneWayAudioEnded', event);
+        const { channel, info, reason } = event;
+        const text =
+          reason === 'signal' ? 'that side of a call has a signal again' : 'a call with one-way audio has ended';
+        logger.info({ interactionId: info.interactionId, channel }, text);
+        watched.onOneWayAudio(event);
       },
     });
     this.#refusalLog = new RefusalLog(logger);
@@ -58,14 +60,14 @@ export class NodeWatch {
     this.#watched = watched;
   }
 
-  /** What takes frames, and the begin and end of streams; add them to the engine. */
+  /** Add them to the engine before what emits events: one-way audio is over before its stream is. */
   get sinks(): readonly FrameSink[] {
     return [this.#health, this.#oneWay];
   }
 
-  /** How often one side of a call had no signal while the other one spoke. */
-  get oneWayAudio(): number {
-    return this.#oneWay.occurrences;
+  /** How often one side of a call had no signal while the other one spoke, and how many have none now. */
+  get oneWayAudio(): { readonly oneWayAudio: number; readonly oneWayAudioNow: number } {
+    return { oneWayAudio: this.#oneWay.occurrences, oneWayAudioNow: this.#oneWay.current };
   }
 
   /** A call whose audio is withheld has neither a gap nor one-way audio. */

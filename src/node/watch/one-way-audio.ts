@@ -1,5 +1,13 @@
 import type { Clock } from '../../core/clock.js';
-import type { AuditEntry, Channel, FrameSink, FrameView, OneWayAudio, StreamInfo } from '../../core/events.js';
+import type {
+  AuditEntry,
+  Channel,
+  FrameSink,
+  FrameView,
+  OneWayAudio,
+  OneWayAudioEnded,
+  StreamInfo,
+} from '../../core/events.js';
 import { US_PER_SECOND } from '../../core/units.js';
 
 /** Digital silence: no sample above this. A-law has no zero, its smallest values are ±8. */
@@ -18,9 +26,10 @@ const VALUES = 2 * VALUE.PER_CHANNEL;
 
 interface Watched {
   readonly info: StreamInfo;
-  /** By channel: the other one's samples of speech when this one had a signal, and whether its absence was reported. */
+  /** By channel: the other one's samples of speech when this one had a signal. */
   readonly since: [number, number];
-  readonly isReported: [boolean, boolean];
+  /** What was reported of it, until it has a signal. */
+  readonly reported: [OneWayAudio | undefined, OneWayAudio | undefined];
 }
 
 /** What it tells its owner. */
@@ -31,14 +40,14 @@ export interface OneWayAudioDependencies {
   /** A channel of a paused call has no signal by decision. */
   isPaused(interactionId: string): boolean;
   onBegin(event: OneWayAudio): void;
-  onEnd(event: OneWayAudio): void;
+  onEnd(event: OneWayAudioEnded): void;
 }
 
 /**
  * Finds calls of which one side sends nothing: a channel that gets no packets (a dead leg) or nothing but digital
  * silence (one-way audio) while the other one speaks. Only the time in which the other one speaks counts: nobody has to
  * answer while both are silent, on hold, or while it rings, which is a tone for a second in five. A signal of any level
- * ends it, and the next occurrence is another one. Calls with one channel are left out.
+ * ends it, and the next occurrence is another one; so does the end of the stream. Calls with one channel are left out.
  */
 export class OneWayAudioWatch implements FrameSink {
   readonly #dependencies: OneWayAudioDependencies;
@@ -47,10 +56,16 @@ export class OneWayAudioWatch implements FrameSink {
   #lookedUs = 0;
   /** Occurrences so far. */
   occurrences = 0;
+  #current = 0;
 
   constructor(maxStreams: number, dependencies: OneWayAudioDependencies) {
     this.#dependencies = dependencies;
     this.#values = new Float64Array(maxStreams * VALUES);
+  }
+
+  /** Channels without a signal at the moment. */
+  get current(): number {
+    return this.#current;
   }
 
   takesFramesOf({ channels }: StreamInfo): boolean {
@@ -63,7 +78,7 @@ export class OneWayAudioWatch implements FrameSink {
     this.#values.fill(this.#dependencies.clock.nowUs(), at, at + VALUES);
     this.#values[at + VALUE.SPEECH_SAMPLES] = 0;
     this.#values[at + VALUE.PER_CHANNEL + VALUE.SPEECH_SAMPLES] = 0;
-    this.#watched.set(info.stream, { info, since: [0, 0], isReported: [false, false] });
+    this.#watched.set(info.stream, { info, since: [0, 0], reported: [undefined, undefined] });
   }
 
   frame(frame: FrameView): void {
@@ -80,7 +95,10 @@ export class OneWayAudioWatch implements FrameSink {
   }
 
   streamEnded({ stream }: StreamInfo): void {
+    const watched = this.#watched.get(stream);
+    if (watched === undefined) return;
     this.#watched.delete(stream);
+    for (const channel of [0, 1] as const) this.#end(watched, channel, 'streamEnded');
   }
 
   /** Call it about once a second. */
@@ -99,15 +117,22 @@ export class OneWayAudioWatch implements FrameSink {
     const hasSignal = (this.#values[own + VALUE.SIGNAL_US] as number) > this.#lookedUs;
     const spoken = this.#values[other + VALUE.SPEECH_SAMPLES] as number;
     if (hasSignal || isPaused) watched.since[channel] = spoken;
-    if (hasSignal && watched.isReported[channel]) {
-      watched.isReported[channel] = false;
-      this.#dependencies.onEnd(this.#event(watched, channel, nowUs));
-    }
+    if (hasSignal) this.#end(watched, channel, 'signal');
     const seconds = (spoken - watched.since[channel]) / sampleRate;
-    if (watched.isReported[channel] || seconds < this.#dependencies.afterSeconds) return;
-    watched.isReported[channel] = true;
+    if (watched.reported[channel] !== undefined || seconds < this.#dependencies.afterSeconds) return;
+    const event = this.#event(watched, channel, nowUs);
+    watched.reported[channel] = event;
     this.occurrences++;
-    this.#dependencies.onBegin(this.#event(watched, channel, nowUs));
+    this.#current++;
+    this.#dependencies.onBegin(event);
+  }
+
+  #end(watched: Watched, channel: Channel, reason: OneWayAudioEnded['reason']): void {
+    const event = watched.reported[channel];
+    if (event === undefined) return;
+    watched.reported[channel] = undefined;
+    this.#current--;
+    this.#dependencies.onEnd({ ...event, reason });
   }
 
   #event({ info }: Watched, channel: Channel, nowUs: number): OneWayAudio {
@@ -117,16 +142,13 @@ export class OneWayAudioWatch implements FrameSink {
   }
 }
 
-export function oneWayEntry(
-  name: 'oneWayAudio' | 'oneWayAudioEnded',
-  { info, channel, cause }: OneWayAudio,
-): AuditEntry {
-  const action = name === 'oneWayAudio' ? 'one_way_audio' : 'one_way_audio_ended';
-  const { interactionId } = info;
+export function oneWayEntry(event: OneWayAudio | OneWayAudioEnded): AuditEntry {
+  const { info, channel, cause } = event;
+  const isEnd = 'reason' in event;
   return {
     source: 'node',
-    action,
-    interactionId,
-    fields: name === 'oneWayAudio' ? { channel, reason: cause } : { channel },
+    action: isEnd ? 'one_way_audio_ended' : 'one_way_audio',
+    interactionId: info.interactionId,
+    fields: { channel, reason: isEnd ? event.reason : cause },
   };
 }

@@ -5,6 +5,7 @@ import type {
   FrameView,
   MarkedSpan,
   OneWayAudio,
+  OneWayAudioEnded,
   PauseEvent,
   PcmSelection,
   SilenceEdge,
@@ -44,8 +45,8 @@ export interface NodeEvents extends SinkEvents {
   marked: [span: MarkedSpan];
   /** Nothing has come from one side of a call while the other one spoke for ten seconds: once for each occurrence. */
   oneWayAudio: [event: OneWayAudio];
-  /** There is a signal from that side again. */
-  oneWayAudioEnded: [event: OneWayAudio];
+  /** That side has a signal again, or its stream has ended, before `streamEnded`: once for each `oneWayAudio`. */
+  oneWayAudioEnded: [event: OneWayAudioEnded];
   /** An interaction's audio is withheld from now on, or no longer, and by whom. */
   paused: [event: PauseEvent];
   /** Something failed; capture goes on where it can. Faults of listeners and of sinks come here as well. */

@@ -27,7 +27,8 @@ class Call {
       afterSeconds,
       isPaused: () => this.isPaused,
       onBegin: ({ channel, cause }) => this.events.push(`${this.#ms / 1000} s: channel ${channel} ${cause}`),
-      onEnd: ({ channel }) => this.events.push(`${this.#ms / 1000} s: channel ${channel} is back`),
+      onEnd: ({ channel, cause, reason }) =>
+        this.events.push(`${this.#ms / 1000} s: channel ${channel} no longer ${cause}: ${reason}`),
     });
     this.watch.look(this.clock.nowUs());
     this.watch.streamOpened({ ...this.info, channels });
@@ -63,7 +64,7 @@ describe('one-way audio', () => {
     call.run(5, SPEECH, SPEECH);
     call.run(60, SPEECH, undefined);
     call.run(5, SPEECH, NOISE);
-    expect(call.events).toEqual(['15 s: channel 1 noPackets', '66 s: channel 1 is back']);
+    expect(call.events).toEqual(['15 s: channel 1 noPackets', '66 s: channel 1 no longer noPackets: signal']);
   });
 
   it('is reported from the beginning of a call, of digital silence, for µ-law and A-law', () => {
@@ -81,7 +82,21 @@ describe('one-way audio', () => {
       call.run(2, NOISE, SPEECH);
     }
     expect(call.events).toHaveLength(6);
-    expect(call.watch.occurrences).toBe(3);
+    expect([call.watch.occurrences, call.watch.current]).toEqual([3, 0]);
+  });
+
+  it('ends with its stream, once', () => {
+    const call = new Call();
+    call.run(20, SPEECH, ZEROS);
+    expect(call.watch.current).toBe(1);
+    call.watch.streamEnded(call.info);
+    call.watch.streamEnded(call.info);
+    call.watch.look(call.clock.nowUs());
+    expect(call.events).toEqual([
+      '10 s: channel 1 digitalSilence',
+      '20 s: channel 1 no longer digitalSilence: streamEnded',
+    ]);
+    expect([call.watch.occurrences, call.watch.current]).toEqual([1, 0]);
   });
 
   it('counts only the time in which the other side speaks', () => {
@@ -128,13 +143,13 @@ describe('one-way audio', () => {
 
   it('is an entry of the audit, with the channel and the cause', () => {
     const event = { info: streamInfo({ interactionId: 'call-1' }), channel: 1, cause: 'noPackets' } as const;
-    expect(oneWayEntry('oneWayAudio', event)).toEqual({
+    expect(oneWayEntry(event)).toEqual({
       ...{ source: 'node', action: 'one_way_audio', interactionId: 'call-1' },
       fields: { channel: 1, reason: 'noPackets' },
     });
-    expect(oneWayEntry('oneWayAudioEnded', event)).toMatchObject({
+    expect(oneWayEntry({ ...event, reason: 'streamEnded' })).toMatchObject({
       action: 'one_way_audio_ended',
-      fields: { channel: 1 },
+      fields: { channel: 1, reason: 'streamEnded' },
     });
   });
 });

@@ -82,6 +82,8 @@ const answerSchema = z.object({
     throughput: z.object({ recent: z.object({ packetsPerSecond: z.number(), packetLossRate: z.number() }) }),
     deliveredMicros: z.object({ p50: z.number(), p99: z.number() }),
     drops: z.number(),
+    oneWayAudio: z.number(),
+    oneWayAudioNow: z.number(),
     refused: z.record(z.string(), z.number()),
   }),
 });
@@ -99,6 +101,9 @@ function statusText({ node, stats }: Read, url: string): string {
       `latency p50 ${milliseconds(p50)} p99 ${milliseconds(p99)}`,
       `drops ${stats.drops}`,
     ]),
+    ...(stats.oneWayAudio === 0
+      ? []
+      : [row('one-way', [`${stats.oneWayAudioNow} now`, `${stats.oneWayAudio} since the start`])]),
     ...node.shards.map(({ name, utilisation, restarts, streams, rings }) =>
       row(name, [
         `${percent(utilisation, 0)} busy`,

@@ -66,6 +66,8 @@ export interface NodeInfo {
   readonly backend: string;
   readonly status: Verdict;
   readonly checks: readonly Check[];
+  /** Calls of which one side has no signal while the other one speaks. */
+  readonly oneWayAudioNow?: number;
   readonly shards: readonly ShardInfo[];
   readonly sources: readonly SourceInfo[];
   readonly logLevel: string;
@@ -97,6 +99,8 @@ export interface Interaction {
   readonly startedAt: string | null;
   readonly ageSeconds: number | null;
   readonly paused: boolean;
+  /** The side that has no signal while the other one speaks. */
+  readonly oneWayAudio?: { readonly channel: number; readonly cause: string } | null;
   /** External, internal; null where there is no such channel or no frame yet. */
   readonly levelDbfs: readonly (number | null)[];
   readonly speech: readonly (boolean | null)[];

@@ -15,9 +15,19 @@ export function OverviewPage({ query }: { query: URLSearchParams }) {
       <h1 class="visually-hidden">Overview</h1>
       {info === undefined ? <div class="verdict waiting" /> : <VerdictBanner info={info} />}
       <KeyFigures />
-      <StreamTable query={query} sources={info?.sources.map(({ name }) => name) ?? []} />
+      {(info?.oneWayAudioNow ?? 0) > 0 && (
+        <p class="one-way-line">
+          <a href="#/?oneWayAudio=true">{calls(info?.oneWayAudioNow ?? 0)}</a> no signal on one side while the other one
+          speaks.
+        </p>
+      )}
+      <StreamTable key={query.toString()} query={query} sources={info?.sources.map(({ name }) => name) ?? []} />
     </>
   );
+}
+
+function calls(number: number): string {
+  return number === 1 ? 'One call has' : `${count(number)} calls have`;
 }
 
 /** Whether the node is healthy, and if not, why not. */

@@ -40,6 +40,11 @@ export function packetFamilies(stats: NodeStats, refusedByInput: number, monoton
       'Times that one side of a call had no signal while the other one spoke.',
       stats.oneWayAudio,
     ),
+    gauge(
+      'one_way_audio_sides',
+      'Sides of calls that have no signal at the moment, while the other one has spoken.',
+      stats.oneWayAudioNow,
+    ),
     counter('received_bytes', 'Payload bytes of the packets received.', counts.bytesReceived),
     counter(
       'packets_dropped',

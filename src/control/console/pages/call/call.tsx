@@ -9,7 +9,7 @@ import { dateTime, decimal, duration, milliseconds, NONE, percent, words } from 
 import { Icon } from '../../parts/icons.js';
 import { Empty, Failure, Figures, Panel } from '../../parts/panel.js';
 import { Timeline } from '../../parts/timeline.js';
-import { StateBadge } from '../streams/columns.js';
+import { oneWayText, StateBadge } from '../streams/columns.js';
 import { LevelStrip } from './level-strip.js';
 import { ListenPanel } from './listen-panel.js';
 import { ReceptionPanel } from './reception-panel.js';
@@ -52,8 +52,10 @@ function CallContent({ call, listener }: { call: InteractionDetail; listener: Li
   const spans = call.spans ?? [];
   const endMs = Math.max(1, ...spans.map(({ startMs, endMs }) => endMs ?? startMs));
   const startMs = spans.length === 0 ? 0 : Math.min(...spans.map((span) => span.startMs));
+  const oneWay = oneWayText(call);
   return (
     <>
+      {oneWay !== undefined && <p class="one-way-line">{oneWay}</p>}
       <Figures
         figures={[
           { name: call.state === 'ended' ? 'Length' : 'Age', value: duration(call.ageSeconds) },

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import type { Interaction, InteractionState } from '../../api/contract.js';
 import { count, duration, milliseconds, NONE, percent } from '../../parts/format.js';
-import { Meters } from '../../parts/meter.js';
+import { CHANNEL_NAMES, Meters } from '../../parts/meter.js';
 import { callHref } from '../../routes.js';
 
 export interface Column {
@@ -35,6 +35,18 @@ export function StateBadge({ state }: { state: InteractionState }) {
   return <span class={`state ${state in STATE_WORDS ? state : ''}`}>{STATE_WORDS[state] ?? state}</span>;
 }
 
+const CAUSE_WORDS: Readonly<Record<string, string>> = {
+  noPackets: 'no packets come from it',
+  digitalSilence: 'it sends nothing but digital silence',
+};
+
+/** What is wrong with a side of a call that cannot be understood; undefined when both have a signal. */
+export function oneWayText({ oneWayAudio }: Pick<Interaction, 'oneWayAudio'>): string | undefined {
+  if (oneWayAudio === undefined || oneWayAudio === null) return undefined;
+  const { channel, cause } = oneWayAudio;
+  return `One-way audio: the ${(CHANNEL_NAMES[channel] ?? 'other').toLowerCase()} side has no signal, ${CAUSE_WORDS[cause] ?? cause}.`;
+}
+
 /** What is shown in colour as well: one percent is audible, five are disturbing. */
 export function toneOfLoss(ratio: number): string {
   if (ratio >= 0.05) return 'bad';
@@ -52,7 +64,12 @@ export const COLUMNS: readonly Column[] = [
   },
   {
     ...{ name: 'state', title: 'State', sort: 'state', firstSort: 'up', priority: 1 },
-    cell: ({ state }) => <StateBadge state={state} />,
+    cell: (row) => (
+      <span class={oneWayText(row) === undefined ? '' : 'one-way'} title={oneWayText(row)}>
+        <StateBadge state={row.state} />
+        {oneWayText(row) !== undefined && <span>, one-way</span>}
+      </span>
+    ),
   },
   {
     ...{ name: 'level', title: 'Level', sort: 'levelDbfs', firstSort: 'down', priority: 1 },

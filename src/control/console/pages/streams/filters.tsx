@@ -13,6 +13,8 @@ interface FiltersProps {
 }
 
 const TYPING_MS = 150;
+/** Among the states, though it is none: a call of which one side has no signal. */
+const ONE_WAY = 'one-way';
 
 export function Filters({ query, sources, total, onChange, focusTable }: FiltersProps) {
   const [text, setText] = useState(query.q);
@@ -59,8 +61,15 @@ export function Filters({ query, sources, total, onChange, focusTable }: Filters
       </label>
       <label>
         <span class="visually-hidden">State</span>
-        <select class="input" value={query.state} onChange={(event) => onChange({ state: event.currentTarget.value })}>
+        <select
+          class="input"
+          value={query.oneWayAudio === '' ? query.state : ONE_WAY}
+          onChange={({ currentTarget: { value } }) =>
+            onChange(value === ONE_WAY ? { state: LIVE, oneWayAudio: 'true' } : { state: value, oneWayAudio: '' })
+          }
+        >
           <option value={LIVE}>Live</option>
+          <option value={ONE_WAY}>One-way audio</option>
           <option value="">Live and ended</option>
           {Object.entries(STATE_WORDS).map(([state, word]) => (
             <option key={state} value={state}>

@@ -7,6 +7,8 @@ export interface StreamQuery {
   readonly q: string;
   readonly state: string;
   readonly source: string;
+  /** `true`, or empty for all. */
+  readonly oneWayAudio: string;
   readonly sort: string;
 }
 

@@ -17,7 +17,7 @@ const OVERSCAN = 6;
 export function StreamTable({ query: address, sources }: { query: URLSearchParams; sources: readonly string[] }) {
   const [query, setQuery] = useState<StreamQuery>(() => ({
     ...{ q: address.get('q') ?? '', state: address.get('state') ?? LIVE, source: address.get('source') ?? '' },
-    sort: address.get('sort') ?? DEFAULT_SORT,
+    ...{ oneWayAudio: address.get('oneWayAudio') ?? '', sort: address.get('sort') ?? DEFAULT_SORT },
   }));
   const scroller = useRef<HTMLDivElement>(null);
   const { first, shown } = useVisibleRows(scroller);
@@ -30,9 +30,9 @@ export function StreamTable({ query: address, sources }: { query: URLSearchParam
     setQuery(changed);
     setActive({ index: 0, id: undefined });
     scroller.current?.scrollTo({ top: 0 });
-    const { q, source } = changed;
+    const { q, source, oneWayAudio } = changed;
     const state = changed.state === LIVE ? {} : { state: changed.state };
-    replaceQuery({ q, source, ...state, sort: changed.sort === DEFAULT_SORT ? '' : changed.sort });
+    replaceQuery({ q, source, oneWayAudio, ...state, sort: changed.sort === DEFAULT_SORT ? '' : changed.sort });
   };
 
   // The marked row follows its call when the order changes.
@@ -65,7 +65,7 @@ export function StreamTable({ query: address, sources }: { query: URLSearchParam
 
   const from = Math.max(0, first - OVERSCAN);
   const to = Math.min(total, first + shown + OVERSCAN);
-  const filtered = query.q !== '' || query.state !== LIVE || query.source !== '';
+  const filtered = query.q !== '' || query.state !== LIVE || query.source !== '' || query.oneWayAudio !== '';
   return (
     <section class="streams panel" aria-label="Streams">
       <Filters
