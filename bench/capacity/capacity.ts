@@ -33,7 +33,17 @@ export async function runCapacity(
     curves.push(curvesOf(undertaking, rounds));
     backend = rounds.node[0]?.subject.backend ?? backend;
   }
-  return { report: { ...provenance, backend, runs }, curves };
+  return { report: { ...provenance, backend, settings: settingsOf(options), runs }, curves };
+}
+
+/** What makes figures comparable: everything but how many streams and rounds there were. */
+function settingsOf({
+  sweep: _sweep,
+  repeat: _repeat,
+  baselines: _baselines,
+  ...settings
+}: CapacityOptions): CapacityReport['settings'] {
+  return settings;
 }
 
 /** Node and baselines in turn, so that other load on the machine affects them alike. */

@@ -34,6 +34,7 @@ const report = z.object({
   measurement: z.boolean(),
   node: z.string().startsWith('v'),
   backend: z.enum(['js', 'native']),
+  settings: z.record(z.string(), z.unknown()),
   runs: z.array(
     z.object({
       streams: z.number(),
@@ -48,6 +49,10 @@ const report = z.object({
       latencyMicros: percentiles,
       calls: calls.nullable(),
       eventLoopDelayMillis: percentiles.omit({ p999: true }),
+      medians: z.object({
+        node: z.object({ kernelMicrosPerPacket: z.number(), packetsPerRead: z.number().nullable() }),
+      }),
+      perRound: z.object({ node: z.array(z.object({ valid: z.boolean(), cpuMicrosPerPacket: z.number() })) }),
       rssBytes: z.object({ before: z.number().positive(), after: z.number().positive() }),
       heapGrowthBytes: z.number(),
       valid: z.boolean(),
@@ -74,9 +79,17 @@ it.concurrent('measures AudioHook over real sockets, every frame of every call',
 it.concurrent('measures the subscription alone when no baseline is wanted', { timeout: PATIENCE_MS }, async () => {
   const { runs, ...run } = await smokeRun('--sweep', '4,8', '--baselines', 'none');
   const args = ['bench', 'capacity', '--smoke', '--json', '--sweep', '4,8', '--baselines', 'none'];
+  expect(run.settings).toMatchObject({ source: 'subscription', writes: 'connection', seconds: 1 });
+  expect(runs.map(({ perRound }) => perRound.node.length)).toEqual([1, 1]);
   expect(run).toMatchObject({ arguments: args, measurement: false });
   expect(runs.map(({ packetsDelivered }) => packetsDelivered)).toEqual([200, 400]);
   expect(runs[1]).toMatchObject({ baseline: { bareWs: null, tutorial: null, plain: null }, calls: null });
+});
+
+it.concurrent('delivers every packet that is a write by itself', { timeout: PATIENCE_MS }, async () => {
+  const { runs } = await smokeRun('--streams', '60', '--writes', 'packet', '--baselines', 'none');
+  expect(runs[0]).toMatchObject({ packetsSent: 3000, packetsDelivered: 3000, dropped: 0 });
+  expect(runs[0]?.medians.node.packetsPerRead).toBeGreaterThanOrEqual(1);
 });
 
 it.concurrent('refuses what a source cannot do', { timeout: PATIENCE_MS }, async () => {

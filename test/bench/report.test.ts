@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { capacityPage } from '../../bench/capacity/report/report.js';
+import type { Figures } from '../../bench/capacity/report/round-figures.js';
 import type { CapacityReport, CapacityRun } from '../../bench/capacity/report/summary.js';
 import { capacityTable } from '../../bench/capacity/report/table.js';
 
@@ -10,6 +11,28 @@ const BASELINE = {
   packetsDelivered: 100,
   valid: true,
   latencyMicros: null,
+};
+
+const FIGURES: Figures = {
+  cpuMicrosPerPacket: 6,
+  mainMicrosPerPacket: 4,
+  workersMicrosPerPacket: 1.5,
+  kernelMicrosPerPacket: 1.25,
+  mainKernelMicrosPerPacket: 0.75,
+  workersKernelMicrosPerPacket: 0.5,
+  switchesPerPacket: 0.0625,
+  mainSwitchesPerPacket: 0.03,
+  workersSwitchesPerPacket: 0.02,
+  packetsPerRead: 48.5,
+  p50Micros: 900,
+  p99Micros: 4_000,
+  p999Micros: 9_000,
+  pingP99Micros: null,
+  rssBytes: 1e8,
+  bytesPerStream: 12_300,
+  heapGrowthBytes: 0,
+  heapBytesPerMinute: 0,
+  generatorMicrosPerPacket: 0.4,
 };
 
 function run(streams: number, valid: boolean): CapacityRun {
@@ -38,7 +61,9 @@ function run(streams: number, valid: boolean): CapacityRun {
     latencyMicros: { p50: 900, p99: 4_000, p999: 9_000, max: 12_000 },
     latencyProcessedMicros: { p50: 600, p99: 3_000, p999: 8_000, max: 11_000 },
     eventLoopDelayMillis: { p50: 0.1, p99: 2, max: 5 },
-    rssBytes: { before: 1e8, after: 1e8 },
+    rssBytes: { idle: 6e7, before: 1e8, after: 1e8 },
+    medians: { node: FIGURES, bareWs: { ...FIGURES, cpuMicrosPerPacket: 2 }, tutorial: null, plain: null },
+    perRound: { node: [], bareWs: [], tutorial: [], plain: [] },
     heapGrowthBytes: 0,
     externalGrowthBytes: 0,
     generator: { latenessMicros: { p50: 100, p99: 400, max: 2_000 }, cpuMicrosPerPacket: 0.4 },
@@ -56,6 +81,7 @@ const REPORT: CapacityReport = {
   measurement: true,
   node: 'v20.20.2',
   backend: 'js',
+  settings: { source: 'subscription' },
   runs: [run(1000, true), run(2000, false)],
 };
 
@@ -129,4 +155,14 @@ it('reports the figures of AudioHook, and leaves out the tutorial that was not r
   expect(table).toContain('5.00 (×1.2)');
   expect(table).not.toMatch(/tutorial|null|undefined|NaN/);
   expect(capacityTable(REPORT)).not.toContain('ping');
+});
+
+it('shows what the kernel, thread switches and socket reads come to, for node and baselines', () => {
+  const table = capacityTable(REPORT);
+  expect(table).toMatch(/kernel +switches +packets\/read/);
+  expect(table).toMatch(/1000 +pcmu .* 1\.25 +0\.063 +48\.5 /);
+  expect(table).toMatch(/2000 +bareWs +2\.00 .* 48\.5/);
+  const page = capacityPage(REPORT, CURVES);
+  expect(page).toMatch(/packets in a socket read<\/th><td>48\.5/);
+  expect(page).toMatch(/beyond 100 MB, kB<\/th><td>12\.3/);
 });

@@ -86,6 +86,8 @@ export interface SubjectReport {
   readonly packetsInAll: number;
   /** Packets that came through between the two readings of the CPU clock. */
   readonly packetsWhileMeasured: number;
+  /** Reads of its sockets that brought them, or other bytes; absent where Node does not show its connections. */
+  readonly socketReads?: number;
   readonly losses: Losses;
   /** Beyond the playout delay, encoded; absent where a subject does not look at its packets. */
   readonly delivered?: string;

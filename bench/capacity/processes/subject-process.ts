@@ -8,12 +8,15 @@ import { serve, tell } from './messages.js';
 import { measureWindow } from './window.js';
 
 let subject: Subject | undefined;
+let idleRss = 0;
 
 serve(async (order) => {
   switch (order.kind) {
     case 'receive': {
       const { settings, peer } = order;
       subject = await SOURCES[settings.load.source].subject(settings, peer);
+      globalThis.gc?.();
+      idleRss = process.memoryUsage.rss();
       const url = await subject.start();
       if (url !== undefined) tell({ kind: 'listening', url });
       return;
@@ -22,7 +25,7 @@ serve(async (order) => {
       if (subject === undefined) return;
       const { meter, backend, workers } = subject;
       meter?.begin(order.timetable);
-      const measured = await measureWindow(order.timetable, subject);
+      const measured = await measureWindow(order.timetable, subject, idleRss);
       const report = { backend, workers, ...measured, ...meter?.report() };
       tell({ kind: 'measured', report });
       return;

@@ -1,20 +1,20 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { getHeapStatistics } from 'node:v8';
 import { systemClock } from '../../../src/core/clock.js';
-import { US_PER_MS } from '../../../src/core/units.js';
+import { readThreads, type ThreadReading, type ThreadUses, usedBetween } from './threads.js';
 
 /** What a process used over the steady window. */
 export interface Usage {
   readonly elapsedUs: number;
   /** User and system, all threads. */
   readonly cpuUs: number;
-  /** The same of the main thread alone, and of each other thread, the busiest first; empty where /proc is missing. */
-  readonly mainCpuUs: number;
-  readonly otherCpuUs: readonly number[];
+  /** System alone: what the kernel did for the process. */
+  readonly kernelUs: number;
+  readonly threads: ThreadUses;
   readonly eventLoopDelayMillis: { readonly p50: number; readonly p99: number; readonly max: number };
-  readonly rssBytes: { readonly before: number; readonly after: number };
+  /** `idle`: the modules are loaded, and nothing has been opened yet. */
+  readonly rssBytes: { readonly idle: number; readonly before: number; readonly after: number };
   /** Main thread's heap, and what hangs on it outside (buffers), after a forced collection at both ends. */
   readonly heapBytes: { readonly before: number; readonly after: number };
   readonly externalBytes: { readonly before: number; readonly after: number };
@@ -25,12 +25,18 @@ const DELAY_RESOLUTION_MS = 10;
 
 /** Measures the process that it is in. The four calls belong in their order. */
 export class UsageMeter {
+  readonly #idleRss: number;
   readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   #memoryBefore = { rss: 0, heap: 0, external: 0 };
   #beginUs = 0;
   #cpuBefore = process.cpuUsage();
-  #threadsBefore = new Map<number, number>();
+  #threadsBefore: ThreadReading = new Map();
   #running: Omit<Usage, 'rssBytes' | 'heapBytes' | 'externalBytes'> | undefined;
+
+  /** @param idleRss resident memory before anything was opened. */
+  constructor(idleRss: number) {
+    this.#idleRss = idleRss;
+  }
 
   /** Some time before the window, as collecting the garbage stops the loop. */
   settle(): void {
@@ -40,7 +46,7 @@ export class UsageMeter {
   begin(): void {
     this.#delay.reset();
     this.#delay.enable();
-    this.#threadsBefore = threadCpuUs();
+    this.#threadsBefore = readThreads();
     this.#beginUs = systemClock.nowUs();
     this.#cpuBefore = process.cpuUsage();
   }
@@ -49,16 +55,13 @@ export class UsageMeter {
     const { user, system } = process.cpuUsage(this.#cpuBefore);
     const elapsedUs = systemClock.nowUs() - this.#beginUs;
     this.#delay.disable();
-    const threads = [...threadCpuUs()].map(([id, us]) => ({ id, us: us - (this.#threadsBefore.get(id) ?? 0) }));
+    const threads = usedBetween(this.#threadsBefore, readThreads());
     const late = (nanos: number): number => Math.max(0, nanos / 1e6 - DELAY_RESOLUTION_MS);
     this.#running = {
       elapsedUs,
       cpuUs: user + system,
-      mainCpuUs: threads.find(({ id }) => id === process.pid)?.us ?? 0,
-      otherCpuUs: threads
-        .filter(({ id, us }) => id !== process.pid && us > US_PER_MS)
-        .map(({ us }) => us)
-        .sort((a, b) => b - a),
+      kernelUs: system,
+      threads,
       eventLoopDelayMillis: {
         p50: late(this.#delay.percentile(50)),
         p99: late(this.#delay.percentile(99)),
@@ -74,7 +77,7 @@ export class UsageMeter {
     if (running === undefined) throw new Error('The usage was never measured.');
     return {
       ...running,
-      rssBytes: { before: this.#memoryBefore.rss, after: after.rss },
+      rssBytes: { idle: this.#idleRss, before: this.#memoryBefore.rss, after: after.rss },
       heapBytes: { before: this.#memoryBefore.heap, after: after.heap },
       externalBytes: { before: this.#memoryBefore.external, after: after.external },
     };
@@ -88,18 +91,4 @@ function memoryAfterCollection(): { rss: number; heap: number; external: number 
   globalThis.gc?.();
   const { rss, external } = process.memoryUsage();
   return { rss, heap: getHeapStatistics().used_heap_size, external };
-}
-
-/** CPU time of each thread, from the scheduler's own figures (Linux); the main thread has the process's id. */
-function threadCpuUs(): Map<number, number> {
-  const threads = new Map<number, number>();
-  try {
-    for (const id of readdirSync('/proc/self/task')) {
-      const nanos = Number(readFileSync(`/proc/self/task/${id}/schedstat`, 'latin1').split(' ')[0]);
-      if (Number.isFinite(nanos)) threads.set(Number(id), nanos / 1e3);
-    }
-  } catch {
-    // Another system, or a thread that has just ended: the figures of the process as a whole stand without these.
-  }
-  return threads;
 }

@@ -3,6 +3,7 @@ import { US_PER_MS } from '../../../src/core/units.js';
 import { DRAIN_US, TAIL_US, type Timetable } from '../load/plan.js';
 import type { Subject } from '../roles.js';
 import type { Losses, SubjectReport } from './messages.js';
+import { countSocketReads } from './socket-reads.js';
 import { UsageMeter } from './usage.js';
 
 /** Garbage is collected this long before the window begins. */
@@ -15,8 +16,10 @@ const LOOK_US = 500_000;
 export async function measureWindow(
   { fromUs, toUs }: Timetable,
   subject: Subject,
-): Promise<Pick<SubjectReport, 'usage' | 'packetsWhileMeasured' | 'packetsInAll' | 'losses'>> {
-  const meter = new UsageMeter();
+  idleRss: number,
+): Promise<Pick<SubjectReport, 'usage' | 'packetsWhileMeasured' | 'packetsInAll' | 'socketReads' | 'losses'>> {
+  const meter = new UsageMeter(idleRss);
+  const socketReads = countSocketReads();
   await until(fromUs - SETTLE_US);
   meter.settle();
   // What went wrong while the load came up is not the window's. To look at every stream takes its time as well.
@@ -25,14 +28,17 @@ export async function measureWindow(
   await until(fromUs);
   meter.begin();
   const before = subject.packets();
+  const readsBefore = socketReads?.() ?? 0;
   await until(toUs);
   meter.end();
   const packetsWhileMeasured = subject.packets() - before;
+  const readsWhileMeasured = socketReads === undefined ? undefined : socketReads() - readsBefore;
   await until(toUs + TAIL_US + DRAIN_US);
   return {
     usage: meter.finish(),
     packetsWhileMeasured,
     packetsInAll: Math.round(subject.packets()),
+    ...(readsWhileMeasured !== undefined && { socketReads: readsWhileMeasured }),
     losses: lossesSince(lossesBefore, subject.losses()),
   };
 }

@@ -1,5 +1,6 @@
 import { escapeHtml } from '../../page/html.js';
 import type { Baseline } from '../processes/messages.js';
+import type { Figures } from './round-figures.js';
 import type { Calls, CapacityRun } from './summary.js';
 
 const MEBIBYTE = 2 ** 20;
@@ -23,6 +24,9 @@ const GROUPS: readonly (readonly [heading: string, rows: readonly Row[]])[] = [
       ['node', (run) => run.cpuMicrosPerPacket.toFixed(2)],
       ['… its main thread', (run) => run.cpuThreadsMicrosPerPacket.main.toFixed(2)],
       ['… its workers', (run) => run.cpuThreadsMicrosPerPacket.workers.toFixed(2)],
+      ['… the kernel', ofNode(({ kernelMicrosPerPacket }) => kernelMicrosPerPacket, 2)],
+      ['… the kernel, on the main thread', ofNode(({ mainKernelMicrosPerPacket }) => mainKernelMicrosPerPacket, 2)],
+      ['… the kernel, in workers', ofNode(({ workersKernelMicrosPerPacket }) => workersKernelMicrosPerPacket, 2)],
       ['… its other threads', (run) => run.cpuThreadsMicrosPerPacket.others.toFixed(2)],
       ['bareWs', ofBaseline('bareWs')],
       ['tutorial', ofBaseline('tutorial')],
@@ -33,6 +37,18 @@ const GROUPS: readonly (readonly [heading: string, rows: readonly Row[]])[] = [
       ['node ÷ plain node', (run) => run.ratio.plain?.toFixed(2)],
       ['workers ÷ plain loop', (run) => run.decodeLoop?.ratio.toFixed(2)],
       ['cores that the node keeps busy', (run) => run.coresUsed.toFixed(3)],
+    ],
+  ],
+  [
+    'Wake-ups',
+    [
+      ['thread switches a packet', ofNode(({ switchesPerPacket }) => switchesPerPacket, 3)],
+      ['… of the main thread', ofNode(({ mainSwitchesPerPacket }) => mainSwitchesPerPacket, 3)],
+      ['… of the workers', ofNode(({ workersSwitchesPerPacket }) => workersSwitchesPerPacket, 3)],
+      ['packets in a socket read', ofNode(({ packetsPerRead }) => packetsPerRead, 1)],
+      ['… of bareWs', ({ medians: { bareWs } }) => bareWs?.packetsPerRead?.toFixed(1)],
+      ['… of tutorial', ({ medians: { tutorial } }) => tutorial?.packetsPerRead?.toFixed(1)],
+      ['CPU of the generator, µs a packet', (run) => run.generator.cpuMicrosPerPacket.toFixed(2)],
     ],
   ],
   [
@@ -68,8 +84,11 @@ const GROUPS: readonly (readonly [heading: string, rows: readonly Row[]])[] = [
   [
     'Memory',
     [
+      ['resident before the start, MiB', (run) => mebibytes(run.rssBytes.idle)],
       ['resident at the start, MiB', (run) => mebibytes(run.rssBytes.before)],
       ['resident at the end, MiB', (run) => mebibytes(run.rssBytes.after)],
+      ['a stream, beyond 100 MB, kB', ofNode(({ bytesPerStream }) => (bytesPerStream ?? 0) / 1e3, 1)],
+      ['growth of the heap a minute, kB', ofNode(({ heapBytesPerMinute }) => (heapBytesPerMinute ?? 0) / 1024, 0)],
       ['growth of the heap, kB', (run) => kibibytes(run.heapGrowthBytes)],
       ['growth of buffers, kB', (run) => kibibytes(run.externalGrowthBytes)],
     ],
@@ -93,6 +112,10 @@ function rowOf([name, value]: Row, runs: readonly CapacityRun[]): string[] {
   if (values.every((text) => text === undefined)) return [];
   const cells = values.map((text) => `<td>${escapeHtml(text ?? '–')}</td>`);
   return [`<tr><th scope="row">${escapeHtml(name)}</th>${cells.join('')}</tr>`];
+}
+
+function ofNode(value: (figures: Figures) => number | null, digits: number): Row[1] {
+  return ({ medians: { node } }) => (node === null ? undefined : value(node)?.toFixed(digits));
 }
 
 function ofCalls(value: (calls: Calls) => string): Row[1] {

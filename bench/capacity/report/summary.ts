@@ -11,6 +11,7 @@ import {
 } from '../processes/messages.js';
 import type { RunReport } from '../run.js';
 import { type CurvePoint, mergeHistograms, type Percentiles } from './histogram.js';
+import { type Figures, figuresOf, medianFigures, type RoundFigures } from './round-figures.js';
 import { isValid, type Lateness, latenessOf, median, medianPercentiles, medians, rounded } from './statistics.js';
 
 /** One number of streams: medians over the valid rounds, counts added up over them. */
@@ -53,7 +54,7 @@ export interface CapacityRun {
   /** Where the load is what connects and asks. */
   readonly calls: Calls | null;
   readonly eventLoopDelayMillis: { readonly p50: number; readonly p99: number; readonly max: number };
-  readonly rssBytes: { readonly before: number; readonly after: number };
+  readonly rssBytes: { readonly idle: number; readonly before: number; readonly after: number };
   /**
    * What the main thread's heap, and the buffers that hang on it, have grown by in the steady window, collected at both
    * ends. Some 300 kB are code that was compiled meanwhile; in a long window what matters is how little more it is.
@@ -62,6 +63,10 @@ export interface CapacityRun {
   readonly externalGrowthBytes: number;
   readonly generator: { readonly latenessMicros: Lateness; readonly cpuMicrosPerPacket: number };
   readonly rounds: { readonly valid: number; readonly invalid: number };
+  /** Medians of everything that a round says, for node and baselines, over the same rounds; null for one not run. */
+  readonly medians: Readonly<Record<SubjectKind, Figures | null>>;
+  /** Every round in its order, the invalid ones too: what `bench compare` compares. */
+  readonly perRound: Readonly<Record<SubjectKind, readonly RoundFigures[]>>;
   /** False when the generator lagged in every round; the figures are then those of invalid rounds. */
   readonly valid: boolean;
 }
@@ -101,6 +106,8 @@ export interface BaselineRun {
 
 export interface CapacityReport extends Provenance {
   readonly backend: string;
+  /** All that was asked for, but numbers of streams and rounds: files with others are not comparable. */
+  readonly settings: Readonly<Record<string, unknown>>;
   readonly runs: readonly CapacityRun[];
 }
 
@@ -130,11 +137,12 @@ export function decoderOf(runs: readonly RunReport[]): OpusImplementation {
 
 /** Threads have no names here, but a worker under load is busier than any other thread but the main one. */
 export function threadsOf({ usage, workers, packetsWhileMeasured }: SubjectReport): ThreadsCpu {
-  const { mainCpuUs, otherCpuUs } = usage;
+  const { main, others } = usage.threads;
+  const cpuOfAll = (uses: typeof others): number => total(uses.map(({ cpuUs }) => cpuUs)) / packetsWhileMeasured;
   return {
-    main: mainCpuUs / packetsWhileMeasured,
-    workers: total(otherCpuUs.slice(0, workers)) / packetsWhileMeasured,
-    others: total(otherCpuUs.slice(workers)) / packetsWhileMeasured,
+    main: main.cpuUs / packetsWhileMeasured,
+    workers: cpuOfAll(others.slice(0, workers)),
+    others: cpuOfAll(others.slice(workers)),
   };
 }
 
@@ -157,6 +165,8 @@ export function summarise(load: Load, record: boolean, rounds: Rounds): Capacity
   const cpu = median(runs.map(({ subject }) => cpuOf(subject)));
   const threads = medians(runs.map(({ subject }) => ({ ...threadsOf(subject) })));
   const baselines = byBaseline((kind) => summariseBaseline(load, rounds[kind]));
+  const roundOf = (run: RunReport): RoundFigures =>
+    figuresOf(run, load.streams, sentIn([run]) - Math.round(deliveredOf(run)));
   const decodeLoop = rounds.decodeLoops.length === 0 ? undefined : median(rounds.decodeLoops);
   return {
     source: load.source,
@@ -198,6 +208,8 @@ export function summarise(load: Load, record: boolean, rounds: Rounds): Capacity
       latenessMicros: latenessOf(runs.map(({ generator }) => generator.lateness)),
       cpuMicrosPerPacket: rounded(median(runs.map(({ generator }) => generator.cpuMicrosPerPacket))),
     },
+    medians: bySubject((kind) => medianFigures(counting(rounds[kind]).runs.map(roundOf))),
+    perRound: bySubject((kind) => rounds[kind].map(roundOf)),
     rounds: { valid: valid ? runs.length : 0, invalid: rounds.node.length - (valid ? runs.length : 0) },
     valid,
   };
@@ -263,6 +275,10 @@ function addTo(sums: Record<string, number>, counts: Readonly<Record<string, num
 
 function byBaseline<T>(of: (kind: Baseline) => T): Record<Baseline, T> {
   return Object.fromEntries(BASELINES.map((kind) => [kind, of(kind)])) as Record<Baseline, T>;
+}
+
+function bySubject<T>(of: (kind: SubjectKind) => T): Record<SubjectKind, T> {
+  return { node: of('node'), ...byBaseline(of) };
 }
 
 function total(values: readonly number[]): number {

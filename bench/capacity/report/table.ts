@@ -1,11 +1,19 @@
 import { provenanceLines } from '../../provenance.js';
-import type { Baseline } from '../processes/messages.js';
+import { BASELINES, type Baseline, type SubjectKind } from '../processes/messages.js';
+import type { Figures } from './round-figures.js';
 import type { CapacityReport, CapacityRun } from './summary.js';
 
 const MEBIBYTE = 2 ** 20;
 
 /** A column without a single cell is left out. */
-type Column = readonly [title: string, cell: (run: CapacityRun) => string | undefined];
+type TableColumn<Row> = readonly [title: string, cell: (row: Row) => string | undefined];
+type Column = TableColumn<CapacityRun>;
+
+interface SubjectRow {
+  readonly run: CapacityRun;
+  readonly kind: SubjectKind;
+  readonly figures: Figures;
+}
 
 const COLUMNS: readonly Column[] = [
   ['streams', (run) => `${run.streams}`],
@@ -14,6 +22,9 @@ const COLUMNS: readonly Column[] = [
   ['µs/packet', (run) => run.cpuMicrosPerPacket.toFixed(2)],
   ['main', (run) => run.cpuThreadsMicrosPerPacket.main.toFixed(2)],
   ['workers', (run) => run.cpuThreadsMicrosPerPacket.workers.toFixed(2)],
+  ['kernel', ({ medians: { node } }) => number(node?.kernelMicrosPerPacket, 2)],
+  ['switches', ({ medians: { node } }) => number(node?.switchesPerPacket, 3)],
+  ['packets/read', ({ medians: { node } }) => number(node?.packetsPerRead, 1)],
   ['cores', (run) => run.coresUsed.toFixed(3)],
   ['bareWs', (run) => compared(run, 'bareWs')],
   ['tutorial', (run) => compared(run, 'tutorial')],
@@ -25,8 +36,30 @@ const COLUMNS: readonly Column[] = [
   ['max ms', (run) => millis(run.latencyMicros.max)],
   ['loop p99', (run) => run.eventLoopDelayMillis.p99.toFixed(1)],
   ['RSS MiB', (run) => `${Math.round(run.rssBytes.after / MEBIBYTE)}`],
+  ['kB/stream', ({ medians: { node } }) => kilobytes(node?.bytesPerStream)],
   ['heap +kB', (run) => `${Math.round(run.heapGrowthBytes / 1024)}`],
+  ['generator µs', (run) => run.generator.cpuMicrosPerPacket.toFixed(2)],
+  ['late p99', (run) => millis(run.generator.latenessMicros.p99)],
   ['rounds', (run) => (run.valid ? `${run.rounds.valid}/${run.rounds.valid + run.rounds.invalid}` : 'INVALID')],
+];
+
+/** Node and baselines alike. */
+const SUBJECT_COLUMNS: readonly TableColumn<SubjectRow>[] = [
+  ['streams', ({ run }) => `${run.streams}`],
+  ['', ({ kind }) => kind],
+  ['µs/packet', ({ figures }) => number(figures.cpuMicrosPerPacket, 2)],
+  ['main', ({ figures }) => number(figures.mainMicrosPerPacket, 2)],
+  ['… kernel', ({ figures }) => number(figures.mainKernelMicrosPerPacket, 2)],
+  ['workers', ({ figures }) => number(figures.workersMicrosPerPacket, 2)],
+  ['… kernel', ({ figures }) => number(figures.workersKernelMicrosPerPacket, 2)],
+  ['all kernel', ({ figures }) => number(figures.kernelMicrosPerPacket, 2)],
+  ['switches', ({ figures }) => number(figures.switchesPerPacket, 3)],
+  ['… main', ({ figures }) => number(figures.mainSwitchesPerPacket, 3)],
+  ['packets/read', ({ figures }) => number(figures.packetsPerRead, 1)],
+  ['p50', ({ figures }) => millisOrNone(figures.p50Micros)],
+  ['p99', ({ figures }) => millisOrNone(figures.p99Micros)],
+  ['RSS MiB', ({ figures }) => number((figures.rssBytes ?? 0) / MEBIBYTE, 0)],
+  ['generator µs', ({ figures }) => number(figures.generatorMicrosPerPacket, 2)],
 ];
 
 /** Of sessions that were opened and asked. The baseline's ping is what the machine and the generator add to ours. */
@@ -58,11 +91,19 @@ export function capacityTable(report: CapacityReport): string {
           `${streams} streams: ${decodeLoop.cpuMicrosPerPacket} µs a packet in a plain ${decodeLoop.decoder} loop; the workers take ×${decodeLoop.ratio} of it`,
         ],
   );
+  const subjects = runs.flatMap((run) =>
+    (['node', ...BASELINES] as const).flatMap((kind): SubjectRow[] => {
+      const figures = run.medians[kind];
+      return figures === null ? [] : [{ run, kind, figures }];
+    }),
+  );
   const calls = runs.filter((run) => run.calls !== null);
   return [
     ...provenanceLines(report),
     `Backend ${backend}. Latency from when each packet was due, without the playout delay, in ms.`,
     ...tableOf(COLUMNS, runs),
+    ...(subjects.length <= runs.length ? [] : ['The same figures of node and baselines, a packet each.']),
+    ...(subjects.length <= runs.length ? [] : tableOf(SUBJECT_COLUMNS, subjects)),
     ...lost,
     ...loops,
     ...(calls.length === 0 ? [] : ['From when each ping was due to its pong, and from open to opened, in ms.']),
@@ -70,13 +111,13 @@ export function capacityTable(report: CapacityReport): string {
   ].join('\n');
 }
 
-function tableOf(columns: readonly Column[], runs: readonly CapacityRun[]): string[] {
+export function tableOf<Row>(columns: readonly TableColumn<Row>[], rows: readonly Row[]): string[] {
   const filled = columns.flatMap(([title, cell]) => {
-    const cells = runs.map(cell);
+    const cells = rows.map(cell);
     return cells.every((text) => text === undefined) ? [] : [[title, ...cells.map((text) => text ?? '–')]];
   });
   const widths = filled.map((column) => Math.max(...column.map((text) => text.length)));
-  return [undefined, ...runs].map((_, line) =>
+  return [undefined, ...rows].map((_, line) =>
     filled.map((column, i) => (column[line] as string).padStart(widths[i] as number)).join('  '),
   );
 }
@@ -91,6 +132,18 @@ function counted(counts: Readonly<Record<string, number>>): string {
   return Object.entries(counts)
     .map(([name, n]) => `${name} ${n}`)
     .join(', ');
+}
+
+function number(value: number | null | undefined, digits: number): string | undefined {
+  return value?.toFixed(digits);
+}
+
+function kilobytes(bytes: number | null | undefined): string | undefined {
+  return number(typeof bytes === 'number' ? bytes / 1e3 : undefined, 1);
+}
+
+function millisOrNone(us: number | null): string | undefined {
+  return us === null ? undefined : millis(us);
 }
 
 function millis(us: number): string {
