@@ -232,6 +232,12 @@ export interface MarkedSpan {
   readonly lengthSamples: number;
 }
 
+/** Silence around speech, in milliseconds. */
+export interface SpeechRoll {
+  readonly preRollMs: number;
+  readonly postRollMs: number;
+}
+
 export type PcmSelection = 'none' | 'speech' | 'all';
 
 /** Something that takes what the engine puts out. Called on the main thread; must not block and must not throw. */
@@ -246,8 +252,20 @@ export interface FrameSink {
    * Engine.refreshWants(): a sink of few streams costs the frames of the others nothing.
    */
   takesFramesOf?(info: StreamInfo): boolean;
+  /**
+   * How much silence around speech this sink wants with its samples, if any; asked when pcmSelection() is. Of the
+   * silence behind speech, frame() then has the samples. That before speech is kept on the shards until there is
+   * speech, and comes by preRoll().
+   */
+  pcmRoll?(info: StreamInfo): SpeechRoll | undefined;
   streamOpened?(info: StreamInfo): void;
   frame?(frame: FrameView): void;
+  /**
+   * A silent frame, with its samples, which frame() has had without them; called for the frames before speech, in order,
+   * just before frame() has the first one with speech, which begins at `speechSamples`. They go as far back as the sink
+   * with the longest pre-roll wants.
+   */
+  preRoll?(frame: FrameView, speechSamples: number): void;
   silenceEdge?(edge: SilenceEdge): void;
   markedSpan?(span: MarkedSpan): void;
   streamEnded?(info: StreamInfo, summary: StreamSummary): void;

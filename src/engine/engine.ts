@@ -16,7 +16,7 @@ import {
   type StreamSummary,
 } from '../core/events.js';
 import { MS_PER_SECOND, US_PER_MS } from '../core/units.js';
-import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
+import { STREAM, STREAM_STATE, StreamTable } from '../ring/stream-table.js';
 import { SHARD_COUNTERS } from '../shard/shard-data.js';
 import { decodingCounters, type EngineCounters } from './counters.js';
 import { EngineGauges, type EngineState, type StreamSample } from './engine-state.js';
@@ -26,6 +26,7 @@ import type { PacketBatch } from './input/packet-batch.js';
 import { PacketInput } from './input/packet-input.js';
 import { type InternalEngineOptions, resolveOptions } from './options.js';
 import { Delivery } from './output/delivery.js';
+import { type Wants, wantsOf } from './output/wants.js';
 import { type PreviousStream, type Stream, Streams } from './streams.js';
 import { agentTasks, sumCounter } from './threads/agents.js';
 import { type EngineMemory, layOutMemory } from './threads/memory.js';
@@ -151,7 +152,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       clockRate: format.clockRate,
       sampleRate: format.sampleRate,
       channels: format.channels,
-      wants: this.#askSinks(stream.info),
+      ...this.#askSinks(stream.info),
       detector: DETECTOR_ID[detector],
     });
     this.#input.open(stream);
@@ -260,7 +261,10 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
 
   /** Asks every sink again which frames and samples it wants; to be called when a sink's selection has changed. */
   refreshWants(): void {
-    for (const stream of this.#streams) this.#table.set(stream.info.stream, STREAM.WANTS, this.#askSinks(stream.info));
+    for (const { info } of this.#streams) {
+      const { wants, preRoll, postRoll } = this.#askSinks(info);
+      this.#table.want(info.stream, wants, preRoll, postRoll);
+    }
   }
 
   streams(): StreamInfo[] {
@@ -386,14 +390,8 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   }
 
   /** What the sinks want of a stream: its frames, and which of them with samples. */
-  #askSinks(info: StreamInfo): number {
+  #askSinks(info: StreamInfo): Wants {
     this.#delivery.refreshFrames(info);
-    let wants: number = this.#isRecording ? WANT.RECORDING : 0;
-    for (const sink of this.#delivery.sinks) {
-      const selection = sink.pcmSelection?.(info) ?? 'none';
-      if (selection !== 'none') wants |= WANT.SPEECH_PCM;
-      if (selection === 'all') wants |= WANT.SILENT_PCM;
-    }
-    return wants;
+    return wantsOf(this.#delivery.sinks, info, this.#isRecording);
   }
 }

@@ -29,16 +29,20 @@ import type { SilenceKind } from '../core/events.js';
  *     +52  i32  FRAME: peak, 0 to 32768
  *     +56  ...  input ring: payload
  *
- * A LATE_PACKET is described as a PACKET is, a CORRECTION as a FRAME.
+ * A LATE_PACKET is described as a PACKET is, a CORRECTION and a PRE_ROLL as a FRAME.
  *
  *     +56  f64  FRAME: mean square of full scale, 0 to 1
  *     +64  f64  FRAME: end of processing, microseconds of core/clock
  *     +72  ...  output and recorder rings: payload; a FRAME's is PCM, 16 bit, native (little) endian
  *
+ * Behind the payload of a PRE_ROLL, from the next multiple of 8 on:
+ *
+ *     +0   f64  position of the speech that follows, in samples
+ *
  * All numbers are little-endian, as is every machine that trunkline runs on; times and unwrapped numbers are f64
  * because a double holds them exactly (below 2^53) and JavaScript reads it without a BigInt.
  */
-export const LAYOUT_VERSION = 5;
+export const LAYOUT_VERSION = 6;
 
 export const RING = {
   TAIL: 0,
@@ -76,6 +80,8 @@ export const KIND = {
   LATE_PACKET: 8,
   /** Recorder: samples that replace those at `position`. Flag REPAIRED: the audio of a late packet. */
   CORRECTION: 9,
+  /** Output: a silent frame again, now with its samples, in front of the first FRAME with speech behind it. */
+  PRE_ROLL: 10,
 } as const;
 
 export const RECORD = {

@@ -3,8 +3,8 @@ import type { CodecId } from '../core/codec.js';
 /**
  * What every thread must know of each stream, in shared memory, so that a worker that takes over from a dead one can
  * rebuild its decoders, and so that silence detection goes on where it was. Main writes an entry before it commits the
- * stream's OPEN record, whose release orders the two; afterwards main changes WANTS only, and STATE to
- * FREE when the stream's CLOSE has been delivered; the shard STATE to OPEN, counters and the silence state.
+ * stream's OPEN record, whose release orders the two; afterwards main changes WANTS, PRE_ROLL and POST_ROLL
+ * only, and STATE to FREE when the stream's CLOSE has been delivered; the shard STATE to OPEN, counters and the silence state.
  *
  * One entry, at a multiple of 128 bytes:
  *
@@ -18,6 +18,8 @@ import type { CodecId } from '../core/codec.js';
  *     28   i32  decode errors
  *     32   i32  records of frames and edges that the recorder ring refused
  *     36   i32  silence detector: DETECTOR_ID of core/events.ts
+ *     40   i32  silence before speech whose samples are passed on, in samples
+ *     44   i32  the same of silence behind speech
  *     128  f64[176]  state of the silence detector of channel 0
  *     1536 f64[176]  the same of channel 1
  */
@@ -32,6 +34,8 @@ export const STREAM = {
   DECODE_ERRORS: 28,
   RECORDER_REFUSED: 32,
   DETECTOR: 36,
+  PRE_ROLL: 40,
+  POST_ROLL: 44,
   SILENCE: 128,
   SILENCE_SLOTS: 176,
   BYTES: 2944,
@@ -53,6 +57,8 @@ export const WANT = {
   SILENT_PCM: 2,
   /** Everything, to the recorder ring. */
   RECORDING: 4,
+  /** Samples of silent frames around speech, to the output ring: PRE_ROLL or POST_ROLL is above 0. */
+  ROLL: 8,
 } as const;
 
 export interface StreamConfig {
@@ -62,6 +68,9 @@ export interface StreamConfig {
   readonly sampleRate: number;
   readonly channels: 1 | 2;
   readonly wants: number;
+  /** In samples; 0 when absent, as is `postRoll`. */
+  readonly preRoll?: number;
+  readonly postRoll?: number;
   /** DETECTOR_ID of core/events.ts. */
   readonly detector: number;
 }
@@ -101,13 +110,20 @@ export class StreamTable {
     return (this.#offset + stream * STREAM.BYTES + STREAM.SILENCE) / 8 + channel * STREAM.SILENCE_SLOTS;
   }
 
+  /** What the shard shall pass on from now on. */
+  want(stream: number, wants: number, preRoll = 0, postRoll = 0): void {
+    this.set(stream, STREAM.PRE_ROLL, preRoll);
+    this.set(stream, STREAM.POST_ROLL, postRoll);
+    this.set(stream, STREAM.WANTS, preRoll + postRoll > 0 ? wants | WANT.ROLL : wants);
+  }
+
   assign(stream: number, config: StreamConfig): void {
     this.set(stream, STREAM.SHARD, config.shard);
     this.set(stream, STREAM.CODEC, config.codec);
     this.set(stream, STREAM.CLOCK_RATE, config.clockRate);
     this.set(stream, STREAM.SAMPLE_RATE, config.sampleRate);
     this.set(stream, STREAM.CHANNELS, config.channels);
-    this.set(stream, STREAM.WANTS, config.wants);
+    this.want(stream, config.wants, config.preRoll, config.postRoll);
     this.set(stream, STREAM.DETECTOR, config.detector);
     this.set(stream, STREAM.DECODE_ERRORS, 0);
     this.set(stream, STREAM.RECORDER_REFUSED, 0);

@@ -7,6 +7,7 @@ import type { SampleMemory } from '../audio/sample-memory.js';
 import { CODEC_ID } from '../core/codec.js';
 import { STREAM, type StreamTable } from '../ring/stream-table.js';
 import type { OpusRepair } from './opus-repair.js';
+import type { SpeechRoll } from './speech-roll.js';
 
 /** Packets a second when nothing better is known of one that cannot be decoded. */
 const USUAL_RATE = 50;
@@ -23,6 +24,8 @@ export class ChannelDecoder {
   readonly opus: OpusDecoder | undefined;
   /** Of Opus, from the first gap of a stream that is recorded on. */
   repair: OpusRepair | undefined;
+  /** While silence around speech is wanted. */
+  roll: SpeechRoll | undefined;
   /** Opus conceals by itself. */
   readonly #history: ConcealmentHistory | undefined;
   /** Samples of the last good packet, which one that cannot be decoded is taken to have had as well. */

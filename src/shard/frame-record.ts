@@ -1,3 +1,4 @@
+import type { Level } from '../audio/level.js';
 import { alignRecord, FLAG, KIND, RECORD } from '../ring/layout.js';
 
 /** Two edges are at least 55 ms apart (audio/silence.ts), which is 440 samples at the lowest rate. */
@@ -15,6 +16,28 @@ export function frameSpace(samples: number): number {
 /** The word of a record that has its kind, channel, codec and flags, with another kind and flags. */
 export function withKind(traits: number, kind: number, flags: number): number {
   return kind | (traits & 0x00ffff00) | (flags << 24);
+}
+
+/** The fields of the frame at `out` that say what it is, out of the input record at `at`; its kind and stream are the caller's. */
+export function writeFrame(
+  words: Int32Array,
+  doubles: Float64Array,
+  at: number,
+  out: number,
+  position: number,
+  samples: number,
+  level: Level,
+  processedUs: number,
+): void {
+  words[(out + RECORD.PAYLOAD_LENGTH) >> 2] = samples * 2;
+  doubles[(out + RECORD.SEQUENCE) >> 3] = doubles[(at + RECORD.SEQUENCE) >> 3] as number;
+  doubles[(out + RECORD.TIMESTAMP) >> 3] = doubles[(at + RECORD.TIMESTAMP) >> 3] as number;
+  doubles[(out + RECORD.POSITION) >> 3] = position;
+  doubles[(out + RECORD.ARRIVAL_US) >> 3] = doubles[(at + RECORD.ARRIVAL_US) >> 3] as number;
+  words[(out + RECORD.SAMPLE_COUNT) >> 2] = samples;
+  words[(out + RECORD.PEAK) >> 2] = level.peak;
+  doubles[(out + RECORD.MEAN_SQUARE) >> 3] = level.meanSquare;
+  doubles[(out + RECORD.PROCESSED_US) >> 3] = processedUs;
 }
 
 /** Copies a control record of the input ring to an output ring, where headers are longer. */

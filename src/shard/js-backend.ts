@@ -22,12 +22,13 @@ import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js
 import type { ShardBackend } from './backend.js';
 import { type ChannelDecoder, ChannelDecoders } from './channel-decoders.js';
 import { Corrections } from './corrections.js';
-import { copyControl, frameSpace, withKind, writeEdge } from './frame-record.js';
+import { copyControl, frameSpace, withKind, writeEdge, writeFrame } from './frame-record.js';
 import { SpeechJudge } from './neural/speech-judge.js';
 import { OpusCorrections } from './opus-corrections.js';
 import { isValidRecord } from './record-check.js';
 import { RecorderLink } from './recorder-link.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
+import { SpeechRolls } from './speech-rolls.js';
 
 /** Frames between two readings of the clock, where decoding one takes a microsecond or two; Opus takes tens. */
 const CLOCK_SHARE = 8;
@@ -47,6 +48,7 @@ export class JsShard implements ShardBackend {
   readonly #opusCorrections: OpusCorrections | undefined;
   readonly #streams: StreamTable;
   readonly #decoders: ChannelDecoders;
+  readonly #rolls: SpeechRolls;
   /** The whole shared memory, which #words and #doubles are views of as well. */
   readonly #memory: SampleMemory;
   readonly #words: Int32Array;
@@ -73,6 +75,7 @@ export class JsShard implements ShardBackend {
     this.#recorder = data.recorder && new RecorderLink(data.recorder);
     this.#streams = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
     this.#decoders = new ChannelDecoders(this.#memory, this.#streams);
+    this.#rolls = new SpeechRolls(data.memory, this.#streams, this.#output);
     const count = (counter: number, by = 1) => this.#count(counter, by);
     this.#corrections =
       this.#recorder && new Corrections(this.#memory, this.#streams, this.#output, this.#recorder, count);
@@ -188,7 +191,7 @@ export class JsShard implements ShardBackend {
     const payload = at + RECORD.INPUT_HEADER_BYTES;
     const expected = decoder.packetSamples(payload, length);
     if (this.#rejects(frameSpace(expected))) return true;
-    const out = this.#output.tryClaim(frameSpace(expected));
+    const out = this.#rolls.tryClaim(decoder, frameSpace(expected));
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
@@ -226,7 +229,7 @@ export class JsShard implements ShardBackend {
   #lost(decoder: ChannelDecoder, at: number, traits: number, nowUs: number): boolean {
     const samples = decoder.ticksToSamples(this.#words[(at + RECORD.DURATION) >> 2] as number);
     if (samples <= 0 || this.#rejects(frameSpace(samples))) return true;
-    const out = this.#output.tryClaim(frameSpace(samples));
+    const out = this.#rolls.tryClaim(decoder, frameSpace(samples));
     if (out < 0) return false;
     const pcmAt = (out + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const position = decoder.ticksToSamples(this.#doubles[(at + RECORD.POSITION) >> 3] as number);
@@ -307,8 +310,7 @@ export class JsShard implements ShardBackend {
     const flags = isFrameSilent(doubles, decoder.silenceBase) ? inputFlags | FLAG.SILENT : inputFlags;
     const stream = words[(at + RECORD.STREAM) >> 2] as number;
     const wants = this.#streams.get(stream, STREAM.WANTS);
-    const passPcm = (wants & ((flags & FLAG.SILENT) !== 0 ? WANT.SILENT_PCM : WANT.SPEECH_PCM)) !== 0;
-    const pcmBytes = samples * 2;
+    const frameBytes = RECORD.OUTPUT_HEADER_BYTES + samples * 2;
     const codec = (traits >> 16) & 0xff;
     const arrivalUs = doubles[(at + RECORD.ARRIVAL_US) >> 3] as number;
     // What comes while a batch is at work must not be done before it came.
@@ -316,31 +318,25 @@ export class JsShard implements ShardBackend {
       this.#nowUs = systemClock.nowUs();
     }
 
-    words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags);
     words[(out + RECORD.STREAM) >> 2] = stream;
-    words[(out + RECORD.PAYLOAD_LENGTH) >> 2] = pcmBytes;
-    doubles[(out + RECORD.SEQUENCE) >> 3] = doubles[(at + RECORD.SEQUENCE) >> 3] as number;
-    doubles[(out + RECORD.TIMESTAMP) >> 3] = doubles[(at + RECORD.TIMESTAMP) >> 3] as number;
-    doubles[(out + RECORD.POSITION) >> 3] = position;
-    doubles[(out + RECORD.ARRIVAL_US) >> 3] = arrivalUs;
-    words[(out + RECORD.SAMPLE_COUNT) >> 2] = samples;
-    words[(out + RECORD.PEAK) >> 2] = this.#level.peak;
-    doubles[(out + RECORD.MEAN_SQUARE) >> 3] = this.#level.meanSquare;
-    doubles[(out + RECORD.PROCESSED_US) >> 3] = this.#nowUs;
+    writeFrame(words, doubles, at, out, position, samples, this.#level, this.#nowUs);
     // The recorder's copy is made first, while the record still has its samples.
     if ((wants & WANT.RECORDING) !== 0) {
       // Recordings have silences by their edges, which are surer than what can be told while the frame is made.
       const isInSilence = isFrameInSilence(doubles, decoder.silenceBase);
       const recorded = isInSilence ? inputFlags | FLAG.SILENT : inputFlags;
       words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, recorded);
-      this.#copyToRecorder(out, stream, RECORD.OUTPUT_HEADER_BYTES + pcmBytes);
-      words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags);
+      this.#copyToRecorder(out, stream, frameBytes);
     }
-    if (!passPcm) {
-      words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, flags | FLAG.NO_PCM);
-      words[(out + RECORD.PAYLOAD_LENGTH) >> 2] = 0;
-    }
-    this.#output.commit(RECORD.OUTPUT_HEADER_BYTES + (passPcm ? pcmBytes : 0));
+    const isSilent = (flags & FLAG.SILENT) !== 0;
+    let passPcm = (wants & (isSilent ? WANT.SILENT_PCM : WANT.SPEECH_PCM)) !== 0;
+    let end = out;
+    if ((wants & WANT.ROLL) === 0) decoder.roll = undefined;
+    else if (!isSilent) end = this.#rolls.speech(decoder, out, frameBytes, position, samples);
+    else if (this.#rolls.silent(decoder, out, traits, flags, position, samples)) passPcm = true;
+    words[(end + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, passPcm ? flags : flags | FLAG.NO_PCM);
+    if (!passPcm) words[(end + RECORD.PAYLOAD_LENGTH) >> 2] = 0;
+    this.#output.commit(passPcm ? frameBytes : RECORD.OUTPUT_HEADER_BYTES);
     for (let i = 0; i < edges; i++) this.#edge(i, stream, (traits >> 8) & 0xff, nowUs, wants);
     this.#output.publish();
     this.#count(SHARD_COUNTERS.FRAMES);

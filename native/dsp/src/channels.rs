@@ -5,8 +5,10 @@ use crate::g711::{decode_pcma, decode_pcmu};
 use crate::kept_records::round;
 use crate::l16::{decode_l16, decode_l16_le};
 use crate::layout::{codec, stream};
+use crate::memory::prefetch;
 use crate::opus::OpusDecoder;
 use crate::opus_repair::{DecoderState, OpusRepair};
+use crate::speech_roll::SpeechRoll;
 use crate::table::StreamTable;
 
 /// Packet rate that is assumed for a packet that cannot be decoded when nothing else is known.
@@ -20,6 +22,8 @@ pub struct Channel {
     decoder: Decoder,
     /// Samples of the last packet that was decoded; assumed for a packet that cannot be.
     last_samples: usize,
+    /// While silence around speech is wanted.
+    pub roll: Option<SpeechRoll>,
 }
 
 enum Decoder {
@@ -53,7 +57,7 @@ impl Channel {
                 repair: None,
             }),
         };
-        Some(Self { decoder, last_samples })
+        Some(Self { decoder, last_samples, roll: None })
     }
 
     /// Samples that decode() will give for this packet; an estimate for a packet that it will refuse.
@@ -178,6 +182,16 @@ impl Channels {
 
     pub fn get(&mut self, stream: usize, channel: usize) -> Option<&mut Channel> {
         self.channels.get_mut(stream * CHANNELS + channel)?.as_mut()
+    }
+
+    /// Begins to fetch what the next packet of a channel will need.
+    pub fn prefetch(&self, stream: usize, channel: usize) {
+        if let Some(channel) = self.channels.get(stream * CHANNELS + channel) {
+            prefetch(channel);
+        }
+        if let Some(samples_per_tick) = self.samples_per_tick.get(stream) {
+            prefetch(samples_per_tick);
+        }
     }
 
     /// As JavaScript's Math.round: halves go up.

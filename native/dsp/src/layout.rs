@@ -4,7 +4,7 @@
 use std::mem::offset_of;
 
 /// Compared with JavaScript's when a shard starts; a binary of another layout is refused.
-pub const LAYOUT_VERSION: u32 = 5;
+pub const LAYOUT_VERSION: u32 = 6;
 
 const _: () = assert!(cfg!(target_endian = "little"), "ring records are little-endian");
 
@@ -85,6 +85,7 @@ pub mod kind {
     pub const MARK: u8 = 7;
     pub const LATE_PACKET: u8 = 8;
     pub const CORRECTION: u8 = 9;
+    pub const PRE_ROLL: u8 = 10;
 }
 
 pub mod flag {
@@ -123,6 +124,8 @@ pub mod stream {
     pub const DECODE_ERRORS: usize = 28;
     pub const RECORDER_REFUSED: usize = 32;
     pub const DETECTOR: usize = 36;
+    pub const PRE_ROLL: usize = 40;
+    pub const POST_ROLL: usize = 44;
     pub const SILENCE: usize = 128;
     pub const SILENCE_SLOTS: usize = 176;
     pub const BYTES: usize = 2944;
@@ -138,6 +141,7 @@ pub mod want {
     pub const SPEECH_PCM: i32 = 1;
     pub const SILENT_PCM: i32 = 2;
     pub const RECORDING: i32 = 4;
+    pub const ROLL: i32 = 8;
 }
 
 /// Words of an agent's control block.

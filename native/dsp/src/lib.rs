@@ -17,6 +17,7 @@ mod record_processor;
 pub mod ring;
 pub mod shard;
 mod speech_judge;
+mod speech_roll;
 pub mod table;
 
 pub use audio::{

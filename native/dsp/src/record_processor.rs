@@ -3,6 +3,7 @@
 mod frame_record;
 mod late;
 mod opus_late;
+mod speech_rolls;
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -23,6 +24,7 @@ use crate::table::StreamTable;
 
 use frame_record::frame_space;
 use opus_late::keep;
+use speech_rolls::{commit_pre_roll, roll, roll_bytes};
 
 /// Frames between two readings of the clock, where decoding one takes a tenth of a microsecond; Opus takes ten.
 const CLOCK_SHARE: u32 = 8;
@@ -124,6 +126,12 @@ impl RecordProcessor {
             kind::CLOSE => self.pass(record) && self.close(header.stream as usize),
             _ => true,
         }
+    }
+
+    /// Begins to fetch what a record will need, while the one before it is processed.
+    pub fn prefetch(&self, next: &Header) {
+        self.table.prefetch(next.stream as usize, next.channel.into());
+        self.channels.prefetch(next.stream as usize, next.channel.into());
     }
 
     /// Has the clock read for the next frame.
@@ -248,7 +256,9 @@ impl RecordProcessor {
         let from = &record.header;
         let stream = from.stream as usize;
         let frame_bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
-        let Some(space) = self.output.claim(frame_space(samples)) else { return false };
+        let needed = frame_space(samples);
+        let before = roll_bytes(self.channels.get(stream, from.channel.into()), needed, &self.output);
+        let Some(space) = self.output.claim(needed + before) else { return false };
         let Some(channel) = self.channels.get(stream, from.channel.into()) else { return true };
         let (header, payload) = split_space(space);
         let pcm = samples_mut(payload, samples);
@@ -311,7 +321,6 @@ impl RecordProcessor {
             mean_square: level::mean_square(energy, samples),
             processed_us,
         };
-        let is_wanted = wants & needed != 0;
         // The recorder's copy is made first, while the record still has its samples.
         if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
             && !recorder.data(&mut space[..frame_bytes])
@@ -319,11 +328,19 @@ impl RecordProcessor {
             self.counters.count(shard_counters::RECORDER_REFUSED, 1);
             self.table.add(stream, stream::RECORDER_REFUSED, 1);
         }
-        let (header, _) = split_space(space);
-        header.common.flags = flags;
+        split_space(space).0.common.flags = flags;
+        let channel = self.channels.get(stream, from.channel.into());
+        let rolled = channel.map(|channel| roll(channel, &self.table, wants, space, frame_bytes)).unwrap_or_default();
+        let is_wanted = wants & needed != 0 || rolled.is_wanted;
         if !is_wanted {
+            let (header, _) = split_space(&mut space[rolled.moved..]);
             header.common.flags |= flag::NO_PCM;
             header.common.payload_length = 0;
+        }
+        if rolled.moved > 0
+            && let Some(channel) = self.channels.get(stream, from.channel.into())
+        {
+            commit_pre_roll(channel, &mut self.output, position);
         }
         self.output.commit(if is_wanted { frame_bytes } else { OUTPUT_HEADER_BYTES });
         self.put_edges(from, wants, processed_us);

@@ -125,6 +125,13 @@ impl Consumer {
         self.record_at(self.head)
     }
 
+    /// The header of the record behind the current one, which must be whole; None when that is not known yet.
+    pub fn next_header(&self) -> Option<Header> {
+        let (length, _) = self.prefix(self.head);
+        let next = self.head.wrapping_add(align_record(length as usize) as u32);
+        (next != self.tail && self.is_whole_at(next, self.tail)).then(|| self.header_at(next))
+    }
+
     /// Gives the current record back to the producer.
     pub fn release(&mut self) {
         let (length, _) = self.prefix(self.head);

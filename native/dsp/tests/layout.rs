@@ -44,7 +44,7 @@ fn the_layout_is_that_of_typescript() {
     same(
         "ring/layout.ts",
         "KIND",
-        named!(kind: PAD, PACKET, LOST, OPEN, CLOSE, FRAME, EDGE, MARK, LATE_PACKET, CORRECTION),
+        named!(kind: PAD, PACKET, LOST, OPEN, CLOSE, FRAME, EDGE, MARK, LATE_PACKET, CORRECTION, PRE_ROLL),
     );
     same(
         "ring/layout.ts",
@@ -81,10 +81,10 @@ fn the_layout_is_that_of_typescript() {
     same(
         "ring/stream-table.ts",
         "STREAM",
-        named!(stream: STATE, SHARD, CODEC, CLOCK_RATE, SAMPLE_RATE, CHANNELS, WANTS, DECODE_ERRORS, RECORDER_REFUSED, DETECTOR, SILENCE, SILENCE_SLOTS, BYTES),
+        named!(stream: STATE, SHARD, CODEC, CLOCK_RATE, SAMPLE_RATE, CHANNELS, WANTS, DECODE_ERRORS, RECORDER_REFUSED, DETECTOR, PRE_ROLL, POST_ROLL, SILENCE, SILENCE_SLOTS, BYTES),
     );
     same("ring/stream-table.ts", "STREAM_STATE", named!(stream_state: FREE, ASSIGNED, OPEN));
-    same("ring/stream-table.ts", "WANT", named!(want: SPEECH_PCM, SILENT_PCM, RECORDING));
+    same("ring/stream-table.ts", "WANT", named!(want: SPEECH_PCM, SILENT_PCM, RECORDING, ROLL));
     same("ring/agent.ts", "AGENT_CONTROL", named!(agent_control: AT_CURSOR, AT_DEATHS, BYTES));
     same(
         "shard/shard-data.ts",

@@ -34,13 +34,13 @@ export interface MediaMetadata extends MetadataSync {
 }
 
 /** A copy of a frame and its samples, which outlives the callback. */
-export function chunkOf(frame: FrameView): MediaChunk {
+export function chunkOf(frame: FrameView, roll?: 'pre' | 'post'): MediaChunk {
   const { channel, timestamp, sequenceNumber, positionSamples, concealed } = frame;
   const { interactionId, sampleRate } = frame.info;
-  return {
-    payload: frame.copyPcmBytes(),
-    metadata: { interactionId, channel, timestamp, sequenceNumber, sampleRate, positionSamples, concealed },
-    isSilent: frame.isSilent,
-    processedAt: frame.processedUs,
-  };
+  const payload = frame.copyPcmBytes();
+  const metadata = { interactionId, channel, timestamp, sequenceNumber, sampleRate, positionSamples, concealed };
+  const { isSilent, processedUs: processedAt } = frame;
+  return roll === undefined
+    ? { payload, metadata, isSilent, processedAt }
+    : { payload, metadata, isSilent, roll, processedAt };
 }

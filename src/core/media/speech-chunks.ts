@@ -1,5 +1,4 @@
-import type { FrameView, StreamInfo } from '../events.js';
-import { chunkOf, type MediaChunk } from './media-chunk.js';
+import type { FrameView, PcmSelection, SpeechRoll, StreamInfo } from '../events.js';
 
 /** Which silent frames belong to the speech beside them. */
 export interface RollOptions {
@@ -19,170 +18,78 @@ export interface SpeechChunkOptions extends RollOptions {
 
 const DEFAULT_PRE_ROLL_MS = 200;
 const MAX_ROLL_MS = 2_000;
-/** Longest frame of Opus: of one, only a part may lie within the pre-roll, and one may not fit behind the last one in the ring. */
-const LONG_FRAME_MS = 120;
-/** Frames are counted on to be at least this long on average; of shorter ones, fewer milliseconds are kept. */
-const SHORT_FRAME_MS = 5;
 
-/** The chunks of speech among the frames of all streams, with the silent ones around it that `preRollMs` and `postRollMs` add. */
+/**
+ * Selects the frames of speech among those of all streams, with the silent ones around it that `preRollMs` and
+ * `postRollMs` add. The frames before speech are kept on the shards (shard/speech-roll.ts), so that most silent frames
+ * never come to this thread with their samples.
+ */
 export class SpeechChunks {
-  readonly #preRollMs: number;
-  readonly #postRollMs: number;
+  readonly #roll: SpeechRoll;
   readonly #includeSilent: boolean;
-  readonly #give: (chunk: MediaChunk) => void;
-  /** By channel; made at its first silent frame. */
-  readonly #rolls: (ChannelRoll | undefined)[] = [];
+  readonly #give: (frame: FrameView, roll?: 'pre' | 'post') => void;
+  /** End of the last frame with speech in samples, by channel; with a post-roll only. */
+  readonly #speechEnds: number[] = [];
 
-  /** @throws RangeError for a pre-roll or post-roll out of range. */
-  constructor(options: SpeechChunkOptions, give: (chunk: MediaChunk) => void) {
-    this.#preRollMs = inRange('preRollMs', options.preRollMs ?? DEFAULT_PRE_ROLL_MS);
-    this.#postRollMs = inRange('postRollMs', options.postRollMs ?? 0);
-    this.#includeSilent = options.includeSilent ?? false;
+  /**
+   * @param give takes each frame that is selected, and its part of the roll; valid until it returns, as in sinks.
+   * @throws RangeError for a pre-roll or post-roll out of range.
+   */
+  constructor(options: SpeechChunkOptions, give: (frame: FrameView, roll?: 'pre' | 'post') => void) {
+    const { includeSilent = false, preRollMs = DEFAULT_PRE_ROLL_MS, postRollMs = 0 } = options;
+    checkRange('preRollMs', preRollMs);
+    checkRange('postRollMs', postRollMs);
+    this.#roll = includeSilent ? { preRollMs: 0, postRollMs: 0 } : { preRollMs, postRollMs };
+    this.#includeSilent = includeSilent;
     this.#give = give;
   }
 
-  /** Which frames take() needs the samples of. */
-  get selection(): 'all' | 'speech' {
-    return this.#includeSilent || this.#preRollMs > 0 || this.#postRollMs > 0 ? 'all' : 'speech';
+  /** Which frames take() needs the samples of, besides those of the roll. */
+  get selection(): PcmSelection {
+    return this.#includeSilent ? 'all' : 'speech';
+  }
+
+  get roll(): SpeechRoll {
+    return this.#roll;
   }
 
   take(frame: FrameView): void {
-    if (!frame.hasPcm) return;
-    if (this.#includeSilent || this.selection === 'speech') {
-      if (this.#includeSilent || !frame.isSilent) this.#give(chunkOf(frame));
-      return;
-    }
-    const roll = this.#rollOf(frame);
     if (!frame.isSilent) {
-      roll.release(frame.positionSamples, this.#give);
-      roll.speechEnd = frame.positionSamples + frame.sampleCount;
-      this.#give(chunkOf(frame));
-    } else if (frame.positionSamples < roll.speechEnd + roll.postRoll) {
-      this.#give({ ...chunkOf(frame), roll: 'post' });
-    } else if (this.#preRollMs > 0) {
-      roll.keep(frame);
+      if (this.#roll.postRollMs > 0) this.#speechEnds[channelOf(frame)] = frame.positionSamples + frame.sampleCount;
+      if (frame.hasPcm) this.#give(frame);
+    } else if (this.#includeSilent) {
+      if (frame.hasPcm) this.#give(frame);
+    } else if (this.#roll.postRollMs > 0 && frame.hasPcm && this.#isPostRoll(frame)) {
+      this.#give(frame, 'post');
     }
+  }
+
+  /** The silent frame lies before speech at `speechSamples`; it may lie further back than the pre-roll. */
+  takePreRoll(frame: FrameView, speechSamples: number): void {
+    const { info, positionSamples, sampleCount } = frame;
+    const from = speechSamples - (this.#roll.preRollMs * info.sampleRate) / 1000;
+    if (positionSamples + sampleCount <= from || this.#isPostRoll(frame)) return;
+    this.#give(frame, 'pre');
   }
 
   streamEnded({ stream }: StreamInfo): void {
-    this.#rolls[2 * stream] = undefined;
-    this.#rolls[2 * stream + 1] = undefined;
+    if (this.#roll.postRollMs === 0) return;
+    delete this.#speechEnds[2 * stream];
+    delete this.#speechEnds[2 * stream + 1];
   }
 
-  #rollOf({ info, channel }: FrameView): ChannelRoll {
-    const at = 2 * info.stream + channel;
-    const known = this.#rolls[at];
-    if (known?.info === info) return known;
-    const roll = new ChannelRoll(info, this.#preRollMs, this.#postRollMs);
-    this.#rolls[at] = roll;
-    return roll;
+  #isPostRoll(frame: FrameView): boolean {
+    const speechEnd = this.#speechEnds[channelOf(frame)];
+    if (speechEnd === undefined) return false;
+    return frame.positionSamples < speechEnd + (this.#roll.postRollMs * frame.info.sampleRate) / 1000;
   }
 }
 
-function inRange(name: string, milliseconds: number): number {
-  if (milliseconds >= 0 && milliseconds <= MAX_ROLL_MS) return milliseconds;
+function channelOf({ info, channel }: FrameView): number {
+  return 2 * info.stream + channel;
+}
+
+function checkRange(name: string, milliseconds: number): void {
+  if (milliseconds >= 0 && milliseconds <= MAX_ROLL_MS) return;
   throw new RangeError(`${name} is a number of milliseconds from 0 to ${MAX_ROLL_MS}; it is ${milliseconds}.`);
-}
-
-const SLOT = { OFFSET: 0, COUNT: 1, POSITION: 2, SEQUENCE: 3, TIMESTAMP: 4, PROCESSED_US: 5, CONCEALED: 6 } as const;
-const SLOT_FIELDS = 7;
-
-/** The latest silent frames of one channel: a ring of samples and one of what else is known of each frame. */
-class ChannelRoll {
-  readonly info: StreamInfo;
-  readonly postRoll: number;
-  /** End of the last frame with speech. */
-  speechEnd = Number.NEGATIVE_INFINITY;
-  readonly #preRoll: number;
-  readonly #pcm: Int16Array;
-  readonly #slots: Float64Array;
-  #channel: 0 | 1 = 0;
-  #first = 0;
-  #count = 0;
-  #writeAt = 0;
-
-  constructor(info: StreamInfo, preRollMs: number, postRollMs: number) {
-    this.info = info;
-    this.#preRoll = (preRollMs * info.sampleRate) / 1000;
-    this.postRoll = (postRollMs * info.sampleRate) / 1000;
-    this.#pcm = new Int16Array(
-      preRollMs > 0 ? Math.ceil(((preRollMs + 2 * LONG_FRAME_MS) * info.sampleRate) / 1000) : 0,
-    );
-    this.#slots = new Float64Array((Math.ceil(preRollMs / SHORT_FRAME_MS) + 1) * SLOT_FIELDS);
-  }
-
-  keep(frame: FrameView): void {
-    const count = frame.sampleCount;
-    if (count > this.#pcm.length) {
-      this.#count = 0;
-      return;
-    }
-    if (this.#writeAt + count > this.#pcm.length) {
-      // Those behind the last one written are the oldest.
-      while (this.#count > 0 && this.#of(0, SLOT.OFFSET) >= this.#writeAt) this.#dropOldest();
-      this.#writeAt = 0;
-    }
-    while (this.#count > 0 && this.#isOverwritten(count)) this.#dropOldest();
-    if (this.#count === this.#slots.length / SLOT_FIELDS) this.#dropOldest();
-    this.#channel = frame.channel;
-    const slots = this.#slots;
-    const slot = this.#slotAt(this.#count++);
-    slots[slot + SLOT.OFFSET] = this.#writeAt;
-    slots[slot + SLOT.COUNT] = count;
-    slots[slot + SLOT.POSITION] = frame.positionSamples;
-    slots[slot + SLOT.SEQUENCE] = frame.sequenceNumber;
-    slots[slot + SLOT.TIMESTAMP] = frame.timestamp;
-    slots[slot + SLOT.PROCESSED_US] = frame.processedUs;
-    slots[slot + SLOT.CONCEALED] = frame.concealed ? 1 : 0;
-    frame.copyPcmTo(this.#pcm, this.#writeAt);
-    this.#writeAt += count;
-  }
-
-  /** Gives the frames that lie within the pre-roll before speech at `position`, and forgets all. */
-  release(position: number, give: (chunk: MediaChunk) => void): void {
-    for (; this.#count > 0; this.#dropOldest()) {
-      const start = this.#of(0, SLOT.POSITION);
-      if (start + this.#of(0, SLOT.COUNT) > position - this.#preRoll && start < position) give(this.#oldestChunk());
-    }
-    this.#writeAt = 0;
-  }
-
-  #oldestChunk(): MediaChunk {
-    const offset = this.#of(0, SLOT.OFFSET);
-    const samples = this.#pcm.subarray(offset, offset + this.#of(0, SLOT.COUNT));
-    const { interactionId, sampleRate } = this.info;
-    return {
-      payload: Buffer.from(Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength)),
-      metadata: {
-        interactionId,
-        channel: this.#channel,
-        timestamp: this.#of(0, SLOT.TIMESTAMP),
-        sequenceNumber: this.#of(0, SLOT.SEQUENCE),
-        sampleRate,
-        positionSamples: this.#of(0, SLOT.POSITION),
-        concealed: this.#of(0, SLOT.CONCEALED) === 1,
-      },
-      isSilent: true,
-      roll: 'pre',
-      processedAt: this.#of(0, SLOT.PROCESSED_US),
-    };
-  }
-
-  #isOverwritten(count: number): boolean {
-    const offset = this.#of(0, SLOT.OFFSET);
-    return offset < this.#writeAt + count && offset + this.#of(0, SLOT.COUNT) > this.#writeAt;
-  }
-
-  #dropOldest(): void {
-    this.#first = (this.#first + 1) % (this.#slots.length / SLOT_FIELDS);
-    this.#count--;
-  }
-
-  #slotAt(index: number): number {
-    return ((this.#first + index) % (this.#slots.length / SLOT_FIELDS)) * SLOT_FIELDS;
-  }
-
-  #of(index: number, field: number): number {
-    return this.#slots[this.#slotAt(index) + field] as number;
-  }
 }

@@ -25,6 +25,7 @@ export class Delivery {
   #frameTakers: readonly ((frame: FrameView) => unknown)[] = [];
   /** The same of sinks that take the frames of some streams. */
   #selectiveTakers: readonly ((frame: FrameView) => unknown)[] = [];
+  #preRollTakers: readonly ((frame: FrameView, speechSamples: number) => unknown)[] = [];
   /** By the index of a stream: 1 when one of them takes its frames. */
   readonly #isSelected: Uint8Array;
   readonly #onEnded: (info: StreamInfo, summary: StreamSummary) => void;
@@ -70,6 +71,7 @@ export class Delivery {
       });
     this.#frameTakers = takers(false);
     this.#selectiveTakers = takers(true);
+    this.#preRollTakers = sinks.flatMap((sink) => sink.preRoll?.bind(sink) ?? []);
   }
 
   /** Asks the sinks again whether they take the frames of a stream. */
@@ -118,6 +120,9 @@ export class Delivery {
       case KIND.FRAME:
         this.#takeFrame(ring, at, info);
         break;
+      case KIND.PRE_ROLL:
+        this.#takePreRoll(ring, at, info);
+        break;
       case KIND.EDGE:
         this.#takeEdge(view, at, info);
         break;
@@ -150,6 +155,12 @@ export class Delivery {
     const frame = this.#frame.show(at, info, ring.readableEnd());
     this.#give(frame, this.#frameTakers);
     if (this.#isSelected[info.stream] !== 0) this.#give(frame, this.#selectiveTakers);
+  }
+
+  #takePreRoll(ring: RingConsumer, at: number, info: StreamInfo): void {
+    const frame = this.#frame.show(at, info, ring.readableEnd());
+    const speechSamples = frame.speechSamples;
+    for (const take of this.#preRollTakers) guard(() => take(frame, speechSamples), this.#onSinkError);
   }
 
   /** As guard(), without a closure for each frame. What one sink throws must not cost the others their frame. */

@@ -5,9 +5,10 @@ import type {
   MarkedSpan,
   PcmSelection,
   SilenceEdge,
+  SpeechRoll,
   StreamInfo,
 } from '../../core/events.js';
-import type { MediaChunk } from '../../core/media/media-chunk.js';
+import { chunkOf, type MediaChunk } from '../../core/media/media-chunk.js';
 import { type RollOptions, SpeechChunks } from '../../core/media/speech-chunks.js';
 import type { Utterance, UtteranceAudioOptions } from '../../core/media/utterance.js';
 import { Utterances } from '../../core/media/utterances.js';
@@ -84,8 +85,10 @@ export type AttachedQueue<Item> = FrameQueue<Item> & FrameSink;
 
 interface QueueParts<Item> {
   readonly selection: PcmSelection;
+  readonly roll?: SpeechRoll;
   /** Puts the items for a frame into the queue. */
-  readonly take: (frame: FrameView, put: (item: Item) => void) => void;
+  readonly take: (frame: FrameView) => void;
+  readonly takePreRoll?: (frame: FrameView, speechSamples: number) => void;
   readonly silenceEdge?: (edge: SilenceEdge) => void;
   readonly markedSpan?: (span: MarkedSpan) => void;
   readonly streamEnded?: (info: StreamInfo) => void;
@@ -134,8 +137,16 @@ class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
     return this.#isEnded || !this.#follows(info) ? 'none' : this.#parts.selection;
   }
 
+  pcmRoll(info: StreamInfo): SpeechRoll | undefined {
+    return this.#isEnded || !this.#follows(info) ? undefined : this.#parts.roll;
+  }
+
   frame(frame: FrameView): void {
-    if (!this.#isEnded && this.#follows(frame.info)) this.#parts.take(frame, this.#put);
+    if (!this.#isEnded && this.#follows(frame.info)) this.#parts.take(frame);
+  }
+
+  preRoll(frame: FrameView, speechSamples: number): void {
+    if (!this.#isEnded && this.#follows(frame.info)) this.#parts.takePreRoll?.(frame, speechSamples);
   }
 
   silenceEdge(edge: SilenceEdge): void {
@@ -150,16 +161,14 @@ class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
     if (!this.#isEnded && this.#follows(info)) this.#parts.streamEnded?.(info);
   }
 
-  /** For items that other calls than frame() make. */
-  put(item: Item): void {
-    this.#put(item);
+  /** Whether another item has space; counts one that was dropped otherwise. Asked before an item is made. */
+  hasSpace(): boolean {
+    if (this.#count < this.#capacity) return true;
+    this.droppedFrames++;
+    return false;
   }
 
-  readonly #put = (item: Item): void => {
-    if (this.#count === this.#capacity) {
-      this.droppedFrames++;
-      return;
-    }
+  put(item: Item): void {
     const reader = this.#readers.shift();
     if (reader !== undefined) {
       reader({ done: false, value: item });
@@ -167,7 +176,7 @@ class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
     }
     this.#items[(this.#first + this.#count) % this.#capacity] = item;
     this.#count++;
-  };
+  }
 
   next(): Promise<IteratorResult<Item, undefined>> {
     if (this.#count > 0) {
@@ -226,17 +235,18 @@ export function chunkQueue(
   options: ChunkOptions,
   onEnd: (queue: AttachedQueue<MediaChunk>) => void,
 ): AttachedQueue<MediaChunk> {
-  let putChunk: (chunk: MediaChunk) => void = () => {};
-  const speech = new SpeechChunks(options, (chunk) => putChunk(chunk));
-  return new BoundedQueue<MediaChunk>(options, {
+  const speech = new SpeechChunks(options, (frame, roll) => {
+    if (queue.hasSpace()) queue.put(chunkOf(frame, roll));
+  });
+  const queue = new BoundedQueue<MediaChunk>(options, {
     selection: speech.selection,
-    take: (frame, put) => {
-      putChunk = put;
-      speech.take(frame);
-    },
+    roll: speech.roll,
+    take: (frame) => speech.take(frame),
+    takePreRoll: (frame, speechSamples) => speech.takePreRoll(frame, speechSamples),
     streamEnded: (info) => speech.streamEnded(info),
     onEnd,
   });
+  return queue;
 }
 
 /** Utterances of every stream, each when it has ended. */
@@ -244,7 +254,9 @@ export function utteranceQueue(
   options: UtteranceOptions,
   onEnd: (queue: AttachedQueue<Utterance>) => void,
 ): AttachedQueue<Utterance> {
-  const utterances = new Utterances(options, true, (utterance) => queue.put(utterance));
+  const utterances = new Utterances(options, true, (utterance) => {
+    if (queue.hasSpace()) queue.put(utterance);
+  });
   const queue = new BoundedQueue<Utterance>(
     { capacity: DEFAULT_UTTERANCES, ...options },
     {
@@ -265,7 +277,14 @@ export function frameQueue(
   onEnd: (queue: AttachedQueue<AudioFrame>) => void,
 ): AttachedQueue<AudioFrame> {
   const { pcm = 'speech' } = options;
-  return new BoundedQueue(options, { selection: pcm, take: (frame, put) => put(copyOf(frame, pcm)), onEnd });
+  const queue = new BoundedQueue<AudioFrame>(options, {
+    selection: pcm,
+    take: (frame) => {
+      if (queue.hasSpace()) queue.put(copyOf(frame, pcm));
+    },
+    onEnd,
+  });
+  return queue;
 }
 
 const NO_SAMPLES = new Int16Array(0);

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { markAsUntransferable } from 'node:worker_threads';
 import type { Channel, FrameView, StreamInfo } from '../../core/events.js';
-import { FLAG, RECORD } from '../../ring/layout.js';
+import { alignRecord, FLAG, RECORD } from '../../ring/layout.js';
 
 /** As large as Node's own pool: to keep one frame's samples is to keep all that were copied with them. */
 const COPY_BYTES = 8_192;
@@ -99,6 +99,12 @@ export class RingFrameView implements FrameView {
 
   get hasPcm(): boolean {
     return (this.#flags & FLAG.NO_PCM) === 0;
+  }
+
+  /** Of a pre-roll: where the speech begins that it lies before. */
+  get speechSamples(): number {
+    const payloadEnd = RECORD.OUTPUT_HEADER_BYTES + this.sampleCount * 2;
+    return this.#view.getFloat64(this.#at + alignRecord(payloadEnd), true);
   }
 
   copyPcm(): Int16Array {

@@ -9,11 +9,12 @@ import type {
   PauseEvent,
   PcmSelection,
   SilenceEdge,
+  SpeechRoll,
   StreamInfo,
   StreamResult,
   StreamSummary,
 } from '../../core/events.js';
-import type { MediaChunk, MetadataSync } from '../../core/media/media-chunk.js';
+import { chunkOf, type MediaChunk, type MetadataSync } from '../../core/media/media-chunk.js';
 import { type SpeechChunkOptions, SpeechChunks } from '../../core/media/speech-chunks.js';
 import type { UtteranceEvent } from '../../core/media/utterance.js';
 import { Utterances } from '../../core/media/utterances.js';
@@ -72,7 +73,9 @@ export class EventSink implements FrameSink {
 
   constructor(node: EventEmitter<NodeEvents>, options: SpeechChunkOptions) {
     this.#node = node;
-    this.#speech = new SpeechChunks(options, (chunk) => this.#node.emit('mediaChunk', chunk));
+    this.#speech = new SpeechChunks(options, (frame, roll) => {
+      this.#node.emit('mediaChunk', chunkOf(frame, roll));
+    });
     this.#utterances = new Utterances({}, false, ({ info: _, audio, sampleRate, audioStartMs, ...utterance }) => {
       this.#node.emit('utterance', utterance);
     });
@@ -87,6 +90,14 @@ export class EventSink implements FrameSink {
 
   pcmSelection(): PcmSelection {
     return this.#chunks ? this.#speech.selection : 'none';
+  }
+
+  pcmRoll(): SpeechRoll | undefined {
+    return this.#chunks ? this.#speech.roll : undefined;
+  }
+
+  preRoll(frame: FrameView, speechSamples: number): void {
+    if (this.#chunks) this.#speech.takePreRoll(frame, speechSamples);
   }
 
   streamOpened(info: StreamInfo): void {

@@ -1,107 +1,92 @@
 import { describe, expect, it } from 'vitest';
-import type { MediaChunk } from '../../../src/core/media/media-chunk.js';
 import { type SpeechChunkOptions, SpeechChunks } from '../../../src/core/media/speech-chunks.js';
 import { frameView, streamInfo } from '../../support/frames.js';
-import { below, mulberry32 } from '../../support/random.js';
 
 const info = streamInfo({ channels: 2 });
 
 function rig(options: SpeechChunkOptions = {}) {
-  const chunks: MediaChunk[] = [];
-  const speech = new SpeechChunks(options, (chunk) => chunks.push(chunk));
-  /** Frame number k of 20 ms, whose samples all are k. */
-  const frame = (k: number, isSilent: boolean, channel: 0 | 1 = 0, samples = 160) =>
-    speech.take(
-      frameView({
-        info,
-        channel,
-        isSilent,
-        sequenceNumber: k,
-        timestamp: k * samples,
-        positionSamples: k * samples,
-        pcm: new Int16Array(samples).fill(k),
-      }),
-    );
-  const seen = () =>
-    chunks.map(({ metadata, roll, isSilent }) => [metadata.sequenceNumber, roll ?? (isSilent ? 'silent' : 'speech')]);
-  return { speech, frame, chunks, seen };
+  const given: [number, string][] = [];
+  const speech = new SpeechChunks(options, ({ sequenceNumber, isSilent }, roll) => {
+    given.push([sequenceNumber, roll ?? (isSilent ? 'silent' : 'speech')]);
+  });
+  /** Frame number k of 20 ms. The shard has left the samples out of those that nobody wants. */
+  const view = (k: number, isSilent: boolean, channel: 0 | 1, hasPcm: boolean, of = info) =>
+    frameView({
+      ...{ info: of, channel, isSilent, sequenceNumber: k, positionSamples: k * 160 },
+      ...(hasPcm ? { pcm: new Int16Array(160) } : {}),
+    });
+  const frame = (
+    k: number,
+    isSilent: boolean,
+    { channel = 0, hasPcm = true }: { channel?: 0 | 1; hasPcm?: boolean } = {},
+  ) => speech.take(view(k, isSilent, channel, hasPcm));
+  const preRoll = (k: number, speechFrame: number) => speech.takePreRoll(view(k, true, 0, true), speechFrame * 160);
+  return { speech, frame, preRoll, given, view };
 }
 
 describe('SpeechChunks', () => {
-  it('gives the silent frames of 200 ms before speech, in order, flagged, with their own samples', () => {
-    const { speech, frame, chunks, seen } = rig();
-    for (let k = 0; k < 40; k++) frame(k, k !== 30);
-    expect(seen()).toEqual([...Array.from({ length: 10 }, (_, i) => [20 + i, 'pre']), [30, 'speech']]);
-    for (const { payload, metadata, isSilent } of chunks) {
-      expect(payload).toEqual(Buffer.from(new Int16Array(160).fill(metadata.sequenceNumber).buffer));
-      expect(metadata).toMatchObject({ positionSamples: metadata.sequenceNumber * 160, sampleRate: 8000, channel: 0 });
-      expect(isSilent).toBe(metadata.sequenceNumber !== 30);
-    }
-    expect(speech.selection).toBe('all');
+  it('gives speech, and of what the shard has kept before it no more than the pre-roll', () => {
+    const { speech, frame, preRoll, given } = rig({ preRollMs: 50 });
+    expect(speech.selection).toBe('speech');
+    expect(speech.roll).toEqual({ preRollMs: 50, postRollMs: 0 });
+    for (let k = 0; k < 10; k++) frame(k, true, { hasPcm: false });
+    for (let k = 0; k < 10; k++) preRoll(k, 10);
+    frame(10, false);
+    // A frame belongs to the pre-roll when a part of it does.
+    expect(given).toEqual([
+      [7, 'pre'],
+      [8, 'pre'],
+      [9, 'pre'],
+      [10, 'speech'],
+    ]);
+  });
+
+  it('has a pre-roll of 200 ms unless told otherwise', () => {
+    expect(rig().speech.roll).toEqual({ preRollMs: 200, postRollMs: 0 });
+    expect(rig({ preRollMs: 0 }).speech.roll).toEqual({ preRollMs: 0, postRollMs: 0 });
   });
 
   it('gives silence after speech for the post-roll, and none of it again as pre-roll', () => {
-    const { frame, seen } = rig({ preRollMs: 60, postRollMs: 40 });
-    for (const [k, isSilent] of [false, true, true, true, false, true, true, true, true, true, true, false].entries()) {
-      frame(k, isSilent);
-    }
-    expect(seen()).toEqual([
+    const { frame, preRoll, given } = rig({ preRollMs: 60, postRollMs: 40 });
+    frame(0, false);
+    for (const k of [1, 2, 3]) frame(k, true);
+    for (const k of [1, 2, 3]) preRoll(k, 4);
+    frame(4, false);
+    expect(given).toEqual([
       [0, 'speech'],
       [1, 'post'],
       [2, 'post'],
       [3, 'pre'],
       [4, 'speech'],
-      [5, 'post'],
-      [6, 'post'],
-      [8, 'pre'],
-      [9, 'pre'],
-      [10, 'pre'],
-      [11, 'speech'],
     ]);
   });
 
-  it('keeps channels apart, and forgets a stream that has ended and one that was before at the same index', () => {
-    const { speech, frame, seen } = rig();
-    frame(0, true, 0);
-    frame(1, true, 1);
-    frame(2, false, 1);
-    expect(seen()).toEqual([
-      [1, 'pre'],
-      [2, 'speech'],
-    ]);
+  it('gives no silence whose samples others have asked for', () => {
+    const { frame, given } = rig({ preRollMs: 100 });
+    frame(0, false);
+    frame(1, true, { hasPcm: true });
+    expect(given).toEqual([[0, 'speech']]);
+  });
+
+  it('keeps channels apart, and forgets a stream that has ended', () => {
+    const { speech, frame, given, view } = rig({ preRollMs: 0, postRollMs: 100 });
+    frame(0, false, { channel: 1 });
+    frame(1, true, { channel: 0 });
+    frame(1, true, { channel: 1 });
     speech.streamEnded(info);
-    frame(3, false, 0);
-    frame(4, true, 0);
-    const next = streamInfo({ channels: 2 });
-    speech.take(frameView({ info: next, sequenceNumber: 5, positionSamples: 800, pcm: new Int16Array(160) }));
-    expect(seen().slice(2)).toEqual([
-      [3, 'speech'],
-      [5, 'speech'],
+    speech.take(view(2, true, 1, true, streamInfo({ channels: 2 })));
+    expect(given).toEqual([
+      [0, 'speech'],
+      [1, 'post'],
     ]);
   });
 
-  it('does not give what lies further back on the time line, such as before a pause', () => {
-    const { frame, seen } = rig();
-    frame(0, true);
-    frame(1, true);
-    frame(200, true);
-    frame(201, false);
-    expect(seen()).toEqual([
-      [200, 'pre'],
-      [201, 'speech'],
-    ]);
-  });
-
-  it('asks for speech alone without a roll, and gives all frames with includeSilent', () => {
-    expect(rig({ preRollMs: 0 }).speech.selection).toBe('speech');
-    const all = rig({ includeSilent: true, preRollMs: 100, postRollMs: 100 });
-    for (const [k, isSilent] of [true, false, true, true].entries()) all.frame(k, isSilent);
-    expect(all.seen()).toEqual([
-      [0, 'silent'],
-      [1, 'speech'],
-      [2, 'silent'],
-      [3, 'silent'],
-    ]);
+  it('gives all frames with includeSilent, and none twice', () => {
+    const { speech, frame, given } = rig({ includeSilent: true, preRollMs: 100, postRollMs: 100 });
+    expect(speech.selection).toBe('all');
+    expect(speech.roll).toEqual({ preRollMs: 0, postRollMs: 0 });
+    for (const [k, isSilent] of [true, false, true, true].entries()) frame(k, isSilent);
+    expect(given.map(([, kind]) => kind)).toEqual(['silent', 'speech', 'silent', 'silent']);
   });
 
   it('refuses a roll out of range', () => {
@@ -109,40 +94,5 @@ describe('SpeechChunks', () => {
     expect(() => rig({ postRollMs: 2_001 })).toThrow(
       'postRollMs is a number of milliseconds from 0 to 2000; it is 2001.',
     );
-  });
-
-  it('gives with frames of any length what a list of all silent frames would', () => {
-    const random = mulberry32(7);
-    for (let round = 0; round < 100; round++) {
-      const chunks: MediaChunk[] = [];
-      const speech = new SpeechChunks({ preRollMs: 100 }, (chunk) => chunks.push(chunk));
-      const expected: number[] = [];
-      let silent: { k: number; start: number; end: number }[] = [];
-      let position = 0;
-      for (let k = 0; k < 120; k++) {
-        const samples = 40 + below(random, 900);
-        const isSilent = random() < 0.9;
-        speech.take(
-          frameView({
-            info,
-            isSilent,
-            sequenceNumber: k,
-            positionSamples: position,
-            pcm: new Int16Array(samples).fill(k),
-          }),
-        );
-        if (isSilent) silent.push({ k, start: position, end: position + samples });
-        else {
-          expected.push(...silent.filter(({ end }) => end > position - 800).map((one) => one.k), k);
-          silent = [];
-        }
-        position += samples;
-      }
-      expect(chunks.map(({ metadata }) => metadata.sequenceNumber)).toEqual(expected);
-      for (const { payload, metadata } of chunks) {
-        const samples = new Int16Array(payload.buffer, payload.byteOffset, payload.length / 2);
-        expect(samples.every((sample) => sample === metadata.sequenceNumber)).toBe(true);
-      }
-    }
   });
 });

@@ -4,7 +4,7 @@ import type { CodecId } from '../../../src/core/codec.js';
 import { TrunklineError } from '../../../src/core/errors.js';
 import { DETECTOR_ID } from '../../../src/core/events.js';
 import { layOutMemory } from '../../../src/engine/threads/memory.js';
-import { FLAG, KIND, LAYOUT_VERSION, RECORD } from '../../../src/ring/layout.js';
+import { alignRecord, FLAG, KIND, LAYOUT_VERSION, RECORD } from '../../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../../src/ring/ring.js';
 import { StreamTable, WANT } from '../../../src/ring/stream-table.js';
 import type { ShardBackend } from '../../../src/shard/backend.js';
@@ -28,6 +28,9 @@ export interface StreamSetup {
   readonly clockRate?: number;
   readonly channels?: 1 | 2;
   readonly wants?: number;
+  /** In samples. */
+  readonly preRoll?: number;
+  readonly postRoll?: number;
   /** DETECTOR_ID; the fixed one when absent. */
   readonly detector?: number;
 }
@@ -110,8 +113,11 @@ export class ShardRig {
       channels = 1,
       wants = ALL,
       detector = DETECTOR_ID.fixed,
+      preRoll = 0,
+      postRoll = 0,
     } = setup;
-    this.table.assign(stream, { shard: 0, codec, sampleRate, clockRate, channels, wants, detector });
+    const around = { preRoll, postRoll };
+    this.table.assign(stream, { shard: 0, codec, sampleRate, clockRate, channels, wants, detector, ...around });
     return this.#put(KIND.OPEN, { stream, payload: new TextEncoder().encode(`{"stream":${stream}}`) });
   }
 
@@ -250,6 +256,7 @@ function read(ring: RingConsumer, at: number): TakenRecord {
   const fieldsOf: Record<number, () => number[]> = {
     [KIND.FRAME]: measured,
     [KIND.CORRECTION]: measured,
+    [KIND.PRE_ROLL]: () => [...measured(), f64(alignRecord(RECORD.OUTPUT_HEADER_BYTES + length))],
     [KIND.MARK]: () => [i32(RECORD.LENGTH), i32(RECORD.DURATION), f64(RECORD.SEQUENCE), f64(RECORD.TIMESTAMP)],
     [KIND.EDGE]: () => [i32(RECORD.LENGTH), i32(RECORD.SILENCE_KIND)],
     [KIND.CLOSE]: () => [f64(RECORD.RECORDER_REFUSED)],
