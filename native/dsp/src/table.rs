@@ -1,10 +1,14 @@
 //! The stream table: `src/ring/stream-table.ts`.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::layout::stream;
 use crate::memory::Memory;
 use crate::silence::State;
+
+/// Slots of a silence state that most frames use, rather than the minima of earlier times.
+const USED_SLOTS: [Range<usize>; 3] = [0..24, 32..64, 120..176];
 
 #[derive(Debug)]
 pub struct StreamTable {
@@ -44,6 +48,19 @@ impl StreamTable {
         // SAFETY: in the memory, aligned, any bytes are f64s; the caller vouches that no other thread is there, and the
         // borrow of the table that this thread has no second one.
         unsafe { &mut *address }
+    }
+
+    /// Begins to fetch what the next packet of a channel will need.
+    pub fn prefetch(&self, stream: usize, channel: usize) {
+        if stream >= self.capacity || channel > 1 {
+            return;
+        }
+        let entry = self.at(stream, 0);
+        self.memory.prefetch(entry, 1);
+        let state = entry + stream::SILENCE + channel * size_of::<State>();
+        for slots in USED_SLOTS {
+            self.memory.prefetch(state + slots.start * size_of::<f64>(), slots.len() * size_of::<f64>());
+        }
     }
 
     fn at(&self, stream: usize, field: usize) -> usize {
