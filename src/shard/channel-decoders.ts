@@ -7,7 +7,7 @@ import type { SampleMemory } from '../audio/sample-memory.js';
 import { CODEC_ID } from '../core/codec.js';
 import { STREAM, type StreamTable } from '../ring/stream-table.js';
 import type { OpusRepair } from './opus-repair.js';
-import type { SpeechRoll } from './speech-roll.js';
+import type { SpeechRoll } from './roll/speech-roll.js';
 
 /** Packets a second when nothing better is known of one that cannot be decoded. */
 const USUAL_RATE = 50;

@@ -27,8 +27,8 @@ import { SpeechJudge } from './neural/speech-judge.js';
 import { OpusCorrections } from './opus-corrections.js';
 import { isValidRecord } from './record-check.js';
 import { RecorderLink } from './recorder-link.js';
+import { SpeechRolls } from './roll/speech-rolls.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
-import { SpeechRolls } from './speech-rolls.js';
 
 /** Frames between two readings of the clock, where decoding one takes a microsecond or two; Opus takes tens. */
 const CLOCK_SHARE = 8;

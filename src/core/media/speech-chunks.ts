@@ -21,7 +21,7 @@ const MAX_ROLL_MS = 2_000;
 
 /**
  * Selects the frames of speech among those of all streams, with the silent ones around it that `preRollMs` and
- * `postRollMs` add. The frames before speech are kept on the shards (shard/speech-roll.ts), so that most silent frames
+ * `postRollMs` add. The frames before speech are kept on the shards (shard/roll/speech-roll.ts), so that most silent frames
  * never come to this thread with their samples.
  */
 export class SpeechChunks {

@@ -1,5 +1,5 @@
-import { copyQuads } from '../core/copy.js';
-import { alignRecord, RECORD } from '../ring/layout.js';
+import { copyQuads } from '../../core/copy.js';
+import { alignRecord, RECORD } from '../../ring/layout.js';
 
 /** Behind the samples of a PRE_ROLL: the position of the speech. */
 const SPEECH_POSITION_BYTES = 8;

@@ -1,8 +1,8 @@
-import { KIND, RECORD } from '../ring/layout.js';
-import type { RingProducer } from '../ring/ring.js';
-import { STREAM, type StreamTable } from '../ring/stream-table.js';
-import type { ChannelDecoder } from './channel-decoders.js';
-import { withKind } from './frame-record.js';
+import { KIND, RECORD } from '../../ring/layout.js';
+import type { RingProducer } from '../../ring/ring.js';
+import { STREAM, type StreamTable } from '../../ring/stream-table.js';
+import type { ChannelDecoder } from '../channel-decoders.js';
+import { withKind } from '../frame-record.js';
 import { SpeechRoll } from './speech-roll.js';
 
 /** Which silent frames of a shard's channels go to the output ring with their samples: those before and behind speech. */
