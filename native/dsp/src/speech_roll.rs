@@ -1,4 +1,4 @@
-//! The silence around the speech of one channel: `src/shard/speech-roll.ts`.
+//! The silence around the speech of one channel: `src/shard/roll/speech-roll.ts`.
 
 use std::mem::offset_of;
 

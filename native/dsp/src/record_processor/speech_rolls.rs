@@ -1,4 +1,4 @@
-//! Which silent frames go to the output ring with their samples: `src/shard/speech-rolls.ts`.
+//! Which silent frames go to the output ring with their samples: `src/shard/roll/speech-rolls.ts`.
 
 use crate::channels::Channel;
 use crate::layout::{Header, OUTPUT_HEADER_BYTES, flag, kind, stream, want};
