@@ -47,7 +47,7 @@ impl InteractionTable<'_> {
     }
 }
 
-/// hash() of `interaction-table.ts`: the upper seven bits.
+/// The bucket where the search for an id begins: hash() of `interaction-table.ts`, seven bits.
 pub fn hash(id: &[u8]) -> u32 {
     let length = id.len() as u32;
     let mixed = match (id.first_chunk(), id.last_chunk()) {

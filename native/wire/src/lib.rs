@@ -16,7 +16,7 @@ mod message;
 
 pub use columns::Columns;
 pub use frames::{Progress, Rows, read};
-pub use interaction_table::InteractionTable;
+pub use interaction_table::{InteractionTable, hash};
 
 /// LIMITS.maxPayloadBytes of `src/core/limits.ts`.
 pub const MAX_PAYLOAD_BYTES: usize = 16_384;

@@ -5,7 +5,7 @@ import type { PathSizes, Script, ScriptCall, Step } from './steps.js';
 
 const CODECS: readonly Codec[] = ['pcmu', 'pcmu', 'pcmu', 'pcma', 'l16', 'opus'];
 const IDS = ['3f2b8c1e-9d4a-4c55-8e2f-0123456789ab', 'sim-7', 'ab', '3F2B8C1E-9D4A-4C55-8E2F-0123456789AC', 'call-4'];
-/** How often a impairment happens at most, per packet; 0.05 where nothing is said. */
+/** How often an impairment happens at most, per packet; 0.05 where nothing is said. */
 const MOST: Partial<Record<Impairment, number>> = {
   loss: 0.3,
   burstLoss: 0.01,
