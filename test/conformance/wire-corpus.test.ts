@@ -64,7 +64,15 @@ function script(seed: number, files: typeof corpus): Script {
     { does: 'take', shard: 0, records: WHOLE },
   ]);
   const calls = forms.flatMap((_, connection) => CALLS.map((call) => ({ ...call, connection })));
-  return { seed, title: `${files.length} files`, sizes: SIZES, connections: forms.length, calls, steps };
+  return {
+    seed,
+    title: `${files.length} files`,
+    sizes: SIZES,
+    isSerial: false,
+    connections: forms.length,
+    calls,
+    steps,
+  };
 }
 
 function changed(random: Random, bytes: Buffer): Buffer {
@@ -76,8 +84,8 @@ function changed(random: Random, bytes: Buffer): Buffer {
 }
 
 describe.skipIf(missing !== undefined)('the corpus of the fuzz targets', () => {
-  const js: PathParts = { reader: () => undefined };
-  const native: PathParts = { reader: nativeSocketReader };
+  const js: PathParts = { native: 'off', reader: () => undefined };
+  const native: PathParts = { native: 'require', reader: nativeSocketReader };
   const groups = Array.from({ length: Math.ceil(corpus.length / FILES) }, (_, k) => k);
 
   it.each(groups)('comes to the same through both readers, group %i', { timeout: 120_000 }, async (group) => {

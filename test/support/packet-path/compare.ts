@@ -38,11 +38,11 @@ export async function difference(
     if (state !== undefined) return state;
   }
   const rest = await first.finish();
-  for (const [name, count] of first.exercised()) exercise.set(name, (exercise.get(name) ?? 0) + count);
-  return (
+  const found =
     differ(steps.length, 'the rest', rest, await attempt(() => second.finish())) ??
-    differ(steps.length, 'the state at the end', first.state(), second.state())
-  );
+    differ(steps.length, 'the state at the end', first.state(), second.state());
+  for (const [name, count] of second.exercised()) exercise.set(name, (exercise.get(name) ?? 0) + count);
+  return found;
 }
 
 /** What the path throws is a difference as well. */

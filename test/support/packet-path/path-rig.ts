@@ -30,13 +30,12 @@ const FORMATS: Record<Codec, Omit<StreamFormat, 'channels'>> = {
   opus: { codec: 'opus', clockRate: 48_000, sampleRate: 16_000 },
 };
 const START_US = 5_000_000;
-/** As Engine has it: sources that submit often do not publish each time. */
-const PUMP_EVERY_US = 500;
-/** Nobody writes them in an input ring: bytes of an earlier record stand there. */
+/** Where the part of an input record's header ends that anybody writes: bytes of an earlier record stand behind it. */
 const UNUSED_FROM = RECORD.PEAK;
 
 /** How a path is put together, where the two differ. */
 export interface PathParts {
+  readonly native: 'off' | 'require';
   readonly reader: (batch: PacketBatch) => SocketReader | undefined;
 }
 
@@ -122,18 +121,15 @@ export class PathRig implements StreamIngest {
   readonly #ended = { ...zeroCounts(), packetsPaused: 0 };
   /** Kinds of the records taken so far. */
   readonly #kinds: number[] = [];
+  readonly #isSerial: boolean;
   #controls = 0;
-  #pumpedUs = 0;
-  #wakes = 0;
 
-  constructor({ sizes, calls, connections }: Script, { reader }: PathParts) {
-    const settings = settingsOf(sizes);
+  constructor({ sizes, calls, connections, isSerial }: Script, { native, reader }: PathParts) {
+    this.#isSerial = isSerial;
+    const settings = settingsOf(sizes, native);
     const memory = layOutMemory(settings.memory);
     this.#streams = new Streams(sizes.maxStreams, sizes.shards);
-    this.#input = new PacketInput(memory, settings, this.#streams, {
-      wake: () => this.#wakes++,
-      onPublished: () => {},
-    });
+    this.#input = new PacketInput(memory, settings, this.#streams, { wake: () => {}, onPublished: () => {} });
     this.batch = this.#input.batch;
     this.#rings = memory.shards.map(({ input }) => new RingConsumer(input));
     const refusals = new Refusals(this.counters);
@@ -195,11 +191,11 @@ export class PathRig implements StreamIngest {
       positionAt: stream.ending ? 0 : input.positionAt(stream, this.#clock.nowUs()),
     }));
     return {
-      ...{ streams, counters: { ...this.counters }, controls: this.#controls, wakes: this.#wakes },
+      ...{ streams, counters: { ...this.counters }, controls: this.#controls },
       ...{ unknownStream: input.unknownStream, arenaFull: input.arenaFull, arenaUsedBytes: input.arenaUsedBytes },
       ...{ latePacketsRefused: input.latePacketsRefused, dueUs: input.dueUs() },
       refused: this.#rings.map((_, shard) => input.refusedBy(shard)),
-      ringBytes: this.#rings.map((ring) => ring.usedBytes()),
+      ringBytes: this.#isSerial ? this.#rings.map((ring) => ring.usedBytes()) : [],
     };
   }
 
@@ -207,9 +203,15 @@ export class PathRig implements StreamIngest {
   exercised(): [string, number][] {
     const counts: Record<string, number> = { ...this.#ended };
     for (const kind of this.#kinds) counts[`records of kind ${kind}`] = (counts[`records of kind ${kind}`] ?? 0) + 1;
-    const { arenaFull, latePacketsRefused, unknownStream } = this.#input;
+    const { arenaFull, latePacketsRefused, regularPackets, unknownStream } = this.#input;
     const refusedByRings = this.#rings.reduce((sum, _, shard) => sum + this.#input.refusedBy(shard), 0);
-    Object.assign(counts, this.counters, { arenaFull, latePacketsRefused, unknownStream, refusedByRings });
+    Object.assign(counts, this.counters, {
+      arenaFull,
+      latePacketsRefused,
+      regularPackets,
+      unknownStream,
+      refusedByRings,
+    });
     return [...Object.entries(counts), ['controls', this.#controls]];
   }
 
@@ -257,15 +259,17 @@ export class PathRig implements StreamIngest {
     if (stream !== undefined) this.#input.resume(stream, fromUs);
   }
 
+  /**
+   * Regular packets leave when they are inserted, all others with the next advance(): without that, a pause in between
+   * would withhold the ones and not the others.
+   */
   submit(): void {
     this.#input.insert();
-    const nowUs = this.#clock.nowUs();
-    if (nowUs >= this.#pumpedUs + PUMP_EVERY_US && nowUs >= this.#input.dueUs()) this.#pump();
+    this.#pump();
   }
 
   #pump(): void {
-    this.#pumpedUs = this.#clock.nowUs();
-    this.#input.advance(this.#pumpedUs);
+    this.#input.advance(this.#clock.nowUs());
   }
 
   #openStreamAt(index: number): Stream | undefined {
@@ -322,7 +326,9 @@ export class PathRig implements StreamIngest {
       records.push(this.#record(ring, shard, at));
       ring.release();
     }
-    return records;
+    // Regular packets are released when they are inserted, and the others of a turn after that: the order may differ
+    // across channels, never within one. Late packets are beside that order, by themselves.
+    return this.#isSerial ? records : records.sort((a, b) => compareText(lineOf(a), lineOf(b)));
   }
 
   #record({ bytes, view }: RingConsumer, shard: number, at: number): string {
@@ -331,8 +337,9 @@ export class PathRig implements StreamIngest {
     this.#kinds.push(kind);
     if (kind === KIND.CLOSE) this.#closed(view.getFloat64(at + RECORD.GENERATION, true));
     const hex = (from: number, to: number) => Buffer.from(bytes.subarray(from, to)).toString('hex');
+    const channel = `${view.getInt32(at + RECORD.STREAM, true)}.${view.getUint8(at + RECORD.CHANNEL)}`;
     const what =
-      `shard ${shard} kind ${kind} stream ${view.getInt32(at + RECORD.STREAM, true)}.${view.getUint8(at + RECORD.CHANNEL)} ` +
+      `${channel}${kind === KIND.LATE_PACKET ? '-late' : ''} shard ${shard} kind ${kind} ` +
       `sequence ${view.getFloat64(at + RECORD.SEQUENCE, true)} position ${view.getFloat64(at + RECORD.POSITION, true)}`;
     return `${what} ${hex(at, at + UNUSED_FROM)} ${hex(at + RECORD.INPUT_HEADER_BYTES, end)}`;
   }
@@ -345,9 +352,17 @@ export class PathRig implements StreamIngest {
   }
 }
 
-function settingsOf(sizes: PathSizes): ReturnType<typeof resolveOptions> {
+function lineOf(record: string): string {
+  return record.slice(0, record.indexOf(' '));
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function settingsOf(sizes: PathSizes, native: 'off' | 'require'): ReturnType<typeof resolveOptions> {
   const { shards, maxStreams, packets, arenaBytes, inputRingBytes, isRecording, ...delays } = sizes;
-  const settings = resolveOptions({ shards, maxStreams, ...delays });
+  const settings = resolveOptions({ native, shards, maxStreams, ...delays });
   return {
     ...settings,
     memory: {

@@ -22,18 +22,20 @@ const MOST: Partial<Record<Impairment, number>> = {
 };
 /** Timers fire at most so often in one wait of a script, however long. */
 const MOST_TICKS = 40;
+const MANY_PACKETS = 4096;
 const ALL = Number.POSITIVE_INFINITY;
 
 /** A script of a few calls, all by the seed: what goes wrong, how often, on how little memory. */
 export function randomScript(seed: number, packets?: number): Script {
   const random = mulberry32(seed);
-  const sizes = randomSizes(random);
-  const connections = 1 + below(random, 2);
+  const isSerial = random() < 0.3;
+  const sizes = randomSizes(random, isSerial);
+  const connections = isSerial ? 1 : 1 + below(random, 2);
   const calls = Array.from(
-    { length: 1 + below(random, 4) },
+    { length: isSerial ? 1 : 1 + below(random, 4) },
     (_, index): ScriptCall => ({
-      ...{ id: IDS[index] ?? 'nobody', codec: oneOf(random, CODECS), channels: random() < 0.5 ? 1 : 2 },
-      connection: below(random, connections),
+      ...{ id: IDS[index] ?? 'nobody', codec: oneOf(random, CODECS) },
+      ...{ channels: isSerial || random() < 0.4 ? 1 : 2, connection: below(random, connections) },
     }),
   );
   const impairments = randomImpairments(random);
@@ -46,21 +48,22 @@ export function randomScript(seed: number, packets?: number): Script {
   const endUs = traffic.reduce((latest, { atUs }) => Math.max(latest, atUs), 0);
   const controls = calls.flatMap((_, call) => randomControls(random, call, endUs));
   const timed = [...traffic, ...controls].sort((a, b) => a.atUs - b.atUs);
-  const steps = new Turns(random, sizes, connections).steps(timed);
+  const steps = new Turns(random, sizes, isSerial, connections).steps(timed);
   const title = `${[...impairments.keys()].join(', ') || 'no impairment'}; ${JSON.stringify(sizes)}`;
-  return { seed, title, sizes, connections, calls, steps };
+  return { seed, title, sizes, isSerial, connections, calls, steps };
 }
 
-function randomSizes(random: Random): PathSizes {
-  const isSmall = random() < 0.5;
-  const playoutDelay = random() < 0.7 ? 'adaptive' : 'fixed';
+function randomSizes(random: Random, isSerial: boolean): PathSizes {
+  const isSmall = isSerial;
+  const playoutDelay = random() < 0.8 ? 'adaptive' : 'fixed';
   const playoutDelayMs = oneOf(random, [0, 20, 50, 50, 120]);
   return {
-    shards: 1 + below(random, 2),
+    shards: isSerial ? 1 : 1 + below(random, 2),
     maxStreams: 2 + below(random, 6),
-    packets: isSmall ? oneOf(random, [8, 32, 128]) : 1024,
-    arenaBytes: isSmall ? oneOf(random, [4096, 16_384, 65_536]) : 1 << 20,
-    inputRingBytes: isSmall ? oneOf(random, [4096, 16_384]) : 1 << 18,
+    // Of several channels no turn may fill them, since regular packets need no row for longer than a moment.
+    packets: isSmall ? oneOf(random, [8, 32, 128]) : MANY_PACKETS,
+    arenaBytes: isSmall ? oneOf(random, [4096, 16_384, 65_536]) : 4 << 20,
+    inputRingBytes: isSmall ? oneOf(random, [4096, 16_384]) : 4 << 20,
     isRecording: random() < 0.7,
     ...{ playoutDelay, playoutDelayMs },
     minPlayoutDelayMs: playoutDelay === 'adaptive' ? Math.min(playoutDelayMs, oneOf(random, [0, 0, 20])) : 0,
@@ -96,6 +99,7 @@ class Turns {
   readonly #random: Random;
   readonly #shards: number;
   readonly #connections: number;
+  readonly #isSerial: boolean;
   /** How long a turn takes, how often the timer fires, how often a read is cut, how often a shard takes its records. */
   readonly #turnUs: number;
   readonly #timerUs: number;
@@ -105,8 +109,9 @@ class Turns {
   /** By shard: turns in which it does nothing. */
   readonly #stuck: number[];
 
-  constructor(random: Random, { shards }: PathSizes, connections: number) {
+  constructor(random: Random, { shards }: PathSizes, isSerial: boolean, connections: number) {
     this.#random = random;
+    this.#isSerial = isSerial;
     this.#shards = shards;
     this.#connections = connections;
     this.#turnUs = oneOf(random, [0, 1000, 1000, 5000, 40_000]);
@@ -122,14 +127,21 @@ class Turns {
       const turnUs = Math.max(nowUs, timed[next]?.atUs ?? 0) + this.#random() * this.#turnUs;
       this.#wait(turnUs - nowUs);
       nowUs = turnUs;
-      for (let at = timed[next]; at !== undefined && at.atUs <= turnUs; at = timed[++next]) this.#steps.push(at.step);
-      for (let connection = 0; connection < this.#connections; connection++) this.#read(connection);
-      this.#steps.push({ does: 'turn' });
+      for (let at = timed[next]; at !== undefined && at.atUs <= turnUs; at = timed[++next]) {
+        this.#steps.push(at.step);
+        if (this.#isSerial) this.#endTurn();
+      }
+      this.#endTurn();
       for (let shard = 0; shard < this.#shards; shard++) this.#take(shard);
     }
     for (let connection = 0; connection < this.#connections; connection++)
       this.#steps.push({ does: 'read', connection, bytes: ALL });
     return this.#steps;
+  }
+
+  #endTurn(): void {
+    for (let connection = 0; connection < this.#connections; connection++) this.#read(connection);
+    this.#steps.push({ does: 'turn' });
   }
 
   #wait(us: number): void {
@@ -153,7 +165,7 @@ class Turns {
     const stuck = this.#stuck[shard] ?? 0;
     this.#stuck[shard] = Math.max(0, stuck - 1);
     if (stuck > 0 || random() >= this.#takes) return;
-    this.#steps.push({ does: 'take', shard, records: random() < 0.7 ? ALL : below(random, 8) });
+    this.#steps.push({ does: 'take', shard, records: !this.#isSerial || random() < 0.7 ? ALL : below(random, 8) });
   }
 }
 

@@ -47,6 +47,11 @@ export interface Script {
   /** What the seed has chosen, in words. */
   readonly title: string;
   readonly sizes: PathSizes;
+  /**
+   * One channel alone, and a turn for each frame. Then records must come in the very same order, so that rings may be
+   * small and shards slow. Otherwise the order stands within each channel, and what finds no space would depend on others.
+   */
+  readonly isSerial: boolean;
   readonly connections: number;
   readonly calls: readonly ScriptCall[];
   readonly steps: readonly Step[];
