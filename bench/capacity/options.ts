@@ -1,7 +1,7 @@
 import { TrunklineError } from '../../src/core/errors.js';
 import { US_PER_MS, US_PER_SECOND } from '../../src/core/units.js';
 import type { Load, LoadCodec, SourceName, WriteUnit } from './load/plan.js';
-import { BASELINES, type Baseline } from './processes/messages.js';
+import { BASELINES, type Baseline, type Consumer } from './processes/messages.js';
 import { SOURCES } from './sources.js';
 
 /** By the word of the command line. */
@@ -27,6 +27,8 @@ export interface CapacityOptions {
   readonly listeners: number;
   /** Give the node its control server, and so many consoles, each open on the table and on one call that it plays. */
   readonly consoles: number;
+  /** Who takes the audio that a subscription's node decodes. */
+  readonly consumer: Consumer;
   /** Length of the steady window. */
   readonly seconds: number;
   /** Load before the window, for the compilers to finish and the heap to settle. */
@@ -53,6 +55,7 @@ export const CAPACITY_DEFAULTS: CapacityOptions = {
   eventClients: 0,
   listeners: 0,
   consoles: 0,
+  consumer: 'chunks',
   seconds: 10,
   warmup: 4,
   repeat: 5,
@@ -87,6 +90,9 @@ export function undertakingOf(options: CapacityOptions, streams: number): Undert
   if (source === 'audiohook' && codec !== 'pcmu') throw invalid('AudioHook is measured with PCMU; leave --codec out.');
   if (source === 'subscription' && frameMs !== undefined && frameMs !== defaultTickMs) {
     throw invalid(`Media packets have ${defaultTickMs} ms; --frame-ms is for --source audiohook.`);
+  }
+  if (source === 'audiohook' && options.consumer !== CAPACITY_DEFAULTS.consumer) {
+    throw invalid('--consumer is for --source subscription; nobody takes the audio of AudioHook.');
   }
   const tickUs = (frameMs ?? defaultTickMs) * US_PER_MS;
   const wholeTicks = (seconds: number): number => Math.ceil((seconds * US_PER_SECOND) / tickUs) * tickUs;

@@ -30,7 +30,8 @@ export async function runSubject(
 ): Promise<RunReport> {
   const { profile } = options;
   const { record, native, scrape, eventClients, listeners, consoles } = kind === 'plain' ? PLAIN : options;
-  const settings = { kind, load, record, native, scrape, eventClients, listeners, consoles };
+  const { consumer } = options;
+  const settings = { kind, load, record, native, scrape, eventClients, listeners, consoles, consumer };
   const out = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
   const profiling = kind === 'node' && profile !== undefined;
   const generator = new Child('generator-process');

@@ -266,6 +266,8 @@ export interface FrameSink {
    * with the longest pre-roll wants.
    */
   preRoll?(frame: FrameView, speechSamples: number): void;
+  /** The frames that were there have been delivered; called once for each batch of them, some milliseconds of audio long. */
+  batchEnd?(): void;
   silenceEdge?(edge: SilenceEdge): void;
   markedSpan?(span: MarkedSpan): void;
   streamEnded?(info: StreamInfo, summary: StreamSummary): void;

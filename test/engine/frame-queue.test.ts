@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createEngine } from '../../src/engine/audio-engine.js';
+import { chunkQueue } from '../../src/engine/output/frame-queue.js';
+import { frameView } from '../support/frames.js';
 
 const LOUD = new Uint8Array(160).fill(0x90);
 const SILENT = new Uint8Array(160).fill(0xff);
@@ -71,6 +73,59 @@ describe('chunks()', () => {
     const read: number[] = [];
     for await (const { metadata } of chunks) read.push(metadata.sequenceNumber);
     expect(read).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  });
+
+  it('copies no samples of what finds the queue full', () => {
+    const queue = chunkQueue({ capacity: 2, preRollMs: 0 }, () => {});
+    let copies = 0;
+    const pcm = new Int16Array(160);
+    for (let k = 0; k < 10; k++) {
+      const copyPcmBytes = () => {
+        copies++;
+        return Buffer.from(pcm.buffer);
+      };
+      queue.frame?.(frameView({ pcm, sequenceNumber: k, copyPcmBytes }));
+    }
+    expect([queue.length, queue.droppedFrames, copies]).toEqual([2, 8, 2]);
+  });
+
+  it('gives a loop over batches all that waits, in order, and what is delivered together at once', async () => {
+    const queue = chunkQueue({ preRollMs: 0 }, () => {});
+    const put = (from: number, to: number) => {
+      for (let k = from; k < to; k++) queue.frame?.(frameView({ pcm: new Int16Array(160), sequenceNumber: k }));
+    };
+    const sizes: number[] = [];
+    const got: number[] = [];
+    put(0, 5);
+    const reading = (async () => {
+      for await (const batch of queue.batches()) {
+        sizes.push(batch.length);
+        got.push(...batch.map(({ metadata }) => metadata.sequenceNumber));
+      }
+    })();
+    for (const [from, to] of [
+      [5, 6],
+      [6, 13],
+    ] as const) {
+      await new Promise(setImmediate);
+      put(from, to);
+    }
+    await new Promise(setImmediate);
+    queue.end();
+    await reading;
+    expect(sizes).toEqual([5, 1, 7]);
+    expect(got).toEqual(Array.from({ length: 13 }, (_, k) => k));
+  });
+
+  it('detaches when a loop over batches is left', async () => {
+    let detached = 0;
+    const queue = chunkQueue({}, () => detached++);
+    queue.frame?.(frameView({ pcm: new Int16Array(160) }));
+    for await (const batch of queue.batches()) {
+      expect(batch).toHaveLength(1);
+      break;
+    }
+    expect([detached, queue.length]).toEqual([1, 0]);
   });
 
   it('goes on behind a full queue once it has been read', async () => {

@@ -15,6 +15,13 @@ export type SubjectKind = 'node' | Baseline;
 /** What decodes Opus: the Rust path's, or the JavaScript path's in WebAssembly. */
 export type OpusImplementation = 'libopus' | 'webassembly';
 
+/**
+ * Who takes the audio of a node: nobody; a sink that looks at each frame of speech where it lies; a listener of
+ * `mediaChunk`; one of `chunks`, which has many at a time.
+ */
+export const CONSUMERS = ['none', 'views', 'chunks', 'batches'] as const;
+export type Consumer = (typeof CONSUMERS)[number];
+
 export interface SubjectSettings {
   readonly kind: SubjectKind;
   readonly load: Load;
@@ -28,6 +35,7 @@ export interface SubjectSettings {
   readonly eventClients: number;
   readonly listeners: number;
   readonly consoles: number;
+  readonly consumer: Consumer;
 }
 
 /** From the orchestrator. `peer` is where the other process listens; empty for the one that listens itself. */

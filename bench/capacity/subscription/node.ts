@@ -1,9 +1,10 @@
+import type { MediaChunk } from '../../../src/core/media/media-chunk.js';
 import { CaptureNode } from '../../../src/node/capture-node.js';
 import { MEDIA_PATH } from '../../../src/simulator/genesys/server.js';
 import { benchControl } from '../bench-control.js';
 import { interactionIds, type Load } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
-import type { SubjectSettings } from '../processes/messages.js';
+import type { Consumer, SubjectSettings } from '../processes/messages.js';
 import type { Subject } from '../roles.js';
 import { OPUS_SAMPLE_RATE, TickReader } from './plan.js';
 
@@ -17,17 +18,41 @@ function placesOf({ streams }: Load): FramePlaces {
   };
 }
 
-/**
- * A capture node as people run it: events, audit of spans, metrics; recordings when asked for. Somebody listens for
- * mediaChunk and looks at the sound, since an event without a listener is never made.
- */
-class CaptureSubject extends NodeSubject<CaptureNode> {
-  #loudest = 0;
+/** The longest frame of Opus, 120 ms, at its highest rate. */
+const MOST_SAMPLES = 5_760;
 
+/** Takes the audio, and looks at one sample of each frame, as a stand-in for what a consumer does with it. */
+function consume(node: CaptureNode, consumer: Consumer): void {
+  let loudest = 0;
+  const look = ({ payload }: MediaChunk): void => {
+    loudest = Math.max(loudest, payload.readInt16LE(0));
+  };
+  switch (consumer) {
+    case 'none':
+      return;
+    case 'views': {
+      const samples = new Int16Array(MOST_SAMPLES);
+      void node.addSink({
+        pcmSelection: () => 'speech',
+        frame: (frame) => {
+          if (frame.copyPcmTo(samples) > 0) loudest = Math.max(loudest, samples[0] ?? 0);
+        },
+      });
+      return;
+    }
+    case 'chunks':
+      node.on('mediaChunk', look);
+      return;
+    case 'batches':
+      node.on('chunks', (chunks) => {
+        for (const chunk of chunks) look(chunk);
+      });
+  }
+}
+
+/** A capture node as people run it: events, audit of spans, metrics; recordings when asked for. */
+class CaptureSubject extends NodeSubject<CaptureNode> {
   async start(): Promise<undefined> {
-    this.node.on('mediaChunk', ({ payload }) => {
-      this.#loudest = Math.max(this.#loudest, payload.readInt16LE(0));
-    });
     await this.node.start();
   }
 
@@ -42,7 +67,7 @@ class CaptureSubject extends NodeSubject<CaptureNode> {
 }
 
 export function makeCaptureNode(settings: SubjectSettings, peer: string): Subject {
-  const { load, out, record, native } = settings;
+  const { load, out, record, native, consumer } = settings;
   const node = new CaptureNode({
     apiUrl: `http://${peer}`,
     mediaUrl: `ws://${peer}${MEDIA_PATH}`,
@@ -56,5 +81,6 @@ export function makeCaptureNode(settings: SubjectSettings, peer: string): Subjec
     native,
     services: benchControl(settings),
   });
+  consume(node, consumer);
   return new CaptureSubject(node, load, placesOf(load));
 }

@@ -8,7 +8,7 @@ export interface MediaChunk {
   /** Silence, with `includeSilent` or as part of the roll. */
   readonly isSilent: boolean;
   /** Silence that is delivered because speech follows (`pre`) or precedes it (`post`): see `preRollMs` and `postRollMs`. */
-  readonly roll?: 'pre' | 'post';
+  readonly roll?: 'pre' | 'post' | undefined;
   /** End of decoding, in microseconds of the machine's monotonic clock. */
   readonly processedAt: number;
 }
@@ -39,8 +39,6 @@ export function chunkOf(frame: FrameView, roll?: 'pre' | 'post'): MediaChunk {
   const { interactionId, sampleRate } = frame.info;
   const payload = frame.copyPcmBytes();
   const metadata = { interactionId, channel, timestamp, sequenceNumber, sampleRate, positionSamples, concealed };
-  const { isSilent, processedUs: processedAt } = frame;
-  return roll === undefined
-    ? { payload, metadata, isSilent, processedAt }
-    : { payload, metadata, isSilent, roll, processedAt };
+  // The same fields in the same order for every chunk, so that compiled code knows all of them by one shape.
+  return { payload, metadata, isSilent: frame.isSilent, roll, processedAt: frame.processedUs };
 }

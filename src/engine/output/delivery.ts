@@ -25,6 +25,7 @@ export class Delivery {
   #frameTakers: readonly ((frame: FrameView) => unknown)[] = [];
   /** The same of sinks that take the frames of some streams. */
   #selectiveTakers: readonly ((frame: FrameView) => unknown)[] = [];
+  #batchEnds: readonly (() => unknown)[] = [];
   #preRollTakers: readonly ((frame: FrameView, speechSamples: number) => unknown)[] = [];
   /** By the index of a stream: 1 when one of them takes its frames. */
   readonly #isSelected: Uint8Array;
@@ -71,6 +72,7 @@ export class Delivery {
       });
     this.#frameTakers = takers(false);
     this.#selectiveTakers = takers(true);
+    this.#batchEnds = sinks.flatMap((sink) => sink.batchEnd?.bind(sink) ?? []);
     this.#preRollTakers = sinks.flatMap((sink) => sink.preRoll?.bind(sink) ?? []);
   }
 
@@ -107,6 +109,7 @@ export class Delivery {
       }
       ring.giveBack();
     }
+    if (done > 0) for (const end of this.#batchEnds) guard(end, this.#onSinkError);
     this.isDraining = false;
     return done;
   }

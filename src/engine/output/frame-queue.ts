@@ -74,6 +74,13 @@ export interface FrameQueue<Item> extends AsyncIterableIterator<Item, undefined>
   readonly droppedFrames: number;
   /** Items that wait for the reader. */
   readonly length: number;
+  /**
+   * All items that wait, at once, for a loop that takes many at a time: one turn and one promise for each batch instead of
+   * each item. Leaving the loop detaches the queue.
+   * @example
+   * for await (const batch of node.chunks({ signal }).batches()) socket.write(Buffer.concat(batch.map((c) => c.payload)));
+   */
+  batches(): AsyncIterableIterator<Item[], undefined>;
   /** No more frames come; what is queued can still be read. */
   end(): void;
   [Symbol.asyncIterator](): this;
@@ -179,15 +186,32 @@ class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
   }
 
   next(): Promise<IteratorResult<Item, undefined>> {
-    if (this.#count > 0) {
-      const value = this.#items[this.#first] as Item;
-      this.#items[this.#first] = undefined;
-      this.#first = (this.#first + 1) % this.#capacity;
-      this.#count--;
-      return Promise.resolve({ done: false, value });
-    }
+    if (this.#count > 0) return Promise.resolve({ done: false, value: this.#shift() });
     if (this.#isEnded) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve) => this.#readers.push(resolve));
+  }
+
+  async *batches(): AsyncGenerator<Item[], undefined> {
+    try {
+      for (;;) {
+        // What is delivered together with it is in the queue by the time that this goes on.
+        const first = await this.next();
+        if (first.done === true) return;
+        const batch = [first.value];
+        while (this.#count > 0) batch.push(this.#shift());
+        yield batch;
+      }
+    } finally {
+      await this.return();
+    }
+  }
+
+  #shift(): Item {
+    const item = this.#items[this.#first] as Item;
+    this.#items[this.#first] = undefined;
+    this.#first = (this.#first + 1) % this.#capacity;
+    this.#count--;
+    return item;
   }
 
   /** Called when the loop is left. */

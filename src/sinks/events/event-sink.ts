@@ -32,6 +32,11 @@ export interface SourceEvent {
 export interface NodeEvents extends SinkEvents {
   /** Each frame with speech and `preRollMs` before it; all silent ones too with `includeSilent`. */
   mediaChunk: [chunk: MediaChunk];
+  /**
+   * The same chunks, all that have been decoded since the last event at once: for consumers that take many at a time, such
+   * as one that writes them to a socket. Each batch comes before the `streamEnded` of its streams.
+   */
+  chunks: [chunks: readonly MediaChunk[]];
   /** Each frame, silent or not. */
   metadataSync: [sync: MetadataSync];
   /** What one speaker has said between two silences, when it has ended: 100 ms to 30 s; what is longer comes in parts. */
@@ -67,14 +72,19 @@ export class EventSink implements FrameSink {
   readonly #node: EventEmitter<NodeEvents>;
   readonly #speech: SpeechChunks;
   readonly #utterances: Utterances;
+  /** Somebody listens for `mediaChunk`, for `chunks`. */
   #chunks = false;
+  #batches = false;
+  #batch: MediaChunk[] = [];
   #hasUtterances = false;
   #syncs = false;
 
   constructor(node: EventEmitter<NodeEvents>, options: SpeechChunkOptions) {
     this.#node = node;
     this.#speech = new SpeechChunks(options, (frame, roll) => {
-      this.#node.emit('mediaChunk', chunkOf(frame, roll));
+      const chunk = chunkOf(frame, roll);
+      if (this.#batches) this.#batch.push(chunk);
+      if (this.#chunks) this.#node.emit('mediaChunk', chunk);
     });
     this.#utterances = new Utterances({}, false, ({ info: _, audio, sampleRate, audioStartMs, ...utterance }) => {
       this.#node.emit('utterance', utterance);
@@ -84,20 +94,32 @@ export class EventSink implements FrameSink {
   /** Checks who listens; called when listeners are added or removed, not for each frame. */
   refresh(): void {
     this.#chunks = this.#node.listenerCount('mediaChunk') > 0;
+    this.#batches = this.#node.listenerCount('chunks') > 0;
     this.#syncs = this.#node.listenerCount('metadataSync') > 0;
     this.#hasUtterances = this.#node.listenerCount('utterance') > 0;
   }
 
   pcmSelection(): PcmSelection {
-    return this.#chunks ? this.#speech.selection : 'none';
+    return this.#takesChunks ? this.#speech.selection : 'none';
   }
 
   pcmRoll(): SpeechRoll | undefined {
-    return this.#chunks ? this.#speech.roll : undefined;
+    return this.#takesChunks ? this.#speech.roll : undefined;
+  }
+
+  get #takesChunks(): boolean {
+    return this.#chunks || this.#batches;
   }
 
   preRoll(frame: FrameView, speechSamples: number): void {
-    if (this.#chunks) this.#speech.takePreRoll(frame, speechSamples);
+    if (this.#takesChunks) this.#speech.takePreRoll(frame, speechSamples);
+  }
+
+  batchEnd(): void {
+    if (this.#batch.length === 0) return;
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#node.emit('chunks', batch);
   }
 
   streamOpened(info: StreamInfo): void {
@@ -106,8 +128,7 @@ export class EventSink implements FrameSink {
 
   frame(frame: FrameView): void {
     if (this.#hasUtterances) this.#utterances.frame(frame);
-    if (!this.#chunks && !this.#syncs) return;
-    if (this.#chunks) this.#speech.take(frame);
+    if (this.#chunks || this.#batches) this.#speech.take(frame);
     if (!this.#syncs) return;
     const { channel, timestamp, sequenceNumber } = frame;
     this.#node.emit('metadataSync', { interactionId: frame.info.interactionId, channel, timestamp, sequenceNumber });
@@ -124,6 +145,7 @@ export class EventSink implements FrameSink {
   }
 
   streamEnded(info: StreamInfo, summary: StreamSummary): void {
+    this.batchEnd();
     this.#speech.streamEnded(info);
     if (this.#hasUtterances) this.#utterances.streamEnded(info);
     this.#node.emit('streamEnded', info, summary);

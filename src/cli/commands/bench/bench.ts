@@ -20,6 +20,7 @@ interface CapacityFlags {
   readonly eventClients?: number;
   readonly listeners?: number;
   readonly consoles?: number;
+  readonly consumer?: 'none' | 'views' | 'chunks' | 'batches';
   readonly seconds?: number;
   readonly warmup?: number;
   readonly repeat?: number;
@@ -80,6 +81,14 @@ function capacity(bench: Command): Command {
     .option('--event-clients <n>', 'with a control server, and so many clients of its events', numberFrom(0, 100))
     .option('--listeners <n>', 'with a control server, and so many listeners to live audio', numberFrom(0, 64))
     .option('--consoles <n>', 'with a control server, and so many consoles on table and call', numberFrom(0, 64))
+    .addOption(
+      new Option('--consumer <who>', 'who takes the decoded audio (default: chunks)').choices([
+        'none',
+        'views',
+        'chunks',
+        'batches',
+      ]),
+    )
     .option('--seconds <s>', 'length of the steady window (default: 10)', numberFrom(1, MAX_SECONDS))
     .option('--warmup <s>', 'load before it (default: 4)', numberFrom(1, MAX_SECONDS))
     .option('--repeat <n>', 'rounds of node and baselines in turn (default: 5)', numberFrom(1, 100))
@@ -107,12 +116,15 @@ lagged is marked and left out; the others' medians are shown. With --source audi
 sides of a call in it, and nothing is held; there is no tutorial for it, and bareWs is a server.
 With --record, --scrape or --native off, plain is the same node without recording and control server, on the native
 path where there is one.
+--consumer is none, views (a sink that copies the samples of each frame with speech into memory of its own), chunks (a
+listener of mediaChunk) or batches (a listener of chunks): what each costs above none is the price of that way to the audio.
 Behind a baseline's µs a packet stands, in brackets, the node's divided by it: below ×1 the node is the cheaper.
 
 Examples:
   $ trunkline bench capacity --streams 2000
   $ trunkline bench capacity --sweep 100,500,1000,2000,4000 --report capacity.html
   $ trunkline bench capacity --record --baselines plain
+  $ trunkline bench capacity --consumer views
   $ trunkline bench capacity --scrape --baselines plain --streams 2000
   $ trunkline bench capacity --codec opus --streams 1000 --repeat 7 --json
   $ trunkline bench capacity --source audiohook --frame-ms 20 --streams 1000
