@@ -5,6 +5,7 @@ import { numberFrom } from '../../arguments.js';
 import { print, printJson } from '../../process/output.js';
 import { benchmarks, write } from './benchmarks.js';
 import { corpus, quality } from './quality.js';
+import { compare, history } from './results.js';
 
 interface CapacityFlags {
   readonly streams?: number;
@@ -49,8 +50,8 @@ const MAX_OPEN_RATE = 10_000;
 
 export function registerBench(program: Command): Command {
   const bench = program.command('bench').description('measure what trunkline costs on this machine');
-  for (const command of [capacity(bench), micro(bench), scrape(bench), quality(bench), corpus(bench)])
-    command.exitOverride().showHelpAfterError();
+  const all = [capacity, compare, history, micro, scrape, quality, corpus];
+  for (const register of all) register(bench).exitOverride().showHelpAfterError();
   return bench;
 }
 
