@@ -1,4 +1,4 @@
-/** What the native module exports: native/src/lib.rs (shards), socket_reader.rs, regular_packets.rs and service_manager.rs. */
+/** What the native module exports: native/src/lib.rs (shards), socket_reader.rs, regular_packets.rs, deinterleaver.rs and service_manager.rs. */
 export interface Addon {
   /** Compared with LAYOUT_VERSION of src/ring/layout.ts before anything else is used. */
   readonly LAYOUT_VERSION: number;
@@ -24,6 +24,11 @@ export interface Addon {
     rings: readonly AddonRing[],
     state: AddonRegularPacketsState,
   ) => AddonRegularPackets;
+  /** `memory` is the whole shared memory of the engine; `call` has the numbers of src/native/deinterleaver.ts. */
+  readonly NativeDeinterleaver: new (
+    memory: Uint8Array,
+    call: Int32Array,
+  ) => AddonDeinterleaver;
   /** Sends one datagram to systemd. Throws when it cannot be sent; only on Linux can it. */
   readonly notifyServiceManager: (socket: string, message: string) => void;
 }
@@ -112,4 +117,9 @@ export interface AddonRegularPackets {
    * has gone over; fewer than `count` when the list is full.
    */
   take(first: number, count: number): number;
+}
+
+export interface AddonDeinterleaver {
+  /** Takes its numbers from `call`, and writes the samples of each channel in `bytes` into the memory. */
+  write(bytes: Uint8Array): void;
 }

@@ -43,7 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['config/genesys-settings', 'config/options', 'type:sources', 'type:engine/input/ingest'],
     ...['engine/input/packet-batch', 'native/socket-reader'],
   ],
-  'sources/audiohook': ['config/options', 'type:sources', 'engine/input/ingest'],
+  'sources/audiohook': ['config/options', 'type:sources', 'engine/input/ingest', 'native/deinterleaver'],
   'sinks/recorder': [
     ...['config/options', 'type:sinks', 'ring', 'audio/wav', 'shard/location', 'shard/shard-data'],
     ...['type:engine/options', 'type:engine/threads/memory'],

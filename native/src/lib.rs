@@ -1,5 +1,6 @@
 //! trunkline-dsp, trunkline-rtp and trunkline-wire for Node. `src/native/addon.ts` loads this; `addon.d.ts` declares the types.
 
+mod deinterleaver;
 mod regular_packets;
 pub mod service_manager;
 mod socket_reader;

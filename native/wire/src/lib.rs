@@ -7,14 +7,18 @@
 //!                                            │
 //!                                            └─► InteractionTable: id ─► the stream it feeds, and its format
 //! ```
+//!
+//! deinterleave() takes the audio of an AudioHook frame apart.
 #![forbid(unsafe_code)]
 
 mod columns;
+mod deinterleave;
 mod frames;
 mod interaction_table;
 mod message;
 
 pub use columns::Columns;
+pub use deinterleave::{Layout, deinterleave};
 pub use frames::{Progress, Rows, read};
 pub use interaction_table::{InteractionTable, hash};
 

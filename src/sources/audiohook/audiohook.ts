@@ -10,6 +10,7 @@ import type { AuditFields, SilenceEdge } from '../../core/events.js';
 import type { HealthCheck } from '../../core/health.js';
 import { checkCertifiedKey } from '../../core/network/certificate.js';
 import { TokenBucket } from '../../core/network/token-bucket.js';
+import { nativeDeinterleaver } from '../../native/deinterleaver.js';
 import type { Source, SourceContext, SourceInteraction } from '../source.js';
 import { formatDuration } from './protocol/duration.js';
 import { Authenticator } from './protocol/signature.js';
@@ -103,13 +104,18 @@ export class AudioHook implements Source<AudioHookEvents, AudioHookStatus> {
   async start(context: SourceContext<AudioHookEvents>): Promise<void> {
     if (this.#isClosed) throw closed();
     const { name: _name, silenceEvents, drainMs: _drainMs, ...options } = this.#options;
-    const { clock } = context;
-    const server = new AudioHookServer(context.ingest, {
-      ...options,
-      clock,
-      finishStream: (interactionId) => context.streamFinished(interactionId),
-      problems: () => [...(options.problems?.() ?? []), ...context.problems()],
-    });
+    const { clock, ingest, native } = context;
+    const deinterleaver = native === 'off' ? undefined : nativeDeinterleaver(ingest.ordered);
+    const server = new AudioHookServer(
+      ingest,
+      {
+        ...options,
+        clock,
+        finishStream: (interactionId) => context.streamFinished(interactionId),
+        problems: () => [...(options.problems?.() ?? []), ...context.problems()],
+      },
+      { deinterleaver },
+    );
     this.#server = server;
     this.#refusals = new TokenBucket(REFUSALS_REPORTED_PER_SECOND, REFUSALS_REPORTED_AT_ONCE, clock.nowUs());
     if (silenceEvents === true) context.addSink({ silenceEdge: (edge) => this.#sendSilence(edge) });

@@ -1,4 +1,6 @@
+import type { Interleaved } from '../../../src/sources/audiohook/protocol/deinterleave.js';
 import { formatDuration } from '../../../src/sources/audiohook/protocol/duration.js';
+import { sampleBytes } from '../../../src/sources/audiohook/protocol/media.js';
 import { AudioHookSession } from '../../../src/sources/audiohook/session/session.js';
 import {
   type AcceptOptions,
@@ -51,6 +53,8 @@ export interface PeerOptions {
   timing?: Partial<SessionTiming>;
   accept?: AcceptOptions;
   decide?: (request: OpenRequest, session: AudioHookSession, nowUs: number) => void;
+  /** Frames come by binary() only; otherwise masked, by wholeBinary(), as far as it takes them. */
+  byWs?: boolean;
   /** Leave `close` unfinished. */
   slowFinish?: boolean;
 }
@@ -64,6 +68,8 @@ export class Peer implements SessionOutput {
   serverseq = 0;
   positionSamples = 0;
   request: OpenRequest | undefined;
+  /** Frames that wholeBinary() has taken. */
+  whole = 0;
   readonly #options: PeerOptions;
 
   constructor(options: PeerOptions = {}) {
@@ -87,6 +93,16 @@ export class Peer implements SessionOutput {
 
   audio(bytes: Uint8Array, at: number): boolean {
     this.outputs.push({ kind: 'audio', at, bytes: [...bytes] });
+    return true;
+  }
+
+  wholeAudio({ bytes, from, mask }: Interleaved, pairs: number, at: number): boolean {
+    const { media } = this.request ?? {};
+    if (media === undefined) throw new Error('audio without a medium');
+    const length = pairs * sampleBytes(media) * media.channels.length;
+    const plain = [...bytes.subarray(from, from + length)].map((byte, i) => byte ^ ((mask >>> ((i & 3) * 8)) & 0xff));
+    this.outputs.push({ kind: 'audio', at, bytes: plain });
+    this.whole += 1;
     return true;
   }
 
@@ -138,8 +154,15 @@ export class Peer implements SessionOutput {
 
   frame(bytes: Uint8Array | number): Output[] {
     const from = this.outputs.length;
-    this.session.binary(typeof bytes === 'number' ? new Uint8Array(bytes) : bytes, this.nowUs);
+    const plain = typeof bytes === 'number' ? new Uint8Array(bytes) : bytes;
+    if (this.#options.byWs === true || !this.#masked(plain)) this.session.binary(plain, this.nowUs);
     return this.outputs.slice(from);
+  }
+
+  #masked(plain: Uint8Array): boolean {
+    const mask = Buffer.of(plain.length, 0x80, 0x7f, 0x11);
+    const bytes = Buffer.concat([mask, plain.map((byte, i) => byte ^ (mask[i & 3] as number))]);
+    return this.session.wholeBinary({ bytes, from: 4, mask: mask.readInt32LE() }, plain.length, this.nowUs);
   }
 
   /** What the server sent while `act` ran. */

@@ -5,7 +5,7 @@ import { AudioHookSound } from '../../../src/simulator/audiohook/sound.js';
 import type { AudioHookSessionSummary } from '../../../src/sources/audiohook/server/connection-contract.js';
 import { AudioHookServer } from '../../../src/sources/audiohook/server/server.js';
 import type { AudioHookRejection } from '../../../src/sources/audiohook/server/server-events.js';
-import type { AudioHookServerOptions } from '../../../src/sources/audiohook/server/server-options.js';
+import type { AudioHookParts, AudioHookServerOptions } from '../../../src/sources/audiohook/server/server-options.js';
 import { RawCall, type RawOptions } from './raw-call.js';
 import { RecordingIngest } from './recording-ingest.js';
 
@@ -32,17 +32,17 @@ afterEach(async () => {
 });
 
 /** A listening server before a stand-in for the engine; closed after the test. */
-export async function rig(options: Partial<AudioHookServerOptions> = {}): Promise<Rig> {
+export async function rig(
+  options: Partial<AudioHookServerOptions> = {},
+  parts: (ingest: RecordingIngest) => AudioHookParts = () => ({}),
+): Promise<Rig> {
   const ingest = new RecordingIngest();
   const keys = [{ apiKey: 'key', clientSecret: SECRET }];
-  const server = new AudioHookServer(ingest, {
-    port: 0,
-    host: '127.0.0.1',
-    keys,
-    refusalDelayMs: 50,
-    lossWindowMs: 300,
-    ...options,
-  });
+  const server = new AudioHookServer(
+    ingest,
+    { port: 0, host: '127.0.0.1', keys, refusalDelayMs: 50, lossWindowMs: 300, ...options },
+    parts(ingest),
+  );
   open.push(server);
   const port = (await server.listen())?.port ?? 0;
   const url = `ws://127.0.0.1:${port}/audiohook/ws`;

@@ -79,6 +79,8 @@ export interface ConnectionDependencies {
   readonly timing: SessionTiming;
   readonly inbound: { readonly messagesPerSecond: number; readonly burst: number };
   readonly outboundBytes: number;
+  readonly messageBytes: number;
+  readonly audioByWs: boolean;
   readonly lossWindowUs: number;
   readonly reconnectWindowUs: number;
   readonly supportedLanguages: readonly string[];

@@ -1,12 +1,15 @@
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { messageOf } from '../../../core/errors.js';
 import { US_PER_SECOND } from '../../../core/units.js';
+import type { Interleaved } from '../protocol/deinterleave.js';
 import type { EventEntity } from '../protocol/wire.js';
 import { AudioHookSession } from '../session/session.js';
 import type { OpenRequest, SessionFault, SessionOutput } from '../session/session-contract.js';
 import type { PausedBy } from '../session/session-pauses.js';
 import type { AudioHookStream, StreamOwner } from '../session/stream.js';
 import { openFailure } from '../session/streams.js';
+import { AudioPath } from './audio-path.js';
 import type {
   AudioHookSessionInfo,
   AudioHookSessionSummary,
@@ -26,6 +29,7 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
   readonly #dependencies: ConnectionDependencies;
   readonly #socket: WebSocket;
   readonly #flow: FlowControl;
+  readonly #audioPath: AudioPath | undefined;
   readonly #connectedAtMs: number;
   readonly #connectedUs: number;
   #stream: AudioHookStream | undefined;
@@ -34,8 +38,10 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
   #hungUpUs = -1;
   #ended = false;
 
+  /** @param transport what the WebSocket reads from, of which nothing has been read. */
   constructor(
     socket: WebSocket,
+    transport: Duplex,
     { identity, apiKey }: { identity: ConnectionIdentity; apiKey: string },
     dependencies: ConnectionDependencies,
   ) {
@@ -48,6 +54,8 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     this.#connectedUs = dependencies.clock.nowUs();
     this.#flow = new FlowControl(socket, dependencies.inbound, nowUs);
     this.session = new AudioHookSession(identity, this, nowUs, dependencies.timing);
+    const { messageBytes, audioByWs } = dependencies;
+    if (!audioByWs) this.#audioPath = new AudioPath(transport, { messageBytes, audio: this.#onAudio });
     socket.on('message', this.#onMessage);
     socket.on('ping', this.#onPing);
     socket.on('pong', this.#onPong);
@@ -214,6 +222,10 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     return stream !== undefined;
   }
 
+  wholeAudio(samples: Interleaved, pairs: number, positionSamples: number, nowUs: number): boolean {
+    return this.#ownStream?.wholeAudio(samples, pairs, positionSamples, nowUs) ?? false;
+  }
+
   flush(): void {
     this.#ownStream?.flush(this.#dependencies.clock.nowUs());
   }
@@ -273,6 +285,19 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
     }
   };
 
+  /** See AudioPathDependencies. */
+  readonly #onAudio = (samples: Interleaved, length: number): boolean => {
+    if (this.#ended) return false;
+    const nowUs = this.#dependencies.clock.nowUs();
+    try {
+      if (!this.session.wholeBinary(samples, length, nowUs)) return false;
+    } catch (thrown) {
+      this.#internalError(thrown);
+    }
+    this.#flow.received(length, nowUs);
+    return true;
+  };
+
   readonly #onPing = (data: Buffer): void => {
     this.#flow.received(data.length, this.#dependencies.clock.nowUs());
     const socket = this.#socket;
@@ -294,6 +319,7 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
 
   // A violation of RFC 6455, or a message beyond the size limit. ws closes the connection, and 'close' follows.
   readonly #onBroken = ({ message }: Error): void => {
+    this.#audioPath?.close();
     this.session.counts.faults += 1;
     this.#fault ??= { kind: 'protocol', info: message };
   };

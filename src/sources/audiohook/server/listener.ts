@@ -15,7 +15,8 @@ import type { AudioHookLimits, AudioHookServerOptions } from './server-options.j
 export interface ListenerDependencies {
   readonly path: string;
   health(): AudioHookHealth;
-  connected(socket: WebSocket, client: AdmittedClient): void;
+  /** @param transport what the WebSocket reads from. */
+  connected(socket: WebSocket, transport: Duplex, client: AdmittedClient): void;
   internalError(message: string): void;
 }
 
@@ -168,7 +169,9 @@ export class Listener {
       return;
     }
     // Calls back within this turn, or answers 400 by itself when this is not a valid WebSocket request.
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#dependencies.connected(webSocket, verdict));
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) =>
+      this.#dependencies.connected(webSocket, socket, verdict),
+    );
   }
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Clock } from '../../../core/clock.js';
 import { TrunklineError } from '../../../core/errors.js';
 import type { CertifiedKey } from '../../../core/network/certificate.js';
+import type { Deinterleaver } from '../protocol/deinterleave.js';
 import type { PublicAddressOptions } from '../protocol/public-address.js';
 import type { AudioHookKey } from '../protocol/signature.js';
 import { isUuid } from '../protocol/wire.js';
@@ -98,6 +99,14 @@ export interface AudioHookServerOptions extends PublicAddressOptions {
   readonly problems?: (() => readonly string[]) | undefined;
   /** Default: the system's. */
   readonly clock?: Clock | undefined;
+}
+
+/** How the server takes audio; chosen by the source. */
+export interface AudioHookParts {
+  /** Default: the one in JavaScript. */
+  readonly deinterleaver?: Deinterleaver | undefined;
+  /** All audio goes by ws, as text does. */
+  readonly audioByWs?: boolean;
 }
 
 const count = z.number().positive();

@@ -7,6 +7,7 @@ import { GuardedEmitter, guardResult } from '../../../core/emitter.js';
 import { messageOf } from '../../../core/errors.js';
 import { US_PER_MS } from '../../../core/units.js';
 import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
+import { JsDeinterleaver } from '../protocol/deinterleave.js';
 import { PublicAddress } from '../protocol/public-address.js';
 import type { Authenticator } from '../protocol/signature.js';
 import { type OpenRequest, SESSION_TIMING } from '../session/session-contract.js';
@@ -22,6 +23,7 @@ import type { AudioHookCounters, AudioHookHealth, AudioHookRejection, AudioHookS
 import {
   AUDIOHOOK_LIMITS,
   type AudioHookLimits,
+  type AudioHookParts,
   type AudioHookServerOptions,
   checkServerOptions,
   DEFAULT_PATH,
@@ -77,13 +79,14 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
    * @throws TrunklineError CONFIG_INVALID for unknown or wrong options and for keys that would admit no client, or any
    *   client; FILE_FAILED when the nonce file cannot be written.
    */
-  constructor(ingest: OrderedStreamIngest, options: AudioHookServerOptions) {
+  constructor(ingest: OrderedStreamIngest, options: AudioHookServerOptions, parts: AudioHookParts = {}) {
     super();
     checkServerOptions(options);
     this.#options = options;
     this.#limits = { ...AUDIOHOOK_LIMITS, ...options.limits };
     this.#clock = options.clock ?? systemClock;
-    this.streams = new AudioHookStreams(ingest, (reason, { sessionId }) => {
+    const { audioByWs = false, deinterleaver = new JsDeinterleaver(ingest.ordered) } = parts;
+    this.streams = new AudioHookStreams(ingest, deinterleaver, (reason, { sessionId }) => {
       this.#counters.continuationRefused(reason);
       this.#warnings.report(`continuation:${reason}`, CONTINUATION_REFUSED[reason], { sessionId });
     });
@@ -95,7 +98,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     });
     this.#nonceFile = nonceFile;
     this.#authenticator = authenticator;
-    this.#dependencies = this.#connectionDependencies();
+    this.#dependencies = { ...this.#connectionDependencies(), audioByWs };
     this.#admission = new Admission(this.#admissionDependencies(authenticator, publicAddress));
     this.#listener = new Listener(this.#listenerDependencies(), this.#admission, options, this.#limits);
   }
@@ -246,7 +249,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     });
   }
 
-  #connectionDependencies(): ConnectionDependencies & { draining: boolean } {
+  #connectionDependencies(): Omit<ConnectionDependencies, 'audioByWs'> & { draining: boolean } {
     const { options, limits } = { options: this.#options, limits: this.#limits };
     const { startPaused = false, discardToSeconds = 0 } = options;
     return {
@@ -255,6 +258,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
       timing: { ...SESSION_TIMING, ...options.timing },
       inbound: { messagesPerSecond: limits.messagesPerSecond, burst: limits.messageBurst },
       outboundBytes: limits.outboundBytes,
+      messageBytes: limits.messageBytes,
       lossWindowUs: (options.lossWindowMs ?? DEFAULT_LOSS_WINDOW_MS) * US_PER_MS,
       reconnectWindowUs: (options.reconnectWindowMs ?? DEFAULT_RECONNECT_WINDOW_MS) * US_PER_MS,
       supportedLanguages: options.supportedLanguages ?? [],
@@ -299,12 +303,12 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     return {
       path: this.#options.path ?? DEFAULT_PATH,
       health: () => this.health(),
-      connected: (socket, client) => this.#onConnected(socket, client),
+      connected: (socket, transport, client) => this.#onConnected(socket, transport, client),
       internalError: (message) => this.#internalError(message),
     };
   }
 
-  #onConnected(socket: WebSocket, client: AdmittedClient): void {
+  #onConnected(socket: WebSocket, transport: Duplex, client: AdmittedClient): void {
     const { sessionId } = client.identity;
     const earlier = this.#live.get(sessionId);
     if (earlier !== undefined) {
@@ -313,7 +317,7 @@ export class AudioHookServer extends GuardedEmitter<AudioHookServerEvents> {
     }
     this.#counters.sessionsConnected += 1;
     this.#admission.connected(client.identity);
-    this.#live.set(sessionId, new AudioHookConnection(socket, client, this.#dependencies));
+    this.#live.set(sessionId, new AudioHookConnection(socket, transport, client, this.#dependencies));
   }
 
   readonly #tick = (): void => {

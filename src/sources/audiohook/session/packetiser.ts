@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { CLAIM, type OrderedIngest } from '../../../engine/input/ingest.js';
-import { copy, split8, split16 } from '../protocol/deinterleave.js';
+import type { Deinterleaver, Interleaved } from '../protocol/deinterleave.js';
 import { channelMap, type SelectedMedia, sampleBytes } from '../protocol/media.js';
 
 /** Longest packet passed to the engine. */
@@ -11,11 +11,11 @@ const MIN_PACKET_SECONDS = 0.02;
 /**
  * Splits interleaved frames of any size into packets of one channel each, written from the socket's buffer directly into
  * the input ring of the stream's shard. Only what is shorter than 20 ms, or half a sample pair, is buffered until the
- * next frame. When the ring is full, the caller calls again with the same arguments. Nothing is allocated per packet
- * but a view of the frame.
+ * next frame. When the ring is full, the caller calls again with the same arguments. Nothing is allocated per packet.
  */
 export class Packetiser {
   readonly #ordered: OrderedIngest;
+  readonly #deinterleaver: Deinterleaver;
   readonly #stream: number;
   readonly #channels: readonly number[];
   readonly #sampleBytes: number;
@@ -28,11 +28,20 @@ export class Packetiser {
   /** Position of the first buffered, or next, pair on the stream's time line. */
   #positionSamples = 0;
   #sequence: number;
+  /** Unmasked samples, described again for each packet. */
+  readonly #plain = { bytes: new Uint8Array(0) as Uint8Array, from: 0, mask: 0 };
   /** Samples, of all channels, that arrived after the engine had ended the stream. */
   droppedSamples = 0;
 
-  constructor(ordered: OrderedIngest, stream: number, media: SelectedMedia, firstSequence: number) {
+  constructor(
+    ordered: OrderedIngest,
+    deinterleaver: Deinterleaver,
+    stream: number,
+    media: SelectedMedia,
+    firstSequence: number,
+  ) {
     this.#ordered = ordered;
+    this.#deinterleaver = deinterleaver;
     this.#stream = stream;
     this.#channels = channelMap(media);
     this.#sampleBytes = sampleBytes(media);
@@ -56,14 +65,14 @@ export class Packetiser {
     if (this.#bufferedBytes > 0) {
       this.#taken += this.#append(bytes, this.#taken);
       if (this.#bufferedBytes === this.#buffer.length) {
-        if (!this.#emit(this.#buffer, 0, this.#buffer.length / this.#pairBytes, arrivalUs)) return false;
+        if (!this.#emitPlain(this.#buffer, 0, this.#buffer.length / this.#pairBytes, arrivalUs)) return false;
         this.#bufferedBytes = 0;
       }
     }
     if (bytes.length - this.#taken >= this.#buffer.length) {
       for (let pairs = this.#pairsLeft(bytes); pairs > 0; pairs = this.#pairsLeft(bytes)) {
         const count = Math.min(pairs, this.#maxPairs);
-        if (!this.#emit(bytes, this.#taken, count, arrivalUs)) return false;
+        if (!this.#emitPlain(bytes, this.#taken, count, arrivalUs)) return false;
         this.#taken += count * this.#pairBytes;
       }
     }
@@ -73,12 +82,23 @@ export class Packetiser {
   }
 
   /**
+   * Takes a whole number of pairs that make one packet, when nothing is buffered: true; they may be masked. False, and
+   * nothing done, when that is not so, or when the ring is full: then they must come by write().
+   */
+  writeWhole(samples: Interleaved, pairs: number, positionSamples: number, arrivalUs: number): boolean {
+    if (this.#taken > 0 || this.#bufferedBytes > 0 || pairs > this.#maxPairs) return false;
+    if (pairs * this.#pairBytes < this.#buffer.length) return false;
+    this.#positionSamples = positionSamples;
+    return this.#emit(samples, pairs, arrivalUs);
+  }
+
+  /**
    * Sends the whole pairs that are buffered; half a pair stays. True when there were any and the ring took them.
    */
   release(arrivalUs: number): boolean {
     if (this.#bufferedBytes < this.#pairBytes) return false;
     const pairs = Math.floor(this.#bufferedBytes / this.#pairBytes);
-    if (!this.#emit(this.#buffer, 0, pairs, arrivalUs)) return false;
+    if (!this.#emitPlain(this.#buffer, 0, pairs, arrivalUs)) return false;
     this.#buffer.copyWithin(0, pairs * this.#pairBytes, this.#bufferedBytes);
     this.#bufferedBytes -= pairs * this.#pairBytes;
     return true;
@@ -101,20 +121,22 @@ export class Packetiser {
     return length;
   }
 
+  #emitPlain(bytes: Uint8Array, from: number, pairs: number, arrivalUs: number): boolean {
+    this.#plain.bytes = bytes;
+    this.#plain.from = from;
+    return this.#emit(this.#plain, pairs, arrivalUs);
+  }
+
   /** Sends a packet of `pairs` on every channel; false when the ring is full. */
-  #emit(bytes: Uint8Array, from: number, pairs: number, arrivalUs: number): boolean {
+  #emit(samples: Interleaved, pairs: number, arrivalUs: number): boolean {
     const ordered = this.#ordered;
     const channels = this.#channels;
     const claim = ordered.claim(this.#stream, pairs * this.#sampleBytes);
     if (claim === CLAIM.FULL) return false;
     if (claim === CLAIM.GIVEN) {
       const first = ordered.at[channels[0] as number] as number;
-      if (channels.length === 1) copy(bytes, from, pairs * this.#sampleBytes, ordered.bytes, first);
-      else {
-        const second = ordered.at[channels[1] as number] as number;
-        const split = this.#sampleBytes === 1 ? split8 : split16;
-        split(bytes, from, pairs, ordered, first, second);
-      }
+      const second = channels.length === 1 ? -1 : (ordered.at[channels[1] as number] as number);
+      this.#deinterleaver.write(samples, pairs, this.#sampleBytes, first, second);
       ordered.commit(this.#sequence, this.#positionSamples, arrivalUs);
     } else {
       this.droppedSamples += pairs * channels.length;

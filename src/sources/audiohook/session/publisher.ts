@@ -1,4 +1,5 @@
 import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
+import type { Deinterleaver } from '../protocol/deinterleave.js';
 
 /** Frames are at least 20 ms long, so that this adds little latency. */
 const PUBLISH_MS = 3;
@@ -12,13 +13,15 @@ interface Retry {
 /** Publishes the packets of all streams together, because waking a shard costs more than a frame; retries stalled streams. */
 export class Publisher {
   readonly ingest: OrderedStreamIngest;
+  readonly deinterleaver: Deinterleaver;
   /** In the order in which they stalled. */
   readonly #stalled = new Set<Retry>();
   readonly #whenFlowing: (() => void)[] = [];
   #scheduled = false;
 
-  constructor(ingest: OrderedStreamIngest) {
+  constructor(ingest: OrderedStreamIngest, deinterleaver: Deinterleaver) {
     this.ingest = ingest;
+    this.deinterleaver = deinterleaver;
   }
 
   /** Packets were committed: publish them within a few milliseconds. */

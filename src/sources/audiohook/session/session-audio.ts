@@ -1,3 +1,4 @@
+import type { Interleaved } from '../protocol/deinterleave.js';
 import { formatDuration } from '../protocol/duration.js';
 import { type SelectedMedia, selectMedia } from '../protocol/media.js';
 import type { ServerParameters } from '../protocol/wire.js';
@@ -65,6 +66,12 @@ export class SessionAudio {
     this.#counts.framesIgnored += 1;
     this.#counts.bytesIgnored += bytes.length;
     return 'ok';
+  }
+
+  /** As frame(), for one that may be masked; undefined, and nothing done, when it must come by frame(). */
+  wholeFrame(samples: Interleaved, length: number, nowUs: number): TimeLineVerdict | undefined {
+    if (this.#media === undefined || this.#isProbe || this.pauses.active) return undefined;
+    return this.#timeLine.wholeAudio(samples, length, nowUs);
   }
 
   /** Handles `paused`; true when the client's pause begins with it. */

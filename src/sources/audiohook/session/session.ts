@@ -1,4 +1,5 @@
 import type { EndReason } from '../../../core/events.js';
+import type { Interleaved } from '../protocol/deinterleave.js';
 import {
   type ClientMessage,
   type CloseReason,
@@ -18,7 +19,7 @@ import {
   type SessionTiming,
 } from './session-contract.js';
 import type { SessionCounts } from './session-counts.js';
-import { finished } from './session-handlers.js';
+import { audio, finished } from './session-handlers.js';
 import { dispatch, SESSION_TABLE } from './session-table.js';
 
 /**
@@ -94,6 +95,20 @@ export class AudioHookSession {
     counts.bytesReceived += bytes.length;
     if (bytes.length === 0) counts.emptyFrames += 1;
     else SESSION_TABLE[context.state].binary(context, bytes, nowUs);
+  }
+
+  /**
+   * As binary(), for a frame of `length` bytes that may be masked. False, and nothing done, when it must come by binary().
+   */
+  wholeBinary(samples: Interleaved, length: number, nowUs: number): boolean {
+    const context = this.#context;
+    if (SESSION_TABLE[context.state].binary !== audio) return false;
+    const verdict = context.audio.wholeFrame(samples, length, nowUs);
+    if (verdict === undefined) return false;
+    context.counts.framesReceived += 1;
+    context.counts.bytesReceived += length;
+    context.accepts(verdict, nowUs);
+    return true;
   }
 
   /** The client's socket is not being read, so that a ping or a `close` of its cannot be seen: those timers restart. */

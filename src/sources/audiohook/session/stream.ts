@@ -1,4 +1,5 @@
 import type { EndReason } from '../../../core/events.js';
+import type { Interleaved } from '../protocol/deinterleave.js';
 import { channelMap, type SelectedMedia } from '../protocol/media.js';
 import { Packetiser } from './packetiser.js';
 import type { Publisher } from './publisher.js';
@@ -65,7 +66,7 @@ export class AudioHookStream {
     this.apiKey = owner.apiKey;
     this.openedUs = nowUs;
     this.#media = media;
-    this.#packetiser = new Packetiser(publisher.ingest.ordered, index, media, 0);
+    this.#packetiser = new Packetiser(publisher.ingest.ordered, publisher.deinterleaver, index, media, 0);
   }
 
   get ownerSessionId(): string {
@@ -89,6 +90,13 @@ export class AudioHookStream {
     // The bytes belong to the socket and are valid only until this call returns.
     const copy = Uint8Array.from(bytes);
     this.#wait(() => this.#packetiser.write(copy, positionSamples, nowUs));
+  }
+
+  /** See Packetiser.writeWhole. */
+  wholeAudio(samples: Interleaved, pairs: number, positionSamples: number, nowUs: number): boolean {
+    if (this.isStalled || !this.#packetiser.writeWhole(samples, pairs, positionSamples, nowUs)) return false;
+    this.#publisher.schedule();
+    return true;
   }
 
   /** Sends audio that waits for more to fill a packet. */
@@ -127,7 +135,8 @@ export class AudioHookStream {
     if (String(channelMap(media)) !== String(channelMap(this.#media))) {
       this.#inOrder(() => {
         const { sequence, droppedSamples } = this.#packetiser;
-        this.#packetiser = new Packetiser(this.#publisher.ingest.ordered, this.index, media, sequence);
+        const { ingest, deinterleaver } = this.#publisher;
+        this.#packetiser = new Packetiser(ingest.ordered, deinterleaver, this.index, media, sequence);
         this.#packetiser.droppedSamples = droppedSamples;
         return true;
       });

@@ -1,6 +1,7 @@
 import { messageOf, TrunklineError } from '../../../core/errors.js';
 import type { EndReason } from '../../../core/events.js';
 import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
+import type { Deinterleaver } from '../protocol/deinterleave.js';
 import { type SelectedMedia, streamFormat } from '../protocol/media.js';
 import { Publisher } from './publisher.js';
 import type { OpenRequest } from './session-contract.js';
@@ -36,9 +37,13 @@ export class AudioHookStreams {
   readonly #detached = new Set<AudioHookStream>();
   readonly #refused: (reason: ContinuationRefusal, owner: StreamOwner) => void;
 
-  constructor(ingest: OrderedStreamIngest, refused: (reason: ContinuationRefusal, owner: StreamOwner) => void) {
+  constructor(
+    ingest: OrderedStreamIngest,
+    deinterleaver: Deinterleaver,
+    refused: (reason: ContinuationRefusal, owner: StreamOwner) => void,
+  ) {
     this.#refused = refused;
-    this.#publisher = new Publisher(ingest);
+    this.#publisher = new Publisher(ingest, deinterleaver);
   }
 
   /** Number of streams that wait for a session to continue them. */

@@ -1,5 +1,6 @@
 import { LIMITS } from '../../../core/limits.js';
 import { US_PER_SECOND } from '../../../core/units.js';
+import type { Interleaved } from '../protocol/deinterleave.js';
 import { durationSamples } from '../protocol/duration.js';
 import { channelMap, type SelectedMedia, sampleBytes } from '../protocol/media.js';
 import type { SessionCounts } from './session-counts.js';
@@ -12,6 +13,8 @@ export interface TimeLineOutput {
    * the stream is another session's by now.
    */
   audio(bytes: Uint8Array, positionSamples: number, nowUs: number): boolean;
+  /** A whole number of pairs, which may be masked. False, and nothing done, when they must come by audio(). */
+  wholeAudio(samples: Interleaved, pairs: number, positionSamples: number, nowUs: number): boolean;
   /** The next audio does not continue the last: hand on what is buffered, and drop half a pair. */
   flush(): void;
   /** A stretch of the time line without audio. */
@@ -95,6 +98,16 @@ export class TimeLine {
       this.#counts.samplesPaused += pairs;
       if (pairs > 0) this.#output.mark('paused', at, pairs);
     }
+    return this.#aheadOfClock(this.#position, nowUs) ? 'ahead' : 'ok';
+  }
+
+  /** A frame of `length` bytes to keep, as audio() takes it; undefined, and nothing done, when it must come by audio(). */
+  wholeAudio(samples: Interleaved, length: number, nowUs: number): TimeLineVerdict | undefined {
+    if (this.#partialBytes > 0 || length === 0 || length % this.#pairBytes !== 0) return undefined;
+    const pairs = length / this.#pairBytes;
+    if (!this.#output.wholeAudio(samples, pairs, this.#position, nowUs)) return undefined;
+    this.#position += pairs;
+    this.#counts.samplesKept += pairs;
     return this.#aheadOfClock(this.#position, nowUs) ? 'ahead' : 'ok';
   }
 

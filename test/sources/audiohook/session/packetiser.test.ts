@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TokenBucket } from '../../../../src/core/network/token-bucket.js';
+import { JsDeinterleaver } from '../../../../src/sources/audiohook/protocol/deinterleave.js';
 import { durationSamples, formatDuration } from '../../../../src/sources/audiohook/protocol/duration.js';
 import { type SelectedMedia, selectMedia } from '../../../../src/sources/audiohook/protocol/media.js';
 import { Packetiser } from '../../../../src/sources/audiohook/session/packetiser.js';
@@ -19,7 +20,7 @@ function bench(media: SelectedMedia): { packetiser: Packetiser; packets: Packet[
     (stream) => (stream === 7 ? media.channels.length : 0),
     ({ channel, sequence, position, bytes }) => packets.push({ channel, sequence, position, bytes: [...bytes] }),
   );
-  return { packetiser: new Packetiser(ingest, 7, media, 0), packets, ingest };
+  return { packetiser: new Packetiser(ingest, new JsDeinterleaver(ingest), 7, media, 0), packets, ingest };
 }
 
 function media(format: string, channels: string[]): SelectedMedia {
@@ -124,7 +125,8 @@ describe('packetiser', () => {
 
   it('goes on after a stream that the engine has ended, and counts what is lost with it', () => {
     const gone = media('PCMU', ['external', 'internal']);
-    const packetiser = new Packetiser(bench(gone).ingest, 8, gone, 0);
+    const { ingest } = bench(gone);
+    const packetiser = new Packetiser(ingest, new JsDeinterleaver(ingest), 8, gone, 0);
     expect(packetiser.write(new Uint8Array(640), 0, 1)).toBe(true);
     expect(packetiser.droppedSamples).toBe(640);
   });
