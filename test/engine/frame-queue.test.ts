@@ -54,6 +54,38 @@ describe('chunks()', () => {
     expect(all.length).toBe(50);
   });
 
+  it('brings the silence before speech and behind it to each reader as it wants it', async () => {
+    const { engine } = await rig();
+    const readers = [{}, { preRollMs: 60, postRollMs: 40 }, { preRollMs: 0 }].map((options) => engine.chunks(options));
+    const stream = engine.open('a', { codec: 'pcmu' });
+    const isLoud = (n: number) => n >= 30 && n < 40;
+    for (let n = 0; n < 80; n++) {
+      stream.push({ sequenceNumber: n, timestamp: n * 160, payload: isLoud(n) ? LOUD : SILENT });
+    }
+    stream.end();
+    await engine.close();
+    const kinds: string[][] = [];
+    for (const reader of readers) {
+      const got: string[] = [];
+      for await (const { metadata, payload, roll, isSilent } of reader) {
+        expect(payload.readInt16LE(0) === 0).toBe(!isLoud(metadata.sequenceNumber));
+        expect(isSilent).toBe(roll !== undefined);
+        got.push(`${metadata.sequenceNumber} ${roll ?? 'speech'}`);
+      }
+      kinds.push(got);
+    }
+    const [usual = [], both = [], none = []] = kinds;
+    const first = Number.parseInt(none[0] ?? '', 10);
+    const last = Number.parseInt(none.at(-1) ?? '', 10);
+    const of = (kind: string, from: number, to: number) =>
+      Array.from({ length: to - from }, (_, k) => `${from + k} ${kind}`);
+    const speech = of('speech', first, last + 1);
+    expect(first).toBeGreaterThanOrEqual(30);
+    expect(none).toEqual(speech);
+    expect(usual).toEqual([...of('pre', first - 10, first), ...speech]);
+    expect(both).toEqual([...of('pre', first - 3, first), ...speech, ...of('post', last + 1, last + 3)]);
+  });
+
   it('follows one interaction when asked to', async () => {
     const { engine, push } = await rig();
     const one = engine.chunks({ interactionId: 'b' });
