@@ -59,12 +59,19 @@ test(`${RUN.interactions} calls of a queue and a user come, pause and go; nothin
     loudest = Math.max(loudest, marked(Buffer.from(payload, 'base64')));
     lines++;
   });
-  const pauses = { begun: 0, over: 0 };
-  node.on('paused', ({ paused }) => pauses[paused ? 'begun' : 'over']++);
+  let pausesBegun = 0;
+  // A pause is over when it is resumed or, on a machine so busy that the platform says so too late, with its stream.
+  const paused = new Set<string>();
+  node.on('paused', (event) => {
+    if (event.paused) pausesBegun++;
+    if (event.paused) paused.add(event.interactionId);
+    else paused.delete(event.interactionId);
+  });
   const received = new Map<string, number>();
   let withheld = 0;
   node.on('streamEnded', ({ interactionId }, summary) => {
     received.set(interactionId, summary.packetsReceived + summary.packetsLost);
+    paused.delete(interactionId);
     withheld += summary.packetsPaused ?? 0;
   });
   await node.start();
@@ -76,16 +83,17 @@ test(`${RUN.interactions} calls of a queue and a user come, pause and go; nothin
   for (const [id, { knowable }] of Object.entries(simulator.ledger().interactions)) {
     expect(received.get(id), id).toBe(knowable);
   }
-  expect(pauses).toEqual({ begun: RUN.interactions / 10, over: RUN.interactions / 10 });
+  expect(pausesBegun).toBe(RUN.interactions / 10);
+  expect([...paused]).toEqual([]);
   expect(withheld).toBeGreaterThan(RUN.interactions);
   expect(node.stats().engine.packetsPaused).toBe(withheld);
   expect(loudest).toBeLessThan(LEVEL);
   expect(lines).toBeGreaterThan(RUN.interactions * RUN.seconds * 50);
-  let paused = 0;
+  let pausedRecordings = 0;
   for (const folder of readdirSync(out).filter((name) => !name.includes('.'))) {
     expect(marked(readFileSync(join(out, folder, 'audio.wav')).subarray(44)), folder).toBeLessThan(LEVEL);
     const session = readFileSync(join(out, folder, 'session.json'), 'utf8');
-    if (session.includes('"paused"')) paused++;
+    if (session.includes('"paused"')) pausedRecordings++;
   }
-  expect(paused).toBe(RUN.interactions / 10);
+  expect(pausedRecordings).toBe(RUN.interactions / 10);
 });
