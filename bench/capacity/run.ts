@@ -7,6 +7,7 @@ import { LEAD_US, type Load, type Timetable } from './load/plan.js';
 import type { CapacityOptions, Undertaking } from './options.js';
 import { Child } from './processes/child.js';
 import type { GeneratorReport, OpusImplementation, SubjectKind, SubjectReport } from './processes/messages.js';
+import { Profiler } from './processes/profiler.js';
 import { SOURCES } from './sources.js';
 
 /** One subject under one load, once. */
@@ -33,10 +34,9 @@ export async function runSubject(
   const { consumer } = options;
   const settings = { kind, load, record, native, scrape, eventClients, listeners, consoles, consumer };
   const out = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
-  const profiling = kind === 'node' && profile !== undefined;
+  const profiler = kind === 'node' && profile !== undefined ? new Profiler(profile) : undefined;
   const generator = new Child('generator-process');
-  const profiler = profiling ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [];
-  const subject = new Child('subject-process', profiler);
+  const subject = new Child('subject-process', profiler?.execArgv);
   const generate = (peer: string): void => generator.tell({ kind: 'generate', load, peer });
   const receive = (peer: string): void => subject.tell({ kind: 'receive', settings: { ...settings, out }, peer });
   const { listens } = SOURCES[load.source];
@@ -56,6 +56,7 @@ export async function runSubject(
     const [{ report: measured }, { report: generated }] = await Promise.all([
       subject.answer('measured', patienceMs),
       generator.answer('generated', patienceMs),
+      profiler?.record(subject.pid, fromUs, timetable.toUs),
     ]);
     return { subject: measured, generator: generated };
   } finally {

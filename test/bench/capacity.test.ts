@@ -1,4 +1,7 @@
 import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
@@ -60,6 +63,15 @@ const report = z.object({
   ),
 });
 
+/** What speedscope reads of a profile of V8. */
+const profile = z.object({
+  nodes: z.array(z.object({ id: z.number(), callFrame: z.object({ functionName: z.string(), url: z.string() }) })),
+  startTime: z.number(),
+  endTime: z.number(),
+  samples: z.array(z.number()),
+  timeDeltas: z.array(z.number()),
+});
+
 async function smokeRun(...args: string[]): Promise<z.infer<typeof report>> {
   const command = [MAIN, 'bench', 'capacity', '--smoke', '--json', ...args];
   const { stdout } = await promisify(execFile)(process.execPath, command);
@@ -90,6 +102,25 @@ it.concurrent('delivers every packet that is a write by itself', { timeout: PATI
   const { runs } = await smokeRun('--streams', '60', '--writes', 'packet', '--baselines', 'none');
   expect(runs[0]).toMatchObject({ packetsSent: 3000, packetsDelivered: 3000, dropped: 0 });
   expect(runs[0]?.medians.node.packetsPerRead).toBeGreaterThanOrEqual(1);
+});
+
+it.concurrent('writes profiles of main thread and workers', { timeout: PATIENCE_MS }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'trunkline-profile-'));
+  await smokeRun('--streams', '4', '--baselines', 'none', '--profile', folder);
+  const files = readdirSync(folder).sort();
+  const read = (name: string): string => readFileSync(join(folder, name), 'utf8');
+  const profiles = files
+    .filter((name) => name.endsWith('.cpuprofile'))
+    .map((name) => profile.parse(JSON.parse(read(name))));
+  // One of the main thread, and one of each worker.
+  expect(profiles.length).toBeGreaterThanOrEqual(2);
+  expect(profiles.filter(({ samples, timeDeltas }) => samples.length !== timeDeltas.length)).toEqual([]);
+  const native = files.filter((name) => name.endsWith('.perf.txt'));
+  // Where the system lets perf sample: a header for each sample, its frames below it, an empty line.
+  for (const text of native.map(read))
+    if (text !== '') expect(text).toMatch(/^\S.* \d+ +[\d.]+: .*\n(\t +[\da-f]+ .+\n)+\n/m);
+  expect(files).toHaveLength(profiles.length + native.length);
+  rmSync(folder, { recursive: true });
 });
 
 it.concurrent('refuses what a source cannot do', { timeout: PATIENCE_MS }, async () => {

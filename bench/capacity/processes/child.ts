@@ -43,6 +43,11 @@ export class Child {
     });
   }
 
+  /** Of the process; 0 when it could not be started. */
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
   tell(order: Order): void {
     if (this.#process.connected) this.#process.send(order);
   }

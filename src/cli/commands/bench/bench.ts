@@ -106,7 +106,10 @@ function capacity(bench: Command): Command {
     )
     .option('--json', 'end with one JSON object as the last line of stdout')
     .option('--report <file>', 'write a page with the curves to this file')
-    .option('--profile <folder>', "write CPU profiles of the node's threads there; the figures then mean nothing")
+    .option(
+      '--profile <folder>',
+      "write profiles of the node's threads there, for speedscope; the figures then mean nothing",
+    )
     .option('--smoke', 'a few seconds that show that it works, not how fast')
     .addHelpText(
       'after',
