@@ -1,3 +1,33 @@
+import { NOT_A_MEASUREMENT } from '../provenance.js';
+
+/** A page that needs nothing else: its title, a warning unless the figures are a measurement, and `content`. */
+export function page(title: string, isMeasurement: boolean, facts: string, content: string, style = ''): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}${style}</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(title)}</h1>
+${facts}
+${isMeasurement ? '' : `<p class="warning"><strong>${NOT_A_MEASUREMENT}</strong></p>`}
+${content}
+</main>
+</body>
+</html>
+`;
+}
+
+/** What a page says first of what was measured, and where: names and values. */
+export function factList(facts: readonly (readonly string[])[]): string {
+  const items = facts.map(([name = '', value = '']) => `<div><dt>${name}</dt><dd>${escapeHtml(value)}</dd></div>`);
+  return `<dl>${items.join('')}</dl>`;
+}
+
 /** Text as it may stand in a page, within an element or an attribute. */
 export function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
@@ -17,7 +47,7 @@ export function picture(caption: string, svg: string): string {
 }
 
 /** Of every page of a benchmark, in a light and a dark form. */
-export const STYLE = `
+const STYLE = `
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5d6878; --ground: #ffffff; --line: #dde2e9;
   --node: #1f6feb; --decoded: #14a098; --bare: #7b8494; --tutorial: #d1541f; --plain: #8250df; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa5b5; --ground: #12161c; --line: #2c343f;

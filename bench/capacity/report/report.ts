@@ -1,5 +1,4 @@
-import { escapeHtml, legend, picture, STYLE } from '../../page/html.js';
-import { NOT_A_MEASUREMENT } from '../../provenance.js';
+import { factList, legend, page, picture } from '../../page/html.js';
 import type { LoadCodec } from '../load/plan.js';
 import { BASELINES } from '../processes/messages.js';
 import { figuresTable } from './figures.js';
@@ -24,20 +23,7 @@ export function capacityPage(report: CapacityReport, curves: readonly LatencyCur
   const hasTutorial = runs.some(({ baselines }) => baselines.tutorial !== null);
   const hasPlain = runs.some(({ baselines }) => baselines.plain !== null);
   const invalid = runs.filter((run) => !run.valid);
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<h1>${escapeHtml(title)}</h1>
-${place(report)}
-${report.measurement ? '' : `<p class="warning"><strong>${NOT_A_MEASUREMENT}</strong></p>`}
-${invalid.length === 0 ? '' : warning(invalid, unit)}
+  const content = `${invalid.length === 0 ? '' : warning(invalid, unit)}
 <section>
 <h2>Latency</h2>
 <p>From the moment each packet was due on the wire${isHook ? '' : ', without the playout delay of 50 ms'}. A stall of the
@@ -79,11 +65,8 @@ ${picture('CPU a packet', costPlot(runs, unit))}
 ${figuresTable(runs, unit)}
 <p class="note">Workers are the shards and, when recording, the recorder; other threads are Node’s and V8’s. Medians of the valid rounds; packets are counted over all of them. A round is valid when the generator
 was late by no more than ${LATENESS_BOUNDS_US.p99 / 1e3} ms at p99 and ${LATENESS_BOUNDS_US.max / 1e3} ms at most.</p>
-</section>
-</main>
-</body>
-</html>
-`;
+</section>`;
+  return page(title, report.measurement, place(report), content);
 }
 
 function counts(runs: readonly CapacityRun[]): string {
@@ -102,7 +85,7 @@ function place({ machine, node, backend, version, commit, date, ...run }: Capaci
     ['Backend', backend === 'native' ? 'native' : 'JavaScript'],
     ['Load before', String(machine.loadBefore)],
   ];
-  return `<dl>${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeHtml(value ?? '')}</dd></div>`).join('')}</dl>`;
+  return factList(facts);
 }
 
 function warning(runs: readonly CapacityRun[], unit: string): string {

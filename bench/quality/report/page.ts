@@ -1,5 +1,4 @@
-import { escapeHtml, legend, picture, STYLE } from '../../page/html.js';
-import { NOT_A_MEASUREMENT } from '../../provenance.js';
+import { escapeHtml, factList, legend, page, picture } from '../../page/html.js';
 import type { ConditionGroup } from '../corpus/conditions.js';
 import type { JitterFigures, JitterRow } from '../jitter.js';
 import type { QualityReport } from '../quality.js';
@@ -17,20 +16,7 @@ export function qualityPage(report: QualityReport, examples: readonly Example[])
   const title = `trunkline: signal quality, ${corpus.talkers.length} voices`;
   const names = Object.keys(report.silence.microsPerFrame);
   const shown = SHOWN.filter((name) => names.includes(name)).slice(0, MOST_SHOWN);
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
-<style>${STYLE}${HEAT_STYLE}</style>
-</head>
-<body>
-<main>
-<h1>${escapeHtml(title)}</h1>
-${facts(report)}
-${report.measurement ? '' : `<p class="warning"><strong>${NOT_A_MEASUREMENT}</strong></p>`}
-<section>
+  const content = `<section>
 <h2>Silence detection, means</h2>
 <p>Accuracy / speech found / non-speech found, in percent of frames of 20 ms. <em>Live</em> is the flag that a frame has
 when it comes out, <em>spans</em> is what is known afterwards. µs a frame is the CPU of the whole process that the
@@ -74,11 +60,8 @@ ${picture('Bursts of two and three', concealmentPlot(concealment, 'bursts'))}
 <p>Packets that came too late for the live line, and the delay that the jitter buffer adds on average after the first two
 seconds: with adaptive delays, and with the fixed one of 50 ms, 100 ms while more than 5 % are lost.</p>
 ${jitterTable(jitter)}
-</section>
-</main>
-</body>
-</html>
-`;
+</section>`;
+  return page(title, report.measurement, facts(report), content, HEAT_STYLE);
 }
 
 function jitterTable(rows: readonly JitterRow[]): string {
@@ -100,7 +83,7 @@ function facts({ corpus, machine, node, version, commit, date }: QualityReport):
     ['Node', node],
     ['Load before', String(machine.loadBefore)],
   ];
-  return `<dl>${list.map(([name, value]) => `<div><dt>${name}</dt><dd>${escapeHtml(value ?? '')}</dd></div>`).join('')}</dl>`;
+  return factList(list);
 }
 
 function meansTable({ silence: { means, microsPerFrame } }: QualityReport): string {
