@@ -62,11 +62,12 @@ export class PacketInput {
     this.batch = new PacketBatch(this.#jitter.packets, this.#arena, () => this.insert());
     this.#timeline = new Timeline(maxStreams * 2, states);
     this.#release = new Release(memory, maxStreams, streams, states, this.#timeline, wake);
-    this.#stopped = new StoppedPackets(maxStreams * 2, streams, this.#timeline, this.#release, (channel) =>
-      this.#jitter.playoutDelayUs(channel),
+    this.ordered = new OrderedInput(memory.memory, maxStreams, this.#release, onPublished);
+    const playoutDelayUs = (channel: number) => this.#jitter.playoutDelayUs(channel);
+    this.#stopped = new StoppedPackets(
+      ...([maxStreams * 2, streams, this.#timeline, this.#release, playoutDelayUs, this.ordered] as const),
     );
     this.#regular = settings.nativeInput ? this.#nativePath(memory, states) : undefined;
-    this.ordered = new OrderedInput(memory.memory, maxStreams, this.#release, onPublished);
   }
 
   open(stream: Stream): void {
@@ -101,7 +102,7 @@ export class PacketInput {
       this.#jitter.closeChannel(channel);
       this.#timeline.closeChannel(channel);
     }
-    this.#stopped.close(stream);
+    this.#stopped.close();
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#release.close(stream, summary);
     this.#release.publish();
