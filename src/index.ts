@@ -11,6 +11,7 @@ export { ERROR_CODES, type ErrorCode, TrunklineError } from './core/errors.js';
 export type * from './core/events.js';
 export type { HealthCheck, HealthReport, HealthStatus } from './core/health.js';
 export type { Logger, LogMethod } from './core/logger.js';
+export type { LiveUtterance, UtteranceStart } from './core/media/live-utterance.js';
 export type { MediaChunk, MediaMetadata, MetadataSync } from './core/media/media-chunk.js';
 export type { RollOptions } from './core/media/speech-chunks.js';
 export type {
@@ -49,6 +50,7 @@ export type {
   QueueOptions,
   UtteranceOptions,
 } from './engine/output/frame-queue.js';
+export type { LiveUtteranceOptions } from './engine/output/live-utterances.js';
 export type { ThreadState } from './engine/threads/pool.js';
 export { AudioNode } from './node/audio-node.js';
 export { AudioHookNode, type AudioHookNodeEvents, type AudioHookNodeSettings } from './node/audiohook-node.js';

@@ -57,6 +57,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'native/addon',
     'engine/engine',
     'engine/output/frame-queue',
+    'engine/output/live-utterances',
     ...['type:engine/options', 'type:engine/input/ingest', 'type:engine/input/packet-batch'],
     ...['type:engine/threads/pool', 'type:engine/engine-state'],
     'type:sources',

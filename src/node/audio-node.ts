@@ -5,6 +5,7 @@ import { GuardedEmitter } from '../core/emitter.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { AuditEntry, AuditFields, ReceptionCounts, StreamInfo } from '../core/events.js';
 import { type HealthReport, worstOf } from '../core/health.js';
+import type { LiveUtterance } from '../core/media/live-utterance.js';
 import type { MediaChunk } from '../core/media/media-chunk.js';
 import type { Utterance } from '../core/media/utterance.js';
 import { Engine } from '../engine/engine.js';
@@ -15,6 +16,7 @@ import type {
   FrameQueue,
   UtteranceOptions,
 } from '../engine/output/frame-queue.js';
+import type { LiveUtteranceOptions } from '../engine/output/live-utterances.js';
 import { EventSink, type NodeEvents } from '../sinks/events/event-sink.js';
 import type { MetricsSnapshot, Throughput } from '../sinks/metrics/metrics.js';
 import type { ListenOptions, ListenStream } from '../sinks/monitor/listen-stream.js';
@@ -31,9 +33,9 @@ import { NodeServices } from './parts/node-services.js';
 import { agentOf, NodeSinks } from './parts/node-sinks.js';
 import { NodeSources } from './parts/node-sources.js';
 import { SinkHealth } from './parts/sink-health.js';
+import { sourceContext } from './parts/source-context.js';
 import { Readers } from './readers.js';
 import type { RunningNode, Service, ServiceContext } from './service.js';
-import { SourceIngest } from './source-ingest.js';
 import { Outcomes, outcomeEntry } from './streams/outcomes.js';
 import { StreamEnds } from './streams/stream-ends.js';
 import { NodeWatch } from './watch/node-watch.js';
@@ -185,6 +187,17 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   /** What each speaker says between two silences, with its audio, once it has ended. @throws RangeError */
   utterances(options: UtteranceOptions = {}): FrameQueue<Utterance> {
     return this.#readers.utterances(options);
+  }
+
+  /**
+   * The same while it is spoken: each comes when it begins, with an iterator of its audio that ends with it. A reader that
+   * is too slow loses audio beyond `bufferMs`, counted in the utterance's `droppedMs` and in `droppedFrames`.
+   * @throws RangeError
+   * @example
+   * for await (const utterance of node.liveUtterances({ signal })) void recognise(utterance); // reads utterance.audio
+   */
+  liveUtterances(options: LiveUtteranceOptions = {}): FrameQueue<LiveUtterance> {
+    return this.#readers.liveUtterances(options);
   }
 
   /** NDJSON of every frame with speech; made at the first use. A reader that is too slow loses whole frames, counted. */
@@ -367,31 +380,12 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   }
 
   #sourceContext({ name }: Source): SourceContext {
-    const self = this as EventEmitter;
-    return {
-      ingest: new SourceIngest(this.#engine, name),
-      clock: this.#clock,
-      logger: this.#logger,
-      native: this.#native,
-      emit: (event: string, ...values: unknown[]) => {
-        self.emit(event, ...values);
-        this.emit('sourceEvent', { source: name, name: event, values });
-      },
-      paused: (event) => {
-        const { interactionId, paused, by } = event;
-        this.#audit(name, paused ? 'paused' : 'resumed', { reason: by }, interactionId);
-        this.#watch.paused(interactionId, paused);
-        this.emit('paused', event);
-      },
-      report: (error) => this.report(error),
+    return sourceContext(this, name, {
+      ...{ engine: this.#engine, clock: this.#clock, logger: this.#logger, native: this.#native, ends: this.#ends },
+      ...{ sinks: this.#sinks, sinkHealth: this.#sinkHealth, watch: this.#watch },
       audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
-      problems: () => this.#sinkHealth.allProblems(this.#sinks, this.#clock.nowUs()),
-      addSink: (sink) => this.#engine.addSink(sink),
-      streamFinished: async (interactionId) => {
-        await this.#ends.of(interactionId);
-        await this.#sinks.flush();
-      },
-    };
+      report: (error) => this.report(error),
+    });
   }
 }
 

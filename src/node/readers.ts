@@ -2,6 +2,7 @@ import { abortable, rejected } from '../core/abort.js';
 import type { Clock } from '../core/clock.js';
 import { TrunklineError } from '../core/errors.js';
 import type { FrameSink, StreamInfo } from '../core/events.js';
+import type { LiveUtterance } from '../core/media/live-utterance.js';
 import type { MediaChunk } from '../core/media/media-chunk.js';
 import type { Utterance } from '../core/media/utterance.js';
 import type { Engine } from '../engine/engine.js';
@@ -16,11 +17,16 @@ import {
   type UtteranceOptions,
   utteranceQueue,
 } from '../engine/output/frame-queue.js';
+import { type LiveUtteranceOptions, liveUtteranceQueue } from '../engine/output/live-utterances.js';
 import { type ListenOptions, ListenStream } from '../sinks/monitor/listen-stream.js';
 import { Listeners } from '../sinks/monitor/listeners.js';
 import { type MonitorOptions, MonitorStream } from '../sinks/monitor/monitor-stream.js';
 
-type Queue = AttachedQueue<MediaChunk> | AttachedQueue<AudioFrame> | AttachedQueue<Utterance>;
+type Queue =
+  | AttachedQueue<MediaChunk>
+  | AttachedQueue<AudioFrame>
+  | AttachedQueue<Utterance>
+  | AttachedQueue<LiveUtterance>;
 
 /** The live readers of a node: streams and queues that are attached to its engine until they are closed. */
 export class Readers {
@@ -56,6 +62,10 @@ export class Readers {
 
   utterances(options: UtteranceOptions): FrameQueue<Utterance> {
     return this.#attach(utteranceQueue(options, (queue) => this.#detach(queue)));
+  }
+
+  liveUtterances(options: LiveUtteranceOptions): FrameQueue<LiveUtterance> {
+    return this.#attach(liveUtteranceQueue(options, (queue) => this.#detach(queue)));
   }
 
   monitor(options: MonitorOptions): MonitorStream {

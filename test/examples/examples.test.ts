@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { startHttpServer } from '../../src/examples/http-server.js';
+import { type Caption, captions } from '../../src/examples/live-captions.js';
 import { startOperations } from '../../src/examples/operations.js';
 import { startBoth } from '../../src/examples/several-sources.js';
 import { type TalkTime, TalkTimes } from '../../src/examples/talk-time.js';
@@ -67,6 +68,35 @@ describe('transcripts of utterances', () => {
       expect(speaker).toBe('customer');
       expect(text).toMatch(/^\d{3,4} ms$/);
     }
+  });
+});
+
+describe('live captions', () => {
+  it('shows each utterance when it begins, and its text when it has ended', async () => {
+    const node = await nodeOf(2, 5);
+    const shown: Caption[] = [];
+    let bytes = 0;
+    const recogniser = () => {
+      let own = 0;
+      const write = async (pcm: Uint8Array) => {
+        own += pcm.length;
+        bytes += pcm.length;
+      };
+      return { write, finish: async () => `${own} bytes` };
+    };
+    const done = captions(node, recogniser, (caption) => shown.push(caption));
+    await node.untilIdle();
+    await node.close();
+    await done;
+    const texts = shown.filter(({ text }) => text !== undefined);
+    expect(texts.length).toBeGreaterThan(0);
+    for (const { interactionId, startMs, text, droppedMs } of texts) {
+      const begin = shown.findIndex((one) => one.interactionId === interactionId && one.startMs === startMs);
+      expect(shown[begin]?.text).toBeUndefined();
+      expect(text).toMatch(/^\d{4,6} bytes$/);
+      expect(droppedMs).toBe(0);
+    }
+    expect(bytes).toBeGreaterThan(0);
   });
 });
 

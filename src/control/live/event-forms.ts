@@ -12,7 +12,7 @@ export interface EventForm {
 }
 
 /** Events that are not forwarded: those that need every frame, and the one that brings the events of sources. */
-type NotForwarded = 'mediaChunk' | 'chunks' | 'metadataSync' | 'utterance' | 'sourceEvent';
+type NotForwarded = 'mediaChunk' | 'chunks' | 'metadataSync' | 'utteranceStarted' | 'utterance' | 'sourceEvent';
 
 export type ForwardedEvent = Exclude<keyof NodeEvents, NotForwarded>;
 

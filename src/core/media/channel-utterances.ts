@@ -1,15 +1,27 @@
 import type { Channel, FrameView, StreamInfo } from '../events.js';
-import type { Utterance, UtteranceAudioOptions, UtteranceEnd } from './utterance.js';
+import type { SpokenUtterance, UtteranceStart } from './live-utterance.js';
+import type { Utterance, UtteranceAudioOptions, UtteranceEnd, UtteranceEvent } from './utterance.js';
 import { type TapeBudget, UtteranceTape } from './utterance-tape.js';
 
 /** Edges follow the frame that showed them, and lie at most so far back. */
 const BACK_DATED_MS = 1_000;
+/** An edge this close behind the last frame comes from the timer: packets have stopped, and there is no post-roll to wait for. */
+const STOPPED_MS = 250;
 /** Frames that are remembered in silence: more than a second of the shortest. */
 const SILENT_FRAMES = 512;
 const FIELDS = 4;
 const FRAME = { START: 0, END: 1, MEAN_SQUARE: 2, PEAK: 3 } as const;
 const NONE = -1;
 const SILENCE_DBFS = -100;
+
+/**
+ * Called when an utterance, or a part of one, has begun. What it returns gets the audio while it is spoken; `Utterance.audio`
+ * is empty then.
+ */
+export type UtteranceListener = (
+  start: UtteranceStart,
+  at: { readonly info: StreamInfo; readonly audioStartMs: number },
+) => SpokenUtterance | undefined;
 
 interface Ended {
   readonly from: number;
@@ -28,7 +40,12 @@ export class ChannelUtterances {
   readonly #preRoll: number;
   readonly #postRoll: number;
   readonly #backDated: number;
+  readonly #stopped: number;
   readonly #tape: UtteranceTape | undefined;
+  readonly #onStart: UtteranceListener | undefined;
+  /** Gets the audio of what is being spoken, up to `#spokenTo` so far. */
+  #spoken: SpokenUtterance | undefined;
+  #spokenTo = 0;
   /** Start, end, mean square (−1 of a lost one) and peak of the latest frames. */
   readonly #frames: number[] = [];
   #from = NONE;
@@ -44,6 +61,7 @@ export class ChannelUtterances {
     options: Required<UtteranceAudioOptions>,
     budget: TapeBudget | undefined,
     give: (utterance: Utterance) => void,
+    onStart?: UtteranceListener,
   ) {
     const samples = (milliseconds: number) => Math.round((milliseconds * info.sampleRate) / 1000);
     this.info = info;
@@ -54,6 +72,8 @@ export class ChannelUtterances {
     this.#preRoll = samples(options.preRollMs);
     this.#postRoll = budget === undefined ? 0 : samples(options.postRollMs);
     this.#backDated = samples(BACK_DATED_MS);
+    this.#stopped = samples(STOPPED_MS);
+    this.#onStart = onStart;
     this.#tape = budget && new UtteranceTape(budget);
   }
 
@@ -62,6 +82,7 @@ export class ChannelUtterances {
     const end = start + sampleCount;
     this.#frames.push(start, end, lost ? -1 : meanSquare, lost ? 0 : peak);
     if (this.#tape?.append(frame, this.#backDated) === false) this.#outOfMemory();
+    this.#passOn();
     if (this.#ended !== undefined && end >= this.#ended.to + this.#postRoll) this.#giveEnded(end);
     if (this.#from !== NONE) {
       while (end - this.#from >= this.#max) this.#split();
@@ -76,6 +97,7 @@ export class ChannelUtterances {
     this.#giveEnded(position);
     this.#from = position;
     this.#part = 1;
+    this.#started();
   }
 
   end(position: number, end: UtteranceEnd): void {
@@ -85,11 +107,15 @@ export class ChannelUtterances {
     }
     const from = this.#from;
     this.#from = NONE;
-    if (position <= from || (this.#part === 1 && position - from < this.#min)) return;
+    if (position <= from || (this.#part === 1 && position - from < this.#min)) {
+      this.#endSpoken(undefined);
+      return;
+    }
     this.#ended = { from, to: position, end, part: this.#part };
     const { length } = this.#frames;
     const latest = length === 0 ? position : (this.#frames[length - FIELDS + FRAME.END] as number);
-    if (end !== 'silence' || latest >= position + this.#postRoll) this.#giveEnded(latest);
+    const isComplete = latest >= position + this.#postRoll || latest < position + this.#stopped;
+    if (end !== 'silence' || isComplete) this.#giveEnded(latest);
   }
 
   /** The stream has ended. */
@@ -127,6 +153,35 @@ export class ChannelUtterances {
     this.#from = at;
     this.#part = part + 1;
     this.#tape?.keepLast(this.#tape.end - at);
+    this.#started();
+  }
+
+  #started(): void {
+    const { interactionId, sampleRate } = this.info;
+    const toMs = (samples: number) => (samples * 1000) / sampleRate;
+    const audioFrom = this.#audioFrom(this.#from, this.#part);
+    const start = { interactionId, channel: this.#channel, startMs: toMs(this.#from), part: this.#part };
+    this.#spoken = this.#onStart?.(start, { info: this.info, audioStartMs: toMs(audioFrom) });
+    this.#spokenTo = audioFrom;
+    this.#passOn();
+  }
+
+  #passOn(): void {
+    const tape = this.#tape;
+    if (this.#spoken === undefined || tape === undefined || tape.end <= this.#spokenTo) return;
+    this.#spoken.append(tape.copy(this.#spokenTo, tape.end));
+    this.#spokenTo = tape.end;
+  }
+
+  #endSpoken(event: UtteranceEvent | undefined): void {
+    this.#spoken?.end(event);
+    this.#spoken = undefined;
+  }
+
+  /** The onset may lie before the end of the post-roll that has been given, since its edge comes later. */
+  #audioFrom(from: number, part: number): number {
+    const withPreRoll = part === 1 ? Math.min(from, Math.max(from - this.#preRoll, this.#givenTo)) : from;
+    return Math.max(withPreRoll, this.#tape?.start ?? 0);
   }
 
   /** Gives what has ended, with audio up to `available` at most. */
@@ -136,29 +191,21 @@ export class ChannelUtterances {
     this.#ended = undefined;
     const { from, to, end, part } = ended;
     const { sampleRate, interactionId } = this.info;
-    // The onset may lie before the end of the post-roll that has been given, since its edge comes later.
-    const withPreRoll = part === 1 ? Math.min(from, Math.max(from - this.#preRoll, this.#givenTo)) : from;
-    const audioFrom = Math.max(withPreRoll, this.#tape?.start ?? 0);
+    const audioFrom = this.#audioFrom(from, part);
     const audioTo = end === 'silence' ? Math.min(to + this.#postRoll, Math.max(to, available)) : to;
     const toMs = (samples: number) => (samples * 1000) / sampleRate;
-    const audio = this.#tape?.copy(audioFrom, audioTo) ?? Buffer.alloc(0);
+    const audio = (this.#spoken === undefined ? this.#tape?.copy(audioFrom, audioTo) : undefined) ?? Buffer.alloc(0);
     this.#givenTo = audioTo;
     const levels = this.#levels(from, to);
     this.#forget(to);
-    this.#give({
-      interactionId,
-      channel: this.#channel,
-      startMs: toMs(from),
-      endMs: toMs(to),
-      durationMs: toMs(to - from),
+    const event = {
+      ...{ interactionId, channel: this.#channel, startMs: toMs(from), endMs: toMs(to), durationMs: toMs(to - from) },
       ...levels,
       end,
       part,
-      info: this.info,
-      audio,
-      sampleRate,
-      audioStartMs: toMs(audioFrom),
-    });
+    };
+    this.#endSpoken(event);
+    this.#give({ ...event, info: this.info, audio, sampleRate, audioStartMs: toMs(audioFrom) });
   }
 
   #levels(from: number, to: number): { readonly rmsDbfs: number; readonly peakDbfs: number } {

@@ -1,5 +1,5 @@
 import type { Channel, FrameView, MarkedSpan, SilenceEdge, StreamInfo } from '../events.js';
-import { ChannelUtterances } from './channel-utterances.js';
+import { ChannelUtterances, type UtteranceListener } from './channel-utterances.js';
 import type { Utterance, UtteranceAudioOptions } from './utterance.js';
 import { TapeBudget } from './utterance-tape.js';
 
@@ -8,10 +8,16 @@ export class Utterances {
   readonly #options: Required<UtteranceAudioOptions>;
   readonly #budget: TapeBudget | undefined;
   readonly #give: (utterance: Utterance) => void;
+  readonly #onStart: UtteranceListener | undefined;
   readonly #channels: (ChannelUtterances | undefined)[] = [];
 
   /** Without audio, `audio` is empty and utterances come as soon as they have ended. @throws RangeError */
-  constructor(options: UtteranceAudioOptions, withAudio: boolean, give: (utterance: Utterance) => void) {
+  constructor(
+    options: UtteranceAudioOptions,
+    withAudio: boolean,
+    give: (utterance: Utterance) => void,
+    onStart?: UtteranceListener,
+  ) {
     this.#options = {
       minMs: inRange('minMs', options.minMs ?? 100, 0, 10_000),
       maxMs: inRange('maxMs', options.maxMs ?? 30_000, 1_000, 600_000),
@@ -21,6 +27,7 @@ export class Utterances {
     };
     this.#budget = withAudio ? new TapeBudget(this.#options.maxBufferedMegabytes * 1_000_000) : undefined;
     this.#give = give;
+    this.#onStart = onStart;
   }
 
   frame(frame: FrameView): void {
@@ -49,7 +56,7 @@ export class Utterances {
     const known = this.#channels[at];
     if (known?.info === info) return known;
     known?.close();
-    const made = new ChannelUtterances(info, channel, this.#options, this.#budget, this.#give);
+    const made = new ChannelUtterances(info, channel, this.#options, this.#budget, this.#give, this.#onStart);
     this.#channels[at] = made;
     return made;
   }

@@ -108,7 +108,7 @@ interface QueueParts<Item> {
  * it. Leaving the loop detaches the queue. The loop ends when the engine closes, after the queued items, or when the
  * signal aborts.
  */
-class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
+export class BoundedQueue<Item> implements FrameQueue<Item>, FrameSink {
   /** Items dropped because the reader was too slow. */
   droppedFrames = 0;
   readonly #parts: QueueParts<Item>;

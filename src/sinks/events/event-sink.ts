@@ -14,6 +14,7 @@ import type {
   StreamResult,
   StreamSummary,
 } from '../../core/events.js';
+import type { UtteranceStart } from '../../core/media/live-utterance.js';
 import { chunkOf, type MediaChunk, type MetadataSync } from '../../core/media/media-chunk.js';
 import { type SpeechChunkOptions, SpeechChunks } from '../../core/media/speech-chunks.js';
 import type { UtteranceEvent } from '../../core/media/utterance.js';
@@ -39,6 +40,8 @@ export interface NodeEvents extends SinkEvents {
   chunks: [chunks: readonly MediaChunk[]];
   /** Each frame, silent or not. */
   metadataSync: [sync: MetadataSync];
+  /** A speaker has begun: once for each `utterance` to come, as soon as its onset is known, some 40 ms behind it. */
+  utteranceStarted: [start: UtteranceStart];
   /** What one speaker has said between two silences, when it has ended: 100 ms to 30 s; what is longer comes in parts. */
   utterance: [utterance: UtteranceEvent];
   streamOpened: [info: StreamInfo];
@@ -86,9 +89,15 @@ export class EventSink implements FrameSink {
       if (this.#batches) this.#batch.push(chunk);
       if (this.#chunks) this.#node.emit('mediaChunk', chunk);
     });
-    this.#utterances = new Utterances({}, false, ({ info: _, audio, sampleRate, audioStartMs, ...utterance }) => {
-      this.#node.emit('utterance', utterance);
-    });
+    this.#utterances = new Utterances(
+      {},
+      false,
+      ({ info: _, audio, sampleRate, audioStartMs, ...utterance }) => this.#node.emit('utterance', utterance),
+      (start) => {
+        this.#node.emit('utteranceStarted', start);
+        return undefined;
+      },
+    );
   }
 
   /** Checks who listens; called when listeners are added or removed, not for each frame. */
@@ -96,7 +105,7 @@ export class EventSink implements FrameSink {
     this.#chunks = this.#node.listenerCount('mediaChunk') > 0;
     this.#batches = this.#node.listenerCount('chunks') > 0;
     this.#syncs = this.#node.listenerCount('metadataSync') > 0;
-    this.#hasUtterances = this.#node.listenerCount('utterance') > 0;
+    this.#hasUtterances = this.#node.listenerCount('utterance') + this.#node.listenerCount('utteranceStarted') > 0;
   }
 
   pcmSelection(): PcmSelection {
