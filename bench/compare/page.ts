@@ -1,5 +1,5 @@
 import { dot, link, ruleX } from '@observablehq/plot';
-import { escapeHtml, picture, STYLE } from '../page/html.js';
+import { escapeHtml, factList, page, picture } from '../page/html.js';
 import { svg } from '../page/svg.js';
 import type { Comparison, Row } from './compare.js';
 import { figureText, intervalText, METHOD, placeOf, verdictOf } from './text.js';
@@ -10,27 +10,16 @@ const WIDTH = 992;
 export function comparisonPage({ before, after, differences, rows, dropped }: Comparison): string {
   const counts = [...new Set(rows.map(({ streams }) => streams))];
   const of = (streams: number): Row[] => rows.filter((row) => row.streams === streams);
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>trunkline: two results compared</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<main>
-<h1>Two results compared</h1>
-<dl><div><dt>First</dt><dd>${escapeHtml(placeOf(before))}</dd></div><div><dt>Second</dt><dd>${escapeHtml(placeOf(after))}</dd></div>
-<div><dt>Machine</dt><dd>${escapeHtml(`${after.machine.cpu}, ${after.machine.cores} cores; Node ${after.node}`)}</dd></div></dl>
-${differences.length === 0 ? '' : warning(differences)}
+  const facts = factList([
+    ['First', placeOf(before)],
+    ['Second', placeOf(after)],
+    ['Machine', `${after.machine.cpu}, ${after.machine.cores} cores; Node ${after.node}`],
+  ]);
+  const content = `${differences.length === 0 ? '' : warning(differences)}
 <p>${escapeHtml(METHOD)}</p>
 ${counts.map((streams) => section(streams, of(streams))).join('\n')}
-${dropped.map(({ streams, ...packets }) => `<p class="note">${streams.toLocaleString('en')} streams: dropped ${escapeHtml(packets.before)}, then ${escapeHtml(packets.after)}.</p>`).join('\n')}
-</main>
-</body>
-</html>
-`;
+${dropped.map(({ streams, ...packets }) => `<p class="note">${streams.toLocaleString('en')} streams: dropped ${escapeHtml(packets.before)}, then ${escapeHtml(packets.after)}.</p>`).join('\n')}`;
+  return page('trunkline: two results compared', true, facts, content);
 }
 
 function section(streams: number, rows: readonly Row[]): string {
