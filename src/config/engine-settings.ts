@@ -92,6 +92,16 @@ export const deliverySettings = {
   }),
 };
 
+/** A shortest playout delay above the longest one would have to change one of them, and nobody knows which was meant. */
+export const checkPlayoutDelays: z.core.CheckFn<PlayoutDelays> = ({ value, issues }) => {
+  const { playoutDelay, playoutDelayMs, minPlayoutDelayMs: minMs } = value;
+  const maxMs = Math.max(playoutDelayMs, value.maxPlayoutDelayMs ?? MAX_PLAYOUT_DELAY_MS[playoutDelay]);
+  if (playoutDelay === 'fixed' || minMs <= maxMs) return;
+  const isDefault = value.maxPlayoutDelayMs === undefined && maxMs > playoutDelayMs;
+  const message = `The setting "minPlayoutDelayMs" is ${minMs}, but must not be above "maxPlayoutDelayMs", which is ${maxMs}`;
+  issues.push({ code: 'custom', input: minMs, path: [], message: `${message}${isDefault ? ' by default' : ''}` });
+};
+
 /** The playout delay is at least its minimum, and its maximum, which depends on the mode, at least as long as both. */
 export function withPlayoutDelays<Delays extends PlayoutDelays>(settings: Delays): Delays {
   const { playoutDelay, maxPlayoutDelayMs = MAX_PLAYOUT_DELAY_MS[playoutDelay] } = settings;

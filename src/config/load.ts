@@ -58,6 +58,7 @@ export function loadConfig(sources: ConfigSources = {}): LoadedConfig {
   for (const issue of parsed.error?.issues ?? []) {
     const setting = SETTINGS.find((one) => one.name === issue.path[0]);
     if (setting !== undefined) problems.push(problemOf(setting, given.get(setting.name)));
+    else if (issue.code === 'custom') problems.push(`${issue.message}.`);
   }
   if (problems.length > 0 || parsed.data === undefined) {
     throw new TrunklineError('CONFIG_INVALID', [...new Set(problems)].join('\n'));

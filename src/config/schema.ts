@@ -3,7 +3,13 @@ import { z } from 'zod';
 import { TrunklineError } from '../core/errors.js';
 import { audiohookSettings } from './audiohook-settings.js';
 import { controlSettings } from './control-settings.js';
-import { deliverySettings, type EffectiveDelays, engineSettings, withPlayoutDelays } from './engine-settings.js';
+import {
+  checkPlayoutDelays,
+  deliverySettings,
+  type EffectiveDelays,
+  engineSettings,
+  withPlayoutDelays,
+} from './engine-settings.js';
 import { genesysSettings } from './genesys-settings.js';
 import { nearestOf } from './nearest.js';
 import { operationSettings } from './operation-settings.js';
@@ -23,11 +29,12 @@ const groups = {
 } as const satisfies Record<GroupName, z.ZodRawShape>;
 
 /** Settings of the engine alone, as `createEngine` takes them. */
-export const engineSchema = z.strictObject(engineSettings).overwrite(withPlayoutDelays);
+export const engineSchema = z.strictObject(engineSettings).check(checkPlayoutDelays).overwrite(withPlayoutDelays);
 
 /** Settings of a node: all but those of the AudioHook server, which its options describe, and of the command. */
 export const nodeSchema = z
   .strictObject({ ...genesysSettings, ...engineSettings, ...deliverySettings, ...recordingSettings, ...auditSettings })
+  .check(checkPlayoutDelays)
   .overwrite(withPlayoutDelays);
 export type NodeConfig = z.output<typeof nodeSchema> & EffectiveDelays;
 
@@ -43,6 +50,7 @@ export const configSchema = z
     ...webhookSettings,
     ...operationSettings,
   })
+  .check(checkPlayoutDelays)
   .overwrite(withPlayoutDelays);
 export type Config = z.output<typeof configSchema> & EffectiveDelays;
 export type SettingName = keyof Config;

@@ -114,6 +114,7 @@ describe('where settings come from', () => {
     ['a maximum below the usual one', { playoutDelayMs: '300', maxPlayoutDelayMs: '200' }, [0, 300, 300]],
     ['a minimum above the usual one', { minPlayoutDelayMs: '60' }, [60, 60, 400]],
     ['a minimum that a fixed one does not have', { playoutDelay: 'fixed', minPlayoutDelayMs: '60' }, [60, 50, 100]],
+    ['all three the same', { playoutDelayMs: '450', minPlayoutDelayMs: '450' }, [450, 450, 450]],
   ])('the playout delay lies between its bounds: %s', (_, flags, delaysMs) => {
     const { minPlayoutDelayMs, playoutDelayMs, maxPlayoutDelayMs } = load({ flags });
     expect([minPlayoutDelayMs, playoutDelayMs, maxPlayoutDelayMs]).toEqual(delaysMs);
@@ -151,6 +152,16 @@ describe('what is wrong with them', () => {
       'an address of the wrong kind',
       { flags: { mediaUrl: 'http://localhost' } },
       '--media-url must be an address that begins with ws:// or wss://, not "http://localhost".',
+    ],
+    [
+      'a shortest playout delay above the longest',
+      { flags: { minPlayoutDelayMs: '300', maxPlayoutDelayMs: '200' } },
+      'The setting "minPlayoutDelayMs" is 300, but must not be above "maxPlayoutDelayMs", which is 200.',
+    ],
+    [
+      'a shortest playout delay above the longest, which has its default',
+      { flags: { minPlayoutDelayMs: '500' } },
+      'The setting "minPlayoutDelayMs" is 500, but must not be above "maxPlayoutDelayMs", which is 400 by default.',
     ],
   ])('%s', (_, sources, sentence) => {
     expect(complaint(sources)).toBe(sentence);
