@@ -1,6 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TrunklineError } from '../core/errors.js';
+import { US_PER_SECOND } from '../core/units.js';
 import type { JitterSettings } from './capture.js';
 import { type Played, play } from './jitter.js';
 import type { Trace } from './trace.js';
@@ -33,8 +35,16 @@ export interface JitterReport {
 /**
  * Plays a trace and records it in a temporary folder, which is removed again.
  * @param fromSeconds delays of packets that arrive earlier are left out of means and percentiles; counts are of all.
+ * @throws TrunklineError CONFIG_INVALID when no packet arrives as late as that.
  */
 export async function evaluateJitter(trace: Trace, settings: JitterSettings, fromSeconds = 0): Promise<JitterReport> {
+  const lastUs = trace.packets.at(-1)?.arrivalUs ?? 0;
+  if (fromSeconds * US_PER_SECOND > lastUs) {
+    throw new TrunklineError(
+      'CONFIG_INVALID',
+      `The last packet of the trace arrives after ${lastUs / US_PER_SECOND} s, so there are no delays from ${fromSeconds} s on.`,
+    );
+  }
   const directory = await mkdtemp(join(tmpdir(), 'trunkline-eval-'));
   try {
     return reportOf(trace, await play(trace, settings, { fromSeconds, directory }));

@@ -48,6 +48,8 @@ test('delays of the beginning can be left out', async () => {
   const trace = traceOf([0, 100], [1, 101], [2, 102], [100, 2_000], [101, 2_020]);
   expect((await evaluateJitter(trace, FIXED, 1)).meanDelayMillis).toBe(50);
   expect((await evaluateJitter(trace, FIXED)).meanDelayMillis).toBeGreaterThan(60);
+  // Not a mean of nothing, which would be 0.
+  await expect(evaluateJitter(trace, FIXED, 3600)).rejects.toThrow('there are no delays from 3600 s on');
 });
 
 test('a packet that is too late for the live line is in the recording', async () => {
