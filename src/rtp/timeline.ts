@@ -127,10 +127,28 @@ export class Timeline {
     return Math.max(position, this.#states[at + FIELD.FLOOR] as number);
   }
 
+  /** How long the channel's last packet is, in ticks. */
+  lastDuration(channel: number): number {
+    return this.#states[channel * CHANNEL_FIELDS + FIELD.LAST_DURATION] as number;
+  }
+
   /** Arrival of the last packet placed; only after the first one. */
   lastArrivalUs(channel: number): number {
     const at = channel * CHANNEL_FIELDS;
     return this.#states[at + FIELD.PLACED_ARRIVAL_US] as number;
+  }
+
+  /** Position of the channel's last packet less its arrival, in ticks: the faster it came, the more; −∞ before the first. */
+  lead(channel: number): number {
+    const at = channel * CHANNEL_FIELDS;
+    if (this.#states[at + FIELD.STARTED] === 0) return Number.NEGATIVE_INFINITY;
+    const arrival = this.#ticksIn(channel, this.#states[at + FIELD.PLACED_ARRIVAL_US] as number);
+    return (this.#states[at + FIELD.LAST_POSITION] as number) - arrival;
+  }
+
+  /** Where a packet with this `lead` that arrived at `nowUs` would lie. */
+  positionWith(channel: number, lead: number, nowUs: number): number {
+    return lead + this.#ticksIn(channel, nowUs);
   }
 
   /** What the channel's timestamps are less its positions, at present. */

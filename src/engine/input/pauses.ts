@@ -9,9 +9,18 @@ const MOST_TICKS = 2 ** 31 - 1;
 
 /**
  * Pauses of streams: packets of a paused stream are withheld before they reach a ring, and their span on the time line
- * is marked. What counts is the arrival, decided when packets leave the jitter buffer: packets that are still buffered
- * when a pause begins are withheld too, and packets that arrived before it ended are not released after it. A packet that
- * arrives after a pause, and belongs before one that arrived in it, belongs into the pause.
+ * is marked. Packets that are still buffered when a pause begins are withheld too, and packets that arrived before it
+ * ended are not released after it. A packet that arrives after a pause, and belongs before one that arrived in it,
+ * belongs into the pause.
+ *
+ * What was said in a pause may arrive after it. So a packet is withheld as well when it lies before the place that the
+ * time line had when the pause ended: where a packet would lie that came then, as fast as the fastest one of the pause or
+ * the last one before it. A sender that stood still is placed behind that (rtp/standstill-detector.ts); until that is
+ * known, what it sends could be from the pause and is withheld.
+ *
+ * Worked example at 8 kHz: the packet at 8,000 arrives at 1.00 s, the pause lasts from 1.01 to 3.00 s, and all packets of
+ * it are delayed until 3.10 s. The time line had reached 24,000 when it ended: packets before that are withheld, whenever
+ * they arrive. The packet at 24,160 is the first one that is released.
  */
 export class Pauses {
   readonly #timeline: Timeline;
@@ -20,6 +29,8 @@ export class Pauses {
   /** Packets that arrive later are released; infinity until end() is called. */
   readonly #untilUs: Float64Array;
   readonly #start: Float64Array;
+  /** Position less arrival of the fastest packet that tells where the time line is; −∞ while there is none. */
+  readonly #lead: Float64Array;
   /** REMEMBERED a channel, used as a ring: start and end of the latest pauses, on the time line. */
   readonly #pastStart: Float64Array;
   readonly #pastEnd: Float64Array;
@@ -38,6 +49,7 @@ export class Pauses {
     this.#states = states;
     this.#untilUs = new Float64Array(channels);
     this.#start = new Float64Array(channels);
+    this.#lead = new Float64Array(channels);
     this.#pastStart = new Float64Array(channels * REMEMBERED);
     this.#pastEnd = new Float64Array(channels * REMEMBERED);
     this.#pastCount = new Float64Array(channels);
@@ -46,6 +58,7 @@ export class Pauses {
 
   openChannel(channel: number): void {
     this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] = 0;
+    this.#lead[channel] = Number.NEGATIVE_INFINITY;
     this.#pastCount[channel] = 0;
     this.packets[channel] = 0;
   }
@@ -55,9 +68,10 @@ export class Pauses {
     if (this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] === 1) return;
     this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] = 1;
     this.#start[channel] = this.#timeline.end(channel);
+    this.#lead[channel] = this.#timeline.lead(channel);
   }
 
-  /** What arrives up to `untilUs` still belongs to the pause. */
+  /** What arrives up to `untilUs`, or was sent by then, still belongs to the pause. */
   end(channel: number, untilUs: number): void {
     if (this.#states[channel * CHANNEL_FIELDS + FIELD.IS_PAUSED] === 1) this.#untilUs[channel] = untilUs;
   }
@@ -67,13 +81,17 @@ export class Pauses {
   }
 
   /**
-   * Whether a packet of a paused channel is withheld; the first one that is not ends the pause and marks it.
+   * Whether a packet of a paused channel, the last one placed, is withheld; the first one that is not ends the pause and
+   * marks it.
    *
    * @param arrivalUs the earliest arrival of the packet and of those that the jitter buffer holds behind it.
    */
   withholds(channel: number, position: number, arrivalUs: number): boolean {
     const start = this.#start[channel] as number;
-    if (arrivalUs <= (this.#untilUs[channel] as number)) {
+    const untilUs = this.#untilUs[channel] as number;
+    if (arrivalUs <= untilUs || position < this.#positionAt(channel, untilUs)) {
+      const lead = this.#timeline.lead(channel);
+      if (arrivalUs <= untilUs && lead > (this.#lead[channel] as number)) this.#lead[channel] = lead;
       if (start === NONE) this.#start[channel] = position;
       this.packets[channel] = (this.packets[channel] as number) + 1;
       return true;
@@ -108,6 +126,13 @@ export class Pauses {
     const start = this.#start[channel] as number;
     const end = this.#timeline.positionAt(channel, Math.min(nowUs, this.#untilUs[channel] as number));
     if (start !== NONE && end > start) this.#mark(channel, start, Math.min(end - start, MOST_TICKS));
+  }
+
+  /** Where the time line was at `untilUs`. Both channels of a stream have one. */
+  #positionAt(channel: number, untilUs: number): number {
+    const mine = this.#lead[channel] as number;
+    const lead = mine === Number.NEGATIVE_INFINITY ? (this.#lead[channel ^ 1] as number) : mine;
+    return this.#timeline.positionWith(channel, lead, untilUs);
   }
 
   #remember(channel: number, start: number, end: number): void {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Stream } from '../../../src/engine/streams.js';
 import { CaptureRig } from '../../support/engine/capture-rig.js';
+import { nativeMissing } from '../../support/engine/shard-rig.js';
 
 const FORMAT = { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1 } as const;
 const MS = 1000;
@@ -99,6 +100,83 @@ describe('a packet that comes just after a pause', () => {
     expect(rig.live.map(({ sequence }) => sequence)).not.toContain(30);
     const paused = rig.manifest('call').spans.filter(({ state }) => state === 'paused');
     expect(paused).toEqual([{ channel: 0, startMs: 500, endMs: 620, state: 'paused' }]);
+  });
+});
+
+describe('what was said in a pause and arrives only after it', () => {
+  const paused = () => rig.manifest('call').spans.filter(({ state }) => state === 'paused');
+  const SAID_IN_PAUSE = Array.from({ length: 26 }, (_, i) => 25 + i);
+
+  it.each(['js', 'native'] as const)('is withheld when the network stalls for the whole of the pause, %s', (backend) => {
+    if (backend === 'native' && nativeMissing() !== undefined) return;
+    rig = new CaptureRig(backend);
+    const stream = rig.open('call', FORMAT);
+    takeAll(stream, 0, 25);
+    rig.advanceTo(2_000_000 + 490 * MS);
+    rig.input.pause(stream);
+    rig.advanceTo(2_000_000 + 1010 * MS);
+    rig.input.resume(stream, 2_000_000 + 1010 * MS);
+    // Nothing of the pause has come before this: 25 to 50 were sent in it.
+    for (let n = 25; n < 60; n++) take(stream, n, Math.max(n * 20, 1100 + (n - 25)));
+    takeAll(stream, 60, 70);
+    rig.advanceTo(2_000_000 + 2500 * MS);
+    expect(rig.end(stream)).toMatchObject({ packetsPaused: 26, packetsLost: 0 });
+    expect(SAID_IN_PAUSE.filter(has)).toEqual([]);
+    expect(rig.live.map(({ sequence }) => sequence)).not.toContain(50);
+    expect([24, 51, 52, 69].map(has)).toEqual([true, true, true, true]);
+    expect(paused()).toEqual([{ channel: 0, startMs: 500, endMs: 1020, state: 'paused' }]);
+  });
+
+  it('is withheld packet by packet too, and the packets behind it are not', () => {
+    rig = new CaptureRig('js');
+    const stream = rig.open('call', FORMAT);
+    takeAll(stream, 0, 25);
+    rig.advanceTo(2_000_000 + 490 * MS);
+    rig.input.pause(stream);
+    takeAll(stream, 25, 45);
+    rig.advanceTo(2_000_000 + 1010 * MS);
+    rig.input.resume(stream, 2_000_000 + 1010 * MS);
+    // The last ones of the pause come with 250 ms of delay, behind those that follow, or in front of them.
+    take(stream, 45, 1015);
+    take(stream, 51, 1020);
+    take(stream, 46, 1030);
+    takeAll(stream, 52, 60);
+    for (const n of [47, 48, 49, 50]) take(stream, n, 1200 + n);
+    rig.advanceTo(2_000_000 + 2500 * MS);
+    expect(rig.end(stream)).toMatchObject({ packetsPaused: 26, packetsLost: 0, packetsRepaired: 0 });
+    expect(SAID_IN_PAUSE.filter(has)).toEqual([]);
+    expect([24, 51, 52, 59].map(has)).toEqual([true, true, true, true]);
+  });
+
+  it('is let through when it was said before the pause and arrives behind its end', () => {
+    rig = new CaptureRig('js');
+    const stream = rig.open('call', FORMAT);
+    takeAll(stream, 0, 25, [23]);
+    rig.advanceTo(2_000_000 + 600 * MS);
+    rig.input.pause(stream);
+    takeAll(stream, 30, 51);
+    rig.advanceTo(2_000_000 + 1010 * MS);
+    rig.input.resume(stream, 2_000_000 + 1010 * MS);
+    takeAll(stream, 51, 60);
+    take(stream, 23, 1300);
+    rig.advanceTo(2_000_000 + 2500 * MS);
+    rig.end(stream);
+    expect([22, 23, 24, 50, 51].map(has)).toEqual([true, true, true, false, true]);
+  });
+
+  it('does not keep back a sender that stood still in the pause', () => {
+    rig = new CaptureRig('js');
+    const stream = rig.open('call', FORMAT);
+    takeAll(stream, 0, 25);
+    rig.advanceTo(2_000_000 + 490 * MS);
+    rig.input.pause(stream);
+    rig.advanceTo(2_000_000 + 2490 * MS);
+    rig.input.resume(stream, 2_000_000 + 2490 * MS);
+    // Numbers and timestamps go on as if there had been no pause; packets come at their pace.
+    for (let n = 25; n < 60; n++) take(stream, n, n * 20 + 2000);
+    rig.advanceTo(2_000_000 + 4000 * MS);
+    expect(rig.end(stream)).toMatchObject({ packetsPaused: 0, packetsLost: 0 });
+    expect(paused()).toEqual([{ channel: 0, startMs: 500, endMs: 2500, state: 'paused' }]);
   });
 });
 
