@@ -133,8 +133,9 @@ export const FLAG = {
 } as const;
 
 /** Why a MARK record's span has no audio (byte +7). NOT_RECORDED: the input ring or the recorder's ring was full.
- * NO_PACKETS is in input rings only: no packet has arrived for this span so far. */
-export const MARK = { PAUSED: 1, DISCARDED: 2, NOT_RECORDED: 3, NO_PACKETS: 4 } as const;
+ * NO_PACKETS is in input rings only: no packet has arrived for this span so far. NOT_SENT is in no output ring: the span
+ * was taken for lost, and late packets have shown that no packet is missing there. */
+export const MARK = { PAUSED: 1, DISCARDED: 2, NOT_RECORDED: 3, NO_PACKETS: 4, NOT_SENT: 5 } as const;
 
 /** The kind of silence of an EDGE, by the number that it has there. */
 export function silenceKind(id: number): SilenceKind | undefined {

@@ -8,6 +8,9 @@ import { TimestampLimiter } from './timestamp-limiter.js';
 export const MAX_GAP_PACKETS = LIMITS.maxGapSeconds * 100;
 /** The shortest packet of any codec (RFC 6716: 2.5 ms). A gap with less time than this for each lost packet is a jump. */
 const MIN_PACKET_SECONDS = 0.0025;
+/** Opus has this RTP clock whatever it is decoded to (RFC 7587): so many ticks are whole samples at 8, 12, 16, 24 and 48 kHz. */
+const OPUS_CLOCK_RATE = 48_000;
+const OPUS_UNIT_TICKS = 12;
 
 /**
  * Divides the time between two released packets among the packets lost there.
@@ -29,6 +32,7 @@ export class GapEstimator {
   #from = 0;
   #ticks = 0;
   #lost = 1;
+  #unit = 1;
 
   constructor(packets: PacketRing, states: Float64Array) {
     this.#packets = packets;
@@ -57,8 +61,13 @@ export class GapEstimator {
     const ticks = (this.#packets.timestamp[d] as number) - (this.#states[at + FIELD.RELEASED_TIMESTAMP] as number);
     if (ticks > 0 && ticks <= (this.#states[at + FIELD.CLOCK_RATE] as number) * MAX_PACKET_SECONDS) {
       const before = this.#states[at + FIELD.RELEASED_BYTES] as number;
-      this.#states[at + FIELD.RELEASED_TICKS] = ticks;
-      this.#states[at + FIELD.BYTES_PER_TICK] = before === ticks ? 1 : before === 2 * ticks ? 2 : 0;
+      // A longer step behind packets of the same size is a short pause of the sender; its packets are as long as before.
+      const usual = this.#states[at + FIELD.RELEASED_TICKS] as number;
+      const isPause = ticks > usual && before === usual * (this.#states[at + FIELD.BYTES_PER_TICK] as number);
+      if (!isPause || usual === 0) {
+        this.#states[at + FIELD.RELEASED_TICKS] = ticks;
+        this.#states[at + FIELD.BYTES_PER_TICK] = before === ticks ? 1 : before === 2 * ticks ? 2 : 0;
+      }
       this.#advance(channel, d, 0);
     } else if (ticks >= 0 && this.#isAllowed(channel, d)) {
       this.#advance(channel, d, Math.max(0, ticks - this.#durationTicks(channel)));
@@ -107,6 +116,7 @@ export class GapEstimator {
     this.#ticks = step - duration;
     this.#lost = lost;
     const rate = this.#states[at + FIELD.CLOCK_RATE] as number;
+    this.#unit = rate === OPUS_CLOCK_RATE ? OPUS_UNIT_TICKS : 1;
     if (step <= 0 || lost > MAX_GAP_PACKETS || this.#ticks > rate * LIMITS.maxGapSeconds) return false;
     return this.#ticks >= lost * rate * MIN_PACKET_SECONDS && this.#isAllowed(channel, d);
   }
@@ -121,6 +131,7 @@ export class GapEstimator {
     this.#ticks = step;
     this.#lost = lost;
     const rate = this.#states[at + FIELD.CLOCK_RATE] as number;
+    this.#unit = rate === OPUS_CLOCK_RATE ? OPUS_UNIT_TICKS : 1;
     if (step < lost * rate * MIN_PACKET_SECONDS || lost > MAX_GAP_PACKETS || step > rate * LIMITS.maxGapSeconds) {
       return false;
     }
@@ -129,7 +140,8 @@ export class GapEstimator {
 
   /** Timestamp at which lost packet `i` of the gap begins. */
   startOf(i: number): number {
-    return this.#from + Math.round((this.#ticks * i) / this.#lost);
+    if (i === this.#lost) return this.#from + this.#ticks;
+    return this.#from + this.#unit * Math.round((this.#ticks * i) / (this.#lost * this.#unit));
   }
 
   ticksOf(i: number): number {

@@ -277,10 +277,12 @@ export class JsShard implements ShardBackend {
     this.#memory.bytes.copyWithin(out, at, at + RECORD.INPUT_HEADER_BYTES);
     this.#doubles[(out + RECORD.POSITION) >> 3] = position;
     this.#words[(out + RECORD.DURATION) >> 2] = duration;
-    skipTo(this.#doubles, decoder.silenceBase, position + duration);
     if ((this.#streams.get(stream, STREAM.WANTS) & WANT.RECORDING) !== 0) {
       this.#controlToRecorder(out, RECORD.OUTPUT_HEADER_BYTES);
     }
+    // Of the live line nothing changes.
+    if (traits >>> 24 === MARK.NOT_SENT) return true;
+    skipTo(this.#doubles, decoder.silenceBase, position + duration);
     this.#output.commit(RECORD.OUTPUT_HEADER_BYTES);
     this.#output.publish();
     return true;

@@ -9,6 +9,9 @@
  */
 export const KEPT = { PACKET: 0, LOST: 1, EMPTY: 2 } as const;
 
+/** Lost packets begin with whole samples, whatever the rate; as in rtp/gap-estimator.ts. */
+const UNIT_TICKS = 12;
+
 export interface KeptRecord {
   readonly kind: (typeof KEPT)[keyof typeof KEPT];
   readonly sequence: number;
@@ -114,7 +117,8 @@ function spread(lost: readonly KeptRecord[], packet: KeptRecord, from: number, t
     const empty = { ...packet, position: from, ticks, payload: new Uint8Array(0) };
     return [keptRecord(KEPT.EMPTY, empty)];
   }
-  const startOf = (i: number) => from + Math.round((ticks * i) / lost.length);
+  const startOf = (i: number) =>
+    i === lost.length ? to : from + UNIT_TICKS * Math.round((ticks * i) / (lost.length * UNIT_TICKS));
   return lost.map((record, i) => {
     const position = startOf(i);
     const duration = startOf(i + 1) - position;

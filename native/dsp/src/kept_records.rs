@@ -1,5 +1,8 @@
 //! What one Opus channel has been given since a gap: `src/shard/kept-records.ts`.
 
+/// Lost packets begin with whole samples, whatever the rate.
+const UNIT_TICKS: f64 = 12.0;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     Packet,
@@ -103,7 +106,9 @@ fn spread(lost: &[&KeptRecord], packet: &KeptRecord, from: f64, to: f64) -> Vec<
             ..made(Kind::Empty, packet, from, ticks)
         }];
     }
-    let start_of = |i: usize| from + round(ticks * i as f64 / lost.len() as f64);
+    let count = lost.len();
+    let start_of =
+        |i| if i == count { to } else { from + UNIT_TICKS * round(ticks * i as f64 / (count as f64 * UNIT_TICKS)) };
     let divide = |(i, record): (usize, &&KeptRecord)| {
         let position = start_of(i);
         let duration = start_of(i + 1) - position;

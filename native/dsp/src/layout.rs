@@ -102,6 +102,7 @@ pub mod flag {
 pub mod mark {
     pub const NOT_RECORDED: u8 = 3;
     pub const NO_PACKETS: u8 = 4;
+    pub const NOT_SENT: u8 = 5;
 }
 
 pub mod codec {

@@ -409,6 +409,15 @@ impl RecordProcessor {
             common: Header { length: OUTPUT_HEADER_BYTES as i32, position, duration: duration as i32, ..*from },
             ..OutputHeader::default()
         };
+        if from.flags == mark::NOT_SENT {
+            // Only for the recorder: of the live line nothing changes.
+            if let Some(recorder) =
+                self.recorder.as_mut().filter(|_| self.table.get(stream, stream::WANTS) & want::RECORDING != 0)
+            {
+                recorder.control(&mut space[..OUTPUT_HEADER_BYTES]);
+            }
+            return true;
+        }
         // SAFETY: the stream has a channel, so it was opened here.
         detector::skip(unsafe { self.table.silence(stream, from.channel.into()) }, position + duration);
         self.pass_on_control(stream, OUTPUT_HEADER_BYTES);

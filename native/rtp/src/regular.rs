@@ -292,14 +292,18 @@ impl Regular {
     /// GapEstimator.follow().
     fn follow(&self, arrival_us: f64, bytes: f64, state: &mut ChannelState) {
         let before = state.released_bytes;
-        state.released_ticks = self.ticks;
-        state.bytes_per_tick = if before == self.ticks {
-            1.0
-        } else if before == 2.0 * self.ticks {
-            2.0
-        } else {
-            0.0
-        };
+        let usual = state.released_ticks;
+        let is_pause = self.ticks > usual && before == usual * state.bytes_per_tick;
+        if !is_pause || usual == 0.0 {
+            state.released_ticks = self.ticks;
+            state.bytes_per_tick = if before == self.ticks {
+                1.0
+            } else if before == 2.0 * self.ticks {
+                2.0
+            } else {
+                0.0
+            };
+        }
         let offset = (self.timestamp - state.media_offset) - arrival_us * state.ticks_per_us;
         limit(&mut state.gap_audio_offset, &mut state.gap_offset, offset, 0.0);
         state.released_timestamp = self.timestamp;

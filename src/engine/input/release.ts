@@ -7,6 +7,7 @@ import { RingLink } from '../../ring/link.js';
 import type { RingProducer } from '../../ring/ring.js';
 import { CHANNEL_FIELDS, FIELD } from '../../rtp/channel-state.js';
 import { LatePlacement } from '../../rtp/late/late-placement.js';
+import { LostRuns } from '../../rtp/late/lost-runs.js';
 import type { PacketColumns } from '../../rtp/packet-columns.js';
 import { packetTicks } from '../../rtp/packet-duration.js';
 import type { PacketRing } from '../../rtp/packet-ring.js';
@@ -46,6 +47,7 @@ export class Release implements JitterOutput {
   readonly #states: Float64Array;
   readonly #timeline: Timeline;
   readonly #lates: LatePlacement;
+  readonly #lostRuns: LostRuns;
   readonly lateBudget: LateBudget;
   readonly #isRecording: boolean;
   // Copied from Streams, so that the packet path reads them without going through objects.
@@ -81,6 +83,7 @@ export class Release implements JitterOutput {
     this.#streams = streams;
     this.#timeline = timeline;
     this.#lates = new LatePlacement(maxStreams * 2);
+    this.#lostRuns = new LostRuns(maxStreams * 2);
     this.lateBudget = new LateBudget(maxStreams * 2);
     this.#isRecording = shards.some(({ recorder }) => recorder !== undefined);
     this.#wake = wake;
@@ -114,6 +117,7 @@ export class Release implements JitterOutput {
       this.#states[at + FIELD.CODEC] = entry.codec;
       this.#states[at + FIELD.DROPPED_END] = 0;
       this.#lates.openChannel(channel);
+      this.#lostRuns.openChannel(channel);
       this.lateBudget.openChannel(channel);
     }
     // The recorder does not need the source, and what it stores of a stream is limited in size.
@@ -181,6 +185,7 @@ export class Release implements JitterOutput {
     const durationTicks = this.durationTicks(stream, payloadOffset, payloadLength);
     const position = this.#lates.place(packets, row, this.#timeline.end(channel));
     if (durationTicks === 0 || position < 0) return;
+    this.#lostRuns.late(channel, packets.sequence[row] as number, position, durationTicks, this.#notSent);
     const arrivalUs = packets.arrivalUs[row] as number;
     if (this.pauses.withholdsLate(channel, position, durationTicks, arrivalUs)) return;
     const durationUs = (durationTicks * US_PER_SECOND) / (this.#clockRateOf[stream] as number);
@@ -211,6 +216,9 @@ export class Release implements JitterOutput {
     const position = this.#timeline.placeLost(channel, timestamp, durationTicks);
     const { lostTicks } = this.#timeline;
     this.quality.lost(channel, timestamp, durationTicks);
+    if (this.#isRecording) {
+      this.#lostRuns.lost(channel, sequence, position, lostTicks, this.#timeline.lastDuration(channel));
+    }
     // What is lost during a pause is part of it: the packet before it was withheld.
     if (lostTicks === 0 || this.pauses.isPaused(channel)) return;
     this.quality.concealed(channel, lostTicks);
@@ -244,6 +252,12 @@ export class Release implements JitterOutput {
     this.#reportDropped(channel);
     this.#mark(channel, MARK.NO_PACKETS, startTicks, durationTicks);
   }
+
+  /** Late packets have shown that no packet is missing here, which was taken for lost. */
+  readonly #notSent = (channel: number, startTicks: number, durationTicks: number): void => {
+    this.#reportDropped(channel);
+    this.#mark(channel, MARK.NOT_SENT, startTicks, durationTicks);
+  };
 
   #reportDropped(channel: number): void {
     const start = this.#droppedStart[channel] as number;

@@ -236,6 +236,9 @@ export class Recorder implements Agent {
         );
       case KIND.MARK: {
         const duration = view.getInt32(at + RECORD.DURATION, true);
+        if (flags === MARK.NOT_SENT) {
+          return recording.correct(channel, { position, count: duration, flags: 0, source: undefined, at: 0 }, nowUs);
+        }
         return recording.withoutAudio(channel, position, duration, markedState(flags));
       }
       case KIND.CLOSE: {

@@ -14,7 +14,8 @@ export interface SampleSpan {
 
 /**
  * Kinds of note about a track, as they are kept in the journal (recorder-memory.ts): two edges, then intervals, then
- * intervals that take back LOST, GAP and NOT_RECORDED; then edges to silence of another kind than background noise.
+ * intervals that take back LOST, GAP and NOT_RECORDED; then edges to silence of another kind than background noise; then
+ * intervals that were taken for lost although nothing was sent there.
  */
 export const NOTE = {
   SPEECH: 1,
@@ -28,6 +29,7 @@ export const NOTE = {
   REPAIRED_SPEECH: 9,
   DIGITAL_SILENCE: 10,
   COMFORT_NOISE: 11,
+  NOT_SENT: 12,
 } as const;
 
 /** The kinds of interval, each hiding those after it and the edges. */
@@ -148,6 +150,13 @@ export class SpanTrack {
     return this.#withoutDecided(missing);
   }
 
+  /** The parts of a stretch that are called lost, and that no decision has kept out: starts and ends. */
+  lost(start: number, end: number): Intervals {
+    const lost: Intervals = [];
+    for (const note of [NOTE.NOT_RECORDED, NOTE.LOST]) addOverlap(this.#listOf(note), start, end, lost);
+    return this.#withoutDecided(lost);
+  }
+
   /** The parts of a stretch that the recording has, and that no decision has kept out: starts and ends. */
   recorded(start: number, end: number): Intervals {
     const recorded: Intervals = [];
@@ -160,12 +169,18 @@ export class SpanTrack {
     this.note(silent ? NOTE.REPAIRED_QUIET : NOTE.REPAIRED_SPEECH, position, length);
   }
 
+  /** No packet is missing in a stretch that was taken for lost: the time line has a gap there. */
+  notSent(position: number, length: number): void {
+    this.note(NOTE.NOT_SENT, position, length);
+  }
+
   /** Takes one note, new or from a journal. Taking the same sequence of notes again changes nothing. */
   note(note: number, start: number, length: number): void {
     const list = this.#intervals.get(note);
     if (list !== undefined) addInterval(list, start, start + length);
     else if (note === NOTE.REPAIRED_QUIET) this.#repair(this.#repairedQuiet, start, start + length);
     else if (note === NOTE.REPAIRED_SPEECH) this.#repair(this.#repairedSpeech, start, start + length);
+    else if (note === NOTE.NOT_SENT) this.#takeNotSent(start, start + length);
     else this.#takeEdge(note, start);
     this.#onNote?.(note, this.channel, start, length);
   }
@@ -237,6 +252,11 @@ export class SpanTrack {
   #repair(list: Intervals, start: number, end: number): void {
     for (const note of [NOTE.NOT_RECORDED, NOTE.GAP, NOTE.LOST]) cutInterval(this.#listOf(note), start, end);
     addInterval(list, start, end);
+  }
+
+  #takeNotSent(start: number, end: number): void {
+    for (const note of [NOTE.NOT_RECORDED, NOTE.LOST]) cutInterval(this.#listOf(note), start, end);
+    if (end - start > this.#shortestSilence * ALIGNMENT) addInterval(this.#listOf(NOTE.GAP), start, end);
   }
 
   #withoutDecided(list: Intervals): Intervals {

@@ -123,7 +123,7 @@ function line(
 }
 
 /** Bytes that no other packet has (xorshift32): what stands in the wrong place shows. */
-function noise(seed: number, bytes: number): Uint8Array {
+export function noise(seed: number, bytes: number): Uint8Array {
   const words = new Int32Array(Math.ceil(bytes / 4));
   let state = seed | 1;
   for (let i = 0; i < words.length; i++) {

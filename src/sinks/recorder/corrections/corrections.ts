@@ -2,7 +2,10 @@ import { FLAG } from '../../../ring/layout.js';
 import type { AudioFile } from '../files/audio-file.js';
 import { type RecorderMemory, SLOT } from '../recorder-memory.js';
 import type { SpanTrack } from '../spans.js';
-import type { SampleSource, WriteBuffers } from '../write-buffers.js';
+import { type SampleSource, sampleSource, type WriteBuffers } from '../write-buffers.js';
+
+const ZEROS_SAMPLES = 4096;
+const ZEROS = sampleSource(new SharedArrayBuffer(2 * ZEROS_SAMPLES));
 
 /** What corrections need of their recording. */
 export interface CorrectionsDependencies {
@@ -20,13 +23,23 @@ export interface CorrectionsDependencies {
   dropped(samples: number, nowUs: number): void;
 }
 
-/** `count` samples from `source.samples[at]` on that belong at `position`. */
+/** Samples from `source.samples[at]` on that belong at `position`. */
+interface Samples {
+  readonly position: number;
+  readonly source: SampleSource;
+  readonly at: number;
+}
+
+/**
+ * `count` samples from `source.samples[at]` on that belong at `position`. Without a source: no packet is missing there,
+ * although it was taken for lost.
+ */
 export interface Correction {
   readonly position: number;
   readonly count: number;
   /** FLAG of ring/layout.ts. */
   readonly flags: number;
-  readonly source: SampleSource;
+  readonly source: SampleSource | undefined;
   readonly at: number;
 }
 
@@ -50,7 +63,12 @@ export class Corrections {
   }
 
   take(track: SpanTrack, correction: Correction, nowUs: number): void {
-    const { position, count, flags } = correction;
+    const { position, count, flags, source, at } = correction;
+    if (source === undefined) {
+      this.#takeBack(track, position, count, nowUs);
+      return;
+    }
+    const samples = { position, source, at };
     const isRepair = (flags & FLAG.REPAIRED) !== 0;
     const end = position + count;
     const stretches = isRepair ? track.missing(position, end) : track.recorded(position, end);
@@ -58,7 +76,7 @@ export class Corrections {
     for (let i = 0; i < stretches.length; i += 2) {
       const start = stretches[i] as number;
       const length = (stretches[i + 1] as number) - start;
-      const isWritten = this.#overwrite(track, start, length, correction, nowUs);
+      const isWritten = this.#overwrite(track, start, length, samples, nowUs);
       if (isRepair) track.repaired(start, length, (flags & FLAG.SILENT) !== 0);
       if (isRepair && start < (this.#savedTo[track.channel] as number)) this.isUnsaved = true;
       if (isWritten) continue;
@@ -75,8 +93,29 @@ export class Corrections {
     this.isUnsaved = false;
   }
 
+  /** Takes back what was made up for lost packets. */
+  #takeBack(track: SpanTrack, position: number, count: number, nowUs: number): void {
+    const stretches = track.lost(position, position + count);
+    for (let i = 0; i < stretches.length; i += 2) {
+      const start = stretches[i] as number;
+      const end = stretches[i + 1] as number;
+      if (!this.#clear(track, start, end, nowUs)) continue;
+      track.notSent(start, end - start);
+      if (start < (this.#savedTo[track.channel] as number)) this.isUnsaved = true;
+    }
+  }
+
+  /** Makes zeros of a stretch; false when a part of it has to go to the file and cannot. */
+  #clear(track: SpanTrack, start: number, end: number, nowUs: number): boolean {
+    for (let from = start; from < end; from += ZEROS_SAMPLES) {
+      const zeros = { position: from, source: ZEROS, at: 0 };
+      if (!this.#overwrite(track, from, Math.min(ZEROS_SAMPLES, end - from), zeros, nowUs)) return false;
+    }
+    return true;
+  }
+
   /** False when a part of it has to go to the file and cannot. */
-  #overwrite({ channel }: SpanTrack, start: number, length: number, from: Correction, nowUs: number): boolean {
+  #overwrite({ channel }: SpanTrack, start: number, length: number, from: Samples, nowUs: number): boolean {
     const { buffers } = this.#use;
     const end = start + length;
     const heldStart = buffers.heldStart(channel);
@@ -91,7 +130,7 @@ export class Corrections {
     });
   }
 
-  #toFile(channel: number, start: number, end: number, { source, position, at }: Correction): void {
+  #toFile(channel: number, start: number, end: number, { source, position, at }: Samples): void {
     const { audio, channels, memory, scratch } = this.#use;
     const first = at + start - position;
     if (channels === 1) {
