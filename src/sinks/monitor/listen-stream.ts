@@ -64,11 +64,11 @@ export class ListenStream extends GuardedReadable implements FrameSink {
 
   #take(frame: FrameView): void {
     if (!this.active || !this.#isOurs(frame.info)) return;
-    const { channel, positionSamples, sampleCount } = frame;
+    const { channel, positionSamples, sampleCount, arrivalUs } = frame;
     // Samples that were not passed on were silent, or came before this listener was added.
     const pcm = frame.hasPcm ? frame.copyPcm() : new Int16Array(sampleCount);
     if (this.#interleaver === undefined) this.#put(positionSamples, pcm);
-    else this.#interleaver.take(channel, positionSamples, pcm);
+    else this.#interleaver.take(channel, positionSamples, pcm, arrivalUs);
   }
 
   /** Puts out the silence that is due in real time; to be called every 40 ms or so. */

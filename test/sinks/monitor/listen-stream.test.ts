@@ -92,7 +92,8 @@ describe('two channels', () => {
   it('go on when one of them brings nothing', () => {
     const stream = new ListenStream(info);
     for (let n = 0; n < 50; n++) {
-      stream.frame(frameView({ info, channel: 1, positionSamples: n * 160, pcm: ramp(n * 160, 160) }));
+      const frame = { positionSamples: n * 160, pcm: ramp(n * 160, 160), arrivalUs: n * 20_000 };
+      stream.frame(frameView({ info, channel: 1, ...frame }));
     }
     const samples = samplesOf(stream);
     expect(samples.length).toBe(2 * (8000 - 1600));
@@ -100,10 +101,42 @@ describe('two channels', () => {
     expect(samples.filter((_, i) => i % 2 === 0)).toEqual(new Int16Array(6400));
   });
 
+  it.each([0.3, 1, 1.9])('a backlog of %f s is heard with both sides together, though one comes first', (seconds) => {
+    const stream = new ListenStream(info);
+    const frames = Math.round(seconds * 50);
+    for (const channel of [0, 1] as const) {
+      for (let n = 0; n < frames; n++) {
+        const pcm = ramp(n * 160, 160, channel === 0 ? 1 : -1);
+        stream.frame(frameView({ info, channel, positionSamples: n * 160, pcm, arrivalUs: 5_000_000 + n * 100 }));
+      }
+    }
+    const length = frames * 160;
+    expect(samplesOf(stream)).toEqual(
+      Int16Array.from({ length: 2 * length }, (_, i) => ((i >> 1) + 1) * (i & 1 ? -1 : 1)),
+    );
+  });
+
+  it('of a longer backlog the first part is put out as it comes, and the last two seconds together', () => {
+    const stream = new ListenStream(info, { bufferBytes: 1 << 22 });
+    for (const channel of [0, 1] as const) {
+      for (let n = 0; n < 150; n++) {
+        const pcm = ramp(n * 160, 160, channel === 0 ? 1 : -1);
+        stream.frame(frameView({ info, channel, positionSamples: n * 160, pcm, arrivalUs: 5_000_000 }));
+      }
+    }
+    const samples = samplesOf(stream);
+    expect(samples.length).toBe(2 * 24_000);
+    const together = samples.findIndex((sample, i) => i % 2 === 1 && sample !== 0) >> 1;
+    expect(together).toBeLessThanOrEqual(24_000 - 16_000 + 1_600);
+    const isRight = (sample: number, i: number) => sample === (together + (i >> 1) + 1) * (i & 1 ? -1 : 1);
+    expect(samples.subarray(2 * together).every(isRight)).toBe(true);
+  });
+
   it('what comes too late for one of them is left out', () => {
     const stream = new ListenStream(info);
-    stream.frame(frameView({ info, channel: 0, positionSamples: 0, pcm: ramp(0, 3200) }));
-    stream.frame(frameView({ info, channel: 1, positionSamples: 0, pcm: ramp(0, 3200) }));
+    stream.frame(frameView({ info, channel: 0, positionSamples: 0, pcm: ramp(0, 1600), arrivalUs: 0 }));
+    stream.frame(frameView({ info, channel: 0, positionSamples: 1600, pcm: ramp(1600, 1600), arrivalUs: 200_000 }));
+    stream.frame(frameView({ info, channel: 1, positionSamples: 0, pcm: ramp(0, 3200), arrivalUs: 201_000 }));
     const samples = samplesOf(stream);
     const right = samples.filter((_, i) => i % 2 === 1);
     expect(samples.length).toBe(6400);
