@@ -83,7 +83,7 @@ export class JsShard implements ShardBackend {
       this.#recorder &&
       new OpusCorrections({
         ...{ memory: this.#memory, doubles: this.#doubles, streams: this.#streams },
-        ...{ output: this.#output, recorder: this.#recorder },
+        ...{ output: this.#output, recorder: this.#recorder, counters: this.#counters },
         count,
       });
     this.#judge = data.speech && new SpeechJudge(data.memory, this.#streams, data.speech);
@@ -148,7 +148,7 @@ export class JsShard implements ShardBackend {
     if (kind === KIND.OPEN || kind === KIND.CLOSE) {
       this.#opusCorrections?.finish(this.#decoders, stream);
       if (!this.#pass(at, stream)) return false;
-      this.#opusCorrections?.countUnrepaired(this.#decoders, stream);
+      this.#opusCorrections?.close(this.#decoders, stream);
       if (kind === KIND.OPEN) this.#open(stream);
       else this.#decoders.closeStream(stream);
       if (kind === KIND.CLOSE) this.#judge?.close(stream);

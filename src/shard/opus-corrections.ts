@@ -42,6 +42,8 @@ export interface OpusCorrectionsDependencies {
   /** It lends its free space to decode into. */
   readonly output: RingProducer;
   readonly recorder: RecorderLink;
+  /** Index of the shard's counters in the words of `memory`. */
+  readonly counters: number;
   /** Adds to one of SHARD_COUNTERS. */
   count(counter: number, by: number): void;
 }
@@ -52,6 +54,9 @@ export interface OpusCorrectionsDependencies {
  */
 export class OpusCorrections implements RepairOutput {
   readonly #use: OpusCorrectionsDependencies;
+  readonly #words: Int32Array;
+  /** Where the number of late packets that wait lies. */
+  readonly #waitingAt: number;
   readonly #budget = new RepairBudget();
   readonly #level: Level = { meanSquare: 0, peak: 0 };
   readonly #input: { bytes: Uint8Array } = { bytes: NOTHING };
@@ -65,6 +70,11 @@ export class OpusCorrections implements RepairOutput {
 
   constructor(dependencies: OpusCorrectionsDependencies) {
     this.#use = dependencies;
+    this.#words = dependencies.memory.words;
+    this.#waitingAt = dependencies.counters + (SHARD_COUNTERS.LATE_WAITING >> 2);
+    // What waited in a thread that has died is lost with it.
+    this.#budget.unrepaired = this.#words[this.#waitingAt] as number;
+    this.#countBudget();
   }
 
   /** Called with each record of a channel that has a repair, but late packets, before it is taken. */
@@ -77,6 +87,7 @@ export class OpusCorrections implements RepairOutput {
     this.#traits = (traits & 0xff00) | (CODEC_ID.OPUS << 16);
     this.#mustFinish = mustFinish;
     repair.advance(this, mustFinish);
+    this.#countBudget();
   }
 
   /** The stream ends: what its late packets change goes to the recorder in front of its end. */
@@ -87,12 +98,10 @@ export class OpusCorrections implements RepairOutput {
     }
   }
 
-  /** The stream has ended: counts the late packets that the recorder had no space for. */
-  countUnrepaired(decoders: ChannelDecoders, stream: number): void {
-    for (const channel of [0, 1]) {
-      const repair = decoders.get(stream, channel)?.repair;
-      if (repair?.isDirty === true) this.#use.count(SHARD_COUNTERS.LATE_UNREPAIRED, repair.waiting);
-    }
+  /** The stream has ended: gives up the late packets that the recorder had no space for. */
+  close(decoders: ChannelDecoders, stream: number): void {
+    for (const channel of [0, 1]) decoders.get(stream, channel)?.repair?.close();
+    this.#countBudget();
   }
 
   /** The packet at `at` of the input ring is lost: before anything is made up for it. */
@@ -103,7 +112,7 @@ export class OpusCorrections implements RepairOutput {
     if (opus === undefined) return;
     decoder.repair ??= new OpusRepair(liveState(decoder, opus), this.#budget);
     decoder.repair.beginGap(this.#use.doubles[(at + RECORD.ARRIVAL_US) >> 3] as number);
-    this.#countGivenUp();
+    this.#countBudget();
   }
 
   /** The record at `at` was decoded or made up: `samples` from `pcmAt` on. */
@@ -118,7 +127,7 @@ export class OpusCorrections implements RepairOutput {
     this.#measure(pcmAt, samples);
     this.#sent(record, samples);
     repair.keep(record);
-    this.#countGivenUp();
+    this.#countBudget();
   }
 
   /** Takes the LATE_PACKET at `at` of the input ring. */
@@ -128,6 +137,7 @@ export class OpusCorrections implements RepairOutput {
     const ticks = decoder.opusTicks(at + RECORD.INPUT_HEADER_BYTES, length);
     const isPlaced = ticks > 0 && decoder.repair?.insert(this.#read(at, ticks)) === true;
     if (!isPlaced) this.#use.count(SHARD_COUNTERS.LATE_UNREPAIRED, 1);
+    this.#countBudget();
   }
 
   #read(at: number, ticks: number) {
@@ -243,9 +253,12 @@ export class OpusCorrections implements RepairOutput {
     this.#digest.b = b;
   }
 
-  #countGivenUp(): void {
-    if (this.#budget.givenUp === 0) return;
-    this.#use.count(SHARD_COUNTERS.GAPS_GIVEN_UP, this.#budget.givenUp);
-    this.#budget.givenUp = 0;
+  #countBudget(): void {
+    const budget = this.#budget;
+    if (budget.givenUp > 0) this.#use.count(SHARD_COUNTERS.GAPS_GIVEN_UP, budget.givenUp);
+    if (budget.unrepaired > 0) this.#use.count(SHARD_COUNTERS.LATE_UNREPAIRED, budget.unrepaired);
+    budget.givenUp = 0;
+    budget.unrepaired = 0;
+    this.#words[this.#waitingAt] = budget.waiting;
   }
 }

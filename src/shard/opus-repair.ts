@@ -1,4 +1,5 @@
 import type { OpusDecoder } from '../audio/codecs/opus.js';
+import { TrunklineError } from '../core/errors.js';
 import { US_PER_SECOND } from '../core/units.js';
 import { insertLate, KEPT, type KeptRecord, type LatePacket } from './kept-records.js';
 
@@ -19,6 +20,12 @@ export const MAX_REPAIR_BYTES = 64 << 20;
  */
 const CREDIT_PER_RECORD = 8;
 const MAX_CREDIT = 1_000;
+/**
+ * The same for all channels of a shard, however many repair at a time: 10,000 records a second, which take a fifth of a
+ * core, and so many at once, 40 ms. What must wait goes on where it stopped.
+ */
+const US_PER_REPAIR = 100;
+const MAX_SHARD_CREDIT = 2_000;
 
 /** What is decoded again is sent to. */
 export interface RepairOutput {
@@ -45,11 +52,31 @@ interface Snapshot extends DecoderState {
   lastLostUs: number;
 }
 
-/** Memory that the repairs of a shard share. */
+/** Memory and time that the repairs of a shard share. */
 export class RepairBudget {
   usedBytes = 0;
+  /** Late packets that wait to be decoded. */
+  waiting = 0;
+  /** Late packets that were given up with their gap. */
+  unrepaired = 0;
+  #credit = MAX_SHARD_CREDIT;
+  #refilledUs = Number.POSITIVE_INFINITY;
   /** Gaps, or several within SNAPSHOT_SPACING_US, that were given up early because there was no memory for them. */
   givenUp = 0;
+
+  /** Time has passed until `nowUs`. */
+  refill(nowUs: number): void {
+    const elapsedUs = Math.max(0, nowUs - this.#refilledUs);
+    this.#credit = Math.min(MAX_SHARD_CREDIT, this.#credit + elapsedUs / US_PER_REPAIR);
+    if (elapsedUs > 0 || this.#refilledUs === Number.POSITIVE_INFINITY) this.#refilledUs = nowUs;
+  }
+
+  /** Whether one more record may be decoded again now. */
+  takeCredit(): boolean {
+    if (this.#credit < 1) return false;
+    this.#credit -= 1;
+    return true;
+  }
 }
 
 /**
@@ -93,13 +120,12 @@ export class OpusRepair {
       return;
     }
     const copy = this.#copyOf(this.#live);
+    if (copy === undefined) {
+      if (last === undefined) this.#budget.givenUp++;
+      return;
+    }
     this.#snapshots.push({ ...copy, index: this.#records.length, sinceUs: nowUs, lastLostUs: nowUs });
     this.#use(SNAPSHOT_BYTES);
-  }
-
-  /** Late packets that the recorder does not have yet. */
-  get waiting(): number {
-    return this.#records.filter(({ isNew }) => isNew).length;
   }
 
   /** Whether late packets wait to be decoded. */
@@ -120,6 +146,7 @@ export class OpusRepair {
     this.#records.push(record);
     this.#use(bytesOf([record]));
     this.#credit = Math.min(MAX_CREDIT, this.#credit + CREDIT_PER_RECORD);
+    this.#budget.refill(record.arrivalUs);
     while (this.isOpen && !this.#fits(0)) {
       this.#budget.givenUp++;
       this.#dropFirst();
@@ -131,6 +158,7 @@ export class OpusRepair {
   insert(late: LatePacket): boolean {
     const replaced = this.isOpen ? insertLate(this.#records, late) : undefined;
     if (replaced === undefined) return false;
+    this.#budget.waiting++;
     const { start, former, count } = replaced;
     const end = start + former.length;
     const shift = count - former.length;
@@ -161,7 +189,10 @@ export class OpusRepair {
       if (this.#meets(again)) return;
       const record = records[again.index] as KeptRecord;
       if (!output.hasSpace(output.samplesOf(again, record))) return;
+      if (!mustFinish && !this.#budget.takeCredit()) return;
+      const wasNew = record.isNew;
       output.redecode(again, record, records[again.index + 1]);
+      if (wasNew && !record.isNew) this.#budget.waiting--;
     }
     this.#live.opus.copyFrom(again.opus);
     this.#live.lastSamples = again.lastSamples;
@@ -171,19 +202,22 @@ export class OpusRepair {
 
   close(): void {
     this.#dropAgain();
+    this.#giveUp(this.#records);
     this.#removeSnapshots(() => true);
     this.#use(-this.#bytes);
     this.#records.length = 0;
     this.#clean();
   }
 
-  /** Begins with the last copy in front of what has changed. Undefined while there is no credit for it. */
+  /** Begins with the last copy in front of what has changed. Undefined while there is no credit or no memory for it. */
   #start(mustFinish: boolean): (DecoderState & { index: number }) | undefined {
     const from = this.#snapshots.findLast(({ index }) => index <= this.#dirtyFrom) as Snapshot;
     const cost = this.#records.length - from.index;
     if (!mustFinish && this.#credit < Math.min(cost, MAX_CREDIT)) return undefined;
+    const copy = this.#copyOf(from);
+    if (copy === undefined) return undefined;
     this.#credit = Math.max(0, this.#credit - cost);
-    this.#again = { ...this.#copyOf(from), index: from.index };
+    this.#again = { ...copy, index: from.index };
     return this.#again;
   }
 
@@ -224,7 +258,9 @@ export class OpusRepair {
       return;
     }
     const count = next.index;
-    this.#use(-bytesOf(this.#records.splice(0, count)));
+    const gone = this.#records.splice(0, count);
+    this.#giveUp(gone);
+    this.#use(-bytesOf(gone));
     this.#removeSnapshots((index) => index < count);
     for (const snapshot of this.#snapshots) snapshot.index -= count;
     if (this.#again !== undefined && this.#again.index < count) this.#dropAgain();
@@ -251,10 +287,23 @@ export class OpusRepair {
     this.#again = undefined;
   }
 
-  #copyOf({ opus, lastSamples }: DecoderState): DecoderState {
-    const copy = this.#live.opus.another();
-    copy.copyFrom(opus);
-    return { opus: copy, lastSamples };
+  /** Undefined when the thread has no memory left: then nothing can be repaired, and the live line goes on. */
+  #copyOf({ opus, lastSamples }: DecoderState): DecoderState | undefined {
+    try {
+      const copy = this.#live.opus.another();
+      copy.copyFrom(opus);
+      return { opus: copy, lastSamples };
+    } catch (thrown) {
+      if (thrown instanceof TrunklineError && thrown.code === 'LIMIT_EXCEEDED') return undefined;
+      throw thrown;
+    }
+  }
+
+  /** Late packets among the records will not be decoded any more. */
+  #giveUp(records: readonly KeptRecord[]): void {
+    const waiting = records.filter(({ isNew }) => isNew).length;
+    this.#budget.waiting -= waiting;
+    this.#budget.unrepaired += waiting;
   }
 
   #fits(bytes: number): boolean {

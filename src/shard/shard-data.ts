@@ -71,5 +71,7 @@ export const SHARD_COUNTERS = {
   GAPS_GIVEN_UP: 44,
   /** Windows of the neural detector that were left to the adaptive one, because the shard was overloaded. */
   WINDOWS_PASSED: 48,
+  /** Late Opus packets that wait to be decoded; this one falls again, and what is left by a dead thread is unrepaired. */
+  LATE_WAITING: 52,
   BYTES: 128,
 } as const;

@@ -164,5 +164,6 @@ pub mod shard_counters {
     pub const LATE_UNREPAIRED: usize = 40;
     pub const GAPS_GIVEN_UP: usize = 44;
     pub const WINDOWS_PASSED: usize = 48;
+    pub const LATE_WAITING: usize = 52;
     pub const BYTES: usize = 128;
 }

@@ -1,7 +1,7 @@
 //! Decodes Opus again when a late packet has found its place: `src/shard/opus-repair.ts`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::kept_records::{KeptRecord, Kind, insert_late};
 use crate::opus::OpusDecoder;
@@ -14,9 +14,71 @@ const MAX_CHANNEL_BYTES: usize = 1 << 20;
 const MAX_REPAIR_BYTES: usize = 64 << 20;
 const CREDIT_PER_RECORD: usize = 8;
 const MAX_CREDIT: usize = 1_000;
+const US_PER_REPAIR: f64 = 100.0;
+const MAX_SHARD_CREDIT: f64 = 2_000.0;
 
-/// Memory that the repairs of a shard share.
-pub type Budget = Arc<AtomicUsize>;
+/// Memory and time that the repairs of a shard share. One thread uses it.
+pub struct RepairBudget {
+    used_bytes: AtomicUsize,
+    /// Late packets that wait to be decoded.
+    waiting: AtomicUsize,
+    /// Late packets that were given up with their gap.
+    unrepaired: AtomicUsize,
+    /// Bits of f64, as the next one.
+    credit: AtomicU64,
+    refilled_us: AtomicU64,
+}
+
+pub type Budget = Arc<RepairBudget>;
+
+impl Default for RepairBudget {
+    fn default() -> Self {
+        Self {
+            used_bytes: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            unrepaired: AtomicUsize::new(0),
+            credit: AtomicU64::new(MAX_SHARD_CREDIT.to_bits()),
+            refilled_us: AtomicU64::new(f64::INFINITY.to_bits()),
+        }
+    }
+}
+
+impl RepairBudget {
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Relaxed)
+    }
+
+    /// Late packets given up since it was asked last.
+    pub fn take_unrepaired(&self) -> usize {
+        self.unrepaired.swap(0, Relaxed)
+    }
+
+    fn give_up(&self, records: &[KeptRecord]) {
+        let waiting = records.iter().filter(|record| record.is_new).count();
+        self.waiting.fetch_sub(waiting, Relaxed);
+        self.unrepaired.fetch_add(waiting, Relaxed);
+    }
+
+    /// Time has passed until `now_us`.
+    fn refill(&self, now_us: f64) {
+        let refilled_us = f64::from_bits(self.refilled_us.load(Relaxed));
+        let elapsed_us = (now_us - refilled_us).max(0.0);
+        let credit = f64::from_bits(self.credit.load(Relaxed)) + elapsed_us / US_PER_REPAIR;
+        self.credit.store(credit.min(MAX_SHARD_CREDIT).to_bits(), Relaxed);
+        if elapsed_us > 0.0 || refilled_us == f64::INFINITY {
+            self.refilled_us.store(now_us.to_bits(), Relaxed);
+        }
+    }
+
+    /// Whether one more record may be decoded again now.
+    fn take_credit(&self) -> bool {
+        let credit = f64::from_bits(self.credit.load(Relaxed));
+        if credit >= 1.0 {
+            self.credit.store((credit - 1.0).to_bits(), Relaxed);
+        }
+        credit >= 1.0
+    }
+}
 
 /// A decoder, and what the channel knows besides.
 pub struct DecoderState {
@@ -112,11 +174,6 @@ impl OpusRepair {
         self.is_open() && self.dirty.is_some()
     }
 
-    /// Late packets that the recorder does not have yet.
-    pub fn waiting(&self) -> usize {
-        self.records.iter().filter(|record| record.is_new).count()
-    }
-
     /// Keeps what the live decoder was given last. Returns how many gaps had to be given up.
     pub fn keep(&mut self, record: KeptRecord) -> usize {
         let Some(last) = self.snapshots.last_mut() else { return 0 };
@@ -127,6 +184,7 @@ impl OpusRepair {
         self.take(bytes_of(&record));
         self.records.push(record);
         self.credit = (self.credit + CREDIT_PER_RECORD).min(MAX_CREDIT);
+        self.budget.refill(now_us);
         let mut given_up = 0;
         while self.is_open() && !self.fits(0) {
             given_up += 1;
@@ -144,6 +202,7 @@ impl OpusRepair {
             return false;
         }
         let Some(replaced) = insert_late(&mut self.records, late) else { return false };
+        self.budget.waiting.fetch_add(1, Relaxed);
         let (start, count) = (replaced.start, replaced.count);
         let end = start + replaced.former.len();
         let shifted = |index: usize| index + count - (end - start);
@@ -187,11 +246,15 @@ impl OpusRepair {
             }
             let (record, behind) = self.records[again.index..].split_first_mut().expect("an index of a record");
             let samples = output.samples_of(&again.state, record);
-            if !output.has_space(samples) {
+            if !output.has_space(samples) || !(must_finish || self.budget.take_credit()) {
                 self.again = Some(again);
                 return;
             }
+            let was_new = record.is_new;
             output.redecode(&mut again.state, record, behind.first());
+            if was_new && !record.is_new {
+                self.budget.waiting.fetch_sub(1, Relaxed);
+            }
             again.index += 1;
         }
         live.copy_from(&again.state);
@@ -200,6 +263,7 @@ impl OpusRepair {
 
     pub fn close(&mut self) {
         self.again = None;
+        self.budget.give_up(&self.records);
         self.snapshots.clear();
         self.records.clear();
         self.dirty = None;
@@ -214,8 +278,10 @@ impl OpusRepair {
         if !must_finish && self.credit < cost.min(MAX_CREDIT) {
             return None;
         }
+        let state = from.state.duplicate()?;
+        let index = from.index;
         self.credit = self.credit.saturating_sub(cost);
-        Some(Again { state: from.state.duplicate()?, index: from.index })
+        Some(Again { state, index })
     }
 
     /// Where `again` has come to a copy: brings it up to date. True when all that follows is right already.
@@ -244,6 +310,7 @@ impl OpusRepair {
             self.close();
             return;
         };
+        self.budget.give_up(&self.records[..count]);
         let gone: usize = self.records.drain(..count).map(|record| bytes_of(&record)).sum();
         self.give_back(gone);
         self.remove_snapshots(|index| index < count);
@@ -265,17 +332,17 @@ impl OpusRepair {
     }
 
     fn fits(&self, bytes: usize) -> bool {
-        self.bytes + bytes <= MAX_CHANNEL_BYTES && self.budget.load(Relaxed) + bytes <= MAX_REPAIR_BYTES
+        self.bytes + bytes <= MAX_CHANNEL_BYTES && self.budget.used_bytes.load(Relaxed) + bytes <= MAX_REPAIR_BYTES
     }
 
     fn take(&mut self, bytes: usize) {
         self.bytes += bytes;
-        self.budget.fetch_add(bytes, Relaxed);
+        self.budget.used_bytes.fetch_add(bytes, Relaxed);
     }
 
     fn give_back(&mut self, bytes: usize) {
         self.bytes -= bytes;
-        self.budget.fetch_sub(bytes, Relaxed);
+        self.budget.used_bytes.fetch_sub(bytes, Relaxed);
     }
 }
 

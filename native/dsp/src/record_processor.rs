@@ -36,6 +36,10 @@ struct Counters {
 }
 
 impl Counters {
+    fn get(&self, counter: usize) -> i32 {
+        self.memory.word(self.offset + counter).load(Relaxed)
+    }
+
     /// Only this thread writes them, so nothing changes between load and store.
     fn count(&self, counter: usize, by: i32) {
         let word = self.memory.word(self.offset + counter);
@@ -79,7 +83,7 @@ pub struct RecordProcessor {
 
 impl RecordProcessor {
     pub fn new(memory: Memory, config: &Config) -> Self {
-        Self {
+        let processor = Self {
             counters: Counters { memory, offset: config.counters },
             output: Producer::new(memory, config.output),
             recorder: config.recorder.map(|place| RecorderLink::new(memory, place)),
@@ -90,7 +94,9 @@ impl RecordProcessor {
             clock: Clock::default(),
             repair_budget: Budget::default(),
             judge: config.speech.map(|settings| SpeechJudge::new(memory, settings, config.streams)),
-        }
+        };
+        processor.count_waiting_of_dead_thread();
+        processor
     }
 
     /// Makes new decoders for a stream.
@@ -172,7 +178,7 @@ impl RecordProcessor {
     }
 
     fn open(&mut self, stream: usize) -> bool {
-        self.count_unrepaired(stream);
+        self.close_opus_repairs(stream);
         self.reopen(stream);
         let sample_rate = self.table.get(stream, stream::SAMPLE_RATE) as u32;
         let detector = self.table.get(stream, stream::DETECTOR);
@@ -187,7 +193,7 @@ impl RecordProcessor {
 
     /// Frees what the stream has; it gets no more frames.
     pub fn close(&mut self, stream: usize) -> bool {
-        self.count_unrepaired(stream);
+        self.close_opus_repairs(stream);
         self.channels.close(stream);
         if let Some(judge) = &mut self.judge {
             judge.close(stream);
@@ -301,10 +307,9 @@ impl RecordProcessor {
             flags |= flag::SILENT;
         }
         let channel = self.channels.get(stream, from.channel.into());
-        let given_up = match channel.and_then(|channel| channel.opus()?.repair.as_mut()) {
-            Some(repair) => keep(repair, record, pcm, flags & flag::SILENT != 0, is_poison),
-            None => 0,
-        };
+        let repair = channel.and_then(|channel| channel.opus()?.repair.as_mut());
+        let has_repair = repair.is_some();
+        let given_up = repair.map_or(0, |repair| keep(repair, record, pcm, flags & flag::SILENT != 0, is_poison));
         let wants = self.table.get(stream, stream::WANTS);
         let needed = if flags & flag::SILENT != 0 { want::SILENT_PCM } else { want::SPEECH_PCM };
         let processed_us = self.clock.read(from, now_us);
@@ -347,6 +352,9 @@ impl RecordProcessor {
         self.output.publish();
         self.count(shard_counters::FRAMES);
         self.count_by(shard_counters::GAPS_GIVEN_UP, given_up);
+        if has_repair {
+            self.count_repair_budget();
+        }
         true
     }
 

@@ -23,6 +23,7 @@ impl RecordProcessor {
         if !is_placed {
             self.count(shard_counters::LATE_UNREPAIRED);
         }
+        self.count_repair_budget();
         Some(true)
     }
 
@@ -44,6 +45,7 @@ impl RecordProcessor {
         let (stream, channel) = (stream as i32, channel as u8);
         let mut sending = Sending { output, recorder, stream, channel, samples_per_tick, must_finish };
         repair.advance(state, &mut sending, must_finish);
+        self.count_repair_budget();
     }
 
     /// The stream ends: what its late packets change goes to the recorder in front of its end.
@@ -53,14 +55,28 @@ impl RecordProcessor {
         }
     }
 
-    /// The stream has ended: counts the late packets that the recorder had no space for.
-    pub(super) fn count_unrepaired(&mut self, stream: usize) {
+    /// The stream has ended: gives up the late packets that the recorder had no space for.
+    pub(super) fn close_opus_repairs(&mut self, stream: usize) {
         for channel in [0, 1] {
             let opus = self.channels.get(stream, channel).and_then(|channel| channel.opus());
-            let repair = opus.and_then(|opus| opus.repair.as_ref()).filter(|repair| repair.is_dirty());
-            let waiting = repair.map_or(0, OpusRepair::waiting);
-            self.count_by(shard_counters::LATE_UNREPAIRED, waiting);
+            if let Some(repair) = opus.and_then(|opus| opus.repair.as_mut()) {
+                repair.close();
+            }
         }
+        self.count_repair_budget();
+    }
+
+    /// What waited in a thread that has died is lost with it.
+    pub(super) fn count_waiting_of_dead_thread(&self) {
+        let left = self.counters.get(shard_counters::LATE_WAITING);
+        self.counters.count(shard_counters::LATE_UNREPAIRED, left);
+        self.counters.count(shard_counters::LATE_WAITING, -left);
+    }
+
+    pub(super) fn count_repair_budget(&self) {
+        self.count_by(shard_counters::LATE_UNREPAIRED, self.repair_budget.take_unrepaired());
+        let waiting = self.repair_budget.waiting() as i32;
+        self.counters.count(shard_counters::LATE_WAITING, waiting - self.counters.get(shard_counters::LATE_WAITING));
     }
 }
 
