@@ -74,7 +74,11 @@ export interface ReceptionCounts {
   packetsLost: number;
   /** Arrived after its place had been given up; counted in packetsReceived, replaced by concealment in live audio. */
   packetsLate: number;
-  /** Of the late ones, those whose audio replaces the concealment in the recording. */
+  /**
+   * Of the late ones, those that were handed on to the recording. The few that it could not use after all are counted on
+   * their own (`lateOpusUnrepaired`, `recorderRefused`, `latePacketsLeftOut`); `packetsRepaired` of session.json is what
+   * is in the file.
+   */
   packetsRepaired: number;
   packetsDuplicate: number;
   /** Belonged to a second numbering that ran on the same channel at the same time, and were not used. */

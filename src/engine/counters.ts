@@ -30,6 +30,11 @@ export interface EngineCounters extends DecodingCounters {
   readonly unknownStream: number;
   /** Late packets that are not recorded because their channel brought too many at once; dropped packets as well. */
   readonly latePacketsRefused: number;
+  /**
+   * Late packets that are not recorded because nobody knows where they belong: before the first packet, in front of more
+   * jumps of the time line than are remembered, or with a timestamp or payload that cannot be right.
+   */
+  readonly latePacketsUnplaced: number;
   /** Received while their stream was paused, and withheld. */
   readonly packetsPaused: number;
 }

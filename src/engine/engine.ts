@@ -302,6 +302,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       arenaFull: this.#input.arenaFull,
       unknownStream: this.#input.unknownStream,
       latePacketsRefused: this.#input.latePacketsRefused,
+      latePacketsUnplaced: this.#input.latePacketsUnplaced,
       packetsPaused,
     };
   }

@@ -8,7 +8,7 @@ export interface NodeSummary {
   readonly bytesReceived: number;
   readonly packetsLost: number;
   readonly packetsLate: number;
-  /** Late ones that are in their place in the recordings after all. */
+  /** Late ones that were handed on to the recordings after all. */
   readonly packetsRepaired: number;
   readonly packetsDuplicate: number;
   readonly packetsForeign: number;

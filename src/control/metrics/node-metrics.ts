@@ -35,7 +35,7 @@ const FRESH_US = 250_000;
 /** Refusals of the engine itself. */
 const ENGINE_REASONS = [
   ...['arenaFull', 'recorderRefused', 'windowsPassed', 'poisoned', 'rejected', 'unknownStream', 'packetsDropped'],
-  ...['lateOpusUnrepaired', 'opusGapsGivenUp', 'latePacketsRefused'],
+  ...['lateOpusUnrepaired', 'opusGapsGivenUp', 'latePacketsRefused', 'latePacketsUnplaced'],
 ];
 
 /** The metrics of a node, for Prometheus and for the console. */

@@ -308,6 +308,11 @@ export class PacketInput {
     return this.#release.lateBudget.refused;
   }
 
+  /** Late packets that are not recorded because nobody knows where they belong. */
+  get latePacketsUnplaced(): number {
+    return this.#release.latesUnplaced;
+  }
+
   /** Packets for whose payload there was no memory. */
   get arenaFull(): number {
     return this.#arena.refused;

@@ -49,6 +49,8 @@ export class Release implements JitterOutput {
   readonly #lates: LatePlacement;
   readonly #lostRuns: LostRuns;
   readonly lateBudget: LateBudget;
+  /** Late packets of streams that may be recorded, whose place or length is not known. */
+  latesUnplaced = 0;
   readonly #isRecording: boolean;
   // Copied from Streams, so that the packet path reads them without going through objects.
   readonly #clockRateOf: Float64Array;
@@ -184,7 +186,10 @@ export class Release implements JitterOutput {
     if (!this.#isRecording) return;
     const durationTicks = this.durationTicks(stream, payloadOffset, payloadLength);
     const position = this.#lates.place(packets, row, this.#timeline.end(channel));
-    if (durationTicks === 0 || position < 0) return;
+    if (durationTicks === 0 || position < 0) {
+      this.latesUnplaced++;
+      return;
+    }
     this.#lostRuns.late(channel, packets.sequence[row] as number, position, durationTicks, this.#notSent);
     const arrivalUs = packets.arrivalUs[row] as number;
     if (this.pauses.withholdsLate(channel, position, durationTicks, arrivalUs)) return;

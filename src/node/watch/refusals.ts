@@ -14,7 +14,7 @@ interface Refusing {
 /** Counters of the engine that are refusals. */
 const ENGINE_REFUSALS = [
   ...(['arenaFull', 'recorderRefused', 'windowsPassed', 'poisoned', 'rejected', 'unknownStream'] as const),
-  ...(['lateOpusUnrepaired', 'opusGapsGivenUp', 'latePacketsRefused'] as const),
+  ...(['lateOpusUnrepaired', 'opusGapsGivenUp', 'latePacketsRefused', 'latePacketsUnplaced'] as const),
 ] satisfies readonly (keyof EngineCounters)[];
 
 /** Everything that the parts of a node have refused or dropped. */

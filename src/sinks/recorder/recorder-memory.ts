@@ -113,6 +113,8 @@ export const RECORDER_COUNTERS = [
   'recordingsResumed',
   /** Finished recordings whose manifest says that a part of their audio is missing. */
   'recordingsIncomplete',
+  /** Late packets that came to the recorder and are not in the file: their place has other audio, or is paused. */
+  'latePacketsLeftOut',
 ] as const;
 
 export type RecorderCounter = (typeof RECORDER_COUNTERS)[number];

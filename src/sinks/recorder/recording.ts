@@ -1,5 +1,6 @@
 import { WAV_MAX_DATA_BYTES } from '../../audio/wav.js';
 import type { Channel, MarkedState, SilenceKind, StreamInfo } from '../../core/events.js';
+import { LIMITS } from '../../core/limits.js';
 import { FLAG } from '../../ring/layout.js';
 import { MIN_SILENCE_MS } from '../../shard/shard-data.js';
 import type { RecordingCause, RecordingResult } from '../sink.js';
@@ -120,8 +121,7 @@ export class Recording implements RecordingContent {
       this.#dropped(count, nowUs);
       return true;
     }
-    const lost = (flags & FLAG.LOST) !== 0;
-    track.frame(position, count, (flags & FLAG.SILENT) !== 0, lost);
+    track.frame(position, count, (flags & FLAG.SILENT) !== 0, (flags & FLAG.LOST) !== 0);
     this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
     this.#buffers.countFrame(track.channel);
     this.#memory.countFaults(this.#slot, flags);
@@ -246,7 +246,7 @@ export class Recording implements RecordingContent {
   checkpointed(): void {
     this.#memory.setInt(this.#slot, SLOT.NOTES, 0);
     // An edge may lie ahead of the frames, where no span is yet.
-    for (const track of this.#tracks) track.repeatLastEdge();
+    for (const track of this.#tracks) track.repeatNotes(this.info.sampleRate * LIMITS.maxLateSeconds);
     this.#corrections.checkpointed(this.#tracks);
     this.#isUrgent = false;
   }

@@ -47,6 +47,9 @@ const SILENCES: Readonly<Record<number, SilenceKind>> = {
   [NOTE.COMFORT_NOISE]: 'comfortNoise',
 };
 
+/** Of the gaps that a late packet may still fill; the journal has space for 200 notes. */
+const REPEATED_GAPS = 16;
+
 /** Called with each note that a track takes, so that it can be kept outside the thread. */
 export type NoteListener = (note: number, channel: Channel, start: number, length: number) => void;
 
@@ -185,10 +188,18 @@ export class SpanTrack {
     this.#onNote?.(note, this.channel, start, length);
   }
 
-  /** Gives the newest edge to the listener again. */
-  repeatLastEdge(): void {
+  /**
+   * Gives the listener again what spans do not say: the newest edge, and the latest gaps within `length` of the end, which
+   * spans call silence and a late packet may still fill.
+   */
+  repeatNotes(length: number): void {
     const at = this.#edgeAt.at(-1);
     if (at !== undefined) this.#onNote?.(this.#lastEdge(), this.channel, at, 0);
+    const gaps = this.#listOf(NOTE.GAP);
+    for (let i = Math.max(0, gaps.length - 2 * REPEATED_GAPS); i < gaps.length; i += 2) {
+      const [start, end] = [gaps[i] as number, gaps[i + 1] as number];
+      if (end > this.#end - length) this.#onNote?.(NOTE.GAP, this.channel, start, end - start);
+    }
   }
 
   /** The last frame, which brought nothing but samples, ended here. */

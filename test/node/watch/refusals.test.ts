@@ -9,6 +9,7 @@ afterEach(() => vi.restoreAllMocks());
 it.each([
   { counter: 'rejected', what: 'a record that a shard rejects' },
   { counter: 'lateOpusUnrepaired', what: 'a late Opus packet that is not recorded' },
+  { counter: 'latePacketsUnplaced', what: 'a late packet that belongs nowhere' },
   { counter: 'opusGapsGivenUp', what: 'a gap of recorded Opus that is given up' },
 ])('$what is in the statistics, the metrics line, the summary and a warning', async ({ counter }) => {
   const reason = `engine.${counter}`;

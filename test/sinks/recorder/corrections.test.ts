@@ -372,3 +372,75 @@ describe('any order of frames, losses, corrections, flushes and deaths', () => {
     }
   });
 });
+
+describe('a stretch that was taken for lost although nothing was sent there', () => {
+  it.each([
+    { where: 'the write buffer', flush: false },
+    { where: 'the file', flush: true },
+  ])('is zeros in $where, and no longer lost; also when the thread dies before the checkpoint', ({ flush }) => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.frame(0, 0, 160, concealed(8160), MADE_UP);
+    r.frame(0, 0, 8320, tone(8320, 160));
+    r.work(flush ? FLUSH_US : 0);
+    r.correction(0, 0, 160, tone(160, 160));
+    r.mark(0, 0, 320, 8000, MARK.NOT_SENT);
+    r.work();
+    r.crash();
+    r.closeStream(0, { packetsReceived: 3, packetsLost: 0, packetsLate: 1 });
+    r.work();
+    const { samples } = r.wav(ID);
+    expect(samples.subarray(0, 320)).toEqual(tone(0, 320));
+    expect(samples.subarray(320, 8320).every((sample) => sample === 0)).toBe(true);
+    expect(spans(r)).toEqual([
+      ['speech', 0, 40],
+      ['silence', 40, 1040],
+      ['speech', 1040, 1060],
+    ]);
+  });
+
+  it('keeps what is not lost in it, and a pause', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.frame(0, 0, 160, concealed(160), MADE_UP);
+    r.mark(0, 0, 320, 160, MARK.PAUSED);
+    r.frame(0, 0, 480, tone(480, 160));
+    r.mark(0, 0, 0, 640, MARK.NOT_SENT);
+    r.closeStream(0);
+    r.work();
+    expect(r.wav(ID).samples.subarray(0, 160)).toEqual(tone(0, 160));
+    expect(r.wav(ID).samples.subarray(480)).toEqual(tone(480, 160));
+    expect(spans(r).filter(([state]) => state !== 'speech')).toEqual([['paused', 40, 60]]);
+  });
+});
+
+describe('a gap of the time line', () => {
+  it('still takes a late packet when a checkpoint has called it silence and the thread has died since', () => {
+    const r = rig();
+    r.open(streamInfo());
+    r.frame(0, 0, 0, tone(0, 160));
+    r.frame(0, 0, 8000, tone(8000, 160));
+    r.work(FLUSH_US);
+    r.work(25_000_000);
+    r.frame(0, 0, 8160, tone(8160, 160));
+    r.work(FLUSH_US);
+    expect(r.checkpoint(ID)?.spans.some(({ state }) => state === 'silence')).toBe(true);
+    r.crash();
+    r.correction(0, 0, 160, tone(160, 160));
+    r.closeStream(0, { packetsReceived: 4, packetsLost: 0, packetsLate: 1 });
+    r.work();
+    expect(r.manifest(ID).packetsRepaired).toBe(1);
+    expect(r.wav(ID).samples.subarray(0, 320)).toEqual(tone(0, 320));
+  });
+
+  it('takes each late packet once: what finds its place taken is counted', () => {
+    const r = rig();
+    withLoss(r, false);
+    for (let i = 0; i < 2; i++) r.correction(0, 0, 160, tone(160, 160));
+    r.closeStream(0);
+    r.work();
+    expect(r.status.counters().latePacketsLeftOut).toBe(1);
+  });
+});

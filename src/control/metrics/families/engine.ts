@@ -76,6 +76,11 @@ export function engineFamilies(state: EngineState, counters: EngineCounters): Fa
       'Gaps of recorded Opus for which there was no memory to repair them later.',
       counters.opusGapsGivenUp,
     ),
+    counter(
+      'late_packets_unplaced',
+      'Late packets that are not recorded because nobody knows where they belong.',
+      counters.latePacketsUnplaced,
+    ),
     counter('decode_errors', 'Packets that a decoder has refused.', counters.decodeErrors),
     counter(
       'decoders_rebuilt',

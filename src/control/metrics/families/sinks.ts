@@ -15,6 +15,7 @@ const RECORDER = {
   samplesDropped: ['recorder_samples_dropped', 'Samples that could not be written.'],
   recordsOrphaned: ['recorder_records_orphaned', 'Records of streams without a recording.'],
   recordsInvalid: ['recorder_records_invalid', 'Records that cannot be valid.'],
+  latePacketsLeftOut: ['recorder_late_packets_left_out', 'Late packets whose place has other audio, or is paused.'],
   dropped: ['recorder_frames_dropped', 'Frames and edges that were lost because the disk was too slow.'],
 } as const;
 

@@ -84,6 +84,7 @@ export class Corrections {
       dropped += length;
     }
     if (isRepair && stretches.length > 0 && dropped === 0) this.#use.memory.addInt(this.#use.slot, SLOT.REPAIRED, 1);
+    if (isRepair && stretches.length === 0) this.#use.memory.count('latePacketsLeftOut');
     if (dropped > 0) this.#use.dropped(dropped, nowUs);
   }
 

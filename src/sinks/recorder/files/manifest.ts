@@ -54,7 +54,7 @@ export const manifestSchema = z.object({
   bytesReceived: count,
   packetsLost: count,
   packetsLate: count,
-  /** Of the late ones, those whose audio is in the recording after all; null in those of earlier versions, too. */
+  /** Of the late ones, those whose audio is in the file, not only on its way there as in stats(); null in those of earlier versions, too. */
   packetsRepaired: count.default(null),
   packetsDuplicate: count,
   packetsReordered: count,
