@@ -107,25 +107,28 @@ describe('what was said in a pause and arrives only after it', () => {
   const paused = () => rig.manifest('call').spans.filter(({ state }) => state === 'paused');
   const SAID_IN_PAUSE = Array.from({ length: 26 }, (_, i) => 25 + i);
 
-  it.each(['js', 'native'] as const)('is withheld when the network stalls for the whole of the pause, %s', (backend) => {
-    if (backend === 'native' && nativeMissing() !== undefined) return;
-    rig = new CaptureRig(backend);
-    const stream = rig.open('call', FORMAT);
-    takeAll(stream, 0, 25);
-    rig.advanceTo(2_000_000 + 490 * MS);
-    rig.input.pause(stream);
-    rig.advanceTo(2_000_000 + 1010 * MS);
-    rig.input.resume(stream, 2_000_000 + 1010 * MS);
-    // Nothing of the pause has come before this: 25 to 50 were sent in it.
-    for (let n = 25; n < 60; n++) take(stream, n, Math.max(n * 20, 1100 + (n - 25)));
-    takeAll(stream, 60, 70);
-    rig.advanceTo(2_000_000 + 2500 * MS);
-    expect(rig.end(stream)).toMatchObject({ packetsPaused: 26, packetsLost: 0 });
-    expect(SAID_IN_PAUSE.filter(has)).toEqual([]);
-    expect(rig.live.map(({ sequence }) => sequence)).not.toContain(50);
-    expect([24, 51, 52, 69].map(has)).toEqual([true, true, true, true]);
-    expect(paused()).toEqual([{ channel: 0, startMs: 500, endMs: 1020, state: 'paused' }]);
-  });
+  it.each(['js', 'native'] as const)(
+    'is withheld when the network stalls for the whole of the pause, %s',
+    (backend) => {
+      if (backend === 'native' && nativeMissing() !== undefined) return;
+      rig = new CaptureRig(backend);
+      const stream = rig.open('call', FORMAT);
+      takeAll(stream, 0, 25);
+      rig.advanceTo(2_000_000 + 490 * MS);
+      rig.input.pause(stream);
+      rig.advanceTo(2_000_000 + 1010 * MS);
+      rig.input.resume(stream, 2_000_000 + 1010 * MS);
+      // Nothing of the pause has come before this: 25 to 50 were sent in it.
+      for (let n = 25; n < 60; n++) take(stream, n, Math.max(n * 20, 1100 + (n - 25)));
+      takeAll(stream, 60, 70);
+      rig.advanceTo(2_000_000 + 2500 * MS);
+      expect(rig.end(stream)).toMatchObject({ packetsPaused: 26, packetsLost: 0 });
+      expect(SAID_IN_PAUSE.filter(has)).toEqual([]);
+      expect(rig.live.map(({ sequence }) => sequence)).not.toContain(50);
+      expect([24, 51, 52, 69].map(has)).toEqual([true, true, true, true]);
+      expect(paused()).toEqual([{ channel: 0, startMs: 500, endMs: 1020, state: 'paused' }]);
+    },
+  );
 
   it('is withheld packet by packet too, and the packets behind it are not', () => {
     rig = new CaptureRig('js');
