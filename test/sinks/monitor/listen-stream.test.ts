@@ -101,7 +101,7 @@ describe('two channels', () => {
     expect(samples.filter((_, i) => i % 2 === 0)).toEqual(new Int16Array(6400));
   });
 
-  it.each([0.3, 1, 1.9])('a backlog of %f s is heard with both sides together, though one comes first', (seconds) => {
+  it.each([0.3, 1, 1.9])('a backlog of %f s is played with both sides together, though one comes first', (seconds) => {
     const stream = new ListenStream(info);
     const frames = Math.round(seconds * 50);
     for (const channel of [0, 1] as const) {
