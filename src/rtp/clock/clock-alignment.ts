@@ -4,9 +4,16 @@ import type { PacketRing } from '../packet-ring.js';
 import type { StandstillDetector } from '../standstill-detector.js';
 import { DriftFilter } from './drift-filter.js';
 
-/** The shortest delay of so much time is one measurement, if there were so many packets. */
+/** The delays of so much time are one measurement, if there were so many packets. */
 const WINDOW_US = 5 * US_PER_SECOND;
 const LEAST_PACKETS = 10;
+/**
+ * The mean of so many shortest delays, each of a part of the window, is one measurement. Where delays have a floor, as
+ * behind queues, each part reaches it. Where they have none (a normal distribution), the mean varies half as much as the
+ * shortest delay of the whole window.
+ */
+const PARTS = 5;
+const PART_US = WINDOW_US / PARTS;
 /** A channel that lags by so much gets a gap where there is none to hear: after a lost packet or a pause of the sender. */
 const CONVENIENT_US = 5 * US_PER_MS;
 /** By so much, at its next packet. */
@@ -14,6 +21,9 @@ const LIMIT_US = 10 * US_PER_MS;
 /** After so many measurements at the earliest, and when the lag is known to this. */
 const LEAST_MEASUREMENTS = 5;
 const KNOWN_US = 2 * US_PER_MS;
+/** A lag of so much cannot wait until it is known as well as that. */
+const LARGE_US = 12 * US_PER_MS;
+const LARGE_KNOWN_US = 6 * US_PER_MS;
 /** How far a prediction is believed while one channel is silent. */
 const PREDICTION_SECONDS = 300;
 /** A standstill is found to about this much: a jittery packet is all that tells its length. */
@@ -25,9 +35,9 @@ const KNOWN_PPM = 30;
  * Measures how fast the RTP clock of each sender runs, and keeps the two channels of a stream aligned. Two sound cards, or
  * two gateways, that differ by 400 ppm would be apart by 24 ms after one minute and by 1.4 s after an hour.
  *
- * The *delay* of a packet is its arrival less its media time; the shortest delay of every 5 s follows the clock, whatever
- * the jitter. The difference between the channels says how far one lags behind what they were at first. It is what both
- * have in common that cancels out: a congested network delays both. The channel that lags, whose clock is slower, gets a
+ * The *delay* of a packet is its arrival less its media time; the mean of the shortest delays of five
+ * seconds follows the clock, whatever the jitter. The difference between the channels says how far one lags behind what
+ * they were at first. It is what both have in common that cancels out: a congested network delays both. The channel that lags, whose clock is slower, gets a
  * gap: its position goes on by that much without samples, as after a standstill. The one that is ahead loses nothing, and
  * no sample is stretched. Channels that share one clock do not drift, so nothing is ever corrected.
  *
@@ -50,6 +60,12 @@ export class ClockAlignment {
   /** By channel: what had been corrected when the last window ended, and the gap that was ordered then. */
   readonly #correctedUs: Float64Array;
   readonly #orderedUs: Float64Array;
+  /** By stream: parts of the window that have ended. */
+  readonly #part: Uint8Array;
+  /** By channel: parts in which it had packets, how many those were, and the shortest delays of the parts added up. */
+  readonly #partsOf: Uint8Array;
+  readonly #packetsIn: Float64Array;
+  readonly #shortestSumUs: Float64Array;
 
   constructor(
     channels: number,
@@ -68,6 +84,10 @@ export class ClockAlignment {
     this.#isInexact = new Uint8Array(streams);
     this.#correctedUs = new Float64Array(streams * 2);
     this.#orderedUs = new Float64Array(streams * 2);
+    this.#part = new Uint8Array(streams);
+    this.#partsOf = new Uint8Array(streams * 2);
+    this.#packetsIn = new Float64Array(streams * 2);
+    this.#shortestSumUs = new Float64Array(streams * 2);
   }
 
   /** @param clockRate RTP timestamp units a second; the same for both channels of a stream. */
@@ -81,6 +101,9 @@ export class ClockAlignment {
     this.#isInexact[stream] = 0;
     this.#correctedUs[channel] = 0;
     this.#orderedUs[channel] = 0;
+    this.#part[stream] = 0;
+    this.#partsOf[channel] = 0;
+    this.#packetsIn[channel] = 0;
   }
 
   /** Takes in the newest packet of its channel, after the standstill detector. */
@@ -99,18 +122,42 @@ export class ClockAlignment {
     return this.#clocks.rateDeviationPpm(channel) <= KNOWN_PPM ? -this.#clocks.ratePpm(channel) : null;
   }
 
+  /** A part of a window ends, and with the last one the window. */
   #endWindow(stream: number, d: number): void {
     const nowUs = this.#packets.arrivalUs[d] as number;
     const endUs = this.#states[windowOf(stream)] as number;
-    if (Number.isFinite(endUs)) {
+    if (!Number.isFinite(endUs)) {
+      this.#states[windowOf(stream)] = nowUs + PART_US;
+      this.#clear(stream);
+      return;
+    }
+    this.#endPart(stream * 2);
+    this.#endPart(stream * 2 + 1);
+    const parts = 1 + Math.floor((nowUs - endUs) / PART_US);
+    this.#part[stream] = Math.min(PARTS, (this.#part[stream] as number) + parts);
+    if (this.#part[stream] === PARTS) {
       const seconds = endUs / US_PER_SECOND;
       this.#measureClock(stream * 2, seconds);
       this.#measureClock(stream * 2 + 1, seconds);
       this.#measureLag(stream, seconds);
       this.#order(stream, nowUs / US_PER_SECOND);
+      this.#part[stream] = 0;
+      this.#partsOf.fill(0, stream * 2, stream * 2 + 2);
+      this.#packetsIn.fill(0, stream * 2, stream * 2 + 2);
     }
-    this.#states[windowOf(stream)] = nowUs < endUs + WINDOW_US ? endUs + WINDOW_US : nowUs + WINDOW_US;
+    this.#states[windowOf(stream)] = endUs + parts * PART_US;
     this.#clear(stream);
+  }
+
+  /** Adds the shortest delay of the part to those of the window. */
+  #endPart(channel: number): void {
+    const at = channel * CHANNEL_FIELDS;
+    const packets = this.#states[at + FIELD.CLOCK_PACKETS] as number;
+    if (packets === 0) return;
+    const sumUs = this.#partsOf[channel] === 0 ? 0 : (this.#shortestSumUs[channel] as number);
+    this.#shortestSumUs[channel] = sumUs + (this.#states[at + FIELD.CLOCK_SHORTEST_US] as number);
+    this.#partsOf[channel] = (this.#partsOf[channel] as number) + 1;
+    this.#packetsIn[channel] = (this.#packetsIn[channel] as number) + packets;
   }
 
   #measureClock(channel: number, seconds: number): void {
@@ -167,10 +214,11 @@ export class ClockAlignment {
 
   /** Orders a gap for the channel that lags, if one does: by drift, or because the length of a standstill was not exact. */
   #order(stream: number, seconds: number): void {
-    const isKnown =
-      this.#lags.measurements(stream) >= LEAST_MEASUREMENTS && this.#lags.offsetDeviationUs(stream) <= KNOWN_US;
-    if (!isKnown || seconds - (this.#measuredSeconds[stream] as number) > PREDICTION_SECONDS) return;
     const lagUs = this.#lags.offsetAt(stream, seconds);
+    const knownUs = Math.abs(lagUs) >= LARGE_US ? LARGE_KNOWN_US : KNOWN_US;
+    const isKnown =
+      this.#lags.measurements(stream) >= LEAST_MEASUREMENTS && this.#lags.offsetDeviationUs(stream) <= knownUs;
+    if (!isKnown || seconds - (this.#measuredSeconds[stream] as number) > PREDICTION_SECONDS) return;
     const isGrowing = Math.sign(this.#lags.ratePpm(stream)) === Math.sign(lagUs);
     const isDrift = isGrowing && this.#lags.isDrift(stream, WINDOW_US / US_PER_SECOND);
     const isStandstill = this.#isInexact[stream] === 1 && Math.abs(lagUs) >= LIMIT_US;
@@ -191,12 +239,14 @@ export class ClockAlignment {
     }
   }
 
+  /** Mean of the shortest delays of the window's parts. */
   #shortestOf(channel: number): number {
-    return this.#states[channel * CHANNEL_FIELDS + FIELD.CLOCK_SHORTEST_US] as number;
+    const count = this.#partsOf[channel] as number;
+    return (this.#shortestSumUs[channel] as number) / count;
   }
 
   #packetsOf(channel: number): number {
-    return this.#states[channel * CHANNEL_FIELDS + FIELD.CLOCK_PACKETS] as number;
+    return this.#packetsIn[channel] as number;
   }
 }
 
