@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 
 const MAX_TESTS = 30;
+const MAX_RETRIED = 10;
 const MAX_MESSAGE_LINES = 6;
 const MAX_COLUMNS = 200;
 
@@ -21,15 +22,18 @@ function described({ message = 'no message', stack = '', diff = '' }) {
   return [...message.split('\n'), ...frames, ...diff.split('\n')].filter((line) => line.trim() !== '');
 }
 
-function append(title, errors, whole) {
+function append(title, errors, whole, isRetried = false) {
   const lines = errors.flatMap(described).slice(0, MAX_MESSAGE_LINES);
-  appendFileSync(process.env.TRUNKLINE_FAILURES, `${JSON.stringify({ title, lines, whole })}\n`);
+  appendFileSync(process.env.TRUNKLINE_FAILURES, `${JSON.stringify({ title, lines, whole, isRetried })}\n`);
 }
 
 export default class FailuresReporter {
   onTestCaseResult(test) {
     const { state, errors } = test.result();
-    if (state === 'failed') append(`${relative('.', test.module.moduleId)} > ${test.fullName}`, errors, false);
+    const name = `${relative('.', test.module.moduleId)} > ${test.fullName}`;
+    if (state === 'failed') append(name, errors, false);
+    // Tests that may be repeated say so; that they had to be is said at the end of the log.
+    else if (test.diagnostic()?.flaky) append(name, errors ?? [], false, true);
   }
 
   onTestSuiteResult(suite) {
@@ -55,7 +59,12 @@ function shown(text) {
 /** Every name comes first, then as much of each message as there are lines for. */
 function print(maxLines, path) {
   if (!existsSync(path)) return;
-  const failures = readFileSync(path, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  const all = readFileSync(path, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  for (const { title, lines } of all.filter(({ isRetried }) => isRetried).slice(0, MAX_RETRIED)) {
+    console.log(shown(`passed only when repeated: ${title}${lines.length > 0 ? `: ${lines[0]}` : ''}`));
+  }
+  const failures = all.filter(({ isRetried }) => !isRetried);
+  if (failures.length === 0) return;
   failures.sort((a, b) => Number(b.whole) - Number(a.whole));
   const named = failures.slice(0, MAX_TESTS);
   const messageLines = Math.max(1, Math.floor((maxLines - 2) / named.length) - 1);
