@@ -3,6 +3,7 @@ import { codecId } from '../../src/core/codec.js';
 import { TrunklineError } from '../../src/core/errors.js';
 import { DETECTOR_ID, SILENCE_DETECTORS, type SilenceDetector, type StreamInfo } from '../../src/core/events.js';
 import { layOutMemory } from '../../src/engine/threads/memory.js';
+import { SpeechModel } from '../../src/engine/threads/speech-model.js';
 import { KIND, LAYOUT_VERSION, RECORD } from '../../src/ring/layout.js';
 import { RingConsumer, RingProducer } from '../../src/ring/ring.js';
 import { StreamTable, WANT } from '../../src/ring/stream-table.js';
@@ -23,7 +24,8 @@ const CODINGS = [
 
 interface DetectorCases {
   readonly backend: 'JavaScript' | 'native';
-  readonly cases: Readonly<Record<SilenceDetector, MicroCase>>;
+  /** `neural` only where its model is installed. */
+  readonly cases: Readonly<Partial<Record<SilenceDetector, MicroCase>>>;
 }
 
 /** The same for PCMU with each silence detector: their difference is what a detector costs. */
@@ -32,8 +34,8 @@ export function detectorCases(): DetectorCases[] {
   const { payloads } = new LoopLibrary(loadClips()).loop(0, { ...coding, dtx: false });
   const packets = payloads.map((text) => Buffer.from(text, 'base64'));
   const withEach = (make: (data: ShardData) => ShardBackend): DetectorCases['cases'] => {
-    const entries = SILENCE_DETECTORS.map((name) => [name, shard(name, coding, packets, make, DETECTOR_ID[name])]);
-    return Object.fromEntries(entries) as DetectorCases['cases'];
+    const names = SILENCE_DETECTORS.filter((name) => name !== 'neural' || hasSpeechModel());
+    return Object.fromEntries(names.map((name) => [name, shard(name, coding, packets, make, DETECTOR_ID[name])]));
   };
   const all: DetectorCases[] = [{ backend: 'JavaScript', cases: withEach((data) => new JsShard(data)) }];
   try {
@@ -62,6 +64,16 @@ export function workerCases(): MicroCase[] {
   });
 }
 
+function hasSpeechModel(): boolean {
+  try {
+    shardData('neural');
+    return true;
+  } catch (error) {
+    if (error instanceof TrunklineError && error.code === 'CONFIG_INVALID') return false;
+    throw error;
+  }
+}
+
 function shard(
   name: string,
   { codec, sampleRate, clockRate }: (typeof CODINGS)[number],
@@ -69,7 +81,7 @@ function shard(
   make: (data: ShardData) => ShardBackend,
   detector: number = DETECTOR_ID.adaptive,
 ): MicroCase {
-  const data = shardData();
+  const data = shardData(detector === DETECTOR_ID.neural ? 'neural' : 'adaptive');
   const input = new RingProducer(data.input);
   const output = new RingConsumer(data.output);
   const table = new StreamTable(data.memory, data.streamTable.offset, data.streamTable.capacity);
@@ -132,8 +144,9 @@ function shard(
   };
 }
 
-function shardData(): ShardData {
-  const { memory, shards, streamTable, outputWaiter } = layOutMemory({
+/** @throws TrunklineError CONFIG_INVALID for the neural detector without its model. */
+function shardData(detector: SilenceDetector): ShardData {
+  const { memory, shards, streamTable, outputWaiter, speechWeights } = layOutMemory({
     shards: 1,
     maxStreams: STREAMS,
     arenaBytes: 0,
@@ -144,6 +157,7 @@ function shardData(): ShardData {
   const [places] = shards;
   if (places === undefined) throw new Error('The memory has no shard.');
   const { control, counters, input, output } = places;
+  if (detector === 'neural') new SpeechModel({ memory, speechWeights }).load();
   return {
     layoutVersion: LAYOUT_VERSION,
     shard: 0,
@@ -155,6 +169,8 @@ function shardData(): ShardData {
     streamTable,
     outputWaiter,
     silence: { threshold: 0.01, windowMs: 200 },
+    // Never overloaded: every window that is in doubt is judged.
+    speech: { weights: speechWeights.offset, busyUs: Number.POSITIVE_INFINITY },
     native: 'auto',
   };
 }

@@ -90,7 +90,7 @@ function conditionsTable({ silence: { conditions, microsPerFrame } }: QualityRep
 export function costText(micros: ShardCost['micros']): string {
   return Object.entries(micros)
     .map(([name, value]) => {
-      const more = name === 'fixed' ? '' : ` (${signed(value - micros.fixed)})`;
+      const more = name === 'fixed' || micros.fixed === undefined ? '' : ` (${signed(value - micros.fixed)})`;
       return `${name} ${value.toFixed(2)}${more}`;
     })
     .join(', ');

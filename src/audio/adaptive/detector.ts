@@ -3,7 +3,7 @@ import { forgetVerdict, fuseOdds } from '../neural/fusion.js';
 import type { SampleMemory } from '../sample-memory.js';
 import { addBlocks, addSample, addWideBlock } from './bands.js';
 import { classify } from './classifier.js';
-import { FEATURE, FEATURES, measureHop } from './features.js';
+import { FEATURE, FEATURES, measureHop, measureLow } from './features.js';
 import { initBandFloors, initMinimum } from './minimum.js';
 import { ADAPTIVE_STATE as A, ADAPTIVE_STATE_SLOTS, BANDS, BLOCK_SAMPLES } from './state.js';
 
@@ -24,26 +24,26 @@ import { ADAPTIVE_STATE as A, ADAPTIVE_STATE_SLOTS, BANDS, BLOCK_SAMPLES } from 
  */
 
 /** Evidence at which speech begins, and below which it ends. */
-const ONSET = 0.92;
-const RELEASE = 0.64;
+const ONSET = 0.75;
+const RELEASE = 0.42;
 /** Share of a hop in the evidence. */
-const EVIDENCE_SMOOTHING = 0.68;
+const EVIDENCE_SMOOTHING = 0.82;
 /** A hop is above an unsteady background if its SNR is by this, and by this share of the distance to speech. */
 const ABOVE_LEAST = 0.22;
 const ABOVE_SHARE = 0.24;
 /** Most hops that an onset is dated back. */
 const MOST_ONSET_HOPS = 3;
 /** Distance of speech from the background at which hang-overs are longest, and shortest. */
-const NARROW = 0.6;
+const NARROW = 0.75;
 const WIDE = 5.3;
 /** Hang-over of frames, in hops, where the distance is wide; and what is added where it is narrow. */
 const HANG_OVER = 2.4;
 const HANG_OVER_ADDED = 5.7;
 /** The same for edges: the shortest silence. */
-const LEAST_SILENCE = 23;
+const LEAST_SILENCE = 21;
 const LEAST_SILENCE_ADDED = 11;
 /** The evidence goes on after speech, since features are smoothed; most hops by which silence begins earlier. */
-const MOST_TAIL_HOPS = 8;
+const MOST_TAIL_HOPS = 12;
 /**
  * Background that is steady. Levels above its floor that are speech then, that count as above the background, and that
  * keep a span of speech from ending.
@@ -52,6 +52,9 @@ const STEADY = 0.1;
 const CLEAR = 4.5;
 const SOUNDING = 3;
 const AUDIBLE = 2;
+/** Level below the bands, above its floor, that the end of a word still has; and for how many hops at most. */
+const LOW_SOUNDING = 4;
+const MOST_LOW_HOPS = 5;
 
 const features = new Float64Array(FEATURES);
 
@@ -65,6 +68,7 @@ export function initAdaptive(state: Float64Array, base: number, sampleRate: numb
   state[base + A.HOP] = blocks * BLOCK_SAMPLES * decimation;
   state[base + A.MIN_SILENCE] = LEAST_SILENCE * (state[base + A.HOP] as number);
   state[base + A.POSITION] = -1;
+  state[base + A.PAIR] = -1;
   state[base + A.SILENT] = 1;
   state[base + A.FRAME_SILENT] = 1;
   state[base + A.FRAME_IN_SILENCE] = 1;
@@ -187,6 +191,10 @@ export function skipAdaptive(state: Float64Array, base: number, position: number
   state[base + A.SAMPLE_SUM] = 0;
   state[base + A.BLOCKS] = 0;
   for (let band = 0; band < BANDS; band++) state[base + A.ENERGY + band] = 0;
+  state[base + A.PAIR] = -1;
+  state[base + A.LOUDEST_PAIR] = 0;
+  state[base + A.LOW_ENERGY] = 0;
+  state[base + A.LOW_SUM] = 0;
   state[base + A.ABOVE_HOPS] = 0;
   state[base + A.FRAME_SILENT] = state[base + A.LIVE] === 1 ? 0 : 1;
   state[base + A.FRAME_IN_SILENCE] = state[base + A.SILENT] as number;
@@ -212,7 +220,7 @@ function closeHop(state: Float64Array, base: number, position: number): boolean 
       : (features[FEATURE.SNR] as number) > background + Math.max(distance * ABOVE_SHARE, ABOVE_LEAST);
   const aboveHops = isAbove ? (state[base + A.ABOVE_HOPS] as number) + 1 : 0;
   state[base + A.ABOVE_HOPS] = aboveHops;
-  if (isAbove) state[base + A.ABOVE_TO] = position;
+  followTail(state, base, position, isAbove, measureLow(state, base));
 
   // One hop alone may be a click.
   const isClear = aboveFloor >= CLEAR && aboveHops > 1;
@@ -234,6 +242,23 @@ function closeHop(state: Float64Array, base: number, position: number): boolean 
   const since = Math.min(activeTo, Math.max(aboveTo, activeTo - MOST_TAIL_HOPS * hop));
   turn(state, base, 1, since > (state[base + A.SINCE] as number) ? since : activeTo);
   return true;
+}
+
+/**
+ * Notes the end of the last hop above the background. A word ends with the fundamental of the voice, below the bands; hum
+ * is there as well, so that this alone neither begins speech nor keeps it for long.
+ */
+function followTail(state: Float64Array, base: number, position: number, isAbove: boolean, low: number): void {
+  if (isAbove) {
+    state[base + A.ABOVE_TO] = position;
+    state[base + A.LOW_HOPS] = 0;
+    return;
+  }
+  const hops = state[base + A.LOW_HOPS] as number;
+  const goesOn = state[base + A.ABOVE_TO] === position - (state[base + A.HOP] as number);
+  if (low < LOW_SOUNDING || hops === MOST_LOW_HOPS || !goesOn) return;
+  state[base + A.ABOVE_TO] = position;
+  state[base + A.LOW_HOPS] = hops + 1;
 }
 
 /** The hop that ends at `position` is speech. */

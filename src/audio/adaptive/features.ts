@@ -32,8 +32,13 @@ export const FEATURE = {
   SMOOTHED_ABOVE_FLOOR: 20,
   /** Mean change of the level from hop to hop over 200 ms: next to none in a tone. */
   UNSTEADINESS: 21,
+  /** Mean change of the bands' levels against each other over 700 ms: a tone's shape stays, and music's within a note. */
+  SHAPE_CHANGE: 22,
+  /** How far the loudest 2 ms of a hop are above its mean, over 200 and 700 ms: high in a voice, which has pulses. */
+  PULSE_200: 23,
+  PULSE_700: 24,
 } as const;
-export const FEATURES = 22;
+export const FEATURES = 25;
 
 /** Mean square that is added to each band, of samples divided by 8: −72 dBFS. Below it nothing is told apart. */
 const LEAST = 1;
@@ -48,6 +53,12 @@ const FIRST_LEVEL_FLOOR = 8;
 /** Speech is taken to be 15 dB above the floor, and 12 dB above the background, until there was some. */
 const FIRST_RANGE = 5;
 const FIRST_SPEECH_SNR = 4;
+/** What the bands' changes against each other, and the pulses, are in speech. */
+const FIRST_SHAPE_CHANGE = 0.28;
+const FIRST_PULSE = 1.3;
+/** Below the bands: share of a hop in the smoothed power, and what the floor rises by in a hop. */
+const LOW_SMOOTHING = 0.3;
+const LOW_RISE = 0.02;
 /** Sub-windows of minimum statistics, in hops. */
 const BACKGROUND_SUB_WINDOW = 40;
 const LEVEL_SUB_WINDOW = 20;
@@ -81,6 +92,7 @@ export function isNearFloor(state: Float64Array, base: number, meanSquare: numbe
 export function measureHop(state: Float64Array, base: number, features: Float64Array): void {
   const isFirst = state[base + A.HOPS] === 0;
   const total = measureBands(state, base, isFirst, features);
+  measurePulse(state, base, isFirst, roughLog2(total), features);
   measureSnr(state, base, isFirst, features);
   measureLevels(state, base, isFirst, roughLog2(total), features);
   state[base + A.HOPS] = (state[base + A.HOPS] as number) + 1;
@@ -92,6 +104,7 @@ function measureBands(state: Float64Array, base: number, isFirst: boolean, featu
   const scale = (state[base + A.HOP_BLOCKS] as number) * BLOCK_SAMPLES * BLOCK_SAMPLES;
   let sum = 0;
   let total = 0;
+  let common = 0;
   for (let band = 0; band < BANDS; band++) {
     const power = (state[base + A.ENERGY + band] as number) / scale + LEAST;
     state[base + A.ENERGY + band] = 0;
@@ -100,6 +113,9 @@ function measureBands(state: Float64Array, base: number, isFirst: boolean, featu
     const smooth = isFirst ? power : last + (power - last) * BAND_SMOOTHING;
     state[base + A.SMOOTH + band] = smooth;
     const log = roughLog2(smooth);
+    const change = isFirst ? 0 : log - roughLog2(last);
+    changes[band] = change;
+    common += change;
     if (isFirst) state[base + A.FLOOR + band] = roughLog2(Math.min(power, FIRST_FLOOR));
     if (log < (state[base + A.BAND_MINIMUM + band] as number)) state[base + A.BAND_MINIMUM + band] = log;
     if (log < (state[base + A.FLOOR + band] as number)) state[base + A.FLOOR + band] = log;
@@ -110,7 +126,68 @@ function measureBands(state: Float64Array, base: number, isFirst: boolean, featu
   }
   closeBandHop(state, base);
   features[FEATURE.SNR] = sum / BANDS;
+  features[FEATURE.SHAPE_CHANGE] = measureShape(state, base, isFirst, common / BANDS);
   return total;
+}
+
+/** How the bands have changed in this hop, as logarithms. */
+const changes = new Float64Array(BANDS);
+
+/** The smoothed size of the bands' changes beside the change that all have in `common`. */
+function measureShape(state: Float64Array, base: number, isFirst: boolean, common: number): number {
+  let sum = 0;
+  for (let band = 0; band < BANDS; band++) sum += Math.abs((changes[band] as number) - common);
+  const last = isFirst ? FIRST_SHAPE_CHANGE : (state[base + A.SHAPE_CHANGE] as number);
+  const smooth = last + (sum / BANDS - last) * 0.03;
+  state[base + A.SHAPE_CHANGE] = smooth;
+  return smooth;
+}
+
+/** Two blocks of squares as the mean square of a sample, eight times the square of a coefficient's share of it. */
+const PAIR_SCALE = 2 * BLOCK_SAMPLES * BLOCK_SAMPLES;
+
+function measurePulse(
+  state: Float64Array,
+  base: number,
+  isFirst: boolean,
+  level: number,
+  features: Float64Array,
+): void {
+  const loudest = (state[base + A.LOUDEST_PAIR] as number) / PAIR_SCALE + BANDS * LEAST;
+  state[base + A.LOUDEST_PAIR] = 0;
+  const pulse = roughLog2(loudest) - level;
+  if (isFirst) {
+    state[base + A.PULSE_200] = FIRST_PULSE;
+    state[base + A.PULSE_700] = FIRST_PULSE;
+  }
+  const pulse200 = (state[base + A.PULSE_200] as number) + (pulse - (state[base + A.PULSE_200] as number)) * 0.1;
+  const pulse700 = (state[base + A.PULSE_700] as number) + (pulse - (state[base + A.PULSE_700] as number)) * 0.03;
+  state[base + A.PULSE_200] = pulse200;
+  state[base + A.PULSE_700] = pulse700;
+  features[FEATURE.PULSE_200] = pulse200;
+  features[FEATURE.PULSE_700] = pulse700;
+}
+
+/**
+ * Takes in what lies below the bands, without DC, and returns how far it is above its floor, as a logarithm. That floor
+ * only serves to date the end of speech: a minimum that rises by 3 dB a second is enough.
+ */
+export function measureLow(state: Float64Array, base: number): number {
+  const blocks = state[base + A.HOP_BLOCKS] as number;
+  const sum = state[base + A.LOW_SUM] as number;
+  const energy = (state[base + A.LOW_ENERGY] as number) - (sum * sum) / blocks;
+  state[base + A.LOW_ENERGY] = 0;
+  state[base + A.LOW_SUM] = 0;
+  const power = energy / (blocks * BLOCK_SAMPLES * BLOCK_SAMPLES) + LEAST;
+  // This hop has been counted.
+  const isFirst = state[base + A.HOPS] === 1;
+  const last = state[base + A.LOW] as number;
+  const smooth = isFirst ? power : last + (power - last) * LOW_SMOOTHING;
+  state[base + A.LOW] = smooth;
+  const risen = isFirst ? FIRST_LEVEL_FLOOR : (state[base + A.LOW_FLOOR] as number) + LOW_RISE;
+  const floor = Math.min(roughLog2(smooth), risen);
+  state[base + A.LOW_FLOOR] = floor;
+  return roughLog2(power) - floor;
 }
 
 /** What follows from the mean SNR. */

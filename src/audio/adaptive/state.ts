@@ -44,15 +44,24 @@ export const ADAPTIVE_STATE = {
   QUIET_HOPS: 21,
   /** Smoothed output of the classifier: above 0 speech is more likely than not. */
   EVIDENCE: 22,
+  /** Energy of a block whose pair is still to come; −1 when there is none. */
+  PAIR: 23,
   /** The block at hand. */
   BLOCK: 24,
   /** By band: sum of squares of the hop at hand. */
   ENERGY: 32,
+  /** Energy of the loudest pair of blocks of the hop at hand. */
+  LOUDEST_PAIR: 39,
   /** By band: smoothed mean square. */
   SMOOTH: 40,
+  /** Below the bands, of the hop at hand: sum of squares of the blocks' sums, and those sums themselves. */
+  LOW_ENERGY: 47,
   /** By band, as logarithms: noise floor, minimum of the sub-window at hand, minima of the last eight sub-windows. */
   FLOOR: 48,
+  LOW_SUM: 55,
   BAND_MINIMUM: 56,
+  /** Floor of what is below the bands, as a logarithm. */
+  LOW_FLOOR: 63,
   BAND_MINIMA: 64,
   /** Hops in the sub-window at hand, and which of the eight is replaced next. */
   BAND_HOPS: 120,
@@ -73,9 +82,17 @@ export const ADAPTIVE_STATE = {
   SPEECH_LEVEL: 154,
   /** Smoothed level. */
   LEVEL: 155,
+  /** How far the loudest pair of blocks is above its hop, smoothed over 200 and 700 ms. */
+  PULSE_200: 156,
+  PULSE_700: 157,
   /** Level of the last hop, and the smoothed size of its changes. */
   LAST_LEVEL: 158,
   UNSTEADINESS: 159,
+  /** Smoothed size of the changes of the bands against each other. */
+  SHAPE_CHANGE: 165,
+  /** Smoothed mean square below the bands, and hops in a row that were above the background there alone. */
+  LOW: 166,
+  LOW_HOPS: 167,
 } as const;
 
 /** A running minimum over eight sub-windows. */

@@ -1,8 +1,10 @@
+import { AGAINST_BY_DISTANCE, AGAINST_LEAST, BAND_WEIGHT, BIAS, FOR_WEIGHT } from './fusion-weights.js';
+
 /**
  * How the verdicts of the network and the evidence of the adaptive detector become one. The network hears what is speech
  * where bands and levels cannot tell: in babble and loud noise, and that music and tones are none. The bands know the
  * background of this channel, in which people may be talking as well. Their log-odds are added with weights, which were
- * fitted offline as those of the adaptive detector are. What the network has against speech counts the less, the less
+ * fitted offline (bench/quality/silence/fit/fit-fusion.ts). What the network has against speech counts the less, the less
  * speech stands above the background: it does not hear speech that loud noise nearly covers.
  *
  * The network is asked only where there is doubt. Below the lower limit the evidence of the bands is clear. Above the
@@ -31,16 +33,10 @@ const LOUD = 3;
 const CONFIRMED_WINDOWS = 12;
 /** Share of a hop in the bands' evidence. */
 const BAND_SMOOTHING = 0.73;
-/** Weights of the bands, and of a network that is for speech. */
-const BAND_WEIGHT = 0.92;
-const FOR_WEIGHT = 0.36;
-/** Weight of a network that is against speech: where speech hardly stands out, and for each 3 dB by which it does. */
-const AGAINST_LEAST = 0.02;
-const AGAINST_BY_DISTANCE = 0.106;
-const MOST_DISTANCE = 6;
-const BIAS = -0.1;
+/** The most by which speech that stands out makes the network count more. */
+export const MOST_DISTANCE = 6;
 /** The most that each can count. The network can outvote the bands where a tone is loud. */
-const MOST_BAND_ODDS = 4;
+export const MOST_BAND_ODDS = 4;
 const MOST_LOG_ODDS = 6;
 
 /** Log-odds of a hop that the bands alone say `odds` of; `distance` is that of speech from the background. */

@@ -118,23 +118,34 @@ it('judges the marks by the conditions that they are about', () => {
   const conditions = CONDITIONS.map((condition) => {
     const low = condition.name === 'babble-0' || condition.groups.includes('extra');
     const isQuiet = condition.name === 'level-46-clean';
-    return { condition, scores: { adaptive: low ? score(10, 20) : score(97, isQuiet ? 91 : 99) } };
+    const own = low ? score(10, 20) : score(97, isQuiet ? 91 : 99);
+    return { condition, scores: { adaptive: condition.name === 'car-5' ? score(91.9, 99) : own, neural: own } };
   });
-  const of = (live: number, spans: number) => ({
-    adaptive: { live: score(live, 0).live, spans: score(spans, 0).live },
-  });
-  const rows: SilenceRows = { conditions, means: { usual: of(96, 97.9), noisy: of(90.3, 92.9) }, microsPerFrame: {} };
+  const of = (live: number, spans: number) => {
+    const rates = { live: score(live, 0).live, spans: score(spans, 0).live };
+    return { adaptive: rates, neural: rates };
+  };
+  const rows: SilenceRows = { conditions, means: { usual: of(96, 97.9), noisy: of(87.9, 92.9) }, microsPerFrame: {} };
   expect(marksOf(rows, 'adaptive').map(({ measured, isMet }) => [measured, isMet])).toEqual([
     [96, true],
     [97.9, false],
+    [97, true],
     // Three conditions of four at 99 and one at 91.
     [97, true],
-    [90.3, true],
+    [87.9, true],
     [92.9, true],
+    // The spans do not make up for the live flag in car noise of 5 dB.
+    [91.9, false],
     [99, true],
+    [91.9, true],
     [99, true],
   ]);
-  expect(marksOf(rows, 'neural')).toEqual([]);
+  // Its mean has a mark of its own.
+  expect(marksOf(rows, 'neural').filter(({ atLeast }) => atLeast === 88)).toEqual([
+    { what: '13 conditions, live', atLeast: 88, measured: 87.9, isMet: false },
+    { what: '13 conditions, spans', atLeast: 88, measured: 92.9, isMet: true },
+  ]);
+  expect(marksOf(rows, 'fixed')).toEqual([]);
 });
 
 it('judges calibrate by the worst of white and car noise that is 10 dB or more below speech', () => {

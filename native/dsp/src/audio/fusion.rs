@@ -1,5 +1,6 @@
 //! Makes one of the network's verdicts and the bands' evidence: `src/audio/neural/fusion.ts`.
 
+use super::fusion_weights::{AGAINST_BY_DISTANCE, AGAINST_LEAST, BAND_WEIGHT, BIAS, FOR_WEIGHT};
 use crate::silence::State;
 
 /// Indices into a State: NEURAL_STATE of `src/audio/neural/fusion.ts`.
@@ -23,12 +24,7 @@ const CLEARLY_SILENT: f64 = -2.0;
 const LOUD: f64 = 3.0;
 const CONFIRMED_WINDOWS: f64 = 12.0;
 const BAND_SMOOTHING: f64 = 0.73;
-const BAND_WEIGHT: f64 = 0.92;
-const FOR_WEIGHT: f64 = 0.36;
-const AGAINST_LEAST: f64 = 0.02;
-const AGAINST_BY_DISTANCE: f64 = 0.106;
 const MOST_DISTANCE: f64 = 6.0;
-const BIAS: f64 = -0.1;
 const MOST_BAND_ODDS: f64 = 4.0;
 const MOST_LOG_ODDS: f64 = 6.0;
 

@@ -4,6 +4,7 @@ pub mod adaptive;
 pub mod concealment;
 pub mod detector;
 pub mod fusion;
+mod fusion_weights;
 pub mod g711;
 pub mod l16;
 pub mod level;

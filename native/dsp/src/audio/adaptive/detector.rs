@@ -2,7 +2,7 @@
 
 use super::bands::{add_blocks, add_sample, add_wide_block};
 use super::classifier::classify;
-use super::features::{feature, measure_hop};
+use super::features::{feature, measure_hop, measure_low};
 use super::minimum::{init_band_floors, init_minimum};
 use super::slot::*;
 use super::{BANDS, BLOCK_SAMPLES};
@@ -10,23 +10,25 @@ use crate::detector::detector_id;
 use crate::fusion::{forget_verdict, fuse_odds};
 use crate::silence::{Edge, Edges, State};
 
-const ONSET: f64 = 0.92;
-const RELEASE: f64 = 0.64;
-const EVIDENCE_SMOOTHING: f64 = 0.68;
+const ONSET: f64 = 0.75;
+const RELEASE: f64 = 0.42;
+const EVIDENCE_SMOOTHING: f64 = 0.82;
 const ABOVE_LEAST: f64 = 0.22;
 const ABOVE_SHARE: f64 = 0.24;
 const MOST_ONSET_HOPS: f64 = 3.0;
-const NARROW: f64 = 0.6;
+const NARROW: f64 = 0.75;
 const WIDE: f64 = 5.3;
 const HANG_OVER: f64 = 2.4;
 const HANG_OVER_ADDED: f64 = 5.7;
-const LEAST_SILENCE: f64 = 23.0;
+const LEAST_SILENCE: f64 = 21.0;
 const LEAST_SILENCE_ADDED: f64 = 11.0;
-const MOST_TAIL_HOPS: f64 = 8.0;
+const MOST_TAIL_HOPS: f64 = 12.0;
 const STEADY: f64 = 0.1;
 const CLEAR: f64 = 4.5;
 const SOUNDING: f64 = 3.0;
 const AUDIBLE: f64 = 2.0;
+const LOW_SOUNDING: f64 = 4.0;
+const MOST_LOW_HOPS: f64 = 5.0;
 
 /// A channel begins silent. All slots but the detector's id are set.
 pub fn init(state: &mut State, sample_rate: u32) {
@@ -38,6 +40,7 @@ pub fn init(state: &mut State, sample_rate: u32) {
     state[HOP] = blocks * BLOCK_SAMPLES as f64 * f64::from(decimation);
     state[MIN_SILENCE] = LEAST_SILENCE * state[HOP];
     state[POSITION] = -1.0;
+    state[PAIR] = -1.0;
     state[SILENT] = 1.0;
     state[FRAME_SILENT] = 1.0;
     state[FRAME_IN_SILENCE] = 1.0;
@@ -134,9 +137,10 @@ pub fn skip(state: &mut State, position: f64) {
         state[ABOVE_TO] = position;
     }
     state[POSITION] = position;
-    for slot in [BLOCK_FILL, SAMPLE_FILL, SAMPLE_SUM, BLOCKS, ABOVE_HOPS] {
+    for slot in [BLOCK_FILL, SAMPLE_FILL, SAMPLE_SUM, BLOCKS, ABOVE_HOPS, LOUDEST_PAIR, LOW_ENERGY, LOW_SUM] {
         state[slot] = 0.0;
     }
+    state[PAIR] = -1.0;
     state[ENERGY..ENERGY + BANDS].fill(0.0);
     state[FRAME_SILENT] = f64::from(state[LIVE] != 1.0);
     state[FRAME_IN_SILENCE] = state[SILENT];
@@ -163,9 +167,8 @@ fn close_hop(state: &mut State, position: f64) -> bool {
     };
     let above_hops = if is_above { state[ABOVE_HOPS] + 1.0 } else { 0.0 };
     state[ABOVE_HOPS] = above_hops;
-    if is_above {
-        state[ABOVE_TO] = position;
-    }
+    let low = measure_low(state);
+    follow_tail(state, position, is_above, low);
 
     // One hop alone may be a click.
     let is_clear = above_floor >= CLEAR && above_hops > 1.0;
@@ -193,6 +196,21 @@ fn close_hop(state: &mut State, position: f64) -> bool {
     let since = active_to.min(state[ABOVE_TO].max(active_to - MOST_TAIL_HOPS * hop));
     turn(state, 1.0, if since > state[SINCE] { since } else { active_to });
     true
+}
+
+/// Notes the end of the last hop above the background, and follows the end of a word below the bands.
+fn follow_tail(state: &mut State, position: f64, is_above: bool, low: f64) {
+    if is_above {
+        state[ABOVE_TO] = position;
+        state[LOW_HOPS] = 0.0;
+        return;
+    }
+    let goes_on = state[ABOVE_TO] == position - state[HOP];
+    if low < LOW_SOUNDING || state[LOW_HOPS] == MOST_LOW_HOPS || !goes_on {
+        return;
+    }
+    state[ABOVE_TO] = position;
+    state[LOW_HOPS] += 1.0;
 }
 
 /// The hop that ends at `position` is speech.

@@ -23,7 +23,10 @@ pub mod feature {
     pub const CHANGE: usize = 19;
     pub const SMOOTHED_ABOVE_FLOOR: usize = 20;
     pub const UNSTEADINESS: usize = 21;
-    pub const COUNT: usize = 22;
+    pub const SHAPE_CHANGE: usize = 22;
+    pub const PULSE_200: usize = 23;
+    pub const PULSE_700: usize = 24;
+    pub const COUNT: usize = 25;
 }
 
 pub type Features = [f64; feature::COUNT];
@@ -36,6 +39,10 @@ const FIRST_FLOOR: f64 = 40.0;
 const FIRST_LEVEL_FLOOR: f64 = 8.0;
 const FIRST_RANGE: f64 = 5.0;
 const FIRST_SPEECH_SNR: f64 = 4.0;
+const FIRST_SHAPE_CHANGE: f64 = 0.28;
+const FIRST_PULSE: f64 = 1.3;
+const LOW_SMOOTHING: f64 = 0.3;
+const LOW_RISE: f64 = 0.02;
 const BACKGROUND_SUB_WINDOW: f64 = 40.0;
 const LEVEL_SUB_WINDOW: f64 = 20.0;
 const SPEECH_UP: f64 = 0.3;
@@ -59,9 +66,10 @@ pub fn is_near_floor(state: &State, mean_square: f64) -> bool {
 pub fn measure_hop(state: &mut State) -> Features {
     let mut features = [0.0; feature::COUNT];
     let is_first = state[HOPS] == 0.0;
-    let total = measure_bands(state, is_first, &mut features);
+    let level = rough_log2(measure_bands(state, is_first, &mut features));
+    measure_pulse(state, is_first, level, &mut features);
     measure_snr(state, is_first, &mut features);
-    measure_levels(state, is_first, rough_log2(total), &mut features);
+    measure_levels(state, is_first, level, &mut features);
     state[HOPS] += 1.0;
     features
 }
@@ -70,6 +78,8 @@ fn measure_bands(state: &mut State, is_first: bool, features: &mut Features) -> 
     let scale = state[HOP_BLOCKS] * BLOCK_SAMPLES as f64 * BLOCK_SAMPLES as f64;
     let mut sum = 0.0;
     let mut total = 0.0;
+    let mut common = 0.0;
+    let mut changes = [0.0; BANDS];
     for band in 0..BANDS {
         let power = state[ENERGY + band] / scale + LEAST;
         state[ENERGY + band] = 0.0;
@@ -78,6 +88,9 @@ fn measure_bands(state: &mut State, is_first: bool, features: &mut Features) -> 
         let smooth = if is_first { power } else { last + (power - last) * BAND_SMOOTHING };
         state[SMOOTH + band] = smooth;
         let log = rough_log2(smooth);
+        let change = if is_first { 0.0 } else { log - rough_log2(last) };
+        changes[band] = change;
+        common += change;
         if is_first {
             state[FLOOR + band] = rough_log2(power.min(FIRST_FLOOR));
         }
@@ -94,7 +107,55 @@ fn measure_bands(state: &mut State, is_first: bool, features: &mut Features) -> 
     }
     close_band_hop(state);
     features[feature::SNR] = sum / BANDS as f64;
+    features[feature::SHAPE_CHANGE] = measure_shape(state, is_first, &changes, common / BANDS as f64);
     total
+}
+
+/// The smoothed size of the bands' changes beside the change that all have in `common`.
+fn measure_shape(state: &mut State, is_first: bool, changes: &[f64; BANDS], common: f64) -> f64 {
+    let mut sum = 0.0;
+    for change in changes {
+        sum += (change - common).abs();
+    }
+    let last = if is_first { FIRST_SHAPE_CHANGE } else { state[SHAPE_CHANGE] };
+    state[SHAPE_CHANGE] = last + (sum / BANDS as f64 - last) * 0.03;
+    state[SHAPE_CHANGE]
+}
+
+/// Two blocks of squares as the mean square of a sample.
+const PAIR_SCALE: f64 = (2 * BLOCK_SAMPLES * BLOCK_SAMPLES) as f64;
+
+fn measure_pulse(state: &mut State, is_first: bool, level: f64, features: &mut Features) {
+    let loudest = state[LOUDEST_PAIR] / PAIR_SCALE + BANDS as f64 * LEAST;
+    state[LOUDEST_PAIR] = 0.0;
+    let pulse = rough_log2(loudest) - level;
+    if is_first {
+        state[PULSE_200] = FIRST_PULSE;
+        state[PULSE_700] = FIRST_PULSE;
+    }
+    state[PULSE_200] += (pulse - state[PULSE_200]) * 0.1;
+    state[PULSE_700] += (pulse - state[PULSE_700]) * 0.03;
+    features[feature::PULSE_200] = state[PULSE_200];
+    features[feature::PULSE_700] = state[PULSE_700];
+}
+
+/// Takes in what lies below the bands, without DC; how far it is above its floor.
+pub fn measure_low(state: &mut State) -> f64 {
+    let blocks = state[HOP_BLOCKS];
+    let sum = state[LOW_SUM];
+    let energy = state[LOW_ENERGY] - (sum * sum) / blocks;
+    state[LOW_ENERGY] = 0.0;
+    state[LOW_SUM] = 0.0;
+    let power = energy / (blocks * BLOCK_SAMPLES as f64 * BLOCK_SAMPLES as f64) + LEAST;
+    // This hop has been counted.
+    let is_first = state[HOPS] == 1.0;
+    let last = state[LOW];
+    let smooth = if is_first { power } else { last + (power - last) * LOW_SMOOTHING };
+    state[LOW] = smooth;
+    let risen = if is_first { FIRST_LEVEL_FLOOR } else { state[LOW_FLOOR] + LOW_RISE };
+    let floor = rough_log2(smooth).min(risen);
+    state[LOW_FLOOR] = floor;
+    rough_log2(power) - floor
 }
 
 fn measure_snr(state: &mut State, is_first: bool, features: &mut Features) {

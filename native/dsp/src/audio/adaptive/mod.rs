@@ -35,11 +35,16 @@ pub mod slot {
     pub const FRAME_IN_SILENCE: usize = 20;
     pub const QUIET_HOPS: usize = 21;
     pub const EVIDENCE: usize = 22;
+    pub const PAIR: usize = 23;
     pub const BLOCK: usize = 24;
     pub const ENERGY: usize = 32;
+    pub const LOUDEST_PAIR: usize = 39;
     pub const SMOOTH: usize = 40;
+    pub const LOW_ENERGY: usize = 47;
     pub const FLOOR: usize = 48;
+    pub const LOW_SUM: usize = 55;
     pub const BAND_MINIMUM: usize = 56;
+    pub const LOW_FLOOR: usize = 63;
     pub const BAND_MINIMA: usize = 64;
     pub const BAND_HOPS: usize = 120;
     pub const BAND_NEXT: usize = 121;
@@ -55,8 +60,13 @@ pub mod slot {
     pub const SPEECH_SNR: usize = 153;
     pub const SPEECH_LEVEL: usize = 154;
     pub const LEVEL: usize = 155;
+    pub const PULSE_200: usize = 156;
+    pub const PULSE_700: usize = 157;
     pub const LAST_LEVEL: usize = 158;
     pub const UNSTEADINESS: usize = 159;
+    pub const SHAPE_CHANGE: usize = 165;
+    pub const LOW: usize = 166;
+    pub const LOW_HOPS: usize = 167;
 }
 
 /// Bands of the analysis.
