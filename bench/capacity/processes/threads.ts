@@ -5,7 +5,7 @@ import process from 'node:process';
 export interface ThreadUse {
   /** User and system, from the scheduler. */
   readonly cpuUs: number;
-  /** System alone, which the kernel counts in ticks: good to some 10 ms. */
+  /** System alone. The kernel tells it by what its tick finds, which a load that repeats can fall into step with. */
   readonly kernelUs: number;
   /** It had nothing to do, and waited. */
   readonly voluntarySwitches: number;
