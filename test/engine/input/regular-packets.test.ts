@@ -13,7 +13,7 @@ import { type TrafficEvent, type TrafficOptions, traffic } from '../../support/e
 import { below, mulberry32 } from '../../support/random.js';
 
 /** A wide run: TRUNKLINE_REGULAR_SEEDS=1000. */
-const SEEDS = Number(process.env['TRUNKLINE_REGULAR_SEEDS'] ?? 8);
+const SEEDS = Number(process.env['TRUNKLINE_REGULAR_SEEDS'] ?? 6);
 const STEP_US = 5_000;
 const missing = nativeMissing();
 
@@ -163,8 +163,8 @@ describe.skipIf(missing !== undefined)(`the native path for regular packets${mis
   });
 
   it('leaves what finds no space in a ring to the jitter buffer', () => {
-    for (let seed = 1; seed <= SEEDS; seed++) {
-      compare(seed, { codec: 'pcmu', channels: 2, seconds: 40, severity: 0.5 }, 8_192);
-    }
+    // On a line in order, where nothing is dropped: what a full ring drops depends on the order across channels.
+    const line = { codec: 'pcmu', channels: 2, seconds: 40, severity: 0 } as const;
+    for (let seed = 1; seed <= SEEDS; seed++) expect(compare(seed, line, 4_096)).toBeLessThan(compare(seed, line));
   });
 });
