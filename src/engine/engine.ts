@@ -52,7 +52,7 @@ const ZERO_COUNTS = zeroCounts();
 const CLOSE_GRACE_MS = 5_000;
 const CLOSE_DRAIN_MS = 5;
 /** Sources that submit packet by packet publish them to the shards at most this often, except when the timer is due. */
-const PUMP_EVERY_US = 500;
+const PUMP_EVERY_US = 250;
 
 /**
  * The engine: packets in through StreamIngest, frames out to sinks. A packet takes this way on the main thread:
@@ -231,9 +231,9 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     this.#input.insert();
     // A source's turn of the event loop serves as well as the timer's, and many sources make packets leave sooner.
     const nowUs = this.#clock.nowUs();
-    if (nowUs >= this.#pumpedUs + PUMP_EVERY_US && nowUs >= this.#input.dueUs()) this.#pump();
+    if (nowUs >= this.#pumpedUs + PUMP_EVERY_US && nowUs >= this.#input.dueUs()) this.#pump(nowUs);
     else this.#delivery.drain();
-    this.#schedule.update();
+    this.#schedule.submitted(nowUs);
   }
 
   /** As submit(), for embedders who push packet by packet: their listeners are not called from within push(). */
@@ -376,8 +376,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   }
 
   /** Releases what is due, shows it to the shards, and delivers what they have put out. */
-  #pump(): void {
-    const nowUs = this.#clock.nowUs();
+  #pump(nowUs = this.#clock.nowUs()): void {
     this.#pumpedUs = nowUs;
     this.#input.advance(nowUs);
     this.#delivery.drain();
