@@ -228,8 +228,8 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   }
 
   submit(): void {
-    this.#input.insert();
-    // A source's turn of the event loop serves as well as the timer's, and many sources make packets leave sooner.
+    // A source's turn of the event loop serves as well as the timer's, and many sources make packets leave sooner. What
+    // comes packet by packet is taken in, too, for many at once.
     const nowUs = this.#clock.nowUs();
     if (nowUs >= this.#pumpedUs + PUMP_EVERY_US && nowUs >= this.#input.dueUs()) this.#pump(nowUs);
     else this.#delivery.drain();

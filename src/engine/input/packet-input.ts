@@ -198,9 +198,8 @@ export class PacketInput {
    * streams publishes the packets of many at once, and all else is published where it is committed.
    */
   dueUs(): number {
-    return this.#hasReleased || this.#release.hasWaiting
-      ? 0
-      : Math.min(this.#jitter.nextDueUs(), this.#stopped.dueUs());
+    const isDue = this.#hasReleased || this.#release.hasWaiting || this.#jitter.packets.filledRow() >= 0;
+    return isDue ? 0 : Math.min(this.#jitter.nextDueUs(), this.#stopped.dueUs());
   }
 
   /** Reception counts of a stream so far, its channels added up. */
@@ -212,6 +211,7 @@ export class PacketInput {
 
   /** Adds the same to `sum`; the final ones of a stream that is ending. */
   addCounts(stream: Stream, sum: ReceptionCounts): void {
+    this.insert();
     if (stream.finalCounts !== undefined) {
       addCounts(sum, stream.finalCounts);
       return;
@@ -227,6 +227,7 @@ export class PacketInput {
 
   /** Reception of each channel so far. Packets of an ordered stream are the same number on each. */
   receptionOf(stream: Stream): ChannelReception[] {
+    this.insert();
     const { stream: index, channels } = stream.info;
     return channelsOf(stream).map((channel) => {
       const counts = this.#jitter.counts(channel);
@@ -290,6 +291,7 @@ export class PacketInput {
 
   /** Packets of streams that are not open, or have no such channel. */
   get unknownStream(): number {
+    this.insert();
     return this.#unknownStream + this.ordered.unknownStream;
   }
 
