@@ -92,7 +92,7 @@ impl Output for Ring {
     }
 }
 
-/// Takes some rows with room for `most_left` that are left: how far it came, what was taken, which rows are left.
+/// Takes some rows of which `most_left` can be left: how far it came, what was taken, which rows are left.
 fn take_rows(states: &mut [ChannelState], rows: &[Row], space: usize, most_left: usize) -> (Progress, Ring, Vec<i32>) {
     let mut history = vec![0; states.len() * HISTORY_WORDS];
     let mut ring = Ring { space, taken: vec![] };
@@ -202,7 +202,7 @@ fn leaves_all_that_follows_in_a_stream_behind_a_packet_that_is_left() {
 }
 
 #[test]
-fn ends_when_there_is_no_room_for_what_is_left() {
+fn ends_when_the_list_of_what_is_left_is_full() {
     let mut states = [running(), ChannelState::default()];
     let late = Row { sequence: 3.0, ..NEXT };
     let (progress, ..) = take_rows(&mut states, &[late, late, NEXT], 9, 1);
