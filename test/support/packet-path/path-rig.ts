@@ -121,11 +121,9 @@ export class PathRig implements StreamIngest {
   readonly #ended = { ...zeroCounts(), packetsPaused: 0 };
   /** Kinds of the records taken so far. */
   readonly #kinds: number[] = [];
-  readonly #isSerial: boolean;
   #controls = 0;
 
-  constructor({ sizes, calls, connections, isSerial }: Script, { native, reader }: PathParts) {
-    this.#isSerial = isSerial;
+  constructor({ sizes, calls, connections }: Script, { native, reader }: PathParts) {
     const settings = settingsOf(sizes, native);
     const memory = layOutMemory(settings.memory);
     this.#streams = new Streams(sizes.maxStreams, sizes.shards);
@@ -195,7 +193,6 @@ export class PathRig implements StreamIngest {
       ...{ unknownStream: input.unknownStream, arenaFull: input.arenaFull, arenaUsedBytes: input.arenaUsedBytes },
       ...{ latePacketsRefused: input.latePacketsRefused, dueUs: input.dueUs() },
       refused: this.#rings.map((_, shard) => input.refusedBy(shard)),
-      ringBytes: this.#isSerial ? this.#rings.map((ring) => ring.usedBytes()) : [],
     };
   }
 
@@ -228,6 +225,8 @@ export class PathRig implements StreamIngest {
   endStream(index: number, reason: EndReason): void {
     const stream = this.#openStreamAt(index);
     if (stream === undefined) return;
+    // As for a pause: where the first packet of one channel is placed depends on what the other one has released.
+    this.#pump();
     this.#input.flush(stream, this.#clock.nowUs());
     const packetsPaused = this.#input.pausedPackets(stream);
     const counts = this.#input.countsOf(stream);
@@ -328,7 +327,7 @@ export class PathRig implements StreamIngest {
     }
     // Regular packets are released when they are inserted, and the others of a turn after that: the order may differ
     // across channels, never within one. Late packets are beside that order, by themselves.
-    return this.#isSerial ? records : records.sort((a, b) => compareText(lineOf(a), lineOf(b)));
+    return records.sort((a, b) => compareText(lineOf(a), lineOf(b)));
   }
 
   #record({ bytes, view }: RingConsumer, shard: number, at: number): string {

@@ -165,7 +165,7 @@ class Turns {
     const stuck = this.#stuck[shard] ?? 0;
     this.#stuck[shard] = Math.max(0, stuck - 1);
     if (stuck > 0 || random() >= this.#takes) return;
-    this.#steps.push({ does: 'take', shard, records: !this.#isSerial || random() < 0.7 ? ALL : below(random, 8) });
+    this.#steps.push({ does: 'take', shard, records: ALL });
   }
 }
 

@@ -48,8 +48,8 @@ export interface Script {
   readonly title: string;
   readonly sizes: PathSizes;
   /**
-   * One channel alone, and a turn for each frame. Then records must come in the very same order, so that rings may be
-   * small and shards slow. Otherwise the order stands within each channel, and what finds no space would depend on others.
+   * One channel alone, and a turn for each frame, so that rings may be small and shards slow. With several channels, which
+   * packet finds no space in a full ring would depend on their order, which stands within each channel only.
    */
   readonly isSerial: boolean;
   readonly connections: number;
