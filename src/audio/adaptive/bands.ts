@@ -1,5 +1,8 @@
 import type { SampleMemory } from '../sample-memory.js';
-import { ADAPTIVE_STATE as A, BLOCK_SAMPLES } from './state.js';
+import { ADAPTIVE_STATE, BLOCK_SAMPLES } from './state.js';
+
+/** Declared here, for the compiler: what a module imports, or exports by its declaration, is looked up each time. */
+const A = ADAPTIVE_STATE;
 
 /**
  * The filter bank: a Walsh-Hadamard transform of blocks of 8 samples. It takes 24 additions a block, and its
@@ -27,8 +30,8 @@ export function addBlocks(state: Float64Array, base: number, pcm: SampleMemory, 
   let energy7 = 0;
   let lowEnergy = 0;
   let lowSum = 0;
-  let pair = state[base + A.PAIR] as number;
-  let loudest = state[base + A.LOUDEST_PAIR] as number;
+  let pair = (state[base + A.PAIR] as number) | 0;
+  let loudest = (state[base + A.LOUDEST_PAIR] as number) | 0;
   const end = (at >> 1) + blocks * 4;
   for (let word = at >> 1; word < end; word += 4) {
     const ab = words[word] as number;
@@ -84,12 +87,14 @@ export function addBlocks(state: Float64Array, base: number, pcm: SampleMemory, 
     energy7 += square7;
     lowEnergy += Math.imul(c0, c0);
     lowSum = (lowSum + c0) | 0;
-    // The squares of all eight are eight times those of the samples: at most 2^30 together.
+    // The squares of all eight are eight times those of the samples: at most 2^30 together, and less without that of the
+    // sum, so that two blocks stay below 2^31.
     const block = (square1 + square2 + square3 + square4 + square5 + square6 + square7) | 0;
     if (pair < 0) {
       pair = block;
     } else {
-      if (pair + block > loudest) loudest = pair + block;
+      const both = (pair + block) | 0;
+      if (both > loudest) loudest = both;
       pair = -1;
     }
   }

@@ -5,7 +5,10 @@ import { addBlocks, addSample, addWideBlock } from './bands.js';
 import { classify } from './classifier.js';
 import { FEATURE, FEATURES, measureHop, measureLow } from './features.js';
 import { initBandFloors, initMinimum } from './minimum.js';
-import { ADAPTIVE_STATE as A, ADAPTIVE_STATE_SLOTS, BANDS, BLOCK_SAMPLES } from './state.js';
+import { ADAPTIVE_STATE, ADAPTIVE_STATE_SLOTS, BANDS, BLOCK_SAMPLES } from './state.js';
+
+/** Declared here, for the compiler: what a module imports, or exports by its declaration, is looked up each time. */
+const A = ADAPTIVE_STATE;
 
 /**
  * The adaptive silence detector. Sound is taken in hops of 20 ms, counted from the first sample, whatever frames it

@@ -1,11 +1,14 @@
 import { closeBandHop, hasStarted, trackMinimum } from './minimum.js';
-import { ADAPTIVE_STATE as A, BANDS, BLOCK_SAMPLES, MINIMUM } from './state.js';
+import { ADAPTIVE_STATE, BANDS, BLOCK_SAMPLES, MINIMUM } from './state.js';
+
+/** Declared here, for the compiler: what a module imports, or exports by its declaration, is looked up each time. */
+const A = ADAPTIVE_STATE;
 
 /**
  * What the classifier looks at, all of it relative to the channel's own floor, background or speech, so that neither the
  * level nor the line matters. Levels and SNRs are logarithms to base 2 of power: 1 is 3 dB.
  */
-export const FEATURE = {
+const FEATURE = {
   /** Mean SNR of the bands: of this hop, and smoothed over 80 and 250 ms. */
   SNR: 0,
   SNR_80: 1,
@@ -38,6 +41,8 @@ export const FEATURE = {
   PULSE_200: 23,
   PULSE_700: 24,
 } as const;
+
+export { FEATURE };
 export const FEATURES = 25;
 
 /** Mean square that is added to each band, of samples divided by 8: −72 dBFS. Below it nothing is told apart. */

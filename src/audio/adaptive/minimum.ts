@@ -1,4 +1,8 @@
-import { ADAPTIVE_STATE as A, BANDS, MINIMUM, SUB_WINDOWS } from './state.js';
+import { ADAPTIVE_STATE, BANDS, MINIMUM as MINIMUM_SLOTS, SUB_WINDOWS } from './state.js';
+
+/** Declared here, for the compiler: what a module imports, or exports by its declaration, is looked up each time. */
+const A = ADAPTIVE_STATE;
+const MINIMUM = MINIMUM_SLOTS;
 
 /**
  * Minimum statistics (R. Martin, "Noise Power Spectral Density Estimation Based on Optimal Smoothing and Minimum
