@@ -1,11 +1,22 @@
-import { findPlateau, findSilence, HopEnergies, type Plateau, windowLevels } from './threshold-search.js';
+import { SpeechReference } from './speech-reference.js';
+import {
+  agreement,
+  findAgreement,
+  findPlateau,
+  findSilence,
+  HopEnergies,
+  type Plateau,
+  windowLevels,
+} from './threshold-search.js';
 
 /** Whether a fixed threshold can be used on a line, and if not, why. */
 export type CalibrationVerdict =
   /** Silence returns, and what is louder is found as speech. */
   | 'works'
-  /** Nothing stands out from the ambient sound: there was no speech, or no threshold tells it from the ambient sound. */
+  /** Nobody spoke, as far as can be told. */
   | 'noSpeech'
+  /** The adaptive detector finds speech, but it does not stand out enough: no threshold tells it from the ambient sound. */
+  | 'noThreshold'
   /** There is no level that the sound stays below for half a second where it pauses: no threshold works. */
   | 'noSilence';
 
@@ -61,6 +72,18 @@ const RELEASE = 0.5;
 /** Ambient sound alone has nine tenths of its windows, from the 5th percentile on, within this. */
 const STEADY_DB = 15;
 const SPEECH_SHARE = 0.01;
+/** A reference of which less is speech, or less is something else, says nothing of thresholds. */
+const REFERENCE_SHARE = 0.02;
+/** Where a threshold finds less of what the adaptive detector calls speech, another one is looked for. */
+const WANTED_SPEECH = 0.6;
+/** A threshold that finds less of it does not work. */
+const LEAST_SPEECH = 0.5;
+/** Of more speech than this share, so much is enough: in babble the adaptive detector calls too much speech. */
+const MOST_REFERENCE_SHARE = 0.45;
+/** Where a threshold can find so much of it, the adaptive detector is taken to be right. */
+const CLEAR_SPEECH = 0.9;
+/** In any case: 1 dB above the lowest threshold that agrees with the adaptive detector. */
+const AGREEMENT_MARGIN = 10 ** (1 / 20);
 /** Half an LSB is −96 dBFS. */
 const FLOOR_DBFS = -96;
 
@@ -75,6 +98,11 @@ const FLOOR_DBFS = -96;
  *   of them, but never above a
  *   third of the way, in decibels, from the lowest of them to the highest, where speech begins to be lost; and never less
  *   than 2 dB above the lowest.
+ * - The adaptive detector says where there is speech, too. Where that threshold loses much of it, it is one of the lower
+ *   third, in decibels, of those that agree with that detector best, all of which find nearly all of what is not speech.
+ *   On a clear line it is not more than 12 dB above ambient sound if it lies above that third. When it still loses half of
+ *   the speech, no threshold works: silence returns below half the threshold, so that speech has to be more than 6 dB above the
+ *   loudest of the noise.
  * - It stays within 0.001 and 0.05 (−60 and −26 dBFS), unless louder ambient sound needs more: below lies the
  *   quantisation noise of G.711 codecs in a chain, above, the speech of a soft voice. Where a tenth of all windows is
  *   digital silence, nothing needs more: silence returns in it, and what is called ambient may be a gated voice.
@@ -84,6 +112,7 @@ export class Calibrator {
   /** Whole samples: 5 ms at the rates of telephony, within 0.3 % of it at those of 11,025 Hz and its multiples. */
   readonly #hopSamples: number;
   readonly #hops = new HopEnergies(MAX_HOPS);
+  readonly #reference: SpeechReference;
   #samples = 0;
   #fill = 0;
   #sum = 0;
@@ -92,11 +121,13 @@ export class Calibrator {
   constructor(sampleRate: number) {
     this.#sampleRate = sampleRate;
     this.#hopSamples = Math.round(sampleRate / HOPS_A_SECOND);
+    this.#reference = new SpeechReference(sampleRate);
   }
 
   /** Takes in `count` samples of one channel from `pcm[at]` on. */
   feed(pcm: Int16Array, at = 0, count = pcm.length - at): void {
     this.#samples += count;
+    this.#reference.feed(pcm, at, count);
     for (let i = at; i < at + count; i++) {
       const sample = pcm[i] as number;
       this.#sum += sample * sample;
@@ -117,9 +148,12 @@ export class Calibrator {
     const isGated = digitalSilenceShare >= AMBIENT_PERCENTILE;
     const ambientRms = Math.sqrt(percentile(sounding, AMBIENT_PERCENTILE));
     const plateau = sounding.length === 0 ? undefined : findPlateau(hops, levels, isGated);
-    const threshold = thresholdFor(plateau, ambientRms, isGated);
+    const spoken = isGated ? undefined : usable(this.#reference.hops(hops.length, this.#hopSamples));
     const silent = new Uint8Array(hops.length);
+    const first = thresholdFor(plateau, ambientRms, isGated);
+    const threshold = spoken === undefined ? first : agreeing(first, ambientRms, hops, levels, spoken);
     findSilence(hops, levels, threshold, silent);
+    const isLost = spoken !== undefined && isMostLost(silent, spoken);
     const speechRms = speechLevel(hops, silent);
     const releaseLevel = threshold * RELEASE;
     return {
@@ -128,9 +162,9 @@ export class Calibrator {
       ambientRms,
       speechRms,
       seconds: this.#samples / this.#sampleRate,
-      verdict: speechRms > 0 ? 'works' : isSteady(sounding) || isGated ? 'noSpeech' : 'noSilence',
+      verdict: verdictOf(speechRms > 0, isLost, isSteady(sounding) || isGated),
       separationDb: speechRms > 0 && ambientRms > 0 ? 20 * Math.log10(speechRms / ambientRms) : null,
-      silenceShare: hops.length === 0 ? 1 : silent.reduce((sum, flag) => sum + flag, 0) / hops.length,
+      silenceShare: hops.length === 0 ? 1 : ones(silent) / hops.length,
       digitalSilenceShare,
       peak: this.#peak / 32768,
       levelsDbfs: sounding.length === 0 ? null : percentilesDbfs(sounding),
@@ -147,6 +181,52 @@ function thresholdFor(plateau: Plateau | undefined, ambientRms: number, isGated:
   const least = plateau.lowest * PLATEAU_MARGIN;
   const threshold = Math.max(least, Math.min(wanted, third), MIN_THRESHOLD);
   return isGated ? Math.min(threshold, MAX_THRESHOLD) : Math.min(threshold, 1);
+}
+
+/** What the adaptive detector says, where there is speech and something else. */
+function usable(speech: Uint8Array): Uint8Array | undefined {
+  const share = ones(speech) / speech.length;
+  return share >= REFERENCE_SHARE && share <= 1 - REFERENCE_SHARE ? speech : undefined;
+}
+
+/**
+ * The threshold; or one in the lower third of those that agree with the adaptive detector, where the threshold loses much of
+ * its speech, or lies needlessly far above a quiet line.
+ */
+function agreeing(
+  threshold: number,
+  ambientRms: number,
+  hops: Float64Array,
+  levels: Float64Array,
+  speech: Uint8Array,
+): number {
+  const best = findAgreement(hops, levels, speech);
+  if (best === undefined) return threshold;
+  const third = best.lowest * (best.highest / best.lowest) ** (1 / 3);
+  const least = Math.max(best.lowest * AGREEMENT_MARGIN, MIN_THRESHOLD);
+  const silent = new Uint8Array(hops.length);
+  findSilence(hops, levels, threshold, silent);
+  if (agreement(silent, speech).speech < WANTED_SPEECH) return Math.max(least, Math.min(threshold, third));
+  if (best.speech < CLEAR_SPEECH) return threshold;
+  return Math.min(threshold, Math.max(least, third, AMBIENT_MARGIN * ambientRms));
+}
+
+/** Whether the silence that a threshold finds has most of the speech in it. */
+function isMostLost(silent: Uint8Array, speech: Uint8Array): boolean {
+  const share = ones(speech) / speech.length;
+  return agreement(silent, speech).speech * share < LEAST_SPEECH * Math.min(share, MOST_REFERENCE_SHARE);
+}
+
+function ones(flags: Uint8Array): number {
+  let count = 0;
+  for (const flag of flags) count += flag;
+  return count;
+}
+
+function verdictOf(isSpeechFound: boolean, isMostLost: boolean, isSteady: boolean): CalibrationVerdict {
+  if (isSpeechFound && !isMostLost) return 'works';
+  if (!isSpeechFound && !isSteady) return 'noSilence';
+  return isMostLost ? 'noThreshold' : 'noSpeech';
 }
 
 function isSteady(sorted: Float64Array): boolean {

@@ -28,6 +28,10 @@ const ALL_SILENCE_SHARE = 0.995;
 /** Width in decibels times the share of silence, below which a plateau says nothing. */
 const MIN_SCORE = 1;
 
+/** A threshold is of use when it finds this share of what is not speech; those hardly worse than the best agree as well. */
+const LEAST_NON_SPEECH = 0.93;
+const AGREEMENT_LOSS = 0.02;
+
 /** Thresholds that work about equally well, as shares of full scale, and the share of silence at the lowest of them. */
 export interface Plateau {
   readonly lowest: number;
@@ -128,6 +132,53 @@ export function findPlateau(
   const first = shares.findIndex((share) => share >= PLATEAU_SHARE * (shares[best] as number));
   const silenceShare = shares[first] as number;
   return { lowest: thresholdOf(first), highest: thresholdOf(plateauEnd(shares, best)), silenceShare };
+}
+
+/** Shares of speech and of all else that a threshold finds, 0 to 1. */
+export interface Agreement {
+  readonly speech: number;
+  readonly nonSpeech: number;
+}
+
+/** @param silent what a threshold says of each hop. @param speech what is known of it. */
+export function agreement(silent: Uint8Array, speech: Uint8Array): Agreement {
+  let spoken = 0;
+  let spokenFound = 0;
+  let quietFound = 0;
+  for (let i = 0; i < speech.length; i++) {
+    const isSpeech = speech[i] as number;
+    spoken += isSpeech;
+    if (silent[i] === isSpeech) continue;
+    if (isSpeech === 1) spokenFound++;
+    else quietFound++;
+  }
+  const quiet = speech.length - spoken;
+  return { speech: spoken === 0 ? 1 : spokenFound / spoken, nonSpeech: quiet === 0 ? 1 : quietFound / quiet };
+}
+
+/**
+ * The thresholds between −60 and 0 dBFS that agree best with what is known to be `speech`: the lowest and the highest
+ * around the best one that are hardly worse. Undefined when none finds nearly all of what is not speech.
+ */
+export function findAgreement(
+  hops: Float64Array,
+  levels: Float64Array,
+  speech: Uint8Array,
+): (Agreement & { readonly lowest: number; readonly highest: number }) | undefined {
+  const silent = new Uint8Array(hops.length);
+  const found = Array.from({ length: CANDIDATES }, (_, candidate) => {
+    findSilence(hops, levels, thresholdOf(candidate), silent);
+    return agreement(silent, speech);
+  });
+  const scores = found.map(({ speech, nonSpeech }) => (nonSpeech < LEAST_NON_SPEECH ? 0 : (speech + nonSpeech) / 2));
+  const best = scores.indexOf(Math.max(...scores));
+  const least = (scores[best] as number) - AGREEMENT_LOSS;
+  if (least <= 0) return undefined;
+  let first = best;
+  while (first > 0 && (scores[first - 1] as number) >= least) first--;
+  let last = best;
+  while (last + 1 < CANDIDATES && (scores[last + 1] as number) >= least) last++;
+  return { ...(found[best] as Agreement), lowest: thresholdOf(first), highest: thresholdOf(last) };
 }
 
 /** Where the plateau begins that is widest and has most silence; or all is silence, where there is none. */

@@ -136,6 +136,35 @@ describe('after calibration, the fixed detector on another stretch of the line',
   );
 });
 
+describe('calibration where speech hardly stands out', () => {
+  it.each(['white', 'car'] as const)('says that no threshold works in %s noise as loud as speech', (kind) => {
+    const { verdict, threshold } = calibrated(line(kind, 0.02, 0, 7).pcm);
+    expect(verdict).toBe('noThreshold');
+    // Silence returns all the same, and for good.
+    expect(threshold / 2).toBeGreaterThan(0.02);
+  });
+
+  it.each([
+    ['white', 0.02, 6],
+    ['car', 0.02, 6],
+    ['car', 0.1, 8],
+    ['babble', 0.1, 8],
+  ] as const)('finds a threshold that works in %s noise of %f, %i dB below speech', (kind, rms, separation) => {
+    const { verdict, threshold } = calibrated(line(kind, rms, separation, 7).pcm);
+    const { pcm, speech } = line(kind, rms, separation, 1007);
+    const found = detected(pcm, threshold);
+    expect(verdict).toBe('works');
+    expect(share(speech, found, 0)).toBeGreaterThanOrEqual(0.9);
+    expect(share(speech, found, 1)).toBeGreaterThan(0.65);
+  });
+
+  it('keeps the threshold low on a clean line, in the lower half from its noise to speech in decibels', () => {
+    const { threshold, verdict, ambientRms, speechRms } = calibrated(line('white', 0.0004, 45, 9).pcm);
+    expect(verdict).toBe('works');
+    expect(threshold).toBeLessThan(ambientRms * (speechRms / ambientRms) ** 0.5);
+  });
+});
+
 describe('findSilence', () => {
   it('finds the silence that the detector finds, from its first speech on', () => {
     for (const seed of [1, 2, 3, 4]) {

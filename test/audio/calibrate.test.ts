@@ -58,7 +58,7 @@ describe('Calibrator', () => {
   it('says when nothing stands out from the ambient sound, and when there are no pauses', () => {
     expect(calibrated(8000, stretches(8000, [0.01, 5000])).verdict).toBe('noSpeech');
     // Speech 3 dB above the ambient sound: silence would not return between the two.
-    expect(calibrated(8000, stretches(8000, [0.01, 2000], [0.014, 2000], [0.01, 2000])).verdict).toBe('noSpeech');
+    expect(calibrated(8000, stretches(8000, [0.01, 2000], [0.014, 2000], [0.01, 2000])).verdict).toBe('noThreshold');
     // A tone that is on for 300 ms and off for 100 ms, without end: never 500 ms of quiet.
     const parts = Array.from({ length: 20 }, () => [[0.1, 300] as const, [0.001, 100] as const]).flat();
     const ceaseless = calibrated(8000, stretches(8000, ...parts));

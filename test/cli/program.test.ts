@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { stretches } from '../support/speech.js';
+import { wavFile } from '../support/wav-file.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'trunkline-cli-'));
@@ -196,6 +198,20 @@ describe('trunkline calibrate', () => {
     expect(stdout).toMatch(
       /3\.0 s of sound\n.*works.*\nsilence returns below 0\.\d+\nthreshold (0\.\d+); use it as --silence-detector fixed --silence-threshold \1, /,
     );
+  });
+
+  test('says when no threshold works', async () => {
+    const file = join(folder, 'loud.wav');
+    const pcm = stretches(8000, [0.01, 2000], [0.014, 2000], [0.01, 2000]);
+    writeFileSync(file, wavFile({ data: Buffer.from(pcm.buffer) }));
+    const report = join(folder, 'loud.html');
+    const { code, stdout } = await trunkline(['calibrate', file, '--report', report]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /no threshold works\..*\nno threshold works for all of it; the adaptive detector needs none\n$/,
+    );
+    expect(stdout).not.toContain('--silence-threshold');
+    expect(readFileSync(report, 'utf8')).toContain('No fixed threshold works for all of it.');
   });
 
   test('refuses what is no WAV file', async () => {

@@ -4,7 +4,13 @@ import type { Command } from 'commander';
 import { type Config, nodeConfigOf, type SettingName } from '../../config/schema.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
-import { calibrationHtml, calibrationSvg, type MeasuredChannel, verdictText } from '../console/calibration-report.js';
+import {
+  calibrationHtml,
+  calibrationSvg,
+  isAnyWithoutThreshold,
+  type MeasuredChannel,
+  verdictText,
+} from '../console/calibration-report.js';
 import { print, printJson } from '../process/output.js';
 import { watchSignals } from '../process/signals.js';
 
@@ -185,6 +191,9 @@ function report(threshold: number, channels: readonly MeasuredChannel[]): string
   const release = `silence returns below ${(threshold / 2).toFixed(4)}`;
   const weak = channels.some(({ speechRms }) => speechRms > 0 && speechRms < 1.5 * threshold);
   if (weak) lines.push('Speech is hardly louder than the ambient sound: parts of it will count as silence.');
+  if (isAnyWithoutThreshold(channels)) {
+    return `${lines.join('\n')}\nno threshold works for all of it; the adaptive detector needs none\n`;
+  }
   const use = `use it as --silence-detector fixed --silence-threshold ${threshold}`;
   return `${lines.join('\n')}\n${release}\nthreshold ${threshold}; ${use}, or the adaptive detector, which needs none\n`;
 }

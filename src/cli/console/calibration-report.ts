@@ -15,6 +15,8 @@ const VERDICTS: Readonly<Record<CalibrationVerdict, string>> = {
   works: 'A fixed threshold works: silence returns, and speech is found.',
   noSpeech:
     'Nothing stands out from the ambient sound. If somebody spoke, no threshold works: use the adaptive detector.',
+  noThreshold:
+    'Somebody speaks, but hardly louder than the ambient sound: no threshold works. Use the adaptive detector.',
   noSilence: 'The sound never stays at one level for half a second: no threshold works. Use the adaptive detector.',
 };
 
@@ -22,9 +24,17 @@ export function verdictText(verdict: CalibrationVerdict): string {
   return VERDICTS[verdict];
 }
 
+/** Whether one of the channels has speech, or no silence, that no threshold tells apart. */
+export function isAnyWithoutThreshold(channels: readonly MeasuredChannel[]): boolean {
+  return channels.some(({ verdict }) => verdict === 'noThreshold' || verdict === 'noSilence');
+}
+
 /** The report as a page without scripts or references: a table and a histogram of the levels of each channel. */
 export function calibrationHtml(report: CalibrationReport): string {
   const threshold = round4(report.threshold);
+  const fixedText = isAnyWithoutThreshold(report.channels)
+    ? 'No fixed threshold works for all of it.'
+    : `For a fixed threshold: <code>--silence-detector fixed --silence-threshold ${threshold}</code>. Silence then returns below ${round4(report.threshold / 2)}.`;
   const parts = report.channels.map(
     (channel) => `<section>
 <h2>${escapeText(channel.name)}</h2>
@@ -42,13 +52,13 @@ ${histogramSvg(channel, report.threshold)}
 body{font:15px/1.5 system-ui,sans-serif;color:#1c2430;background:#fff;max-width:860px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem;margin:0 0 .5rem}h2{font-size:1.1rem;margin:2rem 0 .25rem}
 code{background:#eef1f5;padding:.1em .35em;border-radius:4px}
-.verdict{border-left:4px solid #1a7f37;padding:.25rem .75rem;background:#f3faf4}.noSpeech{border-color:#9a6700;background:#fff8e6}.noSilence{border-color:#b42318;background:#fef3f2}
+.verdict{border-left:4px solid #1a7f37;padding:.25rem .75rem;background:#f3faf4}.noSpeech{border-color:#9a6700;background:#fff8e6}.noSilence,.noThreshold{border-color:#b42318;background:#fef3f2}
 table{border-collapse:collapse;margin-top:.75rem}th,td{text-align:left;padding:.2rem 1.5rem .2rem 0;border-bottom:1px solid #e3e7ec;font-weight:normal}td{font-variant-numeric:tabular-nums}
 svg{display:block;width:100%;height:auto}
 </style></head>
 <body>
 <h1>Calibration of silence detection</h1>
-<p>Recommended: the adaptive detector, which follows the ambient sound of each channel by itself. For a fixed threshold: <code>--silence-detector fixed --silence-threshold ${threshold}</code>. Silence then returns below ${round4(report.threshold / 2)}.</p>
+<p>Recommended: the adaptive detector, which follows the ambient sound of each channel by itself. ${fixedText}</p>
 ${parts.join('\n')}
 </body>
 </html>
