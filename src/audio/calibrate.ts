@@ -79,7 +79,7 @@ const WANTED_SPEECH = 0.6;
 /** A threshold that finds less of it does not work. */
 const LEAST_SPEECH = 0.5;
 /** Of more speech than this share, so much is enough: in babble the adaptive detector calls too much speech. */
-const MOST_REFERENCE_SHARE = 0.45;
+const MOST_REFERENCE_SHARE = 0.35;
 /** Where a threshold can find so much of it, the adaptive detector is taken to be right. */
 const CLEAR_SPEECH = 0.9;
 /** In any case: 1 dB above the lowest threshold that agrees with the adaptive detector. */

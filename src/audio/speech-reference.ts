@@ -2,30 +2,30 @@ import { feedAdaptive, initAdaptive, skipAdaptive } from './adaptive/detector.js
 import { ADAPTIVE_STATE_SLOTS } from './adaptive/state.js';
 import { SampleMemory } from './sample-memory.js';
 
-/** Edges of one piece: more than a second can have. */
+/** Edges of one block: more than a second can have. */
 const MOST_EDGES = 64;
 
 /** Where there is speech in a sound, by the adaptive detector, which finds it also where no threshold does. */
 export class SpeechReference {
   readonly #state = new Float64Array(ADAPTIVE_STATE_SLOTS);
   readonly #edges = new Float64Array(2 * MOST_EDGES);
-  readonly #pieceSamples: number;
+  readonly #blockSamples: number;
   /** Positions where speech begins and ends, in turn. */
   readonly #turns: number[] = [];
   #position = 0;
 
   constructor(sampleRate: number) {
-    this.#pieceSamples = sampleRate;
+    this.#blockSamples = sampleRate;
     initAdaptive(this.#state, 0, sampleRate);
     skipAdaptive(this.#state, 0, 0);
   }
 
   /** Takes in `count` samples of one channel from `pcm[from]` on. */
   feed(pcm: Int16Array, from: number, count: number): void {
-    for (let at = from; at < from + count; at += this.#pieceSamples) {
-      const piece = SampleMemory.copyOf(pcm.subarray(at, Math.min(at + this.#pieceSamples, from + count)));
-      const { length } = piece.samples;
-      const found = feedAdaptive(this.#state, 0, piece, 0, length, this.#position, this.#edges, 0);
+    for (let at = from; at < from + count; at += this.#blockSamples) {
+      const block = SampleMemory.copyOf(pcm.subarray(at, Math.min(at + this.#blockSamples, from + count)));
+      const { length } = block.samples;
+      const found = feedAdaptive(this.#state, 0, block, 0, length, this.#position, this.#edges, 0);
       for (let edge = 0; edge < found; edge++) this.#turns.push(this.#edges[2 * edge] as number);
       this.#position += length;
     }
