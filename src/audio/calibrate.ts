@@ -82,8 +82,6 @@ const LEAST_SPEECH = 0.5;
 const MOST_REFERENCE_SHARE = 0.35;
 /** Where a threshold can find so much of it, the adaptive detector is taken to be right. */
 const CLEAR_SPEECH = 0.9;
-/** In any case: 1 dB above the lowest threshold that agrees with the adaptive detector. */
-const AGREEMENT_MARGIN = 10 ** (1 / 20);
 /** Half an LSB is −96 dBFS. */
 const FLOOR_DBFS = -96;
 
@@ -203,7 +201,7 @@ function agreeing(
   const best = findAgreement(hops, levels, speech);
   if (best === undefined) return threshold;
   const third = best.lowest * (best.highest / best.lowest) ** (1 / 3);
-  const least = Math.max(best.lowest * AGREEMENT_MARGIN, MIN_THRESHOLD);
+  const least = Math.max(best.lowest * PLATEAU_MARGIN, MIN_THRESHOLD);
   const silent = new Uint8Array(hops.length);
   findSilence(hops, levels, threshold, silent);
   if (agreement(silent, speech).speech < WANTED_SPEECH) return Math.max(least, Math.min(threshold, third));

@@ -26,8 +26,13 @@ export const interactionSchema = z
       .describe('The side that has no signal while the other one speaks; null when both have one.'),
     levelDbfs: perChannel(z.number()).describe('From -96 to 0.'),
     speech: perChannel(z.boolean()),
+    silenceKind: perChannel(z.enum(['digital', 'comfortNoise']).nullable()).describe(
+      'Of a silence that has lasted 1 s as such: all samples are the same, or the sender does not send silence. Null for ' +
+        'background noise, speech and a channel without frames.',
+    ),
     packetsReceived: z.number(),
     packetsLost: z.number(),
+    packetsRepaired: z.number().describe('Late packets that are recorded in their place all the same.'),
     lossRatio: z.number().describe('Of the packets that were due.'),
     lateRatio: z.number().describe('Of the packets received.'),
     jitterMs: z.number(),

@@ -24,7 +24,7 @@ import { Page, type Place, type Value } from './page.js';
 /** What interactions can be sorted by. */
 export const SORT_KEYS = [
   ...(['startedAt', 'ageSeconds', 'id', 'source', 'codec', 'state', 'levelDbfs', 'latencyMs'] as const),
-  ...(['packetsReceived', 'packetsLost', 'lossRatio', 'lateRatio', 'jitterMs'] as const),
+  ...(['packetsReceived', 'packetsLost', 'packetsRepaired', 'lossRatio', 'lateRatio', 'jitterMs'] as const),
 ] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
@@ -75,6 +75,7 @@ const COUNTS_US = 500 * US_PER_MS;
 const BY_COUNTS = {
   packetsReceived: (counts: ReceptionCounts) => counts.packetsReceived,
   packetsLost: (counts: ReceptionCounts) => counts.packetsLost,
+  packetsRepaired: (counts: ReceptionCounts) => counts.packetsRepaired,
   lossRatio,
   lateRatio,
   jitterMs: (counts: ReceptionCounts) => counts.jitterUs,

@@ -1,5 +1,5 @@
 import { addCounts, zeroCounts } from '../../core/counts.js';
-import type { ChannelReception, ReceptionCounts } from '../../core/events.js';
+import type { ChannelReception, ReceptionCounts, SilenceKind } from '../../core/events.js';
 import { roundedQuality } from '../../core/statistics/quality.js';
 import { MS_PER_SECOND, US_PER_MS } from '../../core/units.js';
 import type {
@@ -60,6 +60,7 @@ export function interactionRow(entry: InteractionEntry, dependencies: RowDepende
   const counts = countsOf(entry, dependencies);
   const level = (channel: number): number => (isLive ? view.levelDbfs(stream, channel, nowUs) : LEAST_DBFS);
   const speech = (channel: number): boolean => isLive && view.isSpeech(stream, channel, nowUs);
+  const kind = (channel: 0 | 1): SilenceKind | null => view.silenceKind(entry, channel, nowUs) ?? null;
   const delaysUs = (isLive ? dependencies.reception(entry.id) : undefined)?.map(({ playoutDelayUs }) => playoutDelayUs);
   return {
     id: entry.id,
@@ -77,8 +78,10 @@ export function interactionRow(entry: InteractionEntry, dependencies: RowDepende
     oneWayAudio: entry.oneWayAudio ?? null,
     levelDbfs: [level(0), channels === 2 ? level(1) : null],
     speech: [speech(0), channels === 2 ? speech(1) : null],
+    silenceKind: [kind(0), channels === 2 ? kind(1) : null],
     packetsReceived: counts.packetsReceived,
     packetsLost: counts.packetsLost,
+    packetsRepaired: counts.packetsRepaired,
     lossRatio: rounded(lossRatio(counts), 6),
     lateRatio: rounded(lateRatio(counts), 6),
     jitterMs: toMs(counts.jitterUs),
@@ -116,8 +119,8 @@ export function pendingRow(id: string, source: string): Interaction {
       pausedBy: [],
       oneWayAudio: null,
     },
-    ...{ levelDbfs: [LEAST_DBFS, null], speech: [false, null] },
-    ...{ packetsReceived: 0, packetsLost: 0, lossRatio: 0, lateRatio: 0, jitterMs: 0 },
+    ...{ levelDbfs: [LEAST_DBFS, null], speech: [false, null], silenceKind: [null, null] },
+    ...{ packetsReceived: 0, packetsLost: 0, packetsRepaired: 0, lossRatio: 0, lateRatio: 0, jitterMs: 0 },
     ...{ playoutDelayMs: null, latencyMs: null },
   };
 }

@@ -8,6 +8,7 @@ import type {
   PauseEvent,
   ReceptionCounts,
   SilenceEdge,
+  SilenceKind,
   StreamInfo,
   StreamSummary,
 } from '../../core/events.js';
@@ -144,6 +145,13 @@ export class InteractionView implements Sink {
 
   isSpeech(stream: number, channel: number, nowUs: number): boolean {
     return this.#at(stream, channel, AT.FRAME) === FRAME.SPEECH && this.#isFresh(stream, channel, nowUs);
+  }
+
+  /** What kind of silence a channel of an interaction has at the moment; undefined for speech and background noise. */
+  silenceKind({ info, ended }: InteractionEntry, channel: 0 | 1, nowUs: number): SilenceKind | undefined {
+    if (ended !== undefined || !this.#isFresh(info.stream, channel, nowUs)) return undefined;
+    const signal = this.#byStream[info.stream]?.spans[channel]?.signal;
+    return signal === 'digital' || signal === 'comfortNoise' ? signal : undefined;
   }
 
   /** From the arrival of a packet to the delivery of its frame, in microseconds; of the slower channel. */

@@ -80,6 +80,11 @@ export class SpanLog {
     return spans;
   }
 
+  /** What the channel's signal is at the end of what is known, whatever hides it. */
+  get signal(): Signal {
+    return SIGNALS[this.#signals[this.#count - 1] ?? 0] ?? 'silence';
+  }
+
   #stateAt(n: number): Pick<LiveSpan, 'state' | 'kind'> {
     const layer = LAYERS[this.#layers[n] as number] ?? 'signal';
     if (layer !== 'signal' && layer !== 'gap') return { state: layer };

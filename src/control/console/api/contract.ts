@@ -104,8 +104,11 @@ export interface Interaction {
   /** External, internal; null where there is no such channel or no frame yet. */
   readonly levelDbfs: readonly (number | null)[];
   readonly speech: readonly (boolean | null)[];
+  /** Of a channel that is silent, where it is not background noise. */
+  readonly silenceKind?: readonly (SilenceKind | null)[];
   readonly packetsReceived: number;
   readonly packetsLost: number;
+  readonly packetsRepaired?: number;
   /** 0 to 1 */
   readonly lossRatio: number;
   readonly lateRatio: number;

@@ -5,7 +5,7 @@ import { usePolled } from '../../api/poll.js';
 import { Listener } from '../../audio/listener.js';
 import { Action } from '../../parts/action.js';
 import { Dialog } from '../../parts/dialog.js';
-import { dateTime, decimal, duration, milliseconds, NONE, percent, words } from '../../parts/format.js';
+import { count, dateTime, decimal, duration, milliseconds, NONE, percent, words } from '../../parts/format.js';
 import { Icon } from '../../parts/icons.js';
 import { Empty, Failure, Figures, Panel } from '../../parts/panel.js';
 import { Timeline } from '../../parts/timeline.js';
@@ -68,6 +68,11 @@ function CallContent({ call, listener }: { call: InteractionDetail; listener: Li
           },
           { name: 'Loss', value: percent(call.lossRatio) },
           { name: 'Late', value: percent(call.lateRatio) },
+          {
+            name: 'Repaired',
+            value: call.packetsRepaired === undefined ? NONE : count(call.packetsRepaired),
+            note: 'Late packets that are recorded in their place all the same',
+          },
           { name: 'Jitter', value: milliseconds(call.jitterMs), note: 'Interarrival jitter, RFC 3550' },
           {
             name: 'Playout delay',

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import type { Interaction, InteractionState } from '../../api/contract.js';
+import type { Interaction, InteractionState, SilenceKind } from '../../api/contract.js';
 import { count, duration, milliseconds, NONE, percent } from '../../parts/format.js';
 import { CHANNEL_NAMES, Meters } from '../../parts/meter.js';
 import { callHref } from '../../routes.js';
@@ -35,6 +35,16 @@ export function StateBadge({ state }: { state: InteractionState }) {
   return <span class={`state ${state in STATE_WORDS ? state : ''}`}>{STATE_WORDS[state] ?? state}</span>;
 }
 
+const KIND_WORDS: Readonly<Record<SilenceKind, string>> = { digital: 'digital silence', comfortNoise: 'comfort noise' };
+
+/** What the silence of each side is made of; undefined where it is background noise. */
+export function silenceText({ silenceKind }: Pick<Interaction, 'silenceKind'>): string | undefined {
+  const texts = (silenceKind ?? []).flatMap((kind, channel) =>
+    kind === null ? [] : [`${CHANNEL_NAMES[channel] ?? 'Other'}: ${KIND_WORDS[kind]}`],
+  );
+  return texts.length === 0 ? undefined : texts.join(', ');
+}
+
 const CAUSE_WORDS: Readonly<Record<string, string>> = {
   noPackets: 'no packets come from it',
   digitalSilence: 'it sends nothing but digital silence',
@@ -65,7 +75,7 @@ export const COLUMNS: readonly Column[] = [
   {
     ...{ name: 'state', title: 'State', sort: 'state', firstSort: 'up', priority: 1 },
     cell: (row) => (
-      <span class={oneWayText(row) === undefined ? '' : 'one-way'} title={oneWayText(row)}>
+      <span class={oneWayText(row) === undefined ? '' : 'one-way'} title={oneWayText(row) ?? silenceText(row)}>
         <StateBadge state={row.state} />
         {oneWayText(row) !== undefined && <span>, one-way</span>}
       </span>
@@ -88,6 +98,10 @@ export const COLUMNS: readonly Column[] = [
   {
     ...{ name: 'late', title: 'Late', sort: 'lateRatio', firstSort: 'down', number: true, priority: 4 },
     cell: ({ lateRatio }) => <span class={`ratio ${toneOfLoss(lateRatio)}`}>{percent(lateRatio)}</span>,
+  },
+  {
+    ...{ name: 'repaired', title: 'Repaired', sort: 'packetsRepaired', firstSort: 'down', number: true, priority: 4 },
+    cell: ({ packetsRepaired }) => (packetsRepaired === undefined ? NONE : count(packetsRepaired)),
   },
   {
     ...{ name: 'jitter', title: 'Jitter', sort: 'jitterMs', firstSort: 'down', number: true, priority: 4 },
