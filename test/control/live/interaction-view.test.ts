@@ -64,12 +64,19 @@ describe('the view of interactions', () => {
     const info = streamInfo({ stream: 3, interactionId: 'a' });
     view.streamOpened(info);
     frames(info, 0, 100, { isSilent: true });
+    const kind = () => view.silenceKind(entryOf('a'), 0, clock.nowUs());
+    expect(kind()).toBeUndefined();
     edge(info, 500, true, 'digital');
+    expect(kind()).toBe('digital');
     frames(info, 100, 50, { isSilent: true });
+    expect(view.silenceKind(entryOf('a'), 0, clock.nowUs() + 1_000_000)).toBeUndefined();
     edge(info, 2500, true);
+    expect(kind()).toBeUndefined();
     frames(info, 150, 50, { isSilent: true });
     frames(info, 200, 50);
     edge(info, 4000, false);
+    end(info);
+    expect(kind()).toBeUndefined();
     expect(view.spans(entryOf('a'), 0).spans).toEqual([
       { state: 'silence', startMs: 0, endMs: 500 },
       { state: 'silence', kind: 'digital', startMs: 500, endMs: 2500 },
