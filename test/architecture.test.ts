@@ -24,6 +24,7 @@ import {
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   config: [],
+  evidence: [],
   audio: [],
   rtp: [],
   ring: [],
@@ -49,7 +50,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['type:engine/options', 'type:engine/threads/memory'],
   ],
   'sinks/monitor': [],
-  'sinks/audit': ['config/options', 'type:sinks'],
+  'sinks/audit': [
+    ...['config/options', 'type:sinks'],
+    ...[
+      'checkpoint',
+      'leaf-file',
+      'log-files',
+      'merkle-tree',
+      'read-checkpoint',
+      'signed-note',
+      'signing-key',
+      'tree-file',
+    ].map((file) => `evidence/${file}`),
+  ],
   'sinks/metrics': [],
   'sinks/events': ['type:sinks'],
   node: [
@@ -116,7 +129,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['sinks/recorder/recorder-sink', 'sinks/audit/audit-sink', 'type:*'],
   ],
   examples: ['index'],
-  // Two tools work on files alone, without a node.
+  // Three tools work on files alone, without a node.
   cli: [
     ...[
       'index',
@@ -127,6 +140,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'bench',
       'sinks/recorder/repair',
       'sinks/audit/audit-log',
+      'evidence',
     ],
     ...['sinks/metrics/metrics', 'audio/calibrate', 'audio/wav', 'control/access/roles', 'control/access/token-file'],
     ...['control/recordings/recording', 'control/recordings/recording-index'],
@@ -142,6 +156,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const LAYERS: readonly (readonly string[])[] = [
   ['core'],
   ['config'],
+  ['evidence'],
   ['audio', 'rtp'],
   ['ring'],
   ['native'],

@@ -1,4 +1,5 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -12,7 +13,8 @@ export default defineConfig({
     // Tests mostly wait, for timers and processes: with one worker, as Vitest has on two cores, these are idle half the time.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     // Commands that tests start have no control server unless they ask for one: many run at the same time.
-    env: { TRUNKLINE_CONTROL_PORT: '0' },
+    // The key that signs audits is not made in the developer's home.
+    env: { TRUNKLINE_CONTROL_PORT: '0', XDG_CONFIG_HOME: join(tmpdir(), 'trunkline-test-config') },
     expect: {
       // A test that asserts nothing fails.
       requireAssertions: true,

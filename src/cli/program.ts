@@ -19,6 +19,7 @@ import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
 import { registerSimulate } from './commands/simulate.js';
 import { registerToken } from './commands/token.js';
+import { registerVerify } from './commands/verify.js';
 import { registerWebhooks } from './commands/webhooks.js';
 import { errorObject } from './console/summary.js';
 import { hasPrintedJson, printJson } from './process/output.js';
@@ -37,6 +38,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerInteractionCommands,
   registerFind,
   registerRepair,
+  registerVerify,
   registerWebhooks,
   registerDoctor,
   registerDeploy,
@@ -68,6 +70,7 @@ Examples:
   $ trunkline status                       how a running node does
   $ trunkline find capture                 find recordings
   $ trunkline repair capture               complete the recordings after a crash
+  $ trunkline verify capture               check that the audit is as it was signed
   $ trunkline deploy systemd               print a unit that runs trunkline as a service
 
 Every setting can also be given in the environment, in .env or in a file with

@@ -39,4 +39,17 @@ export const auditSettings = {
     description: 'Key of the HMAC that replaces interaction ids in the audit.',
     secret: 'refused',
   }),
+  auditSigningKey: setting(text().optional(), {
+    description:
+      'File with the key that signs the audit; it is made when there is none. Keep it outside the output folder.',
+    value: 'file',
+    defaultText: 'audit-signing-key in $STATE_DIRECTORY or ~/.config/trunkline',
+  }),
+  auditMaxMegabytes: setting(z.int().min(0).max(1_000_000).default(1024), {
+    description: 'Size at which audit.jsonl is put aside as audit-<time>.jsonl and another one begins; 0 for never.',
+    value: 'n',
+  }),
+  auditDaily: setting(z.boolean().default(false), {
+    description: 'Begin another audit.jsonl with each day, by UTC.',
+  }),
 };

@@ -49,6 +49,12 @@ export interface OutputSettings {
   readonly audit?: 'off' | 'spans' | 'packets' | undefined;
   /** Interaction ids are replaced by their HMAC under this key in the audit, of at least 16 characters; default: not. */
   readonly auditKey?: string | undefined;
+  /** File with the key that signs the audit, made when there is none; default outside the output folder: see audit(). */
+  readonly auditSigningKey?: string | undefined;
+  /** Size at which `audit.jsonl` is put aside and another one begins; default 1024, 0 for never. */
+  readonly auditMaxMegabytes?: number | undefined;
+  /** Another `audit.jsonl` with each day, by UTC; default false. */
+  readonly auditDaily?: boolean | undefined;
 }
 
 /** Settings that have no default. */
@@ -59,7 +65,10 @@ export type SettingWithoutDefault =
   | 'mediaUrl'
   | 'interactionsFile'
   | 'caFile'
-  | 'auditKey';
+  | 'auditKey'
+  | 'auditSigningKey'
+  | 'auditMaxMegabytes'
+  | 'auditDaily';
 
 /** The settings of a preset with every default. */
 export type EffectiveSettings = {
@@ -81,7 +90,7 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
   const { logger, signal, sinks = [], services = [], ...values } = settings;
   const config = checkOptions(nodeSchema, { ...values, record: values.record ?? false });
   const { out: directory, region, auditKey, recordBufferMegabytes: bufferMegabytes } = config;
-  const { recordMinFreeMegabytes: minFreeMegabytes } = config;
+  const { recordMinFreeMegabytes: minFreeMegabytes, auditSigningKey: signingKey } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
   const recording = config.record ? recorder({ directory, fileMode, bufferMegabytes, minFreeMegabytes }) : undefined;
   const auditing =
@@ -92,7 +101,10 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
           fileMode,
           region,
           perPacket: config.audit === 'packets',
+          maxBytes: config.auditMaxMegabytes * 2 ** 20,
+          daily: config.auditDaily,
           ...(auditKey === undefined ? {} : { idKey: auditKey }),
+          ...(signingKey === undefined ? {} : { signingKey }),
         });
   return {
     config,

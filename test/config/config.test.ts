@@ -194,7 +194,7 @@ describe('what is wrong with them', () => {
       /Groups of settings are: genesys, /,
     );
     expect(complaint({ configFile: file('{"audit": {"colour": 1}}') })).toMatch(
-      /Settings of "audit" are: depth, key\.$/,
+      /Settings of "audit" are: depth, key, signingKey, maxMegabytes, daily\.$/,
     );
   });
 

@@ -59,13 +59,21 @@ export async function composeNode(
     });
   const subscription = names.includes('genesys') ? genesysSubscription(subscriptionOptions(config)) : undefined;
   const { out: directory, region, auditKey, recordBufferMegabytes: bufferMegabytes } = config;
-  const { recordMinFreeMegabytes: minFreeMegabytes } = config;
+  const { recordMinFreeMegabytes: minFreeMegabytes, auditSigningKey: signingKey } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
   const sinks: Sink[] = config.record ? [recorder({ directory, fileMode, bufferMegabytes, minFreeMegabytes })] : [];
   if (config.audit !== 'off') {
-    const perPacket = config.audit === 'packets';
     sinks.push(
-      audit({ directory, fileMode, region, perPacket, ...(auditKey === undefined ? {} : { idKey: auditKey }) }),
+      audit({
+        directory,
+        fileMode,
+        region,
+        perPacket: config.audit === 'packets',
+        maxBytes: config.auditMaxMegabytes * 2 ** 20,
+        daily: config.auditDaily,
+        ...(auditKey === undefined ? {} : { idKey: auditKey }),
+        ...(signingKey === undefined ? {} : { signingKey }),
+      }),
     );
   }
   const service = operations && control(operations);

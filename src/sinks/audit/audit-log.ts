@@ -1,5 +1,7 @@
 import { isIP } from 'node:net';
+import { dirname } from 'node:path';
 import { type Clock, systemClock } from '../../core/clock.js';
+import { messageOf } from '../../core/errors.js';
 import type {
   AuditFields,
   Channel,
@@ -10,8 +12,10 @@ import type {
   StreamInfo,
   StreamSummary,
 } from '../../core/events.js';
+import type { NoteSigner } from '../../evidence/signed-note.js';
+import { CheckpointWriter, type CheckpointWriterOptions } from './checkpoint-writer.js';
 import { AuditIdentities, type AuditIdentity } from './identity.js';
-import { LineFile } from './line-file.js';
+import { LineFile, type Reopened } from './line-file.js';
 import { redact } from './redact.js';
 
 export interface AuditOptions {
@@ -27,7 +31,13 @@ export interface AuditOptions {
   /** Called at the first failed write, and when the file cannot be opened again. */
   readonly onFault?: (message: string) => void;
   /** Called when the file was moved or removed, or reopen() was called, and another one is being written. */
-  readonly onReopened?: (why: 'moved' | 'removed' | 'requested') => void;
+  readonly onReopened?: (why: Reopened) => void;
+  /** At this size the file is put aside under another name; default never. */
+  readonly maxBytes?: number | undefined;
+  /** The same with each day, by UTC; default false. */
+  readonly daily?: boolean | undefined;
+  /** Signs checkpoints of the entries; without it the audit is not signed. */
+  readonly signer?: NoteSigner | undefined;
   readonly clock?: Clock;
 }
 
@@ -75,7 +85,8 @@ const NOBODY: AuditIdentity = { json: 'null', privacyCompliant: true };
  * audio (with `durationMs`; the signal before such a span continues after it, unless a `media_capture` says otherwise);
  * so has `media_lost`, for packets that the engine had to drop.
  * With `perPacket` there is one `media_capture` for each packet instead of each span, and one `media_lost` for each lost
- * packet. `audit_reopened` begins a file that replaces one that was moved or removed.
+ * packet. `audit_reopened` begins a file that replaces one that was moved or removed. A signed audit begins each run with
+ * `audit_opened` and ends it with `audit_closed`.
  *
  * `privacyCompliant` is worked out for each entry: it is true when the interaction is named by its pseudonym, or by an
  * id that shows no personal data (see AuditIdentities). Free text is redacted, and fields that are not named here are
@@ -87,6 +98,7 @@ export class AuditLog implements FrameSink {
   readonly #region: string;
   readonly #perPacket: boolean;
   #file: LineFile | undefined;
+  #checkpoints: CheckpointWriter | undefined;
   #closed = false;
   /** Entries that were given to the file, those that it dropped included. */
   entries = 0;
@@ -111,16 +123,35 @@ export class AuditLog implements FrameSink {
    * @throws TrunklineError FILE_FAILED when it cannot be opened.
    */
   async open(): Promise<void> {
-    const { file, fileMode = OWNER_MAY_READ, onFault = () => {}, onReopened } = this.#options;
-    this.#file ??= await LineFile.open(file, {
+    if (this.#file !== undefined) return;
+    const { file, fileMode = OWNER_MAY_READ, onFault = () => {}, onReopened, maxBytes, daily, signer } = this.#options;
+    this.#file = await LineFile.open(file, {
       fileMode,
       folderMode: fileMode | ((fileMode & 0o444) >> 2),
       onFault,
       onReopened: (why) => {
         this.event('audit_reopened', undefined, { reason: why });
+        void this.#checkpoints?.follow(file);
         onReopened?.(why);
       },
+      onCompleted: () => this.#checkpoints?.completed(),
+      maxBytes,
+      daily,
+      clock: this.#clock,
     });
+    if (signer === undefined) return;
+    await this.#sign(file, { fileMode, signer, onFault });
+    this.event('audit_opened');
+  }
+
+  /** An audit that cannot be signed is written all the same. */
+  async #sign(file: string, options: Omit<CheckpointWriterOptions, 'directory'>): Promise<void> {
+    try {
+      this.#checkpoints = await CheckpointWriter.open({ ...options, directory: dirname(file) });
+      await this.#checkpoints.follow(file);
+    } catch (thrown) {
+      options.onFault(`The audit is not signed: ${messageOf(thrown)}.`);
+    }
   }
 
   /** Opens the file again, as on SIGHUP after a log rotation. Entries before that are in the old file. */
@@ -134,7 +165,7 @@ export class AuditLog implements FrameSink {
   }
 
   get writeErrors(): number {
-    return this.#file?.writeErrors ?? 0;
+    return (this.#file?.writeErrors ?? 0) + (this.#checkpoints?.writeErrors ?? 0);
   }
 
   /** An event of a connection or of the process: `connected`, `disconnected`, `subscribed` and the like. */
@@ -186,8 +217,10 @@ export class AuditLog implements FrameSink {
 
   /** Writes what waits and closes the file. */
   async close(): Promise<void> {
+    if (this.#options.signer !== undefined && !this.#closed) this.event('audit_closed');
     this.#closed = true;
     await this.#file?.close();
+    await this.#checkpoints?.close();
   }
 
   #writePacket(frame: FrameView): void {

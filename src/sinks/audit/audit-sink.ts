@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { parseOptions } from '../../config/options.js';
-import { TrunklineError } from '../../core/errors.js';
+import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { AuditEntry, FrameView, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../../core/events.js';
 import { makeFolder } from '../../core/make-folder.js';
+import type { NoteSigner } from '../../evidence/signed-note.js';
+import { defaultKeyFile, loadSigner } from '../../evidence/signing-key.js';
 import type { Sink, SinkContext, SinkStats } from '../sink.js';
 import { AuditLog } from './audit-log.js';
 
@@ -18,6 +20,15 @@ export interface AuditSinkOptions {
   readonly idKey?: string;
   /** Written into every entry, such as a Genesys Cloud region; default empty. */
   readonly region?: string;
+  /** At this size in bytes `audit.jsonl` is put aside as `audit-<time>.jsonl`; default 1 GiB, 0 for never. */
+  readonly maxBytes?: number;
+  /** The same with each day, by UTC; default false. */
+  readonly daily?: boolean;
+  /**
+   * File with the key that signs the audit; it is made when there is none. Default: `audit-signing-key` in
+   * `$STATE_DIRECTORY`, else in `trunkline` below `$XDG_CONFIG_HOME` or `~/.config`. `false`: not signed.
+   */
+  readonly signingKey?: string | false;
 }
 
 /** Entries that may wait for the file to be opened. */
@@ -29,6 +40,12 @@ const schema = z.strictObject({
   perPacket: z.boolean().default(false),
   idKey: z.string().min(16).exactOptional(),
   region: z.string().default(''),
+  maxBytes: z
+    .int()
+    .min(0)
+    .default(2 ** 30),
+  daily: z.boolean().default(false),
+  signingKey: z.union([z.string().min(1), z.literal(false)]).exactOptional(),
 });
 
 /** The audit of a node: one JSON object a line in `audit.jsonl`; see AuditLog for its fields. */
@@ -46,7 +63,8 @@ export class AuditSink implements Sink {
 
   /** @throws TrunklineError FILE_FAILED when the file cannot be opened. */
   async start({ clock, logger, report }: SinkContext): Promise<void> {
-    const { directory, fileMode, region, perPacket, idKey } = this.#options;
+    const { directory, fileMode, region, perPacket, idKey, maxBytes, daily } = this.#options;
+    const onFault = (message: string): void => report(new TrunklineError('FILE_FAILED', message));
     await makeFolder(directory);
     const log = new AuditLog({
       file: join(directory, 'audit.jsonl'),
@@ -54,13 +72,25 @@ export class AuditSink implements Sink {
       region,
       perPacket,
       clock,
-      onFault: (message) => report(new TrunklineError('FILE_FAILED', message)),
+      ...(maxBytes === 0 ? {} : { maxBytes }),
+      daily,
+      signer: await this.#signer(onFault),
+      onFault,
       onReopened: (why) => logger.info({ why }, 'the audit continues in another file'),
       ...(idKey === undefined ? {} : { idKey }),
     });
     await log.open();
     this.#log = log;
     for (const entry of this.#early.splice(0)) this.auditEntry(entry);
+  }
+
+  async #signer(onFault: (message: string) => void): Promise<NoteSigner | undefined> {
+    const { signingKey = defaultKeyFile(process.env) } = this.#options;
+    if (signingKey === false) return undefined;
+    return loadSigner(signingKey).catch((thrown: unknown) => {
+      onFault(`The audit is not signed. ${messageOf(thrown)}`);
+      return undefined;
+    });
   }
 
   /** Opens the file again, after a log rotation. Entries before that are in the old file. */

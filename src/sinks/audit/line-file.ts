@@ -1,7 +1,8 @@
 import { close, constants, fstat, open, read } from 'node:fs';
-import { lstat, mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { lstat, mkdir, rename } from 'node:fs/promises';
+import { dirname, join, parse } from 'node:path';
 import { promisify } from 'node:util';
+import type { Clock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { AppendingFile } from './appending-file.js';
 
@@ -21,8 +22,18 @@ export interface LineFileOptions {
   /** Called at the first failed write, and when the file cannot be opened again. */
   readonly onFault: (message: string) => void;
   /** Called when the file was opened again, because it was moved or removed or reopen() was called. */
-  readonly onReopened: (why: 'moved' | 'removed' | 'requested') => void;
+  readonly onReopened: (why: Reopened) => void;
+  /** Called when all lines of the file before that one have been written, or dropped. */
+  readonly onCompleted?: () => void;
+  /** At this size the file is moved to another name, and another one begins; default never. */
+  readonly maxBytes?: number | undefined;
+  /** The same with each day, by UTC; default false. */
+  readonly daily?: boolean | undefined;
+  readonly clock: Clock;
 }
+
+/** Why a file was opened again: somebody moved or removed it, reopen() was called, or it was full or a day old. */
+export type Reopened = 'moved' | 'removed' | 'requested' | 'rotated';
 
 /**
  * A file that lines are appended to without waiting. When it is moved away (log rotation) or removed, another one is
@@ -42,6 +53,8 @@ export class LineFile {
   readonly #checks: NodeJS.Timeout;
   #reopening: Promise<void> | undefined;
   #isClosed = false;
+  /** On which the file was opened. */
+  #day: string;
 
   /** @throws TrunklineError FILE_FAILED when the file cannot be opened. */
   static async open(path: string, options: LineFileOptions): Promise<LineFile> {
@@ -57,6 +70,7 @@ export class LineFile {
     this.#path = path;
     this.#options = options;
     this.#file = this.#watched(file);
+    this.#day = dayOf(options.clock);
     this.#checks = setInterval(() => void this.#check(), CHECK_MS).unref();
   }
 
@@ -93,11 +107,29 @@ export class LineFile {
 
   async #check(): Promise<void> {
     const found = await lstat(this.#path).catch(() => undefined);
-    if (found?.ino === this.#file.ino && found.dev === this.#file.dev) return;
-    await this.#reopen(this.#file.isLinked() ? 'moved' : 'removed');
+    if (found?.ino !== this.#file.ino || found.dev !== this.#file.dev) {
+      await this.#reopen(this.#file.isLinked() ? 'moved' : 'removed');
+    } else if (this.#isDue(found.size)) {
+      await this.#rotate();
+    }
   }
 
-  #reopen(why: 'moved' | 'removed' | 'requested'): Promise<void> {
+  #isDue(size: number): boolean {
+    const { maxBytes = Number.POSITIVE_INFINITY, daily = false, clock } = this.#options;
+    return size > 0 && (size >= maxBytes || (daily && dayOf(clock) !== this.#day));
+  }
+
+  async #rotate(): Promise<void> {
+    try {
+      await rename(this.#path, await freeName(this.#path, this.#options.clock));
+    } catch (thrown) {
+      this.#fault(`Cannot rotate ${this.#path}: ${messageOf(thrown)}. It grows on; make its folder writable.`);
+      return;
+    }
+    await this.#reopen('rotated');
+  }
+
+  #reopen(why: Reopened): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
     this.#reopening ??= this.#openAgain(why).finally(() => {
       this.#reopening = undefined;
@@ -105,7 +137,7 @@ export class LineFile {
     return this.#reopening;
   }
 
-  async #openAgain(why: 'moved' | 'removed' | 'requested'): Promise<void> {
+  async #openAgain(why: Reopened): Promise<void> {
     let next: AppendingFile;
     try {
       next = await openToAppend(this.#path, this.#options);
@@ -116,11 +148,13 @@ export class LineFile {
       return;
     }
     this.#isFaultReported = false;
+    this.#day = dayOf(this.#options.clock);
     this.#writeBatch();
     const last = this.#file;
     this.#file = this.#watched(next);
     this.#options.onReopened(why);
     await last.close();
+    this.#options.onCompleted?.();
     this.#droppedBefore += last.dropped;
     this.#writeErrorsBefore += last.writeErrors;
   }
@@ -146,6 +180,22 @@ export class LineFile {
     this.#batch = '';
     this.#batchLines = 0;
   };
+}
+
+/** By UTC, as in `2026-11-29`. */
+function dayOf(clock: Clock): string {
+  return new Date(clock.wallMs()).toISOString().slice(0, 10);
+}
+
+/** A name for the file that is put aside: that of its path with the time, such as `audit-20261129T041103Z.jsonl`. */
+async function freeName(path: string, clock: Clock): Promise<string> {
+  const { dir, name, ext } = parse(path);
+  const time = new Date(clock.wallMs()).toISOString().replace(/[-:]|\.\d+/g, '');
+  for (let copy = 1; ; copy++) {
+    const free = join(dir, `${name}-${time}${copy === 1 ? '' : `-${copy}`}${ext}`);
+    const found = await lstat(free).catch(() => undefined);
+    if (found === undefined) return free;
+  }
 }
 
 // The descriptor is pino's to close, which a FileHandle would not know.

@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { messageOf, TrunklineError } from '../core/errors.js';
+import { makeFolder } from '../core/make-folder.js';
+import { type NoteSigner, parseSigner, signerOf, signerText } from './signed-note.js';
+
+const OWNER_ONLY = 0o600;
+const SEED_BYTES = 32;
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/**
+ * Where the signing key lies when no other place is named: outside the output folder, so that who may change the audit
+ * cannot sign it. Under systemd that is the unit's state directory.
+ */
+export function defaultKeyFile(env: Readonly<Record<string, string | undefined>>): string {
+  const { STATE_DIRECTORY: state, XDG_CONFIG_HOME: config } = env;
+  if (state !== undefined && state !== '') return join(state.split(':')[0] as string, 'audit-signing-key');
+  return join(config || join(homedir(), '.config'), 'trunkline', 'audit-signing-key');
+}
+
+/**
+ * The key in `file`, which is made when there is none: readable for its owner alone.
+ * @throws TrunklineError FILE_FAILED when it can be neither read nor made, or holds something else.
+ */
+export async function loadSigner(file: string): Promise<NoteSigner> {
+  try {
+    return (await read(file)) ?? (await create(file));
+  } catch (thrown) {
+    const message = `Cannot use the signing key ${file}: ${messageOf(thrown)}. Name another file with --audit-signing-key.`;
+    throw new TrunklineError('FILE_FAILED', message, { cause: thrown });
+  }
+}
+
+async function read(file: string): Promise<NoteSigner | undefined> {
+  try {
+    return parseSigner(await readFile(file, 'utf8'));
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}
+
+async function create(file: string): Promise<NoteSigner> {
+  await makeFolder(dirname(file));
+  // The name tells the keys of several nodes apart; it says nothing of them.
+  const signer = signerOf(`trunkline-${randomBytes(4).toString('hex')}`, randomBytes(SEED_BYTES));
+  const handle = await open(file, CREATE, OWNER_ONLY).catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === 'EEXIST') return undefined;
+    throw thrown;
+  });
+  // Another node has made it in the meantime.
+  if (handle === undefined) return parseSigner(await readFile(file, 'utf8'));
+  try {
+    await handle.writeFile(`${signerText(signer)}\n`);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  return signer;
+}

@@ -1,0 +1,283 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { messageOf } from '../../core/errors.js';
+import { type Checkpoint, checkpointText } from '../../evidence/checkpoint.js';
+import { LeafFile } from '../../evidence/leaf-file.js';
+import {
+  auditFiles,
+  CHECKPOINT_FILE,
+  LEAVES_FILE,
+  LineSplitter,
+  PUBLIC_KEY_FILE,
+  TREE_FILE,
+} from '../../evidence/log-files.js';
+import { leafHash, MerkleTree } from '../../evidence/merkle-tree.js';
+import { readCheckpoint } from '../../evidence/read-checkpoint.js';
+import { type NoteSigner, signNote, verifierText } from '../../evidence/signed-note.js';
+import { readTree, treeText } from '../../evidence/tree-file.js';
+
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
+const REPLACE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+/** Read at once; the hashes of a chunk take about half a millisecond. */
+const CHUNK_BYTES = 64 << 10;
+const INTERVAL_MS = 5_000;
+
+export interface CheckpointWriterOptions {
+  readonly directory: string;
+  readonly fileMode: number;
+  readonly signer: NoteSigner;
+  /** Between checkpoints; default 5 s. */
+  readonly intervalMs?: number;
+  /** Called once when checkpoints cannot be written, and for what was changed while no node ran. */
+  readonly onFault: (message: string) => void;
+}
+
+/** A file with lines, as far as it has been taken into the tree. */
+class FollowedFile {
+  readonly name: string;
+  readonly handle: FileHandle;
+  readonly #splitter = new LineSplitter();
+  #offset = 0;
+  /** Nothing more will be written to it. */
+  isComplete = false;
+
+  private constructor(name: string, handle: FileHandle) {
+    this.name = name;
+    this.handle = handle;
+  }
+
+  static async open(path: string): Promise<FollowedFile> {
+    return new FollowedFile(basename(path), await open(path, READ));
+  }
+
+  /** The hash of the first line; undefined while there is none. */
+  async firstLeaf(): Promise<Buffer | undefined> {
+    const splitter = new LineSplitter();
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (let offset = 0; ; ) {
+      const { bytesRead } = await this.handle.read(chunk, 0, chunk.length, offset);
+      if (bytesRead === 0) return undefined;
+      offset += bytesRead;
+      for (const line of splitter.split(chunk.subarray(0, bytesRead))) return leafHash(line);
+    }
+  }
+
+  /** The hashes of the lines that have been written since the last call. */
+  async *leaves(): AsyncGenerator<Buffer> {
+    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (;;) {
+      const { bytesRead } = await this.handle.read(chunk, 0, chunk.length, this.#offset);
+      if (bytesRead === 0) return;
+      this.#offset += bytesRead;
+      for (const line of this.#splitter.split(chunk.subarray(0, bytesRead))) yield leafHash(line);
+    }
+  }
+}
+
+/**
+ * Makes the audit an append-only Merkle log: every few seconds it takes the lines that have reached the file into the
+ * tree, and signs the tree's size and root. What is signed is what the disk has: a line that a full disk refused is in
+ * neither. Lines, hashes and checkpoint are forced to the disk in this order, so that after a power cut a checkpoint never
+ * names a line that is not there.
+ */
+export class CheckpointWriter {
+  readonly #options: CheckpointWriterOptions;
+  readonly #leaves: LeafFile;
+  readonly #origin: string;
+  readonly #files: FollowedFile[] = [];
+  readonly #timer: NodeJS.Timeout;
+  readonly #tree: MerkleTree;
+  /** In the tree, and not in the file of hashes. */
+  #newLeaves: Buffer[] = [];
+  #signedSize: number;
+  #work: Promise<void> = Promise.resolve();
+  #isFaultReported = false;
+  writeErrors = 0;
+
+  /** @throws what node:fs throws when the files of the log cannot be opened. */
+  static async open(options: CheckpointWriterOptions): Promise<CheckpointWriter> {
+    const { directory, fileMode, signer, onFault } = options;
+    const leaves = await LeafFile.open(join(directory, LEAVES_FILE), 'r+', fileMode);
+    const last = await readCheckpoint(directory, signer);
+    if (last === 'unreadable') onFault(`${CHECKPOINT_FILE} is not signed by this node's key: a new log begins.`);
+    const signed = last === undefined || last === 'unreadable' ? undefined : last;
+    const tree = await signedTree(directory, leaves, signed);
+    if (signed !== undefined && !(tree.size === signed.size && tree.root().equals(signed.root))) {
+      onFault(`${LEAVES_FILE} was changed since the last checkpoint: trunkline verify shows what.`);
+    }
+    await replace(join(directory, PUBLIC_KEY_FILE), `${verifierText(signer)}\n`, fileMode);
+    const origin = signed?.origin ?? `${signer.name}/${randomBytes(4).toString('hex')}`;
+    return new CheckpointWriter(options, leaves, tree, origin, signed?.size ?? 0);
+  }
+
+  private constructor(
+    options: CheckpointWriterOptions,
+    leaves: LeafFile,
+    tree: MerkleTree,
+    origin: string,
+    signedSize: number,
+  ) {
+    this.#options = options;
+    this.#leaves = leaves;
+    this.#tree = tree;
+    this.#origin = origin;
+    this.#signedSize = signedSize;
+    this.#timer = setInterval(() => void this.write(), options.intervalMs ?? INTERVAL_MS).unref();
+  }
+
+  /** Lines go to the file at `path` from now on; it is there. */
+  follow(path: string): Promise<void> {
+    return this.#do(async () => {
+      const file = await FollowedFile.open(path);
+      if (this.#files.length === 0 && this.#tree.size > 0) await this.#takeUp(file);
+      this.#files.push(file);
+    });
+  }
+
+  /** Nothing more is written to the oldest file that is followed. */
+  completed(): void {
+    const file = this.#files.find(({ isComplete }) => !isComplete);
+    if (file !== undefined) file.isComplete = true;
+  }
+
+  /** Takes in what has been written since, and signs it. */
+  write(): Promise<void> {
+    return this.#do(async () => {
+      await this.#takeLines();
+      await this.#saveLeaves();
+      await this.#sign();
+      this.#isFaultReported = false;
+    });
+  }
+
+  /** Signs what is there, and closes the files. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.write();
+    await this.#leaves.close();
+    for (const { handle } of this.#files) await handle.close();
+  }
+
+  /** One thing after the other. Never rejects: faults are reported. */
+  #do(step: () => Promise<void>): Promise<void> {
+    this.#work = this.#work.then(step).catch((thrown: unknown) => {
+      this.writeErrors++;
+      if (this.#isFaultReported) return;
+      this.#isFaultReported = true;
+      this.#options.onFault(`Cannot sign the audit: ${messageOf(thrown)}. Capture goes on, and it is tried again.`);
+    });
+    return this.#work;
+  }
+
+  async #takeLines(): Promise<void> {
+    for (let file = this.#files[0]; file !== undefined; file = this.#files[0]) {
+      const { isComplete } = file;
+      for await (const leaf of file.leaves()) this.#take(leaf);
+      await file.handle.datasync();
+      if (!isComplete) return;
+      this.#files.shift();
+      await file.handle.close();
+    }
+  }
+
+  #take(leaf: Buffer): void {
+    this.#tree.append(leaf);
+    this.#newLeaves.push(leaf);
+  }
+
+  async #saveLeaves(): Promise<void> {
+    if (this.#newLeaves.length === 0) return;
+    await this.#leaves.write(this.#tree.size - this.#newLeaves.length, this.#newLeaves);
+    this.#newLeaves = [];
+  }
+
+  async #sign(): Promise<void> {
+    const { size } = this.#tree;
+    if (size === this.#signedSize) return;
+    const { directory, fileMode, signer } = this.#options;
+    const text = checkpointText({ origin: this.#origin, size, root: this.#tree.root(), extensions: [] });
+    await replace(join(directory, CHECKPOINT_FILE), signNote(text, signer), fileMode);
+    await replace(join(directory, TREE_FILE), treeText(this.#tree), fileMode);
+    this.#signedSize = size;
+  }
+
+  /**
+   * After a restart: passes over the lines that are in the tree already. When the file was rotated while no node ran, the
+   * end of the one before it, which a kill may have left without a checkpoint, is taken in first.
+   */
+  async #takeUp(file: FollowedFile): Promise<void> {
+    const from = await this.#placeOf(file);
+    if (from >= 0) {
+      await this.#passOver(file, from);
+      return;
+    }
+    const before = await this.#newestBefore(file.name);
+    if (before === undefined) return;
+    await this.#passOver(before.file, before.from);
+    await before.file.handle.close();
+  }
+
+  /** Where in the tree the first line of a file is; −1 when it is not there. */
+  async #placeOf(file: FollowedFile): Promise<number> {
+    const leaf = await file.firstLeaf();
+    return leaf === undefined ? -1 : this.#leaves.lastIndexOf(leaf, this.#tree.size);
+  }
+
+  /** The rotated file whose lines are the newest in the tree. */
+  async #newestBefore(name: string): Promise<{ file: FollowedFile; from: number } | undefined> {
+    const { directory } = this.#options;
+    let newest: { file: FollowedFile; from: number } | undefined;
+    for (const other of await auditFiles(directory)) {
+      if (other === name) continue;
+      const file = await FollowedFile.open(join(directory, other));
+      const from = await this.#placeOf(file);
+      const isNewer = from > (newest?.from ?? -1);
+      await (isNewer ? newest?.file : file)?.handle.close();
+      if (isNewer) newest = { file, from };
+    }
+    return newest;
+  }
+
+  /** Compares the lines of a file with the tree from `from` on, and takes in those that follow its end. */
+  async #passOver(file: FollowedFile, from: number): Promise<void> {
+    const expected = this.#leaves.read(from, this.#tree.size);
+    let line = 0;
+    let changed = 0;
+    for await (const leaf of file.leaves()) {
+      line++;
+      const next = await expected.next();
+      if (next.done) this.#take(leaf);
+      else if (changed === 0 && !next.value.equals(leaf)) changed = line;
+    }
+    const isShort = !(await expected.next()).done;
+    if (changed === 0 && !isShort) return;
+    const what = changed > 0 ? `changed at line ${changed}` : `cut off behind line ${line}`;
+    this.#options.onFault(`${file.name} was ${what} since it was signed: trunkline verify shows the rest.`);
+  }
+}
+
+/**
+ * The tree over the entries that the last checkpoint has signed. Of hashes behind them nobody knows who wrote them: they
+ * are made again from the lines.
+ */
+async function signedTree(directory: string, leaves: LeafFile, signed: Checkpoint | undefined): Promise<MerkleTree> {
+  if (signed === undefined) return new MerkleTree();
+  const saved = await readTree(join(directory, TREE_FILE));
+  if (saved !== undefined && saved.size === signed.size && saved.root().equals(signed.root)) return saved;
+  return leaves.tree(Math.min(signed.size, await leaves.size()));
+}
+
+/** Replaces a file at once: a reader sees the old text or the new one. */
+async function replace(path: string, text: string, mode: number): Promise<void> {
+  const next = `${path}.new`;
+  const file = await open(next, REPLACE, mode);
+  try {
+    await file.writeFile(text);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await rename(next, path);
+}
