@@ -79,7 +79,7 @@ export class LineComparison {
     this.#explain(isLast ? this.#found.length : Math.min(this.#next + this.#foreign.count, this.#found.length));
   }
 
-  /** Tells of the entries that no line was found for. */
+  /** Reports the entries that no line was found for. */
   finish(): void {
     const size = this.#found.length;
     for (let entry = this.#found.indexOf(0); entry >= 0; entry = this.#found.indexOf(0, entry)) {
