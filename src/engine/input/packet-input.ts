@@ -86,9 +86,12 @@ export class PacketInput {
     this.#release.publish();
   }
 
-  /** Releases what the stream still holds. Its counts are final afterwards. */
+  /**
+   * Releases what the stream still holds. Its counts are final afterwards. What is due leaves first, in the order of its
+   * arrival: where the first packet of one channel is placed depends on what the other one has released.
+   */
   flush(stream: Stream, nowUs: number): void {
-    this.insert();
+    this.#advance(nowUs);
     for (const channel of channelsOf(stream)) {
       this.#jitter.flushChannel(channel, nowUs, this.#release);
       this.#release.pauses.closeChannel(channel, nowUs);
@@ -165,14 +168,18 @@ export class PacketInput {
 
   /** Releases what is due and shows it to the shards. */
   advance(nowUs: number): void {
-    // Everything that has arrived must be in the jitter buffer before the arena is freed up to its oldest packet.
-    this.insert();
-    this.#release.capacity.measure(nowUs);
-    this.#jitter.advance(nowUs, this.#release);
+    this.#advance(nowUs);
     this.#stopped.check(nowUs);
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#hasReleased = false;
     this.#release.publish();
+  }
+
+  #advance(nowUs: number): void {
+    // Everything that has arrived must be in the jitter buffer before the arena is freed up to its oldest packet.
+    this.insert();
+    this.#release.capacity.measure(nowUs);
+    this.#jitter.advance(nowUs, this.#release);
   }
 
   #nativePath(memory: EngineMemory, states: Float64Array): RegularPackets | undefined {

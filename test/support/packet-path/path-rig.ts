@@ -225,8 +225,6 @@ export class PathRig implements StreamIngest {
   endStream(index: number, reason: EndReason): void {
     const stream = this.#openStreamAt(index);
     if (stream === undefined) return;
-    // As for a pause: where the first packet of one channel is placed depends on what the other one has released.
-    this.#pump();
     this.#input.flush(stream, this.#clock.nowUs());
     const packetsPaused = this.#input.pausedPackets(stream);
     const counts = this.#input.countsOf(stream);
