@@ -128,8 +128,10 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
   }
 
   tick(nowUs: number): void {
+    // Also when the pause ends with this tick: what the client sent meanwhile has not been read yet.
+    const wasBlocked = this.#flow.isBlocked;
     this.#flow.tick(nowUs);
-    if (this.#flow.isBlocked) this.session.restartTimers(nowUs);
+    if (wasBlocked) this.session.restartTimers(nowUs);
     this.#ownStream?.release(nowUs);
     try {
       this.session.tick(nowUs);
