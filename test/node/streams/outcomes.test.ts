@@ -112,7 +112,9 @@ describe('what became of a stream', () => {
     engine.openStream('silent', FORMAT);
     await node.close();
     expect(node.stats().outcomes).toMatchObject({ opened: 2, open: 0, delivered: 1, empty: 1, recorded: 0 });
-    const last = auditActions(out).slice(-4);
+    const actions = auditActions(out);
+    expect(actions.at(-1)).toMatchObject({ action: 'audit_closed' });
+    const last = actions.slice(-5, -1);
     // Every sink hears of the end first.
     expect(last.map(({ action }) => action).sort()).toEqual(
       ['stream_ended', 'stream_ended', 'stream_finished', 'stream_finished'].sort(),

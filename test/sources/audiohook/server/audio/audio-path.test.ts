@@ -283,7 +283,7 @@ describe.skipIf(!hasOpenssl)('over TLS', () => {
     const rigs = await servers(true);
     await expectAlways(
       rigs.map((one) => ({ ...one, url: one.url.replace('ws:', 'wss:') })),
-      RUNS / 4,
+      Math.ceil(RUNS / 4),
       33,
     );
   });
