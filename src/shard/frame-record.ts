@@ -1,5 +1,8 @@
 import type { Level } from '../audio/level.js';
-import { alignRecord, FLAG, KIND, RECORD } from '../ring/layout.js';
+import { alignRecord, FLAG, KIND, RECORD as RECORD_FIELDS } from '../ring/layout.js';
+
+/** Declared here, for the compiler: an import is looked up at each use. */
+const RECORD = RECORD_FIELDS;
 
 /** Two edges are at least 55 ms apart (audio/silence.ts), which is 440 samples at the lowest rate. */
 const LEAST_SAMPLES_PER_EDGE = 220;

@@ -16,7 +16,7 @@ import { isDtxPacket } from '../audio/silence-kind.js';
 import { systemClock } from '../core/clock.js';
 import { CODEC_ID } from '../core/codec.js';
 import { AGENT_CONTROL, BLOCKED } from '../ring/agent.js';
-import { FLAG, KIND, MARK, RECORD } from '../ring/layout.js';
+import { FLAG, KIND, MARK, RECORD as RECORD_FIELDS } from '../ring/layout.js';
 import { RingConsumer, RingProducer } from '../ring/ring.js';
 import { STREAM, STREAM_STATE, StreamTable, WANT } from '../ring/stream-table.js';
 import type { ShardBackend } from './backend.js';
@@ -30,6 +30,8 @@ import { RecorderLink } from './recorder-link.js';
 import { SpeechRolls } from './roll/speech-rolls.js';
 import { POISON_DEATHS, SHARD_COUNTERS, type ShardData, type SilenceSettings } from './shard-data.js';
 
+/** Declared here, for the compiler: an import is looked up at each use. */
+const RECORD = RECORD_FIELDS;
 /** Frames between two readings of the clock, where decoding one takes a microsecond or two; Opus takes tens. */
 const CLOCK_SHARE = 8;
 
