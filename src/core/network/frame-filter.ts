@@ -129,8 +129,10 @@ export abstract class FrameFilter {
         return;
       }
       this.#note(bytes[end] as number, bytes[end + 1] as number, size);
-      this.#passing = Math.max(0, end + size - to);
-      end += size - this.#passing;
+      // A length of 64 bits can be too large to count exactly: where the bytes of this read end must not depend on it.
+      const next = Math.min(to, end + size);
+      this.#passing = end + size - next;
+      end = next;
     }
     this.#pass(bytes, passed, this.#isOpen ? end : to, isRead);
   }

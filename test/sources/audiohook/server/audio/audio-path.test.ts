@@ -178,6 +178,7 @@ test('what ends a connection does so all the same, and nothing behind it counts'
     'a continuation of nothing': () => masked(samples(320), { opcode: OPCODE.CONTINUATION }),
     'a fragmented ping': () => masked(samples(2), { opcode: OPCODE.PING, fin: false }),
     'a message beyond the limit': () => masked(samples(MESSAGE_BYTES + 1), { opcode: OPCODE.BINARY }),
+    'a length that no memory has': () => Buffer.from([0x82, 0xff, ...Array.from({ length: 12 }, () => 0xff)]),
     'fragments beyond it': () =>
       Buffer.concat([
         masked(samples(60_000), { opcode: OPCODE.BINARY, fin: false }),
