@@ -183,9 +183,12 @@ describe('audit()', () => {
     await sink.close();
     const lines = readFileSync(join(dir, 'audit.jsonl'), 'utf8').trimEnd().split('\n');
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { action: 'audit_opened' },
       { action: 'recording_repaired', interactionId: 'call' },
       { action: 'connected', detail: 'call [number]', stalls: 2 },
+      { action: 'audit_closed' },
     ]);
-    expect(readdirSync(dir)).toEqual(['audit.jsonl']);
+    const signed = ['audit.checkpoint', 'audit.jsonl', 'audit.leaves', 'audit.public-key', 'audit.tree'];
+    expect(readdirSync(dir).sort()).toEqual(signed);
   });
 });
