@@ -43,6 +43,8 @@ export class PacketInput {
   /** Regular packets have been released since the last publication. */
   #hasReleased = false;
   #regularPackets = 0;
+  /** Open streams whose packets go through the jitter buffer. */
+  #unordered = 0;
   #unknownStream = 0;
 
   constructor(
@@ -73,6 +75,7 @@ export class PacketInput {
   open(stream: Stream): void {
     const { stream: index, clockRate, channels, codec } = stream.info;
     this.ordered.open(index, stream.ordered ? channels : 0);
+    if (!stream.ordered) this.#unordered++;
     for (const channel of channelsOf(stream)) {
       this.#jitter.openChannel(channel, clockRate);
       // Ordered streams bypass the jitter buffer: it has fresh counts for them, and refuses their packets.
@@ -106,6 +109,7 @@ export class PacketInput {
       this.#timeline.closeChannel(channel);
     }
     this.#stopped.close();
+    if (!stream.ordered) this.#unordered--;
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#release.close(stream, summary);
     this.#release.publish();
@@ -169,10 +173,11 @@ export class PacketInput {
   /** Releases what is due and shows it to the shards. */
   advance(nowUs: number): void {
     this.#advance(nowUs);
-    this.#stopped.check(nowUs);
+    const hasTold = this.#stopped.check(nowUs);
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     this.#hasReleased = false;
-    this.#release.publish();
+    // Sources of ordered streams publish the packets of many at once, and are not overtaken without need.
+    if (this.#unordered > 0 || hasTold || this.#release.hasWaiting) this.#release.publish();
   }
 
   #advance(nowUs: number): void {

@@ -37,6 +37,8 @@ export class StoppedPackets {
   readonly #ordered: OrderedArrivals;
   /** By channel: the end of the last packet when the shard was told; of ordered streams, its arrival. */
   readonly #toldAt: Float64Array;
+  /** How often a shard has been told. */
+  #told = 0;
   #nextCheckUs = 0;
   #open = 0;
 
@@ -70,8 +72,10 @@ export class StoppedPackets {
     return this.#open === 0 ? Number.POSITIVE_INFINITY : this.#nextCheckUs;
   }
 
-  check(nowUs: number): void {
-    if (nowUs < this.dueUs()) return;
+  /** Returns whether there was something that a shard had to know. */
+  check(nowUs: number): boolean {
+    if (nowUs < this.dueUs()) return false;
+    const toldBefore = this.#told;
     this.#nextCheckUs = nowUs + CHECK_EVERY_US;
     for (const stream of this.#streams) {
       if (stream.ending) continue;
@@ -80,6 +84,7 @@ export class StoppedPackets {
         else this.#check(stream, channel, nowUs);
       }
     }
+    return this.#told > toldBefore;
   }
 
   #checkOrdered({ info }: Stream, ofStream: number, nowUs: number): void {
@@ -88,6 +93,7 @@ export class StoppedPackets {
     if (lastUs < 0 || lastUs === this.#toldAt[channel]) return;
     if (nowUs - lastUs < MIN_SILENCE_MS * US_PER_MS + RESEND_US) return;
     this.#toldAt[channel] = lastUs;
+    this.#told++;
     const durationMs = LONGEST_PACKET_MS + MIN_SILENCE_MS;
     this.#release.noPackets(channel, this.#ordered.positionOf(info.stream), (durationMs * info.sampleRate) / 1000);
   }
@@ -99,6 +105,7 @@ export class StoppedPackets {
     const timeoutUs = MIN_SILENCE_MS * US_PER_MS + this.#playoutDelayUs(channel) + RELEASE_US;
     if (nowUs - this.#timeline.lastArrivalUs(channel) < timeoutUs) return;
     this.#toldAt[channel] = end;
+    this.#told++;
     this.#release.noPackets(channel, end, Math.ceil((MIN_SILENCE_MS * US_PER_MS * info.clockRate) / US_PER_SECOND));
   }
 }
