@@ -186,7 +186,9 @@ impl Channels {
 
     /// Begins to fetch what the next packet of a channel will need.
     pub fn prefetch(&self, stream: usize, channel: usize) {
-        if let Some(channel) = self.channels.get(stream * CHANNELS + channel) {
+        // A damaged record may name any stream; it is refused when its turn comes.
+        let index = stream.checked_mul(CHANNELS).and_then(|first| first.checked_add(channel));
+        if let Some(channel) = index.and_then(|index| self.channels.get(index)) {
             prefetch(channel);
         }
         if let Some(samples_per_tick) = self.samples_per_tick.get(stream) {
