@@ -51,7 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'sinks/monitor': [],
   'sinks/audit': [
-    ...['config/options', 'type:sinks'],
+    ...['config/options', 'type:sinks', 'shard/location'],
     ...[
       'checkpoint',
       'leaf-file',
@@ -181,6 +181,7 @@ const ONLY = {
   readTime: ['src/core/clock.ts'],
   makeThreads: [
     ...['src/control/recordings/entry.ts', 'src/control/recordings/recordings.ts'],
+    ...['src/sinks/audit/checkpoint-thread.ts', 'src/sinks/audit/entry.ts'],
     ...['src/engine/output/frame-view.ts', 'src/engine/threads/pool.ts'],
   ],
   loadAddon: ['src/native/addon.ts'],

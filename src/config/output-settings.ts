@@ -43,7 +43,7 @@ export const auditSettings = {
     description:
       'File with the key that signs the audit; it is made when there is none. Keep it outside the output folder.',
     value: 'file',
-    defaultText: 'audit-signing-key in $STATE_DIRECTORY or ~/.config/trunkline',
+    defaultText: '~/.config/trunkline/audit-signing-key',
   }),
   auditMaxMegabytes: setting(z.int().min(0).max(1_000_000).default(1024), {
     description: 'Size at which audit.jsonl is put aside as audit-<time>.jsonl and another one begins; 0 for never.',

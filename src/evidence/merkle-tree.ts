@@ -1,17 +1,26 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 
 const HASH_BYTES = 32;
 // RFC 6962 section 2.1: leaves and nodes are hashed with different first bytes, so that neither passes for the other.
-const LEAF = Uint8Array.of(0);
-const NODE = Uint8Array.of(1);
+const LEAF = 0;
+const NODE = 1;
 
 /** RFC 6962 section 2.1: the hash of one entry. */
 export function leafHash(entry: Uint8Array): Buffer {
-  return createHash('sha256').update(LEAF).update(entry).digest();
+  return prefixed(LEAF, entry);
 }
 
 export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
-  return createHash('sha256').update(NODE).update(left).update(right).digest();
+  return prefixed(NODE, left, right);
+}
+
+/** In one call: a hash object with several updates takes twice as long. */
+function prefixed(prefix: number, one: Uint8Array, other?: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(1 + one.length + (other?.length ?? 0));
+  bytes[0] = prefix;
+  bytes.set(one, 1);
+  if (other !== undefined) bytes.set(other, 1 + one.length);
+  return hash('sha256', bytes, 'buffer');
 }
 
 /** What a tree is restored from: its size and the roots of its complete subtrees, the largest first. */

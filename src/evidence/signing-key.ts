@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import { makeFolder } from '../core/make-folder.js';
 import { type NoteSigner, parseSigner, signerOf, signerText } from './signed-note.js';
@@ -13,12 +13,16 @@ const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | const
 
 /**
  * Where the signing key lies when no other place is named: outside the output folder, so that who may change the audit
- * cannot sign it. Under systemd that is the unit's state directory.
+ * cannot sign it.
+ * @throws TrunklineError CONFIG_INVALID when that place is in `directory`, as for a user whose home it is.
  */
-export function defaultKeyFile(env: Readonly<Record<string, string | undefined>>): string {
-  const { STATE_DIRECTORY: state, XDG_CONFIG_HOME: config } = env;
-  if (state !== undefined && state !== '') return join(state.split(':')[0] as string, 'audit-signing-key');
-  return join(config || join(homedir(), '.config'), 'trunkline', 'audit-signing-key');
+export function defaultKeyFile(env: Readonly<Record<string, string | undefined>>, directory: string): string {
+  const file = resolve(env['XDG_CONFIG_HOME'] || join(homedir(), '.config'), 'trunkline', 'audit-signing-key');
+  if (!relative(resolve(directory), file).startsWith('..')) {
+    const message = `Its key would lie in the output folder, as ${file}. Name a file elsewhere with --audit-signing-key.`;
+    throw new TrunklineError('CONFIG_INVALID', message);
+  }
+  return file;
 }
 
 /**

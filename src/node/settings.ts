@@ -2,7 +2,7 @@ import { checkOptions, type NodeConfig, nodeSchema } from '../config/schema.js';
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
 import type { EngineOptions } from '../engine/options.js';
-import { audit } from '../sinks/audit/audit-sink.js';
+import { type AuditSinkOptions, audit } from '../sinks/audit/audit-sink.js';
 import { type RecorderSink, recorder } from '../sinks/recorder/recorder-sink.js';
 import type { Sink } from '../sinks/sink.js';
 import type { GenesysSubscriptionOptions } from '../sources/genesys/genesys-subscription.js';
@@ -85,27 +85,34 @@ export interface NodeParts {
   readonly options: NodeOptions;
 }
 
+/** What the settings say of the audit. */
+export function auditOptions(
+  config: Pick<
+    NodeConfig,
+    'out' | 'fileMode' | 'region' | 'audit' | 'auditKey' | 'auditSigningKey' | 'auditMaxMegabytes' | 'auditDaily'
+  >,
+): AuditSinkOptions {
+  const { out: directory, region, auditKey: idKey, auditSigningKey: signingKey } = config;
+  return {
+    directory,
+    fileMode: Number.parseInt(config.fileMode, 8),
+    region,
+    perPacket: config.audit === 'packets',
+    maxBytes: config.auditMaxMegabytes * 2 ** 20,
+    daily: config.auditDaily,
+    ...(idKey === undefined ? {} : { idKey }),
+    ...(signingKey === undefined ? {} : { signingKey }),
+  };
+}
+
 /** @throws TrunklineError CONFIG_INVALID, naming each setting that cannot be right. */
 export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
   const { logger, signal, sinks = [], services = [], ...values } = settings;
   const config = checkOptions(nodeSchema, { ...values, record: values.record ?? false });
-  const { out: directory, region, auditKey, recordBufferMegabytes: bufferMegabytes } = config;
-  const { recordMinFreeMegabytes: minFreeMegabytes, auditSigningKey: signingKey } = config;
+  const { out: directory, recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
   const recording = config.record ? recorder({ directory, fileMode, bufferMegabytes, minFreeMegabytes }) : undefined;
-  const auditing =
-    config.audit === 'off'
-      ? undefined
-      : audit({
-          directory,
-          fileMode,
-          region,
-          perPacket: config.audit === 'packets',
-          maxBytes: config.auditMaxMegabytes * 2 ** 20,
-          daily: config.auditDaily,
-          ...(auditKey === undefined ? {} : { idKey: auditKey }),
-          ...(signingKey === undefined ? {} : { signingKey }),
-        });
+  const auditing = config.audit === 'off' ? undefined : audit(auditOptions(config));
   return {
     config,
     recorder: recording,

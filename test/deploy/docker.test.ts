@@ -65,11 +65,13 @@ describe('the Dockerfile', () => {
 
   test('sets settings that the program takes', () => {
     const effective = effectiveSettings([], variables());
+    const [recordings, keys] = lastOf('VOLUME').split(' ');
     expect(effective['recording']?.['out']).toEqual({
-      value: lastOf('VOLUME'),
+      value: recordings,
       origin: 'TRUNKLINE_OUT in the environment',
     });
-    expect(lastOf('WORKDIR')).toBe(lastOf('VOLUME'));
+    expect(effective['audit']?.['signingKey']).toMatchObject({ value: `${keys}/audit-signing-key` });
+    expect(lastOf('WORKDIR')).toBe(recordings);
   });
 
   test('has a program that runs with what the last stage copies', () => {

@@ -51,7 +51,11 @@ describe('the unit', () => {
   test('has the user that it makes', () => {
     expect(directive('User')).toBe('trunkline');
     expect(deployFile('systemd/trunkline.sysusers.conf')).toMatch(/^u trunkline - "trunkline" \/var\/lib\/trunkline /m);
-    expect(`/var/lib/${directive('StateDirectory')}`).toBe(flag('--out'));
+    const [recordings, keys] = directive('StateDirectory')
+      .split(' ')
+      .map((name) => `/var/lib/${name}`);
+    expect(recordings).toBe(flag('--out'));
+    expect(unit).toContain(`TRUNKLINE_AUDIT_SIGNING_KEY=${keys}/`);
   });
 
   test('gives the node longer to stop than it takes', () => {

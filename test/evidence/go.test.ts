@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { proveEntry } from '../../src/evidence/entry-proof.js';
 import { signerOf } from '../../src/evidence/signed-note.js';
 import { AuditLog } from '../../src/sinks/audit/audit-log.js';
+import { CheckpointWriter } from '../../src/sinks/audit/checkpoint-writer.js';
 
 const source = new URL('go/', import.meta.url).pathname;
 /** The module comes from Go's proxy, which a machine without a network does not reach. */
@@ -19,7 +20,9 @@ it.skipIf(!hasGo)(
     const folder = mkdtempSync(join(tmpdir(), 'trunkline-go-'));
     try {
       const signer = signerOf('node.example', Buffer.alloc(32, 3));
-      const log = new AuditLog({ file: join(folder, 'audit.jsonl'), region: 'here', signer });
+      const onFault = (message: string) => expect.fail(message);
+      const checkpoints = await CheckpointWriter.open({ directory: folder, fileMode: 0o600, signer, onFault });
+      const log = new AuditLog({ file: join(folder, 'audit.jsonl'), region: 'here', checkpoints });
       await log.open();
       for (let i = 0; i < 41; i++) log.event('connected', `call ${i}`);
       await log.close();

@@ -14,9 +14,10 @@ import { join } from 'node:path';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkEntryProof, proveEntry } from '../../src/evidence/entry-proof.js';
-import { parseVerifier, signerOf } from '../../src/evidence/signed-note.js';
+import { type NoteSigner, parseVerifier, signerOf } from '../../src/evidence/signed-note.js';
 import { type LogReport, verifyLog } from '../../src/evidence/verify-log.js';
-import { AuditLog, type AuditOptions } from '../../src/sinks/audit/audit-log.js';
+import { AuditLog } from '../../src/sinks/audit/audit-log.js';
+import { CheckpointWriter } from '../../src/sinks/audit/checkpoint-writer.js';
 import { mulberry32 } from '../support/random.js';
 
 const signer = signerOf('test-node', Buffer.alloc(32, 7));
@@ -34,9 +35,10 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function openLog(directory: string, options: Partial<AuditOptions> = {}): Promise<AuditLog> {
+async function openLog(directory: string, by: NoteSigner = signer): Promise<AuditLog> {
   const onFault = (message: string): void => void faults.push(message);
-  const log = new AuditLog({ file: join(directory, 'audit.jsonl'), region: 'here', signer, onFault, ...options });
+  const checkpoints = await CheckpointWriter.open({ directory, fileMode: 0o600, signer: by, onFault });
+  const log = new AuditLog({ file: join(directory, 'audit.jsonl'), region: 'here', checkpoints, onFault });
   await log.open();
   return log;
 }
@@ -174,7 +176,7 @@ describe('an audit that was closed', () => {
   it('is not accepted with the key of somebody else, who signed it again', async () => {
     const forger = signerOf('test-node', Buffer.alloc(32, 8));
     const forged = mkdtempSync(join(folder, 'forger-'));
-    const log = await openLog(forged, { signer: forger });
+    const log = await openLog(forged, forger);
     await log.close();
     expect((await verifyLog(forged)).faults).toEqual([]);
     expect((await verifyLog(forged, { publicKey: signer })).faults).not.toEqual([]);

@@ -50,6 +50,7 @@ export async function composeNode(
   const { AudioNode, audioHook, audit, control, genesysSubscription, recorder, webhooks } = await import(
     '../../index.js'
   );
+  const { auditOptions } = await import('../../node/settings.js');
   const hook =
     serverOptions &&
     audioHook({
@@ -58,24 +59,10 @@ export async function composeNode(
       drainMs: drainMs(config.drainSeconds),
     });
   const subscription = names.includes('genesys') ? genesysSubscription(subscriptionOptions(config)) : undefined;
-  const { out: directory, region, auditKey, recordBufferMegabytes: bufferMegabytes } = config;
-  const { recordMinFreeMegabytes: minFreeMegabytes, auditSigningKey: signingKey } = config;
+  const { out: directory, recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
   const sinks: Sink[] = config.record ? [recorder({ directory, fileMode, bufferMegabytes, minFreeMegabytes })] : [];
-  if (config.audit !== 'off') {
-    sinks.push(
-      audit({
-        directory,
-        fileMode,
-        region,
-        perPacket: config.audit === 'packets',
-        maxBytes: config.auditMaxMegabytes * 2 ** 20,
-        daily: config.auditDaily,
-        ...(auditKey === undefined ? {} : { idKey: auditKey }),
-        ...(signingKey === undefined ? {} : { signingKey }),
-      }),
-    );
-  }
+  if (config.audit !== 'off') sinks.push(audit(auditOptions(config)));
   const service = operations && control(operations);
   const node = new AudioNode({
     sources: [subscription ?? [], hook ?? []].flat(),

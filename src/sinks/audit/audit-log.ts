@@ -1,7 +1,5 @@
 import { isIP } from 'node:net';
-import { dirname } from 'node:path';
 import { type Clock, systemClock } from '../../core/clock.js';
-import { messageOf } from '../../core/errors.js';
 import type {
   AuditFields,
   Channel,
@@ -12,11 +10,21 @@ import type {
   StreamInfo,
   StreamSummary,
 } from '../../core/events.js';
-import type { NoteSigner } from '../../evidence/signed-note.js';
-import { CheckpointWriter, type CheckpointWriterOptions } from './checkpoint-writer.js';
 import { AuditIdentities, type AuditIdentity } from './identity.js';
 import { LineFile, type Reopened } from './line-file.js';
 import { redact } from './redact.js';
+
+/** What signs the entries of an audit: it follows the file that they go to. Faults are reported, not thrown. */
+export interface Checkpoints {
+  /** Checkpoints that could not be written. */
+  readonly writeErrors: number;
+  /** Entries go to the file at `path` from now on; it is there. */
+  follow(path: string): void | Promise<void>;
+  /** Nothing more is written to the oldest file that is followed. */
+  completed(): void;
+  /** Signs what is there, once nothing more is written. */
+  close(): Promise<void>;
+}
 
 export interface AuditOptions {
   /** Appended to; made, with its folder, when it is not there. A symbolic link in its place is refused. */
@@ -36,8 +44,8 @@ export interface AuditOptions {
   readonly maxBytes?: number | undefined;
   /** The same with each day, by UTC; default false. */
   readonly daily?: boolean | undefined;
-  /** Signs checkpoints of the entries; without it the audit is not signed. */
-  readonly signer?: NoteSigner | undefined;
+  /** Signs the entries; without it the audit is not signed. */
+  readonly checkpoints?: Checkpoints | undefined;
   readonly clock?: Clock;
 }
 
@@ -98,7 +106,6 @@ export class AuditLog implements FrameSink {
   readonly #region: string;
   readonly #perPacket: boolean;
   #file: LineFile | undefined;
-  #checkpoints: CheckpointWriter | undefined;
   #closed = false;
   /** Entries that were given to the file, those that it dropped included. */
   entries = 0;
@@ -124,34 +131,32 @@ export class AuditLog implements FrameSink {
    */
   async open(): Promise<void> {
     if (this.#file !== undefined) return;
-    const { file, fileMode = OWNER_MAY_READ, onFault = () => {}, onReopened, maxBytes, daily, signer } = this.#options;
+    const {
+      file,
+      fileMode = OWNER_MAY_READ,
+      onFault = () => {},
+      onReopened,
+      maxBytes,
+      daily,
+      checkpoints,
+    } = this.#options;
     this.#file = await LineFile.open(file, {
       fileMode,
       folderMode: fileMode | ((fileMode & 0o444) >> 2),
       onFault,
       onReopened: (why) => {
         this.event('audit_reopened', undefined, { reason: why });
-        void this.#checkpoints?.follow(file);
+        void checkpoints?.follow(file);
         onReopened?.(why);
       },
-      onCompleted: () => this.#checkpoints?.completed(),
+      onCompleted: () => checkpoints?.completed(),
       maxBytes,
       daily,
       clock: this.#clock,
     });
-    if (signer === undefined) return;
-    await this.#sign(file, { fileMode, signer, onFault });
+    if (checkpoints === undefined) return;
+    void checkpoints.follow(file);
     this.event('audit_opened');
-  }
-
-  /** An audit that cannot be signed is written all the same. */
-  async #sign(file: string, options: Omit<CheckpointWriterOptions, 'directory'>): Promise<void> {
-    try {
-      this.#checkpoints = await CheckpointWriter.open({ ...options, directory: dirname(file) });
-      await this.#checkpoints.follow(file);
-    } catch (thrown) {
-      options.onFault(`The audit is not signed: ${messageOf(thrown)}.`);
-    }
   }
 
   /** Opens the file again, as on SIGHUP after a log rotation. Entries before that are in the old file. */
@@ -165,7 +170,7 @@ export class AuditLog implements FrameSink {
   }
 
   get writeErrors(): number {
-    return (this.#file?.writeErrors ?? 0) + (this.#checkpoints?.writeErrors ?? 0);
+    return (this.#file?.writeErrors ?? 0) + (this.#options.checkpoints?.writeErrors ?? 0);
   }
 
   /** An event of a connection or of the process: `connected`, `disconnected`, `subscribed` and the like. */
@@ -217,10 +222,10 @@ export class AuditLog implements FrameSink {
 
   /** Writes what waits and closes the file. */
   async close(): Promise<void> {
-    if (this.#options.signer !== undefined && !this.#closed) this.event('audit_closed');
+    if (this.#options.checkpoints !== undefined && !this.#closed) this.event('audit_closed');
     this.#closed = true;
     await this.#file?.close();
-    await this.#checkpoints?.close();
+    await this.#options.checkpoints?.close();
   }
 
   #writePacket(frame: FrameView): void {

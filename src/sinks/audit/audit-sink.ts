@@ -4,10 +4,10 @@ import { parseOptions } from '../../config/options.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { AuditEntry, FrameView, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../../core/events.js';
 import { makeFolder } from '../../core/make-folder.js';
-import type { NoteSigner } from '../../evidence/signed-note.js';
 import { defaultKeyFile, loadSigner } from '../../evidence/signing-key.js';
 import type { Sink, SinkContext, SinkStats } from '../sink.js';
 import { AuditLog } from './audit-log.js';
+import { CheckpointThread } from './checkpoint-thread.js';
 
 export interface AuditSinkOptions {
   /** Folder of `audit.jsonl`; made when it is missing. */
@@ -25,8 +25,8 @@ export interface AuditSinkOptions {
   /** The same with each day, by UTC; default false. */
   readonly daily?: boolean;
   /**
-   * File with the key that signs the audit; it is made when there is none. Default: `audit-signing-key` in
-   * `$STATE_DIRECTORY`, else in `trunkline` below `$XDG_CONFIG_HOME` or `~/.config`. `false`: not signed.
+   * File with the key that signs the audit; it is made when there is none. Default: `audit-signing-key` in `trunkline`
+   * below `$XDG_CONFIG_HOME` or `~/.config`, unless that is in `directory`. `false`: not signed.
    */
   readonly signingKey?: string | false;
 }
@@ -74,7 +74,7 @@ export class AuditSink implements Sink {
       clock,
       ...(maxBytes === 0 ? {} : { maxBytes }),
       daily,
-      signer: await this.#signer(onFault),
+      checkpoints: await this.#checkpoints(onFault),
       onFault,
       onReopened: (why) => logger.info({ why }, 'the audit continues in another file'),
       ...(idKey === undefined ? {} : { idKey }),
@@ -84,13 +84,17 @@ export class AuditSink implements Sink {
     for (const entry of this.#early.splice(0)) this.auditEntry(entry);
   }
 
-  async #signer(onFault: (message: string) => void): Promise<NoteSigner | undefined> {
-    const { signingKey = defaultKeyFile(process.env) } = this.#options;
+  /** An audit that cannot be signed is written all the same. */
+  async #checkpoints(onFault: (message: string) => void): Promise<CheckpointThread | undefined> {
+    const { directory, fileMode, signingKey } = this.#options;
     if (signingKey === false) return undefined;
-    return loadSigner(signingKey).catch((thrown: unknown) => {
+    try {
+      const signer = await loadSigner(signingKey ?? defaultKeyFile(process.env, directory));
+      return new CheckpointThread({ directory, fileMode, signer, onFault });
+    } catch (thrown) {
       onFault(`The audit is not signed. ${messageOf(thrown)}`);
       return undefined;
-    });
+    }
   }
 
   /** Opens the file again, after a log rotation. Entries before that are in the old file. */

@@ -17,18 +17,19 @@ import { leafHash, MerkleTree } from '../../evidence/merkle-tree.js';
 import { readCheckpoint } from '../../evidence/read-checkpoint.js';
 import { type NoteSigner, signNote, verifierText } from '../../evidence/signed-note.js';
 import { readTree, treeText } from '../../evidence/tree-file.js';
+import type { Checkpoints } from './audit-log.js';
 
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const REPLACE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
 /** Read at once; the hashes of a chunk take about half a millisecond. */
 const CHUNK_BYTES = 64 << 10;
-const INTERVAL_MS = 5_000;
+const INTERVAL_MS = 2_000;
 
 export interface CheckpointWriterOptions {
   readonly directory: string;
   readonly fileMode: number;
   readonly signer: NoteSigner;
-  /** Between checkpoints; default 5 s. */
+  /** Between checkpoints; default 2 s. */
   readonly intervalMs?: number;
   /** Called once when checkpoints cannot be written, and for what was changed while no node ran. */
   readonly onFault: (message: string) => void;
@@ -82,7 +83,7 @@ class FollowedFile {
  * neither. Lines, hashes and checkpoint are forced to the disk in this order, so that after a power cut a checkpoint never
  * names a line that is not there.
  */
-export class CheckpointWriter {
+export class CheckpointWriter implements Checkpoints {
   readonly #options: CheckpointWriterOptions;
   readonly #leaves: LeafFile;
   readonly #origin: string;
@@ -99,10 +100,10 @@ export class CheckpointWriter {
   /** @throws what node:fs throws when the files of the log cannot be opened. */
   static async open(options: CheckpointWriterOptions): Promise<CheckpointWriter> {
     const { directory, fileMode, signer, onFault } = options;
-    const leaves = await LeafFile.open(join(directory, LEAVES_FILE), 'r+', fileMode);
     const last = await readCheckpoint(directory, signer);
-    if (last === 'unreadable') onFault(`${CHECKPOINT_FILE} is not signed by this node's key: a new log begins.`);
-    const signed = last === undefined || last === 'unreadable' ? undefined : last;
+    if (last === 'unreadable') onFault(await putAside(directory));
+    const signed = last === 'unreadable' ? undefined : last;
+    const leaves = await LeafFile.open(join(directory, LEAVES_FILE), 'r+', fileMode);
     const tree = await signedTree(directory, leaves, signed);
     if (signed !== undefined && !(tree.size === signed.size && tree.root().equals(signed.root))) {
       onFault(`${LEAVES_FILE} was changed since the last checkpoint: trunkline verify shows what.`);
@@ -256,6 +257,17 @@ export class CheckpointWriter {
     const what = changed > 0 ? `changed at line ${changed}` : `cut off behind line ${line}`;
     this.#options.onFault(`${file.name} was ${what} since it was signed: trunkline verify shows the rest.`);
   }
+}
+
+/** Of a log that another key has signed: its files are kept under other names. Returns what to say. */
+async function putAside(directory: string): Promise<string> {
+  const ending = `before-${randomBytes(4).toString('hex')}`;
+  for (const name of [CHECKPOINT_FILE, LEAVES_FILE, PUBLIC_KEY_FILE, TREE_FILE]) {
+    await rename(join(directory, name), join(directory, `${name}.${ending}`)).catch((thrown: NodeJS.ErrnoException) => {
+      if (thrown.code !== 'ENOENT') throw thrown;
+    });
+  }
+  return `${CHECKPOINT_FILE} is not signed by this node's key: the files of that log end in .${ending} now, and a new log begins.`;
 }
 
 /**
