@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { StreamInfo } from '../../core/events.js';
 import { AudioFile } from './files/audio-file.js';
+import { PlainFile } from './files/byte-file.js';
 import { errnoOf, faultReport } from './files/disk-fault.js';
 import { type FileAccess, folderName, makeRecordingFolder, newestNumber, numberedName } from './files/folder.js';
 import { AUDIO_FILE, audioFileName, type Manifest, segmentsOf, withSegment } from './files/manifest.js';
@@ -99,7 +100,7 @@ export class RecordingFiles {
     this.#slot = context.memory.slot(index);
     this.#info = info;
     this.#content = content;
-    this.audio = new AudioFile(info);
+    this.audio = new AudioFile(new PlainFile(), info);
   }
 
   /** Its name; empty while there is none. */
