@@ -6,9 +6,12 @@ import { CaptureNode } from '../../src/node/capture-node.js';
 import { startSimulator } from '../../src/simulator/genesys/simulator.js';
 import { manifestSchema } from '../../src/sinks/recorder/files/manifest.js';
 import { readTrace, TRACES, type TracePacket, titleOf } from '../support/traces.js';
+import { TurnClock } from '../support/turn-clock.js';
 
-/** The long ones take over a minute of real time each: they are for CI. */
+/** The long ones are for CI. */
 const LONGEST_SECONDS = process.env['TRUNKLINE_E2E'] === 'full' ? Infinity : 10;
+/** How many times faster than real time. */
+const SPEED = 4;
 const FILES = TRACES.filter(({ seconds }) => seconds <= LONGEST_SECONDS);
 
 /** What a trace implies, counted in the plainest way: numbers unwrapped to the nearest, then a set of them. */
@@ -48,8 +51,9 @@ describe.concurrent('a trace replayed through the socket', () => {
       async () => {
         const { packets } = readTrace(file);
         const out = mkdtempSync(join(tmpdir(), 'trunkline-trace-'));
-        const simulator = await startSimulator({ trace: file.path, interactions: 2 });
-        const node = new CaptureNode({
+        const clock = new TurnClock(SPEED);
+        const simulator = await startSimulator({ trace: file.path, interactions: 2 }, clock);
+        const settings = {
           record: true,
           apiUrl: simulator.apiUrl,
           mediaUrl: simulator.mediaUrl,
@@ -58,7 +62,8 @@ describe.concurrent('a trace replayed through the socket', () => {
           interactions: [...simulator.interactionIds],
           out,
           maxStreams: 16,
-        });
+        };
+        const node = new CaptureNode(settings, clock);
         try {
           await node.start();
           await node.untilIdle();
@@ -70,6 +75,7 @@ describe.concurrent('a trace replayed through the socket', () => {
         } finally {
           await node.stop();
           await simulator.close();
+          clock.stop();
           rmSync(out, { recursive: true, force: true });
         }
       },
