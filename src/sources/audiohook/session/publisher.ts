@@ -1,8 +1,11 @@
 import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
 import type { Deinterleaver } from '../protocol/deinterleave.js';
 
-/** Frames are at least 20 ms long, so that this adds little latency. */
-const PUBLISH_MS = 3;
+/** Packets are published this much later than they came at most: a twentieth of what they hold, so that it hardly shows. */
+const PART_OF_AUDIO = 1 / 20;
+/** Frames are at least 20 ms long. Also for everything that is not audio. */
+const LEAST_MS = 3;
+const MOST_MS = 10;
 
 /** A stream whose packets the engine has no capacity for at the moment. */
 interface Retry {
@@ -17,18 +20,23 @@ export class Publisher {
   /** In the order in which they stalled. */
   readonly #stalled = new Set<Retry>();
   readonly #whenFlowing: (() => void)[] = [];
-  #scheduled = false;
+  #timer: NodeJS.Timeout | undefined;
+  #delayMs = 0;
 
   constructor(ingest: OrderedStreamIngest, deinterleaver: Deinterleaver) {
     this.ingest = ingest;
     this.deinterleaver = deinterleaver;
   }
 
-  /** Packets were committed: publish them within a few milliseconds. */
-  schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setTimeout(this.#onTimer, PUBLISH_MS);
+  /** Packets were committed: publish them within a few milliseconds. @param audioMs how much audio they hold. */
+  schedule(audioMs = 0): void {
+    const delayMs = Math.min(MOST_MS, Math.max(LEAST_MS, audioMs * PART_OF_AUDIO));
+    if (this.#timer !== undefined) {
+      if (delayMs >= this.#delayMs) return;
+      clearTimeout(this.#timer);
+    }
+    this.#delayMs = delayMs;
+    this.#timer = setTimeout(this.#onTimer, delayMs);
   }
 
   /** The engine refused a packet of this stream: retry until it has been accepted. */
@@ -46,7 +54,7 @@ export class Publisher {
   }
 
   readonly #onTimer = (): void => {
-    this.#scheduled = false;
+    this.#timer = undefined;
     for (const stream of this.#stalled) if (stream.retry()) this.#stalled.delete(stream);
     this.ingest.ordered.publish();
     if (this.#stalled.size > 0) this.schedule();

@@ -1,4 +1,5 @@
 import type { EndReason } from '../../../core/events.js';
+import { MS_PER_SECOND } from '../../../core/units.js';
 import type { Interleaved } from '../protocol/deinterleave.js';
 import { channelMap, type SelectedMedia } from '../protocol/media.js';
 import { Packetiser } from './packetiser.js';
@@ -95,7 +96,7 @@ export class AudioHookStream {
   /** See Packetiser.writeWhole. */
   wholeAudio(samples: Interleaved, pairs: number, positionSamples: number, nowUs: number): boolean {
     if (this.isStalled || !this.#packetiser.writeWhole(samples, pairs, positionSamples, nowUs)) return false;
-    this.#publisher.schedule();
+    this.#publisher.schedule((pairs / this.#media.rate) * MS_PER_SECOND);
     return true;
   }
 

@@ -29,8 +29,10 @@ function dial(port: number): { socket: Socket; closed: Promise<Buffer> } {
   sockets.push(socket);
   const parts: Buffer[] = [];
   socket.on('data', (part: Buffer) => parts.push(part));
+  // A reset is an end as well, so that once(), which rejects on errors, would not do.
   socket.on('error', () => {});
-  return { socket, closed: once(socket, 'close').then(() => Buffer.concat(parts)) };
+  const closed = new Promise<Buffer>((resolve) => socket.once('close', () => resolve(Buffer.concat(parts))));
+  return { socket, closed };
 }
 
 /** The bytes of a proper ClientHello. */
@@ -136,7 +138,8 @@ describe.skipIf(!hasOpenssl)('with a certificate, the server', () => {
       sockets.push(socket);
       socket.on('error', () => {});
       socket.resume();
-      return { socket, closed: once(socket, 'close'), shaken: once(socket, 'secureConnect') };
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      return { socket, closed, shaken: once(socket, 'secureConnect') };
     };
     const silent = greet();
     const slow = greet();
