@@ -47,6 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'sources/audiohook': ['config/options', 'type:sources', 'engine/input/ingest', 'native/deinterleaver'],
   'sinks/recorder': [
     ...['config/options', 'type:sinks', 'ring', 'audio/wav', 'shard/location', 'shard/shard-data'],
+    ...['bit-writer', 'frame-encoder', 'metadata'].map((file) => `audio/flac/${file}`),
     ...['type:engine/options', 'type:engine/threads/memory'],
   ],
   'sinks/monitor': [],
@@ -98,8 +99,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['type:sources/genesys', 'type:sources/audiohook'],
     ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
   ],
-  // What happens to finished recordings, which are files by then.
-  archive: ['folder', 'manifest', 'manifest-file'].map((file) => `sinks/recorder/files/${file}`),
   webhooks: ['config/options', 'type:node/service', 'type:sinks/events', 'sinks/recorder/files/writer'],
   // Both ends of a wire format are written against one description of it.
   simulator: ['audio', 'sources/audiohook/protocol/duration'],
@@ -170,7 +169,7 @@ const LAYERS: readonly (readonly string[])[] = [
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
   ['node'],
-  ['control', 'webhooks', 'archive'],
+  ['control', 'webhooks'],
   ['simulator', 'evaluation'],
   ['index'],
   ['examples'],
@@ -184,6 +183,7 @@ const ONLY = {
   makeThreads: [
     ...['src/control/recordings/entry.ts', 'src/control/recordings/recordings.ts'],
     ...['src/sinks/audit/checkpoint-thread.ts', 'src/sinks/audit/entry.ts'],
+    ...['convert', 'entry'].map((file) => `src/sinks/recorder/conversion/${file}.ts`),
     ...['src/engine/output/frame-view.ts', 'src/engine/threads/pool.ts'],
   ],
   loadAddon: ['src/native/addon.ts'],

@@ -12,6 +12,13 @@ export const recordingSettings = {
     description: 'Write recordings.',
     offDescription: 'Write no recordings: no sound is stored. Events, live streams and the audit are as usual.',
   }),
+  recordFormat: setting(z.enum(['wav', 'flac', 'opus']).default('wav'), {
+    key: 'format',
+    flag: '--format',
+    description:
+      'What recordings are stored as: wav; flac, lossless at half the size; opus, the packets of Opus calls as they came, and flac for other calls.',
+    value: 'format',
+  }),
   fileMode: setting(z.enum(['600', '640', '644']).default('600'), {
     description: 'Permissions of recordings and audit, octal; those who may read them may enter their folders.',
     value: 'mode',

@@ -109,9 +109,12 @@ export function auditOptions(
 export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
   const { logger, signal, sinks = [], services = [], ...values } = settings;
   const config = checkOptions(nodeSchema, { ...values, record: values.record ?? false });
-  const { out: directory, recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
+  const { out: directory, recordFormat: format } = config;
+  const { recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
-  const recording = config.record ? recorder({ directory, fileMode, bufferMegabytes, minFreeMegabytes }) : undefined;
+  const recording = config.record
+    ? recorder({ directory, format, fileMode, bufferMegabytes, minFreeMegabytes })
+    : undefined;
   const auditing = config.audit === 'off' ? undefined : audit(auditOptions(config));
   return {
     config,

@@ -61,6 +61,8 @@ export interface RecordingResult {
   readonly segment: number;
   /** Within the output directory; absent when there is none. */
   readonly folder?: string;
+  /** Name of that audio file, of the first channel where each has one; absent when there is none. */
+  readonly file?: string;
 }
 
 /** What a sink has counted. */

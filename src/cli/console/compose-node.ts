@@ -59,9 +59,12 @@ export async function composeNode(
       drainMs: drainMs(config.drainSeconds),
     });
   const subscription = names.includes('genesys') ? genesysSubscription(subscriptionOptions(config)) : undefined;
-  const { out: directory, recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
+  const { out: directory, recordFormat: format } = config;
+  const { recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
-  const sinks: Sink[] = config.record ? [recorder({ directory, fileMode, bufferMegabytes, minFreeMegabytes })] : [];
+  const sinks: Sink[] = config.record
+    ? [recorder({ directory, format, fileMode, bufferMegabytes, minFreeMegabytes })]
+    : [];
   if (config.audit !== 'off') sinks.push(audit(auditOptions(config)));
   const service = operations && control(operations);
   const node = new AudioNode({

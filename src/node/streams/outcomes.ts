@@ -9,7 +9,7 @@ import type {
   StreamSummary,
 } from '../../core/events.js';
 import type { Engine } from '../../engine/engine.js';
-import { audioFileName } from '../../sinks/recorder/files/manifest.js';
+import { AUDIO_FILE } from '../../sinks/recorder/files/manifest.js';
 import type { RecordingResult, SinkAgent } from '../../sinks/sink.js';
 
 /** How often the recorder's results are looked at. */
@@ -158,6 +158,6 @@ function deliveryOf({ packetsReceived, packetsDropped }: StreamSummary): {
   return { outcome: packetsReceived === 0 ? 'empty' : 'delivered' };
 }
 
-function filesOf({ segment, durationMs, notRecordedMs }: RecordingResult, folder: string) {
-  return { folder, file: audioFileName(segment), durationMs, notRecordedMs };
+function filesOf({ file = AUDIO_FILE, durationMs, notRecordedMs }: RecordingResult, folder: string) {
+  return { folder, file, durationMs, notRecordedMs };
 }

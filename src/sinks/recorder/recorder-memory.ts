@@ -115,6 +115,8 @@ export const RECORDER_COUNTERS = [
   'recordingsIncomplete',
   /** Late packets that came to the recorder and are not in the file: their place has other audio, or is paused. */
   'latePacketsLeftOut',
+  /** Finished recordings that are WAV although they were to be FLAC: the disk refused it, or there was no time. */
+  'recordingsNotConverted',
 ] as const;
 
 export type RecorderCounter = (typeof RECORDER_COUNTERS)[number];

@@ -4,8 +4,10 @@ import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { HealthCheck } from '../../core/health.js';
 import { makeFolder } from '../../core/make-folder.js';
 import type { DiskLowEvent, Sink, SinkAgent, SinkContext, SinkStats } from '../sink.js';
+import { conversionThread } from './conversion/convert.js';
 import { DiskWatermark } from './files/disk-watermark.js';
 import { type FileAccess, fileAccess } from './files/folder.js';
+import { AUDIO_FORMATS } from './files/manifest.js';
 import { DiskSpace, diskCheck } from './recorder-gauges.js';
 import { RecorderThread } from './recorder-thread.js';
 import { type RepairReport, repairedFields, repairUnfinished } from './repair.js';
@@ -13,6 +15,12 @@ import { type RepairReport, repairedFields, repairUnfinished } from './repair.js
 export interface RecorderOptions {
   /** Folder of the recordings; made when it is missing. Each interaction gets a folder of its own in it. */
   readonly directory: string;
+  /**
+   * What recordings are stored as, default `wav`. `flac` is lossless and takes half of the space: a call is WAV while it
+   * runs and is converted by the recorder's thread when it has ended. `opus` keeps the packets of Opus calls as they came,
+   * in Ogg; calls of other codecs become FLAC.
+   */
+  readonly format?: 'wav' | 'flac' | 'opus';
   /**
    * Permissions of the files; default 0o600, their owner alone. Folders may be entered by those who may read the files:
    * 0o640 gives 0o750. The process's umask is applied as well.
@@ -37,14 +45,15 @@ const MEGABYTE = 1 << 20;
 
 const schema = z.strictObject({
   directory: z.string().min(1),
+  format: z.enum(AUDIO_FORMATS).default('wav'),
   fileMode: z.int().min(0o400).max(0o666).default(0o600),
   bufferMegabytes: z.int().min(1).max(1024).default(64),
   minFreeMegabytes: z.int().min(0).max(1_000_000_000).default(1024),
 });
 
 /**
- * Records every stream into `<directory>/<interaction>/audio.wav` and `session.json`, on a thread of its own. A call
- * whose format changes goes on in `audio-2.wav` and so on, in the same folder.
+ * Records every stream into `<directory>/<interaction>/audio.wav`, or what `format` says, and `session.json`, on a thread
+ * of its own. A call whose codec changes goes on in `audio-2.wav` and so on, in the same folder.
  */
 export class RecorderSink implements Sink {
   readonly name = 'recorder';
@@ -61,7 +70,8 @@ export class RecorderSink implements Sink {
 
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: RecorderOptions) {
-    const { directory, fileMode, bufferMegabytes, minFreeMegabytes } = parseOptions('recorder()', schema, options);
+    const parsed = parseOptions('recorder()', schema, options);
+    const { directory, format, fileMode, bufferMegabytes, minFreeMegabytes } = parsed;
     this.#directory = directory;
     this.#access = fileAccess(fileMode);
     this.#disk = new DiskSpace(directory);
@@ -69,6 +79,7 @@ export class RecorderSink implements Sink {
     this.#watermark = new DiskWatermark(this.#minFreeBytes);
     this.#thread = new RecorderThread({
       directory,
+      format,
       access: this.#access,
       bufferBytes: bufferMegabytes * MEGABYTE,
     });
@@ -130,6 +141,7 @@ export class RecorderSink implements Sink {
       const repaired = await repairUnfinished(this.#directory, {
         clock,
         access: this.#access,
+        convert: conversionThread(),
         signal: this.#closing.signal,
         onRepaired: (recording) => {
           const { interactionId } = recording;

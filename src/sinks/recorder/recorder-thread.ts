@@ -7,6 +7,7 @@ import { SHARD_COUNTERS } from '../../shard/shard-data.js';
 import type { RecordingResult } from '../sink.js';
 import type { RecorderData } from './entry.js';
 import type { FileAccess } from './files/folder.js';
+import type { AudioFormat } from './files/manifest.js';
 import { RecorderLag } from './recorder-gauges.js';
 import { type RecorderCounters, RecorderStatus, recorderMemoryBytes, writeBufferBytesFor } from './recorder-memory.js';
 import { RecordingResults, recordingResultsBytes } from './recording-results.js';
@@ -19,6 +20,8 @@ const RECOVERED_PART = 0.1;
 
 export interface RecorderThreadOptions {
   readonly directory: string;
+  /** What recordings are stored as; `wav` by default. */
+  readonly format?: AudioFormat;
   readonly access: FileAccess;
   /** Space for audio that waits for a slow disk, in the rings of all shards together. */
   readonly bufferBytes: number;
@@ -59,6 +62,7 @@ export class RecorderThread implements RecorderAgent {
       control: recorderControl,
       rings,
       outDir: this.#options.directory,
+      format: this.#options.format ?? 'wav',
       access: this.#options.access,
       memory,
       results,

@@ -8,6 +8,7 @@ import { RingConsumer, type RingPlace } from '../../ring/ring.js';
 import type { RecordingResult } from '../sink.js';
 import { AppendOnlyFrames } from './append-only-frames.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
+import type { AudioFormat } from './files/manifest.js';
 import { UnfinishedIndex } from './files/unfinished.js';
 import { thisWriter } from './files/writer.js';
 import { DEFAULT_WRITE_BUFFER_BYTES, RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
@@ -31,6 +32,11 @@ export interface RecorderOptions {
   readonly access?: FileAccess;
   /** How long a sample may wait to be written. 750 by default: less than 1 s together with a turn of the thread. */
   readonly flushMs?: number;
+  /**
+   * What recordings are stored as; `wav` by default. What becomes FLAC is WAV while it is written, and is converted once
+   * the stream has ended.
+   */
+  readonly format?: AudioFormat;
   /** How often the sizes in a WAV header are brought up to date. */
   readonly headerMs?: number;
   /** How often the spans so far are written beside session.json, for a repair after a kill. */
@@ -47,6 +53,10 @@ const TURN_US = 20_000;
 const FLUSH_SHARE = 8;
 const SLOT_SHARE = 1024;
 const FINISH_SHARE = 64;
+/** Conversion in one turn, so that the rings are looked at in between. */
+const CONVERT_US = 5_000;
+/** How long a recorder that is told to stop goes on converting; what is left remains WAV. */
+const LAST_CONVERT_US = 2_000_000;
 
 /**
  * Drains the shards' recorder rings into files. Runs in a thread of its own (entry.ts), because its writes block.
@@ -71,6 +81,9 @@ export class Recorder implements Agent {
   #finishAt = 0;
   /** Those whose end the disk has refused so far, the oldest first. */
   readonly #ending: Recording[] = [];
+  /** Those whose audio is complete and becomes FLAC, one after another. */
+  readonly #converting: Recording[] = [];
+  #stopConvertingUs = Number.POSITIVE_INFINITY;
 
   constructor(options: RecorderOptions, clock: Clock = systemClock) {
     const writeBufferBytes = options.writeBufferBytes ?? DEFAULT_WRITE_BUFFER_BYTES;
@@ -89,6 +102,7 @@ export class Recorder implements Agent {
       memory: this.#memory,
       outDir: options.outDir,
       access,
+      format: options.format ?? 'wav',
       unfinished: new UnfinishedIndex(options.outDir, writer, access, clock.nowUs()),
       flushUs,
       headerUs: (options.headerMs ?? 5_000) * US_PER_MS,
@@ -103,7 +117,7 @@ export class Recorder implements Agent {
   doWork(nowUs: number): number {
     let work = 0;
     for (let i = 0; i < this.#rings.length; i++) work += this.#drain(i, nowUs);
-    return work + this.#flushDue(nowUs) + this.#retryEnds(nowUs);
+    return work + this.#flushDue(nowUs) + this.#retryEnds(nowUs) + this.#convert(nowUs);
   }
 
   /**
@@ -120,6 +134,8 @@ export class Recorder implements Agent {
       finished++;
     }
     if (finished > 0 || this.#finishAt < this.#bySlot.length) return 1;
+    this.#stopConvertingUs = Math.min(this.#stopConvertingUs, nowUs + LAST_CONVERT_US);
+    if (this.#converting.length > 0) return 1;
     return this.#ending.length > 0 ? BLOCKED : 0;
   }
 
@@ -127,7 +143,7 @@ export class Recorder implements Agent {
   close(): void {
     const nowUs = this.#clock.nowUs();
     for (const recording of this.#bySlot) if (recording !== undefined) this.#interrupt(recording, nowUs);
-    for (const recording of this.#ending.splice(0)) recording.abandon(nowUs);
+    for (const recording of [...this.#converting.splice(0), ...this.#ending.splice(0)]) recording.abandon(nowUs);
     this.#context.unfinished.close();
   }
 
@@ -145,8 +161,9 @@ export class Recorder implements Agent {
       }
       const recording = Recording.resume(this.#context, index, info, nowUs);
       if (state === SLOT_STATE.ENDING) {
-        // Another stream may have its index by now, and the reason of its end died with the thread.
-        this.#interrupt(recording, nowUs);
+        // Another stream may have its index by now, and often the reason of its end died with the thread.
+        if (recording.knownEnd === undefined) this.#interrupt(recording, nowUs);
+        else this.#finish(recording, recording.knownEnd, nowUs);
         continue;
       }
       this.#bySlot[index] = recording;
@@ -289,9 +306,9 @@ export class Recorder implements Agent {
     return true;
   }
 
-  /** The slot of the recording that has waited longest for its end to be written. */
+  /** The slot of the recording that has waited longest for its end to be written, or to be converted. */
   #abandonOldest(): number | undefined {
-    const oldest = this.#ending.shift();
+    const oldest = this.#ending.shift() ?? this.#converting.shift();
     oldest?.abandon(this.#clock.nowUs());
     return oldest?.index;
   }
@@ -307,8 +324,25 @@ export class Recorder implements Agent {
     // A recording of an earlier thread may end after another has taken over its stream's index.
     if (slots?.[recording.stream] === recording.index) slots[recording.stream] = -1;
     this.#bySlot[recording.index] = undefined;
-    if (recording.finish(end, nowUs)) this.#freeSlots.push(recording.index);
+    this.#settle(recording, recording.finish(end, nowUs));
+  }
+
+  #settle(recording: Recording, isFinished: boolean): void {
+    if (isFinished) this.#freeSlots.push(recording.index);
+    else if (recording.conversion.isRunning) this.#converting.push(recording);
     else this.#ending.push(recording);
+  }
+
+  /** A share of a conversion; 0 when there is none. */
+  #convert(nowUs: number): number {
+    const [recording] = this.#converting;
+    if (recording === undefined) return 0;
+    const stopUs = this.#clock.nowUs() + CONVERT_US;
+    if (nowUs >= this.#stopConvertingUs) recording.conversion.leave();
+    else if (!recording.conversion.run(() => this.#clock.nowUs() < stopUs)) return 1;
+    this.#converting.shift();
+    this.#settle(recording, recording.retryFinish(nowUs));
+    return 1;
   }
 
   #retryEnds(nowUs: number): number {
@@ -318,8 +352,7 @@ export class Recorder implements Agent {
       const recording = this.#ending[0];
       if (recording?.isRetryDue(nowUs) !== true || this.#clock.nowUs() >= stopUs) break;
       this.#ending.shift();
-      if (recording.retryFinish(nowUs)) this.#freeSlots.push(recording.index);
-      else this.#ending.push(recording);
+      this.#settle(recording, recording.retryFinish(nowUs));
     }
     return tried;
   }

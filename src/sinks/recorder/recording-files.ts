@@ -1,10 +1,20 @@
 import { join } from 'node:path';
 import type { StreamInfo } from '../../core/events.js';
+import { removeOriginals } from './conversion/flac-conversion.js';
+import { RecordingConversion } from './conversion/recording-conversion.js';
 import { AudioFile } from './files/audio-file.js';
 import { PlainFile } from './files/byte-file.js';
 import { errnoOf, faultReport } from './files/disk-fault.js';
 import { type FileAccess, folderName, makeRecordingFolder, newestNumber, numberedName } from './files/folder.js';
-import { AUDIO_FILE, audioFileName, type Manifest, segmentsOf, withSegment } from './files/manifest.js';
+import {
+  AUDIO_FILE,
+  type AudioFormat,
+  audioFileName,
+  type Manifest,
+  segmentFile,
+  segmentsOf,
+  withSegment,
+} from './files/manifest.js';
 import {
   MANIFEST_FILE,
   PARTIAL_FILE,
@@ -23,6 +33,8 @@ export interface RecordingContext {
   readonly memory: RecorderMemory;
   readonly outDir: string;
   readonly access: FileAccess;
+  /** What recordings are stored as. */
+  readonly format: AudioFormat;
   readonly unfinished: UnfinishedIndex;
   readonly flushUs: number;
   readonly headerUs: number;
@@ -85,6 +97,8 @@ export class RecordingFiles {
   readonly #info: StreamInfo;
   readonly #content: RecordingContent;
   readonly audio: AudioFile;
+  /** Makes FLAC of it, where that is wanted; run by the recorder while others have nothing to do. */
+  readonly conversion: RecordingConversion;
   #folder = '';
   /** Of the earlier audio files in the folder. */
   #earlier: Manifest | undefined;
@@ -93,6 +107,8 @@ export class RecordingFiles {
   #checkpointAtUs = Number.NEGATIVE_INFINITY;
   #checkedAtUs = Number.NEGATIVE_INFINITY;
   #isSealed = false;
+  /** The manifest of a recording that had ended when its thread died. */
+  #final: Manifest | undefined;
 
   constructor(context: RecordingContext, index: number, info: StreamInfo, content: RecordingContent) {
     this.#context = context;
@@ -101,11 +117,17 @@ export class RecordingFiles {
     this.#info = info;
     this.#content = content;
     this.audio = new AudioFile(new PlainFile(), info);
+    this.conversion = new RecordingConversion((code) => this.#notConverted(code));
   }
 
   /** Its name; empty while there is none. */
   get folder(): string {
     return this.#folder;
+  }
+
+  /** Name of the audio file that the manifest gives for this stream; empty while there is none. */
+  get audioFile(): string {
+    return this.hasFolder ? segmentFile(this.#segment, this.conversion.isDone ? 'flac' : 'wav') : '';
   }
 
   get hasFolder(): boolean {
@@ -125,8 +147,18 @@ export class RecordingFiles {
     if (this.#folder === '') return undefined;
     this.#context.unfinished.add(this.#folder);
     if (this.#segment > 1) this.#earlier = readManifest(this.#path);
-    this.attempt(nowUs, () => this.audio.reopen(this.#audioPath));
-    return readCheckpoint(this.#path);
+    const known = readCheckpoint(this.#path) ?? this.#finished();
+    if (known !== undefined && known.endReason !== null) {
+      const { writer: _, ...final } = known;
+      this.#final = final;
+      this.#isSealed = true;
+    } else this.attempt(nowUs, () => this.audio.reopen(this.#audioPath));
+    return known;
+  }
+
+  /** Whether the audio is complete, and nothing is written to it any more. */
+  get isSealed(): boolean {
+    return this.#isSealed;
   }
 
   isRetryDue(nowUs: number): boolean {
@@ -200,7 +232,10 @@ export class RecordingFiles {
     this.#content.checkpointed();
   }
 
-  /** Gives the audio its final length and writes the final manifest. May be called again after it has thrown. */
+  /**
+   * Gives the audio its final length and writes the final manifest. While the conversion runs afterwards, the manifest is
+   * still to come: by this, once more. May be called again after it has thrown.
+   */
   finish(nowUs: number, lengthSamples: number): void {
     if (!this.#isSealed) {
       this.ensure(nowUs);
@@ -208,9 +243,19 @@ export class RecordingFiles {
       this.audio.close();
       this.#isSealed = true;
     }
+    const { access, unfinished, writer } = this.#context;
+    const final = this.#manifest(true);
+    if (!this.conversion.hasBegun && this.#isFlac && final.endReason !== 'formatChanged' && lengthSamples > 0) {
+      // With the end, which the next thread could not know; with the writer, so that a repair leaves it alone.
+      writeCheckpoint(this.#path, { ...final, writer }, access.fileMode);
+      this.conversion.begin(this.#path, final, access.fileMode);
+      return;
+    }
+    const manifest = this.conversion.applyTo(final);
     // Last, because a manifest with an end says that the audio is complete; until then a repair would look after it.
-    writeManifest(this.#path, this.#manifest(true), this.#context.access.fileMode);
-    this.#context.unfinished.remove(this.#folder);
+    writeManifest(this.#path, manifest, access.fileMode);
+    removeOriginals(this.#path, manifest);
+    unfinished.remove(this.#folder);
   }
 
   /** Leaves the files to a repair, which then need not wait for this process to end. */
@@ -245,6 +290,8 @@ export class RecordingFiles {
     this.#folder = '';
     this.#earlier = undefined;
     this.#isSealed = false;
+    this.#final = undefined;
+    this.conversion.reset();
     this.#memory.setInt(this.#slot, SLOT.FOLDER_LENGTH, 0);
     this.#content.removed(nowUs);
     this.reportFault(faultReport('ENOENT', this.#context.outDir));
@@ -306,8 +353,26 @@ export class RecordingFiles {
   }
 
   #manifest(isFinal: boolean): Manifest {
+    if (isFinal && this.#final !== undefined) return this.#final;
     const own = this.#content.manifest(isFinal);
-    return this.#earlier === undefined ? own : withSegment(this.#earlier, own, this.startMs);
+    const manifest = this.#earlier === undefined ? own : withSegment(this.#earlier, own, this.startMs);
+    return this.#isFlac ? { ...manifest, notConverted: 'pending' } : manifest;
+  }
+
+  /** What is not stored as it came becomes FLAC, unless it is to be WAV. */
+  get #isFlac(): boolean {
+    return this.#context.format !== 'wav';
+  }
+
+  #notConverted(code: string | undefined): void {
+    this.#memory.count('recordingsNotConverted');
+    if (code !== undefined) this.reportFault(`${faultReport(code, this.#context.outDir)} It remains WAV.`);
+  }
+
+  /** The finished manifest, if it has this audio as well. */
+  #finished(): Manifest | undefined {
+    const manifest = readManifest(this.#path);
+    return manifest !== undefined && segmentsOf(manifest).length >= this.#segment ? manifest : undefined;
   }
 
   get #segment(): number {

@@ -6,7 +6,7 @@ import type { RecordingCause, RecordingResult } from '../sink.js';
  *
  *     0       results written, i32, by the recorder
  *     64      results read, i32, by the main thread
- *     128     entries of 320 bytes
+ *     128     entries of 384 bytes
  *
  * One entry:
  *
@@ -18,6 +18,8 @@ import type { RecordingCause, RecordingResult } from '../sink.js';
  *     +32     i32  number of the audio file in the folder, from 1
  *     +36     i32  length of the folder's name
  *     +40     folder name, UTF-8, at most 256 bytes
+ *     +296    i32  length of the file's name
+ *     +300    name of the audio file, UTF-8, at most 64 bytes
  */
 const HEADER = { WRITTEN: 0, READ: 64, BYTES: 128 } as const;
 const ENTRY = {
@@ -29,9 +31,12 @@ const ENTRY = {
   SEGMENT: 32,
   FOLDER_LENGTH: 36,
   FOLDER: 40,
-  BYTES: 320,
+  FILE_LENGTH: 296,
+  FILE: 300,
+  BYTES: 384,
 } as const;
 const MAX_FOLDER_BYTES = 256;
+const MAX_FILE_BYTES = 64;
 
 const OUTCOMES = ['recorded', 'empty', 'incomplete', 'failed'] as const satisfies readonly RecordingResult['outcome'][];
 const CAUSES = ['notWritten', 'interrupted', 'refused'] as const satisfies readonly RecordingCause[];
@@ -60,7 +65,7 @@ export class RecordingResults {
     const written = Atomics.load(this.#words, HEADER.WRITTEN >> 2);
     if (((written - Atomics.load(this.#words, HEADER.READ >> 2)) | 0) >= this.#capacity) return false;
     const at = this.#entry(written);
-    const { generation, outcome, cause, durationMs, notRecordedMs, segment, folder = '' } = result;
+    const { generation, outcome, cause, durationMs, notRecordedMs, segment, folder = '', file = '' } = result;
     this.#doubles[(at + ENTRY.GENERATION) >> 3] = generation;
     this.#doubles[(at + ENTRY.DURATION_MS) >> 3] = durationMs;
     this.#doubles[(at + ENTRY.NOT_RECORDED_MS) >> 3] = notRecordedMs;
@@ -69,6 +74,7 @@ export class RecordingResults {
     this.#words[(at + ENTRY.SEGMENT) >> 2] = segment;
     const length = this.#bytes.write(folder, at + ENTRY.FOLDER, MAX_FOLDER_BYTES, 'utf8');
     this.#words[(at + ENTRY.FOLDER_LENGTH) >> 2] = length;
+    this.#words[(at + ENTRY.FILE_LENGTH) >> 2] = this.#bytes.write(file, at + ENTRY.FILE, MAX_FILE_BYTES, 'utf8');
     Atomics.store(this.#words, HEADER.WRITTEN >> 2, (written + 1) | 0);
     return true;
   }
@@ -85,8 +91,8 @@ export class RecordingResults {
 
   #read(at: number): RecordingResult {
     const cause = CAUSES[this.#words[(at + ENTRY.CAUSE) >> 2] as number];
-    const folderLength = this.#words[(at + ENTRY.FOLDER_LENGTH) >> 2] as number;
-    const folder = this.#bytes.toString('utf8', at + ENTRY.FOLDER, at + ENTRY.FOLDER + folderLength);
+    const folder = this.#text(at, ENTRY.FOLDER_LENGTH, ENTRY.FOLDER);
+    const file = this.#text(at, ENTRY.FILE_LENGTH, ENTRY.FILE);
     return {
       generation: this.#doubles[(at + ENTRY.GENERATION) >> 3] as number,
       outcome: OUTCOMES[this.#words[(at + ENTRY.OUTCOME) >> 2] as number] ?? 'failed',
@@ -95,7 +101,13 @@ export class RecordingResults {
       notRecordedMs: this.#doubles[(at + ENTRY.NOT_RECORDED_MS) >> 3] as number,
       segment: this.#words[(at + ENTRY.SEGMENT) >> 2] as number,
       ...(folder === '' ? {} : { folder }),
+      ...(file === '' ? {} : { file }),
     };
+  }
+
+  #text(at: number, lengthField: number, field: number): string {
+    const length = this.#words[(at + lengthField) >> 2] as number;
+    return this.#bytes.toString('utf8', at + field, at + field + length);
   }
 
   /** The capacity is a power of two, so that the counters may wrap around. */

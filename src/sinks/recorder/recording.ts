@@ -5,8 +5,11 @@ import { FLAG } from '../../ring/layout.js';
 import { MIN_SILENCE_MS } from '../../shard/shard-data.js';
 import type { RecordingCause, RecordingResult } from '../sink.js';
 import { appendOnlyWord } from './append-only-frames.js';
+import type { RecordingConversion } from './conversion/recording-conversion.js';
 import { type Correction, Corrections } from './corrections/corrections.js';
-import { fromManifestSpans, incompleteness, type Manifest, manifestHead, toManifestSpans } from './files/manifest.js';
+import { MissingSamples } from './corrections/missing-samples.js';
+import { fromManifestSpans, type Manifest } from './files/manifest.js';
+import { streamManifest } from './files/stream-manifest.js';
 import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE, type SlotPlace } from './recorder-memory.js';
 import { checkpointEveryUs, type RecordingContent, type RecordingContext, RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
@@ -43,8 +46,7 @@ export class Recording implements RecordingContent {
   readonly #maxSamples: number;
   readonly #tracks: readonly SpanTrack[];
   readonly #corrections: Corrections;
-  /** A span without audio is in no checkpoint yet; from the audio alone a repair would take it for silence. */
-  #isUrgent = false;
+  readonly #missing: MissingSamples;
   #isResuming = false;
   /** Written samples that went with a folder that was removed. */
   #removedSamples = 0;
@@ -64,6 +66,7 @@ export class Recording implements RecordingContent {
     this.#maxSamples = Math.min(Math.floor(WAV_MAX_DATA_BYTES / (2 * info.channels)), MAX_POSITION);
     this.#buffers = new WriteBuffers(context.memory, index, info.channels, this.#maxSamples);
     this.#files = new RecordingFiles(context, index, info, this);
+    this.#missing = new MissingSamples(context.memory, this.#slot, this.#files);
     const keep = (note: number, channel: Channel, start: number, length: number) => {
       if (!this.#isResuming) this.#memory.addNote(this.#slot, note, channel, start, length);
     };
@@ -74,7 +77,7 @@ export class Recording implements RecordingContent {
       ...{ memory: this.#memory, slot: this.#slot, channels: info.channels, scratch: context.scratch },
       ...{ buffers: this.#buffers, audio: this.#files.audio },
       write: (nowUs, work) => this.#files.attempt(nowUs, () => this.#files.write(nowUs, work)),
-      dropped: (samples, nowUs) => this.#dropped(samples, nowUs),
+      dropped: (samples, nowUs) => this.#missing.add(samples, nowUs),
     });
   }
 
@@ -118,7 +121,7 @@ export class Recording implements RecordingContent {
     const end = position + count;
     if (end <= this.#buffers.end(track.channel)) return true;
     if (!this.#fits(end)) {
-      this.#dropped(count, nowUs);
+      this.#missing.add(count, nowUs);
       return true;
     }
     track.frame(position, count, (flags & FLAG.SILENT) !== 0, (flags & FLAG.LOST) !== 0);
@@ -164,8 +167,8 @@ export class Recording implements RecordingContent {
     if (!this.#fits(position + count)) return true;
     track.withoutAudio(state, position, count);
     this.#buffers.extendTo(track.channel, position + count);
-    this.#isUrgent = true;
-    if (state === 'notRecorded') this.#markIncomplete(count);
+    this.#missing.isUrgent = true;
+    if (state === 'notRecorded') this.#missing.mark(count);
     return true;
   }
 
@@ -194,6 +197,16 @@ export class Recording implements RecordingContent {
     return this.retryFinish(nowUs);
   }
 
+  /** Of its audio, once the stream is over; when it has been run, retryFinish() is next. */
+  get conversion(): RecordingConversion {
+    return this.#files.conversion;
+  }
+
+  /** Its end, where its thread has died only after that. */
+  get knownEnd(): RecordingEnd | undefined {
+    return this.#end;
+  }
+
   isRetryDue(nowUs: number): boolean {
     return nowUs >= this.#postAtUs && this.#files.isRetryDue(nowUs);
   }
@@ -201,7 +214,7 @@ export class Recording implements RecordingContent {
   /** True when the slot is free: the end was written, or was tried often enough, and the result was posted. */
   retryFinish(nowUs: number): boolean {
     const end = this.#end;
-    if (end === undefined || !this.isRetryDue(nowUs)) return false;
+    if (end === undefined || this.conversion.isRunning || !this.isRetryDue(nowUs)) return false;
     this.#result ??= this.#tryToFinish(nowUs);
     if (this.#result !== undefined && (this.#context.results?.post(this.#result) ?? true)) {
       this.#free();
@@ -225,22 +238,13 @@ export class Recording implements RecordingContent {
   // ---- RecordingContent
 
   manifest(isFinal: boolean): Manifest {
-    const { info, lengthSamples: length } = this;
-    const end = isFinal ? this.#end : undefined;
+    const { info, lengthSamples } = this;
     for (const track of this.#tracks) this.#catchUp(track);
-    const spans = this.#tracks.flatMap((track) =>
-      toManifestSpans(track.compose(isFinal ? length : Math.max(length, track.end)), track.channel, info.sampleRate),
-    );
-    return {
-      ...manifestHead(info),
-      endedAt: end === undefined ? null : new Date(end.endedAtMs).toISOString(),
-      endReason: end === undefined ? null : end.endReason,
-      ...countsOf(end, this.#buffers.frames, (field) => this.#int(field)),
-      spans,
-      ...(end?.quality && { quality: [...end.quality] }),
-      ...incompleteness(spans, this.#int(SLOT.INCOMPLETE) === 1),
-      ...(end === undefined ? { writer: this.#context.writer } : {}),
-    };
+    const end = isFinal ? this.#end : undefined;
+    const counts = countsOf(end, this.#buffers.frames, (field) => this.#int(field));
+    const { any: isIncomplete } = this.#missing;
+    const { writer } = this.#context;
+    return streamManifest({ info, tracks: this.#tracks, lengthSamples, isFinal, end, counts, isIncomplete, writer });
   }
 
   checkpointed(): void {
@@ -248,27 +252,31 @@ export class Recording implements RecordingContent {
     // An edge may lie ahead of the frames, where no span is yet.
     for (const track of this.#tracks) track.repeatNotes(this.info.sampleRate * LIMITS.maxLateSeconds);
     this.#corrections.checkpointed(this.#tracks);
-    this.#isUrgent = false;
+    this.#missing.isUrgent = false;
   }
 
   removed(nowUs: number): void {
     const written = this.#tracks.map(({ channel }) => this.#buffers.writtenTo(channel));
     for (const track of this.#tracks) track.notRecorded(0, written[track.channel] ?? 0);
     const samples = written.reduce((sum, one) => sum + one, 0);
-    this.#dropped(samples - this.#removedSamples, nowUs);
+    this.#missing.add(samples - this.#removedSamples, nowUs);
     this.#removedSamples = samples;
   }
 
   /** Undefined when the disk refuses and it is to be tried again. */
   #tryToFinish(nowUs: number): RecordingResult | undefined {
-    if (this.#finishFiles(nowUs)) return this.#finishedResult();
+    if (this.#finishFiles(nowUs)) return this.conversion.isRunning ? undefined : this.#finishedResult();
     return ++this.#endTries < END_TRIES ? undefined : this.#giveUp(nowUs);
   }
 
   #giveUp(nowUs: number): RecordingResult {
     this.#drop(nowUs);
     this.#files.forgetFailure();
-    if (this.#finishFiles(nowUs)) return this.#finishedResult();
+    this.conversion.leave();
+    const isFinished = this.#finishFiles(nowUs);
+    const isConverting = this.conversion.isRunning;
+    this.conversion.leave();
+    if (isFinished && (!isConverting || this.#finishFiles(nowUs))) return this.#finishedResult();
     this.#files.abandon();
     return this.#resultOf('failed', 'notWritten');
   }
@@ -276,16 +284,16 @@ export class Recording implements RecordingContent {
   #finishFiles(nowUs: number): boolean {
     return this.#files.attempt(nowUs, () => {
       if (!this.#isEmpty) {
-        this.#writeBuffers(nowUs);
+        if (!this.#files.isSealed) this.#writeBuffers(nowUs);
         this.#files.finish(nowUs, this.lengthSamples);
       }
-      this.#memory.count('recordingsFinished');
+      if (!this.conversion.isRunning) this.#memory.count('recordingsFinished');
     });
   }
 
   #finishedResult(): RecordingResult {
     if (this.#isEmpty) return this.#resultOf('empty');
-    if (this.#int(SLOT.INCOMPLETE) === 1) return this.#resultOf('incomplete', 'notWritten');
+    if (this.#missing.any) return this.#resultOf('incomplete', 'notWritten');
     return this.#end?.isInterrupted === true ? this.#resultOf('incomplete', 'interrupted') : this.#resultOf('recorded');
   }
 
@@ -298,11 +306,12 @@ export class Recording implements RecordingContent {
       notRecordedMs: cause === 'notWritten' ? (this.manifest(true).notRecordedMs ?? 0) : 0,
       segment: this.#int(SLOT.SEGMENT),
       folder: this.#files.folder,
+      file: this.#files.audioFile,
     };
   }
 
   #free(): void {
-    if (this.#int(SLOT.INCOMPLETE) === 1) this.#memory.count('recordingsIncomplete');
+    if (this.#missing.any) this.#memory.count('recordingsIncomplete');
     this.#files.close();
     this.#memory.clearSlot(this.index);
   }
@@ -320,7 +329,7 @@ export class Recording implements RecordingContent {
 
   /** Nothing has come, and nothing that came has been dropped. */
   get #isEmpty(): boolean {
-    return this.lengthSamples === 0 && !this.#files.hasFolder && this.#int(SLOT.INCOMPLETE) === 0;
+    return this.lengthSamples === 0 && !this.#files.hasFolder && !this.#missing.any;
   }
 
   #writeBuffers(nowUs: number): void {
@@ -335,7 +344,9 @@ export class Recording implements RecordingContent {
 
   #checkpointEveryUs(): number {
     const notes = this.#tracks.reduce((sum, track) => sum + track.size, 0);
-    return this.#journalIsFull() ? 0 : checkpointEveryUs(this.#context, notes, this.#isUrgent, this.#corrections);
+    return this.#journalIsFull()
+      ? 0
+      : checkpointEveryUs(this.#context, notes, this.#missing.isUrgent, this.#corrections);
   }
 
   #journalIsFull(): boolean {
@@ -346,7 +357,12 @@ export class Recording implements RecordingContent {
     const notes: [note: number, channel: Channel, start: number, length: number][] = [];
     this.#memory.eachNote(this.#slot, (...note) => notes.push(note));
     this.#isResuming = true;
-    const spans = this.#files.resume(nowUs)?.spans ?? [];
+    const checkpoint = this.#files.resume(nowUs);
+    const spans = checkpoint?.spans ?? [];
+    if (checkpoint !== undefined && checkpoint.endReason !== null) {
+      const { endReason, endedAt } = checkpoint;
+      this.#end = { endReason, endedAtMs: endedAt === null ? this.info.startedAtMs : Date.parse(endedAt) };
+    }
     for (const track of this.#tracks) {
       track.load(fromManifestSpans(spans, track.channel, this.info.sampleRate, this.#files.startMs));
       for (const [note, channel, ...at] of notes) if (channel === track.channel) track.note(note, ...at);
@@ -365,26 +381,7 @@ export class Recording implements RecordingContent {
       this.#tracks[channel]?.notRecorded(start, length);
       samples += length;
     });
-    this.#dropped(samples, nowUs);
-  }
-
-  #dropped(samples: number, nowUs: number): void {
-    if (samples === 0 || !this.#markIncomplete(samples) || !this.#files.hasFolder) return;
-    try {
-      // At once, because after a kill no repair could tell the gap from silence.
-      this.#files.checkpoint(nowUs);
-    } catch {
-      // The next checkpoint says so too; the fault that led here has been reported.
-    }
-  }
-
-  /** True for the first time. */
-  #markIncomplete(samples: number): boolean {
-    this.#memory.count('samplesDropped', samples);
-    this.#isUrgent = true;
-    if (this.#int(SLOT.INCOMPLETE) === 1) return false;
-    this.#memory.setInt(this.#slot, SLOT.INCOMPLETE, 1);
-    return true;
+    this.#missing.add(samples, nowUs);
   }
 
   #fits(endSamples: number): boolean {

@@ -3,6 +3,8 @@ import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseWav, WAV_HEADER_BYTES, WAV_MAX_DATA_BYTES, wavHeader } from '../../audio/wav.js';
 import { TrunklineError } from '../../core/errors.js';
+import type { Convert } from './conversion/convert.js';
+import { removeOriginals } from './conversion/flac-conversion.js';
 import { errnoOf } from './files/disk-fault.js';
 import {
   AUDIO_FILE,
@@ -44,15 +46,17 @@ const UPDATE = constants.O_RDWR | constants.O_NOFOLLOW;
 /**
  * Repairs one recording, see repairRecordings(). Undefined when there is none in the folder.
  *
- * @param fileMode permissions of a manifest that is made.
+ * @param fileMode permissions of the files that are made.
+ * @param convert makes FLAC of what was to be FLAC.
  */
 export async function repairRecording(
   folder: string,
   wallMs: number,
   fileMode: number,
+  convert: Convert,
 ): Promise<RepairOutcome | undefined> {
   const names = await filesIn(folder);
-  if (!names.has(AUDIO_FILE)) return undefined;
+  if (!names.has(AUDIO_FILE) && !names.has(MANIFEST_FILE)) return undefined;
   const text = names.has(MANIFEST_FILE) ? await readFile(join(folder, MANIFEST_FILE), 'utf8') : undefined;
   const written = text === undefined ? undefined : parseManifest(text);
   if (text !== undefined && written === undefined) {
@@ -65,13 +69,24 @@ export async function repairRecording(
   const checkpoint = readCheckpoint(folder);
   // A finished manifest beside a checkpoint with more audio files: the call went on in another format.
   const goesOn = checkpoint !== undefined && segmentsOf(checkpoint).length > (written ? segmentsOf(written).length : 0);
-  if (written !== undefined && written.endReason !== null && !goesOn) return { state: 'finished' };
+  if (written !== undefined && written.endReason !== null && !goesOn) {
+    // The kill came between the writing of its manifest and the removal of what had been converted.
+    removeOriginals(folder, written);
+    return { state: 'finished' };
+  }
+  const finish = async ({ writer: _, ...manifest }: Manifest): Promise<RepairOutcome> => {
+    const final = manifest.notConverted === 'pending' ? await convert(folder, manifest, fileMode) : manifest;
+    writeManifest(folder, final, fileMode);
+    removeOriginals(folder, final);
+    return { state: 'repaired', manifest: final };
+  };
   const known = checkpoint ?? written;
   if (known !== undefined && known.endReason !== null) {
-    // The kill came between the writing of its end and the renaming.
-    writeManifest(folder, known, fileMode);
-    return { state: 'repaired', manifest: known };
+    // The kill came between the writing of its end and the renaming, or while it was converted.
+    const isLive = known.writer !== undefined && writerState(known.writer) === 'alive';
+    return isLive ? { state: 'live' } : finish(known);
   }
+  if (!names.has(AUDIO_FILE)) return undefined;
   const audio = join(folder, known === undefined ? AUDIO_FILE : lastSegment(known).file);
   const state = known?.writer === undefined ? 'unknown' : writerState(known.writer);
   const { mtimeMs, size } = await stat(audio);
@@ -93,9 +108,7 @@ export async function repairRecording(
     return changed ? { state: 'repaired', manifest: undefined } : { state: 'finished' };
   }
   const start = known ?? assumedManifest(basename(folder), mtimeMs - (samples * 1000) / ASSUMED.sampleRate);
-  const manifest = await completed(start, audio, samples);
-  writeManifest(folder, manifest, fileMode);
-  return { state: 'repaired', manifest };
+  return finish(await completed(start, audio, samples));
 }
 
 /** The names in a folder of real files; a symbolic link is none. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Clock, systemClock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { AuditFields } from '../../core/events.js';
+import { type Convert, convertHere } from './conversion/convert.js';
 import { errnoOf } from './files/disk-fault.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
 import { markComplete, readUnfinished } from './files/unfinished.js';
@@ -32,6 +33,8 @@ export interface RepairOptions {
   readonly clock?: Clock;
   /** Permissions of the manifests that are made; those of OWNER_ONLY when absent. */
   readonly access?: FileAccess;
+  /** Makes FLAC of what was to be FLAC; convertHere when absent. */
+  readonly convert?: Convert;
   /** Called after each recording that was repaired. */
   readonly onRepaired?: (recording: RepairedRecording) => void;
   /** Ends the work between two recordings; the report says what was done by then. */
@@ -48,7 +51,7 @@ const PARALLEL = 8;
 
 /**
  * Repairs what a killed process left in `dir`: WAV headers get the sizes of their files, manifests their end
- * (`interrupted`, by the length of the audio) and their spans. Finished recordings stay as they are, byte for byte, and
+ * (`interrupted`, by the length of the audio) and their spans, and what was to be FLAC becomes so. Finished recordings stay as they are, byte for byte, and
  * so do those that a live process is writing. Doing it twice changes nothing. Symbolic links are not followed.
  *
  * Audio without a header gets one, by the manifest or else for 8 kHz mono, which the manifest then says.
@@ -82,7 +85,7 @@ export async function repairUnfinished(dir: string, options: RepairOptions = {})
 async function repairFolders(
   dir: string,
   folders: readonly string[],
-  { clock = systemClock, access = OWNER_ONLY, onRepaired, signal }: RepairOptions,
+  { clock = systemClock, access = OWNER_ONLY, convert = convertHere, onRepaired, signal }: RepairOptions,
 ): Promise<RepairReport> {
   const report = {
     recordings: 0,
@@ -92,7 +95,7 @@ async function repairFolders(
   };
   const repair = async (folder: string): Promise<void> => {
     try {
-      const outcome = await repairRecording(join(dir, folder), clock.wallMs(), access.fileMode);
+      const outcome = await repairRecording(join(dir, folder), clock.wallMs(), access.fileMode, convert);
       if (outcome === undefined) return;
       report.recordings++;
       if (outcome.state === 'live') report.live.push(folder);

@@ -16,6 +16,7 @@ const RECORDER = {
   recordsOrphaned: ['recorder_records_orphaned', 'Records of streams without a recording.'],
   recordsInvalid: ['recorder_records_invalid', 'Records that cannot be valid.'],
   latePacketsLeftOut: ['recorder_late_packets_left_out', 'Late packets whose place has other audio, or is paused.'],
+  recordingsNotConverted: ['recordings_not_converted', 'Recordings that remained WAV instead of becoming FLAC.'],
   dropped: ['recorder_frames_dropped', 'Frames and edges that were lost because the disk was too slow.'],
 } as const;
 

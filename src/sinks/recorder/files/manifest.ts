@@ -6,9 +6,18 @@ import { writerSchema } from './writer.js';
 
 export const AUDIO_FILE = 'audio.wav';
 
-/** The audio of the n-th format of an interaction: audio.wav, audio-2.wav and so on. */
+/** How audio is stored: 16-bit PCM, the same losslessly compressed, or Opus packets as they came, in Ogg. */
+export const AUDIO_FORMATS = ['wav', 'flac', 'opus'] as const;
+export type AudioFormat = (typeof AUDIO_FORMATS)[number];
+
+/** The WAV file of the n-th format of an interaction: audio.wav, audio-2.wav and so on. */
 export function audioFileName(segment: number): string {
-  return segment === 1 ? AUDIO_FILE : `audio-${segment}.wav`;
+  return segmentFile(segment, 'wav');
+}
+
+/** The same for any format. */
+export function segmentFile(segment: number, format: AudioFormat): string {
+  return segment === 1 ? `audio.${format}` : `audio-${segment}.${format}`;
 }
 
 const spanSchema = z.object({
@@ -45,8 +54,10 @@ export const manifestSchema = z.object({
   interactionId: z.string(),
   /** The organization that the call belongs to, where the source knows it. */
   organizationId: z.string().optional(),
-  /** The format of audio.wav. */
+  /** The format of the first audio file. */
   ...formatShape,
+  /** The first audio file, where it is not audio.wav. */
+  file: z.string().optional(),
   startedAt: z.string(),
   endedAt: z.string().nullable(),
   endReason: z.string().nullable(),
@@ -75,6 +86,11 @@ export const manifestSchema = z.object({
   incomplete: z.boolean().optional(),
   /** How much that was, in milliseconds, all channels added up. */
   notRecordedMs: z.number().optional(),
+  /**
+   * Of a recording that was to be FLAC and is WAV: the disk refused the conversion (`failed`), or there was no time for it,
+   * for the process was killed or has ended (`pending`). Also while the recording is being written.
+   */
+  notConverted: z.enum(['failed', 'pending']).optional(),
   /** True when a repair found neither a header nor a manifest and took the audio for 8 kHz mono. */
   formatAssumed: z.boolean().optional(),
   /** Only while the recording is being written. */
@@ -123,16 +139,27 @@ export function manifestHead(info: StreamInfo) {
 
 /** The audio files of a recording, in order. */
 export function segmentsOf(manifest: Manifest): readonly [ManifestSegment, ...ManifestSegment[]] {
-  const { codec, clockRate, sampleRate, channels, segments = [] } = manifest;
-  const [first = { file: AUDIO_FILE, startMs: 0, codec, clockRate, sampleRate, channels }, ...others] = segments;
+  const { file = AUDIO_FILE, codec, clockRate, sampleRate, channels, segments = [] } = manifest;
+  const [first = { file, startMs: 0, codec, clockRate, sampleRate, channels }, ...others] = segments;
   return [first, ...others];
+}
+
+/** The manifest with other names of its audio files. */
+export function renamed(manifest: Manifest, nameOf: (file: string) => string): Manifest {
+  const { file: former = AUDIO_FILE, segments, ...rest } = manifest;
+  const file = nameOf(former);
+  return {
+    ...rest,
+    ...(file === AUDIO_FILE ? {} : { file }),
+    ...(segments && { segments: segments.map((segment) => ({ ...segment, file: nameOf(segment.file) })) }),
+  };
 }
 
 /** Adds the manifest of one more audio file, which begins at `startMs` of the recording, to that of the earlier ones. */
 export function withSegment(earlier: Manifest, current: Manifest, startMs: number): Manifest {
-  const { codec, clockRate, sampleRate, channels, startedAt, segments: _, writer: __, ...rest } = current;
+  const { codec, clockRate, sampleRate, channels, startedAt, segments: _, writer: __, file: own, ...rest } = current;
   const segments = segmentsOf(earlier);
-  const file = audioFileName(segments.length + 1);
+  const file = own ?? audioFileName(segments.length + 1);
   const { writer: ___, ...before } = earlier;
   const spans = joined(earlier.spans, shifted(current.spans, startMs), startMs);
   const foreign = (earlier.packetsForeign ?? 0) + (current.packetsForeign ?? 0);

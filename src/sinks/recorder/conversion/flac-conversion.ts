@@ -1,0 +1,114 @@
+import { closeSync, fdatasyncSync, openSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { WAV_HEADER_BYTES } from '../../../audio/wav.js';
+import { type ByteFile, PlainFile } from '../files/byte-file.js';
+import { errnoOf } from '../files/disk-fault.js';
+import { type Manifest, type ManifestSegment, renamed, segmentFile, segmentsOf } from '../files/manifest.js';
+import { FlacJob } from './flac-job.js';
+
+/** A WAV file of the recording, and what will take its place. */
+interface Replacement {
+  readonly from: string;
+  readonly to: string;
+  readonly segment: ManifestSegment;
+}
+
+/**
+ * Makes FLAC files beside the finished WAV files of a recording, in small steps. Nothing refers to them until the caller
+ * has written `converted(manifest)` as session.json, and the WAV files are removed only after that (removeOriginals()): a kill at any time
+ * leaves a recording of WAV files, perhaps with FLAC files that nothing refers to, which the next attempt writes again.
+ */
+export class FlacConversion {
+  readonly #folder: string;
+  readonly #mode: number;
+  readonly #replacements: readonly Replacement[];
+  #done = 0;
+  #job: { readonly source: ByteFile; readonly target: ByteFile; readonly flac: FlacJob } | undefined;
+
+  /** @param folder path of the recording. @param mode permissions of the files. */
+  constructor(folder: string, manifest: Manifest, mode: number) {
+    this.#folder = folder;
+    this.#mode = mode;
+    this.#replacements = segmentsOf(manifest).flatMap((segment, index) => {
+      const from = segmentFile(index + 1, 'wav');
+      return segment.file === from ? [{ from, to: segmentFile(index + 1, 'flac'), segment }] : [];
+    });
+  }
+
+  /** Does a millisecond or two of work. True once all files are made. Throws what node:fs throws; then call abandon(). */
+  step(): boolean {
+    const next = this.#replacements[this.#done];
+    if (next === undefined) return true;
+    this.#job ??= this.#begin(next);
+    if (!this.#job.flac.step()) return false;
+    this.#close();
+    sync(join(this.#folder, next.to));
+    this.#done++;
+    return this.#done === this.#replacements.length;
+  }
+
+  /** The manifest with the new files. */
+  converted(manifest: Manifest): Manifest {
+    const { notConverted: _, ...rest } = manifest;
+    const names = new Map(this.#replacements.map(({ from, to }) => [from, to]));
+    return renamed(rest, (file) => names.get(file) ?? file);
+  }
+
+  /** Gives up, and removes what was made. */
+  abandon(): void {
+    this.#close();
+    for (const { to } of this.#replacements) remove(join(this.#folder, to));
+  }
+
+  #begin({ from, to, segment }: Replacement) {
+    const source = new PlainFile();
+    const target = new PlainFile();
+    if (!source.reopen(join(this.#folder, from))) throw new MissingAudio();
+    try {
+      const samples = Math.floor((source.size - WAV_HEADER_BYTES) / (2 * segment.channels));
+      // What an earlier attempt has left.
+      rmSync(join(this.#folder, to), { force: true });
+      target.create(join(this.#folder, to), this.#mode);
+      return { source, target, flac: new FlacJob(source, target, segment, Math.max(0, samples)) };
+    } catch (thrown) {
+      source.close();
+      throw thrown;
+    }
+  }
+
+  #close(): void {
+    this.#job?.source.close();
+    this.#job?.target.close();
+    this.#job = undefined;
+  }
+}
+
+/** Removes the WAV files whose FLAC files the written manifest names. What cannot be removed stays. */
+export function removeOriginals(folder: string, manifest: Manifest): void {
+  for (const [index, { file }] of segmentsOf(manifest).entries()) {
+    if (file === segmentFile(index + 1, 'flac')) remove(join(folder, segmentFile(index + 1, 'wav')));
+  }
+}
+
+/** Why a recording cannot be converted: its folder was removed. */
+class MissingAudio extends Error {
+  readonly code = 'ENOENT';
+}
+
+/** Before the original is removed: a loss of power must not take both. */
+function sync(path: string): void {
+  const file = openSync(path, 'r+');
+  try {
+    fdatasyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (thrown) {
+    if (errnoOf(thrown) === '') throw thrown;
+  }
+}
