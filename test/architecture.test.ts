@@ -99,6 +99,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['type:sources/genesys', 'type:sources/audiohook'],
     ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
   ],
+  // What happens to finished recordings, which are files by then.
+  archive: ['folder', 'manifest', 'manifest-file'].map((file) => `sinks/recorder/files/${file}`),
   webhooks: ['config/options', 'type:node/service', 'type:sinks/events', 'sinks/recorder/files/writer'],
   // Both ends of a wire format are written against one description of it.
   simulator: ['audio', 'sources/audiohook/protocol/duration'],
@@ -169,7 +171,7 @@ const LAYERS: readonly (readonly string[])[] = [
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
   ['node'],
-  ['control', 'webhooks'],
+  ['control', 'webhooks', 'archive'],
   ['simulator', 'evaluation'],
   ['index'],
   ['examples'],

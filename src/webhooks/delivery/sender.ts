@@ -1,10 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { rootCertificates } from 'node:tls';
-import { HttpsProxyAgent } from 'https-proxy-agent';
-import { getProxyForUrl } from 'proxy-from-env';
-import { TrunklineError, messageOf as textOf } from '../../core/errors.js';
+import { type ClientRequest, type Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { httpAgent } from '../../core/network/http-agent.js';
 
 /** What became of one attempt. */
 export type Attempt =
@@ -38,7 +34,7 @@ export class Sender {
   constructor(options: SenderOptions) {
     this.#options = options;
     this.#url = new URL(options.url);
-    this.#agent = agentFor(options);
+    this.#agent = httpAgent(options.url, { maxSockets: options.concurrency, caFile: options.caFile });
   }
 
   /** @param wallMs now, for a Retry-After that is a date. */
@@ -110,26 +106,4 @@ function readToEnd(response: IncomingMessage, outgoing: ClientRequest): void {
 function reasonOf(error: Error): string {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name;
   return `the receiver cannot be reached (${code})`;
-}
-
-function agentFor({ url, caFile, concurrency }: SenderOptions): HttpAgent {
-  const tls = caFile === undefined ? {} : { ca: [...rootCertificates, certificatesIn(caFile)] };
-  const common = { keepAlive: true, maxSockets: concurrency, ...tls };
-  const proxy = getProxyForUrl(url);
-  if (proxy === '') return url.startsWith('https:') ? new HttpsAgent(common) : new HttpAgent(common);
-  if (!/^https?:\/\//.test(proxy) || !URL.canParse(proxy)) {
-    throw new TrunklineError('CONFIG_INVALID', 'HTTPS_PROXY must be an address that begins with http:// or https://.');
-  }
-  return new HttpsProxyAgent(proxy, common);
-}
-
-function certificatesIn(file: string): string {
-  let pem: string;
-  try {
-    pem = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new TrunklineError('CONFIG_INVALID', `Cannot read the CA file ${file}: ${textOf(error)}.`);
-  }
-  if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
-  throw new TrunklineError('CONFIG_INVALID', `The CA file ${file} contains no certificate in PEM form.`);
 }
