@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { settingsOf } from '../../config/schema.js';
 import { addSettingOptions, loadSettings } from '../arguments.js';
 import { requireInteractions } from '../console/compose-node.js';
-import { runNode } from '../console/run-node.js';
 import { watchSignals } from '../process/signals.js';
 
 /** `run` with the Genesys Cloud subscription as its only source. */
@@ -31,6 +30,8 @@ Examples:
     .action(async () => {
       const loaded = loadSettings(command);
       requireInteractions(loaded.config);
-      await runNode(loaded, ['genesys'], watchSignals(loaded.config.drainSeconds + 1));
+      const signals = watchSignals(loaded.config.drainSeconds + 1);
+      const { runNode } = await import('../console/run-node.js');
+      await runNode(loaded, ['genesys'], signals);
     });
 }

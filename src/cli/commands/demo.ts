@@ -9,7 +9,6 @@ import { type SettingName, settingsOf } from '../../config/schema.js';
 import { TrunklineError } from '../../core/errors.js';
 import { LIMITS } from '../../core/limits.js';
 import { addSettingOptions, loadSettings, numberFrom } from '../arguments.js';
-import { runNode } from '../console/run-node.js';
 import { watchSignals } from '../process/signals.js';
 import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './simulate.js';
 
@@ -78,6 +77,7 @@ Examples:
           ...{ apiUrl, mediaUrl, interactions: interactionIds, clientId: 'demo', clientSecret: 'demo' },
           maxStreams: Math.max(loaded.config.maxStreams, streams),
         };
+        const { runNode } = await import('../console/run-node.js');
         await runNode({ ...loaded, config }, ['genesys'], interruption, { anyControlPort: true });
       } finally {
         await stopped(simulator);

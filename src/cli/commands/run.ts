@@ -2,7 +2,6 @@ import type { Command } from 'commander';
 import { SETTINGS } from '../../config/schema.js';
 import { addSettingOptions, loadSettings } from '../arguments.js';
 import { sourcesOf } from '../console/compose-node.js';
-import { runNode } from '../console/run-node.js';
 import { watchSignals } from '../process/signals.js';
 
 export function registerRun(program: Command): Command {
@@ -26,6 +25,9 @@ Examples:
     )
     .action(async () => {
       const loaded = loadSettings(command);
-      await runNode(loaded, sourcesOf(loaded.config), watchSignals(loaded.config.drainSeconds + 1));
+      const sources = sourcesOf(loaded.config);
+      const signals = watchSignals(loaded.config.drainSeconds + 1);
+      const { runNode } = await import('../console/run-node.js');
+      await runNode(loaded, sources, signals);
     });
 }

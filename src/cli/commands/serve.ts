@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { type SettingName, settingsOf } from '../../config/schema.js';
 import { addSettingOptions, loadSettings } from '../arguments.js';
-import { runNode } from '../console/run-node.js';
 import { watchSignals } from '../process/signals.js';
 
 /** Of the other settings, those that apply to streams that arrive in order. */
@@ -48,6 +47,8 @@ Examples:
     )
     .action(async () => {
       const loaded = loadSettings(command);
-      await runNode(loaded, ['audiohook'], watchSignals(loaded.config.drainSeconds + 1));
+      const signals = watchSignals(loaded.config.drainSeconds + 1);
+      const { runNode } = await import('../console/run-node.js');
+      await runNode(loaded, ['audiohook'], signals);
     });
 }
