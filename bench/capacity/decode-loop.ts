@@ -49,11 +49,22 @@ export const DECODE_LOOPS: Readonly<Record<OpusImplementation, RunDecodeLoop>> =
 const ROOT = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../' : '../../../', import.meta.url));
 const CARGO = ['run', '--release', '--quiet', '--package', 'trunkline-dsp', '--example', 'decode_loop'];
 
+/** As the addon is built: for a named target, in whose folder libopus has been compiled by then. */
+function cargoArguments(): string[] {
+  const { stdout } = spawnSync('rustc', ['-vV'], { encoding: 'utf8' });
+  const host = /^host: (\S+)$/m.exec(stdout ?? '')?.[1];
+  return host === undefined ? CARGO : [...CARGO, '--target', host];
+}
+
 /** @throws TrunklineError NATIVE_UNAVAILABLE when cargo cannot build the loop (native/dsp/examples/decode_loop.rs). */
 function loopOverLibopus({ bytes, lengths }: Packets, streams: number, runMs: number): DecodeLoop {
   const numbers = Uint32Array.of(OPUS_SAMPLE_RATE, streams, runMs, lengths.length, ...lengths);
   const input = Buffer.concat([Buffer.from(numbers.buffer), bytes]);
-  const { status, stdout, stderr, error } = spawnSync('cargo', CARGO, { cwd: ROOT, input, encoding: 'utf8' });
+  const { status, stdout, stderr, error } = spawnSync('cargo', cargoArguments(), {
+    cwd: ROOT,
+    input,
+    encoding: 'utf8',
+  });
   const [decoded = Number.NaN, cpuMicrosPerPacket = Number.NaN] = (stdout ?? '').trim().split(' ').map(Number);
   if (status !== 0 || Number.isNaN(cpuMicrosPerPacket)) {
     const why = error?.message ?? stderr?.trim();
