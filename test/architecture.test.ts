@@ -50,6 +50,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['bit-writer', 'frame-encoder', 'metadata'].map((file) => `audio/flac/${file}`),
     ...['type:engine/options', 'type:engine/threads/memory'],
   ],
+  // What is done with finished recordings, which it finds by the recorder's index.
+  archive: [
+    ...['type:sinks', 'shard/location', 'evidence/log-files', 'evidence/recording-entry'],
+    ...['manifest-file', 'unfinished'].map((file) => `sinks/recorder/files/${file}`),
+  ],
   'sinks/monitor': [],
   'sinks/audit': [
     ...['config/options', 'type:sinks', 'shard/location'],
@@ -59,6 +64,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'log-files',
       'merkle-tree',
       'read-checkpoint',
+      'recording-entry',
       'signed-note',
       'signing-key',
       'tree-file',
@@ -76,6 +82,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['type:engine/threads/pool', 'type:engine/engine-state'],
     'type:sources',
     'type:sinks',
+    'archive/archive',
     'sources/genesys',
     'sources/audiohook',
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
@@ -170,6 +177,7 @@ const LAYERS: readonly (readonly string[])[] = [
     ...['sources/genesys', 'sources/audiohook'],
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
   ],
+  ['archive'],
   ['node'],
   ['control', 'webhooks', 'archive'],
   ['simulator', 'evaluation'],
@@ -186,6 +194,7 @@ const ONLY = {
     ...['src/control/recordings/entry.ts', 'src/control/recordings/recordings.ts'],
     ...['src/sinks/audit/checkpoint-thread.ts', 'src/sinks/audit/entry.ts'],
     ...['convert', 'entry'].map((file) => `src/sinks/recorder/conversion/${file}.ts`),
+    ...['src/archive/archive.ts', 'src/archive/entry.ts'],
     ...['src/engine/output/frame-view.ts', 'src/engine/threads/pool.ts'],
   ],
   loadAddon: ['src/native/addon.ts'],

@@ -277,6 +277,23 @@ export interface FrameSink {
   streamEnded?(info: StreamInfo, summary: StreamSummary): void;
 }
 
+/** A file of a recording, as it was when an entry of the audit was made. */
+export interface AuditedFile {
+  readonly name: string;
+  readonly bytes: number;
+  /** Of its content, in hex. */
+  readonly sha256: string;
+}
+
+/** A finished recording, in an entry of the audit. */
+export interface AuditedRecording {
+  /** Folder within the output directory. An audit that does not show ids has `hidden-` and an HMAC in its place. */
+  readonly folder: string;
+  /** The key of that HMAC, in hex, which follows from `session.json`. It is not written. */
+  readonly folderKey: string;
+  readonly files?: readonly AuditedFile[];
+}
+
 /** What an audit entry may say beside its action; nothing else is ever written. Texts are redacted. */
 export interface AuditFields {
   readonly channel?: Channel;
@@ -315,6 +332,9 @@ export interface AuditFields {
   readonly bytesIgnored?: number;
   /** Times that a client had to wait because a ring was full. */
   readonly stalls?: number;
+  readonly recording?: AuditedRecording;
+  /** Finished recordings that have no digest yet. */
+  readonly recordings?: number;
 }
 
 /** One party withholds an interaction's audio from now on, or no longer. Audio flows when no party withholds it. */

@@ -1,8 +1,9 @@
 import type { EventEmitter } from 'node:events';
+import type { Archive } from '../archive/archive.js';
 import { abortable, whenAborted } from '../core/abort.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { GuardedEmitter } from '../core/emitter.js';
-import { messageOf, TrunklineError } from '../core/errors.js';
+import { messageOf } from '../core/errors.js';
 import type { AuditEntry, AuditFields, ReceptionCounts, StreamInfo } from '../core/events.js';
 import { type HealthReport, worstOf } from '../core/health.js';
 import type { LiveUtterance } from '../core/media/live-utterance.js';
@@ -26,8 +27,9 @@ import type { Source, SourceContext } from '../sources/source.js';
 import { logBackend, logNode } from './node-log.js';
 import type { NodeStats } from './node-stats.js';
 import type { NodeOptions, StartOptions, WaitOptions } from './options.js';
+import { archiveOf } from './parts/node-archive.js';
 import { NodeFigures } from './parts/node-figures.js';
-import { eventLoopCheck, type NodeState, stateCheck, threadChecks } from './parts/node-health.js';
+import { eventLoopCheck, type NodeState, nodeClosed, stateCheck, threadChecks } from './parts/node-health.js';
 import { keepParts } from './parts/node-parts.js';
 import { NodeServices } from './parts/node-services.js';
 import { agentOf, NodeSinks } from './parts/node-sinks.js';
@@ -61,6 +63,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   readonly #events: EventSink;
   readonly #ends = new StreamEnds();
   readonly #outcomes: Outcomes;
+  readonly #archive: Archive | undefined;
   readonly #watch: NodeWatch;
   readonly #closed = new AbortController();
   readonly #readers: Readers;
@@ -81,9 +84,11 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#native = engine.native ?? 'auto';
     const recorder = agentOf(sinks);
     this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
+    this.#archive = archiveOf(recorder, sinks, report);
     this.#outcomes = new Outcomes(this.#engine, recorder, (info, result) => {
       audit(outcomeEntry(info, result));
       this.emit('streamFinished', info, result);
+      if (result.recording !== undefined) this.#archive?.look();
     });
     const audit = (entry: AuditEntry): void => this.#sinks.audit(entry);
     // Events of sinks and of every emitter, which a map of events cannot name.
@@ -126,7 +131,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
    *   ENGINE_CLOSED when it has been closed before.
    */
   async start({ signal }: StartOptions = {}): Promise<unknown> {
-    if (this.#closing !== undefined) throw closed('This node has been closed; make another.');
+    if (this.#closing !== undefined) throw nodeClosed('This node has been closed; make another.');
     this.#starting ??= this.#start();
     try {
       await abortable(this.#starting, signal);
@@ -226,7 +231,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
    *   after close(). Whatever its start() throws.
    */
   async addSink(sink: Sink): Promise<void> {
-    if (this.#closing !== undefined) throw closed('This node has been closed; make another.');
+    if (this.#closing !== undefined) throw nodeClosed('This node has been closed; make another.');
     await this.#sinks.add(sink);
   }
 
@@ -334,7 +339,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   async #start(): Promise<void> {
     await this.#services.start((service) => this.#serviceContext(service));
     await this.#sinks.start();
-    if (this.#closing !== undefined) throw closed('The node was closed while it started.');
+    await this.#archive?.start();
+    if (this.#closing !== undefined) throw nodeClosed('The node was closed while it started.');
     await this.#engine.start();
     logBackend(this.#logger, this.#engine.backend, this.#native);
     this.#watch.start();
@@ -350,6 +356,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     await this.#sources.close();
     await this.#engine.close();
     this.#outcomes.close();
+    // Its entries come before the end of the audit.
+    await this.#archive?.close();
     await this.#sinks.close();
     this.#state = 'closed';
     this.#watch.close();
@@ -387,8 +395,4 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
       report: (error) => this.report(error),
     });
   }
-}
-
-function closed(message: string): TrunklineError {
-  return new TrunklineError('ENGINE_CLOSED', message);
 }

@@ -8,7 +8,8 @@ export function workerUrl(
     | 'sinks/recorder/entry'
     | 'sinks/recorder/conversion/entry'
     | 'sinks/audit/entry'
-    | 'control/recordings/entry',
+    | 'control/recordings/entry'
+    | 'archive/entry',
 ): string {
   const fromSource = import.meta.url.endsWith('.ts');
   return new URL(fromSource ? `../../dist/src/${entry}.js` : `../${entry}.js`, import.meta.url).href;

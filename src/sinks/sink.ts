@@ -43,6 +43,24 @@ export interface SinkAgent {
   readonly entry: string;
   /** What became of the recordings whose streams have ended since the last call. */
   takeResults(): readonly RecordingResult[];
+  /** Has every finished recording kept for an archive from now on; to be called before the thread starts. */
+  archive(): ArchivePlace;
+}
+
+/** Where an archive finds finished recordings. */
+export interface ArchivePlace {
+  /** The output directory. */
+  readonly directory: string;
+  /** Permissions of the files in it. */
+  readonly fileMode: number;
+}
+
+/** The files of an audit, for entries that something else waits for. */
+export interface AuditKeeper {
+  /** Folder of `audit.jsonl` and of the files that were rotated. */
+  readonly directory: string;
+  /** Resolves once the entry is in the file. @throws TrunklineError FILE_FAILED when it could not be written. */
+  keep(entry: AuditEntry): Promise<void>;
 }
 
 /** Why a recording is incomplete or failed. */
@@ -96,6 +114,8 @@ export interface Sink extends FrameSink {
   start?(context: SinkContext): Promise<void> | void;
   /** An entry for the audit, such as a connection that was opened or a session that was refused. */
   auditEntry?(entry: AuditEntry): void;
+  /** Present in a sink that keeps the audit in files. */
+  readonly auditKeeper?: AuditKeeper;
   /** Closes its files and opens them again under their names, after they were moved away. */
   reopen?(): Promise<void>;
   /** Resolves when everything delivered until now has been kept. */

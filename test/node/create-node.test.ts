@@ -282,7 +282,12 @@ describe('options are checked at every depth', () => {
     ['two recorders', () => createNode({ sinks: [recorder({ directory: 'a' }), recorder({ directory: 'b' })] }), /one/],
     [
       'an agent of one’s own',
-      () => createNode({ sinks: [{ agent: { entry: 'x', takeResults: () => [] } }] }),
+      () =>
+        createNode({
+          sinks: [
+            { agent: { entry: 'x', takeResults: () => [], archive: () => ({ directory: '', fileMode: 0o600 }) } },
+          ],
+        }),
       /recorder\(\)/,
     ],
   ])('%s', async (_, act, message) => {

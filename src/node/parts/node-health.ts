@@ -1,3 +1,4 @@
+import { TrunklineError } from '../../core/errors.js';
 import type { HealthCheck, HealthStatus } from '../../core/health.js';
 import { US_PER_MS, US_PER_SECOND } from '../../core/units.js';
 import type { EngineState } from '../../engine/engine-state.js';
@@ -10,6 +11,11 @@ export type NodeState = 'starting' | 'running' | 'draining' | 'closed';
 const HEARTBEAT_MS = 15_000;
 /** The event loop has stood still for this long at least once within the last minute. */
 const STALL_US = 1 * US_PER_SECOND;
+
+/** What a node answers that has been closed. */
+export function nodeClosed(message: string): TrunklineError {
+  return new TrunklineError('ENGINE_CLOSED', message);
+}
 
 const NOT_READY: Readonly<Record<Exclude<NodeState, 'running'>, string>> = {
   starting: 'The node is starting.',

@@ -2,6 +2,13 @@ import { fstatSync } from 'node:fs';
 import { pino } from 'pino';
 import { LIMITS } from '../../core/limits.js';
 
+/** A text, how many bytes of its end are not known to be written, and who waits for that. */
+interface UnderWay {
+  readonly text: string;
+  bytes: number;
+  readonly waiting: (() => void)[];
+}
+
 /**
  * One open file that text is appended to without waiting.
  *
@@ -22,8 +29,8 @@ export class AppendingFile {
   readonly #destination: ReturnType<typeof pino.destination>;
   #isClosing = false;
   #lines = 0;
-  /** Given to the destination and not known to be written: the text, and how many bytes of its end. */
-  readonly #underWay: { readonly text: string; bytes: number }[] = [];
+  /** Given to the destination and not known to be written. */
+  readonly #underWay: UnderWay[] = [];
 
   /** @param descriptor open for appending; closed by close(). */
   constructor(descriptor: number, ino: number, dev: number) {
@@ -56,8 +63,14 @@ export class AppendingFile {
   /** `text` ends in a newline and has `lines` of them. */
   write(text: string, lines: number): void {
     this.#lines = lines;
-    this.#underWay.push({ text, bytes: Buffer.byteLength(text) });
+    this.#underWay.push({ text, bytes: Buffer.byteLength(text), waiting: [] });
     this.#destination.write(text);
+  }
+
+  /** Resolves once everything until now has been written or dropped. */
+  written(): Promise<void> {
+    const last = this.#underWay.at(-1);
+    return last === undefined ? Promise.resolve() : new Promise((resolve) => last.waiting.push(resolve));
   }
 
   /** Writes what waits and closes the file. What cannot be written is dropped and counted. */
@@ -67,7 +80,10 @@ export class AppendingFile {
       this.#destination.once('close', resolve);
       this.#destination.end();
     });
-    for (const { text, bytes } of this.#underWay.splice(0)) this.dropped += linesIn(Buffer.from(text).subarray(-bytes));
+    for (const { text, bytes, waiting } of this.#underWay.splice(0)) {
+      this.dropped += linesIn(Buffer.from(text).subarray(-bytes));
+      for (const resolve of waiting) resolve();
+    }
   }
 
   #written(bytes: number): void {
@@ -77,7 +93,9 @@ export class AppendingFile {
       const done = Math.min(left, first.bytes);
       left -= done;
       first.bytes -= done;
-      if (first.bytes === 0) this.#underWay.shift();
+      if (first.bytes > 0) continue;
+      this.#underWay.shift();
+      for (const resolve of first.waiting) resolve();
     }
   }
 }

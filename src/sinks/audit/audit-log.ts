@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { type Clock, systemClock } from '../../core/clock.js';
 import type {
+  AuditedRecording,
   AuditFields,
   Channel,
   FrameSink,
@@ -77,6 +78,7 @@ const EXTRA_FIELDS = [
     'faults',
     'bytesIgnored',
     'stalls',
+    'recordings',
   ],
 ] as readonly (keyof AuditFields)[];
 
@@ -167,6 +169,13 @@ export class AuditLog implements FrameSink {
   /** Entries that found no space, because the disk is slow or full; after close() all that are not in the file. */
   get dropped(): number {
     return this.#file?.dropped ?? 0;
+  }
+
+  /** Resolves once all entries until now are in the file; false when entries have been dropped meanwhile. */
+  async written(): Promise<boolean> {
+    const { dropped } = this;
+    await this.#file?.written();
+    return this.#file !== undefined && !this.#closed && this.dropped === dropped;
   }
 
   get writeErrors(): number {
@@ -278,7 +287,14 @@ export class AuditLog implements FrameSink {
     if (extra.remoteAddress !== undefined && isIP(extra.remoteAddress) !== 0) {
       line += `,"remoteAddress":"${extra.remoteAddress}"`;
     }
+    if (extra.recording !== undefined) line += this.#recordingFields(extra.recording);
     this.#append(action, identity, sequenceNumber, signalDetected, line);
+  }
+
+  #recordingFields(recording: AuditedRecording): string {
+    const { files } = recording;
+    const folder = `,"folder":${JSON.stringify(this.#identities.folderOf(recording))}`;
+    return files === undefined ? folder : `${folder},"files":${JSON.stringify(files)}`;
   }
 
   // Concatenated by hand: an object and JSON.stringify take three times as long, which perPacket would pay per packet.

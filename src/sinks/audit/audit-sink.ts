@@ -5,7 +5,7 @@ import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { AuditEntry, FrameView, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../../core/events.js';
 import { makeFolder } from '../../core/make-folder.js';
 import { defaultKeyFile, loadSigner } from '../../evidence/signing-key.js';
-import type { Sink, SinkContext, SinkStats } from '../sink.js';
+import type { AuditKeeper, Sink, SinkContext, SinkStats } from '../sink.js';
 import { AuditLog } from './audit-log.js';
 import { CheckpointThread } from './checkpoint-thread.js';
 
@@ -108,6 +108,18 @@ export class AuditSink implements Sink {
     if (this.#log !== undefined) this.#log.event(action, interactionId, fields);
     else if (this.#early.length < MAX_EARLY) this.#early.push(entry);
     else this.#earlyDropped++;
+  }
+
+  /** For entries that something else waits for, such as the digest of a recording. */
+  get auditKeeper(): AuditKeeper {
+    return {
+      directory: this.#options.directory,
+      keep: async (entry) => {
+        this.auditEntry(entry);
+        if ((await this.#log?.written()) === true) return;
+        throw new TrunklineError('FILE_FAILED', `The audit in ${this.#options.directory} cannot be written.`);
+      },
+    };
   }
 
   streamOpened(info: StreamInfo): void {

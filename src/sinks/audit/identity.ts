@@ -1,4 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import type { AuditedRecording } from '../../core/events.js';
+import { hiddenFolder } from '../../evidence/recording-entry.js';
 import { isSensitive } from './redact.js';
 
 /** How the audit names an interaction. */
@@ -24,6 +26,12 @@ export class AuditIdentities {
 
   constructor(key: string | undefined) {
     this.#key = key;
+  }
+
+  /** The folder of a recording, or its hidden name where ids are replaced or it may show personal data. */
+  folderOf(recording: AuditedRecording): string {
+    const isShown = this.#key === undefined && !recording.folder.split('/').some(isSensitive);
+    return isShown ? recording.folder : hiddenFolder(recording);
   }
 
   of(interactionId: string): AuditIdentity {

@@ -96,6 +96,13 @@ export class LineFile {
     await this.#reopen('requested');
   }
 
+  /** Resolves once everything that was appended until now has been written or dropped. */
+  async written(): Promise<void> {
+    await this.#reopening;
+    this.#writeBatch();
+    await this.#file.written();
+  }
+
   /** Writes what waits and closes the file. What cannot be written is dropped and counted. */
   async close(): Promise<void> {
     clearInterval(this.#checks);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseOptions } from '../../config/options.js';
+import type { Clock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { HealthCheck } from '../../core/health.js';
 import { makeFolder } from '../../core/make-folder.js';
@@ -8,6 +9,8 @@ import { conversionThread } from './conversion/convert.js';
 import { DiskWatermark } from './files/disk-watermark.js';
 import { type FileAccess, fileAccess } from './files/folder.js';
 import { AUDIO_FORMATS } from './files/manifest.js';
+import { UnfinishedIndex } from './files/unfinished.js';
+import { thisWriter } from './files/writer.js';
 import { DiskSpace, diskCheck } from './recorder-gauges.js';
 import { RecorderThread } from './recorder-thread.js';
 import { type RepairReport, repairedFields, repairUnfinished } from './repair.js';
@@ -143,6 +146,7 @@ export class RecorderSink implements Sink {
         access: this.#access,
         convert: conversionThread(),
         signal: this.#closing.signal,
+        ...(this.#thread.isArchived ? { archiveIndex: this.#archiveIndex(clock) } : {}),
         onRepaired: (recording) => {
           const { interactionId } = recording;
           audit({ source: this.name, action: 'recording_repaired', interactionId, fields: repairedFields(recording) });
@@ -161,6 +165,11 @@ export class RecorderSink implements Sink {
       report(new TrunklineError('FILE_FAILED', `Recordings cannot be repaired: ${messageOf(thrown)}`));
       return undefined;
     }
+  }
+
+  /** What is repaired now is the archive's to do. */
+  #archiveIndex(clock: Clock): UnfinishedIndex {
+    return new UnfinishedIndex(this.#directory, thisWriter(), this.#access, clock.nowUs(), true);
   }
 
   #tellDisk(event: DiskLowEvent): void {

@@ -4,7 +4,7 @@ import { LAYOUT_VERSION } from '../../ring/layout.js';
 import { RingGauge } from '../../ring/ring.js';
 import { workerUrl } from '../../shard/location.js';
 import { SHARD_COUNTERS } from '../../shard/shard-data.js';
-import type { RecordingResult } from '../sink.js';
+import type { ArchivePlace, RecordingResult } from '../sink.js';
 import type { RecorderData } from './entry.js';
 import type { FileAccess } from './files/folder.js';
 import type { AudioFormat } from './files/manifest.js';
@@ -41,10 +41,21 @@ export class RecorderThread implements RecorderAgent {
   readonly #lag = new RecorderLag();
   #isSlow = false;
   #refused = 0;
+  #isArchived = false;
 
   constructor(options: RecorderThreadOptions) {
     this.#options = options;
     this.bufferBytes = options.bufferBytes;
+  }
+
+  archive(): ArchivePlace {
+    this.#isArchived = true;
+    const { directory, access } = this.#options;
+    return { directory, fileMode: access.fileMode };
+  }
+
+  get isArchived(): boolean {
+    return this.#isArchived;
   }
 
   data: RecorderAgent['data'] = (engine) => {
@@ -64,6 +75,7 @@ export class RecorderThread implements RecorderAgent {
       outDir: this.#options.directory,
       format: this.#options.format ?? 'wav',
       access: this.#options.access,
+      isArchived: this.#isArchived,
       memory,
       results,
       writeBufferBytes,

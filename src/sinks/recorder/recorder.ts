@@ -28,6 +28,8 @@ export interface RecorderOptions {
   readonly writeBufferBytes?: number;
   /** recordingResultsBytes() of zeros at first, the same again afterwards; without it nobody is told. */
   readonly results?: SharedArrayBuffer;
+  /** Whether an archive is to learn of every finished recording, by the index of unfinished ones; default false. */
+  readonly isArchived?: boolean;
   /** Permissions of the files and folders; 0600 and 0700 by default. */
   readonly access?: FileAccess;
   /** How long a sample may wait to be written. 750 by default: less than 1 s together with a turn of the thread. */
@@ -103,7 +105,7 @@ export class Recorder implements Agent {
       outDir: options.outDir,
       access,
       format: options.format ?? 'wav',
-      unfinished: new UnfinishedIndex(options.outDir, writer, access, clock.nowUs()),
+      unfinished: new UnfinishedIndex(options.outDir, writer, access, clock.nowUs(), options.isArchived),
       flushUs,
       headerUs: (options.headerMs ?? 5_000) * US_PER_MS,
       checkpointUs: (options.checkpointMs ?? 20_000) * US_PER_MS,

@@ -255,7 +255,7 @@ export class RecordingFiles {
     // Last, because a manifest with an end says that the audio is complete; until then a repair would look after it.
     writeManifest(this.#path, manifest, access.fileMode);
     removeOriginals(this.#path, manifest);
-    unfinished.remove(this.#folder);
+    unfinished.finished(this.#folder);
   }
 
   /** Leaves the files to a repair, which then need not wait for this process to end. */

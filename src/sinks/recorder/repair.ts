@@ -6,7 +6,7 @@ import type { AuditFields } from '../../core/events.js';
 import { type Convert, convertHere } from './conversion/convert.js';
 import { errnoOf } from './files/disk-fault.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
-import { markComplete, readUnfinished } from './files/unfinished.js';
+import { leaveToArchive, markComplete, readUnfinished, type UnfinishedIndex } from './files/unfinished.js';
 import { repairRecording } from './repair-recording.js';
 
 export interface RepairReport {
@@ -37,6 +37,8 @@ export interface RepairOptions {
   readonly convert?: Convert;
   /** Called after each recording that was repaired. */
   readonly onRepaired?: (recording: RepairedRecording) => void;
+  /** Is given each recording that is finished now; closed at the end. For repairUnfinished(). */
+  readonly archiveIndex?: UnfinishedIndex;
   /** Ends the work between two recordings; the report says what was done by then. */
   readonly signal?: AbortSignal;
 }
@@ -74,18 +76,37 @@ export async function repairRecordings(dir: string, options: RepairOptions = {})
  */
 export async function repairUnfinished(dir: string, options: RepairOptions = {}): Promise<RepairReport> {
   const { folders, files, isComplete } = await readUnfinished(dir);
-  const report = await repairFolders(dir, isComplete ? folders : await foldersOf(dir), options);
+  const { archiveIndex } = options;
+  const listed = new Set(folders);
+  // A kill may have come between the end of a manifest and the line that says so.
+  const onFinished = (folder: string): void => {
+    if (listed.has(folder)) archiveIndex?.finished(folder);
+  };
+  const report = await repairFolders(dir, isComplete ? folders : await foldersOf(dir), { ...options, onFinished });
+  archiveIndex?.close();
   if (options.signal?.aborted === true) return report;
   if (!isComplete) markComplete(dir, options.access ?? OWNER_ONLY);
   // What could not be repaired stays listed.
-  if (report.failed.length === 0) for (const file of files) await rm(file, { force: true });
+  if (report.failed.length > 0) return report;
+  for (const file of files) {
+    if (archiveIndex === undefined) await rm(file, { force: true });
+    else leaveToArchive(file);
+  }
   return report;
 }
 
 async function repairFolders(
   dir: string,
   folders: readonly string[],
-  { clock = systemClock, access = OWNER_ONLY, convert = convertHere, onRepaired, signal }: RepairOptions,
+  {
+    clock = systemClock,
+    access = OWNER_ONLY,
+    convert = convertHere,
+    onRepaired,
+    onFinished,
+    archiveIndex,
+    signal,
+  }: RepairOptions & { onFinished?: (folder: string) => void },
 ): Promise<RepairReport> {
   const report = {
     recordings: 0,
@@ -99,7 +120,9 @@ async function repairFolders(
       if (outcome === undefined) return;
       report.recordings++;
       if (outcome.state === 'live') report.live.push(folder);
+      if (outcome.state === 'finished') onFinished?.(folder);
       if (outcome.state !== 'repaired') return;
+      archiveIndex?.finished(folder);
       report.repaired.push(folder);
       const { interactionId = folder, spans } = outcome.manifest ?? {};
       const durationMs = spans && Math.max(0, ...spans.map(({ endMs }) => endMs));

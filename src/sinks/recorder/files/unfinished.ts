@@ -22,11 +22,17 @@ import { type Writer, writerSchema, writerState } from './writer.js';
  * JSON, then one line for each recording, `+folder` before its first file is made and `-folder` once its manifest has
  * an end. After a kill the folders that were added and not taken away are the ones to repair, however many finished
  * recordings lie beside them.
+ *
+ * Where there is an archive, `=folder` takes the place of `-folder`: the recording is finished, and the archive has it
+ * still to do (archive/finished-queue.ts). A file that has nothing unfinished is renamed to `.finished` then, and the
+ * archive removes it.
  */
 export const UNFINISHED_FOLDER = '.unfinished';
 /** Exists once every recording that is not in the index is known to be finished. */
 const COMPLETE_FILE = 'complete';
-const EXTENSION = '.log';
+export const INDEX_EXTENSION = '.log';
+/** Of a file of which only the archive needs to know. */
+export const FINISHED_EXTENSION = '.finished';
 /** A longer file is written again with what is still unfinished. */
 const MAX_FILE_BYTES = 1 << 20;
 const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
@@ -34,21 +40,25 @@ const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | con
 /** One recorder's own file of the index. What cannot be written waits here and is written with the next line. */
 export class UnfinishedIndex {
   readonly #folder: string;
-  readonly #path: string;
+  readonly #name: string;
   readonly #writer: Writer;
   readonly #access: FileAccess;
+  readonly #isArchived: boolean;
   readonly #open = new Set<string>();
+  #number = 1;
   #fd = -1;
   #waiting = '';
   #bytes = 0;
 
-  constructor(outDir: string, writer: Writer, access: FileAccess, startedUs: number) {
+  /** @param isArchived There is an archive, which is to learn of every finished recording. */
+  constructor(outDir: string, writer: Writer, access: FileAccess, startedUs: number, isArchived = false) {
     this.#folder = join(outDir, UNFINISHED_FOLDER);
     // A process may have several recorders, one after another or side by side.
     const name = [writer.host.replace(/[^A-Za-z0-9-]/g, '_'), writer.pid, writer.startTicks, Math.round(startedUs)];
-    this.#path = join(this.#folder, `${name.join('-')}${EXTENSION}`);
+    this.#name = name.join('-');
     this.#writer = writer;
     this.#access = access;
+    this.#isArchived = isArchived;
   }
 
   add(folder: string): void {
@@ -57,15 +67,31 @@ export class UnfinishedIndex {
     this.#append(`+${folder}\n`);
   }
 
+  /** There is no recording there after all. */
   remove(folder: string): void {
     if (this.#open.delete(folder)) this.#append(`-${folder}\n`);
   }
 
-  /** Removes the file when nothing is unfinished. */
+  /** Its manifest has its end. */
+  finished(folder: string): void {
+    if (!this.#isArchived) this.remove(folder);
+    else {
+      this.#open.delete(folder);
+      this.#append(`=${folder}\n`);
+    }
+  }
+
+  /** Removes the file when nothing is unfinished, or leaves it to the archive. */
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
-    if (this.#open.size === 0 && this.#bytes > 0) rmSync(this.#path, { force: true });
+    if (this.#open.size > 0 || this.#bytes === 0) return;
+    if (this.#isArchived) leaveToArchive(this.#path);
+    else rmSync(this.#path, { force: true });
+  }
+
+  get #path(): string {
+    return join(this.#folder, `${this.#name}${this.#number === 1 ? '' : `-${this.#number}`}${INDEX_EXTENSION}`);
   }
 
   #append(line: string): void {
@@ -90,6 +116,14 @@ export class UnfinishedIndex {
   }
 
   #shorten(): void {
+    if (this.#isArchived) {
+      const full = this.#path;
+      this.#number++;
+      // The next file is there before: a kill in between leaves both, and a repair looks at a few recordings too many.
+      this.#begin();
+      leaveToArchive(full);
+      return;
+    }
     const spare = `${this.#path}.new`;
     writeFileSync(spare, this.#content(), { mode: this.#access.fileMode, flag: 'wx' });
     renameSync(spare, this.#path);
@@ -99,7 +133,8 @@ export class UnfinishedIndex {
   }
 
   #content(): string {
-    return [JSON.stringify(this.#writer), ...[...this.#open].map((folder) => `+${folder}`), ''].join('\n');
+    const finished = this.#waiting.split('\n').filter((line) => line.startsWith('='));
+    return [JSON.stringify(this.#writer), ...[...this.#open].map((folder) => `+${folder}`), ...finished, ''].join('\n');
   }
 
   #write(text: string): void {
@@ -134,7 +169,7 @@ export async function readUnfinished(outDir: string): Promise<Unfinished> {
     if (errnoOf(thrown) === 'ENOENT') return [];
     throw thrown;
   });
-  for (const name of names.filter((one) => one.endsWith(EXTENSION))) {
+  for (const name of names.filter((one) => one.endsWith(INDEX_EXTENSION))) {
     const path = join(folder, name);
     const [head = '', ...lines] = (await readFile(path, 'utf8')).split('\n');
     const state = stateOf(head);
@@ -142,7 +177,7 @@ export async function readUnfinished(outDir: string): Promise<Unfinished> {
     const open = new Set<string>();
     for (const line of lines) {
       if (line.startsWith('+')) open.add(line.slice(1));
-      else if (line.startsWith('-')) open.delete(line.slice(1));
+      else if (line.startsWith('-') || line.startsWith('=')) open.delete(line.slice(1));
     }
     for (const name of open) if (isPlainName(name)) folders.add(name);
     if (state === 'dead') files.push(path);
@@ -159,6 +194,15 @@ export function markComplete(outDir: string, access: FileAccess): void {
     writeFileSync(path, '', { mode: access.fileMode, flag: 'wx' });
 }
 
+/** Of a file of the index in which nothing is unfinished. */
+export function leaveToArchive(path: string): void {
+  try {
+    renameSync(path, `${path.slice(0, -INDEX_EXTENSION.length)}${FINISHED_EXTENSION}`);
+  } catch {
+    // Then a repair looks at what it lists, and the archive reads it where it is.
+  }
+}
+
 function stateOf(head: string): ReturnType<typeof writerState> {
   try {
     return writerState(writerSchema.parse(JSON.parse(head)));
@@ -168,6 +212,6 @@ function stateOf(head: string): ReturnType<typeof writerState> {
 }
 
 /** The index lies in a folder that others may write to: no name in it may lead elsewhere. */
-function isPlainName(name: string): boolean {
+export function isPlainName(name: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(name);
 }

@@ -1,0 +1,146 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, TrunklineError } from '../core/errors.js';
+import type { AuditFields } from '../core/events.js';
+import { digestsInAudit } from './audit-search.js';
+import { DigestJob } from './digest-job.js';
+import { FinishedQueue } from './finished-queue.js';
+import { JobRunner } from './job-runner.js';
+import type { ArchiveContext, ArchiveJob } from './jobs.js';
+import type { ArchiveThreadData, FromArchive } from './thread-messages.js';
+
+/** The index is looked at so often, also when nobody has said that a recording was finished. */
+const LOOK_MS = 1_000;
+/** How often is kept how far the jobs have come. */
+const SAVE_MS = 500;
+
+interface Waiting {
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The archive's side of its thread: the queue of finished recordings, and a runner for each job. */
+export class ArchiveWorker {
+  readonly #data: ArchiveThreadData;
+  readonly #tell: (message: FromArchive) => void;
+  readonly #closing = new AbortController();
+  readonly #stopped = new AbortController();
+  readonly #entries = new Map<number, Waiting>();
+  readonly #counts: Record<string, number> = {};
+  #entryNumber = 0;
+  #told = '{}';
+  #isClosing = false;
+  #queue: FinishedQueue | undefined;
+  #runners: readonly JobRunner[] = [];
+  #turn: Promise<void> = Promise.resolve();
+  #isTurnDue = false;
+  #looks: NodeJS.Timeout | undefined;
+  #saves: NodeJS.Timeout | undefined;
+
+  constructor(data: ArchiveThreadData, tell: (message: FromArchive) => void) {
+    this.#data = data;
+    this.#tell = tell;
+  }
+
+  /** Takes up what an earlier process has left, and goes on from there. */
+  async open(): Promise<void> {
+    const { directory, fileMode } = this.#data;
+    const context: ArchiveContext = {
+      directory,
+      fileMode,
+      audit: (action, fields, interactionId) => this.#audit(action, fields, interactionId),
+      fault: (message) => this.#tell({ kind: 'fault', message }),
+      count: (counter, by = 1) => {
+        this.#counts[counter] = (this.#counts[counter] ?? 0) + by;
+      },
+      closing: this.#closing.signal,
+      stopped: this.#stopped.signal,
+    };
+    const names = this.#data.auditDirectory === undefined ? [] : ['digest'];
+    const queue = await FinishedQueue.open(directory, fileMode, names);
+    const jobs: ArchiveJob[] = [];
+    if (this.#data.auditDirectory !== undefined)
+      jobs.push(await this.#digestJob(queue, context, this.#data.auditDirectory));
+    this.#queue = queue;
+    this.#runners = jobs.map((job) => new JobRunner(job, queue, context));
+    this.#looks = setInterval(() => this.look(), LOOK_MS).unref();
+    this.#saves = setInterval(() => void this.#save(), SAVE_MS).unref();
+    this.look();
+  }
+
+  /** Recordings were finished. */
+  look(): void {
+    if (this.#isTurnDue || this.#isClosing || this.#queue === undefined) return;
+    this.#isTurnDue = true;
+    this.#turn = this.#turn.then(async () => {
+      this.#isTurnDue = false;
+      await this.#queue?.look();
+      for (const runner of this.#runners) await runner.work(() => this.look());
+    });
+    this.#turn = this.#turn.catch((thrown: unknown) =>
+      this.#tell({ kind: 'fault', message: `The archive cannot read its index: ${messageOf(thrown)}.` }),
+    );
+  }
+
+  /** An entry is in the audit, or is not. */
+  kept(number: number, failure: string | undefined): void {
+    const waiting = this.#entries.get(number);
+    this.#entries.delete(number);
+    if (failure === undefined) waiting?.resolve();
+    else waiting?.reject(new TrunklineError('FILE_FAILED', failure));
+  }
+
+  /** Gives what is quickly done that time. What is left is done at the next start, and the audit says how much that is. */
+  async close(withinMs: number): Promise<void> {
+    clearInterval(this.#looks);
+    const queue = this.#queue;
+    this.#isClosing = true;
+    this.#closing.abort();
+    await this.#turn;
+    if (queue !== undefined) {
+      const late = sleep(withinMs).then(() => this.#stopped.abort());
+      await Promise.race([late, this.#finish(queue)]);
+      this.#stopped.abort();
+      await Promise.all(this.#runners.map((runner) => runner.close()));
+      await this.#tellWaiting(queue).catch(() => {});
+    }
+    clearInterval(this.#saves);
+    await this.#save();
+  }
+
+  async #finish(queue: FinishedQueue): Promise<void> {
+    await queue.look();
+    for (const runner of this.#runners) if (runner.job.finishesAtClose) await runner.finish();
+  }
+
+  /** So that nobody can add a recording without a digest to an audit that has been closed. */
+  async #tellWaiting(queue: FinishedQueue): Promise<void> {
+    if (this.#data.auditDirectory === undefined) return;
+    const recordings = await queue.waiting('digest');
+    if (recordings > 0) await this.#audit('digests_waiting', { recordings }, undefined);
+  }
+
+  async #digestJob(queue: FinishedQueue, context: ArchiveContext, auditDirectory: string): Promise<ArchiveJob> {
+    const { count, oldestMs } = await queue.unsure('digest', this.#data.sinceMs);
+    if (count === 0) return new DigestJob(context, new Map());
+    return new DigestJob(context, await digestsInAudit(auditDirectory, oldestMs));
+  }
+
+  #audit(action: string, fields: AuditFields, interactionId: string | undefined): Promise<void> {
+    if (this.#data.auditDirectory === undefined) return Promise.resolve();
+    const number = this.#entryNumber++;
+    this.#tell({ kind: 'entry', number, action, interactionId, fields });
+    return new Promise((resolve, reject) => this.#entries.set(number, { resolve, reject }));
+  }
+
+  async #save(): Promise<void> {
+    const counts = { ...this.#counts };
+    const text = JSON.stringify(counts);
+    if (text !== this.#told) this.#tell({ kind: 'counts', counts });
+    this.#told = text;
+    try {
+      await this.#queue?.save();
+    } catch {
+      // A full disk, say: then more comes again after a kill. What cannot be done for that reason is reported by the job.
+    }
+  }
+}

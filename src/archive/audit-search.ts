@@ -1,0 +1,37 @@
+import { constants } from 'node:fs';
+import { lstat, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { auditFiles, LineSplitter } from '../evidence/log-files.js';
+import { digestOf, recordingEntry } from '../evidence/recording-entry.js';
+
+/**
+ * The newest digest of each recording that the audit has, by the folder as the audit names it; only of files that were
+ * written to at or after `sinceMs`.
+ */
+export async function digestsInAudit(directory: string, sinceMs: number): Promise<Map<string, string>> {
+  const digests = new Map<string, string>();
+  const files: { path: string; mtimeMs: number }[] = [];
+  for (const name of await auditFiles(directory)) {
+    const path = join(directory, name);
+    const { mtimeMs } = await lstat(path);
+    if (mtimeMs >= sinceMs) files.push({ path, mtimeMs });
+  }
+  for (const { path } of files.toSorted((a, b) => a.mtimeMs - b.mtimeMs)) {
+    for await (const line of linesOf(path)) {
+      const entry = recordingEntry(line);
+      if (entry?.action === 'recording_deleted') digests.delete(entry.folder);
+      else if (entry !== undefined) digests.set(entry.folder, digestOf(entry.files));
+    }
+  }
+  return digests;
+}
+
+/** The lines of a file; the last one may have no end. */
+async function* linesOf(path: string): AsyncGenerator<Buffer> {
+  const splitter = new LineSplitter();
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  for await (const chunk of file.createReadStream()) {
+    yield* splitter.split(chunk as Buffer);
+  }
+  if (splitter.rest.length > 0) yield splitter.rest;
+}

@@ -1,0 +1,33 @@
+import type { AuditFields } from '../core/events.js';
+
+/** What the archive's thread is given at its start. */
+export interface ArchiveThreadData {
+  /** The output directory. */
+  readonly directory: string;
+  readonly fileMode: number;
+  /** Folder of the audit; undefined without one: then there are no digests. */
+  readonly auditDirectory: string | undefined;
+  /** Recordings that were finished earlier may be in the audit already; wall clock, milliseconds since 1970. */
+  readonly sinceMs: number;
+}
+
+/** What the archive's thread tells the main thread. */
+export type FromArchive =
+  | {
+      readonly kind: 'entry';
+      readonly number: number;
+      readonly action: string;
+      readonly interactionId: string | undefined;
+      readonly fields: AuditFields;
+    }
+  | { readonly kind: 'counts'; readonly counts: Readonly<Record<string, number>> }
+  | { readonly kind: 'fault'; readonly message: string };
+
+/** What it is told. */
+export type ToArchive =
+  /** A recording was finished. */
+  | { readonly kind: 'look' }
+  /** Whether an entry is in the audit. */
+  | { readonly kind: 'kept'; readonly number: number; readonly failure?: string }
+  /** Finish what there is within that time, and end. */
+  | { readonly kind: 'close'; readonly withinMs: number };
