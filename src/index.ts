@@ -77,6 +77,8 @@ export type { MonitorLine, MonitorOptions, MonitorStream } from './sinks/monitor
 export { type RecorderOptions, RecorderSink, recorder } from './sinks/recorder/recorder-sink.js';
 export type { RepairedRecording, RepairReport } from './sinks/recorder/repair.js';
 export type {
+  ArchivePlace,
+  AuditKeeper,
   DiskLowEvent,
   RecordingCause,
   RecordingRepairedEvent,

@@ -10,6 +10,8 @@ import type { ArchiveThreadData, FromArchive } from './thread-messages.js';
 
 /** The index is looked at so often, also when nobody has said that a recording was finished. */
 const LOOK_MS = 1_000;
+/** The clock may have been set back since. */
+const DAY_MS = 86_400_000;
 /** How often is kept how far the jobs have come. */
 const SAVE_MS = 500;
 
@@ -97,7 +99,7 @@ export class ArchiveWorker {
     this.#closing.abort();
     await this.#turn;
     if (queue !== undefined) {
-      const late = sleep(withinMs).then(() => this.#stopped.abort());
+      const late = sleep(withinMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
       await Promise.race([late, this.#finish(queue)]);
       this.#stopped.abort();
       await Promise.all(this.#runners.map((runner) => runner.close()));
@@ -122,7 +124,7 @@ export class ArchiveWorker {
   async #digestJob(queue: FinishedQueue, context: ArchiveContext, auditDirectory: string): Promise<ArchiveJob> {
     const { count, oldestMs } = await queue.unsure('digest', this.#data.sinceMs);
     if (count === 0) return new DigestJob(context, new Map());
-    return new DigestJob(context, await digestsInAudit(auditDirectory, oldestMs));
+    return new DigestJob(context, await digestsInAudit(auditDirectory, oldestMs - DAY_MS));
   }
 
   #audit(action: string, fields: AuditFields, interactionId: string | undefined): Promise<void> {

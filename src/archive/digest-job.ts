@@ -4,6 +4,9 @@ import { digestOf, hiddenFolder } from '../evidence/recording-entry.js';
 import type { ArchiveContext, ArchiveJob, FinishedRecording } from './jobs.js';
 import { contentOf, digestRecording, type RecordingDigest } from './recording-digest.js';
 
+/** A repair may list a recording once more that has just been finished. */
+const MAX_RECENT = 1_000;
+
 /**
  * Makes the digest of every file of a finished recording an entry of the audit, `recording_digest`. A recording that goes
  * on in another format gets a further entry at each of its ends, which replaces the one before.
@@ -15,6 +18,8 @@ export class DigestJob implements ArchiveJob {
   readonly #context: ArchiveContext;
   /** What the audit has of recordings that may come again after a kill, by the folder as the audit names it. */
   readonly #known: Map<string, string>;
+  /** The newest of this thread, by the folder. */
+  readonly #recent = new Map<string, string>();
 
   constructor(context: ArchiveContext, known: Map<string, string>) {
     this.#context = context;
@@ -49,14 +54,30 @@ export class DigestJob implements ArchiveJob {
   async #enter(folder: string, { files, folderKey, interactionId }: RecordingDigest): Promise<void> {
     const digest = digestOf(files);
     const names = [folder, hiddenFolder({ folder, folderKey })];
-    if (names.some((name) => this.#known.get(name) === digest)) return;
-    await this.#context.audit('recording_digest', { recording: { folder, folderKey, files } }, interactionId ?? folder);
-    for (const name of names) if (this.#known.has(name)) this.#known.set(name, digest);
+    if ([...names.map((name) => this.#known.get(name)), this.#recent.get(folder)].includes(digest)) return;
+    this.#remember(folder, digest);
+    try {
+      await this.#context.audit(
+        'recording_digest',
+        { recording: { folder, folderKey, files } },
+        interactionId ?? folder,
+      );
+    } catch (thrown) {
+      this.#recent.delete(folder);
+      throw thrown;
+    }
+    for (const name of names) this.#known.delete(name);
     this.#context.count('digests');
     this.#context.count(
       'digestedBytes',
       files.reduce((sum, { bytes }) => sum + bytes, 0),
     );
+  }
+
+  #remember(folder: string, digest: string): void {
+    this.#recent.set(folder, digest);
+    const [oldest] = this.#recent.keys();
+    if (this.#recent.size > MAX_RECENT && oldest !== undefined) this.#recent.delete(oldest);
   }
 
   /** Somebody has removed it since it was finished. */

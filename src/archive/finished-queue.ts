@@ -165,7 +165,8 @@ export class FinishedQueue {
     try {
       for (const [base, jobs] of Object.entries(JSON.parse(text) as Record<string, Record<string, unknown>>)) {
         for (const [job, doneAt] of Object.entries(jobs)) {
-          if (Number.isSafeInteger(doneAt) && this.#jobs.includes(job)) this.#place(base, job).readAt = Number(doneAt);
+          if (!Number.isSafeInteger(doneAt) || !this.#jobs.includes(job)) continue;
+          this.#place(base, job).readAt = Math.max(0, Number(doneAt));
         }
       }
     } catch {

@@ -41,10 +41,11 @@ export class JobRunner {
 
   /** Does all that there is, once the archive closes. */
   async finish(): Promise<void> {
-    do {
-      await this.work(() => {});
+    await this.work(() => {});
+    while (this.#underWay.size > 0) {
       await Promise.race(this.#underWay);
-    } while (this.#underWay.size > 0);
+      await this.work(() => {});
+    }
   }
 
   /** Ends what is under way: what fails is not tried again. */

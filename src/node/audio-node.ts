@@ -83,8 +83,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#services = new NodeServices(services, report);
     this.#native = engine.native ?? 'auto';
     const recorder = agentOf(sinks);
-    this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
     this.#archive = archiveOf(recorder, sinks, report);
+    this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
     this.#outcomes = new Outcomes(this.#engine, recorder, (info, result) => {
       audit(outcomeEntry(info, result));
       this.emit('streamFinished', info, result);
