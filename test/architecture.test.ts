@@ -53,7 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What is done with finished recordings, which it finds by the recorder's index.
   archive: [
     ...['type:sinks', 'shard/location', 'evidence/log-files', 'evidence/recording-entry'],
-    ...['folder', 'manifest', 'manifest-file', 'unfinished'].map((file) => `sinks/recorder/files/${file}`),
+    ...['manifest-file', 'unfinished'].map((file) => `sinks/recorder/files/${file}`),
   ],
   'sinks/monitor': [],
   'sinks/audit': [

@@ -1,5 +1,5 @@
 import { lstat } from 'node:fs/promises';
-import { isInside } from '../core/inside.js';
+import { isInside } from '../core/files/inside.js';
 import { digestOf, hiddenFolder } from '../evidence/recording-entry.js';
 import type { ArchiveContext, ArchiveJob, FinishedRecording } from './jobs.js';
 import { contentOf, digestRecording, type RecordingDigest } from './recording-digest.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../core/clock.js';
 import type { AuditedFile } from '../core/events.js';
-import { openInside } from '../core/inside.js';
+import { openInside } from '../core/files/inside.js';
 import { US_PER_MS } from '../core/units.js';
 import { folderKeyOf } from '../evidence/recording-entry.js';
 import { MANIFEST_FILE, PARTIAL_FILE, SPARE_FILE } from '../sinks/recorder/files/manifest-file.js';
