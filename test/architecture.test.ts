@@ -53,7 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What is done with finished recordings, which it finds by the recorder's index.
   archive: [
     ...['type:sinks', 'shard/location', 'evidence/log-files', 'evidence/recording-entry'],
-    ...['manifest-file', 'unfinished'].map((file) => `sinks/recorder/files/${file}`),
+    ...['folder', 'manifest', 'manifest-file', 'unfinished'].map((file) => `sinks/recorder/files/${file}`),
   ],
   'sinks/monitor': [],
   'sinks/audit': [
@@ -106,8 +106,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['type:sources/genesys', 'type:sources/audiohook'],
     ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
   ],
-  // What happens to finished recordings, which are files by then.
-  archive: ['folder', 'manifest', 'manifest-file'].map((file) => `sinks/recorder/files/${file}`),
   webhooks: ['config/options', 'type:node/service', 'type:sinks/events', 'sinks/recorder/files/writer'],
   // Both ends of a wire format are written against one description of it.
   simulator: ['audio', 'sources/audiohook/protocol/duration'],
@@ -179,7 +177,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ],
   ['archive'],
   ['node'],
-  ['control', 'webhooks', 'archive'],
+  ['control', 'webhooks'],
   ['simulator', 'evaluation'],
   ['index'],
   ['examples'],
