@@ -250,12 +250,12 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   // ---- the embedder's side
 
   addSink(sink: FrameSink): void {
-    this.#delivery.addSink(sink);
+    this.#delivery.sinks.add(sink);
     this.refreshWants();
   }
 
   removeSink(sink: FrameSink): void {
-    this.#delivery.removeSink(sink);
+    this.#delivery.sinks.remove(sink);
     this.refreshWants();
   }
 
@@ -391,7 +391,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
 
   /** What the sinks want of a stream: its frames, and which of them with samples. */
   #askSinks(info: StreamInfo): Wants {
-    this.#delivery.refreshFrames(info);
-    return wantsOf(this.#delivery.sinks, info, this.#isRecording);
+    this.#delivery.sinks.refresh(info);
+    return wantsOf(this.#delivery.sinks.sinks, info, this.#isRecording);
   }
 }

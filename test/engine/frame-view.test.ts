@@ -106,4 +106,36 @@ describe('copies of samples', () => {
     port2.close();
     expect(copies.map((copy) => [copy.length, copy.readInt16LE(318)])).toEqual([0, 1, 2].map((n) => [320, n]));
   });
+
+  it('go to memory of the caller, wherever in it and however long they are, and never behind its end', () => {
+    const { memory, write, consumers } = twoRings();
+    const [consumer] = consumers as [RingConsumer];
+    const view = new RingFrameView(memory);
+    const buffer = new ArrayBuffer(4_096);
+    let n = 0;
+    for (const samples of [0, 1, 3, 160, 161, 163]) {
+      for (const [start, length, at] of [
+        [0, 400, 0],
+        [0, 400, 4],
+        [0, 400, 3],
+        [2, 400, 4],
+        [8, 175, 12],
+      ] as const) {
+        n++;
+        write(0, n, samples);
+        const whole = new Int16Array(buffer).fill(-1);
+        const target = new Int16Array(buffer, start, length);
+        expect(view.show(consumer.peek(), INFO, consumer.readableEnd()).copyPcmTo(target, at)).toBe(samples);
+        consumer.release();
+        const first = start / 2 + at;
+        const isCopied = (index: number): boolean => index >= first && index < first + samples;
+        expect([...whole]).toEqual(Array.from(whole, (_, index) => (isCopied(index) ? n : -1)));
+      }
+    }
+    write(0, 1, 160);
+    const frame = view.show(consumer.peek(), INFO, consumer.readableEnd());
+    expect(() => frame.copyPcmTo(new Int16Array(159))).toThrow(RangeError);
+    expect(() => frame.copyPcmTo(new Int16Array(320), 164)).toThrow(RangeError);
+    expect(() => frame.copyPcmTo(new Int16Array(320), -4)).toThrow(RangeError);
+  });
 });

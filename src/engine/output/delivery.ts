@@ -1,10 +1,11 @@
 import type { Clock } from '../../core/clock.js';
 import { guard, guardResult } from '../../core/emitter.js';
-import type { FrameSink, FrameView, MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../../core/events.js';
+import type { MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../../core/events.js';
 import { FLAG, KIND, MARK, RECORD, silenceKind } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
 import type { Streams } from '../streams.js';
 import { RingFrameView } from './frame-view.js';
+import { SinkTable } from './sink-table.js';
 
 /** Records of a ring that are delivered before the event loop continues. */
 const SHARE = 4096;
@@ -19,16 +20,8 @@ export class Delivery {
   readonly #frame: RingFrameView;
   // End of the last frame of each channel: a frame that a dying worker had published but not released comes twice.
   readonly #frameEnd: Float64Array;
-  // Replaced, never changed: a sink may remove itself while it is called.
-  #sinks: readonly FrameSink[] = [];
-  // Bound once: to look the method up at every sink for every frame costs as much as what some of them do.
-  #frameTakers: readonly ((frame: FrameView) => unknown)[] = [];
-  /** The same of sinks that take the frames of some streams. */
-  #selectiveTakers: readonly ((frame: FrameView) => unknown)[] = [];
-  #batchEnds: readonly (() => unknown)[] = [];
-  #preRollTakers: readonly ((frame: FrameView, speechSamples: number) => unknown)[] = [];
-  /** By the index of a stream: 1 when one of them takes its frames. */
-  readonly #isSelected: Uint8Array;
+  /** Which sinks there are, and what each of them takes. */
+  readonly sinks: SinkTable;
   readonly #onEnded: (info: StreamInfo, summary: StreamSummary) => void;
   readonly #onSinkError: (thrown: unknown) => void;
   /** Frames that came twice because a worker died between publishing and releasing. */
@@ -50,39 +43,9 @@ export class Delivery {
     this.#streams = streams;
     this.#clock = clock;
     this.#frameEnd = new Float64Array(maxStreams * 2);
-    this.#isSelected = new Uint8Array(maxStreams);
+    this.sinks = new SinkTable(maxStreams);
     this.#onEnded = onEnded;
     this.#onSinkError = onSinkError;
-  }
-
-  addSink(sink: FrameSink): void {
-    this.#setSinks([...this.#sinks, sink]);
-  }
-
-  removeSink(sink: FrameSink): void {
-    this.#setSinks(this.#sinks.filter((one) => one !== sink));
-  }
-
-  #setSinks(sinks: readonly FrameSink[]): void {
-    this.#sinks = sinks;
-    const takers = (isSelective: boolean) =>
-      sinks.flatMap((sink) => {
-        const { frame, takesFramesOf } = sink;
-        return frame === undefined || (takesFramesOf !== undefined) !== isSelective ? [] : [frame.bind(sink)];
-      });
-    this.#frameTakers = takers(false);
-    this.#selectiveTakers = takers(true);
-    this.#batchEnds = sinks.flatMap((sink) => sink.batchEnd?.bind(sink) ?? []);
-    this.#preRollTakers = sinks.flatMap((sink) => sink.preRoll?.bind(sink) ?? []);
-  }
-
-  /** Asks the sinks again whether they take the frames of a stream. */
-  refreshFrames(info: StreamInfo): void {
-    this.#isSelected[info.stream] = this.#sinks.some((sink) => sink.takesFramesOf?.(info) === true) ? 1 : 0;
-  }
-
-  get sinks(): readonly FrameSink[] {
-    return this.#sinks;
   }
 
   isEmpty(): boolean {
@@ -109,7 +72,7 @@ export class Delivery {
       }
       ring.giveBack();
     }
-    if (done > 0) for (const end of this.#batchEnds) guard(end, this.#onSinkError);
+    if (done > 0) for (const end of this.sinks.batchEnds) guard(end, this.#onSinkError);
     this.isDraining = false;
     return done;
   }
@@ -134,7 +97,7 @@ export class Delivery {
         if (stream.isOpened || view.getFloat64(at + RECORD.GENERATION, true) !== stream.generation) return;
         stream.isOpened = true;
         this.#frameEnd.fill(0, info.stream * 2, info.stream * 2 + 2);
-        for (const sink of this.#sinks) guard(() => sink.streamOpened?.(info), this.#onSinkError);
+        for (const sink of this.sinks.sinks) guard(() => sink.streamOpened?.(info), this.#onSinkError);
         break;
       case KIND.MARK:
         this.#takeMark(view, at, info);
@@ -155,22 +118,21 @@ export class Delivery {
       return;
     }
     this.#frameEnd[channel] = end;
-    const frame = this.#frame.show(at, info, ring.readableEnd());
-    this.#give(frame, this.#frameTakers);
-    if (this.#isSelected[info.stream] !== 0) this.#give(frame, this.#selectiveTakers);
+    const takers = this.sinks.framesOf(info.stream);
+    if (takers.length > 0) this.#give(this.#frame.show(at, info, ring.readableEnd()), takers);
   }
 
   #takePreRoll(ring: RingConsumer, at: number, info: StreamInfo): void {
     const frame = this.#frame.show(at, info, ring.readableEnd());
     const speechSamples = frame.speechSamples;
-    for (const take of this.#preRollTakers) guard(() => take(frame, speechSamples), this.#onSinkError);
+    for (const take of this.sinks.preRolls) guard(() => take(frame, speechSamples), this.#onSinkError);
   }
 
-  /** As guard(), without a closure for each frame. What one sink throws must not cost the others their frame. */
-  #give(frame: FrameView, takers: readonly ((frame: FrameView) => unknown)[]): void {
+  /** As guard(), without a closure for each value. What one sink throws must not cost the others theirs. */
+  #give<Value>(value: Value, takers: readonly ((value: Value) => unknown)[]): void {
     for (const take of takers) {
       try {
-        const result: unknown = take(frame);
+        const result: unknown = take(value);
         if (result !== undefined) guardResult(result, this.#onSinkError);
       } catch (thrown) {
         this.#onSinkError(thrown);
@@ -187,7 +149,7 @@ export class Delivery {
       ...(kind && { kind }),
       positionSamples: view.getFloat64(at + RECORD.POSITION, true),
     };
-    for (const sink of this.#sinks) guard(() => sink.silenceEdge?.(edge), this.#onSinkError);
+    this.#give(edge, this.sinks.edges);
   }
 
   #takeMark(view: DataView, at: number, info: StreamInfo): void {
@@ -198,7 +160,7 @@ export class Delivery {
       startSamples: view.getFloat64(at + RECORD.POSITION, true),
       lengthSamples: view.getInt32(at + RECORD.DURATION, true),
     };
-    for (const sink of this.#sinks) guard(() => sink.markedSpan?.(span), this.#onSinkError);
+    this.#give(span, this.sinks.spans);
   }
 
   #takeClose(ring: RingConsumer, at: number, info: StreamInfo): void {
@@ -206,7 +168,7 @@ export class Delivery {
     const json = Buffer.from(ring.bytes.slice(from, from + ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true)));
     // Written by this process (Engine.endStream), so its shape is known.
     const summary = JSON.parse(json.toString('utf8')) as StreamSummary;
-    for (const sink of this.#sinks) guard(() => sink.streamEnded?.(info, summary), this.#onSinkError);
+    for (const sink of this.sinks.sinks) guard(() => sink.streamEnded?.(info, summary), this.#onSinkError);
     this.#onEnded(info, summary);
   }
 }

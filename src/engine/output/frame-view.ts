@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { markAsUntransferable } from 'node:worker_threads';
+import { copyQuads } from '../../core/copy.js';
 import type { Channel, FrameView, StreamInfo } from '../../core/events.js';
 import { alignRecord, FLAG, RECORD } from '../../ring/layout.js';
 
@@ -12,6 +13,7 @@ export class RingFrameView implements FrameView {
   readonly #view: DataView;
   readonly #pcm: Int16Array;
   readonly #bytes: Buffer;
+  readonly #quads: BigInt64Array;
   #at = 0;
   #info: StreamInfo | undefined;
   #readableEnd = 0;
@@ -21,12 +23,16 @@ export class RingFrameView implements FrameView {
   #copyTo = 0;
   /** The frame whose part of the copy has been handed out. */
   #givenAt = NONE;
+  /** What copyPcmTo() has copied to last. */
+  #target: Int16Array | undefined;
+  #targetQuads: BigInt64Array | undefined;
   deliveredUs = 0;
 
   constructor(memory: SharedArrayBuffer) {
     this.#view = new DataView(memory);
     this.#pcm = new Int16Array(memory);
     this.#bytes = Buffer.from(memory);
+    this.#quads = new BigInt64Array(memory);
   }
 
   /** The record at `at`; whole records are readable from there to `readableEnd`. */
@@ -74,19 +80,19 @@ export class RingFrameView implements FrameView {
   }
 
   get isSilent(): boolean {
-    return (this.#flags & FLAG.SILENT) !== 0;
+    return (this.#view.getUint8(this.#at + RECORD.FLAGS) & FLAG.SILENT) !== 0;
   }
 
   get concealed(): boolean {
-    return (this.#flags & FLAG.CONCEALED) !== 0;
+    return (this.#view.getUint8(this.#at + RECORD.FLAGS) & FLAG.CONCEALED) !== 0;
   }
 
   get lost(): boolean {
-    return (this.#flags & FLAG.LOST) !== 0;
+    return (this.#view.getUint8(this.#at + RECORD.FLAGS) & FLAG.LOST) !== 0;
   }
 
   get decodeError(): boolean {
-    return (this.#flags & FLAG.DECODE_ERROR) !== 0;
+    return (this.#view.getUint8(this.#at + RECORD.FLAGS) & FLAG.DECODE_ERROR) !== 0;
   }
 
   get arrivalUs(): number {
@@ -98,7 +104,7 @@ export class RingFrameView implements FrameView {
   }
 
   get hasPcm(): boolean {
-    return (this.#flags & FLAG.NO_PCM) === 0;
+    return (this.#view.getUint8(this.#at + RECORD.FLAGS) & FLAG.NO_PCM) === 0;
   }
 
   /** Of a pre-roll: where the speech begins that it lies before. */
@@ -117,8 +123,22 @@ export class RingFrameView implements FrameView {
     if (!this.hasPcm) return 0;
     const from = (this.#at + RECORD.OUTPUT_HEADER_BYTES) >> 1;
     const count = this.sampleCount;
-    target.set(this.#pcm.subarray(from, from + count), at);
+    const quads = this.#quadsOf(target);
+    const isAligned = quads !== undefined && ((from | count | at) & 3) === 0 && at >= 0 && at + count <= target.length;
+    if (isAligned) copyQuads(this.#quads, from >> 2, quads, at >> 2, count >> 2);
+    else target.set(this.#pcm.subarray(from, from + count), at);
     return count;
+  }
+
+  /** The samples of `target` by four; undefined where they do not lie so. The last one is kept: it is the next as a rule. */
+  #quadsOf(target: Int16Array): BigInt64Array | undefined {
+    if (target !== this.#target) {
+      this.#target = target;
+      const { buffer, byteOffset, length } = target;
+      const isAligned = (byteOffset & 7) === 0;
+      this.#targetQuads = isAligned ? new BigInt64Array(buffer, byteOffset, length >> 2) : undefined;
+    }
+    return this.#targetQuads;
   }
 
   copyPcmBytes(): Buffer {
@@ -147,9 +167,5 @@ export class RingFrameView implements FrameView {
     this.#copy = copy.buffer;
     this.#copyFrom = from;
     this.#copyTo = to;
-  }
-
-  get #flags(): number {
-    return this.#view.getUint8(this.#at + RECORD.FLAGS);
   }
 }

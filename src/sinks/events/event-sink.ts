@@ -108,6 +108,10 @@ export class EventSink implements FrameSink {
     this.#hasUtterances = this.#node.listenerCount('utterance') + this.#node.listenerCount('utteranceStarted') > 0;
   }
 
+  takesFramesOf(): boolean {
+    return this.#takesChunks || this.#syncs || this.#hasUtterances;
+  }
+
   pcmSelection(): PcmSelection {
     return this.#takesChunks ? this.#speech.selection : 'none';
   }
@@ -137,7 +141,7 @@ export class EventSink implements FrameSink {
 
   frame(frame: FrameView): void {
     if (this.#hasUtterances) this.#utterances.frame(frame);
-    if (this.#chunks || this.#batches) this.#speech.take(frame);
+    if (this.#takesChunks) this.#speech.take(frame);
     if (!this.#syncs) return;
     const { channel, timestamp, sequenceNumber } = frame;
     this.#node.emit('metadataSync', { interactionId: frame.info.interactionId, channel, timestamp, sequenceNumber });
