@@ -28,39 +28,42 @@ pub fn parse<'a>(message: &'a [u8], table: InteractionTable) -> Option<Packet<'a
     // Of a repeated key the last value counts, as with JSON.parse. A repeated payload is refused: the first value would
     // have to be checked as well, since it may not be a JSON string.
     loop {
-        if let Some(value) = rest.strip_prefix(b"\"payload\":\"") {
-            if payload.is_some() {
-                return None;
+        // The first letter tells the keys apart but two, which saves comparisons with those that it cannot be.
+        match *rest.get(1)? {
+            b'p' => {
+                if payload.is_some() {
+                    return None;
+                }
+                (payload, rest) = string(rest.strip_prefix(b"\"payload\":\"")?).map(some_first)?;
             }
-            (payload, rest) = string(value).map(|(value, rest)| (Some(value), rest))?;
-        } else if let Some(value) = rest.strip_prefix(b"\"sequenceNumber\":") {
-            (sequence, rest) = integer(value).map(|(number, rest)| (Some(number), rest))?;
-        } else if let Some(value) = rest.strip_prefix(b"\"timestamp\":") {
-            (timestamp, rest) = integer(value).map(|(number, rest)| (Some(number), rest))?;
-        } else if let Some(value) = rest.strip_prefix(b"\"interactionId\":\"") {
-            // An id in the table has neither quote nor backslash, so one that equals it has no escapes.
-            let (id, behind) = string(value)?;
-            (slot, rest) = (Some(table.find(id)?), behind);
-        } else if let Some(value) = rest.strip_prefix(b"\"channel\":") {
-            let (&digit, behind) = value.split_first()?;
-            channel = match digit {
-                b'0' => 0,
-                b'1' => 1,
-                _ => return None,
-            };
-            rest = behind;
-        } else if let Some(value) = rest.strip_prefix(b"\"codec\":\"") {
-            let (name, behind) = string(value)?;
-            codec = match name {
-                b"pcmu" => 0,
-                b"pcma" => 1,
-                b"l16" => 2,
-                b"opus" => 3,
-                _ => return None,
-            };
-            rest = behind;
-        } else {
-            return None;
+            b's' => (sequence, rest) = integer(rest.strip_prefix(b"\"sequenceNumber\":")?).map(some_first)?,
+            b't' => (timestamp, rest) = integer(rest.strip_prefix(b"\"timestamp\":")?).map(some_first)?,
+            b'i' => {
+                // An id in the table has neither quote nor backslash, so one that equals it has no escapes.
+                let (id, behind) = string(rest.strip_prefix(b"\"interactionId\":\"")?)?;
+                (slot, rest) = (Some(table.find(id)?), behind);
+            }
+            _ => {
+                if let Some(value) = rest.strip_prefix(b"\"channel\":") {
+                    let (&digit, behind) = value.split_first()?;
+                    channel = match digit {
+                        b'0' => 0,
+                        b'1' => 1,
+                        _ => return None,
+                    };
+                    rest = behind;
+                } else {
+                    let (name, behind) = string(rest.strip_prefix(b"\"codec\":\"")?)?;
+                    codec = match name {
+                        b"pcmu" => 0,
+                        b"pcma" => 1,
+                        b"l16" => 2,
+                        b"opus" => 3,
+                        _ => return None,
+                    };
+                    rest = behind;
+                }
+            }
         }
         let (&after, behind) = rest.split_first()?;
         match after {
@@ -70,6 +73,10 @@ pub fn parse<'a>(message: &'a [u8], table: InteractionTable) -> Option<Packet<'a
         }
     }
     Some(Packet { slot: slot?, channel, codec, sequence: sequence?, timestamp: timestamp?, payload: payload? })
+}
+
+fn some_first<A, B>((first, second): (A, B)) -> (Option<A>, B) {
+    (Some(first), second)
 }
 
 /// Up to the closing quote, and what follows it.
