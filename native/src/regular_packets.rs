@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use trunkline_dsp::layout::{HEADER_BYTES, Header, kind};
-use trunkline_dsp::memory::Memory;
+use trunkline_dsp::memory::{Memory, prefetch};
 use trunkline_dsp::ring::{Cursors, Place, Producer};
 use trunkline_rtp::{CHANNEL_FIELDS, ChannelState, Channels, Columns, HISTORY_WORDS, Output, Payloads, Released, take};
 
@@ -155,6 +155,10 @@ impl Output for InputRings<'_> {
         ring.commit(length);
         self.left_bytes -= length as f64;
         true
+    }
+
+    fn prefetch<T>(&self, value: &T) {
+        prefetch(value);
     }
 }
 

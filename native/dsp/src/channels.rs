@@ -184,16 +184,28 @@ impl Channels {
         self.channels.get_mut(stream * CHANNELS + channel)?.as_mut()
     }
 
-    /// Begins to fetch what the next packet of a channel will need.
+    /// Begins to fetch what a channel has.
     pub fn prefetch(&self, stream: usize, channel: usize) {
-        // A damaged record may name any stream; it is refused when its turn comes.
-        let index = stream.checked_mul(CHANNELS).and_then(|first| first.checked_add(channel));
-        if let Some(channel) = index.and_then(|index| self.channels.get(index)) {
+        if let Some(channel) = self.at(stream, channel) {
             prefetch(channel);
         }
         if let Some(samples_per_tick) = self.samples_per_tick.get(stream) {
             prefetch(samples_per_tick);
         }
+    }
+
+    /// Begins to fetch the memory that the next packet of a channel will be kept in.
+    pub fn prefetch_history(&self, stream: usize, channel: usize) {
+        if let Some(Some(Channel { decoder: Decoder::Plain { concealment, .. }, last_samples, .. })) =
+            self.at(stream, channel)
+        {
+            concealment.prefetch(*last_samples);
+        }
+    }
+
+    /// A damaged record may name any stream; it is refused when its turn comes.
+    fn at(&self, stream: usize, channel: usize) -> Option<&Option<Channel>> {
+        self.channels.get(stream.checked_mul(CHANNELS)?.checked_add(channel)?)
     }
 
     /// As JavaScript's Math.round: halves go up.

@@ -7,13 +7,39 @@ use std::sync::atomic::AtomicI32;
 
 const CACHE_LINE: usize = 64;
 
-/// A hint to the processor that the line of memory at `address` is needed soon.
-pub fn prefetch<T>(address: *const T) {
+/// A hint to the processor that all of `value` is needed soon.
+pub fn prefetch<T>(value: &T) {
+    for at in (0..size_of::<T>()).step_by(CACHE_LINE) {
+        prefetch_line(std::ptr::from_ref(value).cast::<u8>().wrapping_add(at));
+    }
+}
+
+/// The same of memory that is going to be written.
+pub fn prefetch_to_write<T>(values: &[T]) {
+    for at in (0..size_of_val(values)).step_by(CACHE_LINE) {
+        prefetch_line_to_write(values.as_ptr().cast::<u8>().wrapping_add(at));
+    }
+}
+
+/// Of the line of memory at `address`, whatever that is.
+fn prefetch_line(address: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: prefetching reads nothing, and any address may be given.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
+}
+
+/// The same of a line that is going to be written, which this processor's core alone will then have.
+fn prefetch_line_to_write(address: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: prefetching changes nothing, and any address may be given. Every processor with 64 bits knows the
+    // instruction, older ones as one that does nothing.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = address;
@@ -57,7 +83,18 @@ impl Memory {
     pub fn prefetch(&self, offset: usize, bytes: usize) {
         let from = self.address(offset, bytes, 1);
         for line in (0..bytes).step_by(CACHE_LINE) {
-            prefetch(from.wrapping_add(line));
+            prefetch_line(from.wrapping_add(line));
+        }
+    }
+
+    /// The same for memory that is going to be written.
+    ///
+    /// # Panics
+    /// As prefetch().
+    pub fn prefetch_to_write(&self, offset: usize, bytes: usize) {
+        let from = self.address(offset, bytes, 1);
+        for line in (0..bytes).step_by(CACHE_LINE) {
+            prefetch_line_to_write(from.wrapping_add(line));
         }
     }
 

@@ -134,10 +134,16 @@ impl RecordProcessor {
         }
     }
 
-    /// Begins to fetch what a record will need, while the one before it is processed.
-    pub fn prefetch(&self, next: &Header) {
-        self.table.prefetch(next.stream as usize, next.channel.into());
-        self.channels.prefetch(next.stream as usize, next.channel.into());
+    /// Begins to fetch what the next two records will need, while the one before them is processed. Of the second one, that
+    /// is what tells where the rest lies.
+    pub fn prefetch(&self, [next, second]: [Option<Header>; 2]) {
+        if let Some(second) = second {
+            self.channels.prefetch(second.stream as usize, second.channel.into());
+        }
+        if let Some(next) = next {
+            self.table.prefetch(next.stream as usize, next.channel.into());
+            self.channels.prefetch_history(next.stream as usize, next.channel.into());
+        }
     }
 
     /// Has the clock read for the next frame.
@@ -264,6 +270,7 @@ impl RecordProcessor {
         let frame_bytes = OUTPUT_HEADER_BYTES + samples * size_of::<i16>();
         let needed = frame_space(samples);
         let before = roll_bytes(self.channels.get(stream, from.channel.into()), needed, &self.output);
+        self.output.prefetch(frame_bytes);
         let Some(space) = self.output.claim(needed + before) else { return false };
         let Some(channel) = self.channels.get(stream, from.channel.into()) else { return true };
         let (header, payload) = split_space(space);

@@ -125,11 +125,27 @@ impl Consumer {
         self.record_at(self.head)
     }
 
-    /// The header of the record behind the current one, which must be whole; None when that is not known yet.
-    pub fn next_header(&self) -> Option<Header> {
+    /// The headers of the two records behind the current one, which must be whole; None where that is not known yet.
+    pub fn next_headers(&self) -> [Option<Header>; 2] {
+        let next = self.behind(self.head);
+        [next, next.and_then(|next| self.behind(next))].map(|cursor| cursor.map(|cursor| self.header_at(cursor)))
+    }
+
+    /// Where the whole record behind the whole one at `cursor` begins.
+    fn behind(&self, cursor: u32) -> Option<u32> {
+        let (length, _) = self.prefix(cursor);
+        let next = cursor.wrapping_add(align_record(length as usize) as u32);
+        (next != self.tail && self.is_whole_at(next, self.tail)).then_some(next)
+    }
+
+    /// Begins to fetch the third record behind the current one, if all are equally long, as they mostly are. Its lines were
+    /// written by another core.
+    pub fn prefetch(&self) {
         let (length, _) = self.prefix(self.head);
-        let next = self.head.wrapping_add(align_record(length as usize) as u32);
-        (next != self.tail && self.is_whole_at(next, self.tail)).then(|| self.header_at(next))
+        let bytes = align_record(length as usize);
+        let index = self.side.index(self.head.wrapping_add(3 * bytes as u32));
+        let bytes = bytes.min(self.side.place.capacity - index);
+        self.side.memory.prefetch(self.side.place.offset + ring::DATA + index, bytes);
     }
 
     /// Gives the current record back to the producer.
@@ -237,6 +253,14 @@ impl Producer {
         let at = self.side.data(self.side.index(self.tail), needed);
         // SAFETY: as above, and the slice borrows the producer, so there is no other one over this space.
         Some(unsafe { std::slice::from_raw_parts_mut(at, needed) })
+    }
+
+    /// Begins to fetch the memory of the record behind one of `bytes` bytes, which the consumer's core has read last.
+    pub fn prefetch(&self, bytes: usize) {
+        let bytes = align_record(bytes);
+        let index = self.side.index(self.tail.wrapping_add(bytes as u32));
+        let bytes = bytes.min(self.side.place.capacity - index);
+        self.side.memory.prefetch_to_write(self.side.place.offset + ring::DATA + index, bytes);
     }
 
     /// Fills the ring from `index`, where the next record would begin, to its end.

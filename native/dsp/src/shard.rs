@@ -60,8 +60,9 @@ impl Shard {
             }
             self.memory.word(self.control + agent_control::AT_CURSOR).store(self.input.cursor(), Relaxed);
             let is_whole = self.input.is_whole();
-            if is_whole && let Some(next) = self.input.next_header() {
-                self.processor.prefetch(&next);
+            if is_whole {
+                self.input.prefetch();
+                self.processor.prefetch(self.input.next_headers());
             }
             if !(is_whole && record_check::is_valid(&self.input.header(), self.processor.table.capacity())) {
                 self.reject();

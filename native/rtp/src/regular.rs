@@ -69,7 +69,15 @@ pub struct Released<'a> {
 pub trait Output {
     /// Hands a packet over to a shard. False when there is no space for it now, and nothing was done.
     fn packet(&mut self, shard: usize, packet: &Released) -> bool;
+
+    /// Hints that `value` will be needed soon, so that it can be fetched from memory meanwhile.
+    fn prefetch<T>(&self, _value: &T) {}
 }
+
+/// Rows before a packet at which its channel's record is fetched, and, with what that says, its place in the history: the
+/// packets of a read are of as many streams, and each would wait for memory twice.
+const FETCH_STATE_ROWS: usize = 4;
+const FETCH_HISTORY_ROWS: usize = 2;
 
 /// `PHASE.RUNNING` of reception.ts.
 const RUNNING: f64 = 1.0;
@@ -101,6 +109,7 @@ pub fn take(
         if count == left.len() {
             return Progress { rows: row - rows.start, left: count };
         }
+        prefetch(columns, row, channels, output);
         let is_left = left[..count].iter().any(|&other| columns.stream(other as usize) == columns.stream(row));
         if is_left || take_row(columns, row, payloads, channels, output).is_none() {
             left[count] = row as i32;
@@ -108,6 +117,25 @@ pub fn take(
         }
     }
     Progress { rows: rows.len(), left: count }
+}
+
+/// Has fetched what rows after this one need.
+fn prefetch(columns: Columns, row: usize, channels: &Channels, output: &impl Output) {
+    let channel_of = |row: usize| usize::try_from(*columns.channel.get(row)?).ok();
+    if let Some(state) = channel_of(row + FETCH_STATE_ROWS).and_then(|channel| channels.states.get(channel)) {
+        output.prefetch(state);
+    }
+    let Some(channel) = channel_of(row + FETCH_HISTORY_ROWS) else { return };
+    let Some(state) = channels.states.get(channel) else { return };
+    let word = history_word(state.highest + 1.0);
+    if let Some(word) = channels.history.get(channel * HISTORY_WORDS + word) {
+        output.prefetch(word);
+    }
+}
+
+/// Where the history of a channel has a packet.
+fn history_word(sequence: f64) -> usize {
+    sequence as i64 as usize / 32 % HISTORY_WORDS
 }
 
 fn take_row(
@@ -249,8 +277,7 @@ impl Regular {
         state.highest = self.sequence;
         state.highest_timestamp = self.timestamp;
         state.highest_length = bytes;
-        let number = self.sequence as i64 as usize;
-        history[number / 32 % HISTORY_WORDS] |= 1 << (number % 32);
+        history[history_word(self.sequence)] |= 1 << (self.sequence as i64 as usize % 32);
         state.received += 1.0;
         state.bytes += bytes;
         state.last_arrival_us = packet.arrival_us;

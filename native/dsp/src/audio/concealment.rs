@@ -1,6 +1,8 @@
 //! Loss concealment for G.711 and L16: `src/audio/concealment.ts`, which has the formula, and `concealment-history.ts`.
 //! Decoded samples are kept here instead of encoded ones, since they are at hand.
 
+use crate::memory::prefetch_to_write;
+
 const COARSE_RATE: usize = 4000;
 const COARSE_MIN_LAG: usize = 20;
 const COARSE_MAX_LAG: usize = 60;
@@ -26,6 +28,11 @@ impl Concealment {
     pub fn new(sample_rate: u32) -> Self {
         let sample_rate = sample_rate as usize;
         Self { sample_rate, ring: vec![0; sample_rate * 39 / 800].into(), write_at: 0, concealed: 0, period: 0 }
+    }
+
+    /// Begins to fetch the memory that keep() will copy so many samples to.
+    pub fn prefetch(&self, samples: usize) {
+        prefetch_to_write(&self.ring[self.write_at..][..samples.min(self.ring.len() - self.write_at)]);
     }
 
     /// Keeps decoded samples as the history.
