@@ -3,6 +3,19 @@
 export type { FormerOptions } from './config/schema.js';
 export { Control, type ControlStats, control } from './control/control.js';
 export type { ControlLimits, ControlOptions } from './control/options.js';
+export {
+  type AttributeComparison,
+  type AttributeCondition,
+  type AttributeRule,
+  parseAttributeRule,
+} from './core/attributes/attribute-rule.js';
+export {
+  type AttributeChange,
+  CALL_DIRECTIONS,
+  type CallAttributes,
+  type CallDirection,
+  type CallIdentities,
+} from './core/attributes/attributes.js';
 export type { Clock } from './core/clock.js';
 export { ManualClock, systemClock } from './core/clock.js';
 export type { Codec, StreamFormat } from './core/codec.js';

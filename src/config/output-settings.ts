@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseAttributeRule } from '../core/attributes/attribute-rule.js';
 import { setting, text } from './setting.js';
 
 /** Settings of the recorder. */
@@ -7,6 +8,19 @@ export const recordingSettings = {
     description: 'Folder of the recordings and the audit; created when it does not exist.',
     value: 'dir',
   }),
+  directoryTemplate: setting(
+    z
+      .string()
+      .max(256)
+      .regex(/^(?:(?:[A-Za-z0-9_-]|\{\w+\})+\/){0,7}\{interactionId\}$/)
+      .default('{interactionId}'),
+    {
+      description:
+        'Folders of a recording within the output folder: `{date}/{queue}/{interactionId}`. Also year, month, day, hour, user, direction, division, organization.',
+      value: 'template',
+      allowed: 'folders of letters, digits, - and _ with placeholders such as {date}, which end with {interactionId}',
+    },
+  ),
   record: setting(z.boolean().default(true), {
     key: 'enabled',
     description: 'Write recordings.',
@@ -58,5 +72,41 @@ export const auditSettings = {
   }),
   auditDaily: setting(z.boolean().default(false), {
     description: 'Begin another audit.jsonl with each day, by UTC.',
+  }),
+};
+
+/** Whether `parse` takes a text; it throws for those that it does not take. */
+function isTaken(parse: (text: string) => unknown, text: string): boolean {
+  try {
+    parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Settings of what is kept of calls beside their audio. */
+export const attributeSettings = {
+  attributeRules: setting(
+    z
+      .array(
+        z
+          .string()
+          .min(1)
+          .max(1_024)
+          .refine((rule) => isTaken(parseAttributeRule, rule)),
+      )
+      .default([]),
+    {
+      description:
+        'Rules that set attributes of calls, such as `queue=Sales&direction=inbound:tag=vip`; later ones see what earlier ones have set.',
+      flag: '--attribute-rule',
+      value: 'rule,rule',
+      allowed: 'a list of rules such as queue=Sales&direction=inbound:tag=vip&division=West',
+      defaultText: 'none',
+    },
+  ),
+  keepIdentities: setting(z.boolean().default(false), {
+    description: 'Keep telephone numbers and names of callers, in recordings, events, webhooks and the API.',
   }),
 };

@@ -13,7 +13,7 @@ import {
 import { genesysSettings } from './genesys-settings.js';
 import { nearestOf } from './nearest.js';
 import { operationSettings } from './operation-settings.js';
-import { auditSettings, recordingSettings } from './output-settings.js';
+import { attributeSettings, auditSettings, recordingSettings } from './output-settings.js';
 import { describeSetting, type GroupName, type Setting as SettingOf } from './setting.js';
 import { webhookSettings } from './webhook-settings.js';
 
@@ -22,6 +22,7 @@ const groups = {
   audiohook: audiohookSettings,
   engine: { ...engineSettings, ...deliverySettings },
   recording: recordingSettings,
+  attribute: attributeSettings,
   audit: auditSettings,
   control: controlSettings,
   webhook: webhookSettings,
@@ -33,7 +34,10 @@ export const engineSchema = z.strictObject(engineSettings).check(checkPlayoutDel
 
 /** Settings of a node: all but those of the AudioHook server, which its options describe, and of the command. */
 export const nodeSchema = z
-  .strictObject({ ...genesysSettings, ...engineSettings, ...deliverySettings, ...recordingSettings, ...auditSettings })
+  .strictObject({
+    ...{ ...genesysSettings, ...engineSettings, ...deliverySettings, ...recordingSettings, ...attributeSettings },
+    ...auditSettings,
+  })
   .check(checkPlayoutDelays)
   .overwrite(withPlayoutDelays);
 export type NodeConfig = z.output<typeof nodeSchema> & EffectiveDelays;

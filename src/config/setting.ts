@@ -6,6 +6,7 @@ export const GROUPS = {
   audiohook: 'Source: AudioHook server',
   engine: 'Engine',
   recording: 'Recording',
+  attribute: 'Attributes of calls',
   audit: 'Audit',
   control: 'Control server: metrics, health, API, console',
   webhook: 'Webhooks',

@@ -1,3 +1,4 @@
+import type { CallAttributes } from './attributes/attributes.js';
 import type { Codec } from './codec.js';
 import type { ChannelQuality, QualityReport } from './statistics/quality.js';
 
@@ -60,6 +61,8 @@ export interface StreamInfo {
   readonly source?: string;
   /** Absent for the first stream of an interaction. */
   readonly segment?: StreamSegment;
+  /** Queue, direction, tags and the like, as they are now: they may change while the stream is open. Absent when none is known. */
+  readonly attributes?: CallAttributes;
 }
 
 /**
@@ -274,6 +277,8 @@ export interface FrameSink {
   batchEnd?(): void;
   silenceEdge?(edge: SilenceEdge): void;
   markedSpan?(span: MarkedSpan): void;
+  /** `info.attributes` of an open stream has changed. */
+  attributesChanged?(info: StreamInfo): void;
   streamEnded?(info: StreamInfo, summary: StreamSummary): void;
 }
 

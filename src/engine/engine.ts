@@ -1,3 +1,4 @@
+import type { CallAttributes } from '../core/attributes/attributes.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import type { StreamFormat } from '../core/codec.js';
 import { zeroCounts } from '../core/counts.js';
@@ -27,7 +28,7 @@ import { PacketInput } from './input/packet-input.js';
 import { type InternalEngineOptions, resolveOptions } from './options.js';
 import { Delivery } from './output/delivery.js';
 import { type Wants, wantsOf } from './output/wants.js';
-import { type PreviousStream, type Stream, Streams } from './streams.js';
+import { type PreviousStream, previousOf, type Stream, Streams } from './streams.js';
 import { agentTasks, sumCounter } from './threads/agents.js';
 import { type EngineMemory, layOutMemory } from './threads/memory.js';
 import { AgentPool } from './threads/pool.js';
@@ -143,6 +144,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
     const stream = this.#streams.open(interactionId, format, options.ordered ?? false, this.#clock.wallMs(), {
       organizationId: options.organizationId,
       source: options.source,
+      attributes: options.attributes,
       previous,
     });
     const index = stream.info.stream;
@@ -165,18 +167,11 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   #endForSuccessor(interactionId: string, index: number): PreviousStream | undefined {
     const stream = this.#openStreamAt(index);
     if (stream === undefined || stream.info.interactionId !== interactionId) return undefined;
-    const { segment, startedAtMs, clockRate } = stream.info;
+    const { startedAtMs, clockRate } = stream.info;
     const ticks = this.#input.positionAt(stream, this.#clock.nowUs());
     this.endStream(index, 'formatChanged');
     const lengthMs = stream.ordered ? this.#clock.wallMs() - startedAtMs : (ticks * MS_PER_SECOND) / clockRate;
-    return {
-      shard: stream.shard,
-      segment: {
-        number: (segment?.number ?? 1) + 1,
-        firstStartedAtMs: segment?.firstStartedAtMs ?? startedAtMs,
-        startMs: (segment?.startMs ?? 0) + lengthMs,
-      },
-    };
+    return previousOf(stream, lengthMs);
   }
 
   endStream(index: number, reason: EndReason): void {
@@ -265,6 +260,14 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
       const { wants, preRoll, postRoll } = this.#askSinks(info);
       this.#table.want(info.stream, wants, preRoll, postRoll);
     }
+  }
+
+  /** These replace what is known of an open stream's call; the recorder and the sinks are told. */
+  setAttributes(index: number, attributes: CallAttributes): void {
+    const stream = this.#openStreamAt(index);
+    if (stream === undefined || !this.#streams.setAttributes(stream, attributes)) return;
+    this.#input.update(stream);
+    this.#schedule.update();
   }
 
   streams(): StreamInfo[] {

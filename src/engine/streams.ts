@@ -1,3 +1,9 @@
+import {
+  boundedAttributes,
+  type CallAttributes,
+  isEmptyAttributes,
+  sameAttributes,
+} from '../core/attributes/attributes.js';
 import { CODEC_ID, type CodecId, codecId, isCodec, SAMPLE_RATES, type StreamFormat } from '../core/codec.js';
 import { TrunklineError } from '../core/errors.js';
 import type { ReceptionCounts, StreamInfo, StreamSegment } from '../core/events.js';
@@ -34,12 +40,32 @@ export interface PreviousStream {
   /** The same shard, so that the recorder sees the end of one before the beginning of the other. */
   readonly shard: number;
   readonly segment: StreamSegment;
+  readonly attributes: CallAttributes | undefined;
+}
+
+/** What a stream takes over that continues this one, which has been `lengthMs` long. */
+export function previousOf({ info, shard }: Stream, lengthMs: number): PreviousStream {
+  const { segment, startedAtMs, attributes } = info;
+  return {
+    ...{ shard, attributes },
+    segment: {
+      number: (segment?.number ?? 1) + 1,
+      firstStartedAtMs: segment?.firstStartedAtMs ?? startedAtMs,
+      startMs: (segment?.startMs ?? 0) + lengthMs,
+    },
+  };
+}
+
+/** The recorder does not need the source, and what it stores of a stream is limited in size. */
+export function recordedInfo({ info: { source: _, ...info } }: Stream): object {
+  return info;
 }
 
 /** Where a stream comes from, as far as that is known. */
 interface StreamOrigin {
   readonly organizationId?: string | undefined;
   readonly source?: string | undefined;
+  readonly attributes?: CallAttributes | undefined;
   readonly previous?: PreviousStream | undefined;
 }
 
@@ -88,7 +114,7 @@ export class Streams {
     format: StreamFormat,
     ordered: boolean,
     startedAtMs: number,
-    { organizationId, source, previous }: StreamOrigin = {},
+    { organizationId, source, previous, attributes = previous?.attributes }: StreamOrigin = {},
   ): Stream {
     if (organizationId !== undefined) checkName(organizationId);
     checkName(interactionId);
@@ -120,6 +146,9 @@ export class Streams {
       ...(organizationId === undefined ? {} : { organizationId }),
       ...(source === undefined ? {} : { source }),
       ...(previous === undefined ? {} : { segment: previous.segment }),
+      ...(attributes === undefined || isEmptyAttributes(attributes)
+        ? {}
+        : { attributes: boundedAttributes(attributes) }),
     };
     const stream: Stream = {
       info,
@@ -135,6 +164,14 @@ export class Streams {
     this.#byIndex[index] = stream;
     this.#byId.set(interactionId, index);
     return stream;
+  }
+
+  /** False when nothing changes. All who have the stream's info see the new attributes at once. */
+  setAttributes({ info }: Stream, attributes: CallAttributes): boolean {
+    const bounded = boundedAttributes(attributes);
+    if (sameAttributes(info.attributes ?? {}, bounded)) return false;
+    Object.assign(info, { attributes: bounded });
+    return true;
   }
 
   /** Frees the id at once, so that the interaction may come back, while the index lives on until free(). */

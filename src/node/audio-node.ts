@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Archive } from '../archive/archive.js';
 import { abortable, whenAborted } from '../core/abort.js';
+import type { AttributeChange, CallAttributes } from '../core/attributes/attributes.js';
 import { type Clock, systemClock } from '../core/clock.js';
 import { GuardedEmitter } from '../core/emitter.js';
 import { messageOf } from '../core/errors.js';
@@ -28,6 +29,7 @@ import { logBackend, logNode } from './node-log.js';
 import type { NodeStats } from './node-stats.js';
 import type { NodeOptions, StartOptions, WaitOptions } from './options.js';
 import { archiveOf } from './parts/node-archive.js';
+import { NodeAttributes } from './parts/node-attributes.js';
 import { NodeFigures } from './parts/node-figures.js';
 import { eventLoopCheck, type NodeState, nodeClosed, stateCheck, threadChecks } from './parts/node-health.js';
 import { keepParts } from './parts/node-parts.js';
@@ -37,7 +39,7 @@ import { NodeSources } from './parts/node-sources.js';
 import { SinkHealth } from './parts/sink-health.js';
 import { sourceContext } from './parts/source-context.js';
 import { Readers } from './readers.js';
-import type { RunningNode, Service, ServiceContext } from './service.js';
+import type { RunningNode, ServiceContext } from './service.js';
 import { Outcomes, outcomeEntry } from './streams/outcomes.js';
 import { StreamEnds } from './streams/stream-ends.js';
 import { NodeWatch } from './watch/node-watch.js';
@@ -55,6 +57,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   readonly #clock: Clock;
   readonly #logger: WarningLog;
   readonly #sources: NodeSources;
+  readonly #attributes: NodeAttributes;
   readonly #services: NodeServices;
   readonly #sinks: NodeSinks;
   readonly #sinkHealth = new SinkHealth();
@@ -85,6 +88,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     const recorder = agentOf(sinks);
     this.#archive = archiveOf(recorder, sinks, report);
     this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
+    this.#attributes = new NodeAttributes(options, this.#engine, this.#sources);
     this.#outcomes = new Outcomes(this.#engine, recorder, (info, result) => {
       audit(outcomeEntry(info, result));
       this.emit('streamFinished', info, result);
@@ -156,6 +160,11 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#sources.act(interactionId, (source) => source.resume(interactionId));
   }
 
+  /** Changes attributes of an interaction; `null` removes one. Returns them all. @throws TrunklineError STREAM_UNKNOWN, CONFIG_INVALID */
+  setAttributes(interactionId: string, change: AttributeChange): CallAttributes {
+    return this.#attributes.set(interactionId, change);
+  }
+
   /** Ends the capture of an interaction; the call itself goes on. @throws TrunklineError STREAM_UNKNOWN if there is none. */
   end(interactionId: string): void {
     this.#sources.act(interactionId, (source) => source.end?.(interactionId) ?? false);
@@ -196,8 +205,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
 
   /**
    * The same while it is spoken: each comes when it begins, with an iterator of its audio that ends with it. A reader that
-   * is too slow loses audio beyond `bufferMs`, counted in the utterance's `droppedMs` and in `droppedFrames`.
-   * @throws RangeError
+   * is too slow loses audio beyond `bufferMs`, counted in the utterance's `droppedMs` and in `droppedFrames`. @throws RangeError
    * @example
    * for await (const utterance of node.liveUtterances({ signal })) void recognise(utterance); // reads utterance.audio
    */
@@ -218,17 +226,15 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
 
   /**
    * The audio of one interaction from now on: PCM of 16 bit, little-endian, at the stream's sample rate; two channels are
-   * interleaved. Ends with the interaction. Destroy it to detach. @throws TrunklineError STREAM_UNKNOWN when not captured.
-   */
+   * interleaved. Ends with the interaction. Destroy it to detach. @throws TrunklineError STREAM_UNKNOWN when not captured. */
   listen(interactionId: string, options: ListenOptions = {}): ListenStream {
     return this.#readers.listen(interactionId, options);
   }
 
   /**
    * Adds a sink while the node runs; its first frame comes when its start() has resolved, or at once when it has none.
-   * Removed with removeSink(), closed with the node.
-   * @throws TrunklineError CONFIG_INVALID for a sink with a thread of its own: name that in createNode(). ENGINE_CLOSED
-   *   after close(). Whatever its start() throws.
+   * Removed with removeSink(), closed with the node. @throws TrunklineError CONFIG_INVALID for a sink with a thread of its
+   *   own: name that in createNode(). ENGINE_CLOSED after close(). Whatever its start() throws.
    */
   async addSink(sink: Sink): Promise<void> {
     if (this.#closing !== undefined) throw nodeClosed('This node has been closed; make another.');
@@ -300,9 +306,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   }
 
   /**
-   * Takes no new calls and gives those that run time to end: `deadlineMs` milliseconds, or what each source has by its own
-   * options. close() does it as well.
-   */
+   * Takes no new calls and gives those that run `deadlineMs` to end, or what each source has by its own options. close()
+   * does it as well. */
   async drain(deadlineMs?: number): Promise<void> {
     // A node whose start has failed has taken no calls that it could stop to take.
     const isFirst = this.#state === 'running';
@@ -337,7 +342,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   }
 
   async #start(): Promise<void> {
-    await this.#services.start((service) => this.#serviceContext(service));
+    await this.#services.start(({ name }) => this.#serviceContext(name));
     await this.#sinks.start();
     await this.#archive?.start();
     if (this.#closing !== undefined) throw nodeClosed('The node was closed while it started.');
@@ -371,12 +376,9 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#engine.refreshWants();
   };
 
-  #serviceContext({ name }: Service): ServiceContext {
+  #serviceContext(name: string): ServiceContext {
     return {
-      node: this,
-      clock: this.#clock,
-      logger: this.#logger,
-      report: (error) => this.report(error),
+      ...{ node: this, clock: this.#clock, logger: this.#logger, report: (error) => this.report(error) },
       audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
       addSink: (sink) => this.#engine.addSink(sink),
       engineState: () => this.#engine.state(),
@@ -390,7 +392,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   #sourceContext({ name }: Source): SourceContext {
     return sourceContext(this, name, {
       ...{ engine: this.#engine, clock: this.#clock, logger: this.#logger, native: this.#native, ends: this.#ends },
-      ...{ sinks: this.#sinks, sinkHealth: this.#sinkHealth, watch: this.#watch },
+      ...{ attributes: this.#attributes, sinks: this.#sinks, sinkHealth: this.#sinkHealth, watch: this.#watch },
       audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
       report: (error) => this.report(error),
     });

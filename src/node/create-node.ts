@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseOptions } from '../config/options.js';
+import type { AttributeRule } from '../core/attributes/attribute-rule.js';
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
 import type { Sink } from '../sinks/sink.js';
@@ -51,6 +52,10 @@ const schema = z.strictObject({
   preRollMs: z.number().min(0).max(2_000).exactOptional(),
   oneWaySeconds: z.number().min(0).max(600).exactOptional(),
   postRollMs: z.number().min(0).max(2_000).exactOptional(),
+  attributeRules: z
+    .array(z.custom<AttributeRule>((value) => typeof value === 'object' && value !== null))
+    .exactOptional(),
+  keepIdentities: z.boolean().exactOptional(),
   logger: z
     .custom<Logger>(
       (value) => hasMethods(value, ['debug', 'info', 'warn', 'error']),

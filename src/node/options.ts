@@ -1,3 +1,4 @@
+import type { AttributeRule } from '../core/attributes/attribute-rule.js';
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
 import type { RollOptions } from '../core/media/speech-chunks.js';
@@ -37,6 +38,13 @@ export interface NodeOptions<Sources extends readonly Source[] = readonly Source
    * 0 to 600, 0 for never; default 10.
    */
   readonly oneWaySeconds?: number;
+  /**
+   * Set attributes of the calls that meet a condition, in this order, each time that something new is known of a call; made
+   * by parseAttributeRule(); default none.
+   */
+  readonly attributeRules?: readonly AttributeRule[];
+  /** Keep telephone numbers and names of callers in `attributes.identities`; default false: they end in the source. */
+  readonly keepIdentities?: boolean;
   /** Takes the node's log, in the manner of pino; default: nothing is logged. */
   readonly logger?: Logger;
   /** Closes the node when aborted. */

@@ -1,3 +1,4 @@
+import type { AttributeChange, CallAttributes } from '../core/attributes/attributes.js';
 import type { Clock } from '../core/clock.js';
 import type { GuardedEmitter } from '../core/emitter.js';
 import type { AuditFields, FrameSink, ReceptionCounts, StreamInfo } from '../core/events.js';
@@ -21,6 +22,7 @@ export interface RunningNode extends GuardedEmitter<NodeEvents> {
   resume(interactionId: string): void;
   listen(interactionId: string, options?: ListenOptions): ListenStream;
   end(interactionId: string): void;
+  setAttributes(interactionId: string, change: AttributeChange): CallAttributes;
   addSink(sink: Sink): Promise<void>;
   removeSink(sink: Sink): Promise<void>;
   reopen(): Promise<readonly unknown[]>;

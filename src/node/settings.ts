@@ -1,4 +1,5 @@
 import { checkOptions, type NodeConfig, nodeSchema } from '../config/schema.js';
+import { parseAttributeRule } from '../core/attributes/attribute-rule.js';
 import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
 import type { EngineOptions } from '../engine/options.js';
@@ -45,6 +46,16 @@ export interface OutputSettings {
   readonly record?: boolean | undefined;
   /** Folder of the recordings and the audit; made when it is missing; default `capture`. */
   readonly out?: string | undefined;
+  /**
+   * Rules that set attributes of calls, such as `queue=Sales&direction=inbound:tag=vip`: where all comparisons before the
+   * colon hold, what is behind it is set, and its tags are added; default none. `*` at the end of a value stands for the
+   * rest of it, and a condition that is `*` alone holds for each call.
+   */
+  readonly attributeRules?: readonly string[] | undefined;
+  /** Keep telephone numbers and names of callers, in recordings, events, webhooks and the API; default false. */
+  readonly keepIdentities?: boolean | undefined;
+  /** Folders within `out`, such as `{date}/{queue}/{interactionId}`: see recorder(); default `{interactionId}`. */
+  readonly directoryTemplate?: string | undefined;
   /** What `audit.jsonl` contains: nothing, life-cycle events and spans, or every packet as well; default `spans`. */
   readonly audit?: 'off' | 'spans' | 'packets' | undefined;
   /** Interaction ids are replaced by their HMAC under this key in the audit, of at least 16 characters; default: not. */
@@ -109,11 +120,11 @@ export function auditOptions(
 export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
   const { logger, signal, sinks = [], services = [], ...values } = settings;
   const config = checkOptions(nodeSchema, { ...values, record: values.record ?? false });
-  const { out: directory, recordFormat: format } = config;
+  const { out: directory, recordFormat: format, directoryTemplate } = config;
   const { recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
   const recording = config.record
-    ? recorder({ directory, format, fileMode, bufferMegabytes, minFreeMegabytes })
+    ? recorder({ directory, directoryTemplate, format, fileMode, bufferMegabytes, minFreeMegabytes })
     : undefined;
   const auditing = config.audit === 'off' ? undefined : audit(auditOptions(config));
   return {
@@ -134,6 +145,8 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
         silenceWindowMs: config.silenceWindowMs,
         native: config.native,
       },
+      attributeRules: config.attributeRules.map(parseAttributeRule),
+      keepIdentities: config.keepIdentities,
       includeSilent: config.includeSilent,
       preRollMs: config.preRollMs,
       postRollMs: config.postRollMs,

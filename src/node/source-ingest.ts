@@ -2,6 +2,7 @@ import type { StreamFormat } from '../core/codec.js';
 import type { Channel, EndReason, MarkedState } from '../core/events.js';
 import type { OrderedIngest, OrderedStreamIngest, StreamOptions } from '../engine/input/ingest.js';
 import type { PacketBatch } from '../engine/input/packet-batch.js';
+import type { NodeAttributes } from './parts/node-attributes.js';
 
 /** The engine as one source sees it: its streams bear the source's name. Packets do not pass through here. */
 export class SourceIngest implements OrderedStreamIngest {
@@ -9,16 +10,25 @@ export class SourceIngest implements OrderedStreamIngest {
   readonly ordered: OrderedIngest;
   readonly #engine: OrderedStreamIngest;
   readonly #source: string;
+  readonly #attributes: NodeAttributes;
 
-  constructor(engine: OrderedStreamIngest, source: string) {
+  constructor(engine: OrderedStreamIngest, source: string, attributes: NodeAttributes) {
     this.batch = engine.batch;
     this.ordered = engine.ordered;
     this.#engine = engine;
     this.#source = source;
+    this.#attributes = attributes;
   }
 
   openStream(interactionId: string, format: StreamFormat, options: StreamOptions = {}): number {
-    return this.#engine.openStream(interactionId, format, { ...options, source: this.#source });
+    const { attributes: bySource, ...others } = options;
+    if (bySource !== undefined) this.#attributes.bySource(interactionId, bySource);
+    const attributes = this.#attributes.of(interactionId);
+    return this.#engine.openStream(interactionId, format, {
+      ...others,
+      source: this.#source,
+      ...(attributes && { attributes }),
+    });
   }
 
   endStream(stream: number, reason: EndReason): void {

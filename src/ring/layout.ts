@@ -22,7 +22,7 @@ import type { SilenceKind } from '../core/events.js';
  *     +12  i32  payload length
  *     +16  f64  sequence number, unwrapped; CLOSE in output and recorder rings: records of frames and edges of the
  *               stream that the recorder ring refused
- *     +24  f64  RTP timestamp, unwrapped; OPEN, CLOSE: generation of the stream
+ *     +24  f64  RTP timestamp, unwrapped; OPEN, UPDATE, CLOSE: generation of the stream
  *     +32  f64  position on the stream's time line: RTP clock ticks in an input ring, samples in an output ring
  *     +40  f64  arrival, microseconds of core/clock
  *     +48  i32  LOST: duration in RTP ticks; MARK: duration; FRAME: sample count; EDGE: kind of silence
@@ -42,7 +42,7 @@ import type { SilenceKind } from '../core/events.js';
  * All numbers are little-endian, as is every machine that trunkline runs on; times and unwrapped numbers are f64
  * because a double holds them exactly (below 2^53) and JavaScript reads it without a BigInt.
  */
-export const LAYOUT_VERSION = 6;
+export const LAYOUT_VERSION = 7;
 
 export const RING = {
   TAIL: 0,
@@ -52,7 +52,7 @@ export const RING = {
 
 export const RECORD_ALIGN = 8;
 
-/** Kinds of record. OPEN, CLOSE and PAD stand in every ring. */
+/** Kinds of record. OPEN, UPDATE, CLOSE and PAD stand in every ring. */
 export const KIND = {
   /** Fills the ring up to its end; only its length is valid. */
   PAD: 0,
@@ -82,6 +82,8 @@ export const KIND = {
   CORRECTION: 9,
   /** Output: a silent frame again, now with its samples, in front of the first FRAME with speech behind it. */
   PRE_ROLL: 10,
+  /** What is known of a stream has changed. Payload: StreamInfo as JSON. */
+  UPDATE: 11,
 } as const;
 
 export const RECORD = {
@@ -95,7 +97,7 @@ export const RECORD = {
   SEQUENCE: 16,
   RECORDER_REFUSED: 16,
   TIMESTAMP: 24,
-  /** OPEN, CLOSE: which of the streams that have had this index. */
+  /** OPEN, UPDATE, CLOSE: which of the streams that have had this index. */
   GENERATION: 24,
   POSITION: 32,
   ARRIVAL_US: 40,

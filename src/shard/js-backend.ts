@@ -147,6 +147,7 @@ export class JsShard implements ShardBackend {
     const traits = this.#words[(at + RECORD.KIND) >> 2] as number;
     const stream = this.#words[(at + RECORD.STREAM) >> 2] as number;
     const kind = traits & 0xff;
+    if (kind === KIND.UPDATE) return this.#pass(at, stream);
     if (kind === KIND.OPEN || kind === KIND.CLOSE) {
       this.#opusCorrections?.finish(this.#decoders, stream);
       if (!this.#pass(at, stream)) return false;

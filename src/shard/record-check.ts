@@ -19,6 +19,7 @@ export function isValidRecord(words: Int32Array, doubles: Float64Array, at: numb
   if (payloadLength < 0 || payloadLength > length - RECORD.INPUT_HEADER_BYTES) return false;
   switch (traits & 0xff) {
     case KIND.OPEN:
+    case KIND.UPDATE:
     case KIND.CLOSE:
       return true;
     case KIND.LOST:

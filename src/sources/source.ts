@@ -1,3 +1,4 @@
+import type { CallAttributes } from '../core/attributes/attributes.js';
 import type { Clock } from '../core/clock.js';
 import type { AuditFields, FrameSink, PauseEvent } from '../core/events.js';
 import type { HealthCheck } from '../core/health.js';
@@ -20,6 +21,11 @@ export interface SourceContext<Events = NoEvents> {
   readonly native: 'off' | 'auto' | 'require';
   /** Emits one of the source's own events on the node. */
   emit<Name extends keyof Events>(name: Name, ...values: EventValues<Events[Name]>): void;
+  /**
+   * Tells what is known of an interaction, before its stream is opened or while it is open. It replaces what the source
+   * said before; telephone numbers and names are left out unless the node keeps them.
+   */
+  attributes(interactionId: string, attributes: CallAttributes): void;
   /** Emits the node's `paused` event. */
   paused(event: PauseEvent): void;
   /** Emits the node's `error` event, for what failed while the source goes on. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { CallAttributes } from '../core/attributes/attributes.js';
 import type { StreamInfo, StreamResult } from '../core/events.js';
 
 /** `data` of `call.started`: a stream of a call is open and audio can arrive. */
@@ -11,6 +12,8 @@ export interface CallStarted {
   readonly channels: 1 | 2;
   /** ISO 8601. */
   readonly startedAt: string;
+  /** Queue, direction, tags and the like; absent when none is known. */
+  readonly attributes?: CallAttributes;
 }
 
 /** `data` of `call.one_way_audio`: nothing comes from one side of a call while the other one speaks. */
@@ -26,6 +29,13 @@ export interface CallOneWayAudio {
 export interface CallOneWayAudioEnded extends CallOneWayAudio {
   /** `signal`: that side has one again; `streamEnded`: the stream has ended without one. */
   readonly reason: string;
+}
+
+/** `data` of `call.attributes_changed`: what is known of a call has changed while it is captured. */
+export interface CallAttributesChanged {
+  readonly interactionId: string;
+  /** All that are known now. */
+  readonly attributes: CallAttributes;
 }
 
 /** `data` of `call.given_up`: a call that was to be captured is no longer tried. */
@@ -51,6 +61,8 @@ export interface StreamFinished {
   readonly endedAt: string;
   readonly packetsReceived: number;
   readonly packetsLost: number;
+  /** Queue, direction, tags and the like, as they were last known; absent when none is known. */
+  readonly attributes?: CallAttributes;
   /** Folder of the recording within the output directory; absent, as the following ones, when there are no files. */
   readonly folder?: string;
   /** Its audio file in that folder. */
@@ -90,6 +102,7 @@ export interface WebhookEvents {
   'call.started': CallStarted;
   'call.one_way_audio': CallOneWayAudio;
   'call.one_way_audio_ended': CallOneWayAudioEnded;
+  'call.attributes_changed': CallAttributesChanged;
   'call.given_up': CallGivenUp;
   'call.ended': StreamFinished;
   'recording.finished': StreamFinished;
@@ -139,15 +152,16 @@ export function messageFor<Type extends WebhookType>(
 }
 
 export function callStarted(info: StreamInfo): CallStarted {
-  const { interactionId, source, codec, sampleRate, channels, startedAtMs } = info;
+  const { interactionId, source, codec, sampleRate, channels, startedAtMs, attributes } = info;
   return {
     ...{ interactionId, codec, sampleRate, channels, startedAt: new Date(startedAtMs).toISOString() },
     ...(source === undefined ? {} : { source }),
+    ...(attributes === undefined ? {} : { attributes }),
   };
 }
 
 export function streamFinished(info: StreamInfo, { outcome, cause, summary, recording }: StreamResult): StreamFinished {
-  const { interactionId, source, startedAtMs } = info;
+  const { interactionId, source, startedAtMs, attributes } = info;
   return {
     interactionId,
     ...(source === undefined ? {} : { source }),
@@ -158,6 +172,7 @@ export function streamFinished(info: StreamInfo, { outcome, cause, summary, reco
     endedAt: new Date(summary.endedAtMs).toISOString(),
     packetsReceived: summary.packetsReceived,
     packetsLost: summary.packetsLost,
+    ...(attributes === undefined ? {} : { attributes }),
     ...recording,
   };
 }

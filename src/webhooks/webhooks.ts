@@ -141,6 +141,8 @@ function listen(node: RunningNode, delivery: Delivery): () => void {
       const type = typeOfOutcome(result.outcome, isRecording);
       delivery.notify(type, streamFinished(info, result), info.interactionId);
     },
+    attributesChanged: ({ interactionId, attributes = {} }) =>
+      delivery.notify('call.attributes_changed', { interactionId, attributes }, interactionId),
     oneWayAudio: ({ info: { interactionId }, channel, cause }) =>
       delivery.notify('call.one_way_audio', { interactionId, channel, cause }, interactionId),
     oneWayAudioEnded: ({ info: { interactionId }, channel, cause, reason }) =>

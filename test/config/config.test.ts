@@ -324,7 +324,7 @@ describe('effective settings', () => {
   test('as text have a line a setting under its group', () => {
     const text = effectiveText(effectiveSettings(config, origins));
     expect(text).toMatch(/^recording\n {2}out +there +--out$/m);
-    expect(text.split('\n')).toHaveLength(SETTINGS.length + 8);
+    expect(text.split('\n')).toHaveLength(SETTINGS.length + 9);
     expect(text).not.toMatch(/s3cret|correct horse/);
   });
 });

@@ -4,7 +4,7 @@
 use std::mem::offset_of;
 
 /// Compared with JavaScript's when a shard starts; a binary of another layout is refused.
-pub const LAYOUT_VERSION: u32 = 6;
+pub const LAYOUT_VERSION: u32 = 7;
 
 const _: () = assert!(cfg!(target_endian = "little"), "ring records are little-endian");
 
@@ -86,6 +86,7 @@ pub mod kind {
     pub const LATE_PACKET: u8 = 8;
     pub const CORRECTION: u8 = 9;
     pub const PRE_ROLL: u8 = 10;
+    pub const UPDATE: u8 = 11;
 }
 
 pub mod flag {

@@ -14,7 +14,7 @@ pub fn is_valid(header: &Header, streams: usize) -> bool {
     has_stream
         && has_payload
         && match header.kind {
-            kind::OPEN | kind::CLOSE => true,
+            kind::OPEN | kind::UPDATE | kind::CLOSE => true,
             kind::PACKET | kind::LATE_PACKET => is_timed,
             kind::LOST => is_timed && header.duration >= 0,
             kind::MARK => is_timed && header.payload_length == 0 && header.duration >= 0,

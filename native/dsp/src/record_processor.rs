@@ -117,17 +117,18 @@ impl RecordProcessor {
     pub fn take(&mut self, record: &Record, is_poison: bool, now_us: &dyn Fn() -> f64) -> bool {
         let header = &record.header;
         match header.kind {
-            kind::LATE_PACKET => {}
+            kind::LATE_PACKET | kind::UPDATE => {}
             kind::OPEN | kind::CLOSE => self.finish_opus_repairs(header.stream as usize),
             _ => self.advance_opus_repair(header.stream as usize, header.channel.into(), false),
         }
         match header.kind {
             kind::PACKET => self.packet(record, is_poison, now_us),
-            kind::LATE_PACKET | kind::LOST | kind::MARK if is_poison => true,
+            kind::LATE_PACKET | kind::LOST | kind::MARK | kind::UPDATE if is_poison => true,
             kind::LATE_PACKET => self.opus_late(record).unwrap_or_else(|| self.late(record, now_us)),
             kind::LOST => self.lost(record, now_us),
             kind::MARK if header.flags == mark::NO_PACKETS => self.no_packets(header, now_us),
             kind::MARK => self.mark(header),
+            kind::UPDATE => self.pass(record),
             kind::OPEN => self.pass(record) && self.open(header.stream as usize),
             kind::CLOSE => self.pass(record) && self.close(header.stream as usize),
             _ => true,
@@ -439,7 +440,7 @@ impl RecordProcessor {
         true
     }
 
-    /// Passes an OPEN or CLOSE on unchanged, but for the longer header of output rings. A CLOSE also says how many records
+    /// Passes an OPEN, UPDATE or CLOSE on unchanged, but for the longer header of output rings. A CLOSE also says how many records
     /// the recorder ring refused.
     fn pass(&mut self, record: &Record) -> bool {
         let Record { header, payload } = record;

@@ -9,9 +9,16 @@ export function registerCapture(program: Command): Command {
   const command = program
     .command('capture')
     .description('capture interactions from Genesys Cloud into recordings, events and audit');
-  const names = settingsOf('genesys', 'engine', 'recording', 'audit', 'control', 'webhook', 'operation').map(
-    ({ name }) => name,
-  );
+  const names = settingsOf(
+    'genesys',
+    'engine',
+    'recording',
+    'attribute',
+    'audit',
+    'control',
+    'webhook',
+    'operation',
+  ).map(({ name }) => name);
   return addSettingOptions(command, names)
     .addHelpText(
       'after',

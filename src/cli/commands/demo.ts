@@ -16,7 +16,7 @@ import { addSimulatorOptions, type SimulatorFlags, simulatorArguments } from './
 const DEFAULTS = { streams: 8, seconds: 180, codec: 'mixed' } as const;
 /** Settings that make sense when the other side is the simulator. */
 const SETTING_NAMES: readonly SettingName[] = [
-  ...settingsOf('recording', 'control').map(({ name }) => name),
+  ...settingsOf('recording', 'attribute', 'control').map(({ name }) => name),
   'shards',
   'playoutDelay',
   'playoutDelayMs',

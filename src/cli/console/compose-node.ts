@@ -47,9 +47,8 @@ export async function composeNode(
   const serverOptions = names.includes('audiohook') ? audioHookOptions(config) : undefined;
   const operations = controlOptions(config, dependencies);
   const notifications = webhookOptions(config);
-  const { AudioNode, audioHook, audit, control, genesysSubscription, recorder, webhooks } = await import(
-    '../../index.js'
-  );
+  const { AudioNode, audioHook, audit, control, genesysSubscription, parseAttributeRule, recorder, webhooks } =
+    await import('../../index.js');
   const { auditOptions } = await import('../../node/settings.js');
   const hook =
     serverOptions &&
@@ -59,11 +58,11 @@ export async function composeNode(
       drainMs: drainMs(config.drainSeconds),
     });
   const subscription = names.includes('genesys') ? genesysSubscription(subscriptionOptions(config)) : undefined;
-  const { out: directory, recordFormat: format } = config;
+  const { out: directory, recordFormat: format, directoryTemplate } = config;
   const { recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
   const sinks: Sink[] = config.record
-    ? [recorder({ directory, format, fileMode, bufferMegabytes, minFreeMegabytes })]
+    ? [recorder({ directory, directoryTemplate, format, fileMode, bufferMegabytes, minFreeMegabytes })]
     : [];
   if (config.audit !== 'off') sinks.push(audit(auditOptions(config)));
   const service = operations && control(operations);
@@ -83,6 +82,8 @@ export async function composeNode(
       silenceWindowMs: config.silenceWindowMs,
       native: config.native,
     },
+    attributeRules: config.attributeRules.map(parseAttributeRule),
+    keepIdentities: config.keepIdentities,
     includeSilent: config.includeSilent,
     preRollMs: config.preRollMs,
     postRollMs: config.postRollMs,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { attributesSchema } from './attributes-schema.js';
 
 export const INTERACTION_STATES = ['speech', 'silence', 'paused', 'interrupted', 'subscribing', 'ended'] as const;
 export type InteractionState = (typeof INTERACTION_STATES)[number];
@@ -86,6 +87,7 @@ const spanSchema = z.object({
 export const interactionDetailSchema = interactionSchema
   .extend({
     organizationId: z.string().nullable(),
+    attributes: attributesSchema,
     segment: z.number().describe('2 after the first change of format, then 3, and so on.'),
     reception: z.array(receptionSchema).describe('By channel; empty once it has ended. Of the newest segment.'),
     spans: z.array(spanSchema).describe('The newest of each channel, at most 128.'),

@@ -4,6 +4,7 @@ import { nodeParts } from '../../node/parts/node-parts.js';
 import type { Source } from '../../sources/source.js';
 import type { ControlApp, ControlDependencies } from '../dependencies.js';
 import { InteractionList, type InteractionQuery, SORT_KEYS, type SortKey } from '../live/interaction-list.js';
+import { attributeChangeSchema, attributesSchema } from './attributes-schema.js';
 import { answering, notFound, notSupported } from './failures.js';
 import {
   INTERACTION_STATES,
@@ -73,6 +74,7 @@ export function registerInteractionRoutes(app: ControlApp, dependencies: Control
   });
   registerReading(app, list);
   registerPauses(app, dependencies);
+  registerAttributes(app, dependencies);
   registerEnd(app, dependencies, list);
   registerSubscription(app, dependencies, list);
 }
@@ -145,6 +147,29 @@ function registerPauses(app: ControlApp, { node, audit }: ControlDependencies): 
         }),
     );
   }
+}
+
+function registerAttributes(app: ControlApp, { node, audit }: ControlDependencies): void {
+  app.patch(
+    '/api/v1/interactions/:id/attributes',
+    {
+      config: { role: 'operator' },
+      schema: {
+        summary: 'Changes attributes of an interaction that is captured: null removes one, what is absent stays.',
+        tags: ['interactions'],
+        params: paramsSchema,
+        body: attributeChangeSchema,
+        response: { 200: z.object({ id: z.string(), attributes: attributesSchema }) },
+      },
+    },
+    ({ params, body, caller }) =>
+      answering(() => {
+        const attributes = node.setAttributes(params.id, body);
+        // Which ones, not their values: an audit is read by others than recordings are.
+        audit(caller, 'control_attributes', { detail: Object.keys(body).sort().join(', ') }, params.id);
+        return { id: params.id, attributes };
+      }),
+  );
 }
 
 function registerEnd(app: ControlApp, { node, audit }: ControlDependencies, list: InteractionList): void {

@@ -21,11 +21,16 @@ export const EVENT_FORMS: {
   readonly [Name in ForwardedEvent]: (...values: NodeEvents[Name]) => EventForm;
 } = {
   streamOpened: (info) => {
-    const { codec, sampleRate, channels, startedAtMs, organizationId, segment } = info;
-    return { ...streamOf(info), codec, sampleRate, channels, startedAt: isoTime(startedAtMs), organizationId, segment };
+    const { codec, sampleRate, channels, startedAtMs, organizationId, segment, attributes } = info;
+    const startedAt = isoTime(startedAtMs);
+    return { ...streamOf(info), codec, sampleRate, channels, startedAt, organizationId, segment, attributes };
   },
+  attributesChanged: (info) => ({ ...streamOf(info), attributes: info.attributes ?? {} }),
   streamEnded: (info, summary) => ({ ...streamOf(info), ...summaryForm(summary) }),
-  streamFinished: (info, result) => ({ ...streamOf(info), ...result, summary: summaryForm(result.summary) }),
+  streamFinished: (info, result) => {
+    const { attributes } = info;
+    return { ...streamOf(info), attributes, ...result, summary: summaryForm(result.summary) };
+  },
   silence: ({ info, channel, silent, kind, positionSamples }) => ({
     source: info.source,
     interactionId: info.interactionId,

@@ -136,7 +136,7 @@ export class InteractionList {
     if (entry !== undefined && entry.ended === undefined) return this.#detail(entry, pending.interrupted);
     const waiting = pending.subscribing.find(({ id }) => id === interactionId);
     if (waiting !== undefined) {
-      const none = { organizationId: null, segment: 1, reception: [], spans: [], spansComplete: true };
+      const none = { organizationId: null, attributes: {}, segment: 1, reception: [], spans: [], spansComplete: true };
       return { ...pendingRow(waiting.id, waiting.source), ...none };
     }
     return entry && this.#detail(entry, pending.interrupted);

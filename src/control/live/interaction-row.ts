@@ -99,6 +99,7 @@ export function interactionDetail(entry: InteractionEntry, dependencies: RowDepe
   return {
     ...interactionRow(entry, dependencies),
     organizationId: info.organizationId ?? null,
+    attributes: info.attributes ?? {},
     segment: info.segment?.number ?? 1,
     reception: reception.map(receptionRow),
     spans: logs.flatMap(({ channel, spans }) => spans.map((span) => ({ channel, ...span }))),

@@ -1,3 +1,4 @@
+import type { CallAttributes } from '../../core/attributes/attributes.js';
 import type { StreamFormat } from '../../core/codec.js';
 import type { Channel, EndReason, MarkedState, SilenceDetector } from '../../core/events.js';
 import type { PacketBatch } from './packet-batch.js';
@@ -15,6 +16,8 @@ export interface StreamOptions {
   readonly continues?: number;
   /** The organization that the call belongs to, for recordings and audit. */
   readonly organizationId?: string;
+  /** What is known of the call; when absent, and `continues` names a stream, what that one has. */
+  readonly attributes?: CallAttributes;
   /** How speech is told from silence in this stream; what the engine was told when absent. */
   readonly silenceDetector?: SilenceDetector;
   /** Name of the source; the node sets it. */

@@ -121,6 +121,12 @@ export class PacketInput {
   }
 
   /** @param only the channel, or −1 for all of them. */
+  /** Tells all who follow the stream what is known of it now. */
+  update(stream: Stream): void {
+    this.#release.update(stream);
+    this.#release.publish();
+  }
+
   mark(stream: Stream, only: number, state: MarkedState, startSamples: number, lengthSamples: number): void {
     for (const channel of channelsOf(stream)) {
       if (only === -1 || only === (channel & 1)) this.#release.mark(channel, state, startSamples, lengthSamples);

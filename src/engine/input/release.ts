@@ -14,7 +14,7 @@ import type { PacketRing } from '../../rtp/packet-ring.js';
 import type { JitterOutput } from '../../rtp/playout-queue.js';
 import { PlayoutQuality } from '../../rtp/quality/playout-quality.js';
 import type { Timeline } from '../../rtp/timeline.js';
-import type { Stream, Streams } from '../streams.js';
+import { recordedInfo, type Stream, type Streams } from '../streams.js';
 import type { EngineMemory } from '../threads/memory.js';
 import { LateBudget } from './late-budget.js';
 import { Pauses } from './pauses.js';
@@ -122,9 +122,11 @@ export class Release implements JitterOutput {
       this.#lostRuns.openChannel(channel);
       this.lateBudget.openChannel(channel);
     }
-    // The recorder does not need the source, and what it stores of a stream is limited in size.
-    const { source: _, ...info } = entry.info;
-    this.#control(entry, KIND.OPEN, info);
+    this.#control(entry, KIND.OPEN, recordedInfo(entry));
+  }
+
+  update(stream: Stream): void {
+    this.#control(stream, KIND.UPDATE, recordedInfo(stream));
   }
 
   close(stream: Stream, summary: object): void {

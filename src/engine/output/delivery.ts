@@ -99,6 +99,10 @@ export class Delivery {
         this.#frameEnd.fill(0, info.stream * 2, info.stream * 2 + 2);
         for (const sink of this.sinks.sinks) guard(() => sink.streamOpened?.(info), this.#onSinkError);
         break;
+      case KIND.UPDATE:
+        if (!stream.isOpened || view.getFloat64(at + RECORD.GENERATION, true) !== stream.generation) return;
+        for (const sink of this.sinks.sinks) guard(() => sink.attributesChanged?.(info), this.#onSinkError);
+        break;
       case KIND.MARK:
         this.#takeMark(view, at, info);
         break;

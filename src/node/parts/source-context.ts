@@ -9,6 +9,7 @@ import type { SourceContext } from '../../sources/source.js';
 import { SourceIngest } from '../source-ingest.js';
 import type { StreamEnds } from '../streams/stream-ends.js';
 import type { NodeWatch } from '../watch/node-watch.js';
+import type { NodeAttributes } from './node-attributes.js';
 import type { NodeSinks } from './node-sinks.js';
 import type { SinkHealth } from './sink-health.js';
 
@@ -18,6 +19,7 @@ interface SourceContextDependencies {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly native: 'off' | 'auto' | 'require';
+  readonly attributes: NodeAttributes;
   readonly sinks: NodeSinks;
   readonly sinkHealth: SinkHealth;
   readonly ends: StreamEnds;
@@ -32,15 +34,16 @@ export function sourceContext(
   name: string,
   dependencies: SourceContextDependencies,
 ): SourceContext {
-  const { engine, clock, logger, native, sinks, sinkHealth, ends, watch, audit, report } = dependencies;
+  const { engine, clock, logger, native, attributes, sinks, sinkHealth, ends, watch, audit, report } = dependencies;
   // Events of every source, which a map of events cannot name.
   const emitter = node as EventEmitter;
   return {
-    ...{ ingest: new SourceIngest(engine, name), clock, logger, native, audit, report },
+    ...{ ingest: new SourceIngest(engine, name, attributes), clock, logger, native, audit, report },
     emit: (event: string, ...values: unknown[]) => {
       emitter.emit(event, ...values);
       node.emit('sourceEvent', { source: name, name: event, values });
     },
+    attributes: (interactionId, known) => void attributes.bySource(interactionId, known),
     paused: (event) => {
       const { interactionId, paused, by } = event;
       audit(paused ? 'paused' : 'resumed', { reason: by }, interactionId);

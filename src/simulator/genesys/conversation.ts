@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { CallState, Interaction } from './interaction.js';
 
-/** The platform's resources and errors, in the shape that its own SDK documents. Nobody's name or number is in them. */
+/** The platform's resources and errors, in the shape that its own SDK documents. */
+
+/** Who calls in every simulated call: a number that is kept free for fiction, and nobody's name. */
+export const SIMULATED_CALLER = { ani: 'tel:+12025550147', dnis: 'tel:+12025550199', name: 'Tamsin Quillfeather' };
 
 /** `GET /api/v2/conversations/{id}`, of a voice call between a customer and an agent. */
 export function conversationResource(interaction: Interaction, startedAtMs: number): object {
@@ -16,6 +19,7 @@ export function conversationResource(interaction: Interaction, startedAtMs: numb
     connectedTime: startTime,
     endTime,
     purpose,
+    ...(purpose === 'customer' ? SIMULATED_CALLER : { queueId: call?.queueId, userId: call?.userId }),
     participantType: purpose === 'customer' ? 'External' : 'Internal',
     wrapupRequired: false,
     attributes: {},
@@ -64,6 +68,7 @@ export function callEvent(interaction: Interaction, call: CallState, startedAtMs
     connectedTime,
     endTime,
     purpose,
+    ...(purpose === 'customer' ? { address: SIMULATED_CALLER.ani, ...SIMULATED_CALLER } : {}),
     state: endTime === undefined ? stateOf(purpose, call) : 'terminated',
     direction: 'inbound',
     held: false,

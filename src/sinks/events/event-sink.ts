@@ -45,6 +45,8 @@ export interface NodeEvents extends SinkEvents {
   /** What one speaker has said between two silences, when it has ended: 100 ms to 30 s; what is longer comes in parts. */
   utterance: [utterance: UtteranceEvent];
   streamOpened: [info: StreamInfo];
+  /** What is known of a call has changed while its stream is open: see `info.attributes`. */
+  attributesChanged: [info: StreamInfo];
   streamEnded: [info: StreamInfo, summary: StreamSummary];
   /** What became of a stream: once for each, after `streamEnded`, when its files are finished. */
   streamFinished: [info: StreamInfo, result: StreamResult];
@@ -137,6 +139,10 @@ export class EventSink implements FrameSink {
 
   streamOpened(info: StreamInfo): void {
     this.#node.emit('streamOpened', info);
+  }
+
+  attributesChanged(info: StreamInfo): void {
+    this.#node.emit('attributesChanged', info);
   }
 
   frame(frame: FrameView): void {

@@ -9,7 +9,7 @@ import { FLAG } from '../../ring/layout.js';
  *     128     counters                           f64 each, see RECORDER_COUNTERS
  *     512     report: sequence i32, length i32, UTF-8 text
  *     4096    one line of 64 bytes a recording: what each frame needs, in half a line a channel, see WRITE_BUFFER
- *     ...     one slot of 4096 bytes a recording
+ *     ...     one slot of 7424 bytes a recording
  *     ...     two write buffers a recording, one a channel
  *
  * The lines lie close together and apart from their slots, because addresses that are 4096 bytes apart share the same
@@ -17,15 +17,15 @@ import { FLAG } from '../../ring/layout.js';
  * long. One slot:
  *
  *     +0      state, ring, stream, lengths and counts, i32 each
- *     +128    folder name, UTF-8; its length is 0 until the folder has been made
- *     +384    StreamInfo as it came, JSON
- *     +1664   journal: notes of 12 bytes {note u8, channel u8, start u32 at +4, length u32 at +8}
+ *     +128    folder within the output folder, UTF-8; its length is 0 until the folder has been made
+ *     +640    StreamInfo as it came last, JSON
+ *     +4992   journal: notes of 12 bytes {note u8, channel u8, start u32 at +4, length u32 at +8}
  *
  * A write buffer holds the newest samples of one channel that are not yet in the file, without gaps: PCM16 of the
  * channel alone, from WRITE_BUFFER.START of the stream's time line on. Each slot has its buffers at a fixed place, so
  * that no list of them has to survive a crash; a slot that was never used costs address space only.
  */
-export const RECORDER_MEMORY_VERSION = 5;
+export const RECORDER_MEMORY_VERSION = 6;
 
 const HEADER = { VERSION: 0, RECORDINGS: 4, BUFFER_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
 const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
@@ -52,11 +52,11 @@ export const SLOT = {
   /** Lost packets that in-band FEC brought back. */
   FEC: 60,
   FOLDER: 128,
-  FOLDER_BYTES: 256,
-  INFO: 384,
-  INFO_BYTES: 1280,
-  JOURNAL: 1664,
-  BYTES: 4096,
+  FOLDER_BYTES: 512,
+  INFO: 640,
+  INFO_BYTES: 4352,
+  JOURNAL: 4992,
+  BYTES: 7424,
 } as const;
 
 export const SLOT_STATE = {

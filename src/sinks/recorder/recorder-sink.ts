@@ -11,6 +11,7 @@ import { type FileAccess, fileAccess } from './files/folder.js';
 import { AUDIO_FORMATS } from './files/manifest.js';
 import { UnfinishedIndex } from './files/unfinished.js';
 import { thisWriter } from './files/writer.js';
+import { FLAT_TEMPLATE, isDirectoryTemplate } from './folders/directory-template.js';
 import { DiskSpace, diskCheck } from './recorder-gauges.js';
 import { RecorderThread } from './recorder-thread.js';
 import { type RepairReport, repairedFields, repairUnfinished } from './repair.js';
@@ -18,6 +19,13 @@ import { type RepairReport, repairedFields, repairUnfinished } from './repair.js
 export interface RecorderOptions {
   /** Folder of the recordings; made when it is missing. Each interaction gets a folder of its own in it. */
   readonly directory: string;
+  /**
+   * Where in it the folder of each recording goes; default `{interactionId}`. `{date}/{queue}/{interactionId}` gives
+   * `2026-03-01/Sales/<id>`. Placeholders: date, year, month, day, hour (of the start, UTC), queue, user, direction,
+   * division, organization; `unknown` stands for what is not known when the first audio is written. What they insert has
+   * letters, digits, `-` and `_` only. The template ends with `{interactionId}`.
+   */
+  readonly directoryTemplate?: string;
   /**
    * What recordings are stored as, default `wav`. `flac` is lossless and takes half of the space: a call is WAV while it
    * runs and is converted by the recorder's thread when it has ended. `opus` keeps the packets of Opus calls as they came,
@@ -48,6 +56,10 @@ const MEGABYTE = 1 << 20;
 
 const schema = z.strictObject({
   directory: z.string().min(1),
+  directoryTemplate: z
+    .string()
+    .refine(isDirectoryTemplate, 'folders that end with {interactionId}')
+    .default(FLAT_TEMPLATE),
   format: z.enum(AUDIO_FORMATS).default('wav'),
   fileMode: z.int().min(0o400).max(0o666).default(0o600),
   bufferMegabytes: z.int().min(1).max(1024).default(64),
@@ -74,7 +86,7 @@ export class RecorderSink implements Sink {
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: RecorderOptions) {
     const parsed = parseOptions('recorder()', schema, options);
-    const { directory, format, fileMode, bufferMegabytes, minFreeMegabytes } = parsed;
+    const { directory, directoryTemplate, format, fileMode, bufferMegabytes, minFreeMegabytes } = parsed;
     this.#directory = directory;
     this.#access = fileAccess(fileMode);
     this.#disk = new DiskSpace(directory);
@@ -82,6 +94,7 @@ export class RecorderSink implements Sink {
     this.#watermark = new DiskWatermark(this.#minFreeBytes);
     this.#thread = new RecorderThread({
       directory,
+      directoryTemplate,
       format,
       access: this.#access,
       bufferBytes: bufferMegabytes * MEGABYTE,

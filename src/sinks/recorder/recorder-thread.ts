@@ -8,6 +8,7 @@ import type { ArchivePlace, RecordingResult } from '../sink.js';
 import type { RecorderData } from './entry.js';
 import type { FileAccess } from './files/folder.js';
 import type { AudioFormat } from './files/manifest.js';
+import { FLAT_TEMPLATE } from './folders/directory-template.js';
 import { RecorderLag } from './recorder-gauges.js';
 import { type RecorderCounters, RecorderStatus, recorderMemoryBytes, writeBufferBytesFor } from './recorder-memory.js';
 import { RecordingResults, recordingResultsBytes } from './recording-results.js';
@@ -22,6 +23,8 @@ export interface RecorderThreadOptions {
   readonly directory: string;
   /** What recordings are stored as; `wav` by default. */
   readonly format?: AudioFormat;
+  /** Where in the directory each recording goes; `{interactionId}` by default. */
+  readonly directoryTemplate?: string;
   readonly access: FileAccess;
   /** Space for audio that waits for a slow disk, in the rings of all shards together. */
   readonly bufferBytes: number;
@@ -74,6 +77,7 @@ export class RecorderThread implements RecorderAgent {
       rings,
       outDir: this.#options.directory,
       format: this.#options.format ?? 'wav',
+      directoryTemplate: this.#options.directoryTemplate ?? FLAT_TEMPLATE,
       access: this.#options.access,
       isArchived: this.#isArchived,
       memory,

@@ -11,6 +11,7 @@ import { type FileAccess, OWNER_ONLY } from './files/folder.js';
 import type { AudioFormat } from './files/manifest.js';
 import { UnfinishedIndex } from './files/unfinished.js';
 import { thisWriter } from './files/writer.js';
+import { RecordingPlaces } from './folders/recording-places.js';
 import { DEFAULT_WRITE_BUFFER_BYTES, RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
 import { Recording } from './recording.js';
 import type { RecordingContext } from './recording-files.js';
@@ -30,6 +31,8 @@ export interface RecorderOptions {
   readonly results?: SharedArrayBuffer;
   /** Whether an archive is to learn of every finished recording, by the index of unfinished ones; default false. */
   readonly isArchived?: boolean;
+  /** Where in it; default `{interactionId}`. */
+  readonly directoryTemplate?: string;
   /** Permissions of the files and folders; 0600 and 0700 by default. */
   readonly access?: FileAccess;
   /** How long a sample may wait to be written. 750 by default: less than 1 s together with a turn of the thread. */
@@ -104,6 +107,7 @@ export class Recorder implements Agent {
       memory: this.#memory,
       outDir: options.outDir,
       access,
+      places: new RecordingPlaces(options.outDir, access, options.directoryTemplate),
       format: options.format ?? 'wav',
       unfinished: new UnfinishedIndex(options.outDir, writer, access, clock.nowUs(), options.isArchived),
       flushUs,
@@ -260,6 +264,8 @@ export class Recorder implements Agent {
         }
         return recording.withoutAudio(channel, position, duration, markedState(flags));
       }
+      case KIND.UPDATE:
+        return recording.files.update(payloadText(ring, at));
       case KIND.CLOSE: {
         const end = parseEnd(payloadText(ring, at));
         const recorderRefused = view.getFloat64(at + RECORD.RECORDER_REFUSED, true);

@@ -5,7 +5,7 @@ import { RecordingConversion } from './conversion/recording-conversion.js';
 import { AudioFile } from './files/audio-file.js';
 import { PlainFile } from './files/byte-file.js';
 import { errnoOf, faultReport } from './files/disk-fault.js';
-import { type FileAccess, folderName, makeRecordingFolder, newestNumber, numberedName } from './files/folder.js';
+import type { FileAccess } from './files/folder.js';
 import {
   AUDIO_FILE,
   type AudioFormat,
@@ -25,14 +25,17 @@ import {
 } from './files/manifest-file.js';
 import type { UnfinishedIndex } from './files/unfinished.js';
 import type { Writer } from './files/writer.js';
+import { EarlierUnfinished, type RecordingPlaces } from './folders/recording-places.js';
 import { type RecorderMemory, SLOT } from './recorder-memory.js';
 import type { RecordingResults } from './recording-results.js';
+import { parseInfo } from './stream-records.js';
 
 /** What all recordings of one recorder share. */
 export interface RecordingContext {
   readonly memory: RecorderMemory;
   readonly outDir: string;
   readonly access: FileAccess;
+  readonly places: RecordingPlaces;
   /** What recordings are stored as. */
   readonly format: AudioFormat;
   readonly unfinished: UnfinishedIndex;
@@ -75,8 +78,6 @@ export function checkpointEveryUs(
 
 /** After a failed call nothing is tried for so long, so that a full disk is not asked for each buffer of each stream. */
 const RETRY_US = 1_000_000;
-/** How many recordings of one interaction are looked at for the one that a stream continues. */
-const MAX_EARLIER = 64;
 
 /**
  * The files of one recording: its folder, the WAV file of its stream and the manifest.
@@ -109,6 +110,8 @@ export class RecordingFiles {
   #isSealed = false;
   /** The manifest of a recording that had ended when its thread died. */
   #final: Manifest | undefined;
+  /** What is known of the call has changed since the last checkpoint. */
+  isUpdated = false;
 
   constructor(context: RecordingContext, index: number, info: StreamInfo, content: RecordingContent) {
     this.#context = context;
@@ -159,6 +162,16 @@ export class RecordingFiles {
   /** Whether the audio is complete, and nothing is written to it any more. */
   get isSealed(): boolean {
     return this.#isSealed;
+  }
+
+  /** What is known of the stream has changed. False when it is another stream, or too long to be kept. */
+  update(infoJson: string): boolean {
+    const info = parseInfo(infoJson);
+    if (info?.interactionId !== this.#info.interactionId || info.startedAtMs !== this.#info.startedAtMs) return false;
+    if (!this.#memory.setText(this.#slot, SLOT.INFO_LENGTH, SLOT.INFO, SLOT.INFO_BYTES, infoJson)) return false;
+    Object.assign(this.#info, { attributes: info.attributes });
+    this.isUpdated = this.hasFolder;
+    return true;
   }
 
   isRetryDue(nowUs: number): boolean {
@@ -223,12 +236,14 @@ export class RecordingFiles {
   }
 
   isCheckpointDue(nowUs: number, everyUs: number): boolean {
-    return nowUs - this.#checkpointAtUs >= everyUs;
+    const leastUs = this.isUpdated ? Math.min(everyUs, this.#context.flushUs) : everyUs;
+    return nowUs - this.#checkpointAtUs >= leastUs;
   }
 
   checkpoint(nowUs: number): void {
     writeCheckpoint(this.#path, this.#manifest(false), this.#context.access.fileMode);
     this.#checkpointAtUs = nowUs;
+    this.isUpdated = false;
     this.#content.checkpointed();
   }
 
@@ -298,10 +313,10 @@ export class RecordingFiles {
   }
 
   #create(): string {
-    const { outDir, access, unfinished } = this.#context;
+    const { access, unfinished } = this.#context;
     const taken = [MANIFEST_FILE, PARTIAL_FILE, AUDIO_FILE];
     this.#segment = 1;
-    return makeRecordingFolder(outDir, folderName(this.#info.interactionId), taken, access, (path, folder) => {
+    return this.#context.places.make(this.#info, taken, (path, folder) => {
       unfinished.add(folder);
       try {
         this.audio.create(join(path, AUDIO_FILE), access.fileMode);
@@ -315,7 +330,7 @@ export class RecordingFiles {
   /** The folder of the stream that this one continues, with a further audio file; undefined when there is none. */
   #join(): string | undefined {
     const { outDir, access, unfinished } = this.#context;
-    const folder = this.#findEarlier();
+    const folder = this.#context.places.earlierOf(this.#info);
     const earlier = folder === undefined ? undefined : readManifest(join(outDir, folder));
     if (folder === undefined || earlier === undefined) return undefined;
     const segment = segmentsOf(earlier).length + 1;
@@ -331,25 +346,6 @@ export class RecordingFiles {
     this.#earlier = earlier;
     this.#segment = segment;
     return folder;
-  }
-
-  #findEarlier(): string | undefined {
-    const { interactionId, segment } = this.#info;
-    if (segment === undefined) return undefined;
-    const { outDir } = this.#context;
-    const name = folderName(interactionId);
-    const startedAt = new Date(segment.firstStartedAtMs).toISOString();
-    const newest = newestNumber(outDir, name);
-    for (let n = newest; n > Math.max(0, newest - MAX_EARLIER); n--) {
-      const folder = numberedName(name, n);
-      const path = join(outDir, folder);
-      const unfinished = readCheckpoint(path);
-      const found = unfinished ?? readManifest(path);
-      if (found?.interactionId !== interactionId || found.startedAt !== startedAt) continue;
-      if (unfinished?.writer !== undefined) throw new EarlierUnfinished();
-      return unfinished === undefined && found.endReason === 'formatChanged' ? folder : undefined;
-    }
-    return undefined;
   }
 
   #manifest(isFinal: boolean): Manifest {
@@ -391,6 +387,3 @@ export class RecordingFiles {
     return join(this.#path, audioFileName(this.#segment));
   }
 }
-
-/** The recording that a stream continues has not been finished yet. */
-class EarlierUnfinished extends Error {}

@@ -17,9 +17,9 @@ import type { RecordingCause, RecordingResult } from '../sink.js';
  *     +28     i32  cause, index into CAUSES, or −1
  *     +32     i32  number of the audio file in the folder, from 1
  *     +36     i32  length of the folder's name
- *     +40     folder name, UTF-8, at most 256 bytes
- *     +296    i32  length of the file's name
- *     +300    name of the audio file, UTF-8, at most 64 bytes
+ *     +40     folder name, UTF-8, at most 512 bytes
+ *     +552    i32  length of the file's name
+ *     +556    name of the audio file, UTF-8, at most 64 bytes
  */
 const HEADER = { WRITTEN: 0, READ: 64, BYTES: 128 } as const;
 const ENTRY = {
@@ -31,11 +31,11 @@ const ENTRY = {
   SEGMENT: 32,
   FOLDER_LENGTH: 36,
   FOLDER: 40,
-  FILE_LENGTH: 296,
-  FILE: 300,
-  BYTES: 384,
+  FILE_LENGTH: 552,
+  FILE: 556,
+  BYTES: 640,
 } as const;
-const MAX_FOLDER_BYTES = 256;
+const MAX_FOLDER_BYTES = 512;
 const MAX_FILE_BYTES = 64;
 
 const OUTCOMES = ['recorded', 'empty', 'incomplete', 'failed'] as const satisfies readonly RecordingResult['outcome'][];

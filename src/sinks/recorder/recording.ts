@@ -38,11 +38,11 @@ export class Recording implements RecordingContent {
   readonly index: number;
   readonly ring: number;
   readonly stream: number;
+  readonly files: RecordingFiles;
   readonly #context: RecordingContext;
   readonly #memory: RecorderMemory;
   readonly #slot: number;
   readonly #buffers: WriteBuffers;
-  readonly #files: RecordingFiles;
   readonly #maxSamples: number;
   readonly #tracks: readonly SpanTrack[];
   readonly #corrections: Corrections;
@@ -65,8 +65,8 @@ export class Recording implements RecordingContent {
     this.stream = this.#int(SLOT.STREAM);
     this.#maxSamples = Math.min(Math.floor(WAV_MAX_DATA_BYTES / (2 * info.channels)), MAX_POSITION);
     this.#buffers = new WriteBuffers(context.memory, index, info.channels, this.#maxSamples);
-    this.#files = new RecordingFiles(context, index, info, this);
-    this.#missing = new MissingSamples(context.memory, this.#slot, this.#files);
+    this.files = new RecordingFiles(context, index, info, this);
+    this.#missing = new MissingSamples(context.memory, this.#slot, this.files);
     const keep = (note: number, channel: Channel, start: number, length: number) => {
       if (!this.#isResuming) this.#memory.addNote(this.#slot, note, channel, start, length);
     };
@@ -75,8 +75,8 @@ export class Recording implements RecordingContent {
     this.#tracks = channels.map((channel) => new SpanTrack(channel, keep, shortestSilence));
     this.#corrections = new Corrections({
       ...{ memory: this.#memory, slot: this.#slot, channels: info.channels, scratch: context.scratch },
-      ...{ buffers: this.#buffers, audio: this.#files.audio },
-      write: (nowUs, work) => this.#files.attempt(nowUs, () => this.#files.write(nowUs, work)),
+      ...{ buffers: this.#buffers, audio: this.files.audio },
+      write: (nowUs, work) => this.files.attempt(nowUs, () => this.files.write(nowUs, work)),
       dropped: (samples, nowUs) => this.#missing.add(samples, nowUs),
     });
   }
@@ -135,7 +135,7 @@ export class Recording implements RecordingContent {
       if (done === count) break;
       this.flush(nowUs, true);
     }
-    if (this.#journalIsFull()) this.#files.attempt(nowUs, () => this.#keepUp(nowUs));
+    if (this.#journalIsFull()) this.files.attempt(nowUs, () => this.#keepUp(nowUs));
     return true;
   }
 
@@ -145,7 +145,7 @@ export class Recording implements RecordingContent {
     const track = this.#trackOf(channel, position, count);
     if (track === undefined || position + count > this.#maxSamples) return track !== undefined;
     this.#corrections.take(track, correction, nowUs);
-    if (this.#journalIsFull()) this.#files.attempt(nowUs, () => this.#keepUp(nowUs));
+    if (this.#journalIsFull()) this.files.attempt(nowUs, () => this.#keepUp(nowUs));
     return true;
   }
 
@@ -174,15 +174,16 @@ export class Recording implements RecordingContent {
 
   /** Whether a buffer has waited for long enough, or there is no file yet for what is there. */
   isDue(nowUs: number): boolean {
-    if (!this.#files.isRetryDue(nowUs)) return false;
-    if (!this.#files.audio.isOpen && !this.#isEmpty) return true;
+    if (!this.files.isRetryDue(nowUs)) return false;
+    if (!this.files.audio.isOpen && !this.#isEmpty) return true;
     if (this.#buffers.isDue(nowUs - this.#context.flushUs)) return true;
-    return this.#corrections.isUnsaved && this.#files.isCheckpointDue(nowUs, this.#checkpointEveryUs());
+    const isUnsaved = this.#corrections.isUnsaved || this.files.isUpdated;
+    return isUnsaved && this.files.isCheckpointDue(nowUs, this.#checkpointEveryUs());
   }
 
   /** Writes what the buffers hold. With `mustEmpty` they are empty afterwards, written or dropped. */
   flush(nowUs: number, mustEmpty: boolean): void {
-    const written = this.#files.attempt(nowUs, () => {
+    const written = this.files.attempt(nowUs, () => {
       this.#writeBuffers(nowUs);
       this.#keepUp(nowUs);
     });
@@ -193,13 +194,13 @@ export class Recording implements RecordingContent {
   finish(end: RecordingEnd, nowUs: number): boolean {
     this.#end = end;
     if ((end.recorderRefused ?? 0) > 0) this.#memory.setInt(this.#slot, SLOT.INCOMPLETE, 1);
-    this.#files.forgetFailure();
+    this.files.forgetFailure();
     return this.retryFinish(nowUs);
   }
 
   /** Of its audio, once the stream is over; when it has been run, retryFinish() is next. */
   get conversion(): RecordingConversion {
-    return this.#files.conversion;
+    return this.files.conversion;
   }
 
   /** Its end, where its thread has died only after that. */
@@ -208,7 +209,7 @@ export class Recording implements RecordingContent {
   }
 
   isRetryDue(nowUs: number): boolean {
-    return nowUs >= this.#postAtUs && this.#files.isRetryDue(nowUs);
+    return nowUs >= this.#postAtUs && this.files.isRetryDue(nowUs);
   }
 
   /** True when the slot is free: the end was written, or was tried often enough, and the result was posted. */
@@ -271,21 +272,21 @@ export class Recording implements RecordingContent {
 
   #giveUp(nowUs: number): RecordingResult {
     this.#drop(nowUs);
-    this.#files.forgetFailure();
+    this.files.forgetFailure();
     this.conversion.leave();
     const isFinished = this.#finishFiles(nowUs);
     const isConverting = this.conversion.isRunning;
     this.conversion.leave();
     if (isFinished && (!isConverting || this.#finishFiles(nowUs))) return this.#finishedResult();
-    this.#files.abandon();
+    this.files.abandon();
     return this.#resultOf('failed', 'notWritten');
   }
 
   #finishFiles(nowUs: number): boolean {
-    return this.#files.attempt(nowUs, () => {
+    return this.files.attempt(nowUs, () => {
       if (!this.#isEmpty) {
-        if (!this.#files.isSealed) this.#writeBuffers(nowUs);
-        this.#files.finish(nowUs, this.lengthSamples);
+        if (!this.files.isSealed) this.#writeBuffers(nowUs);
+        this.files.finish(nowUs, this.lengthSamples);
       }
       if (!this.conversion.isRunning) this.#memory.count('recordingsFinished');
     });
@@ -305,14 +306,14 @@ export class Recording implements RecordingContent {
       durationMs: Math.round((this.lengthSamples * 1e3) / this.info.sampleRate),
       notRecordedMs: cause === 'notWritten' ? (this.manifest(true).notRecordedMs ?? 0) : 0,
       segment: this.#int(SLOT.SEGMENT),
-      folder: this.#files.folder,
-      file: this.#files.audioFile,
+      folder: this.files.folder,
+      file: this.files.audioFile,
     };
   }
 
   #free(): void {
     if (this.#missing.any) this.#memory.count('recordingsIncomplete');
-    this.#files.close();
+    this.files.close();
     this.#memory.clearSlot(this.index);
   }
 
@@ -329,17 +330,17 @@ export class Recording implements RecordingContent {
 
   /** Nothing has come, and nothing that came has been dropped. */
   get #isEmpty(): boolean {
-    return this.lengthSamples === 0 && !this.#files.hasFolder && !this.#missing.any;
+    return this.lengthSamples === 0 && !this.files.hasFolder && !this.#missing.any;
   }
 
   #writeBuffers(nowUs: number): void {
-    this.#files.ensure(nowUs);
-    this.#memory.count('bytesWritten', this.#buffers.writeTo(this.#files.audio, this.#context.scratch, nowUs));
+    this.files.ensure(nowUs);
+    this.#memory.count('bytesWritten', this.#buffers.writeTo(this.files.audio, this.#context.scratch, nowUs));
   }
 
   /** Header and checkpoint. */
   #keepUp(nowUs: number): void {
-    this.#files.keepUp(nowUs, this.#checkpointEveryUs());
+    this.files.keepUp(nowUs, this.#checkpointEveryUs());
   }
 
   #checkpointEveryUs(): number {
@@ -357,14 +358,14 @@ export class Recording implements RecordingContent {
     const notes: [note: number, channel: Channel, start: number, length: number][] = [];
     this.#memory.eachNote(this.#slot, (...note) => notes.push(note));
     this.#isResuming = true;
-    const checkpoint = this.#files.resume(nowUs);
+    const checkpoint = this.files.resume(nowUs);
     const spans = checkpoint?.spans ?? [];
     if (checkpoint !== undefined && checkpoint.endReason !== null) {
       const { endReason, endedAt } = checkpoint;
       this.#end = { endReason, endedAtMs: endedAt === null ? this.info.startedAtMs : Date.parse(endedAt) };
     }
     for (const track of this.#tracks) {
-      track.load(fromManifestSpans(spans, track.channel, this.info.sampleRate, this.#files.startMs));
+      track.load(fromManifestSpans(spans, track.channel, this.info.sampleRate, this.files.startMs));
       for (const [note, channel, ...at] of notes) if (channel === track.channel) track.note(note, ...at);
       this.#catchUp(track);
       this.#buffers.setAppendOnly(track.channel, appendOnlyWord(track.steadySilent));
@@ -386,7 +387,7 @@ export class Recording implements RecordingContent {
 
   #fits(endSamples: number): boolean {
     if (endSamples <= this.#maxSamples) return true;
-    this.#files.reportFault('A recording has reached the 4 GiB that a WAV file can hold; its end is left out.');
+    this.files.reportFault('A recording has reached the 4 GiB that a WAV file can hold; its end is left out.');
     return false;
   }
 

@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, systemClock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
@@ -7,6 +7,7 @@ import { type Convert, convertHere } from './conversion/convert.js';
 import { errnoOf } from './files/disk-fault.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
 import { leaveToArchive, markComplete, readUnfinished, type UnfinishedIndex } from './files/unfinished.js';
+import { recordingFolders } from './folders/recording-folders.js';
 import { repairRecording } from './repair-recording.js';
 
 export interface RepairReport {
@@ -66,7 +67,7 @@ const PARALLEL = 8;
  * @throws TrunklineError FILE_FAILED when `dir` cannot be read. A folder that does not exist has nothing to repair.
  */
 export async function repairRecordings(dir: string, options: RepairOptions = {}): Promise<RepairReport> {
-  return repairFolders(dir, await foldersOf(dir), options);
+  return repairFolders(dir, foldersOf(dir), options);
 }
 
 /**
@@ -82,7 +83,7 @@ export async function repairUnfinished(dir: string, options: RepairOptions = {})
   const onFinished = (folder: string): void => {
     if (listed.has(folder)) archiveIndex?.finished(folder);
   };
-  const report = await repairFolders(dir, isComplete ? folders : await foldersOf(dir), { ...options, onFinished });
+  const report = await repairFolders(dir, isComplete ? folders : foldersOf(dir), { ...options, onFinished });
   archiveIndex?.close();
   if (options.signal?.aborted === true) return report;
   if (!isComplete) markComplete(dir, options.access ?? OWNER_ONLY);
@@ -143,10 +144,9 @@ async function repairFolders(
   return report;
 }
 
-async function foldersOf(dir: string): Promise<string[]> {
+function foldersOf(dir: string): string[] {
   try {
-    const entries = await readdir(dir, { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+    return [...recordingFolders(dir)];
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return [];
     throw new TrunklineError('FILE_FAILED', `Cannot read the recordings in ${dir}: ${messageOf(thrown)}.`, {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { boundedAttributes, isEmptyAttributes, readAttributes } from '../../core/attributes/attributes.js';
 import { isCodec } from '../../core/codec.js';
 import type { StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
@@ -45,6 +46,7 @@ const infoSchema = z.object({
       startMs: z.number().nonnegative(),
     })
     .optional(),
+  attributes: z.unknown().transform(readAttributes).optional(),
 });
 
 const count = z.number().nonnegative().optional().catch(undefined);
@@ -73,8 +75,12 @@ export function payloadText(ring: RingConsumer, at: number): string {
 export function parseInfo(json: string): StreamInfo | undefined {
   const parsed = parseJson(infoSchema, json);
   if (parsed === undefined) return undefined;
-  const { segment, ...info } = parsed;
-  return segment === undefined ? info : { ...info, segment };
+  const { segment, attributes, ...info } = parsed;
+  return {
+    ...info,
+    ...(segment === undefined ? {} : { segment }),
+    ...(attributes === undefined || isEmptyAttributes(attributes) ? {} : { attributes: boundedAttributes(attributes) }),
+  };
 }
 
 /** Undefined when the text cannot be that of an end. */

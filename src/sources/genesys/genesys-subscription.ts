@@ -293,6 +293,7 @@ export class GenesysSubscription implements Source<GenesysEvents, GenesysStatus>
       // The node warns of the counter; this says what it was.
       log.info(fields, `first refused: ${what}`);
     });
+    source.on('described', (interactionId, attributes) => context.attributes(interactionId, attributes));
     source.on('paused', (event) => context.paused(event));
     source.on('interactionEnded', (event) => {
       const { interactionId, reason, detail } = event;

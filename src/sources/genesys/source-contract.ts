@@ -1,3 +1,4 @@
+import type { CallAttributes } from '../../core/attributes/attributes.js';
 import type { Clock } from '../../core/clock.js';
 import type { Codec } from '../../core/codec.js';
 import type { TrunklineError } from '../../core/errors.js';
@@ -45,6 +46,8 @@ export interface SourceOptions extends EndpointSettings, TransportSettings {
 }
 
 export interface SourceEvents {
+  /** The platform has said what a call is. */
+  described: [interactionId: string, attributes: CallAttributes];
   connected: [{ readonly connection: number; readonly interactions: number; readonly again: boolean }];
   disconnected: [
     { readonly connection: number; readonly interactions: number; readonly code: number; readonly reason: string },

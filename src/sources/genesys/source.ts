@@ -5,6 +5,7 @@ import { LIMITS } from '../../core/limits.js';
 import type { StreamIngest } from '../../engine/input/ingest.js';
 import type { SourceInteraction } from '../source.js';
 import { Refusals, type SourceCounters, zeroCounters } from './counters.js';
+import { CallDescriptions } from './discovery/call-attributes.js';
 import { Discovery } from './discovery/discovery.js';
 import { Interaction, type InteractionDependencies } from './interaction/interaction.js';
 import type { PausedBy } from './interaction/transitions.js';
@@ -76,7 +77,8 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
     );
     this.#signIn.onFailure = (error) => this.#fail(error);
     const rest = new Rest(this.#signIn, dependencies);
-    this.#conversations = new Conversations(rest, clock);
+    const descriptions = new CallDescriptions((id, attributes) => this.emit('described', id, attributes));
+    this.#conversations = new Conversations(rest, clock, (id, resource) => descriptions.seen(id, resource));
     const { queues = [], users = [], reconcileUs } = options;
     if (queues.length + users.length > 0) {
       this.#discovery = new Discovery(
@@ -84,6 +86,7 @@ export class SubscriptionSource extends GuardedEmitter<SourceEvents> {
         { rest, transport, clock, random },
         this.#conversations,
         {
+          descriptions,
           begin: (id, pausedBy) => this.#begin(id, pausedBy),
           end: (id) => this.unsubscribe([id]),
           pause: (id) => this.#pause(id, 'platform'),

@@ -42,7 +42,8 @@ export function numberedName(name: string, n: number): string {
 }
 
 /**
- * Makes a folder for a recording and returns its name, a free number of numberedName(). `claim` puts the first file
+ * Makes a folder for a recording and returns its name, a free number of numberedName(); with `/` in it, the folders
+ * above are made as well. `claim` puts the first file
  * there; when it throws EEXIST, another process was faster and the next number is tried. `files` are the names whose
  * presence says that a folder is taken. Symbolic links are never entered. Throws what node:fs throws.
  */
@@ -54,6 +55,8 @@ export function makeRecordingFolder(
   claim: (path: string, folder: string) => void,
 ): string {
   mkdirSync(outDir, { recursive: true, mode: access.folderMode });
+  const parents = name.split('/').slice(0, -1);
+  for (const [n] of parents.entries()) makeRealFolder(join(outDir, ...parents.slice(0, n + 1)), access.folderMode);
   const first = firstFree((n) => isTaken(join(outDir, numberedName(name, n)), files));
   for (let n = first; ; n++) {
     const folder = numberedName(name, n);

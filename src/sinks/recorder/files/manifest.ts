@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { boundedAttributes, type CallAttributes, readAttributes } from '../../../core/attributes/attributes.js';
 import type { SpanState, StreamInfo } from '../../../core/events.js';
 import type { SampleSpan } from '../spans.js';
 import { type ManifestQuality, qualitySchema } from './quality.js';
@@ -54,6 +55,11 @@ export const manifestSchema = z.object({
   interactionId: z.string(),
   /** The organization that the call belongs to, where the source knows it. */
   organizationId: z.string().optional(),
+  /** Queue, direction, tags and the like, as they were last known; absent when none is. */
+  attributes: z
+    .unknown()
+    .transform((value): CallAttributes => boundedAttributes(readAttributes(value)))
+    .optional(),
   /** The format of the first audio file. */
   ...formatShape,
   /** The first audio file, where it is not audio.wav. */
@@ -128,10 +134,11 @@ export function parseManifest(text: string): Manifest | undefined {
 
 /** What a manifest says of the stream itself, in that order. */
 export function manifestHead(info: StreamInfo) {
-  const { interactionId, organizationId, codec, clockRate, sampleRate, channels, startedAtMs } = info;
+  const { interactionId, organizationId, codec, clockRate, sampleRate, channels, startedAtMs, attributes } = info;
   return {
     interactionId,
     ...(organizationId === undefined ? {} : { organizationId }),
+    ...(attributes === undefined ? {} : { attributes }),
     ...{ codec, clockRate, sampleRate, channels },
     startedAt: new Date(startedAtMs).toISOString(),
   };

@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isRecordingPath } from '../folders/recording-folders.js';
 import { errnoOf } from './disk-fault.js';
 import type { FileAccess } from './folder.js';
 import { type Writer, writerSchema, writerState } from './writer.js';
@@ -179,7 +180,8 @@ export async function readUnfinished(outDir: string): Promise<Unfinished> {
       if (line.startsWith('+')) open.add(line.slice(1));
       else if (line.startsWith('-') || line.startsWith('=')) open.delete(line.slice(1));
     }
-    for (const name of open) if (isPlainName(name)) folders.add(name);
+    // The index lies in a folder that others may write to: no name in it may lead elsewhere.
+    for (const path of open) if (isRecordingPath(path)) folders.add(path);
     if (state === 'dead') files.push(path);
   }
   return { folders: [...folders], files, isComplete: names.includes(COMPLETE_FILE) };
@@ -209,9 +211,4 @@ function stateOf(head: string): ReturnType<typeof writerState> {
   } catch {
     return 'dead';
   }
-}
-
-/** The index lies in a folder that others may write to: no name in it may lead elsewhere. */
-export function isPlainName(name: string): boolean {
-  return /^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(name);
 }

@@ -32,7 +32,7 @@ const envelope = z.object({
   parameters: z.record(z.string(), z.unknown()),
 });
 
-// Numbers and names are not used, so that they may have any value.
+// Numbers and names decide nothing, so that they may have any value.
 const participant = z.object({
   id: uuid,
   ani: z.unknown().optional(),

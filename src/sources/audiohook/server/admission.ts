@@ -1,9 +1,11 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { CallAttributes } from '../../../core/attributes/attributes.js';
 import type { Clock } from '../../../core/clock.js';
 import { AddressLimiter } from '../../../core/network/address-limiter.js';
 import { TokenBucket } from '../../../core/network/token-bucket.js';
+import { queryAttributes } from '../protocol/call-attributes.js';
 import { describeAddress, type PublicAddress, pathOf } from '../protocol/public-address.js';
 import type { Authenticator, AuthResult } from '../protocol/signature.js';
 import { isUuid } from '../protocol/wire.js';
@@ -27,6 +29,8 @@ export interface Refusal {
 export interface AdmittedClient {
   readonly identity: ConnectionIdentity;
   readonly apiKey: string;
+  /** What its address says of the call. */
+  readonly attributes?: CallAttributes | undefined;
 }
 
 /** What admission needs from its server. */
@@ -88,7 +92,7 @@ export class Admission {
       return { status: 401, reason, remoteAddress, detail: describeAddress(arrived, checked) };
     }
     const refusal = this.#checkClient(auth, identityOf(request));
-    return 'status' in refusal ? { ...refusal, remoteAddress } : refusal;
+    return 'status' in refusal ? { ...refusal, remoteAddress } : { ...refusal, attributes: queryAttributes(target) };
   }
 
   #checkClient(auth: AuthResult & { ok: true }, identity: ConnectionIdentity | undefined): AdmittedClient | Refusal {

@@ -9,6 +9,7 @@ import type { OpenRequest, SessionFault, SessionOutput } from '../session/sessio
 import type { PausedBy } from '../session/session-pauses.js';
 import type { AudioHookStream, StreamOwner } from '../session/stream.js';
 import { openFailure } from '../session/streams.js';
+import type { AdmittedClient } from './admission.js';
 import { AudioPath } from './audio-path.js';
 import type {
   AudioHookSessionInfo,
@@ -25,6 +26,7 @@ const HANG_UP_WAIT_US = 2 * US_PER_SECOND;
 export class AudioHookConnection implements SessionOutput, StreamOwner {
   readonly identity: ConnectionIdentity;
   readonly apiKey: string;
+  readonly attributes: AdmittedClient['attributes'];
   readonly session: AudioHookSession;
   readonly #dependencies: ConnectionDependencies;
   readonly #socket: WebSocket;
@@ -42,12 +44,13 @@ export class AudioHookConnection implements SessionOutput, StreamOwner {
   constructor(
     socket: WebSocket,
     transport: Duplex,
-    { identity, apiKey }: { identity: ConnectionIdentity; apiKey: string },
+    { identity, apiKey, attributes }: AdmittedClient,
     dependencies: ConnectionDependencies,
   ) {
     const nowUs = dependencies.clock.nowUs();
     this.identity = identity;
     this.apiKey = apiKey;
+    this.attributes = attributes;
     this.#dependencies = dependencies;
     this.#socket = socket;
     this.#connectedAtMs = dependencies.clock.wallMs();

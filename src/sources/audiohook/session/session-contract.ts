@@ -1,9 +1,10 @@
+import type { CallAttributes } from '../../../core/attributes/attributes.js';
 import { US_PER_SECOND } from '../../../core/units.js';
 import type { SelectedMedia } from '../protocol/media.js';
 import type { PausedBy } from './session-pauses.js';
 import type { TimeLineOutput } from './time-line.js';
 
-/** What an `open` asks for. Phone numbers are left out: nothing downstream uses them. */
+/** What an `open` asks for. */
 export interface OpenRequest {
   readonly organizationId: string;
   readonly conversationId: string;
@@ -12,6 +13,8 @@ export interface OpenRequest {
   readonly media: SelectedMedia | undefined;
   /** A connection probe: null UUIDs as conversation and participant. Answered like a call, never recorded. */
   readonly probe: boolean;
+  /** What `open` says of the call, the participant's numbers and name among it: the node keeps those only if it was told to. */
+  readonly attributes: CallAttributes;
   /** Sessions that this one continues. */
   readonly continuedSessions: readonly { readonly id: string }[];
   /** Position of the client's own time line, in samples; above zero when it continues an earlier session. */

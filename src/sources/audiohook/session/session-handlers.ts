@@ -1,4 +1,5 @@
 import type { EndReason } from '../../../core/events.js';
+import { openAttributes } from '../protocol/call-attributes.js';
 import { durationSamples, durationSeconds } from '../protocol/duration.js';
 import { type ClientMessageOf, type CloseReason, NULL_UUID } from '../protocol/wire.js';
 import type { SessionContext } from './session-context.js';
@@ -33,6 +34,7 @@ export function open(session: SessionContext, message: ClientMessageOf<'open'>, 
     language: parameters.language,
     media,
     probe: parameters.conversationId === NULL_UUID && parameters.participant.id === NULL_UUID,
+    attributes: openAttributes(parameters),
     continuedSessions: parameters.continuedSessions,
     positionSamples: durationSamples(position, media?.rate ?? 8000),
   };

@@ -1,3 +1,4 @@
+import type { CallAttributes } from '../../../core/attributes/attributes.js';
 import type { EndReason } from '../../../core/events.js';
 import { MS_PER_SECOND } from '../../../core/units.js';
 import type { Interleaved } from '../protocol/deinterleave.js';
@@ -11,6 +12,8 @@ export interface StreamOwner {
   readonly sessionId: string;
   /** The API key that the session was authenticated with. */
   readonly apiKey: string;
+  /** What the address of its connection says of the call. */
+  readonly attributes?: CallAttributes | undefined;
   /** Current position of its time line, in samples. */
   readonly positionSamples: number;
   /** The engine has no capacity for its audio: stop reading from the client until resumed() is called. */

@@ -1,6 +1,7 @@
 import { messageOf, TrunklineError } from '../../../core/errors.js';
 import type { EndReason } from '../../../core/events.js';
-import type { OrderedStreamIngest } from '../../../engine/input/ingest.js';
+import type { OrderedStreamIngest, StreamOptions } from '../../../engine/input/ingest.js';
+import { mergedAttributes } from '../protocol/call-attributes.js';
 import type { Deinterleaver } from '../protocol/deinterleave.js';
 import { type SelectedMedia, streamFormat } from '../protocol/media.js';
 import { Publisher } from './publisher.js';
@@ -83,7 +84,10 @@ export class AudioHookStreams {
       taken ? [] : [conversation],
       `${conversation}.${sessionId}`,
       media,
-      request.organizationId.toLowerCase(),
+      {
+        organizationId: request.organizationId.toLowerCase(),
+        attributes: mergedAttributes(owner.attributes ?? {}, request.attributes),
+      },
     );
     const stream = new AudioHookStream(this.#publisher, index, interactionId, owner, request, media, nowUs);
     this.#byInteraction.set(interactionId, stream);
@@ -138,10 +142,10 @@ export class AudioHookStreams {
     preferred: readonly string[],
     last: string,
     media: SelectedMedia,
-    organizationId: string,
+    described: Pick<StreamOptions, 'organizationId' | 'attributes'>,
   ): { interactionId: string; index: number } {
     const { ingest } = this.#publisher;
-    const options = { ordered: true, organizationId };
+    const options = { ordered: true, ...described };
     for (const interactionId of preferred) {
       try {
         return { interactionId, index: ingest.openStream(interactionId, streamFormat(media), options) };

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import type { Clock } from '../../../core/clock.js';
 import { TrunklineError } from '../../../core/errors.js';
 import { MS_PER_SECOND, US_PER_SECOND } from '../../../core/units.js';
+import { idKey } from '../interaction-table.js';
 import { bodyOf, type Conversations } from '../rest/conversations.js';
 import { readFailure, requestError } from '../rest/platform.js';
+import type { CallDescriptions } from './call-attributes.js';
 import { type CallDependencies, Calls, type CaptureEnd, readCall } from './calls.js';
 import {
   CHANNEL_LIMITS,
@@ -21,6 +23,8 @@ export interface DiscoverySettings {
 }
 
 export interface DiscoveryDependencies extends CallDependencies {
+  /** Takes what is said of calls. */
+  readonly descriptions: CallDescriptions;
   /** A notification channel delivers, or no longer. */
   notifications(listening: boolean, reason: string): void;
   failed(error: TrunklineError): void;
@@ -111,7 +115,9 @@ export class Discovery {
 
   #notified(body: unknown): void {
     const view = readCall(body);
-    if (view !== undefined) this.#calls.observe(view, this.#clock.nowUs());
+    if (view === undefined) return;
+    if (view.phase !== 'waiting') this.#events.descriptions.seen(idKey(view.id), body);
+    this.#calls.observe(view, this.#clock.nowUs());
   }
 
   #tick(): void {
@@ -129,7 +135,8 @@ export class Discovery {
       { kind: 'queue', ids: queues },
       { kind: 'user', ids: users },
     ] as const) {
-      for (const error of await findUnknownTargets(rest, targets)) this.#report(error);
+      const learn = (id: string, name: string) => targets.kind === 'queue' && this.#events.descriptions.learn(id, name);
+      for (const error of await findUnknownTargets(rest, targets, learn)) this.#report(error);
     }
   }
 

@@ -8,7 +8,9 @@ import type { Rest } from '../rest/rest.js';
 const IDS_PER_REQUEST = 25;
 const MAX_IDS = 500;
 
-const page = z.object({ entities: z.array(z.object({ id: z.string() })) });
+const page = z.object({
+  entities: z.array(z.object({ id: z.string(), name: z.string().optional().catch(undefined) })),
+});
 
 /** Queues or users that calls are to be captured from. */
 export interface Targets {
@@ -19,9 +21,13 @@ export interface Targets {
 /**
  * The platform accepts topics of queues and users that do not exist, and never sends anything for them: a misspelled id
  * would stay unnoticed. Returns what is wrong with each, as a sentence. Where the OAuth client may not look at queues or
- * users, nothing is known and nothing is returned.
+ * users, nothing is known and nothing is returned. `named` takes the names of those that there are.
  */
-export async function findUnknownTargets(rest: Rest, { kind, ids }: Targets): Promise<TrunklineError[]> {
+export async function findUnknownTargets(
+  rest: Rest,
+  { kind, ids }: Targets,
+  named: (id: string, name: string) => void = () => {},
+): Promise<TrunklineError[]> {
   const path = kind === 'queue' ? '/api/v2/routing/queues' : '/api/v2/users';
   const unknown: TrunklineError[] = [];
   for (let from = 0; from < Math.min(ids.length, MAX_IDS); from += IDS_PER_REQUEST) {
@@ -31,6 +37,7 @@ export async function findUnknownTargets(rest: Rest, { kind, ids }: Targets): Pr
     const read = page.safeParse(bodyOf(answer));
     if (!read.success) return unknown;
     const known = new Set(read.data.entities.map(({ id }) => id.toLowerCase()));
+    for (const { id, name } of read.data.entities) if (name !== undefined) named(id, name);
     for (const id of asked) {
       if (known.has(id.toLowerCase())) continue;
       const sentence = `There is no ${kind} with the id ${id}: none of its calls will be captured. Check its spelling.`;

@@ -69,10 +69,13 @@ function millis(text: string | null | undefined): number | undefined {
 export class Conversations {
   readonly #rest: Rest;
   readonly #clock: Clock;
+  readonly #seen: (interactionId: string, resource: unknown) => void;
 
-  constructor(rest: Rest, clock: Clock) {
+  /** @param seen takes each conversation resource that REST has answered with. */
+  constructor(rest: Rest, clock: Clock, seen: (interactionId: string, resource: unknown) => void = () => {}) {
     this.#rest = rest;
     this.#clock = clock;
+    this.#seen = seen;
   }
 
   /**
@@ -87,7 +90,12 @@ export class Conversations {
   /** The resource itself, undefined when there is none. @throws TrunklineError as `availability` does. */
   async resource(interactionId: string, tokenTaken = false): Promise<unknown> {
     try {
-      return await this.#rest.request(({ conversations }) => conversations.getConversation(interactionId), tokenTaken);
+      const answer: unknown = await this.#rest.request(
+        ({ conversations }) => conversations.getConversation(interactionId),
+        tokenTaken,
+      );
+      this.#seen(interactionId, answer);
+      return answer;
     } catch (error) {
       if (error instanceof Error && error.name === 'TrunklineError') throw error;
       const failure = readFailure(error);
