@@ -1,6 +1,7 @@
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './longest-first.js';
 
 export default defineConfig({
   root: new URL('..', import.meta.url).pathname,
@@ -10,6 +11,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     // Tests mostly wait, for timers and processes: with one worker, as Vitest has on two cores, these are idle half the time.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     // Commands that tests start have no control server unless they ask for one: many run at the same time.
