@@ -53,6 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // What is done with finished recordings, which it finds by the recorder's index.
   archive: [
     ...['type:sinks', 'shard/location', 'evidence/log-files', 'evidence/recording-entry'],
+    ...['type:evidence/line-comparison', 'evidence/verify-log'],
     ...['folder', 'manifest', 'manifest-file', 'unfinished'].map((file) => `sinks/recorder/files/${file}`),
   ],
   'sinks/monitor': [],
@@ -147,6 +148,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'evaluation',
       'bench',
       'sinks/recorder/repair',
+      'archive/verification/verify-recordings',
       'sinks/audit/audit-log',
       'evidence',
     ],

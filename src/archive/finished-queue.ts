@@ -182,6 +182,15 @@ export class FinishedQueue {
     return place;
   }
 
+  /** The folders of recordings that a job has still to do, or that are not finished. */
+  async unfinished(job: string): Promise<Set<string>> {
+    const all = new Set<string>();
+    for (const file of this.#files.values()) {
+      for (const folder of await this.#unsureIn(file, this.#place(file.base, job).doneAt)) all.add(folder);
+    }
+    return all;
+  }
+
   async #unsureIn(file: IndexFile, doneAt: number): Promise<Set<string>> {
     const folders = new Set<string>();
     let at = 0;
@@ -223,6 +232,15 @@ export class FinishedQueue {
       await handle.close();
     }
   }
+}
+
+/**
+ * The folders that the index lists in any way: their recordings are finished and have no digest yet, or may be finished by a
+ * repair. It changes nothing.
+ */
+export async function foldersWithoutDigest(directory: string): Promise<ReadonlySet<string>> {
+  const queue = await FinishedQueue.open(directory, 0, ['digest']);
+  return queue.unfinished('digest');
 }
 
 function take(place: Place, file: string, bytes: Buffer): void {

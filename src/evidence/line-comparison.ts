@@ -29,6 +29,8 @@ export class LineComparison {
   #line = 0;
   #next = 0;
   #foreign: Foreign | undefined;
+  /** The line that was taken last is an entry of the log. */
+  isEntry = false;
 
   /** @param leaves the signed hashes, and nothing behind them. */
   constructor(leaves: Buffer) {
@@ -56,6 +58,7 @@ export class LineComparison {
   take(leaf: Buffer): boolean {
     this.#line++;
     const entry = this.#entryOf(leaf);
+    this.isEntry = entry >= 0;
     if (entry < 0) {
       if (this.#next >= this.#found.length && this.#foreign === undefined) return false;
       if (this.#foreign === undefined) this.#foreign = { line: this.#line, count: 0 };
@@ -66,6 +69,11 @@ export class LineComparison {
     this.#found[entry] = 1;
     this.#next = entry + 1;
     return true;
+  }
+
+  /** It is none, and stands where entries should. */
+  get isForeign(): boolean {
+    return !this.isEntry && this.#foreign !== undefined;
   }
 
   /** The line that was taken last has no newline at its end. */

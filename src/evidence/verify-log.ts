@@ -37,6 +37,8 @@ export interface VerifyLogOptions {
   readonly publicKey?: NoteVerifier | undefined;
   /** Checkpoints of the same log that were kept elsewhere. */
   readonly witnesses?: readonly string[];
+  /** Called for each entry, in their order, and for the lines behind the signed ones; `line` is valid until it returns. */
+  readonly onEntry?: (line: Buffer, isSigned: boolean) => void;
 }
 
 interface SignedLog {
@@ -58,7 +60,7 @@ export async function verifyLog(directory: string, options: VerifyLogOptions = {
   for (const witness of options.witnesses ?? []) checkWitness(witness, verifier, signed, faults);
   await checkTreeFile(directory, leaves, faults);
   const comparison = new LineComparison(leaves);
-  const unsigned = await compareLines(directory, files, comparison);
+  const unsigned = await compareLines(directory, files, comparison, options.onEntry);
   faults.push(...comparison.faults, ...unsigned.faults);
   return { origin: checkpoint.origin, entries: checkpoint.size, unsigned: unsigned.lines, files, faults };
 }
@@ -141,6 +143,7 @@ async function compareLines(
   directory: string,
   names: readonly string[],
   comparison: LineComparison,
+  onEntry: VerifyLogOptions['onEntry'] = () => {},
 ): Promise<UnsignedLines> {
   const placed: { name: string; entry: number }[] = [];
   for (const name of names) {
@@ -160,12 +163,16 @@ async function compareLines(
         line++;
         if (comparison.take(leafHash(bytes))) unsigned.signed(bytes);
         else unsigned.take(bytes, `${name}:${line}`);
+        if (!comparison.isForeign) onEntry(bytes, comparison.isEntry);
       }
     }
     const { rest } = splitter;
     // A kill may cut off the last line; one that is signed was whole.
     if (rest.length > 0 && comparison.take(leafHash(rest))) comparison.cut(line + 1);
-    else if (rest.length > 0) unsigned.take(rest, `${name}:${line + 1}`);
+    else if (rest.length > 0) {
+      unsigned.take(rest, `${name}:${line + 1}`);
+      onEntry(rest, false);
+    }
     comparison.end(index === placed.length - 1);
   }
   comparison.finish();

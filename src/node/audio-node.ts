@@ -361,6 +361,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     await this.#sources.close();
     await this.#engine.close();
     this.#outcomes.close();
+    await this.#sinks.settle();
     // Its entries come before the end of the audit.
     await this.#archive?.close();
     await this.#sinks.close();

@@ -120,6 +120,8 @@ export interface Sink extends FrameSink {
   reopen?(): Promise<void>;
   /** Resolves when everything delivered until now has been kept. */
   flush?(): Promise<void>;
+  /** Ends what works beside the frames, before the archive ends. The last frame has been delivered before. */
+  settle?(): Promise<void>;
   /** Keeps what is under way and closes. The last frame has been delivered before. */
   close?(): Promise<void> | void;
   stats?(): SinkStats;

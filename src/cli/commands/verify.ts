@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import process from 'node:process';
 import { type Command, InvalidArgumentError } from 'commander';
+import type { RecordingCounts } from '../../archive/verification/verify-recordings.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { NoteVerifier } from '../../evidence/signed-note.js';
+import type { LogReport } from '../../evidence/verify-log.js';
 import { complain, print, printJson } from '../process/output.js';
 
 interface VerifyOptions {
@@ -11,24 +13,29 @@ interface VerifyOptions {
   readonly witness?: readonly string[];
   readonly prove?: number;
   readonly proof?: string;
+  readonly recordings: boolean;
   readonly json?: true;
 }
 
 export function registerVerify(program: Command): Command {
   return program
     .command('verify')
-    .description('check that an audit is as it was signed')
+    .description('check that an audit and its recordings are as they were signed')
     .argument('<path>', 'folder of the capture; with --proof, a file with one line of the audit')
     .option('--public-key <file>', 'the key to check with; without it the one beside the audit')
     .option('--witness <file>', 'a checkpoint of the same audit that was kept elsewhere; repeatable', collect)
     .option('--prove <entry>', 'print a proof that the audit has this entry, counted from 0', entryNumber)
     .option('--proof <file>', 'check such a proof against the line')
+    .option('--no-recordings', 'check the audit alone')
     .option('--json', 'print the report as one JSON object')
     .addHelpText(
       'after',
       `
 Every line is compared with its signed hash: a line that was changed, deleted, inserted or moved is named, and so are
-files that are missing. Exit code 0: all is as it was signed; 1: it is not.
+files that are missing. Every file of a finished recording is compared with its digest in the audit: recordings that were
+changed, exchanged, added or removed are named, unless an entry says that they were deleted. Recordings that are being
+written, and those of which the audit has no signed digest yet, are counted: nothing proves them.
+Exit code 0: all is as it was signed; 1: it is not.
 
 A person who can write the folder can cut off the end of the audit and put back an older checkpoint. A copy of
 audit.checkpoint that is kept elsewhere shows that: name it with --witness. Take --public-key from elsewhere too: the
@@ -50,9 +57,11 @@ Examples:
 }
 
 async function verify(path: string, publicKey: NoteVerifier | undefined, options: VerifyOptions): Promise<void> {
+  const { verifyFolder } = await import('../../archive/verification/verify-recordings.js');
   const { verifyLog } = await import('../../evidence/verify-log.js');
   const witnesses = await Promise.all((options.witness ?? []).map((file) => readFile(file, 'utf8')));
-  const report = await verifyLog(path, { publicKey, witnesses });
+  const check = options.recordings ? verifyFolder : verifyLog;
+  const report: LogReport & { recordings?: RecordingCounts } = await check(path, { publicKey, witnesses });
   const isFine = report.faults.length === 0;
   if (!isFine) process.exitCode = 1;
   if (options.json) {
@@ -60,16 +69,33 @@ async function verify(path: string, publicKey: NoteVerifier | undefined, options
     return;
   }
   for (const { where, what } of report.faults) complain(`${where}: ${what}`);
+  if (report.recordings !== undefined) for (const line of unproven(report.recordings)) print(`${line}\n`);
   if (report.unsigned > 0) {
     print(`${report.unsigned} lines are not signed yet: a node is running, or was killed. They prove nothing.\n`);
   }
   if (isFine && publicKey === undefined) {
     print('Checked with the key beside the audit, which shows only that the folder agrees with itself.\n');
   }
+  if (report.recordings !== undefined) {
+    const { verified, bytes, deleted } = report.recordings;
+    const size = bytes < 1e7 ? `${Math.round(bytes / 1e3)} kB` : `${Math.round(bytes / 1e6)} MB`;
+    const gone = deleted === 0 ? '' : `, and ${deleted} were deleted, as the audit says`;
+    print(`${verified} recordings (${size}) are as the audit says${gone}\n`);
+  }
   const result = isFine ? 'all as signed' : `${report.faults.length} faults`;
   print(
     `${report.entries} signed entries in ${report.files.length} files of ${report.origin ?? 'no log'}: ${result}\n`,
   );
+}
+
+/** What nothing proves, a sentence each. */
+function unproven({ unsigned, waiting, unfinished, deletedUnsigned }: RecordingCounts): string[] {
+  return [
+    unsigned > 0 ? `${unsigned} recordings are as an entry says that is not signed yet.` : [],
+    waiting > 0 ? `${waiting} recordings are finished and have no digest yet: a node makes it when it starts.` : [],
+    unfinished > 0 ? `${unfinished} recordings are being written, or wait for a repair after a kill.` : [],
+    deletedUnsigned > 0 ? `${deletedUnsigned} recordings are gone, as an entry says that is not signed yet.` : [],
+  ].flat();
 }
 
 async function prove(path: string, entry: number, publicKey: NoteVerifier | undefined): Promise<void> {

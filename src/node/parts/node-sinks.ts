@@ -110,6 +110,10 @@ export class NodeSinks {
     return [...this.#sinks].flatMap((sink) => sink.health?.() ?? []);
   }
 
+  async settle(): Promise<void> {
+    await Promise.all([...this.#sinks].map((sink) => sink.settle?.()));
+  }
+
   async close(): Promise<void> {
     for (const sink of this.#sinks) {
       try {

@@ -126,10 +126,14 @@ export class RecorderSink implements Sink {
     return this.#thread.caughtUp();
   }
 
-  async close(): Promise<void> {
-    clearInterval(this.#watch);
+  async settle(): Promise<void> {
     this.#closing.abort();
     await this.#repairing;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#watch);
+    await this.settle();
     this.#look();
     const { recordingsOpened, recordingsFinished } = this.#thread.counters();
     const missing = recordingsOpened - recordingsFinished;
