@@ -33,13 +33,13 @@ import { NodeAttributes } from './parts/node-attributes.js';
 import { NodeFigures } from './parts/node-figures.js';
 import { eventLoopCheck, type NodeState, nodeClosed, stateCheck, threadChecks } from './parts/node-health.js';
 import { keepParts } from './parts/node-parts.js';
-import { NodeServices } from './parts/node-services.js';
+import { NodeServices, serviceContext } from './parts/node-services.js';
 import { agentOf, NodeSinks } from './parts/node-sinks.js';
 import { NodeSources } from './parts/node-sources.js';
 import { SinkHealth } from './parts/sink-health.js';
 import { sourceContext } from './parts/source-context.js';
 import { Readers } from './readers.js';
-import type { RunningNode, ServiceContext } from './service.js';
+import type { RunningNode } from './service.js';
 import { Outcomes, outcomeEntry } from './streams/outcomes.js';
 import { StreamEnds } from './streams/stream-ends.js';
 import { NodeWatch } from './watch/node-watch.js';
@@ -342,7 +342,12 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
   }
 
   async #start(): Promise<void> {
-    await this.#services.start(({ name }) => this.#serviceContext(name));
+    await this.#services.start(({ name }) =>
+      serviceContext(this, this.#engine, this.#clock, this.#logger, {
+        report: (error) => this.report(error),
+        audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
+      }),
+    );
     await this.#sinks.start();
     await this.#archive?.start();
     if (this.#closing !== undefined) throw nodeClosed('The node was closed while it started.');
@@ -376,15 +381,6 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#events.refresh();
     this.#engine.refreshWants();
   };
-
-  #serviceContext(name: string): ServiceContext {
-    return {
-      ...{ node: this, clock: this.#clock, logger: this.#logger, report: (error) => this.report(error) },
-      audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
-      addSink: (sink) => this.#engine.addSink(sink),
-      engineState: () => this.#engine.state(),
-    };
-  }
 
   #audit(source: string, action: string, fields: AuditFields, interactionId: string | undefined): void {
     this.#sinks.audit({ source, action, fields, ...(interactionId === undefined ? {} : { interactionId }) });

@@ -1,6 +1,24 @@
+import type { Clock } from '../../core/clock.js';
 import type { HealthCheck } from '../../core/health.js';
-import type { Service, ServiceContext } from '../service.js';
+import type { Engine } from '../../engine/engine.js';
+import type { RunningNode, Service, ServiceContext } from '../service.js';
+import type { WarningLog } from '../watch/warning-log.js';
 import { checkNames } from './node-sources.js';
+
+/** What one service gets of its node. */
+export function serviceContext(
+  node: RunningNode,
+  engine: Engine,
+  clock: Clock,
+  logger: WarningLog,
+  own: Pick<ServiceContext, 'report' | 'audit'>,
+): ServiceContext {
+  return {
+    ...{ node, clock, logger, ...own },
+    addSink: (sink) => engine.addSink(sink),
+    engineState: () => engine.state(),
+  };
+}
 
 /** The services of a node. */
 export class NodeServices {
