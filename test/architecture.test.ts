@@ -149,6 +149,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'bench',
       'sinks/recorder/repair',
       'archive/verification/verify-recordings',
+      'sinks/recorder/encryption',
       'sinks/audit/audit-log',
       'evidence',
     ],

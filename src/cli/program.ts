@@ -14,6 +14,7 @@ import { registerDemo } from './commands/demo.js';
 import { registerDeploy } from './commands/deploy.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerEval } from './commands/eval/eval.js';
+import { registerOpen } from './commands/open.js';
 import { registerRepair } from './commands/repair.js';
 import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
@@ -24,7 +25,7 @@ import { registerWebhooks } from './commands/webhooks.js';
 import { errorObject } from './console/summary.js';
 import { hasPrintedJson, printJson } from './process/output.js';
 
-/** Exit codes: success; something failed; the command line or the settings are wrong. */
+/** Exit codes: success; something failed; the command line or the settings are wrong. `open` has one more, 3. */
 export const EXIT = { FINE: 0, FAILED: 1, USAGE: 2 } as const;
 
 /** Every command, in the order of `--help`. Each registers itself and loads what it needs only when it runs. */
@@ -37,6 +38,7 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerListen,
   registerInteractionCommands,
   registerFind,
+  registerOpen,
   registerRepair,
   registerVerify,
   registerWebhooks,
@@ -69,6 +71,7 @@ Examples:
   $ trunkline run --config node.json       capture from every source that the settings name
   $ trunkline status                       how a running node does
   $ trunkline find capture                 find recordings
+  $ trunkline open --identity key.txt ID   decrypt a recording
   $ trunkline repair capture               complete the recordings after a crash
   $ trunkline verify capture               check that the audit is as it was signed
   $ trunkline deploy systemd               print a unit that runs trunkline as a service

@@ -37,6 +37,15 @@ export const recordingSettings = {
     description: 'Permissions of recordings and audit, octal; those who may read them may enter their folders.',
     value: 'mode',
   }),
+  encryptTo: setting(z.array(text()).max(100).default([]), {
+    description:
+      'Encrypt recordings for this age recipient (age1…); repeat it for several. `trunkline open` opens them.',
+    value: 'recipient',
+  }),
+  encryptToFile: setting(text().optional(), {
+    description: 'File with recipients, one a line, as for `age -R`; beside those of `--encrypt-to`.',
+    value: 'file',
+  }),
   recordBufferMegabytes: setting(z.int().min(1).max(1024).default(64), {
     key: 'bufferMegabytes',
     description: 'Memory for audio that waits while the disk is slow; what does not fit is lost, and marked so.',

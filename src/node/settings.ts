@@ -116,6 +116,11 @@ export function auditOptions(
   };
 }
 
+/** What the settings say of the encryption of recordings. */
+export function encryptionOf({ encryptTo, encryptToFile }: Pick<NodeConfig, 'encryptTo' | 'encryptToFile'>) {
+  return { encryptTo, ...(encryptToFile === undefined ? {} : { encryptToFile }) };
+}
+
 /** @throws TrunklineError CONFIG_INVALID, naming each setting that cannot be right. */
 export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
   const { logger, signal, sinks = [], services = [], ...values } = settings;
@@ -124,7 +129,15 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
   const { recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
   const recording = config.record
-    ? recorder({ directory, directoryTemplate, format, fileMode, bufferMegabytes, minFreeMegabytes })
+    ? recorder({
+        directory,
+        directoryTemplate,
+        format,
+        fileMode,
+        bufferMegabytes,
+        minFreeMegabytes,
+        ...encryptionOf(config),
+      })
     : undefined;
   const auditing = config.audit === 'off' ? undefined : audit(auditOptions(config));
   return {

@@ -49,7 +49,7 @@ export async function composeNode(
   const notifications = webhookOptions(config);
   const { AudioNode, audioHook, audit, control, genesysSubscription, parseAttributeRule, recorder, webhooks } =
     await import('../../index.js');
-  const { auditOptions } = await import('../../node/settings.js');
+  const { auditOptions, encryptionOf } = await import('../../node/settings.js');
   const hook =
     serverOptions &&
     audioHook({
@@ -62,7 +62,17 @@ export async function composeNode(
   const { recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
   const fileMode = Number.parseInt(config.fileMode, 8);
   const sinks: Sink[] = config.record
-    ? [recorder({ directory, directoryTemplate, format, fileMode, bufferMegabytes, minFreeMegabytes })]
+    ? [
+        recorder({
+          directory,
+          directoryTemplate,
+          format,
+          fileMode,
+          bufferMegabytes,
+          minFreeMegabytes,
+          ...encryptionOf(config),
+        }),
+      ]
     : [];
   if (config.audit !== 'off') sinks.push(audit(auditOptions(config)));
   const service = operations && control(operations);

@@ -6,6 +6,7 @@ import type { HealthCheck } from '../../core/health.js';
 import { makeFolder } from '../../core/make-folder.js';
 import type { DiskLowEvent, Sink, SinkAgent, SinkContext, SinkStats } from '../sink.js';
 import { conversionThread } from './conversion/convert.js';
+import { MAX_RECIPIENTS, readRecipients } from './encryption/recipients.js';
 import { DiskWatermark } from './files/disk-watermark.js';
 import { type FileAccess, fileAccess } from './files/folder.js';
 import { AUDIO_FORMATS } from './files/manifest.js';
@@ -38,6 +39,14 @@ export interface RecorderOptions {
    */
   readonly fileMode?: number;
   /**
+   * Those who can open the recordings, X25519 recipients of age (`age1…`). With it each audio file is encrypted from its
+   * first byte, with a key of its own that this process forgets when the call has ended (`audio.wav.enc`, FORMAT.md), and
+   * `trunkline open` reads it. Default: none, recordings are stored as they are.
+   */
+  readonly encryptTo?: readonly string[];
+  /** A file with more of them, one a line, as for `age -R`: blank lines and lines that begin with `#` are left out. */
+  readonly encryptToFile?: string;
+  /**
    * Megabytes of memory, for all calls together, in which audio waits while the disk is slow or stands still; 1 to 1024,
    * default 64. It is used only then. One call at 8 kHz needs 1.1 MB a minute. Audio for which there is no space is
    * lost, which its manifest says.
@@ -62,6 +71,8 @@ const schema = z.strictObject({
     .default(FLAT_TEMPLATE),
   format: z.enum(AUDIO_FORMATS).default('wav'),
   fileMode: z.int().min(0o400).max(0o666).default(0o600),
+  encryptTo: z.array(z.string()).max(MAX_RECIPIENTS).default([]),
+  encryptToFile: z.string().min(1).optional(),
   bufferMegabytes: z.int().min(1).max(1024).default(64),
   minFreeMegabytes: z.int().min(0).max(1_000_000_000).default(1024),
 });
@@ -97,6 +108,7 @@ export class RecorderSink implements Sink {
       directoryTemplate,
       format,
       access: this.#access,
+      encryptTo: readRecipients(parsed),
       bufferBytes: bufferMegabytes * MEGABYTE,
     });
   }

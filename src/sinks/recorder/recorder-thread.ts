@@ -5,6 +5,7 @@ import { RingGauge } from '../../ring/ring.js';
 import { workerUrl } from '../../shard/location.js';
 import { SHARD_COUNTERS } from '../../shard/shard-data.js';
 import type { ArchivePlace, RecordingResult } from '../sink.js';
+import { encryptionKeys } from './encryption/encryption.js';
 import type { RecorderData } from './entry.js';
 import type { FileAccess } from './files/folder.js';
 import type { AudioFormat } from './files/manifest.js';
@@ -26,6 +27,8 @@ export interface RecorderThreadOptions {
   /** Where in the directory each recording goes; `{interactionId}` by default. */
   readonly directoryTemplate?: string;
   readonly access: FileAccess;
+  /** Those who can open the recordings; none when they are not encrypted. */
+  readonly encryptTo?: readonly string[];
   /** Space for audio that waits for a slow disk, in the rings of all shards together. */
   readonly bufferBytes: number;
 }
@@ -63,6 +66,7 @@ export class RecorderThread implements RecorderAgent {
 
   data: RecorderAgent['data'] = (engine) => {
     const { recorderControl, shards, streamTable } = engine;
+    const { encryptTo = [] } = this.#options;
     const writeBufferBytes = writeBufferBytesFor(streamTable.capacity);
     const memory = new SharedArrayBuffer(recorderMemoryBytes(streamTable.capacity, writeBufferBytes));
     this.#engine = engine;
@@ -83,6 +87,9 @@ export class RecorderThread implements RecorderAgent {
       memory,
       results,
       writeBufferBytes,
+      ...(encryptTo.length > 0 && {
+        encryption: { recipients: encryptTo, keys: encryptionKeys(streamTable.capacity) },
+      }),
     } satisfies RecorderData;
   };
 

@@ -7,6 +7,7 @@ import { FLAG, KIND, MARK, RECORD, silenceKind } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
 import type { RecordingResult } from '../sink.js';
 import { AppendOnlyFrames } from './append-only-frames.js';
+import { Encryption, type EncryptionOptions } from './encryption/encryption.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
 import type { AudioFormat } from './files/manifest.js';
 import { UnfinishedIndex } from './files/unfinished.js';
@@ -14,7 +15,7 @@ import { thisWriter } from './files/writer.js';
 import { RecordingPlaces } from './folders/recording-places.js';
 import { DEFAULT_WRITE_BUFFER_BYTES, RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
 import { Recording } from './recording.js';
-import type { RecordingContext } from './recording-files.js';
+import type { RecordingContext } from './recording-context.js';
 import { RecordingResults } from './recording-results.js';
 import { parseEnd, parseInfo, payloadText, type RecordingEnd } from './stream-records.js';
 
@@ -35,6 +36,8 @@ export interface RecorderOptions {
   readonly directoryTemplate?: string;
   /** Permissions of the files and folders; 0600 and 0700 by default. */
   readonly access?: FileAccess;
+  /** Recordings are encrypted with it; stored as they are when it is absent. */
+  readonly encryption?: EncryptionOptions;
   /** How long a sample may wait to be written. 750 by default: less than 1 s together with a turn of the thread. */
   readonly flushMs?: number;
   /**
@@ -116,6 +119,7 @@ export class Recorder implements Agent {
       writer,
       scratch: new Int16Array(2 * writeBufferBytes),
       results: options.results && new RecordingResults(options.results),
+      encryption: options.encryption && new Encryption(options.encryption),
     };
     this.#takeOver();
   }

@@ -2,19 +2,12 @@ import { join } from 'node:path';
 import type { StreamInfo } from '../../core/events.js';
 import { removeOriginals } from './conversion/flac-conversion.js';
 import { RecordingConversion } from './conversion/recording-conversion.js';
+import { ENCRYPTED_EXTENSION } from './encryption/chunk-format.js';
+import type { RecordingEncryption } from './encryption/encryption.js';
 import { AudioFile } from './files/audio-file.js';
 import { PlainFile } from './files/byte-file.js';
 import { errnoOf, faultReport } from './files/disk-fault.js';
-import type { FileAccess } from './files/folder.js';
-import {
-  AUDIO_FILE,
-  type AudioFormat,
-  audioFileName,
-  type Manifest,
-  segmentFile,
-  segmentsOf,
-  withSegment,
-} from './files/manifest.js';
+import { AUDIO_FILE, audioFileName, type Manifest, segmentFile, segmentsOf, withSegment } from './files/manifest.js';
 import {
   MANIFEST_FILE,
   PARTIAL_FILE,
@@ -23,58 +16,10 @@ import {
   writeCheckpoint,
   writeManifest,
 } from './files/manifest-file.js';
-import type { UnfinishedIndex } from './files/unfinished.js';
-import type { Writer } from './files/writer.js';
-import { EarlierUnfinished, type RecordingPlaces } from './folders/recording-places.js';
+import { EarlierUnfinished } from './folders/recording-places.js';
 import { type RecorderMemory, SLOT } from './recorder-memory.js';
-import type { RecordingResults } from './recording-results.js';
+import type { RecordingContent, RecordingContext } from './recording-context.js';
 import { parseInfo } from './stream-records.js';
-
-/** What all recordings of one recorder share. */
-export interface RecordingContext {
-  readonly memory: RecorderMemory;
-  readonly outDir: string;
-  readonly access: FileAccess;
-  readonly places: RecordingPlaces;
-  /** What recordings are stored as. */
-  readonly format: AudioFormat;
-  readonly unfinished: UnfinishedIndex;
-  readonly flushUs: number;
-  readonly headerUs: number;
-  readonly checkpointUs: number;
-  readonly writer: Writer;
-  /** To interleave two channels in; four write buffers long. */
-  readonly scratch: Int16Array;
-  /** Takes what became of each recording; undefined when nobody wants to know. */
-  readonly results: RecordingResults | undefined;
-}
-
-/** What the files of a recording need to know of it. */
-export interface RecordingContent {
-  /** The manifest of this stream alone, as of now or with its end. */
-  manifest(isFinal: boolean): Manifest;
-  /** A checkpoint holds everything that is known. */
-  checkpointed(): void;
-  /** The files were removed with everything that had been written. */
-  removed(nowUs: number): void;
-}
-
-/** A checkpoint writes all spans again; long recordings wait longer for it, so that its cost stays even. */
-const CHECKPOINT_US_PER_NOTE = 50_000;
-
-/**
- * Least time between two checkpoints of a recording with so many notes. Some cannot wait long: without them a repair after
- * a kill would call a stretch silence that has no audio, or one lost that a late packet has filled.
- */
-export function checkpointEveryUs(
-  { flushUs, headerUs, checkpointUs }: RecordingContext,
-  notes: number,
-  isUrgent: boolean,
-  { isUnsaved }: { readonly isUnsaved: boolean },
-): number {
-  const leastUs = isUrgent ? flushUs : isUnsaved ? Math.min(headerUs, checkpointUs) : checkpointUs;
-  return Math.max(leastUs, notes * CHECKPOINT_US_PER_NOTE);
-}
 
 /** After a failed call nothing is tried for so long, so that a full disk is not asked for each buffer of each stream. */
 const RETRY_US = 1_000_000;
@@ -84,6 +29,7 @@ const RETRY_US = 1_000_000;
  *
  *     out/<interaction>/audio.wav              the first format
  *     out/<interaction>/audio-2.wav            the second one, after a change of codec, rate or channels
+ *     out/<interaction>/audio.wav.enc          the same, encrypted (encryption/)
  *     out/<interaction>/session.json           the manifest, written once the stream has ended
  *     out/<interaction>/session.json.partial   the same during the recording (checkpoints)
  *
@@ -98,6 +44,7 @@ export class RecordingFiles {
   readonly #info: StreamInfo;
   readonly #content: RecordingContent;
   readonly audio: AudioFile;
+  readonly #encryption: RecordingEncryption | undefined;
   /** Makes FLAC of it, where that is wanted; run by the recorder while others have nothing to do. */
   readonly conversion: RecordingConversion;
   #folder = '';
@@ -119,7 +66,8 @@ export class RecordingFiles {
     this.#slot = context.memory.slot(index);
     this.#info = info;
     this.#content = content;
-    this.audio = new AudioFile(new PlainFile(), info);
+    this.#encryption = context.encryption?.of(index, info, () => this.#segment);
+    this.audio = new AudioFile(this.#encryption?.byteFile() ?? new PlainFile(), info);
     this.conversion = new RecordingConversion((code) => this.#notConverted(code));
   }
 
@@ -130,7 +78,8 @@ export class RecordingFiles {
 
   /** Name of the audio file that the manifest gives for this stream; empty while there is none. */
   get audioFile(): string {
-    return this.hasFolder ? segmentFile(this.#segment, this.conversion.isDone ? 'flac' : 'wav') : '';
+    const format = this.conversion.isDone ? 'flac' : 'wav';
+    return this.hasFolder ? `${segmentFile(this.#segment, format)}${this.#extension}` : '';
   }
 
   get hasFolder(): boolean {
@@ -228,7 +177,8 @@ export class RecordingFiles {
   /** Brings header and checkpoint up to date when they are due. */
   keepUp(nowUs: number, checkpointEveryUs: number): void {
     this.ensure(nowUs);
-    if (nowUs - this.#headerAtUs >= this.#context.headerUs) {
+    // Of an encrypted file nobody reads the header while it is written, and a repair neither.
+    if (this.#encryption === undefined && nowUs - this.#headerAtUs >= this.#context.headerUs) {
       this.#memory.count('bytesWritten', this.audio.writeHeader(this.audio.endSamples));
       this.#headerAtUs = nowUs;
     }
@@ -263,7 +213,7 @@ export class RecordingFiles {
     if (!this.conversion.hasBegun && this.#isFlac && final.endReason !== 'formatChanged' && lengthSamples > 0) {
       // With the end, which the next thread could not know; with the writer, so that a repair leaves it alone.
       writeCheckpoint(this.#path, { ...final, writer }, access.fileMode);
-      this.conversion.begin(this.#path, final, access.fileMode);
+      this.conversion.begin(this.#path, final, access.fileMode, this.#encryption);
       return;
     }
     const manifest = this.conversion.applyTo(final);
@@ -287,8 +237,10 @@ export class RecordingFiles {
     }
   }
 
+  /** Ends the work with the files; nobody but the recipients can read encrypted ones from now on. */
   close(): void {
     this.audio.close();
+    this.#encryption?.forgetKey();
   }
 
   #isThere(nowUs: number): boolean {
@@ -314,12 +266,12 @@ export class RecordingFiles {
 
   #create(): string {
     const { access, unfinished } = this.#context;
-    const taken = [MANIFEST_FILE, PARTIAL_FILE, AUDIO_FILE];
+    const taken = [MANIFEST_FILE, PARTIAL_FILE, AUDIO_FILE, `${AUDIO_FILE}${ENCRYPTED_EXTENSION}`];
     this.#segment = 1;
     return this.#context.places.make(this.#info, taken, (path, folder) => {
       unfinished.add(folder);
       try {
-        this.audio.create(join(path, AUDIO_FILE), access.fileMode);
+        this.audio.create(join(path, this.#fileName), access.fileMode);
       } catch (thrown) {
         if (errnoOf(thrown) === 'EEXIST') unfinished.remove(folder);
         throw thrown;
@@ -333,24 +285,26 @@ export class RecordingFiles {
     const folder = this.#context.places.earlierOf(this.#info);
     const earlier = folder === undefined ? undefined : readManifest(join(outDir, folder));
     if (folder === undefined || earlier === undefined) return undefined;
-    const segment = segmentsOf(earlier).length + 1;
+    const former = this.#segment;
+    this.#segment = segmentsOf(earlier).length + 1;
     unfinished.add(folder);
     try {
-      this.audio.create(join(outDir, folder, audioFileName(segment)), access.fileMode);
+      this.audio.create(join(outDir, folder, this.#fileName), access.fileMode);
     } catch (thrown) {
+      this.#segment = former;
       unfinished.remove(folder);
       // A thread that died here has left a file of which nothing is known.
       if (errnoOf(thrown) === 'EEXIST') return undefined;
       throw thrown;
     }
     this.#earlier = earlier;
-    this.#segment = segment;
     return folder;
   }
 
   #manifest(isFinal: boolean): Manifest {
     if (isFinal && this.#final !== undefined) return this.#final;
-    const own = this.#content.manifest(isFinal);
+    const content = this.#content.manifest(isFinal);
+    const own = this.#encryption?.manifest(content, isFinal) ?? content;
     const manifest = this.#earlier === undefined ? own : withSegment(this.#earlier, own, this.startMs);
     return this.#isFlac ? { ...manifest, notConverted: 'pending' } : manifest;
   }
@@ -384,6 +338,14 @@ export class RecordingFiles {
   }
 
   get #audioPath(): string {
-    return join(this.#path, audioFileName(this.#segment));
+    return join(this.#path, this.#fileName);
+  }
+
+  get #fileName(): string {
+    return `${audioFileName(this.#segment)}${this.#extension}`;
+  }
+
+  get #extension(): string {
+    return this.#encryption?.extension ?? '';
   }
 }

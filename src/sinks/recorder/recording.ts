@@ -11,7 +11,8 @@ import { MissingSamples } from './corrections/missing-samples.js';
 import { fromManifestSpans, type Manifest } from './files/manifest.js';
 import { streamManifest } from './files/stream-manifest.js';
 import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE, type SlotPlace } from './recorder-memory.js';
-import { checkpointEveryUs, type RecordingContent, type RecordingContext, RecordingFiles } from './recording-files.js';
+import { checkpointEveryUs, type RecordingContent, type RecordingContext } from './recording-context.js';
+import { RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
 import { countsOf, type RecordingEnd } from './stream-records.js';
 import { type SampleSource, WriteBuffers } from './write-buffers.js';
@@ -335,6 +336,7 @@ export class Recording implements RecordingContent {
 
   #writeBuffers(nowUs: number): void {
     this.files.ensure(nowUs);
+    this.files.audio.silentChannels = this.#buffers.silentChannels(this.#tracks);
     this.#memory.count('bytesWritten', this.#buffers.writeTo(this.files.audio, this.#context.scratch, nowUs));
   }
 

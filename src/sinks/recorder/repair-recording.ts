@@ -1,10 +1,13 @@
 import { constants, lstatSync } from 'node:fs';
 import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { parseWav, WAV_HEADER_BYTES, WAV_MAX_DATA_BYTES, wavHeader } from '../../audio/wav.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { Convert } from './conversion/convert.js';
 import { removeOriginals } from './conversion/flac-conversion.js';
+import { ENCRYPTED_EXTENSION, FORMAT_VERSION } from './encryption/chunk-format.js';
+import type { Description } from './encryption/encrypted-reader.js';
+import { repairEncrypted } from './encryption/repair-encrypted.js';
 import { errnoOf } from './files/disk-fault.js';
 import {
   AUDIO_FILE,
@@ -25,6 +28,8 @@ interface WavFormat {
   readonly sampleRate: number;
   readonly channels: 1 | 2;
 }
+
+const ENCRYPTED_FILE = `${AUDIO_FILE}${ENCRYPTED_EXTENSION}`;
 
 /** The telephone's own; taken where nothing gives a format. */
 const ASSUMED: WavFormat = { sampleRate: 8000, channels: 1 };
@@ -56,7 +61,8 @@ export async function repairRecording(
   convert: Convert,
 ): Promise<RepairOutcome | undefined> {
   const names = await filesIn(folder);
-  if (!names.has(AUDIO_FILE) && !names.has(MANIFEST_FILE)) return undefined;
+  const isEncrypted = names.has(ENCRYPTED_FILE);
+  if (!names.has(AUDIO_FILE) && !isEncrypted && !names.has(MANIFEST_FILE)) return undefined;
   const text = names.has(MANIFEST_FILE) ? await readFile(join(folder, MANIFEST_FILE), 'utf8') : undefined;
   const written = text === undefined ? undefined : parseManifest(text);
   if (text !== undefined && written === undefined) {
@@ -75,7 +81,9 @@ export async function repairRecording(
     return { state: 'finished' };
   }
   const finish = async ({ writer: _, ...manifest }: Manifest): Promise<RepairOutcome> => {
-    const final = manifest.notConverted === 'pending' ? await convert(folder, manifest, fileMode) : manifest;
+    // Of an encrypted one there is no key any more.
+    const isToConvert = manifest.notConverted === 'pending' && manifest.encryption === undefined;
+    const final = isToConvert ? await convert(folder, manifest, fileMode) : manifest;
     writeManifest(folder, final, fileMode);
     removeOriginals(folder, final);
     return { state: 'repaired', manifest: final };
@@ -86,13 +94,17 @@ export async function repairRecording(
     const isLive = known.writer !== undefined && writerState(known.writer) === 'alive';
     return isLive ? { state: 'live' } : finish(known);
   }
-  if (!names.has(AUDIO_FILE)) return undefined;
-  const audio = join(folder, known === undefined ? AUDIO_FILE : lastSegment(known).file);
+  if (!names.has(AUDIO_FILE) && !isEncrypted) return undefined;
+  const first = isEncrypted ? ENCRYPTED_FILE : AUDIO_FILE;
+  const audio = join(folder, known === undefined ? first : lastSegment(known).file);
   const state = known?.writer === undefined ? 'unknown' : writerState(known.writer);
   const { mtimeMs, size } = await stat(audio);
   const isAbandoned = known !== undefined && known.writer === undefined;
   if (state === 'alive' || (state === 'unknown' && !isAbandoned && wallMs - mtimeMs < QUIET_MS)) {
     return { state: 'live' };
+  }
+  if (isEncrypted) {
+    return finish(completedEncrypted(known, audio, size, mtimeMs));
   }
   const header = known === undefined ? await readHeader(audio) : Buffer.alloc(0);
   const format = known === undefined ? formatOf(header, size) : lastSegment(known);
@@ -108,7 +120,10 @@ export async function repairRecording(
     return changed ? { state: 'repaired', manifest: undefined } : { state: 'finished' };
   }
   const start = known ?? assumedManifest(basename(folder), mtimeMs - (samples * 1000) / ASSUMED.sampleRate);
-  return finish(await completed(start, audio, samples));
+  const { sampleRate, channels } = lastSegment(start);
+  const tracks = knownTracks(start, samples);
+  await measureSpans(tracks, audio, { sampleRate, channels }, samples);
+  return finish(completed(start, tracks, samples));
 }
 
 /** The names in a folder of real files; a symbolic link is none. */
@@ -198,17 +213,42 @@ async function repairHeader(
   }
 }
 
-/** The manifest with an end that follows from the length of its last audio file. */
-async function completed(known: Manifest, audio: string, samples: number): Promise<Manifest> {
-  const { writer: _, ...rest } = known;
+/** The same of an encrypted recording, from what can be seen of it without its key. */
+function completedEncrypted(known: Manifest | undefined, audio: string, size: number, mtimeMs: number): Manifest {
+  const { description, samples, spans } = repairEncrypted(audio, size);
+  const start = known ?? manifestOf(description) ?? assumedManifest(basename(dirname(audio)), mtimeMs);
+  const tracks = knownTracks(start, samples);
+  for (const [channel, track] of tracks.entries()) {
+    const from = track.at(-1)?.endSamples ?? 0;
+    for (const span of spans[channel] ?? []) {
+      if (span.endSamples > from) appendSpan(track, { ...span, startSamples: Math.max(from, span.startSamples) });
+    }
+  }
+  const encryption = { version: FORMAT_VERSION, sealed: false };
+  return { ...completed(start, tracks, samples), file: start.file ?? ENCRYPTED_FILE, encryption };
+}
+
+function manifestOf(description: Description | undefined): Manifest | undefined {
+  if (description === undefined) return undefined;
+  const { file: _, segment: __, ...known } = description;
+  return { ...known, endedAt: null, endReason: null, ...NOT_COUNTED, spans: [] };
+}
+
+/** What a manifest says of each channel of its last audio file, which has so many samples. */
+function knownTracks(known: Manifest, samples: number): SampleSpan[][] {
   const { startMs, sampleRate, channels } = lastSegment(known);
-  const earlier = known.spans.filter((span) => span.endMs <= startMs);
-  const tracks = (channels === 1 ? ([0] as const) : ([0, 1] as const)).map((channel) =>
+  return (channels === 1 ? ([0] as const) : ([0, 1] as const)).map((channel) =>
     fromManifestSpans(known.spans, channel, sampleRate, startMs)
       .filter((span) => span.startSamples < samples)
       .map((span) => ({ ...span, endSamples: Math.min(span.endSamples, samples) })),
   );
-  await measureSpans(tracks, audio, { sampleRate, channels }, samples);
+}
+
+/** The manifest with an end that follows from the length of its last audio file. */
+function completed(known: Manifest, tracks: readonly SampleSpan[][], samples: number): Manifest {
+  const { writer: _, ...rest } = known;
+  const { startMs, sampleRate } = lastSegment(known);
+  const earlier = known.spans.filter((span) => span.endMs <= startMs);
   const spans = tracks.flatMap((track, channel) => toManifestSpans(track, channel === 0 ? 0 : 1, sampleRate));
   return {
     ...rest,

@@ -115,6 +115,11 @@ export class SpanTrack {
     return this.#assumedSpeechAt >= 0 ? undefined : this.#silent();
   }
 
+  /** Whether there has been no speech from `position` on, as far as is known. */
+  isSilentSince(position: number): boolean {
+    return this.#silent() && (this.#edgeAt.at(-1) ?? 0) <= position;
+  }
+
   frame(position: number, count: number, silent: boolean, lost: boolean): void {
     if (position - this.#end > this.#shortestSilence * ALIGNMENT) this.note(NOTE.GAP, this.#end, position - this.#end);
     this.#assumedSpeechAt = -1;

@@ -2,6 +2,7 @@ import { copyQuads } from '../../core/copy.js';
 import type { Channel } from '../../core/events.js';
 import type { AudioFile } from './files/audio-file.js';
 import { FLUSH_BYTES, type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
+import type { SpanTrack } from './spans.js';
 
 /** Memory with samples in it, also by fours. */
 export interface SampleSource {
@@ -121,6 +122,13 @@ export class WriteBuffers {
     const to = Math.min(position + count, this.heldEnd(channel));
     const buffer = (this.#memory.buffer(this.#index, channel) >> 1) - heldStart;
     if (to > from) copySamples(source, at + from - position, this.#memory, buffer + from, to - from);
+  }
+
+  /** Those without speech in what the buffers hold: bit 1 for channel 0, 2 for channel 1. */
+  silentChannels(tracks: readonly SpanTrack[]): number {
+    let bits = 0;
+    for (const track of tracks) if (track.isSilentSince(this.heldStart(track.channel))) bits |= 1 << track.channel;
+    return bits;
   }
 
   /** Writes everything to the file, interleaved in `scratch`, which is four buffers long. Returns the bytes written. */

@@ -1,15 +1,36 @@
 import { closeSync, fdatasyncSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { WAV_HEADER_BYTES } from '../../../audio/wav.js';
+import { ENCRYPTED_EXTENSION } from '../encryption/chunk-format.js';
 import { type ByteFile, PlainFile } from '../files/byte-file.js';
 import { errnoOf } from '../files/disk-fault.js';
 import { type Manifest, type ManifestSegment, renamed, segmentFile, segmentsOf } from '../files/manifest.js';
 import { FlacJob } from './flac-job.js';
 
+/** The files of a conversion, before they are opened. */
+export interface ConversionFiles {
+  /** What stands behind the names. */
+  readonly extension: string;
+  source(): ByteFile;
+  /** @param file name that the file has without the extension. */
+  target(file: string): ByteFile;
+  /** Only the last file of the recording can be read. */
+  readonly isLastOnly: boolean;
+}
+
+const PLAIN: ConversionFiles = {
+  extension: '',
+  source: () => new PlainFile(),
+  target: () => new PlainFile(),
+  isLastOnly: false,
+};
+
 /** A WAV file of the recording, and what will take its place. */
 interface Replacement {
   readonly from: string;
   readonly to: string;
+  /** The same without the extension. */
+  readonly name: string;
   readonly segment: ManifestSegment;
 }
 
@@ -21,17 +42,22 @@ interface Replacement {
 export class FlacConversion {
   readonly #folder: string;
   readonly #mode: number;
+  readonly #files: ConversionFiles;
   readonly #replacements: readonly Replacement[];
   #done = 0;
   #job: { readonly source: ByteFile; readonly target: ByteFile; readonly flac: FlacJob } | undefined;
 
   /** @param folder path of the recording. @param mode permissions of the files. */
-  constructor(folder: string, manifest: Manifest, mode: number) {
+  constructor(folder: string, manifest: Manifest, mode: number, files = PLAIN) {
     this.#folder = folder;
     this.#mode = mode;
-    this.#replacements = segmentsOf(manifest).flatMap((segment, index) => {
-      const from = segmentFile(index + 1, 'wav');
-      return segment.file === from ? [{ from, to: segmentFile(index + 1, 'flac'), segment }] : [];
+    this.#files = files;
+    const segments = segmentsOf(manifest);
+    this.#replacements = segments.flatMap((segment, index) => {
+      const from = `${segmentFile(index + 1, 'wav')}${files.extension}`;
+      const name = segmentFile(index + 1, 'flac');
+      const isToGo = segment.file === from && (!files.isLastOnly || index === segments.length - 1);
+      return isToGo ? [{ from, to: `${name}${files.extension}`, name, segment }] : [];
     });
   }
 
@@ -41,6 +67,7 @@ export class FlacConversion {
     if (next === undefined) return true;
     this.#job ??= this.#begin(next);
     if (!this.#job.flac.step()) return false;
+    this.#job.target.seal();
     this.#close();
     sync(join(this.#folder, next.to));
     this.#done++;
@@ -60,9 +87,9 @@ export class FlacConversion {
     for (const { to } of this.#replacements) remove(join(this.#folder, to));
   }
 
-  #begin({ from, to, segment }: Replacement) {
-    const source = new PlainFile();
-    const target = new PlainFile();
+  #begin({ from, to, name, segment }: Replacement) {
+    const source = this.#files.source();
+    const target = this.#files.target(name);
     if (!source.reopen(join(this.#folder, from))) throw new MissingAudio();
     try {
       const samples = Math.floor((source.size - WAV_HEADER_BYTES) / (2 * segment.channels));
@@ -86,7 +113,10 @@ export class FlacConversion {
 /** Removes the WAV files whose FLAC files the written manifest names. What cannot be removed stays. */
 export function removeOriginals(folder: string, manifest: Manifest): void {
   for (const [index, { file }] of segmentsOf(manifest).entries()) {
-    if (file === segmentFile(index + 1, 'flac')) remove(join(folder, segmentFile(index + 1, 'wav')));
+    const [flac, wav] = [segmentFile(index + 1, 'flac'), segmentFile(index + 1, 'wav')];
+    for (const extension of ['', ENCRYPTED_EXTENSION]) {
+      if (file === `${flac}${extension}`) remove(join(folder, `${wav}${extension}`));
+    }
   }
 }
 

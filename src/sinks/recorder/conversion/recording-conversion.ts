@@ -1,6 +1,6 @@
 import { errnoOf } from '../files/disk-fault.js';
 import type { Manifest } from '../files/manifest.js';
-import { FlacConversion } from './flac-conversion.js';
+import { type ConversionFiles, FlacConversion } from './flac-conversion.js';
 
 /** The conversion of one recording of the recorder's thread: run in shares once its audio is complete, or given up. */
 export class RecordingConversion {
@@ -26,8 +26,8 @@ export class RecordingConversion {
   }
 
   /** @param folder path of the recording, of which `manifest` says all. */
-  begin(folder: string, manifest: Manifest, fileMode: number): void {
-    this.#work = new FlacConversion(folder, manifest, fileMode);
+  begin(folder: string, manifest: Manifest, fileMode: number, files?: ConversionFiles): void {
+    this.#work = new FlacConversion(folder, manifest, fileMode, files);
     this.#state = 'running';
   }
 

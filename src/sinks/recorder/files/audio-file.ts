@@ -9,6 +9,8 @@ export class AudioFile {
   readonly #format: { readonly sampleRate: number; readonly channels: 1 | 2 };
   readonly #blockBytes: number;
   #end = 0;
+  /** Those that are silent in what is written next: bit 1 for channel 0, 2 for channel 1. */
+  silentChannels = 0;
 
   constructor(bytes: ByteFile, format: { readonly sampleRate: number; readonly channels: 1 | 2 }) {
     this.#bytes = bytes;
@@ -54,6 +56,7 @@ export class AudioFile {
   write(source: Uint8Array | Int16Array, at: number, samples: number, position: number): number {
     // Set before the write: should it fail halfway, what was written must not be taken for unwritten.
     this.#end = Math.max(this.#end, position + samples);
+    this.#bytes.label(this.#end, this.silentChannels);
     return this.#bytes.write(source, at, samples * this.#blockBytes, WAV_HEADER_BYTES + position * this.#blockBytes);
   }
 

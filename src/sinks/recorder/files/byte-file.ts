@@ -24,6 +24,8 @@ export interface ByteFile {
   read(into: Uint8Array | Int16Array, at: number, length: number, position: number): number;
   /** Cuts the file, or extends it with zeros that take no space. */
   truncate(length: number): void;
+  /** What may be known, without a key, of what is written next: length of the audio with it, in samples; channels that are silent in it, bit 1 and bit 2. */
+  label(samples: number, silentChannels: number): void;
   /** Nothing is written after this. */
   seal(): void;
   close(): void;
@@ -73,6 +75,8 @@ export class PlainFile implements ByteFile {
   truncate(length: number): void {
     ftruncateSync(this.#fd, length);
   }
+
+  label(): void {}
 
   seal(): void {}
 

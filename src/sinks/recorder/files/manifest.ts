@@ -97,6 +97,11 @@ export const manifestSchema = z.object({
    * for the process was killed or has ended (`pending`). Also while the recording is being written.
    */
   notConverted: z.enum(['failed', 'pending']).optional(),
+  /**
+   * The audio files are encrypted, in that version of FORMAT.md. `sealed`: their end is written, so that `trunkline open`
+   * can show that nothing is missing. A process that was killed leaves them without it, and a repair has no key.
+   */
+  encryption: z.object({ version: z.number().int().positive(), sealed: z.boolean() }).optional(),
   /** True when a repair found neither a header nor a manifest and took the audio for 8 kHz mono. */
   formatAssumed: z.boolean().optional(),
   /** Only while the recording is being written. */

@@ -1,0 +1,158 @@
+import { lstatSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { parseWav, WAV_HEADER_BYTES, wavHeader } from '../../../audio/wav.js';
+import { TrunklineError } from '../../../core/errors.js';
+import { type Manifest, segmentsOf } from '../files/manifest.js';
+import { readCheckpoint, readManifest } from '../files/manifest-file.js';
+import type { Identity } from './age-keys.js';
+import { ENCRYPTED_EXTENSION } from './chunk-format.js';
+import { type Damage, EncryptedReader, EncryptedSource } from './encrypted-reader.js';
+
+const BLOCK_BYTES = 64 << 10;
+
+/** An audio file of a recording. */
+export interface EncryptedPath {
+  readonly path: string;
+  /** What the manifest says whose it is; undefined when there is none beside it. */
+  readonly interactionId: string | undefined;
+  readonly segment: number | undefined;
+}
+
+/** A stretch of the audio, in seconds from its start. */
+export interface Stretch {
+  readonly fromSeconds?: number | undefined;
+  readonly toSeconds?: number | undefined;
+}
+
+/**
+ * The encrypted audio files of a recording's folder, in order, or the one that is named.
+ * @throws TrunklineError FILE_FAILED when there is none; FILE_INVALID when it is not encrypted.
+ */
+export function encryptedFiles(recording: string): readonly EncryptedPath[] {
+  const found = lstatSync(recording, { throwIfNoEntry: false });
+  if (found === undefined) throw new TrunklineError('FILE_FAILED', `There is no ${recording}.`);
+  if (!found.isDirectory()) return [{ path: recording, interactionId: undefined, segment: undefined }];
+  const manifest = readManifest(recording) ?? readCheckpoint(recording);
+  if (manifest === undefined) {
+    throw new TrunklineError('FILE_FAILED', `${recording} has no session.json; name the audio file itself.`);
+  }
+  return filesOf(recording, manifest);
+}
+
+function filesOf(folder: string, manifest: Manifest): readonly EncryptedPath[] {
+  return segmentsOf(manifest).map(({ file }, at) => {
+    // A name from a file that anybody may have changed must not lead out of the folder.
+    if (basename(file) !== file || !file.endsWith(ENCRYPTED_EXTENSION)) {
+      throw new TrunklineError('FILE_INVALID', `${join(folder, file)} is not encrypted.`);
+    }
+    return { path: join(folder, file), interactionId: manifest.interactionId, segment: at + 1 };
+  });
+}
+
+/** What became of opening a file. */
+export interface Opened {
+  /** What was not as it was written, or missing; undefined when all was well as far as it goes. */
+  readonly damage: (Damage & { readonly second: number }) | undefined;
+  /** False when the end of the recording is not written, as after a kill: there may have been more. */
+  readonly isSealed: boolean;
+}
+
+/** One encrypted audio file, opened with an identity. */
+export class OpenedRecording {
+  readonly #source: EncryptedSource;
+  readonly #reader: EncryptedReader;
+
+  /**
+   * @throws TrunklineError FILE_FAILED, or FILE_INVALID when no identity opens it, its head is damaged, or it is not what the
+   *   manifest says.
+   */
+  constructor({ path, interactionId, segment }: EncryptedPath, identities: readonly Identity[]) {
+    this.#source = new EncryptedSource(path);
+    try {
+      this.#reader = new EncryptedReader(this.#source, identities);
+      const { description } = this.#reader;
+      if (interactionId !== undefined && description.interactionId !== interactionId) {
+        throw new TrunklineError(
+          'FILE_INVALID',
+          `It is of the interaction ${description.interactionId}, not ${interactionId}.`,
+        );
+      }
+      if (segment !== undefined && description.segment !== segment) {
+        throw new TrunklineError(
+          'FILE_INVALID',
+          `It is part ${description.segment} of its recording, not part ${segment}.`,
+        );
+      }
+    } catch (thrown) {
+      this.#source.close();
+      throw thrown instanceof TrunklineError ? new TrunklineError(thrown.code, `${path}: ${thrown.message}`) : thrown;
+    }
+  }
+
+  /** The name that the file had without encryption. */
+  get file(): string {
+    return this.#reader.description.file;
+  }
+
+  close(): void {
+    this.#source.close();
+  }
+
+  /**
+   * The content, block by block, up to the first chunk that is not as it was written. Of a WAV file that is not complete,
+   * or of a stretch of one, the header says how long that is.
+   * @throws TrunklineError CONFIG_INVALID for a stretch of another format.
+   */
+  *content({ fromSeconds, toSeconds }: Stretch = {}): Generator<Buffer, Opened> {
+    const reader = this.#reader;
+    const isWav = this.file.endsWith('.wav');
+    const isWhole = fromSeconds === undefined && toSeconds === undefined;
+    if (!isWhole && !isWav) {
+      throw new TrunklineError(
+        'CONFIG_INVALID',
+        'Only a WAV file has stretches; open it whole, and cut it with ffmpeg.',
+      );
+    }
+    let position = 0;
+    let end = reader.size;
+    if (isWav && (!isWhole || !reader.isSealed)) {
+      const header = reader.read(0, WAV_HEADER_BYTES);
+      if (!(header instanceof Uint8Array)) return this.#opened(header);
+      const stretch = stretchOf(header, reader.size, fromSeconds, toSeconds);
+      if (stretch === undefined) return this.#opened(reader.damage ?? NO_HEADER);
+      [position, end] = [stretch.start, stretch.end];
+      yield Buffer.from(wavHeader(stretch, end - position));
+    }
+    for (; position < end; position += BLOCK_BYTES) {
+      const block = reader.read(position, Math.min(BLOCK_BYTES, end - position));
+      if (!(block instanceof Uint8Array)) return this.#opened(block);
+      yield block;
+    }
+    return this.#opened((isWhole ? reader.checkRest() : undefined) ?? reader.damage);
+  }
+
+  #opened(damage: Damage | undefined): Opened {
+    const { sampleRate, channels } = this.#reader.description;
+    const bytes = Math.max(0, (damage?.position ?? 0) - WAV_HEADER_BYTES);
+    const second = this.file.endsWith('.wav') ? bytes / (2 * channels * sampleRate) : (damage?.seconds ?? 0);
+    return { damage: damage && { ...damage, second }, isSealed: this.#reader.isSealed };
+  }
+}
+
+/** A recording that was killed before its first sample. */
+const NO_HEADER: Damage = { chunk: 0, position: 0, seconds: 0, message: 'it has no WAV header' };
+
+/** Where a stretch of a WAV file lies in it. */
+function stretchOf(header: Buffer, size: number, fromSeconds = 0, toSeconds = Number.POSITIVE_INFINITY) {
+  try {
+    const { sampleRate, channels, dataOffset } = parseWav(header, size);
+    if (channels !== 1 && channels !== 2) return undefined;
+    const block = 2 * channels;
+    const samples = Math.floor((size - dataOffset) / block);
+    const at = (seconds: number) => dataOffset + block * Math.min(samples, Math.round(seconds * sampleRate));
+    const start = at(fromSeconds);
+    return { sampleRate, channels, start, end: Math.max(start, at(toSeconds)) } as const;
+  } catch {
+    return undefined;
+  }
+}
