@@ -7,7 +7,7 @@ import type { ControlApp, ControlDependencies } from '../dependencies.js';
 import { ControlError } from '../errors.js';
 import { isoTime } from '../live/interaction-row.js';
 import { type Download, finishedFile, unfinishedAudio } from '../recordings/download.js';
-import { isChanging, RECORDING_STATES, type RecordingRow } from '../recordings/recording.js';
+import { isChanging, isStoredName, RECORDING_STATES, type RecordingRow } from '../recordings/recording.js';
 import type { RecordingDetail } from '../recordings/recording-detail.js';
 import { Recordings } from '../recordings/recordings.js';
 import { answering, notFound } from './failures.js';
@@ -47,6 +47,7 @@ const recordingSchema = z
     channels: z.number(),
     segmentCount: z.number().describe('Audio files: more than one when the format changed.'),
     bytes: z.number().describe('Of all audio files.'),
+    encrypted: z.boolean().describe('Only `trunkline open` with an identity can read its audio.'),
   })
   .meta({ id: 'Recording' });
 
@@ -179,6 +180,7 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
         const { params, query } = request;
         const recordings = use();
         const row = found(await recordings.get(params.id));
+        if (row.encrypted) throw encryptedAudio(row.id);
         const file = audioFileName(query.segment);
         // Of several files, those before the last one are finished.
         const isWritten = isChanging(row) && query.segment >= row.segments;
@@ -187,6 +189,31 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
           : await finishedFile(request.raw, recordings.directory, row.id, file);
         auditDownload(request, row, file, found(download));
         return answerFile(reply, found(download), 'audio/wav', `${row.id}-${file}`);
+      }),
+  );
+  app.get(
+    '/api/v1/recordings/:id/encrypted',
+    {
+      config: { role: 'listener' },
+      schema: {
+        summary: 'The audio of an encrypted recording as it is stored, for `trunkline open`. Answers ranges.',
+        tags: ['recordings'],
+        produces: ['application/octet-stream'],
+        params: paramsSchema,
+        querystring: z.object({ segment }),
+      },
+    },
+    (request, reply) =>
+      answering(async () => {
+        const { params, query } = request;
+        const recordings = use();
+        const row = found(await recordings.detail(params.id));
+        const file = row.encrypted ? row.files[query.segment - 1]?.file : undefined;
+        // The name is from a file that others may have written.
+        if (file === undefined || !isStoredName(file)) throw notFound('encrypted recording');
+        const download = found(await finishedFile(request.raw, recordings.directory, row.id, file));
+        auditDownload(request, row, file, download);
+        return answerFile(reply, download, 'application/octet-stream', `${row.id}-${file}`);
       }),
   );
   app.get(
@@ -231,6 +258,8 @@ function registerWaveform(app: ControlApp, use: () => Recordings): void {
     },
     ({ params, query }) =>
       answering(async () => {
+        const row = found(await use().get(params.id));
+        if (row.encrypted) throw encryptedAudio(row.id);
         const { sampleRate, durationSeconds, channels } = found(
           await use().waveform(params.id, query.segment, query.points),
         );
@@ -240,6 +269,14 @@ function registerWaveform(app: ControlApp, use: () => Recordings): void {
           channels: channels.map(({ min, max }) => ({ min: [...min], max: [...max] })),
         };
       }),
+  );
+}
+
+function encryptedAudio(id: string): ControlError {
+  return new ControlError(
+    409,
+    'encrypted',
+    `The audio is encrypted, and this node has no key. Download it from /api/v1/recordings/${id}/encrypted and open it with \`trunkline open --identity\`.`,
   );
 }
 

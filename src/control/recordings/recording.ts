@@ -34,16 +34,25 @@ export interface RecordingRow {
   readonly segments: number;
   /** Of all audio files. */
   readonly bytes: number;
+  /** Only `trunkline open` can read its audio. */
+  readonly encrypted: boolean;
 }
 
 /** As the recorder names folders. No such name leads out of the folder that it is in. */
 const FOLDER_NAME = /^[A-Za-z0-9_-]{1,255}$/;
+/** As the recorder names audio files. */
+const STORED_NAME = /^audio(-\d{1,5})?\.(wav|flac|opus)(\.enc)?$/;
 /** A longer manifest is not read: 10 h of the most spans that there can be is a fifth of it. */
 const MAX_MANIFEST_BYTES = 64 << 20;
 
 /** Whether a name can be that of a recording's folder. */
 export function isFolderName(name: string): boolean {
   return FOLDER_NAME.test(name);
+}
+
+/** Whether a name can be that of an audio file. */
+export function isStoredName(name: string): boolean {
+  return STORED_NAME.test(name);
 }
 
 /** Whether there is such a folder. A symbolic link may lead anywhere, and the recorder makes none. */
@@ -62,6 +71,8 @@ const summarySchema = z.object({
   endReason: z.string().nullable(),
   incomplete: z.boolean().optional(),
   segments: z.array(z.unknown()).max(10_000).optional(),
+  file: z.string().optional(),
+  encryption: z.unknown().optional(),
   writer: writerSchema.optional(),
 });
 type Summary = z.infer<typeof summarySchema>;
@@ -76,18 +87,28 @@ export function readRecording(directory: string, id: string): RecordingRow | und
   const startedAtMs = Date.parse(summary.startedAt);
   if (Number.isNaN(startedAtMs)) return undefined;
   const segments = Math.max(1, summary.segments?.length ?? 1);
-  const sizes = Array.from({ length: segments }, (_, n) => sizeOf(join(folder, audioFileName(n + 1))));
+  const files = storedFiles(summary, segments);
+  const sizes = files.map((file) => sizeOf(join(folder, file)));
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   const audioBytes = sizes.reduce((sum, size) => sum + Math.max(0, size - WAV_HEADER_BYTES), 0);
   const { interactionId, codec, sampleRate, channels, endReason } = summary;
   const endedAtMs = unfinished === undefined && summary.endedAt !== null ? Date.parse(summary.endedAt) : null;
   const lengthMs = (audioBytes * MS_PER_SECOND) / (sampleRate * channels * 2);
-  // The formats of further files may differ; between them the clock is exact enough.
-  const isKnown = segments > 1 && endedAtMs !== null;
+  const encrypted = summary.encryption !== undefined;
+  // The formats of further files may differ; between them, and of encrypted ones, the clock is exact enough.
+  const isKnown = (segments > 1 || encrypted) && endedAtMs !== null;
   const durationMs = Math.round(isKnown ? endedAtMs - startedAtMs : lengthMs);
   const state = stateOf(summary, unfinished !== undefined, audioBytes);
   const times = { startedAtMs, endedAtMs, endReason: unfinished === undefined ? endReason : null, durationMs };
-  return { id, interactionId, state, ...times, codec, sampleRate, channels, segments, bytes };
+  return { id, interactionId, state, ...times, codec, sampleRate, channels, segments, bytes, encrypted };
+}
+
+/** The names of the audio files; those that the recorder does not give are replaced by one that it does. */
+function storedFiles({ file, segments = [] }: Summary, count: number): string[] {
+  return Array.from({ length: count }, (_, n) => {
+    const named = z.object({ file: z.string() }).safeParse(segments[n]).data?.file ?? (n === 0 ? file : undefined);
+    return named !== undefined && isStoredName(named) ? named : audioFileName(n + 1);
+  });
 }
 
 /** Whether a recording may change by itself. */

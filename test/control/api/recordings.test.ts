@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,7 +62,7 @@ describe('recordings', () => {
     expect(first.items[0]).toEqual({
       ...{ id: 'call-11', interactionId: 'call-11', state: 'recorded', endReason: 'ended', durationSeconds: 1 },
       ...{ startedAt: '2026-03-01T10:11:00.000Z', endedAt: '2026-03-01T10:11:01.000Z' },
-      ...{ codec: 'pcmu', sampleRate: 8000, channels: 1, segmentCount: 1, bytes: 16_044 },
+      ...{ codec: 'pcmu', sampleRate: 8000, channels: 1, segmentCount: 1, bytes: 16_044, encrypted: false },
     });
     const second = await list(`?limit=5&cursor=${first.nextCursor}`);
     expect(second.items.map(({ id }) => id)).toEqual(['call-6', 'call-5', 'call-4', 'call-3', 'call-2']);
@@ -199,6 +199,33 @@ describe('recordings', () => {
       ['a', 'listener-1', 'audio.wav bytes=100-'],
     ]);
     expect(JSON.stringify(audited)).not.toContain(tokens.listener);
+  });
+
+  it('that are encrypted are downloaded as they are stored, and not played', async () => {
+    writeRecording(folder, 'a', { pcm: PCM });
+    const path = join(folder, 'a', 'session.json');
+    const manifest = JSON.parse(readFileSync(path, 'utf8'));
+    const stored = { ...manifest, file: 'audio.wav.enc', encryption: { version: 1, sealed: true } };
+    writeFileSync(path, JSON.stringify(stored));
+    renameSync(join(folder, 'a', 'audio.wav'), join(folder, 'a', 'audio.wav.enc'));
+    const { control, ask } = await startControlNode({ recordings: folder });
+    const { json } = await ask(pathOf('a'));
+    expect(json).toMatchObject({ encrypted: true, bytes: 16_044, durationSeconds: 1 });
+    for (const rest of ['/audio.wav', '/waveform']) {
+      const answer = await ask(pathOf('a', rest));
+      expect(answer.status).toBe(409);
+      expect(answer.json).toMatchObject({
+        error: { code: 'encrypted', message: expect.stringContaining('trunkline open') },
+      });
+    }
+    const { status, headers, bytes } = await download(`${control.url}${pathOf('a', '/encrypted')}`);
+    expect([status, headers['content-type']]).toEqual([200, 'application/octet-stream']);
+    expect(headers['content-disposition']).toContain('a-audio.wav.enc');
+    expect(bytes).toEqual(readFileSync(join(folder, 'a', 'audio.wav.enc')));
+    writeFileSync(path, JSON.stringify({ ...stored, file: '../a/audio.wav.enc' }));
+    expect((await ask(pathOf('a', '/encrypted'))).status).toBe(404);
+    writeRecording(folder, 'b', { pcm: PCM });
+    expect((await ask(pathOf('b', '/encrypted'))).status).toBe(404);
   });
 
   it('are none where nothing is recorded', async () => {

@@ -62,7 +62,7 @@ describe('the index of recordings', () => {
     expect(items[0]).toEqual({
       ...{ id: 'whole', interactionId: 'whole', state: 'recorded', endReason: 'ended' },
       ...{ startedAtMs: STARTED_MS + 5_000, endedAtMs: STARTED_MS + 7_000, durationMs: 2_000 },
-      ...{ codec: 'pcmu', sampleRate: 8000, channels: 2, segments: 1, bytes: 64_044 },
+      ...{ codec: 'pcmu', sampleRate: 8000, channels: 2, segments: 1, bytes: 64_044, encrypted: false },
     });
     expect(items.map(({ id, state, endedAtMs }) => [id, state, endedAtMs === null])).toEqual([
       ['whole', 'recorded', false],

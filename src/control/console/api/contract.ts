@@ -170,6 +170,7 @@ export interface RecordingSegment {
 
 /** GET /api/v1/recordings/{id} */
 export interface RecordingDetail extends Recording {
+  readonly encrypted?: boolean;
   readonly spans?: readonly Span[];
   readonly segments?: readonly RecordingSegment[];
 }

@@ -62,7 +62,11 @@ function RecordingContent({ recording }: { recording: RecordingDetail }) {
         ]}
       />
       {segments.length > 1 && <SegmentChoice segments={segments} segment={segment} onChange={setSegment} />}
-      <Playback key={segment} recording={recording} segment={segment} />
+      {recording.encrypted === true ? (
+        <Encrypted />
+      ) : (
+        <Playback key={segment} recording={recording} segment={segment} />
+      )}
       <Panel title="Files">
         <div class="actions">
           {(segments.length === 0 ? [{ file: 'audio.wav', startMs: 0 }] : segments).map(({ file }, at) => (
@@ -70,7 +74,7 @@ function RecordingContent({ recording }: { recording: RecordingDetail }) {
               key={file}
               icon="download"
               needs="listener"
-              run={() => download(audioPath(id, at + 1), `${recording.interactionId}-${file}`)}
+              run={() => download(audioPath(recording, at + 1), `${recording.interactionId}-${file}`)}
             >
               {file}
             </Action>
@@ -118,7 +122,7 @@ function Playback({ recording, segment }: { recording: RecordingDetail; segment:
     withQuery(`${api('recordings', id)}/waveform`, { points: POINTS, ...(segment > 1 ? { segment } : {}) }),
     0,
   );
-  const player = usePlayer(audioPath(id, segment));
+  const player = usePlayer(audioPath(recording, segment));
   const offsetMs = segments[segment - 1]?.startMs ?? 0;
   const lengthMs = (waveform.data?.durationSeconds ?? recording.durationSeconds ?? 0) * 1000;
   const shown = spans
@@ -180,6 +184,19 @@ function Playback({ recording, segment }: { recording: RecordingDetail; segment:
   );
 }
 
-function audioPath(id: string, segment: number): string {
-  return withQuery(`${api('recordings', id)}/audio.wav`, segment > 1 ? { segment } : {});
+/** Nothing here has the key. */
+function Encrypted() {
+  return (
+    <Panel title="Audio">
+      <p>
+        This recording is encrypted. Download it, and open it with <code>trunkline open --identity</code> and the key of
+        one of its recipients.
+      </p>
+    </Panel>
+  );
+}
+
+function audioPath({ id, encrypted }: Pick<RecordingDetail, 'id' | 'encrypted'>, segment: number): string {
+  const file = encrypted === true ? 'encrypted' : 'audio.wav';
+  return withQuery(`${api('recordings', id)}/${file}`, segment > 1 ? { segment } : {});
 }
