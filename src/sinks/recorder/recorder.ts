@@ -1,5 +1,4 @@
 import { type Clock, systemClock } from '../../core/clock.js';
-import type { MarkedState } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { US_PER_MS } from '../../core/units.js';
 import { type Agent, BLOCKED } from '../../ring/agent.js';
@@ -10,14 +9,14 @@ import { AppendOnlyFrames } from './append-only-frames.js';
 import { Encryption, type EncryptionOptions } from './encryption/encryption.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
 import type { AudioFormat } from './files/manifest.js';
+import type { RecordingContext } from './files/recording-context.js';
 import { UnfinishedIndex } from './files/unfinished.js';
 import { thisWriter } from './files/writer.js';
 import { RecordingPlaces } from './folders/recording-places.js';
 import { DEFAULT_WRITE_BUFFER_BYTES, RecorderMemory, SLOT, SLOT_STATE } from './recorder-memory.js';
 import { Recording } from './recording.js';
-import type { RecordingContext } from './recording-context.js';
 import { RecordingResults } from './recording-results.js';
-import { parseEnd, parseInfo, payloadText, type RecordingEnd } from './stream-records.js';
+import { markedState, parseEnd, parseInfo, payloadText, type RecordingEnd } from './stream-records.js';
 
 export interface RecorderOptions {
   /** Recordings go to `outDir/<folder of the interaction>/`. Made when it is not there. */
@@ -394,9 +393,4 @@ export class Recorder implements Agent {
 /** Of a stream that had no recording when it ended. */
 function refused(generation: number): RecordingResult {
   return { generation, outcome: 'failed', cause: 'refused', durationMs: 0, notRecordedMs: 0, segment: 0 };
-}
-
-function markedState(mark: number): MarkedState | 'notRecorded' {
-  if (mark === MARK.NOT_RECORDED) return 'notRecorded';
-  return mark === MARK.PAUSED ? 'paused' : 'discarded';
 }

@@ -16,9 +16,9 @@ import {
   writeCheckpoint,
   writeManifest,
 } from './files/manifest-file.js';
+import type { RecordingContent, RecordingContext } from './files/recording-context.js';
 import { EarlierUnfinished } from './folders/recording-places.js';
 import { type RecorderMemory, SLOT } from './recorder-memory.js';
-import type { RecordingContent, RecordingContext } from './recording-context.js';
 import { parseInfo } from './stream-records.js';
 
 /** After a failed call nothing is tried for so long, so that a full disk is not asked for each buffer of each stream. */

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { boundedAttributes, isEmptyAttributes, readAttributes } from '../../core/attributes/attributes.js';
 import { isCodec } from '../../core/codec.js';
-import type { StreamInfo } from '../../core/events.js';
+import type { MarkedState, StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
-import { RECORD } from '../../ring/layout.js';
+import { MARK, RECORD } from '../../ring/layout.js';
 import type { RingConsumer } from '../../ring/ring.js';
 import { optionalCounts } from './files/optional-counts.js';
 import { type ManifestQuality, qualitySchema } from './files/quality.js';
@@ -94,6 +94,12 @@ function parseJson<T>(schema: z.ZodType<T>, json: string): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What a MARK of ring/layout.ts says. */
+export function markedState(mark: number): MarkedState | 'notRecorded' {
+  if (mark === MARK.NOT_RECORDED) return 'notRecorded';
+  return mark === MARK.PAUSED ? 'paused' : 'discarded';
 }
 
 /**

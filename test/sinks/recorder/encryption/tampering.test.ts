@@ -108,19 +108,20 @@ describe('a small encrypted recording', () => {
     const foreign = partsOf(other).chunks;
     const put = (list: readonly (Buffer | undefined)[]) =>
       Buffer.concat([head, ...list.filter((one) => one !== undefined)]);
-    const trials: Buffer[] = [];
+    const forgeries: Buffer[] = [];
     for (const [a, one] of chunks.entries()) {
-      trials.push(put(chunks.filter((_, at) => at !== a)));
-      trials.push(put(chunks.with(a, foreign[a] as Buffer)));
+      forgeries.push(put(chunks.filter((_, at) => at !== a)));
+      forgeries.push(put(chunks.with(a, foreign[a] as Buffer)));
       for (const [b, another] of chunks.entries()) {
-        if (a !== b) trials.push(put(chunks.with(a, another)), put(chunks.toSpliced(b, 0, one)));
-        if (a < b) trials.push(put(chunks.with(a, another).with(b, one)));
+        if (a !== b) forgeries.push(put(chunks.with(a, another)), put(chunks.toSpliced(b, 0, one)));
+        if (a < b) forgeries.push(put(chunks.with(a, another).with(b, one)));
       }
     }
-    trials.push(Buffer.concat([partsOf(other).head, ...chunks]), put([...chunks, ...chunks]));
-    for (const [at, trial] of trials.entries()) if (!isDetected(trial)) expect.fail(`trial ${at} is not detected`);
-    counted('files of other chunks', trials.length);
-    expect(trials.length).toBeGreaterThan(100);
+    forgeries.push(Buffer.concat([partsOf(other).head, ...chunks]), put([...chunks, ...chunks]));
+    for (const [at, forgery] of forgeries.entries())
+      if (!isDetected(forgery)) expect.fail(`forgery ${at} is not detected`);
+    counted('files of other chunks', forgeries.length);
+    expect(forgeries.length).toBeGreaterThan(100);
   });
 
   it('shows an older version, with its end or without it', () => {
@@ -128,7 +129,7 @@ describe('a small encrypted recording', () => {
     const before = partsOf(earlier).chunks;
     expect(before.length).toBeGreaterThan(2);
     const final = chunks.at(-1) as Buffer;
-    for (const trial of [earlier, Buffer.concat([head, ...before, final])]) expect(isDetected(trial)).toBe(true);
+    for (const forgery of [earlier, Buffer.concat([head, ...before, final])]) expect(isDetected(forgery)).toBe(true);
     for (let n = 0; n < chunks.length; n++) {
       expect(isDetected(Buffer.concat([head, ...chunks.slice(0, n), final]))).toBe(
         n === chunks.length - 1 ? false : true,

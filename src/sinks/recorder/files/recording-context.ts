@@ -1,11 +1,11 @@
-import type { Encryption } from './encryption/encryption.js';
-import type { FileAccess } from './files/folder.js';
-import type { AudioFormat, Manifest } from './files/manifest.js';
-import type { UnfinishedIndex } from './files/unfinished.js';
-import type { Writer } from './files/writer.js';
-import type { RecordingPlaces } from './folders/recording-places.js';
-import type { RecorderMemory } from './recorder-memory.js';
-import type { RecordingResults } from './recording-results.js';
+import type { Encryption } from '../encryption/encryption.js';
+import type { RecordingPlaces } from '../folders/recording-places.js';
+import type { RecorderMemory } from '../recorder-memory.js';
+import type { RecordingResults } from '../recording-results.js';
+import type { FileAccess } from './folder.js';
+import type { AudioFormat, Manifest } from './manifest.js';
+import type { UnfinishedIndex } from './unfinished.js';
+import type { Writer } from './writer.js';
 
 /** What all recordings of one recorder share. */
 export interface RecordingContext {
