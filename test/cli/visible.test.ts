@@ -57,7 +57,8 @@ describe('what a source refuses', () => {
     const platform = await platformThatSends(packet);
     const child = start(
       ...['capture', '--api-url', platform.apiUrl, '--media-url', platform.mediaUrl, '--interactions', 'call-1'],
-      '--json',
+      // The platform never ends the call.
+      ...['--drain-seconds', '0', '--json'],
     );
     await child.logged(new RegExp(`refused: ${reason} 100`));
     expect((await child.end()).code).toBe(1);

@@ -23,7 +23,7 @@ import { type ServeProcess, serveProcess } from '../support/audiohook/serve-proc
 // The full run of 100 calls is for CI; the same test, smaller, is for everyone.
 const FULL = process.env['TRUNKLINE_E2E'] === 'full';
 const CALLS = FULL ? 100 : 12;
-const SECONDS = FULL ? 15 : 4;
+const SECONDS = FULL ? 8 : 4;
 const TIMEOUT_MS = (SECONDS + 60) * 1000;
 const SOUND = AudioHookSound.generated(5);
 

@@ -18,7 +18,7 @@ const CALLS = 60;
 const THREADS = ['shard 0', 'shard 1', 'recorder'];
 /** How far calls may go on at most while a thread is killed and replaced: they must be there when the last one is. */
 const KILL_SECONDS = 1.4;
-const SECONDS = 8;
+const SECONDS = 6;
 const TIMEOUT_MS = 50_000;
 const SOUND = AudioHookSound.generated(5);
 
