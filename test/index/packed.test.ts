@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { PackedProject, packTarballs } from '../support/package/packed-project.js';
+import { localTarballs, PackedProject } from '../support/package/packed-project.js';
 import { ROOT } from '../support/source-tree.js';
 
 /** What an embedder may write, with the strictest settings of the compiler, and without an import below `trunkline`. */
@@ -150,20 +149,17 @@ export async function engine(info: StreamInfo, node: AudioNode): Promise<Trunkli
 }
 `;
 
-let folder: string;
 let project: PackedProject;
 
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'trunkline-tarballs-'));
-  project = new PackedProject(packTarballs(folder, 'local').slice(-1));
+beforeAll(async () => {
+  project = new PackedProject((await localTarballs()).slice(-1));
   project.write('tsconfig.json', JSON.stringify(TSCONFIG));
   project.write('main.ts', PROGRAM);
   project.write('requiring.cts', REQUIRING);
-}, 120_000);
+}, 300_000);
 
 afterAll(() => {
-  project[Symbol.dispose]();
-  rmSync(folder, { recursive: true, force: true });
+  project?.[Symbol.dispose]();
 });
 
 function compile(...options: string[]): { readonly stdout: string; readonly status: number | null } {

@@ -44,7 +44,7 @@ afterAll(() => {
 });
 
 /** The command that starts Node as on that platform, or why there is none here. */
-function nodeOf(platform: Platform): readonly string[] | string {
+async function nodeOf(platform: Platform): Promise<readonly string[] | string> {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'it is emulated on Linux on x64 alone';
   if (platform.includes('arm64') && !has('qemu-aarch64')) return 'qemu-aarch64 is missing (Debian: qemu-user)';
   try {
@@ -52,13 +52,16 @@ function nodeOf(platform: Platform): readonly string[] | string {
       case 'linux-x64-gnu':
         return [process.execPath];
       case 'linux-arm64-gnu':
-        return emulated(debianRoot('arm64', ['libc6', 'libgcc-s1', 'libstdc++6']), nodeFromNpm('22.23.3', 'arm64'));
+        return emulated(
+          await debianRoot('arm64', ['libc6', 'libgcc-s1', 'libstdc++6']),
+          await nodeFromNpm('22.23.3', 'arm64'),
+        );
       case 'linux-arm64-musl':
-        return emulated(debianRoot('arm64', ['musl']), muslNode('24.19.0', 'arm64'));
+        return emulated(await debianRoot('arm64', ['musl']), await muslNode('24.19.0', 'arm64'));
       case 'linux-x64-musl':
         return [
-          join(debianRoot('x64', ['musl']) ?? '', 'root/lib/ld-musl-x86_64.so.1'),
-          muslNode('24.19.0', 'x64') ?? '',
+          join((await debianRoot('x64', ['musl'])) ?? '', 'root/lib/ld-musl-x86_64.so.1'),
+          (await muslNode('24.19.0', 'x64')) ?? '',
         ];
     }
   } catch (error) {
@@ -108,8 +111,8 @@ describe.skipIf(!WANTED).each(PLATFORMS)('the module for %s (with TRUNKLINE_PLAT
     expect(notices).not.toContain('trunkline-dsp');
   });
 
-  it('decodes what JavaScript decodes, under the Node of that platform', ({ skip }) => {
-    const node = nodeOf(platform);
+  it('decodes what JavaScript decodes, under the Node of that platform', async ({ skip }) => {
+    const node = await nodeOf(platform);
     if (typeof node === 'string') return skip(node);
     using project = new PackedProject([tarballOf(platform), ...tarballs.slice(-1)]);
     const native = project.decode('require', node);

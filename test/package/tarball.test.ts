@@ -1,29 +1,24 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { greatestDifference, PackedProject, packTarballs } from '../support/package/packed-project.js';
+import { greatestDifference, localTarballs, PackedProject } from '../support/package/packed-project.js';
 import { ROOT } from '../support/source-tree.js';
 
 const PLATFORM = /trunkline-(?:linux|darwin|win32)-/;
 
-let folder: string;
 let tarball: string;
 let platforms: readonly string[];
 let project: PackedProject;
 
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'trunkline-tarballs-'));
-  const tarballs = packTarballs(folder, 'local');
+beforeAll(async () => {
+  const tarballs = await localTarballs();
   platforms = tarballs.filter((file) => PLATFORM.test(file));
   tarball = tarballs.find((file) => !PLATFORM.test(file)) ?? '';
   project = new PackedProject([tarball]);
-});
+}, 300_000);
 
 afterAll(() => {
-  project[Symbol.dispose]();
-  rmSync(folder, { recursive: true });
+  project?.[Symbol.dispose]();
 });
 
 describe('the tarball', () => {

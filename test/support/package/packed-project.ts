@@ -1,8 +1,19 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { ROOT } from '../source-tree.js';
+import { until } from '../until.js';
 
 /** What decode.cjs prints. */
 export interface Decoded {
@@ -22,6 +33,28 @@ export interface Finished {
 export function packTarballs(into: string, which: 'local' | 'built'): string[] {
   const args = ['native/platforms/pack.mjs', '--into', into, ...(which === 'local' ? ['--local'] : [])];
   return execFileSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8' }).trim().split('\n');
+}
+
+/** The tarballs with this machine's platform, packed once for all files of a run of Vitest. */
+export async function localTarballs(): Promise<string[]> {
+  const folder = process.env['TRUNKLINE_PACKED'];
+  if (folder === undefined) throw new Error('TRUNKLINE_PACKED is set by test/vitest.config.ts');
+  const list = join(folder, 'list.json');
+  if (isFirstToMake(folder)) {
+    writeFileSync(`${list}.draft`, JSON.stringify(packTarballs(folder, 'local')));
+    renameSync(`${list}.draft`, list);
+  }
+  await until(() => existsSync(list), 'the tarballs, which another test file packs', 240_000);
+  return JSON.parse(readFileSync(list, 'utf8')) as string[];
+}
+
+function isFirstToMake(folder: string): boolean {
+  try {
+    mkdirSync(folder);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A project outside the checkout, in whose node_modules are unpacked tarballs, as npm would install them. */
