@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use trunkline_dsp::layout::{HEADER_BYTES, Header, kind};
-use trunkline_dsp::memory::{Memory, prefetch};
+use trunkline_dsp::memory::{Memory, prefetch, use_large_pages};
 use trunkline_dsp::ring::{Cursors, Place, Producer};
 use trunkline_rtp::{CHANNEL_FIELDS, ChannelState, Channels, Columns, HISTORY_WORDS, Output, Payloads, Released, take};
 
@@ -66,6 +66,8 @@ impl NativeRegularPackets {
         if !fits {
             return Err(Error::from_reason("The state of the packet path does not match this version of the addon."));
         }
+        use_large_pages(state.states.as_ptr().cast(), size_of_val::<[f64]>(&state.states));
+        use_large_pages(state.history.as_ptr().cast(), size_of_val::<[i32]>(&state.history));
         let rings = rings
             .iter()
             .map(|ring| Producer::new(shared, Place { offset: ring.offset as usize, capacity: ring.capacity as usize }))

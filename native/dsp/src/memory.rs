@@ -6,6 +6,9 @@ use std::ptr::NonNull;
 use std::sync::atomic::AtomicI32;
 
 const CACHE_LINE: usize = 64;
+/// Every page is this long, or a multiple of it.
+#[cfg(all(target_os = "linux", not(miri)))]
+const PAGE: usize = 4_096;
 
 /// A hint to the processor that all of `value` is needed soon.
 pub fn prefetch<T>(value: &T) {
@@ -43,6 +46,25 @@ fn prefetch_line_to_write(address: *const u8) {
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _ = address;
+}
+
+/// Asks the system for large pages for the `bytes` bytes at `address`, which are used in no order: with small ones, the
+/// processor looks up where each of them lies nearly every time. It is to be called before they are written first.
+pub fn use_large_pages(address: *const u8, bytes: usize) {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    {
+        use std::ffi::{c_int, c_void};
+        const MADV_HUGEPAGE: c_int = 14;
+        unsafe extern "C" {
+            fn madvise(address: *const c_void, length: usize, advice: c_int) -> c_int;
+        }
+        let from = address.addr() & !(PAGE - 1);
+        let to = (address.addr() + bytes).next_multiple_of(PAGE);
+        // SAFETY: it changes nothing that a program can see. Where the system does not know it, it fails.
+        unsafe { madvise(address.with_addr(from).cast(), to - from, MADV_HUGEPAGE) };
+    }
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let _ = (address, bytes);
 }
 
 #[derive(Clone, Copy, Debug)]

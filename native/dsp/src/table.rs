@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::layout::stream;
-use crate::memory::Memory;
+use crate::memory::{Memory, use_large_pages};
 use crate::silence::State;
 
 /// Slots of a silence state that most frames use, rather than the minima of earlier times.
@@ -19,7 +19,7 @@ pub struct StreamTable {
 
 impl StreamTable {
     pub fn new(memory: Memory, offset: usize, capacity: usize) -> Self {
-        memory.address(offset, capacity * stream::BYTES, 128);
+        use_large_pages(memory.address(offset, capacity * stream::BYTES, 128), capacity * stream::BYTES);
         Self { memory, offset, capacity }
     }
 

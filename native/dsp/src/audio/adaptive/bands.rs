@@ -18,6 +18,7 @@ struct Sums {
 }
 
 /// Adds whole blocks to the band energies.
+#[inline(always)]
 pub fn add_blocks(state: &mut State, blocks: &[[i16; BLOCK_SAMPLES]]) {
     let mut pair = if state[PAIR] < 0.0 { None } else { Some(state[PAIR] as u64) };
     #[cfg(target_arch = "x86_64")]
@@ -41,6 +42,7 @@ pub fn add_blocks(state: &mut State, blocks: &[[i16; BLOCK_SAMPLES]]) {
 }
 
 /// `pair`: the energy of a block whose pair is still to come.
+#[inline(always)]
 fn sum_blocks(blocks: &[[i16; BLOCK_SAMPLES]], pair: &mut Option<u64>) -> Sums {
     let mut sums = Sums::default();
     for block in blocks {
@@ -76,6 +78,7 @@ fn sum_blocks(blocks: &[[i16; BLOCK_SAMPLES]], pair: &mut Option<u64>) -> Sums {
 /// The same for whole pairs, eight blocks at a time: element n of a vector is of block n, and every coefficient fits into
 /// its 16 bits.
 #[cfg(target_arch = "x86_64")]
+#[inline(always)]
 fn sum_pairs(blocks: &[[i16; BLOCK_SAMPLES]]) -> Sums {
     use std::arch::x86_64::*;
 

@@ -4,6 +4,7 @@ use super::features::Features;
 use super::weights::{HIDDEN_BIAS, HIDDEN_WEIGHTS, OUTPUT_BIAS, OUTPUT_WEIGHTS};
 
 /// Each sum is added up in the order of the features, as in JavaScript; the sums beside each other make vectors.
+#[inline(always)]
 pub fn classify(features: &Features) -> f64 {
     let mut hidden = HIDDEN_BIAS;
     for (feature, weights) in features.iter().zip(&HIDDEN_WEIGHTS) {

@@ -1,5 +1,7 @@
 //! What the classifier looks at: `src/audio/adaptive/features.ts`.
 
+use std::array::from_fn;
+
 use super::minimum::{FLOOR as MINIMUM_FLOOR, close_band_hop, has_started, track_minimum};
 use super::slot::*;
 use super::{BANDS, BLOCK_SAMPLES};
@@ -49,6 +51,7 @@ const SPEECH_UP: f64 = 0.3;
 const SPEECH_DOWN: f64 = 0.0007;
 
 /// log2, exact at powers of two and a straight line between them, off the upper half of the double.
+#[inline(always)]
 fn rough_log2(value: f64) -> f64 {
     f64::from((value.to_bits() >> 32) as i32) / 1_048_576.0 - 1023.0
 }
@@ -63,6 +66,7 @@ pub fn is_near_floor(state: &State, mean_square: f64) -> bool {
 }
 
 /// Takes the energies of a whole hop in.
+#[inline(always)]
 pub fn measure_hop(state: &mut State) -> Features {
     let mut features = [0.0; feature::COUNT];
     let is_first = state[HOPS] == 0.0;
@@ -74,37 +78,40 @@ pub fn measure_hop(state: &mut State) -> Features {
     features
 }
 
+#[inline(always)]
 fn measure_bands(state: &mut State, is_first: bool, features: &mut Features) -> f64 {
     let scale = state[HOP_BLOCKS] * BLOCK_SAMPLES as f64 * BLOCK_SAMPLES as f64;
-    let mut sum = 0.0;
-    let mut total = 0.0;
-    let mut common = 0.0;
-    let mut changes = [0.0; BANDS];
-    for band in 0..BANDS {
-        let power = state[ENERGY + band] / scale + LEAST;
-        state[ENERGY + band] = 0.0;
-        total += power;
-        let last = state[SMOOTH + band];
-        let smooth = if is_first { power } else { last + (power - last) * BAND_SMOOTHING };
-        state[SMOOTH + band] = smooth;
-        let log = rough_log2(smooth);
-        let change = if is_first { 0.0 } else { log - rough_log2(last) };
-        changes[band] = change;
-        common += change;
-        if is_first {
-            state[FLOOR + band] = rough_log2(power.min(FIRST_FLOOR));
-        }
-        if log < state[BAND_MINIMUM + band] {
-            state[BAND_MINIMUM + band] = log;
-        }
-        if log < state[FLOOR + band] {
-            state[FLOOR + band] = log;
-        }
-        let above = log - state[FLOOR + band] - BIAS;
-        let snr = if above < 0.0 { 0.0 } else { above.min(MOST_SNR) };
-        features[feature::BAND + band] = snr;
-        sum += snr;
-    }
+    // Each step for all bands before the next one, so that the compiler can take several bands at a time.
+    let bands = |state: &State, at: usize| -> [f64; BANDS] { from_fn(|band| state[at + band]) };
+    let power = bands(state, ENERGY).map(|energy| energy / scale + LEAST);
+    state[ENERGY..][..BANDS].fill(0.0);
+    let last = bands(state, SMOOTH);
+    let smooth =
+        if is_first { power } else { from_fn(|band| last[band] + (power[band] - last[band]) * BAND_SMOOTHING) };
+    state[SMOOTH..][..BANDS].copy_from_slice(&smooth);
+    let log = smooth.map(rough_log2);
+    let changes = if is_first { [0.0; BANDS] } else { from_fn(|band| log[band] - rough_log2(last[band])) };
+    let floor = if is_first {
+        power.map(|power| rough_log2(if power < FIRST_FLOOR { power } else { FIRST_FLOOR }))
+    } else {
+        bands(state, FLOOR)
+    };
+    let lower = |than: [f64; BANDS]| -> [f64; BANDS] {
+        from_fn(|band| if log[band] < than[band] { log[band] } else { than[band] })
+    };
+    let floor = lower(floor);
+    let minimum = lower(bands(state, BAND_MINIMUM));
+    state[FLOOR..][..BANDS].copy_from_slice(&floor);
+    state[BAND_MINIMUM..][..BANDS].copy_from_slice(&minimum);
+    let snr: [f64; BANDS] = from_fn(|band| {
+        let above = log[band] - floor[band] - BIAS;
+        let below_most = if above < MOST_SNR { above } else { MOST_SNR };
+        if above < 0.0 { 0.0 } else { below_most }
+    });
+    features[feature::BAND..][..BANDS].copy_from_slice(&snr);
+    // In the order of the JavaScript path.
+    let add_up = |values: &[f64; BANDS]| values.iter().fold(0.0, |sum, value| sum + value);
+    let (total, common, sum) = (add_up(&power), add_up(&changes), add_up(&snr));
     close_band_hop(state);
     features[feature::SNR] = sum / BANDS as f64;
     features[feature::SHAPE_CHANGE] = measure_shape(state, is_first, &changes, common / BANDS as f64);
@@ -112,6 +119,7 @@ fn measure_bands(state: &mut State, is_first: bool, features: &mut Features) -> 
 }
 
 /// The smoothed size of the bands' changes beside the change that all have in `common`.
+#[inline(always)]
 fn measure_shape(state: &mut State, is_first: bool, changes: &[f64; BANDS], common: f64) -> f64 {
     let mut sum = 0.0;
     for change in changes {
@@ -125,6 +133,7 @@ fn measure_shape(state: &mut State, is_first: bool, changes: &[f64; BANDS], comm
 /// Two blocks of squares as the mean square of a sample.
 const PAIR_SCALE: f64 = (2 * BLOCK_SAMPLES * BLOCK_SAMPLES) as f64;
 
+#[inline(always)]
 fn measure_pulse(state: &mut State, is_first: bool, level: f64, features: &mut Features) {
     let loudest = state[LOUDEST_PAIR] / PAIR_SCALE + BANDS as f64 * LEAST;
     state[LOUDEST_PAIR] = 0.0;
@@ -140,6 +149,7 @@ fn measure_pulse(state: &mut State, is_first: bool, level: f64, features: &mut F
 }
 
 /// Takes in what lies below the bands, without DC; how far it is above its floor.
+#[inline(always)]
 pub fn measure_low(state: &mut State) -> f64 {
     let blocks = state[HOP_BLOCKS];
     let sum = state[LOW_SUM];
@@ -158,6 +168,7 @@ pub fn measure_low(state: &mut State) -> f64 {
     rough_log2(power) - floor
 }
 
+#[inline(always)]
 fn measure_snr(state: &mut State, is_first: bool, features: &mut Features) {
     let snr = features[feature::SNR];
     let snr_80 = state[SNR_80] + (snr - state[SNR_80]) * 0.25;
@@ -195,6 +206,7 @@ fn measure_snr(state: &mut State, is_first: bool, features: &mut Features) {
     state[LAST_SNR] = snr;
 }
 
+#[inline(always)]
 fn measure_levels(state: &mut State, is_first: bool, level: f64, features: &mut Features) {
     let last = state[LEVEL];
     let smooth = if is_first { level } else { last + (level - last) * 0.5 };
@@ -220,6 +232,7 @@ fn measure_levels(state: &mut State, is_first: bool, level: f64, features: &mut 
 }
 
 /// Follows the maxima of `value`, and forgets them towards `floor`.
+#[inline(always)]
 fn follow(last: f64, value: f64, floor: f64) -> f64 {
     if value > last { last + (value - last) * SPEECH_UP } else { last + (floor - last) * SPEECH_DOWN }
 }
