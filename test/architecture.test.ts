@@ -55,6 +55,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['type:sinks', 'shard/location', 'evidence/log-files', 'evidence/recording-entry'],
     ...['type:evidence/line-comparison', 'evidence/verify-log'],
     ...['folder', 'manifest', 'manifest-file', 'unfinished'].map((file) => `sinks/recorder/files/${file}`),
+    'sinks/recorder/folders/recording-folders',
   ],
   'sinks/monitor': [],
   'sinks/audit': [
@@ -106,6 +107,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['node/parts/node-parts', 'type:node/node-stats', 'type:engine', 'sinks/metrics'],
     ...['type:sources/genesys', 'type:sources/audiohook'],
     ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
+    'archive/retention/legal-holds',
   ],
   webhooks: ['config/options', 'type:node/service', 'type:sinks/events', 'sinks/recorder/files/writer'],
   // Both ends of a wire format are written against one description of it.
@@ -141,6 +143,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Three tools work on files alone, without a node.
   cli: [
     ...[
+      'archive/retention/legal-holds',
+      'archive/retention/retention',
       'index',
       'node',
       'config',

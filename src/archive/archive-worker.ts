@@ -1,17 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../core/clock.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { AuditFields } from '../core/events.js';
+import { deletesAnything, policyOf } from '../core/retention/policy.js';
 import { digestsInAudit } from './audit-search.js';
 import { DigestJob } from './digest-job.js';
 import { FinishedQueue } from './finished-queue.js';
 import { JobRunner } from './job-runner.js';
 import type { ArchiveContext, ArchiveJob } from './jobs.js';
+import { HoldEntries } from './retention/hold-entries.js';
+import { Retention } from './retention/retention.js';
 import type { ArchiveThreadData, FromArchive } from './thread-messages.js';
 
 /** The index is looked at so often, also when nobody has said that a recording was finished. */
 const LOOK_MS = 1_000;
 /** The clock may have been set back since. */
 const DAY_MS = 86_400_000;
+/** How often what is due is deleted. */
+const RETENTION_MS = 3_600_000;
 /** How often is kept how far the jobs have come. */
 const SAVE_MS = 500;
 
@@ -37,6 +43,9 @@ export class ArchiveWorker {
   #isTurnDue = false;
   #looks: NodeJS.Timeout | undefined;
   #saves: NodeJS.Timeout | undefined;
+  #deletions: NodeJS.Timeout | undefined;
+  #deleting: Promise<unknown> = Promise.resolve();
+  #holds: HoldEntries | undefined;
 
   constructor(data: ArchiveThreadData, tell: (message: FromArchive) => void) {
     this.#data = data;
@@ -65,6 +74,8 @@ export class ArchiveWorker {
     this.#queue = queue;
     this.#runners = jobs.map((job) => new JobRunner(job, queue, context));
     this.#looks = setInterval(() => this.look(), LOOK_MS).unref();
+    if (this.#data.auditDirectory !== undefined) this.#holds = new HoldEntries(context);
+    this.#keepPolicy(queue, names, context);
     this.#saves = setInterval(() => void this.#save(), SAVE_MS).unref();
     this.look();
   }
@@ -76,6 +87,7 @@ export class ArchiveWorker {
     this.#turn = this.#turn.then(async () => {
       this.#isTurnDue = false;
       await this.#queue?.look();
+      await this.#holds?.look();
       for (const runner of this.#runners) await runner.work(() => this.look());
     });
     this.#turn = this.#turn.catch((thrown: unknown) =>
@@ -94,10 +106,12 @@ export class ArchiveWorker {
   /** Gives what is quickly done that time. What is left is done at the next start, and the audit says how much that is. */
   async close(withinMs: number): Promise<void> {
     clearInterval(this.#looks);
+    clearInterval(this.#deletions);
     const queue = this.#queue;
     this.#isClosing = true;
     this.#closing.abort();
     await this.#turn;
+    await this.#deleting;
     if (queue !== undefined) {
       const late = sleep(withinMs, undefined, { signal: this.#stopped.signal }).catch(() => {});
       await Promise.race([late, this.#finish(queue)]);
@@ -107,6 +121,24 @@ export class ArchiveWorker {
     }
     clearInterval(this.#saves);
     await this.#save();
+  }
+
+  /** Deletes what is older than the policy says, now and every hour. */
+  #keepPolicy(queue: FinishedQueue, jobs: readonly string[], context: ArchiveContext): void {
+    const policy = this.#data.retention && policyOf(this.#data.retention);
+    if (policy === undefined || !deletesAnything(policy)) return;
+    const { directory, audit, fault, count, closing } = context;
+    const pending = async (): Promise<Set<string>> => {
+      await queue.look();
+      return new Set((await Promise.all(jobs.map((job) => queue.pending(job)))).flat());
+    };
+    const dependencies = { directory, clock: systemClock, audit, fault, count, pending, closing };
+    const retention = new Retention(policy, dependencies);
+    const run = (): void => {
+      this.#deleting = this.#deleting.then(() => retention.run());
+    };
+    this.#deletions = setInterval(run, RETENTION_MS).unref();
+    run();
   }
 
   async #finish(queue: FinishedQueue): Promise<void> {

@@ -29,7 +29,10 @@ export interface ArchiveDependencies {
 
 /** What the archive has counted. */
 export type ArchiveStats = Readonly<Record<(typeof COUNTERS)[number], number>>;
-const COUNTERS = ['digests', 'digestedBytes', 'missing', 'refused', 'failedAttempts', 'threadRestarts'] as const;
+const COUNTERS = [
+  ...(['digests', 'digestedBytes', 'missing', 'refused', 'failedAttempts', 'threadRestarts'] as const),
+  ...(['retentionDeleted', 'retentionFailed'] as const),
+] as const;
 
 /**
  * What happens to finished recordings, in a thread of its own, which starts when there is something to do. See README.md.
@@ -51,7 +54,9 @@ export class Archive {
 
   /** Takes up what an earlier process has left. */
   async start(): Promise<void> {
-    const folder = join(this.#dependencies.place.directory, UNFINISHED_FOLDER);
+    const { directory, retention } = this.#dependencies.place;
+    if (retention !== undefined) return this.#start();
+    const folder = join(directory, UNFINISHED_FOLDER);
     const names = await readdir(folder).catch((): string[] => []);
     if (names.some((name) => name.includes('.'))) this.#start();
   }

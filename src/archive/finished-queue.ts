@@ -130,13 +130,18 @@ export class FinishedQueue {
 
   /** How many recordings a job has still to do. */
   async waiting(job: string): Promise<number> {
-    let count = 0;
+    return (await this.pending(job)).length;
+  }
+
+  /** The folders of the recordings that a job has still to do. */
+  async pending(job: string): Promise<string[]> {
+    const folders: string[] = [];
     for (const file of this.#files.values()) {
       const bytes = await readFile(file.path).catch(() => Buffer.alloc(0));
       const lines = bytes.subarray(this.#place(file.base, job).doneAt).toString('utf8').split('\n').slice(0, -1);
-      count += lines.filter((line) => line.startsWith('=')).length;
+      folders.push(...lines.filter((line) => line.startsWith('=')).map((line) => line.slice(1)));
     }
-    return count;
+    return folders;
   }
 
   /** Keeps how far the jobs have come, and removes files of which everything is done. */

@@ -1,10 +1,13 @@
 import type { AuditFields } from '../core/events.js';
+import type { RetentionSettings } from '../core/retention/policy.js';
 
 /** What the archive's thread is given at its start. */
 export interface ArchiveThreadData {
   /** The output directory. */
   readonly directory: string;
   readonly fileMode: number;
+  /** How long recordings are kept; undefined for ever. */
+  readonly retention?: RetentionSettings | undefined;
   /** Folder of the audit; undefined without one: then there are no digests. */
   readonly auditDirectory: string | undefined;
   /** Recordings that were finished earlier may be in the audit already; wall clock, milliseconds since 1970. */

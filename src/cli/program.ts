@@ -16,6 +16,8 @@ import { registerDoctor } from './commands/doctor.js';
 import { registerEval } from './commands/eval/eval.js';
 import { registerOpen } from './commands/open.js';
 import { registerRepair } from './commands/repair.js';
+import { registerHold } from './commands/retention/hold.js';
+import { registerRetention } from './commands/retention/retention.js';
 import { registerRun } from './commands/run.js';
 import { registerServe } from './commands/serve.js';
 import { registerSimulate } from './commands/simulate.js';
@@ -41,6 +43,8 @@ const COMMANDS: readonly ((program: Command) => Command)[] = [
   registerOpen,
   registerRepair,
   registerVerify,
+  registerRetention,
+  registerHold,
   registerWebhooks,
   registerDoctor,
   registerDeploy,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseAttributeRule } from '../core/attributes/attribute-rule.js';
+import { parseRetentionRule } from '../core/retention/policy.js';
 import { setting, text } from './setting.js';
 
 /** Settings of the recorder. */
@@ -33,6 +34,30 @@ export const recordingSettings = {
       'What recordings are stored as: wav; flac, lossless at half the size; opus, the packets of Opus calls as they came, and flac for other calls.',
     value: 'format',
   }),
+  keepDays: setting(z.int().min(1).max(36_525).optional(), {
+    description: 'Days after its end that a recording is deleted; see also the rules and legal holds.',
+    value: 'n',
+    defaultText: 'for ever',
+  }),
+  retentionRules: setting(
+    z
+      .array(
+        z
+          .string()
+          .min(1)
+          .max(1_024)
+          .refine((rule) => isTaken(parseRetentionRule, rule)),
+      )
+      .default([]),
+    {
+      description:
+        'Rules of how long recordings of some calls are kept, such as `queue=Sales:days=30`; the first that matches decides.',
+      flag: '--retention-rule',
+      value: 'rule,rule',
+      allowed: 'a list of rules such as queue=Sales:days=30 or tag=claim:days=forever',
+      defaultText: 'none',
+    },
+  ),
   fileMode: setting(z.enum(['600', '640', '644']).default('600'), {
     description: 'Permissions of recordings and audit, octal; those who may read them may enter their folders.',
     value: 'mode',

@@ -14,6 +14,7 @@ import { packageVersion } from '../config/package-version.js';
 import type { CertifiedKey } from '../core/network/certificate.js';
 import { registerAudioRoutes } from './api/audio.js';
 import { registerEventRoutes } from './api/events.js';
+import { registerHoldRoutes } from './api/holds.js';
 import { registerInteractionRoutes } from './api/interactions.js';
 import { registerNodeRoutes } from './api/node.js';
 import { registerRecordingRoutes } from './api/recordings.js';
@@ -39,6 +40,7 @@ const ROUTES: readonly ((app: ControlApp, dependencies: ControlDependencies) => 
   registerNodeRoutes,
   registerInteractionRoutes,
   registerRecordingRoutes,
+  registerHoldRoutes,
   registerAudioRoutes,
   registerEventRoutes,
 ];

@@ -56,6 +56,10 @@ export interface OutputSettings {
   readonly keepIdentities?: boolean | undefined;
   /** Folders within `out`, such as `{date}/{queue}/{interactionId}`: see recorder(); default `{interactionId}`. */
   readonly directoryTemplate?: string | undefined;
+  /** Days after its end that a recording is deleted, 1 to 36,525; default for ever. See recorder(). */
+  readonly keepDays?: number | undefined;
+  /** Rules such as `queue=Sales:days=30`; the first that matches a call decides; default none. */
+  readonly retentionRules?: readonly string[] | undefined;
   /** What `audit.jsonl` contains: nothing, life-cycle events and spans, or every packet as well; default `spans`. */
   readonly audit?: 'off' | 'spans' | 'packets' | undefined;
   /** Interaction ids are replaced by their HMAC under this key in the audit, of at least 16 characters; default: not. */
@@ -77,6 +81,7 @@ export type SettingWithoutDefault =
   | 'interactionsFile'
   | 'caFile'
   | 'auditKey'
+  | 'keepDays'
   | 'auditSigningKey'
   | 'auditMaxMegabytes'
   | 'auditDaily';
@@ -137,6 +142,8 @@ export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
         bufferMegabytes,
         minFreeMegabytes,
         ...encryptionOf(config),
+        retentionRules: config.retentionRules,
+        ...(config.keepDays === undefined ? {} : { keepDays: config.keepDays }),
       })
     : undefined;
   const auditing = config.audit === 'off' ? undefined : audit(auditOptions(config));

@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.js';
 import type { AuditEntry, FrameSink, OutcomeCause } from '../core/events.js';
 import type { HealthCheck } from '../core/health.js';
 import type { Logger } from '../core/logger.js';
+import type { RetentionSettings } from '../core/retention/policy.js';
 
 /** The space on the disk of the recordings has fallen below its watermark, or is above it again. */
 export interface DiskLowEvent {
@@ -43,6 +44,8 @@ export interface SinkAgent {
   readonly entry: string;
   /** What became of the recordings whose streams have ended since the last call. */
   takeResults(): readonly RecordingResult[];
+  /** How long recordings are kept; absent for ever. */
+  readonly retention?: RetentionSettings | undefined;
   /** Has every finished recording kept for an archive from now on; to be called before the thread starts. */
   archive(): ArchivePlace;
 }
@@ -53,6 +56,8 @@ export interface ArchivePlace {
   readonly directory: string;
   /** Permissions of the files in it. */
   readonly fileMode: number;
+  /** How long recordings are kept; absent for ever. */
+  readonly retention?: RetentionSettings | undefined;
 }
 
 /** The files of an audit, for entries that something else waits for. */

@@ -71,6 +71,8 @@ export async function composeNode(
           bufferMegabytes,
           minFreeMegabytes,
           ...encryptionOf(config),
+          retentionRules: config.retentionRules,
+          ...(config.keepDays === undefined ? {} : { keepDays: config.keepDays }),
         }),
       ]
     : [];

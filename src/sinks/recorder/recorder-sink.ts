@@ -4,6 +4,7 @@ import type { Clock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { HealthCheck } from '../../core/health.js';
 import { makeFolder } from '../../core/make-folder.js';
+import { isRetentionRule } from '../../core/retention/policy.js';
 import type { DiskLowEvent, Sink, SinkAgent, SinkContext, SinkStats } from '../sink.js';
 import { conversionThread } from './conversion/convert.js';
 import { MAX_RECIPIENTS, readRecipients } from './encryption/recipients.js';
@@ -53,6 +54,17 @@ export interface RecorderOptions {
    */
   readonly bufferMegabytes?: number;
   /**
+   * Days that a recording is kept after its end, 1 to 36,525; default for ever. The archive's thread deletes it then, at
+   * the start and every hour, and makes that an entry of the audit. Nothing is deleted that is under a legal hold, not
+   * finished, or still to be uploaded.
+   */
+  readonly keepDays?: number;
+  /**
+   * Rules for some calls, such as `queue=Sales:days=30` or `tag=claim:days=forever`: the first that matches decides, and
+   * `keepDays` where none does; default none.
+   */
+  readonly retentionRules?: readonly string[];
+  /**
    * Megabytes that should stay free on the disk; 0 to 1,000,000,000, default 1024. Below it the node's health is degraded,
    * below a quarter of it failing, so that no new calls are sent to it; a `diskLow` event says both that and when there is
    * space again. Recording goes on as long as there is space.
@@ -74,6 +86,8 @@ const schema = z.strictObject({
   encryptTo: z.array(z.string()).max(MAX_RECIPIENTS).default([]),
   encryptToFile: z.string().min(1).optional(),
   bufferMegabytes: z.int().min(1).max(1024).default(64),
+  keepDays: z.int().min(1).max(36_525).optional(),
+  retentionRules: z.array(z.string().refine(isRetentionRule, 'a rule such as queue=Sales:days=30')).default([]),
   minFreeMegabytes: z.int().min(0).max(1_000_000_000).default(1024),
 });
 
@@ -98,6 +112,7 @@ export class RecorderSink implements Sink {
   constructor(options: RecorderOptions) {
     const parsed = parseOptions('recorder()', schema, options);
     const { directory, directoryTemplate, format, fileMode, bufferMegabytes, minFreeMegabytes } = parsed;
+    const { keepDays, retentionRules: rules } = parsed;
     this.#directory = directory;
     this.#access = fileAccess(fileMode);
     this.#disk = new DiskSpace(directory);
@@ -109,6 +124,7 @@ export class RecorderSink implements Sink {
       format,
       access: this.#access,
       encryptTo: readRecipients(parsed),
+      retention: keepDays === undefined && rules.length === 0 ? undefined : { keepDays, rules },
       bufferBytes: bufferMegabytes * MEGABYTE,
     });
   }

@@ -1,3 +1,4 @@
+import type { RetentionSettings } from '../../core/retention/policy.js';
 import type { RecorderAgent } from '../../engine/options.js';
 import type { EngineMemory } from '../../engine/threads/memory.js';
 import { LAYOUT_VERSION } from '../../ring/layout.js';
@@ -29,6 +30,8 @@ export interface RecorderThreadOptions {
   readonly access: FileAccess;
   /** Those who can open the recordings; none when they are not encrypted. */
   readonly encryptTo?: readonly string[];
+  /** How long recordings are kept; for ever when absent. */
+  readonly retention?: RetentionSettings | undefined;
   /** Space for audio that waits for a slow disk, in the rings of all shards together. */
   readonly bufferBytes: number;
 }
@@ -56,8 +59,12 @@ export class RecorderThread implements RecorderAgent {
 
   archive(): ArchivePlace {
     this.#isArchived = true;
-    const { directory, access } = this.#options;
-    return { directory, fileMode: access.fileMode };
+    const { directory, access, retention } = this.#options;
+    return { directory, fileMode: access.fileMode, retention };
+  }
+
+  get retention(): RetentionSettings | undefined {
+    return this.#options.retention;
   }
 
   get isArchived(): boolean {

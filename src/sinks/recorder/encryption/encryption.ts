@@ -1,3 +1,4 @@
+import { withoutIdentities } from '../../../core/attributes/attributes.js';
 import type { StreamInfo } from '../../../core/events.js';
 import type { ConversionFiles } from '../conversion/flac-conversion.js';
 import { audioFileName, type Manifest } from '../files/manifest.js';
@@ -75,7 +76,10 @@ export class RecordingEncryption implements ConversionFiles {
   /** The manifest of this audio file, which says that it is encrypted. */
   manifest(plain: Manifest, sealed: boolean): Manifest {
     const file = `${audioFileName(this.#segment())}${ENCRYPTED_EXTENSION}`;
-    return { ...plain, file, encryption: { version: FORMAT_VERSION, sealed } };
+    const encryption = { version: FORMAT_VERSION, sealed };
+    const { attributes } = plain;
+    // The manifest is not encrypted.
+    return { ...plain, ...(attributes && { attributes: withoutIdentities(attributes) }), file, encryption };
   }
 
   #file(place: KeyPlace, isPrivate: boolean, name: () => string): EncryptedFile {
