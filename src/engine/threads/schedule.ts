@@ -61,11 +61,13 @@ export class Schedule {
   update(nowUs = this.#clock.nowUs()): void {
     if (this.#stopped) return;
     const dueUs = this.#pump.dueUs();
-    if (dueUs < this.#timerDueUs) this.#setTimer(dueUs, nowUs);
+    const soonUs = nowUs + SOON_US;
+    const isBusy = this.#hasSubmitted && this.#intervalUs < BUSY_INTERVAL_US;
     // Called from within a sink: the drain that called the sink looks again when it is done.
-    if (this.#delivery.isDraining || this.#timerDueUs <= nowUs + SOON_US) return;
-    if (this.#hasSubmitted && this.#intervalUs < BUSY_INTERVAL_US) this.#setTimer(nowUs + SOON_US, nowUs);
-    else this.#waitForOutput();
+    const looksSoon = isBusy && !this.#delivery.isDraining;
+    const nextUs = looksSoon ? Math.min(dueUs, soonUs) : dueUs;
+    if (nextUs < this.#timerDueUs) this.#setTimer(nextUs, nowUs);
+    if (!this.#delivery.isDraining && this.#timerDueUs > soonUs) this.#waitForOutput();
   }
 
   /** No more looks of its own; a wait under way ends, so that a closing engine leaves nothing behind. */
