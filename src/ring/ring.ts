@@ -1,5 +1,8 @@
 import { TrunklineError } from '../core/errors.js';
-import { alignRecord, KIND, RECORD, RING } from './layout.js';
+import { alignRecord, RECORD as FIELDS, KIND as KINDS, RING } from './layout.js';
+
+/** Declared here, for the compiler: an import is looked up at each use. */
+const [RECORD, KIND] = [FIELDS, KINDS];
 
 /**
  * Single-producer single-consumer rings of variable-length records over shared memory (layout.ts). Each side is a

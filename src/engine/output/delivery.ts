@@ -1,11 +1,14 @@
 import type { Clock } from '../../core/clock.js';
 import { guard, guardResult } from '../../core/emitter.js';
 import type { MarkedSpan, SilenceEdge, StreamInfo, StreamSummary } from '../../core/events.js';
-import { FLAG, KIND, MARK, RECORD, silenceKind } from '../../ring/layout.js';
+import { RECORD as FIELDS, FLAG, KIND as KINDS, MARK, silenceKind } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
 import type { Streams } from '../streams.js';
 import { RingFrameView } from './frame-view.js';
 import { SinkTable } from './sink-table.js';
+
+/** Declared here, for the compiler: an import is looked up at each use. */
+const [RECORD, KIND] = [FIELDS, KINDS];
 
 /** Records of a ring that are delivered before the event loop continues. */
 const SHARE = 4096;

@@ -2,7 +2,10 @@ import { Buffer } from 'node:buffer';
 import { markAsUntransferable } from 'node:worker_threads';
 import { copyQuads } from '../../core/copy.js';
 import type { Channel, FrameView, StreamInfo } from '../../core/events.js';
-import { alignRecord, FLAG, RECORD } from '../../ring/layout.js';
+import { alignRecord, RECORD as FIELDS, FLAG as FLAGS } from '../../ring/layout.js';
+
+/** Declared here, for the compiler: an import is looked up at each use. */
+const [RECORD, FLAG] = [FIELDS, FLAGS];
 
 /** As large as Node's own pool: to keep one frame's samples is to keep all that were copied with them. */
 const COPY_BYTES = 8_192;
