@@ -13,8 +13,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
-    // Tests mostly wait, for timers and processes: with one worker, as Vitest has on two cores, these are idle half the time.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Tests wait a third of their time, for timers and processes: three workers keep two cores busy.
+    maxWorkers: Math.max(3, availableParallelism() - 1),
     // Commands that tests start have no control server unless they ask for one: many run at the same time.
     // The key that signs audits is not made in the developer's home.
     env: {
@@ -26,7 +26,7 @@ export default defineConfig({
     expect: {
       // A test that asserts nothing fails.
       requireAssertions: true,
-      poll: { timeout: 15_000 },
+      poll: { timeout: 30_000 },
     },
   },
 });

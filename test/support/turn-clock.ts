@@ -4,6 +4,7 @@ import { US_PER_MS } from '../../src/core/units.js';
 /** Less than the playout delay by far. */
 const MAX_STEP_US = 5 * US_PER_MS;
 const STEPS_PER_CHECK = 16;
+const STANDING = 0.02;
 
 /**
  * The clock of a simulator and a node in one process: a machine that starves the process makes neither late. It goes on once
@@ -12,7 +13,10 @@ const STEPS_PER_CHECK = 16;
  * however long a turn takes.
  */
 export class TurnClock implements Clock {
-  /** While it returns true, time stands still: what the node's threads have to do does not pile up. */
+  /**
+   * While it returns true, time nearly stands still, so that what the node's threads have to do does not pile up. It goes
+   * on a little, for packets that wait for a time and not for a thread.
+   */
   isBehind = (): boolean => false;
   readonly #speed: number;
   readonly #epochMs = systemClock.wallMs();
@@ -42,7 +46,8 @@ export class TurnClock implements Clock {
   #step(): void {
     const nowUs = systemClock.nowUs();
     if (this.#steps++ % STEPS_PER_CHECK === 0) this.#stands = this.isBehind();
-    if (!this.#stands) this.#passedUs += Math.min(MAX_STEP_US, (nowUs - this.#seenUs) * this.#speed);
+    const stepUs = Math.min(MAX_STEP_US, (nowUs - this.#seenUs) * this.#speed);
+    this.#passedUs += this.#stands ? stepUs * STANDING : stepUs;
     this.#seenUs = nowUs;
   }
 }

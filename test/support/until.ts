@@ -1,7 +1,7 @@
 import { systemClock } from '../../src/core/clock.js';
 import { MS_PER_SECOND, US_PER_MS } from '../../src/core/units.js';
 
-const TIMEOUT_MS = 15_000;
+const TIMEOUT_MS = 30_000;
 const INTERVAL_MS = 5;
 
 /** Resolves as soon as `condition` is true. After `timeoutMs` it fails and names `what` it was waiting for. */
