@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { greatestDifference, localTarballs, PackedProject } from '../support/package/packed-project.js';
@@ -60,13 +61,15 @@ describe('the tarball', () => {
 });
 
 describe('what is installed', () => {
-  it('serves the console, its assets and the API', () => {
+  it('serves the console, its assets and the API, and signs the audit in a thread of its own', () => {
     project.write(
       'operate.cjs',
-      `const { control, createNode } = require('trunkline');
+      `const { audit, control, createNode } = require('trunkline');
        async function main() {
          const operations = control({ port: 0 });
-         const node = await createNode({ services: [operations], engine: { shards: 1 } });
+         const sinks = [audit({ directory: 'audited' })];
+         const note = { name: 'note', start: (context) => context.audit('noted', {}), close() {} };
+         const node = await createNode({ services: [operations, note], sinks, engine: { shards: 1 } });
          const found = {};
          const read = async (path) => {
            const response = await fetch(new URL(path, operations.url));
@@ -90,6 +93,10 @@ describe('what is installed', () => {
       expect.stringMatching(/^200 application\/json/),
       expect.stringMatching(/^200 text\/plain/),
     ]);
+    const lines = readFileSync(project.path('audited/audit.jsonl'), 'utf8').trimEnd().split('\n');
+    expect(lines.some((line) => line.includes('"noted"'))).toBe(true);
+    const checkpoint = readFileSync(project.path('audited/audit.checkpoint'), 'utf8');
+    expect(checkpoint.split('\n')[1]).toBe(String(lines.length));
   });
 
   it('has the commands, with the files that they print', () => {
