@@ -1,8 +1,14 @@
 /** The public API of trunkline. */
 
+export { type ArchiveNode, S3Archive, type S3ArchiveStats, s3Archive } from './archive/s3-archive.js';
+export type { BucketState } from './archive/upload/attempts.js';
+export type { S3ArchiveOptions, UploadSettings } from './archive/upload/options.js';
+export type { BucketSettings } from './archive/upload/settings.js';
+export type { ArchiveUploads, UploadReport } from './archive/upload/upload-report.js';
 export type { FormerOptions } from './config/schema.js';
 export { Control, type ControlStats, control } from './control/control.js';
 export type { ControlLimits, ControlOptions } from './control/options.js';
+export type * from './core/archive-events.js';
 export {
   type AttributeComparison,
   type AttributeCondition,

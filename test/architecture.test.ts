@@ -52,7 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   // What is done with finished recordings, which it finds by the recorder's index.
   archive: [
-    ...['type:sinks', 'shard/location', 'evidence/log-files', 'evidence/recording-entry'],
+    ...['config/options', 'type:sinks', 'shard/location', 'evidence/log-files', 'evidence/recording-entry'],
     ...['type:evidence/line-comparison', 'evidence/verify-log'],
     ...['folder', 'manifest', 'manifest-file', 'unfinished'].map((file) => `sinks/recorder/files/${file}`),
     'sinks/recorder/folders/recording-folders',
@@ -85,6 +85,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'type:sources',
     'type:sinks',
     'archive/archive',
+    'type:archive',
     'sources/genesys',
     'sources/audiohook',
     ...['recorder', 'audit', 'monitor', 'metrics', 'events'].map((sink) => `sinks/${sink}`),
@@ -133,6 +134,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'engine',
       'node',
       'control/control',
+      'archive/s3-archive',
       'webhooks/webhooks',
       'sources/genesys/genesys-subscription',
       'sources/audiohook/audiohook',
@@ -161,6 +163,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['sinks/metrics/metrics', 'audio/calibrate', 'audio/wav', 'control/access/roles', 'control/access/token-file'],
     ...['control/recordings/recording', 'control/recordings/recording-index'],
     ...['webhooks/short-lived', 'webhooks/queue/dead-letters'],
+    ...['archive/s3-archive', 'archive/upload/probe-bucket'],
     // The doctor does once what a node would do at its start.
     ...['native/addon', 'sources/genesys/rest/platform', 'sources/genesys/rest/region'],
     ...['sources/genesys/rest/request-limits', 'sources/genesys/rest/transport'],

@@ -11,6 +11,7 @@ import type { ArchiveContext, ArchiveJob } from './jobs.js';
 import { HoldEntries } from './retention/hold-entries.js';
 import { Retention } from './retention/retention.js';
 import type { ArchiveThreadData, FromArchive } from './thread-messages.js';
+import { UploadJob } from './upload/upload-job.js';
 
 /** The index is looked at so often, also when nobody has said that a recording was finished. */
 const LOOK_MS = 1_000;
@@ -20,6 +21,8 @@ const DAY_MS = 86_400_000;
 const RETENTION_MS = 3_600_000;
 /** How often is kept how far the jobs have come. */
 const SAVE_MS = 500;
+/** Counting what waits for its upload reads the index. */
+const COUNT_MS = 2_000;
 
 interface Waiting {
   readonly resolve: () => void;
@@ -46,6 +49,8 @@ export class ArchiveWorker {
   #deletions: NodeJS.Timeout | undefined;
   #deleting: Promise<unknown> = Promise.resolve();
   #holds: HoldEntries | undefined;
+  #reports: NodeJS.Timeout | undefined;
+  #lastReport: () => Promise<void> = () => Promise.resolve();
 
   constructor(data: ArchiveThreadData, tell: (message: FromArchive) => void) {
     this.#data = data;
@@ -66,11 +71,12 @@ export class ArchiveWorker {
       closing: this.#closing.signal,
       stopped: this.#stopped.signal,
     };
-    const names = this.#data.auditDirectory === undefined ? [] : ['digest'];
+    const { auditDirectory, uploads } = this.#data;
+    const names = [...(auditDirectory === undefined ? [] : ['digest']), ...(uploads === undefined ? [] : ['upload'])];
     const queue = await FinishedQueue.open(directory, fileMode, names);
     const jobs: ArchiveJob[] = [];
-    if (this.#data.auditDirectory !== undefined)
-      jobs.push(await this.#digestJob(queue, context, this.#data.auditDirectory));
+    if (auditDirectory !== undefined) jobs.push(await this.#digestJob(queue, context, auditDirectory));
+    if (uploads !== undefined) jobs.push(this.#uploadJob(uploads, queue, context));
     this.#queue = queue;
     this.#runners = jobs.map((job) => new JobRunner(job, queue, context));
     this.#looks = setInterval(() => this.look(), LOOK_MS).unref();
@@ -120,6 +126,8 @@ export class ArchiveWorker {
       await this.#tellWaiting(queue).catch(() => {});
     }
     clearInterval(this.#saves);
+    clearInterval(this.#reports);
+    await this.#lastReport();
     await this.#save();
   }
 
@@ -157,6 +165,27 @@ export class ArchiveWorker {
     const { count, oldestMs } = await queue.unsure('digest', this.#data.sinceMs);
     if (count === 0) return new DigestJob(context, new Map());
     return new DigestJob(context, await digestsInAudit(auditDirectory, oldestMs - DAY_MS));
+  }
+
+  #uploadJob(
+    { settings, earlier }: NonNullable<ArchiveThreadData['uploads']>,
+    queue: FinishedQueue,
+    context: ArchiveContext,
+  ): ArchiveJob {
+    let told = '';
+    const tell = async (): Promise<void> => {
+      const report = { ...job.report(), waiting: await queue.waiting(job.name) };
+      if (JSON.stringify(report) !== told) this.#tell({ kind: 'uploads', report });
+      told = JSON.stringify(report);
+    };
+    const job = new UploadJob(settings, earlier, {
+      context,
+      archived: (recording) => this.#tell({ kind: 'archived', recording }),
+      changed: () => void tell(),
+    });
+    this.#reports = setInterval(() => void tell(), COUNT_MS).unref();
+    this.#lastReport = tell;
+    return job;
   }
 
   #audit(action: string, fields: AuditFields, interactionId: string | undefined): Promise<void> {

@@ -7,6 +7,7 @@ import { workerUrl } from '../shard/location.js';
 import { UNFINISHED_FOLDER } from '../sinks/recorder/files/unfinished.js';
 import type { ArchivePlace, AuditKeeper } from '../sinks/sink.js';
 import type { ArchiveThreadData, FromArchive, ToArchive } from './thread-messages.js';
+import { type ArchiveUploads, NO_UPLOADS } from './upload/upload-report.js';
 
 const MEGABYTES = 128;
 /** What a node that closes waits for the digests of the recordings that have just ended. */
@@ -23,6 +24,8 @@ export interface ArchiveDependencies {
   readonly place: ArchivePlace;
   /** The audit that is to have their digests; undefined without one. */
   readonly audit: AuditKeeper | undefined;
+  /** What wants them uploaded; undefined when nothing does. */
+  readonly uploads?: ArchiveUploads | undefined;
   /** Reports what failed while the archive goes on. */
   readonly report: (error: unknown) => void;
 }
@@ -43,6 +46,7 @@ export class Archive {
   #counts: Readonly<Record<string, number>> = {};
   /** Of threads that have ended. */
   readonly #countsBefore: Record<string, number> = {};
+  #lastUploads = NO_UPLOADS;
   #worker: Worker | undefined;
   #restarts = 0;
   #restarting: NodeJS.Timeout | undefined;
@@ -91,9 +95,14 @@ export class Archive {
   }
 
   #start(): void {
-    const { place, audit } = this.#dependencies;
+    const { place, audit, uploads } = this.#dependencies;
     const sinceMs = this.#restarts === 0 ? this.#startedMs : systemClock.wallMs();
-    const data: ArchiveThreadData = { ...place, auditDirectory: audit?.directory, sinceMs };
+    const data: ArchiveThreadData = {
+      ...place,
+      auditDirectory: audit?.directory,
+      sinceMs,
+      uploads: uploads && { settings: uploads.settings, earlier: this.#lastUploads },
+    };
     const worker = new Worker(new URL(workerUrl('archive/entry')), {
       workerData: data,
       name: 'archive',
@@ -113,7 +122,11 @@ export class Archive {
   #take(message: FromArchive): void {
     if (message.kind === 'fault') this.#dependencies.report(new TrunklineError('FILE_FAILED', message.message));
     else if (message.kind === 'counts') this.#counts = message.counts;
-    else void this.#keep(message);
+    else if (message.kind === 'archived') this.#dependencies.uploads?.archived(message.recording);
+    else if (message.kind === 'uploads') {
+      this.#lastUploads = message.report;
+      this.#dependencies.uploads?.report(message.report);
+    } else void this.#keep(message);
   }
 
   async #keep({ number, action, interactionId, fields }: FromArchive & { kind: 'entry' }): Promise<void> {

@@ -64,6 +64,8 @@ export class JobRunner {
         this.#hasFailed = false;
         return;
       } catch (thrown) {
+        // It gave way to the end of the archive, and is done at the next start.
+        if (thrown === this.#context.closing.reason || thrown === this.#context.stopped.reason) return;
         this.#context.count('failedAttempts');
         if (!this.#hasFailed) this.#context.fault(`The ${this.job.name} of a recording failed: ${messageOf(thrown)}.`);
         this.#hasFailed = true;

@@ -1,5 +1,8 @@
+import type { RecordingArchived } from '../core/archive-events.js';
 import type { AuditFields } from '../core/events.js';
 import type { RetentionSettings } from '../core/retention/policy.js';
+import type { UploadSettings } from './upload/options.js';
+import type { UploadReport } from './upload/upload-report.js';
 
 /** What the archive's thread is given at its start. */
 export interface ArchiveThreadData {
@@ -12,6 +15,8 @@ export interface ArchiveThreadData {
   readonly auditDirectory: string | undefined;
   /** Recordings that were finished earlier may be in the audit already; wall clock, milliseconds since 1970. */
   readonly sinceMs: number;
+  /** What is uploaded, and what a thread before this one has reported of it; undefined when nothing is. */
+  readonly uploads?: { readonly settings: UploadSettings; readonly earlier: UploadReport } | undefined;
 }
 
 /** What the archive's thread tells the main thread. */
@@ -24,6 +29,8 @@ export type FromArchive =
       readonly fields: AuditFields;
     }
   | { readonly kind: 'counts'; readonly counts: Readonly<Record<string, number>> }
+  | { readonly kind: 'uploads'; readonly report: UploadReport }
+  | { readonly kind: 'archived'; readonly recording: RecordingArchived }
   | { readonly kind: 'fault'; readonly message: string };
 
 /** What it is told. */

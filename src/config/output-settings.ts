@@ -144,3 +144,71 @@ export const attributeSettings = {
     description: 'Keep telephone numbers and names of callers, in recordings, events, webhooks and the API.',
   }),
 };
+
+/** Settings of the upload of finished recordings. */
+export const archiveSettings = {
+  archiveS3: setting(
+    z
+      .string()
+      .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/[^?#]*)?$/)
+      .optional(),
+    {
+      description: 'Bucket, and what the names of objects begin with, that finished recordings are uploaded to.',
+      value: 's3://bucket/prefix',
+      allowed: 'an address such as s3://bucket/prefix',
+      defaultText: 'none: nothing is uploaded',
+    },
+  ),
+  archiveEndpoint: setting(z.url({ protocol: /^https?$/ }).optional(), {
+    description: 'Address of the S3 server when it is not Amazon’s.',
+    value: 'url',
+    allowed: 'an address that begins with https:// or http://',
+    defaultText: 'that of Amazon’s region',
+  }),
+  archiveRegion: setting(text().optional(), {
+    description: 'Region of the bucket.',
+    value: 'region',
+    defaultText: 'AWS_REGION, or that of the AWS configuration file; us-east-1 with --archive-endpoint',
+  }),
+  archivePathStyle: setting(z.enum(['auto', 'on', 'off']).default('auto'), {
+    description: 'Put the bucket into the path of addresses, not into the host: auto does so with --archive-endpoint.',
+    value: 'when',
+  }),
+  archiveName: setting(text().default('{date}/{queue}/{interactionId}'), {
+    description:
+      'Names of objects, without that of the file: {date}, {year}, {month}, {day}, {hour} of the start (UTC), {queue}, {user}, {direction}, {division}, {interactionId}.',
+    value: 'template',
+    allowed: 'a template with {interactionId}',
+  }),
+  archiveDeleteLocal: setting(z.boolean().default(false), {
+    description: 'Delete a recording from the disk once the bucket has all of it; the audit says so.',
+  }),
+  archiveParallel: setting(z.int().min(1).max(32).default(4), {
+    description: 'Recordings that are uploaded at a time; each takes up to 8 MB of memory.',
+    value: 'n',
+  }),
+  archiveMaxMegabits: setting(z.number().min(0).max(100_000).default(0), {
+    description: 'Most megabits a second of all uploads together; 0 for no limit.',
+    value: 'n',
+  }),
+  archiveEncryption: setting(z.enum(['none', 'AES256', 'aws:kms']).default('none'), {
+    description: 'Encryption that the store is asked for: none leaves it to the settings of the bucket.',
+    value: 'kind',
+  }),
+  archiveKmsKey: setting(text().optional(), {
+    description: 'Id, alias or ARN of the key of aws:kms.',
+    value: 'key',
+    defaultText: 'that of the bucket',
+  }),
+  archiveLock: setting(z.enum(['none', 'governance', 'compliance']).default('none'), {
+    description: 'Object lock: nobody can delete an object for --archive-lock-days; the bucket must have it enabled.',
+    value: 'mode',
+  }),
+  archiveLockDays: setting(z.int().min(1).max(36_500).default(1), {
+    description: 'Days that an object is locked for, from its upload on.',
+    value: 'n',
+  }),
+  archiveLegalHold: setting(z.boolean().default(false), {
+    description: 'Put a legal hold on every object, until somebody takes it away.',
+  }),
+};

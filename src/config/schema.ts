@@ -13,7 +13,7 @@ import {
 import { genesysSettings } from './genesys-settings.js';
 import { nearestOf } from './nearest.js';
 import { operationSettings } from './operation-settings.js';
-import { attributeSettings, auditSettings, recordingSettings } from './output-settings.js';
+import { archiveSettings, attributeSettings, auditSettings, recordingSettings } from './output-settings.js';
 import { describeSetting, type GroupName, type Setting as SettingOf } from './setting.js';
 import { webhookSettings } from './webhook-settings.js';
 
@@ -24,6 +24,7 @@ const groups = {
   recording: recordingSettings,
   attribute: attributeSettings,
   audit: auditSettings,
+  archive: archiveSettings,
   control: controlSettings,
   webhook: webhookSettings,
   operation: operationSettings,
@@ -50,6 +51,7 @@ export const configSchema = z
   .strictObject({
     ...nodeSchema.shape,
     ...audiohookSettings,
+    ...archiveSettings,
     ...controlSettings,
     ...webhookSettings,
     ...operationSettings,

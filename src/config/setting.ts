@@ -8,6 +8,7 @@ export const GROUPS = {
   recording: 'Recording',
   attribute: 'Attributes of calls',
   audit: 'Audit',
+  archive: 'Archive: upload of finished recordings',
   control: 'Control server: metrics, health, API, console',
   webhook: 'Webhooks',
   operation: 'Operation of the command',

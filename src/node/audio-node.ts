@@ -86,7 +86,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#services = new NodeServices(services, report);
     this.#native = engine.native ?? 'auto';
     const recorder = agentOf(sinks);
-    this.#archive = archiveOf(recorder, sinks, report);
+    this.#archive = archiveOf(recorder, sinks, services, report);
     this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
     this.#attributes = new NodeAttributes(options, this.#engine, this.#sources);
     this.#outcomes = new Outcomes(this.#engine, recorder, (info, result) => {

@@ -1,3 +1,4 @@
+import type { ArchiveUploads } from '../archive/upload/upload-report.js';
 import type { AttributeChange, CallAttributes } from '../core/attributes/attributes.js';
 import type { Clock } from '../core/clock.js';
 import type { GuardedEmitter } from '../core/emitter.js';
@@ -53,6 +54,8 @@ export interface ServiceContext {
 export interface Service {
   /** Unique within a node; `stats().services` has its counters under this name. */
   readonly name: string;
+  /** Present in a service that wants finished recordings uploaded, such as s3Archive(). One of a node has it. */
+  readonly uploads?: ArchiveUploads;
   /** Opens ports and files. The node does not start when it throws. */
   start(context: ServiceContext): Promise<void> | void;
   /** The node has begun to close: it takes no new calls from now on. */

@@ -91,6 +91,28 @@ export interface DiskSpace {
   readonly watermarkBytes: number;
 }
 
+/** `data` of `recording.archived`: the bucket has a recording, every byte of it. */
+export interface RecordingInBucket {
+  readonly interactionId: string;
+  readonly folder: string;
+  readonly bucket: string;
+  /** What the names of its objects begin with; `/` and the name of a file follow. */
+  readonly name: string;
+  readonly files: readonly { readonly name: string; readonly bytes: number; readonly sha256: string }[];
+  /** It was deleted from the disk of the node. */
+  readonly isDeleted: boolean;
+}
+
+/** `data` of `archive.failing` and of `archive.recovered`. */
+export interface ArchiveWorks {
+  /** Such as `unavailable`, `credentials`, `accessDenied`, `noSuchBucket`. */
+  readonly reason?: string;
+  /** A sentence on that. */
+  readonly message?: string;
+  /** Recordings that are not in the bucket yet. */
+  readonly waiting: number;
+}
+
 /** `data` of `node.failed`: the node can no longer do its work and has to be started again. */
 export interface NodeFailed {
   readonly code: string;
@@ -110,6 +132,9 @@ export interface WebhookEvents {
   'recording.empty': StreamFinished;
   'recording.failed': StreamFinished;
   'recording.repaired': RecordingRepaired;
+  'recording.archived': RecordingInBucket;
+  'archive.failing': ArchiveWorks;
+  'archive.recovered': ArchiveWorks;
   'worker.restarted': WorkerRestarted;
   'disk.low': DiskSpace;
   'disk.recovered': DiskSpace;

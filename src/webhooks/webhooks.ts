@@ -148,6 +148,11 @@ function listen(node: RunningNode, delivery: Delivery): () => void {
     oneWayAudioEnded: ({ info: { interactionId }, channel, cause, reason }) =>
       delivery.notify('call.one_way_audio_ended', { interactionId, channel, cause, reason }, interactionId),
     recordingRepaired: (recording) => delivery.notify('recording.repaired', recording, recording.interactionId),
+    recordingArchived: (recording) => delivery.notify('recording.archived', recording, recording.interactionId),
+    archiveState: ({ isFailing, reason, message, waiting }) =>
+      isFailing
+        ? delivery.notify('archive.failing', { waiting, message, ...(reason === undefined ? {} : { reason }) })
+        : delivery.notify('archive.recovered', { waiting }),
     workerRestarted: (event) => delivery.notify('worker.restarted', event),
     diskLow: ({ isLow, ...space }) => delivery.notify(isLow ? 'disk.low' : 'disk.recovered', space),
     draining: () => delivery.notify('node.draining', {}),

@@ -377,6 +377,27 @@ const CASES: readonly Case[] = [
     firesAt: 7,
     notAt: 4,
   },
+  {
+    alert: 'TrunklineArchiveFails',
+    series: {
+      [`trunkline_archive_waiting{${NODE},service="archive"}`]: '3x40',
+      [`trunkline_archive_recordings_total{${NODE},service="archive"}`]: '0+1x10 10x30',
+    },
+    firesAt: 30,
+    notAt: 12,
+  },
+  {
+    alert: 'TrunklineArchiveLate',
+    series: { [`trunkline_archive_oldest_seconds{${NODE},service="archive"}`]: '0+60x120' },
+    firesAt: 80,
+    notAt: 61,
+  },
+  {
+    alert: 'TrunklineArchiveUnfit',
+    series: { [`trunkline_archive_unfit_total{${NODE},service="archive"}`]: '0x5 2x20' },
+    firesAt: 7,
+    notAt: 4,
+  },
 ];
 
 /** In the form that promtool reads; JSON is YAML. Only whether an alert fires is compared, not its texts. */

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { UploadFailure } from '../../core/archive-events.js';
 import type { Clock } from '../../core/clock.js';
 import { US_PER_MS } from '../../core/units.js';
-import type { BucketError, FailureReason } from './failures.js';
+import type { BucketError } from './failures.js';
 
 /** Failures one after another at which the bucket, and not one object, is what fails. */
 const FAILING_AT = 3;
@@ -22,7 +23,7 @@ export interface AttemptsOptions {
 /** Whether uploads succeed, and if not, why. */
 export interface BucketState {
   readonly isFailing: boolean;
-  readonly reason?: FailureReason;
+  readonly reason?: UploadFailure;
   /** A sentence; empty while uploads succeed. */
   readonly message: string;
 }
@@ -52,15 +53,16 @@ export class Attempts {
   }
 
   /**
-   * Runs an attempt when it is its turn. @throws whatever it throws; the signal's reason once that aborts.
+   * Runs an attempt when it is its turn. @throws whatever it throws; the reason of `closing` when that aborts while it waits
+   * for its turn.
    * @param judge The failure of the bucket behind what was thrown; undefined when the bucket is not at fault.
    */
   async run<Result>(
     attempt: () => Promise<Result>,
     judge: (thrown: unknown) => BucketError | undefined,
-    signal: AbortSignal,
+    closing: AbortSignal,
   ): Promise<Result> {
-    const isProbe = await this.#turn(signal);
+    const isProbe = await this.#turn(closing);
     const startedUs = this.#options.clock.nowUs();
     try {
       const result = await attempt();
@@ -68,7 +70,7 @@ export class Attempts {
       return result;
     } catch (thrown) {
       const failure = judge(thrown);
-      if (failure !== undefined && !signal.aborted) this.#failed(failure, startedUs);
+      if (failure !== undefined) this.#failed(failure, startedUs);
       throw thrown;
     } finally {
       if (isProbe) this.#isProbing = false;
@@ -76,16 +78,17 @@ export class Attempts {
     }
   }
 
-  async #turn(signal: AbortSignal): Promise<boolean> {
+  async #turn(closing: AbortSignal): Promise<boolean> {
     for (;;) {
-      signal.throwIfAborted();
       const pauseUs = this.#pausedUntilUs - this.#options.clock.nowUs();
-      if (pauseUs > 0) await sleep(Math.ceil(pauseUs / US_PER_MS), undefined, { signal, ref: false });
-      else if (this.#failures === 0) return false;
+      if (pauseUs <= 0 && this.#failures === 0) return false;
+      // A node that closes does not wait for a bucket that fails.
+      closing.throwIfAborted();
+      if (pauseUs > 0) await until(pauseUs, closing);
       else if (!this.#isProbing) {
         this.#isProbing = true;
         return true;
-      } else await this.#woken(signal);
+      } else await this.#woken(closing);
     }
   }
 
@@ -139,4 +142,8 @@ export class Attempts {
     this.#state = state;
     if (before.isFailing !== state.isFailing || before.reason !== state.reason) this.#options.onChange(state);
   }
+}
+
+async function until(pauseUs: number, signal: AbortSignal): Promise<void> {
+  await sleep(Math.ceil(pauseUs / US_PER_MS), undefined, { signal, ref: false }).catch(() => {});
 }

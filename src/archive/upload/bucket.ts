@@ -65,7 +65,7 @@ export class NameTaken extends Error {
  * The requests that uploads are made of, each tried once. What is sent is signed together with its SHA-256 and stored
  * with it as its checksum, so that the store refuses what arrives damaged and can tell later what it has.
  */
-export class Bucket {
+export class S3Bucket {
   readonly #sdk: Sdk;
   readonly #client: S3Client;
   readonly #settings: BucketSettings;
@@ -111,7 +111,7 @@ export class Bucket {
    * Loads the SDK, an optional dependency.
    * @throws TrunklineError CONFIG_INVALID when it is not installed; for a CA file or a proxy that cannot be one.
    */
-  static async open(settings: BucketSettings, clock: Clock, pace: Pace): Promise<Bucket> {
+  static async open(settings: BucketSettings, clock: Clock, pace: Pace): Promise<S3Bucket> {
     let sdk: Sdk;
     // That the SDK of next year needs another Node is no operator's concern: the version of this package is fixed.
     process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
@@ -121,7 +121,7 @@ export class Bucket {
       const fix = 'npm install @aws-sdk/client-s3';
       throw new TrunklineError('CONFIG_INVALID', `The archive needs the AWS SDK: ${fix}. ${messageOf(error)}`);
     }
-    return new Bucket(sdk, settings, clock, pace);
+    return new S3Bucket(sdk, settings, clock, pace);
   }
 
   /** What is stored under a name; undefined for nothing. */

@@ -1,37 +1,10 @@
+import type { UploadFailure } from '../../core/archive-events.js';
 import { messageOf } from '../../core/errors.js';
 
-/**
- * Why a request to the bucket failed. `unavailable`, `throttled` and `corrupted` pass by themselves; the others need
- * somebody to change something.
- */
-export type FailureReason =
-  /** No connection, no answer in time, or an error of the server. */
-  | 'unavailable'
-  /** The server wants fewer requests. */
-  | 'throttled'
-  /** What arrived is not what was sent. */
-  | 'corrupted'
-  /** There are no credentials, or the server does not know them. */
-  | 'credentials'
-  /** The credentials may not do this. */
-  | 'accessDenied'
-  | 'noSuchBucket'
-  /** The bucket is in another region, or behind another endpoint. */
-  | 'wrongRegion'
-  /** The clocks of node and server are too far apart for signatures. */
-  | 'clock'
-  /** The server cannot do what was asked, such as object lock in a bucket without it. */
-  | 'refused';
-
-export const FAILURE_REASONS = [
-  ...['unavailable', 'throttled', 'corrupted', 'credentials', 'accessDenied', 'noSuchBucket', 'wrongRegion'],
-  ...['clock', 'refused'],
-] as readonly FailureReason[];
-
-const TEMPORARY: readonly FailureReason[] = ['unavailable', 'throttled', 'corrupted'];
+const TEMPORARY: readonly UploadFailure[] = ['unavailable', 'throttled', 'corrupted'];
 
 /** What somebody can do about a failure that does not pass by itself. */
-const ADVICE: Readonly<Partial<Record<FailureReason, string>>> = {
+const ADVICE: Readonly<Partial<Record<UploadFailure, string>>> = {
   credentials: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role of this machine',
   accessDenied:
     'The credentials need s3:PutObject, s3:GetObject, s3:ListBucket, s3:AbortMultipartUpload and s3:ListMultipartUploadParts',
@@ -44,14 +17,14 @@ const ADVICE: Readonly<Partial<Record<FailureReason, string>>> = {
 /** A request to the bucket that failed. Its message is a sentence without addresses or credentials. */
 export class BucketError extends Error {
   override readonly name = 'BucketError';
-  readonly reason: FailureReason;
+  readonly reason: UploadFailure;
   /** It will not pass by itself. */
   readonly isPermanent: boolean;
   /** Of the answer; undefined when there was none. */
   readonly status: number | undefined;
 
   // Without the SDK's error as its cause, which has the whole request, and so the signature.
-  constructor(reason: FailureReason, message: string, status?: number) {
+  constructor(reason: UploadFailure, message: string, status?: number) {
     super(message);
     this.reason = reason;
     this.isPermanent = !TEMPORARY.includes(reason);
@@ -59,7 +32,7 @@ export class BucketError extends Error {
   }
 }
 
-const BY_CODE: Readonly<Record<string, FailureReason>> = {
+const BY_CODE: Readonly<Record<string, UploadFailure>> = {
   ...all('throttled', 'SlowDown', 'Throttling', 'ThrottlingException', 'TooManyRequests', 'RequestLimitExceeded'),
   ...all('corrupted', 'BadDigest', 'XAmzContentSHA256Mismatch', 'XAmzContentChecksumMismatch', 'InvalidDigest'),
   ...all('corrupted', 'IncompleteBody', 'NoSuchUpload', 'InvalidPart', 'InvalidPartOrder'),
@@ -80,7 +53,7 @@ const BY_CODE: Readonly<Record<string, FailureReason>> = {
   ...all('unavailable', 'ConditionalRequestConflict', 'AbortError'),
 };
 
-function all(reason: FailureReason, ...codes: readonly string[]): Record<string, FailureReason> {
+function all(reason: UploadFailure, ...codes: readonly string[]): Record<string, UploadFailure> {
   return Object.fromEntries(codes.map((code) => [code, reason]));
 }
 
@@ -95,18 +68,18 @@ export function bucketError(doing: string, thrown: unknown): BucketError {
   return new BucketError(reason, `${doing}: ${answer}${advice === undefined ? '' : `. ${advice}`}`, status);
 }
 
-function reasonOfStatus(status: number | undefined): FailureReason {
+function reasonOfStatus(status: number | undefined): UploadFailure {
   if (status === undefined || status >= 500 || status === 408) return 'unavailable';
   if (status === 429) return 'throttled';
   if (status === 401 || status === 403) return 'accessDenied';
   return status === 301 || status === 307 ? 'wrongRegion' : 'refused';
 }
 
-/** The name of a service's error, or the system's code, such as ECONNREFUSED. Never the text: it may quote a request. */
+/** The name of a service's error, or the system's code, such as ECONNREFUSED. Not its text, which may quote a request. */
 function codeOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return messageOf(thrown);
-  if ('code' in thrown && typeof thrown.code === 'string' && thrown.name === 'Error') return thrown.code;
-  return thrown.name;
+  if (thrown.name !== 'Error') return thrown.name;
+  return 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : thrown.message;
 }
 
 export function statusOf(thrown: unknown): number | undefined {

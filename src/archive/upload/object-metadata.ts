@@ -29,7 +29,7 @@ export function recordingMark({ interactionId, startedAt }: Manifest, folder: st
 export function objectMetadata(manifest: Manifest, mark: string, sha256: string): Readonly<Record<string, string>> {
   const { interactionId, startedAt, endedAt, codec, sampleRate, channels } = manifest;
   const durationMs = endedAt === null ? undefined : durationOf(manifest);
-  const { queue, user, direction, division, tags } = attributesOf(manifest);
+  const { queue, user, direction, division, tags } = manifest.attributes ?? {};
   const values: Readonly<Record<string, string | number | undefined>> = {
     recording: mark,
     sha256,
@@ -45,19 +45,6 @@ export function objectMetadata(manifest: Manifest, mark: string, sha256: string)
   };
   const known = Object.entries(values).filter(([, value]) => value !== undefined && value !== '');
   return Object.fromEntries(known.map(([name, value]) => [name, inAscii(String(value))]));
-}
-
-interface Attributes {
-  readonly queue?: string;
-  readonly user?: string;
-  readonly direction?: string;
-  readonly division?: string;
-  readonly tags?: readonly string[];
-}
-
-/** What the call was, as far as it is known. */
-export function attributesOf(manifest: Manifest): Attributes {
-  return (manifest as { readonly attributes?: Attributes }).attributes ?? {};
 }
 
 function durationOf({ spans }: Manifest): number {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import type { Bucket, ObjectHead, StoredObject, UploadedPart } from './bucket.js';
+import type { ObjectHead, S3Bucket, StoredObject, UploadedPart } from './bucket.js';
 import { BucketError } from './failures.js';
 import { checksumOf, type FileDigest } from './file-digest.js';
 
@@ -21,7 +21,7 @@ export interface Upload {
  *
  * @throws BucketError; NameTaken; FileChanged when the file is not what its digest says.
  */
-export async function uploadFile(bucket: Bucket, upload: Upload): Promise<void> {
+export async function uploadFile(bucket: S3Bucket, upload: Upload): Promise<void> {
   const { digest, key, head, isNew, file } = upload;
   if (digest.parts.length === 1) {
     const bytes = await readPart(file, 0, digest.bytes);
@@ -43,7 +43,7 @@ export class FileChanged extends Error {
  * @throws BucketError
  */
 export async function isStored(
-  bucket: Bucket,
+  bucket: S3Bucket,
   key: string,
   stored: StoredObject,
   digest: FileDigest,
@@ -71,7 +71,7 @@ async function sha256Of(content: Readable): Promise<string> {
   return hash.digest('hex');
 }
 
-async function uploadParts(bucket: Bucket, upload: Upload): Promise<void> {
+async function uploadParts(bucket: S3Bucket, upload: Upload): Promise<void> {
   const { file, digest, key, head, isNew, partBytes } = upload;
   const { id, parts: earlier } = await beginOrContinue(bucket, key, head);
   const parts: UploadedPart[] = [];
@@ -92,7 +92,7 @@ async function uploadParts(bucket: Bucket, upload: Upload): Promise<void> {
 
 /** The newest upload in parts of that name is continued; the others are given up. */
 async function beginOrContinue(
-  bucket: Bucket,
+  bucket: S3Bucket,
   key: string,
   head: ObjectHead,
 ): Promise<{ id: string; parts: readonly UploadedPart[] }> {

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ArchivedFile } from '../../core/archive-events.js';
 import { messageOf } from '../../core/errors.js';
-import { nameOf } from '../../core/name-template.js';
+import { nameOf } from '../../core/files/name-template.js';
 import { folderName, numberedName } from '../../sinks/recorder/files/folder.js';
 import { type Manifest, parseManifest } from '../../sinks/recorder/files/manifest.js';
 import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
-import { type Bucket, NameTaken, type StoredObject } from './bucket.js';
+import { NameTaken, type S3Bucket, type StoredObject } from './bucket.js';
 import { digestFile, type FileDigest, openFile } from './file-digest.js';
-import { attributesOf, contentTypeOf, objectMetadata, recordingMark } from './object-metadata.js';
+import { contentTypeOf, objectMetadata, recordingMark } from './object-metadata.js';
 import { FileChanged, isStored, uploadFile } from './upload-file.js';
 
 /** A recording that is on the disk and finished. */
@@ -25,13 +26,6 @@ export interface UploadOptions {
   /** See nameOf(). */
   readonly template: string;
   readonly partBytes: number;
-}
-
-/** One file of an archived recording. */
-export interface ArchivedFile {
-  readonly name: string;
-  readonly bytes: number;
-  readonly sha256: string;
 }
 
 /** A recording that the store has, every byte of it. */
@@ -66,7 +60,7 @@ interface LocalFile extends FileDigest {
  * @throws BucketError when the store fails; RecordingUnfit when the files are at fault.
  */
 export async function uploadRecording(
-  bucket: Bucket,
+  bucket: S3Bucket,
   recording: LocalRecording,
   options: UploadOptions,
 ): Promise<ArchivedRecording> {
@@ -77,21 +71,20 @@ export async function uploadRecording(
   const values = {
     startedAtMs: Date.parse(startedAt),
     interactionId: folderName(interactionId),
-    ...attributesOf(manifest),
+    ...manifest.attributes,
   };
   const name = `${options.prefix}${nameOf(options.template, values)}`;
   for (let n = 1; n <= MAX_NAMES; n++) {
     const place = numberedName(name, n);
-    const uploadedBytes = await uploadTo(bucket, place, {
+    const uploaded = await uploadTo(bucket, place, {
       recording,
       manifest,
       mark,
       files,
       partBytes: options.partBytes,
     });
-    if (uploadedBytes === undefined) continue;
-    const archived = files.map(({ name: file, bytes, sha256 }) => ({ name: file, bytes, sha256 }));
-    return { interactionId, name: place, files: archived, uploadedBytes, endedAtMs: Date.parse(endedAt ?? startedAt) };
+    if (uploaded === undefined) continue;
+    return { interactionId, name: place, ...uploaded, endedAtMs: Date.parse(endedAt ?? startedAt) };
   }
   throw new RecordingUnfit(`${MAX_NAMES} other recordings have its name`);
 }
@@ -104,14 +97,24 @@ interface Work {
   readonly partBytes: number;
 }
 
-/** The bytes that were sent; undefined when another recording has that name. */
-async function uploadTo(bucket: Bucket, place: string, work: Work): Promise<number | undefined> {
+/** What is stored, and how many bytes were sent; undefined when another recording has that name. */
+async function uploadTo(
+  bucket: S3Bucket,
+  place: string,
+  work: Work,
+): Promise<Pick<ArchivedRecording, 'files' | 'uploadedBytes'> | undefined> {
   const stored = new Map<string, StoredObject | undefined>();
   // The manifest first: it is there when another recording is complete.
   for (const { name } of work.files.toReversed()) {
     const object = await bucket.head(`${place}/${name}`);
     if (object !== undefined && object.metadata['recording'] !== work.mark) return undefined;
     stored.set(name, object);
+  }
+  const isStoredAs = ({ name, bytes, sha256 }: LocalFile): boolean =>
+    stored.get(name)?.bytes === bytes && stored.get(name)?.metadata['sha256'] === sha256;
+  // The store has all of this recording. What a killed process has left of it on the disk is no reason to replace that.
+  if (work.files.some((file) => file.name === MANIFEST_FILE && isStoredAs(file))) {
+    return { files: work.files.filter(isStoredAs).map(asArchived), uploadedBytes: 0 };
   }
   let uploadedBytes = 0;
   try {
@@ -123,12 +126,16 @@ async function uploadTo(bucket: Bucket, place: string, work: Work): Promise<numb
       throw new RecordingUnfit(`a file has changed since it was finished: ${error.message}`);
     throw error;
   }
-  return uploadedBytes;
+  return { files: work.files.map(asArchived), uploadedBytes };
+}
+
+function asArchived({ name, bytes, sha256 }: LocalFile): ArchivedFile {
+  return { name, bytes, sha256 };
 }
 
 /** The bytes that were sent: none for a file that the store has. */
 async function ensureStored(
-  bucket: Bucket,
+  bucket: S3Bucket,
   place: string,
   digest: LocalFile,
   stored: StoredObject | undefined,

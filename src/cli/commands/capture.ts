@@ -15,6 +15,7 @@ export function registerCapture(program: Command): Command {
     'recording',
     'attribute',
     'audit',
+    'archive',
     'control',
     'webhook',
     'operation',

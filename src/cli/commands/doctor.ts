@@ -21,7 +21,8 @@ export function registerDoctor(program: Command): Command {
       `
 It takes the settings of \`trunkline run\` and checks Node, the native module, limits, memory, processors, the disk, the
 clock, the connection to Genesys Cloud and the sign-in, and the ports, keys, certificates and tokens of both servers,
-and the receiver of webhooks. It changes nothing and prints no secret. The exit code is 1 when a check fails; warnings do not change it.
+the receiver of webhooks, and the bucket of the archive, where it writes, verifies and deletes an object. It changes
+nothing else and prints no secret. The exit code is 1 when a check fails; warnings do not change it.
 
 Examples:
   $ trunkline doctor --config node.json
@@ -45,13 +46,14 @@ Examples:
 }
 
 async function diagnose(command: Command): Promise<Finding[]> {
-  const [{ fail, ok, warn }, machine, disk, platform, servers, webhook] = await Promise.all([
+  const [{ fail, ok, warn }, machine, disk, platform, servers, webhook, archive] = await Promise.all([
     import('../doctor/finding.js'),
     import('../doctor/machine.js'),
     import('../doctor/disk.js'),
     import('../doctor/platform.js'),
     import('../doctor/servers.js'),
     import('../doctor/webhook.js'),
+    import('../doctor/archive.js'),
   ]);
   let config: Config;
   const settings: Finding[] = [];
@@ -84,6 +86,7 @@ async function diagnose(command: Command): Promise<Finding[]> {
     ...(await servers.checkAudioHook(config)),
     ...(await servers.checkControl(config)),
     ...(await webhook.checkWebhook(config)),
+    ...(await archive.checkArchive(config)),
   ];
 }
 

@@ -5,7 +5,7 @@ import { watchSignals } from '../process/signals.js';
 
 /** Of the other settings, those that apply to streams that arrive in order. */
 const SETTING_NAMES: readonly SettingName[] = [
-  ...settingsOf('recording', 'attribute', 'control', 'webhook').map(({ name }) => name),
+  ...settingsOf('recording', 'attribute', 'archive', 'control', 'webhook').map(({ name }) => name),
   'seconds',
   'drainSeconds',
   'shards',

@@ -10,6 +10,7 @@ import type {
   GenesysSubscriptionOptions,
   Sink,
 } from '../../index.js';
+import { archiveOptions } from '../archive-options.js';
 import { audioHookOptions } from '../audiohook-options.js';
 import { type ControlCommand, controlOptions } from '../control-options.js';
 import { webhookOptions } from '../webhook-options.js';
@@ -47,8 +48,18 @@ export async function composeNode(
   const serverOptions = names.includes('audiohook') ? audioHookOptions(config) : undefined;
   const operations = controlOptions(config, dependencies);
   const notifications = webhookOptions(config);
-  const { AudioNode, audioHook, audit, control, genesysSubscription, parseAttributeRule, recorder, webhooks } =
-    await import('../../index.js');
+  const upload = archiveOptions(config);
+  const {
+    AudioNode,
+    audioHook,
+    audit,
+    control,
+    genesysSubscription,
+    parseAttributeRule,
+    recorder,
+    s3Archive,
+    webhooks,
+  } = await import('../../index.js');
   const { auditOptions, encryptionOf } = await import('../../node/settings.js');
   const hook =
     serverOptions &&
@@ -81,7 +92,11 @@ export async function composeNode(
   const node = new AudioNode({
     sources: [subscription ?? [], hook ?? []].flat(),
     sinks,
-    services: [notifications === undefined ? [] : webhooks(notifications), service ?? []].flat(),
+    services: [
+      notifications === undefined ? [] : webhooks(notifications),
+      upload === undefined ? [] : s3Archive(upload),
+      service ?? [],
+    ].flat(),
     engine: {
       shards: config.shards,
       maxStreams: config.maxStreams,

@@ -52,6 +52,8 @@ export const EVENT_FORMS: {
   error: errorForm,
   diskLow: (event) => ({ ...event }),
   recordingRepaired: (event) => ({ ...event }),
+  recordingArchived: (event) => ({ ...event }),
+  archiveState: (event) => ({ ...event }),
   draining: () => ({}),
   workerRestarted: ({ name, cause }) => ({ name, cause }),
   failed: errorForm,

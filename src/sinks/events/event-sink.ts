@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import type { ArchiveState, RecordingArchived } from '../../core/archive-events.js';
 import type { TrunklineError } from '../../core/errors.js';
 import type {
   FrameSink,
@@ -66,6 +67,10 @@ export interface NodeEvents extends SinkEvents {
   sourceEvent: [event: SourceEvent];
   /** A worker thread died and was replaced. */
   workerRestarted: [event: { readonly name: string; readonly cause: string }];
+  /** s3Archive() has uploaded a recording: the bucket has every byte of it. */
+  recordingArchived: [recording: RecordingArchived];
+  /** The bucket of s3Archive() begins to fail, fails for another reason, or works again. */
+  archiveState: [state: ArchiveState];
   /** The node takes no new calls from now on. */
   draining: [];
   /** The engine can no longer do its work. */

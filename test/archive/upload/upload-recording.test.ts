@@ -36,9 +36,10 @@ describe.skipIf(KIND === undefined)(`uploading a recording, to ${KIND ?? 'no S3 
   });
 
   it('stores every file under the name of the template, with its checksum and metadata', async () => {
-    const recording = rig.record('call-1');
+    const attributes = { queue: 'sales/é%', direction: 'inbound', tags: ['vip', 'a b'] } as const;
+    const recording = rig.record('call-1', { manifest: { attributes } });
     const archived = await uploadRecording(await rig.bucket(), recording, { ...rig.options, prefix: 'calls/' });
-    expect(archived.name).toBe(`calls/${DAY}/none/call-1`);
+    expect(archived.name).toBe(`calls/${DAY}/sales_/call-1`);
     expect(await keysIn(server.client, server.bucket, 'calls/')).toEqual(
       ['audio.wav', 'session.json'].map((file) => `${archived.name}/${file}`),
     );
@@ -51,6 +52,7 @@ describe.skipIf(KIND === undefined)(`uploading a recording, to ${KIND ?? 'no S3 
       expect(head.ChecksumSHA256).toBe(Buffer.from(sha256, 'hex').toString('base64'));
       expect(head.Metadata).toMatchObject({
         ...{ sha256, 'interaction-id': 'call-1', codec: 'pcmu', 'sample-rate': '8000', channels: '1' },
+        ...{ queue: 'sales/%C3%A9%25', direction: 'inbound', tags: 'vip,a b' },
         'started-at': new Date(STARTED_MS).toISOString(),
       });
     }
@@ -66,6 +68,17 @@ describe.skipIf(KIND === undefined)(`uploading a recording, to ${KIND ?? 'no S3 
     const again = await uploadRecording(bucket, recording, rig.options);
     expect(again.uploadedBytes).toBe(first.files.at(-1)?.bytes);
     expect(await keysIn(server.client, server.bucket, first.name)).toHaveLength(2);
+  });
+
+  it('replaces nothing of a complete recording with what a killed process has left of it', async () => {
+    const bucket = await rig.bucket();
+    const recording = rig.record('half-deleted');
+    const { name } = await uploadRecording(bucket, recording, rig.options);
+    const audio = readFileSync(join(recording.path, 'audio.wav'));
+    writeFileSync(join(recording.path, 'audio.wav'), Buffer.alloc(audio.length));
+    const again = await uploadRecording(bucket, recording, rig.options);
+    expect(again).toMatchObject({ uploadedBytes: 0, files: [{ name: 'session.json' }] });
+    expect(await contentOf(server.client, server.bucket, `${name}/audio.wav`)).toEqual(audio);
   });
 
   it('gives recordings of one name different names, and replaces an earlier state of the same recording', async () => {
@@ -117,8 +130,10 @@ describe.skipIf(KIND === undefined)(`uploading a recording, to ${KIND ?? 'no S3 
     const other = Buffer.alloc(local.length, 1);
     const { Metadata: metadata = {} } = await headOf(server.client, server.bucket, `${name}/audio.wav`);
     await bucket.put(`${name}/audio.wav`, other, digest(other), { contentType: 'audio/wav', metadata }, false);
+    // Such as by a process that was killed before it has stored the manifest.
+    await server.client.send(new DeleteObjectCommand({ Bucket: server.bucket, Key: `${name}/session.json` }));
     const again = await uploadRecording(bucket, recording, rig.options);
-    expect(again.uploadedBytes).toBe(local.length);
+    expect(again.uploadedBytes).toBe(again.files.reduce((sum, { bytes }) => sum + bytes, 0));
     expect(await contentOf(server.client, server.bucket, `${name}/audio.wav`)).toEqual(local);
   });
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { s3Archive } from '../../../src/archive/s3-archive.js';
 import { control } from '../../../src/control/control.js';
 import { Monotonic } from '../../../src/control/metrics/family.js';
 import { statsFamilies } from '../../../src/control/metrics/node-metrics.js';
@@ -53,6 +54,7 @@ async function nodeOfAllParts(): Promise<{ stats: NodeStats; render: (stats: Nod
     services: [
       control(),
       webhooks({ url: 'http://127.0.0.1:9/', secret: SECRET, directory }),
+      s3Archive({ address: 's3://bucket' }),
       { name: 'own-service', start: () => {}, close: () => {}, stats: () => ({ deep: { count: 0 } }) },
     ],
   });
@@ -72,6 +74,7 @@ async function nodeOfAllParts(): Promise<{ stats: NodeStats; render: (stats: Nod
   Object.assign(hook.counters.continuationsRefused, { key: 0 });
   Object.assign(stats.refused, { 'packets.custom': 0, 'own.dropped': 0, 'engine.poisoned': 0 });
   Object.assign(stats.sinks['recorder'] ?? {}, { freeBytes: 0, diskBytes: 0 });
+  Object.assign((stats.services['archive'] as { uploadFailures: object }).uploadFailures, { unavailable: 0 });
   Object.assign((stats.services['control'] as { refused: object }).refused, { tokenUnknown: 0 });
   // Read once: the age of a heartbeat changes by itself.
   const state = nodeParts(node).engine.state();

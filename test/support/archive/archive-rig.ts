@@ -2,7 +2,10 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchiveWorker } from '../../../src/archive/archive-worker.js';
 import type { FromArchive } from '../../../src/archive/thread-messages.js';
+import type { UploadSettings } from '../../../src/archive/upload/options.js';
+import { NO_UPLOADS, type UploadReport } from '../../../src/archive/upload/upload-report.js';
 import { wavHeader } from '../../../src/audio/wav.js';
+import type { RecordingArchived } from '../../../src/core/archive-events.js';
 import { messageOf } from '../../../src/core/errors.js';
 import type { AuditFields } from '../../../src/core/events.js';
 import type { RecordingEntry } from '../../../src/evidence/recording-entry.js';
@@ -17,7 +20,11 @@ export class ArchiveRig {
   /** Entries that were given to the audit. */
   entries = 0;
 
-  constructor(directory: string, log: AuditLog, sinceMs = Number.POSITIVE_INFINITY) {
+  /** What was said of uploads, the newest last. */
+  readonly reports: UploadReport[] = [];
+  readonly archived: RecordingArchived[] = [];
+
+  constructor(directory: string, log: AuditLog, sinceMs = Number.POSITIVE_INFINITY, uploads?: UploadSettings) {
     const keep = async (number: number, action: string, fields: AuditFields, id: string | undefined): Promise<void> => {
       this.entries++;
       log.event(action, id, fields);
@@ -27,12 +34,16 @@ export class ArchiveRig {
     const tell = (message: FromArchive): void => {
       if (message.kind === 'fault') this.faults.push(message.message);
       else if (message.kind === 'counts') this.counts = message.counts;
+      else if (message.kind === 'uploads') this.reports.push(message.report);
+      else if (message.kind === 'archived') this.archived.push(message.recording);
       else {
         const { number, action, fields, interactionId } = message;
         keep(number, action, fields, interactionId).catch((thrown) => this.faults.push(messageOf(thrown)));
       }
     };
-    this.worker = new ArchiveWorker({ directory, fileMode: 0o600, auditDirectory: directory, sinceMs }, tell);
+    const data = { directory, fileMode: 0o600, auditDirectory: directory, sinceMs };
+    const upload = uploads && { settings: uploads, earlier: NO_UPLOADS };
+    this.worker = new ArchiveWorker({ ...data, uploads: upload }, tell);
   }
 }
 

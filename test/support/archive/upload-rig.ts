@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { Bucket } from '../../../src/archive/upload/bucket.js';
+import { S3Bucket } from '../../../src/archive/upload/bucket.js';
 import { Pace } from '../../../src/archive/upload/pace.js';
 import type { BucketSettings } from '../../../src/archive/upload/settings.js';
 import type { UploadOptions } from '../../../src/archive/upload/upload-recording.js';
@@ -19,7 +19,7 @@ export class UploadRig implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'trunkline-archive-'));
   readonly options: UploadOptions = { prefix: '', template: TEMPLATE, partBytes: PART_BYTES };
   readonly #server: S3Server;
-  readonly #buckets: Bucket[] = [];
+  readonly #buckets: S3Bucket[] = [];
 
   constructor(server: S3Server) {
     this.#server = server;
@@ -27,11 +27,11 @@ export class UploadRig implements Disposable {
   }
 
   /** A bucket through `endpoint`, which may be a proxy. */
-  async bucket(changes: Partial<BucketSettings> = {}, maxMegabits = 0): Promise<Bucket> {
+  async bucket(changes: Partial<BucketSettings> = {}, maxMegabits = 0): Promise<S3Bucket> {
     const { bucket, endpoint } = this.#server;
     const settings = { bucket, endpoint, region: REGION, pathStyle: true, prefix: '', partBytes: PART_BYTES };
     const rest = { lockDays: 0, legalHold: false, timeoutMs: 2_000 };
-    const opened = await Bucket.open(
+    const opened = await S3Bucket.open(
       { ...settings, ...rest, ...changes },
       systemClock,
       new Pace(maxMegabits, systemClock),

@@ -1,4 +1,5 @@
 import { byName, counter, type Family, gauge } from '../family.js';
+import { archiveFamilies, isArchive } from './archive.js';
 import { isWebhooks, webhookFamilies } from './webhooks.js';
 
 /** What the control server counts; see ControlStats. */
@@ -25,7 +26,8 @@ export function serviceFamilies(services: Readonly<Record<string, object>>): Fam
     byName('reason', stats.refused).map(([labels, count]) => [{ service, ...labels }, count] as const),
   );
   const hooks = all.flatMap(([service, stats]) => (isWebhooks(stats) ? [[service, stats] as const] : []));
-  const others = all.filter(([, stats]) => !isControl(stats) && !isWebhooks(stats));
+  const archives = all.flatMap(([service, stats]) => (isArchive(stats) ? [[service, stats] as const] : []));
+  const others = all.filter(([, stats]) => !isControl(stats) && !isWebhooks(stats) && !isArchive(stats));
   return [
     gauge(
       'control_connections',
@@ -54,6 +56,7 @@ export function serviceFamilies(services: Readonly<Record<string, object>>): Fam
     ),
     counter('control_refused', 'Requests and connections that the control server refused or cut off.', refused),
     ...webhookFamilies(hooks),
+    ...archiveFamilies(archives),
     gauge(
       'service_value',
       'Counters and other values of all other services.',
