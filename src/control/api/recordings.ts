@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { conditionOf } from '../../core/attributes/attribute-rule.js';
 import { MS_PER_SECOND } from '../../core/units.js';
 import { audioFileName } from '../../sinks/recorder/files/manifest.js';
 import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
@@ -10,6 +11,7 @@ import { type Download, finishedFile, unfinishedAudio } from '../recordings/down
 import { isChanging, isStoredName, RECORDING_STATES, type RecordingRow } from '../recordings/recording.js';
 import type { RecordingDetail } from '../recordings/recording-detail.js';
 import { Recordings } from '../recordings/recordings.js';
+import { attributesSchema } from './attributes-schema.js';
 import { answering, notFound } from './failures.js';
 
 const MAX_POINTS = 4_000;
@@ -24,6 +26,8 @@ const time = z
   .max(64)
   .refine((text) => !Number.isNaN(Date.parse(text)), 'must be a time such as 2026-03-01T10:00:00Z');
 
+const attribute = z.string().min(1).max(128).describe('In any case; * at the end stands for the rest.');
+
 const querySchema = z.object({
   limit: z.coerce.number().int().min(1).max(500).default(50),
   cursor: z.string().max(1_024).optional().describe('`nextCursor` of the page before.'),
@@ -31,6 +35,11 @@ const querySchema = z.object({
   to: time.optional().describe('Recordings that began before.'),
   interactionId: z.string().max(256).optional(),
   state: z.enum(RECORDING_STATES).optional(),
+  queue: attribute.optional(),
+  user: attribute.optional(),
+  direction: attribute.optional(),
+  division: attribute.optional(),
+  tag: attribute.optional(),
 });
 
 const recordingSchema = z
@@ -47,6 +56,7 @@ const recordingSchema = z
     channels: z.number(),
     segmentCount: z.number().describe('Audio files: more than one when the format changed.'),
     bytes: z.number().describe('Of all audio files.'),
+    attributes: attributesSchema,
     encrypted: z.boolean().describe('Only `trunkline open` with an identity can read its audio.'),
   })
   .meta({ id: 'Recording' });
@@ -126,10 +136,11 @@ function registerLists(app: ControlApp, use: () => Recordings): void {
     },
     ({ query }) =>
       answering(async () => {
-        const { from, to, ...rest } = query;
+        const { from, to, queue, user, direction, division, tag, ...rest } = query;
+        const attributes = conditionOf({ queue, user, direction, division, tag });
         const fromMs = from === undefined ? undefined : Date.parse(from);
         const toMs = to === undefined ? undefined : Date.parse(to);
-        const { items, total, nextCursor, isComplete } = await use().list({ ...rest, fromMs, toMs });
+        const { items, total, nextCursor, isComplete } = await use().list({ ...rest, fromMs, toMs, attributes });
         return { items: items.map(recordingOf), total, nextCursor, complete: isComplete };
       }),
   );

@@ -1,10 +1,19 @@
-import { type Dir, type FSWatcher, lstatSync, opendirSync, watch } from 'node:fs';
+import { type FSWatcher, lstatSync, statSync, watch } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type AttributeCondition, meets } from '../../core/attributes/attribute-rule.js';
 import type { Clock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import { US_PER_MS } from '../../core/units.js';
 import { folderName, newestNumber, numberedName } from '../../sinks/recorder/files/folder.js';
-import { isChanging, isFolderName, type RecordingRow, type RecordingState, readRecording } from './recording.js';
+import {
+  appendFinished,
+  type FinishedRow,
+  mayWriteIndex,
+  readFinished,
+  replaceFinished,
+} from '../../sinks/recorder/folders/finished-index.js';
+import { isRecordingPath, recordingFolders } from '../../sinks/recorder/folders/recording-folders.js';
+import { isChanging, type RecordingRow, type RecordingState, readRecording } from './recording.js';
 
 export interface RecordingQuery {
   /** Most recordings that are returned. */
@@ -16,6 +25,8 @@ export interface RecordingQuery {
   readonly toMs?: number | undefined;
   readonly interactionId?: string | undefined;
   readonly state?: RecordingState | undefined;
+  /** All of these hold for its attributes. */
+  readonly attributes?: AttributeCondition | undefined;
 }
 
 /** Recordings, the newest first. */
@@ -50,6 +61,11 @@ const WHOLE_US = 15_000 * US_PER_MS;
 const FIRST_WAIT_MS = 2_000;
 /** Recordings of one interaction that are looked up by its name. */
 const MAX_OF_INTERACTION = 1_000;
+/** Rows that are added to the index of finished recordings at a time, and the lines that it may have too many. */
+const INDEX_SHARE = 1_000;
+
+/** What is known of a recording without reading its manifest, or all of it. */
+type ListedRow = Pick<RecordingRow, 'id' | 'interactionId' | 'state' | 'startedAtMs' | 'attributes'>;
 
 /**
  * The recordings in a folder, however many: each finished one is read once, those being written when they are asked for.
@@ -62,11 +78,13 @@ export class RecordingIndex {
   readonly #restShare: number;
   readonly #firstWaitMs: number;
   readonly #only: readonly string[] | undefined;
-  readonly #rows = new Map<string, RecordingRow>();
+  readonly #rows = new Map<string, ListedRow>();
   readonly #changing = new Set<string>();
   /** Names that the watch has reported. */
   readonly #reported = new Set<string>();
-  #sorted: RecordingRow[] | undefined;
+  #sorted: ListedRow[] | undefined;
+  /** Recordings lie in folders of a layout, which are not watched. */
+  #hasLayout = false;
   #watcher: FSWatcher | undefined;
   #whole: Promise<void> | undefined;
   #wholeUs = Number.NEGATIVE_INFINITY;
@@ -91,7 +109,7 @@ export class RecordingIndex {
     const after = query.cursor === undefined ? undefined : parseCursor(query.cursor);
     await this.#refresh();
     if (query.interactionId !== undefined) this.#look(foldersOf(this.#directory, query.interactionId));
-    const items: RecordingRow[] = [];
+    const items: ListedRow[] = [];
     let total = 0;
     let isMore = false;
     for (const row of this.#inOrder()) {
@@ -102,7 +120,7 @@ export class RecordingIndex {
       else isMore = true;
     }
     const last = items.at(-1);
-    const fresh = items.flatMap((row) => (isChanging(row) ? (this.get(row.id) ?? []) : row));
+    const fresh = items.flatMap((row) => (isWhole(row) && !isChanging(row) ? row : (this.get(row.id) ?? [])));
     const nextCursor = isMore && last !== undefined ? cursorOf(last) : null;
     return { items: fresh, total, nextCursor, isComplete: this.#isComplete };
   }
@@ -110,7 +128,8 @@ export class RecordingIndex {
   /** The recording of that name, as it is now. */
   get(id: string): RecordingRow | undefined {
     this.#look([id]);
-    return this.#rows.get(id);
+    const row = this.#rows.get(id);
+    return row !== undefined && isWhole(row) ? row : undefined;
   }
 
   close(): void {
@@ -120,7 +139,7 @@ export class RecordingIndex {
 
   async #refresh(): Promise<void> {
     const nowUs = this.#clock.nowUs();
-    const isDue = nowUs - this.#wholeUs >= WHOLE_US && this.#mtimeMs() !== this.#wholeMtimeMs;
+    const isDue = nowUs - this.#wholeUs >= WHOLE_US && (this.#hasLayout || this.#mtimeMs() !== this.#wholeMtimeMs);
     if (this.#whole === undefined && (!this.#isComplete || isDue)) {
       this.#whole = this.#readWhole().finally(() => {
         this.#whole = undefined;
@@ -150,18 +169,25 @@ export class RecordingIndex {
     }
     this.#watch();
     const mtimeMs = this.#mtimeMs();
-    const folder = this.#open();
     const gone = new Set(this.#rows.keys());
-    try {
-      await this.#inSlices(namesIn(folder), (id) => {
-        gone.delete(id);
-        // Finished recordings do not change.
-        if (!this.#rows.has(id)) this.#look([id]);
-      });
-    } finally {
-      folder.closeSync();
-    }
+    const { rows: indexed, lines } = readFinished(this.#directory);
+    const unindexed: FinishedRow[] = [];
+    await this.#inSlices(this.#folders(indexed), (id) => {
+      gone.delete(id);
+      if (id.includes('/')) this.#hasLayout = true;
+      // Finished recordings do not change.
+      if (this.#rows.has(id)) return;
+      const row = indexed.get(id);
+      if (row === undefined) this.#look([id]);
+      else this.#keep(id, row);
+      const read = this.#rows.get(id);
+      if (row === undefined && read !== undefined && isWhole(read) && !isChanging(read))
+        unindexed.push(finishedOf(read));
+      if (unindexed.length >= INDEX_SHARE) this.#index(unindexed.splice(0));
+    });
     if (this.#isClosed) return;
+    this.#index(unindexed);
+    this.#shortenIndex(indexed, lines);
     this.#look(gone);
     this.#wholeMtimeMs = mtimeMs;
     this.#wholeUs = this.#clock.nowUs();
@@ -184,18 +210,56 @@ export class RecordingIndex {
   #look(ids: Iterable<string>): void {
     for (const id of ids) {
       const row = readRecording(this.#directory, id);
-      if (row === undefined && !this.#rows.has(id)) continue;
-      this.#sorted = undefined;
-      this.#changing.delete(id);
-      if (row === undefined) this.#rows.delete(id);
-      else {
-        this.#rows.set(id, row);
-        if (isChanging(row)) this.#changing.add(id);
-      }
+      if (row !== undefined || this.#rows.has(id)) this.#keep(id, row);
     }
   }
 
-  #inOrder(): readonly RecordingRow[] {
+  #keep(id: string, row: ListedRow | undefined): void {
+    this.#sorted = undefined;
+    this.#changing.delete(id);
+    if (row === undefined) this.#rows.delete(id);
+    else {
+      this.#rows.set(id, row);
+      if (isChanging(row)) this.#changing.add(id);
+    }
+  }
+
+  /** Adds what the index of finished recordings does not have. What cannot be written is read again by the next search. */
+  #index(rows: readonly FinishedRow[]): void {
+    try {
+      if (mayWriteIndex(this.#directory)) appendFinished(this.#directory, rows, this.#fileMode());
+    } catch {
+      // A disk that is full or not ours to write.
+    }
+  }
+
+  /** Writes the index again when much of it is of recordings that are gone, or said twice. */
+  #shortenIndex(indexed: ReadonlyMap<string, FinishedRow>, lines: number): void {
+    const kept = [...indexed.values()].filter(({ id }) => this.#rows.has(id));
+    if (lines - kept.length < Math.max(INDEX_SHARE, kept.length)) return;
+    try {
+      if (mayWriteIndex(this.#directory)) replaceFinished(this.#directory, kept, this.#fileMode());
+    } catch {
+      // As above.
+    }
+  }
+
+  /** Who may enter the folder may read the index, as with recordings. */
+  #fileMode(): number {
+    return (statSync(this.#directory).mode & 0o444 & 0o644) | 0o600;
+  }
+
+  /** @throws TrunklineError FILE_FAILED when the folder cannot be read. */
+  *#folders(indexed: ReadonlyMap<string, FinishedRow>): Generator<string> {
+    try {
+      yield* recordingFolders(this.#directory, { isKnown: (id) => this.#rows.has(id) || indexed.has(id) });
+    } catch (error) {
+      const message = `The recordings in ${this.#directory} cannot be read: ${messageOf(error)}`;
+      throw new TrunklineError('FILE_FAILED', message, { cause: error });
+    }
+  }
+
+  #inOrder(): readonly ListedRow[] {
     this.#sorted ??= [...this.#rows.values()].sort(compare);
     return this.#sorted;
   }
@@ -204,7 +268,7 @@ export class RecordingIndex {
     if (this.#watcher !== undefined) return;
     try {
       this.#watcher = watch(this.#directory, { persistent: false }, (_event, name) => {
-        if (name !== null && isFolderName(name)) this.#reported.add(name);
+        if (name !== null && isRecordingPath(name)) this.#reported.add(name);
       });
       this.#watcher.on('error', () => {
         this.#watcher?.close();
@@ -212,15 +276,6 @@ export class RecordingIndex {
       });
     } catch {
       // The system has no watch left to give; the whole folder is read instead, when its time of change says so.
-    }
-  }
-
-  #open(): Dir {
-    try {
-      return opendirSync(this.#directory, { bufferSize: 256 });
-    } catch (error) {
-      const message = `The recordings in ${this.#directory} cannot be read: ${messageOf(error)}`;
-      throw new TrunklineError('FILE_FAILED', message, { cause: error });
     }
   }
 
@@ -237,7 +292,18 @@ export function foldersOf(directory: string, interactionId: string): string[] {
   return Array.from({ length: newest - oldest + 1 }, (_, n) => numberedName(name, oldest + n));
 }
 
-function matches(row: RecordingRow, { fromMs, toMs, interactionId, state }: RecordingQuery): boolean {
+function isWhole(row: ListedRow): row is RecordingRow {
+  return 'codec' in row;
+}
+
+function finishedOf(row: RecordingRow): FinishedRow {
+  const { id, interactionId, state, startedAtMs, endedAtMs, attributes } = row;
+  const finished = state === 'incomplete' || state === 'empty' ? state : 'recorded';
+  return { id, interactionId, state: finished, startedAtMs, endedAtMs: endedAtMs ?? startedAtMs, attributes };
+}
+
+function matches(row: ListedRow, { fromMs, toMs, interactionId, state, attributes = [] }: RecordingQuery): boolean {
+  if (!meets(row.attributes, attributes)) return false;
   if (state !== undefined && row.state !== state) return false;
   if (fromMs !== undefined && row.startedAtMs < fromMs) return false;
   if (toMs !== undefined && row.startedAtMs >= toMs) return false;
@@ -264,10 +330,4 @@ function parseCursor(cursor: string): Place {
     // Not JSON: as wrong as one of another form.
   }
   throw new TrunklineError('CONFIG_INVALID', 'The cursor is not one that an earlier page has given.');
-}
-
-function* namesIn(folder: Dir): Generator<string> {
-  for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
-    if (entry.isDirectory() && isFolderName(entry.name)) yield entry.name;
-  }
 }

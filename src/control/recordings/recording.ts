@@ -2,11 +2,13 @@ import { lstatSync, readFileSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { WAV_HEADER_BYTES } from '../../audio/wav.js';
+import { type CallAttributes, readAttributes } from '../../core/attributes/attributes.js';
 import { isCodec } from '../../core/codec.js';
 import { MS_PER_SECOND } from '../../core/units.js';
 import { audioFileName } from '../../sinks/recorder/files/manifest.js';
 import { MANIFEST_FILE, PARTIAL_FILE, SPARE_FILE } from '../../sinks/recorder/files/manifest-file.js';
 import { writerSchema, writerState } from '../../sinks/recorder/files/writer.js';
+import { isRecordingFolder } from '../../sinks/recorder/folders/recording-folders.js';
 
 /**
  * `recording`: it is being written; `unfinished`: its process was killed, and a repair will complete it; `empty`: it has no
@@ -17,7 +19,7 @@ export type RecordingState = (typeof RECORDING_STATES)[number];
 
 /** What a list shows of a recording. */
 export interface RecordingRow {
-  /** Name of its folder. */
+  /** Its folder within that of the recordings. */
   readonly id: string;
   readonly interactionId: string;
   readonly state: RecordingState;
@@ -36,28 +38,17 @@ export interface RecordingRow {
   readonly bytes: number;
   /** Only `trunkline open` can read its audio. */
   readonly encrypted: boolean;
+  readonly attributes: CallAttributes;
 }
 
-/** As the recorder names folders. No such name leads out of the folder that it is in. */
-const FOLDER_NAME = /^[A-Za-z0-9_-]{1,255}$/;
 /** As the recorder names audio files. */
 const STORED_NAME = /^audio(-\d{1,5})?\.(wav|flac|opus)(\.enc)?$/;
 /** A longer manifest is not read: 10 h of the most spans that there can be is a fifth of it. */
 const MAX_MANIFEST_BYTES = 64 << 20;
 
-/** Whether a name can be that of a recording's folder. */
-export function isFolderName(name: string): boolean {
-  return FOLDER_NAME.test(name);
-}
-
 /** Whether a name can be that of an audio file. */
 export function isStoredName(name: string): boolean {
   return STORED_NAME.test(name);
-}
-
-/** Whether there is such a folder. A symbolic link may lead anywhere, and the recorder makes none. */
-export function isFolder(directory: string, id: string): boolean {
-  return isFolderName(id) && statsOf(join(directory, id))?.isDirectory() === true;
 }
 
 /** The fields of session.json that a list shows; its spans are not looked at. */
@@ -70,6 +61,7 @@ const summarySchema = z.object({
   endedAt: z.string().nullable(),
   endReason: z.string().nullable(),
   incomplete: z.boolean().optional(),
+  attributes: z.unknown().transform(readAttributes).optional(),
   segments: z.array(z.unknown()).max(10_000).optional(),
   file: z.string().optional(),
   encryption: z.unknown().optional(),
@@ -79,7 +71,7 @@ type Summary = z.infer<typeof summarySchema>;
 
 /** A recording in a folder of recordings; undefined when there is none of that name, or its manifest cannot be read. */
 export function readRecording(directory: string, id: string): RecordingRow | undefined {
-  if (!isFolder(directory, id)) return undefined;
+  if (!isRecordingFolder(directory, id)) return undefined;
   const folder = join(directory, id);
   const unfinished = readSummary(join(folder, PARTIAL_FILE)) ?? readSummary(join(folder, SPARE_FILE));
   const summary = unfinished ?? readSummary(join(folder, MANIFEST_FILE));
@@ -100,7 +92,8 @@ export function readRecording(directory: string, id: string): RecordingRow | und
   const durationMs = Math.round(isKnown ? endedAtMs - startedAtMs : lengthMs);
   const state = stateOf(summary, unfinished !== undefined, audioBytes);
   const times = { startedAtMs, endedAtMs, endReason: unfinished === undefined ? endReason : null, durationMs };
-  return { id, interactionId, state, ...times, codec, sampleRate, channels, segments, bytes, encrypted };
+  const { attributes = {} } = summary;
+  return { id, interactionId, state, ...times, codec, sampleRate, channels, segments, bytes, encrypted, attributes };
 }
 
 /** The names of the audio files; those that the recorder does not give are replaced by one that it does. */

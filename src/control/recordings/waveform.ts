@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { parseWav } from '../../audio/wav.js';
 import { audioFileName } from '../../sinks/recorder/files/manifest.js';
-import { isFolder } from './recording.js';
+import { isRecordingFolder } from '../../sinks/recorder/folders/recording-folders.js';
 
 /** The extremes of the audio in equal stretches of its time, for drawing. */
 export interface Waveform {
@@ -36,7 +36,7 @@ export class Waveforms {
 
   /** Of at most `points` stretches; undefined when there is no such audio. */
   async of(id: string, segment: number, points: number): Promise<Waveform | undefined> {
-    if (!isFolder(this.#directory, id)) return undefined;
+    if (!isRecordingFolder(this.#directory, id)) return undefined;
     const file = openFile(join(this.#directory, id, audioFileName(segment)));
     if (file < 0) return undefined;
     try {

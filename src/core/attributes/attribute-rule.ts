@@ -60,6 +60,16 @@ export function parseAttributeRule(text: string): AttributeRule {
   return { when: parseCondition(text.slice(0, colon)), set: read };
 }
 
+/** What is wanted of a call's attributes, by their names; `*` at the end of a value stands for the rest. */
+export function conditionOf(
+  wanted: { readonly [Name in (typeof NAMES)[number]]?: string | undefined },
+): AttributeCondition {
+  return NAMES.flatMap((name) => {
+    const { [name]: value } = wanted;
+    return value === undefined ? [] : [{ name, value }];
+  });
+}
+
 export function meets(attributes: CallAttributes, condition: AttributeCondition): boolean {
   return condition.every((one) => holds(attributes, one));
 }

@@ -17,6 +17,7 @@ import {
   writeManifest,
 } from './files/manifest-file.js';
 import type { RecordingContent, RecordingContext } from './files/recording-context.js';
+import { indexFinished } from './folders/finished-index.js';
 import { EarlierUnfinished } from './folders/recording-places.js';
 import { type RecorderMemory, SLOT } from './recorder-memory.js';
 import { parseInfo } from './stream-records.js';
@@ -221,6 +222,7 @@ export class RecordingFiles {
     writeManifest(this.#path, manifest, access.fileMode);
     removeOriginals(this.#path, manifest);
     unfinished.finished(this.#folder);
+    indexFinished(this.#context.outDir, this.#folder, manifest, access.fileMode);
   }
 
   /** Leaves the files to a repair, which then need not wait for this process to end. */

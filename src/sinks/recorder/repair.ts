@@ -7,6 +7,7 @@ import { type Convert, convertHere } from './conversion/convert.js';
 import { errnoOf } from './files/disk-fault.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
 import { leaveToArchive, markComplete, readUnfinished, type UnfinishedIndex } from './files/unfinished.js';
+import { indexFinished } from './folders/finished-index.js';
 import { recordingFolders } from './folders/recording-folders.js';
 import { repairRecording } from './repair-recording.js';
 
@@ -125,6 +126,7 @@ async function repairFolders(
       if (outcome.state !== 'repaired') return;
       archiveIndex?.finished(folder);
       report.repaired.push(folder);
+      if (outcome.manifest !== undefined) indexFinished(dir, folder, outcome.manifest, access.fileMode);
       const { interactionId = folder, spans } = outcome.manifest ?? {};
       const durationMs = spans && Math.max(0, ...spans.map(({ endMs }) => endMs));
       onRepaired?.({ folder, interactionId, ...(durationMs === undefined ? {} : { durationMs }) });

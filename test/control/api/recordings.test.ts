@@ -60,6 +60,7 @@ describe('recordings', () => {
     const first = await list('?limit=5');
     expect(first).toMatchObject({ total: 12, complete: true });
     expect(first.items[0]).toEqual({
+      attributes: {},
       ...{ id: 'call-11', interactionId: 'call-11', state: 'recorded', endReason: 'ended', durationSeconds: 1 },
       ...{ startedAt: '2026-03-01T10:11:00.000Z', endedAt: '2026-03-01T10:11:01.000Z' },
       ...{ codec: 'pcmu', sampleRate: 8000, channels: 1, segmentCount: 1, bytes: 16_044, encrypted: false },

@@ -60,6 +60,7 @@ describe('the index of recordings', () => {
     const { items, total, isComplete } = await makeIndex().query({ limit: 10 });
     expect({ total, isComplete }).toEqual({ total: 5, isComplete: true });
     expect(items[0]).toEqual({
+      attributes: {},
       ...{ id: 'whole', interactionId: 'whole', state: 'recorded', endReason: 'ended' },
       ...{ startedAtMs: STARTED_MS + 5_000, endedAtMs: STARTED_MS + 7_000, durationMs: 2_000 },
       ...{ codec: 'pcmu', sampleRate: 8000, channels: 2, segments: 1, bytes: 64_044, encrypted: false },

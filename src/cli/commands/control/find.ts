@@ -4,6 +4,8 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { z } from 'zod';
 import { RECORDING_STATES, type RecordingRow, type RecordingState } from '../../../control/recordings/recording.js';
 import { foldersOf, RecordingIndex } from '../../../control/recordings/recording-index.js';
+import { conditionOf } from '../../../core/attributes/attribute-rule.js';
+import { type CallAttributes, readAttributes } from '../../../core/attributes/attributes.js';
 import { systemClock } from '../../../core/clock.js';
 import { TrunklineError } from '../../../core/errors.js';
 import { MS_PER_SECOND } from '../../../core/units.js';
@@ -18,6 +20,11 @@ interface Flags extends ControlFlags {
   readonly from?: number;
   readonly to?: number;
   readonly state?: RecordingState;
+  readonly queue?: string;
+  readonly user?: string;
+  readonly direction?: string;
+  readonly division?: string;
+  readonly tag?: string;
   readonly limit: number;
   readonly json?: true;
 }
@@ -32,6 +39,7 @@ interface Found {
   readonly state: string;
   readonly startedAt: string;
   readonly durationSeconds: number;
+  readonly attributes: CallAttributes;
   /** Where its files are; of a node, the address of its audio. */
   readonly location: string;
 }
@@ -42,8 +50,13 @@ export function registerFind(program: Command): Command {
     .description('find recordings by interaction, time and state, in a folder or at a running node')
     .argument('[dir]', 'folder of the recordings; without it, a running node is asked')
     .option('--interaction <id>', 'of this interaction')
-    .option('--from <time>', 'that began then or later, such as 2026-03-01 or 2026-03-01T10:00:00Z', timeFrom)
-    .option('--to <time>', 'that began before', timeFrom)
+    .option('--since, --from <time>', 'that began then or later, such as 2026-03-01 or 2026-03-01T10:00:00Z', timeFrom)
+    .option('--until, --to <time>', 'that began before', timeFrom)
+    .option('--queue <name>', 'of this queue, in any case; * at the end stands for the rest')
+    .option('--tag <tag>', 'with this tag')
+    .option('--user <id>', 'of this agent')
+    .option('--direction <direction>', 'inbound or outbound')
+    .option('--division <name>', 'of this division')
     .addOption(new Option('--state <state>', 'in this state').choices(RECORDING_STATES))
     .option('--limit <n>', 'at most so many, the newest', numberFrom(1, MAX_FOUND), 50);
   return addControlOptions(command)
@@ -56,7 +69,8 @@ Dates without a time zone are of this machine's. A recording is unfinished when 
 \`trunkline repair\`.
 
 Examples:
-  $ trunkline find capture --from 2026-03-01 --state incomplete
+  $ trunkline find capture --since 2026-03-01 --state incomplete
+  $ trunkline find capture --queue Sales --tag claim --json
   $ trunkline find capture --interaction ID
   $ trunkline find --url https://node-1:9464 --limit 10`,
     )
@@ -82,23 +96,33 @@ async function inFolder(dir: string, flags: Flags): Promise<{ items: Found[]; to
     throw new TrunklineError('FILE_FAILED', `There is no folder ${dir}; name the one given to capture as --out.`);
   }
   const { interaction: interactionId, from: fromMs, to: toMs, state, limit } = flags;
+  const attributes = conditionOf(flags);
+  const named = interactionId === undefined ? [] : foldersOf(dir, interactionId);
   const index = new RecordingIndex(dir, systemClock, {
     share: 1,
     firstWaitMs: Number.POSITIVE_INFINITY,
-    // A folder of a hundred thousand recordings takes seconds to read; those of one interaction are found by name.
-    ...(interactionId === undefined ? {} : { only: foldersOf(dir, interactionId) }),
+    // Those of one interaction are found by name, where there is no layout.
+    ...(named.length === 0 ? {} : { only: named }),
   });
   try {
-    const { items, total } = await index.query({ limit, fromMs, toMs, interactionId, state });
+    const { items, total } = await index.query({ limit, fromMs, toMs, interactionId, state, attributes });
     return { items: items.map((row) => foundIn(dir, row)), total };
   } finally {
     index.close();
   }
 }
 
-function foundIn(dir: string, { id, interactionId, state, startedAtMs, durationMs }: RecordingRow): Found {
+function foundIn(dir: string, { id, interactionId, state, startedAtMs, durationMs, attributes }: RecordingRow): Found {
   const startedAt = new Date(startedAtMs).toISOString();
-  return { id, interactionId, state, startedAt, durationSeconds: durationMs / MS_PER_SECOND, location: join(dir, id) };
+  return {
+    id,
+    interactionId,
+    state,
+    startedAt,
+    durationSeconds: durationMs / MS_PER_SECOND,
+    attributes,
+    location: join(dir, id),
+  };
 }
 
 const pageSchema = z.object({
@@ -106,6 +130,7 @@ const pageSchema = z.object({
     z.object({
       ...{ id: z.string(), interactionId: z.string(), state: z.string() },
       ...{ startedAt: z.string(), durationSeconds: z.number() },
+      attributes: z.unknown().transform(readAttributes).default({}),
     }),
   ),
   total: z.number(),
@@ -123,6 +148,7 @@ async function atNode(flags: Flags): Promise<{ items: Found[]; total: number }> 
     if (from !== undefined) query.set('from', new Date(from).toISOString());
     if (to !== undefined) query.set('to', new Date(to).toISOString());
     if (state !== undefined) query.set('state', state);
+    for (const { name, value } of conditionOf(flags)) query.set(name, value);
     if (cursor !== '') query.set('cursor', cursor);
     const page = pageSchema.safeParse(await client.call('GET', `/recordings?${query}`)).data;
     if (page === undefined) {
