@@ -18,6 +18,7 @@ export const ERROR_CODES = [
   'PROTOCOL_ERROR',
   'FILE_INVALID',
   'FILE_FAILED',
+  'FOLDER_IN_USE',
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];

@@ -119,6 +119,8 @@ export interface Sink extends FrameSink {
   start?(context: SinkContext): Promise<void> | void;
   /** An entry for the audit, such as a connection that was opened or a session that was refused. */
   auditEntry?(entry: AuditEntry): void;
+  /** The folder that it writes: the node keeps other nodes and processes from writing it. */
+  readonly output?: { readonly directory: string; readonly folderMode: number };
   /** Present in a sink that keeps the audit in files. */
   readonly auditKeeper?: AuditKeeper;
   /** Closes its files and opens them again under their names, after they were moved away. */

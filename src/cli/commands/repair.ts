@@ -22,7 +22,8 @@ export function registerRepair(program: Command): Command {
     .addHelpText(
       'after',
       `
-Finished recordings and those that a live process is writing are left alone; doing it twice changes nothing.
+A folder that a node writes is refused: the node has repaired it at its start. Finished recordings and those that a live
+process is writing are left alone; doing it twice changes nothing.
 An audit in that folder gets an entry for each repaired recording, and so does the receiver of webhooks, where
 TRUNKLINE_WEBHOOK_URL and TRUNKLINE_WEBHOOK_SECRET are set.
 
@@ -34,7 +35,9 @@ Example:
         throw new TrunklineError('FILE_FAILED', `There is no folder ${dir}; name the one given to capture as --out.`);
       }
       const { config } = loadConfig({ env: process.env });
-      const report = await repair(dir, { ...config, out: dir });
+      const { FolderLock } = await import('../../core/files/folder-lock.js');
+      const lock = await FolderLock.acquire(dir, { onLost: ({ message }) => complain(message) });
+      const report = await repair(dir, { ...config, out: dir }).finally(() => lock.release());
       const { recordings, repaired, live, failed } = report;
       if (json) {
         printJson(report);

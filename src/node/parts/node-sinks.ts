@@ -4,6 +4,7 @@ import type { HealthCheck } from '../../core/health.js';
 import type { Engine } from '../../engine/engine.js';
 import type { RecorderAgent } from '../../engine/options.js';
 import type { Sink, SinkAgent, SinkContext, SinkStats } from '../../sinks/sink.js';
+import { OutputLocks } from './output-locks.js';
 
 /**
  * The thread that one of the sinks wants of the engine.
@@ -26,11 +27,13 @@ export class NodeSinks {
   readonly #engine: Engine;
   readonly #context: SinkContext;
   readonly #sinks: Set<Sink>;
+  readonly #locks: OutputLocks;
   #isStarted = false;
 
   constructor(engine: Engine, context: SinkContext, sinks: readonly Sink[]) {
     this.#engine = engine;
     this.#context = context;
+    this.#locks = new OutputLocks(context);
     this.#sinks = new Set(sinks);
   }
 
@@ -38,6 +41,7 @@ export class NodeSinks {
   async start(): Promise<void> {
     this.#isStarted = true;
     for (const sink of [...this.#sinks]) {
+      await this.#locks.acquire(sink.output);
       await sink.start?.(this.#context);
       this.#attach(sink);
     }
@@ -51,6 +55,7 @@ export class NodeSinks {
     this.#sinks.add(sink);
     if (!this.#isStarted) return;
     try {
+      await this.#locks.acquire(sink.output);
       if (sink.start !== undefined) await sink.start(this.#context);
     } catch (error) {
       this.#sinks.delete(sink);
@@ -122,6 +127,7 @@ export class NodeSinks {
         this.#context.report(error);
       }
     }
+    await this.#locks.release();
   }
 
   #attach(sink: Sink): void {

@@ -110,6 +110,10 @@ export class AuditSink implements Sink {
     else this.#earlyDropped++;
   }
 
+  get output(): { directory: string; folderMode: number } {
+    return { directory: this.#options.directory, folderMode: 0o700 };
+  }
+
   /** For entries that something else waits for, such as the digest of a recording. */
   get auditKeeper(): AuditKeeper {
     return {

@@ -129,6 +129,10 @@ export class RecorderSink implements Sink {
     });
   }
 
+  get output(): { directory: string; folderMode: number } {
+    return { directory: this.#directory, folderMode: this.#access.folderMode };
+  }
+
   get agent(): SinkAgent {
     return this.#thread;
   }

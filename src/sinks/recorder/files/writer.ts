@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { startTicks } from '../../../core/files/process-identity.js';
 import { errnoOf } from './disk-fault.js';
 
 /**
@@ -33,16 +33,4 @@ export function writerState(writer: Writer): 'alive' | 'dead' | 'unknown' {
     if (errnoOf(thrown) !== 'EPERM') return 'dead';
   }
   return startTicks(writer.pid) === writer.startTicks ? 'alive' : 'dead';
-}
-
-function startTicks(pid: number): string {
-  try {
-    // proc(5): state is field 3 and start time field 22; the command name before them may contain anything.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie is dead; only its parent has not collected it yet.
-    return fields[0] === 'Z' ? 'zombie' : (fields[19] ?? '');
-  } catch {
-    return '';
-  }
 }
