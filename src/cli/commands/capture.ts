@@ -27,7 +27,7 @@ export function registerCapture(program: Command): Command {
 It ends when every interaction has ended (unless queues, users or a file are followed), after --seconds, or at Ctrl-C.
 SIGTERM first lets the calls that run go on for up to --drain-seconds.
 All files are finished then. Recordings are <out>/<interaction>/audio.wav and session.json, the audit is
-<out>/audit.jsonl. SIGHUP reads tokens and certificates again and reopens the audit.
+<out>/audit.jsonl. SIGHUP reads tokens and certificates again and rotates the audit.
 
 Examples:
   $ GENESYS_CLIENT_ID=… GENESYS_CLIENT_SECRET=… trunkline capture --region mypurecloud.de --interactions ID,ID

@@ -17,7 +17,7 @@ It subscribes to Genesys Cloud media when interactions, a file of them, queues o
 when --audiohook-port is given; \`capture\` and \`serve\` are the same with one of the two. With AudioHook it prints one
 line of JSON when ready: url and healthUrl. It ends when every interaction has ended (unless more can come), after
 --seconds, or at Ctrl-C, and finishes all files. SIGTERM first lets the calls that run go on for up to --drain-seconds.
-SIGHUP reads keys, tokens and certificates again and reopens the audit.
+SIGHUP reads keys, tokens and certificates again and rotates the audit.
 
 Examples:
   $ trunkline run --config node.json

@@ -39,7 +39,7 @@ export function registerServe(program: Command): Command {
       `
 When ready it prints one line of JSON: url and healthUrl. At Ctrl-C or SIGTERM it accepts no more sessions, asks clients
 to reconnect elsewhere, closes what is left after --drain-seconds, finishes all files and ends. A second signal ends it at
-once. SIGHUP reads keys, tokens and certificates again and reopens the audit.
+once. SIGHUP reads keys, tokens and certificates again and rotates the audit.
 
 Examples:
   $ TRUNKLINE_AUDIOHOOK_API_KEY=… TRUNKLINE_AUDIOHOOK_CLIENT_SECRET=… trunkline serve --port 8080 --out capture

@@ -97,7 +97,7 @@ function isAlive(node: ComposedNode['node']): boolean {
   return !node.health().checks.some(({ affects, status }) => affects === 'live' && status === 'failing');
 }
 
-/** Reads keys, tokens and certificates again, and reopens the audit. What cannot be read is logged, and stays as it was. */
+/** Reads keys, tokens and certificates again, and rotates the audit. What cannot be read is logged, and stays as it was. */
 /** Returns what failed, which has been logged; what there was stays in use. */
 async function reloadNode(
   { node, hook }: ComposedNode,
@@ -116,7 +116,7 @@ async function reloadNode(
   }
   failures.push(...(await node.reopen()));
   if (failures.length === 0) {
-    logger.info('keys, tokens and certificates have been read again, the audit has been reopened');
+    logger.info('keys, tokens and certificates have been read again, the audit has been rotated');
   } else {
     logger.error(`${failures.length} of keys, tokens, certificates and files could not be read again; see above`);
   }

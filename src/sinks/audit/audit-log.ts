@@ -164,7 +164,10 @@ export class AuditLog implements FrameSink {
     this.event('audit_opened');
   }
 
-  /** Opens the file again, as on SIGHUP after a log rotation. Entries before that are in the old file. */
+  /**
+   * Begins another file, as on SIGHUP: the one that there is is put aside as `audit-<time>.jsonl`, unless a tool that
+   * rotates logs has moved it already.
+   */
   async reopen(): Promise<void> {
     await this.#file?.reopen();
   }

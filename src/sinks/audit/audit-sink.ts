@@ -97,7 +97,7 @@ export class AuditSink implements Sink {
     }
   }
 
-  /** Opens the file again, after a log rotation. Entries before that are in the old file. */
+  /** Begins another file; the one that there is is put aside, unless a tool that rotates logs has moved it already. */
   async reopen(): Promise<void> {
     await this.#log?.reopen();
   }

@@ -52,6 +52,7 @@ export class LineFile {
   #timer: NodeJS.Timeout | undefined;
   readonly #checks: NodeJS.Timeout;
   #reopening: Promise<void> | undefined;
+  #requested: Promise<void> | undefined;
   #isClosed = false;
   /** On which the file was opened. */
   #day: string;
@@ -91,9 +92,25 @@ export class LineFile {
     else this.#timer ??= setTimeout(this.#writeBatch, BATCH_MS).unref();
   }
 
-  /** Opens the path again, as after a rotation. What was appended before is written to the old file. */
-  async reopen(): Promise<void> {
-    await this.#reopen('requested');
+  /**
+   * Begins another file: the one that there is is moved to another name, unless somebody has moved it already. What was
+   * appended before is written to the old file.
+   */
+  reopen(): Promise<void> {
+    this.#requested ??= this.#begin().finally(() => {
+      this.#requested = undefined;
+    });
+    return this.#requested;
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#writeBatch();
+    await this.#file.written();
+    const found = await lstat(this.#path).catch(() => undefined);
+    const isOurs = found?.ino === this.#file.ino && found.dev === this.#file.dev;
+    if (isOurs && found.size > 0) await this.#rotate('requested');
+    else await this.#reopen('requested');
   }
 
   /** Resolves once everything that was appended until now has been written or dropped. */
@@ -117,7 +134,7 @@ export class LineFile {
     if (found?.ino !== this.#file.ino || found.dev !== this.#file.dev) {
       await this.#reopen(this.#file.isLinked() ? 'moved' : 'removed');
     } else if (this.#isDue(found.size)) {
-      await this.#rotate();
+      await this.#rotate('rotated');
     }
   }
 
@@ -126,14 +143,14 @@ export class LineFile {
     return size > 0 && (size >= maxBytes || (daily && dayOf(clock) !== this.#day));
   }
 
-  async #rotate(): Promise<void> {
+  async #rotate(why: 'rotated' | 'requested'): Promise<void> {
     try {
       await rename(this.#path, await freeName(this.#path, this.#options.clock));
     } catch (thrown) {
       this.#fault(`Cannot rotate ${this.#path}: ${messageOf(thrown)}. It grows on; make its folder writable.`);
       return;
     }
-    await this.#reopen('rotated');
+    await this.#reopen(why);
   }
 
   #reopen(why: Reopened): Promise<void> {

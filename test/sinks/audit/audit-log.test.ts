@@ -3,6 +3,7 @@ import {
   appendFileSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -297,6 +298,21 @@ describe('a file that is moved or removed', () => {
     expect(lines(`${file}.1`)).toHaveLength(1);
     expect(lines(file).map(({ action }) => action)).toEqual(['audit_reopened', 'after']);
     await log.reopen();
+  });
+
+  it('is put aside on request where nobody has moved it, and never lost', async () => {
+    const log = await started();
+    log.event('before');
+    await Promise.all([log.reopen(), log.reopen()]);
+    log.event('after');
+    await log.reopen();
+    await log.close();
+    await log.reopen();
+    const actions = readdirSync(join(dir, 'out'))
+      .toSorted((a, b) => (a === 'audit.jsonl' ? 1 : b === 'audit.jsonl' ? -1 : a < b ? -1 : 1))
+      .map((name) => lines(join(dir, 'out', name)).map(({ action }) => action));
+    expect(actions.flat().filter((action) => action !== 'audit_reopened')).toEqual(['before', 'after']);
+    expect(actions.length).toBeGreaterThan(2);
   });
 
   it('and cannot be made again is reported once, and tried until it can', async () => {
