@@ -48,6 +48,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'sinks/recorder': [
     ...['config/options', 'type:sinks', 'ring', 'audio/wav', 'shard/location', 'shard/shard-data'],
     ...['bit-writer', 'frame-encoder', 'metadata'].map((file) => `audio/flac/${file}`),
+    ...['opus', 'page'].map((file) => `audio/ogg/${file}`),
     ...['type:engine/options', 'type:engine/threads/memory'],
   ],
   // What is done with finished recordings, which it finds by the recorder's index.

@@ -25,9 +25,9 @@ import type { OrderedStreamIngest, StreamOptions } from './input/ingest.js';
 import type { OrderedInput } from './input/ordered-input.js';
 import type { PacketBatch } from './input/packet-batch.js';
 import { PacketInput } from './input/packet-input.js';
-import { type InternalEngineOptions, resolveOptions } from './options.js';
+import { type InternalEngineOptions, type RecorderAgent, resolveOptions } from './options.js';
 import { Delivery } from './output/delivery.js';
-import { type Wants, wantsOf } from './output/wants.js';
+import { recordingWants, type Wants, wantsOf } from './output/wants.js';
 import { type PreviousStream, previousOf, type Stream, Streams } from './streams.js';
 import { agentTasks, sumCounter } from './threads/agents.js';
 import { type EngineMemory, layOutMemory } from './threads/memory.js';
@@ -64,7 +64,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   protected override readonly faultEvent = 'sinkError';
   readonly batch: PacketBatch;
   readonly ordered: OrderedInput;
-  readonly #isRecording: boolean;
+  readonly #recorder: RecorderAgent | undefined;
   readonly #clock: Clock;
   readonly #memory: EngineMemory;
   readonly #table: StreamTable;
@@ -86,7 +86,7 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   constructor(options: InternalEngineOptions = {}) {
     super();
     const settings = resolveOptions(options);
-    this.#isRecording = options.recorder !== undefined;
+    this.#recorder = options.recorder;
     this.#clock = options.clock ?? systemClock;
     this.#silenceDetector = settings.silenceDetector;
     const { maxStreams } = settings.memory;
@@ -395,6 +395,6 @@ export class Engine extends GuardedEmitter<EngineEvents> implements OrderedStrea
   /** What the sinks want of a stream: its frames, and which of them with samples. */
   #askSinks(info: StreamInfo): Wants {
     this.#delivery.sinks.refresh(info);
-    return wantsOf(this.#delivery.sinks.sinks, info, this.#isRecording);
+    return wantsOf(this.#delivery.sinks.sinks, info, recordingWants(info, this.#recorder));
   }
 }

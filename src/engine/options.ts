@@ -61,6 +61,8 @@ export interface RecorderAgent {
   readonly entry: string;
   /** Space for what waits for a slow disk, in the rings of all shards together; 64 MiB when absent. */
   readonly bufferBytes?: number;
+  /** Whether it takes the packets of Opus as they came instead of samples. */
+  readonly storesPackets?: boolean;
   data(memory: EngineMemory): unknown;
 }
 

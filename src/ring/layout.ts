@@ -29,7 +29,7 @@ import type { SilenceKind } from '../core/events.js';
  *     +52  i32  FRAME: peak, 0 to 32768
  *     +56  ...  input ring: payload
  *
- * A LATE_PACKET is described as a PACKET is, a CORRECTION and a PRE_ROLL as a FRAME.
+ * A LATE_PACKET is described as a PACKET is, a CORRECTION, a PRE_ROLL and a CODED_FRAME as a FRAME.
  *
  *     +56  f64  FRAME: mean square of full scale, 0 to 1
  *     +64  f64  FRAME: end of processing, microseconds of core/clock
@@ -42,7 +42,7 @@ import type { SilenceKind } from '../core/events.js';
  * All numbers are little-endian, as is every machine that trunkline runs on; times and unwrapped numbers are f64
  * because a double holds them exactly (below 2^53) and JavaScript reads it without a BigInt.
  */
-export const LAYOUT_VERSION = 7;
+export const LAYOUT_VERSION = 8;
 
 export const RING = {
   TAIL: 0,
@@ -84,6 +84,11 @@ export const KIND = {
   PRE_ROLL: 10,
   /** What is known of a stream has changed. Payload: StreamInfo as JSON. */
   UPDATE: 11,
+  /**
+   * Recorder: a frame of a stream whose packets are stored as they came (WANT.RECORDED_PACKETS). Payload: the packet; none
+   * where it was lost or could not be decoded. Flag REPAIRED: it was late, and belongs at `position`.
+   */
+  CODED_FRAME: 12,
 } as const;
 
 export const RECORD = {

@@ -59,6 +59,8 @@ export const WANT = {
   RECORDING: 4,
   /** Samples of silent frames around speech, to the output ring: PRE_ROLL or POST_ROLL is above 0. */
   ROLL: 8,
+  /** With RECORDING: packets as they came instead of samples. Set when the stream is opened, and only for Opus. */
+  RECORDED_PACKETS: 16,
 } as const;
 
 export interface StreamConfig {

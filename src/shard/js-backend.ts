@@ -25,6 +25,7 @@ import { Corrections } from './corrections.js';
 import { copyControl, frameSpace, withKind, writeEdge, writeFrame } from './frame-record.js';
 import { SpeechJudge } from './neural/speech-judge.js';
 import { OpusCorrections } from './opus-corrections.js';
+import { CodedFrames, storesPackets } from './packets/coded-frames.js';
 import { isValidRecord } from './record-check.js';
 import { RecorderLink } from './recorder-link.js';
 import { SpeechRolls } from './roll/speech-rolls.js';
@@ -48,6 +49,7 @@ export class JsShard implements ShardBackend {
   readonly #recorder: RecorderLink | undefined;
   readonly #corrections: Corrections | undefined;
   readonly #opusCorrections: OpusCorrections | undefined;
+  readonly #coded: CodedFrames | undefined;
   readonly #streams: StreamTable;
   readonly #decoders: ChannelDecoders;
   readonly #rolls: SpeechRolls;
@@ -88,6 +90,7 @@ export class JsShard implements ShardBackend {
         ...{ output: this.#output, recorder: this.#recorder, counters: this.#counters },
         count,
       });
+    this.#coded = this.#recorder && new CodedFrames(this.#memory, this.#streams, this.#output, this.#recorder, count);
     this.#judge = data.speech && new SpeechJudge(data.memory, this.#streams, data.speech);
   }
 
@@ -167,6 +170,7 @@ export class JsShard implements ShardBackend {
         return this.#packet(decoder, at, traits, nowUs, isPoison);
       case KIND.LATE_PACKET:
         if (decoder.opus === undefined) return this.#corrections?.send(decoder, at, traits, nowUs) ?? true;
+        if (storesPackets(this.#streams, stream)) return this.#coded?.late(decoder, at, stream, traits) ?? true;
         this.#opusCorrections?.late(decoder, at);
         return true;
       case KIND.LOST:
@@ -204,7 +208,6 @@ export class JsShard implements ShardBackend {
     if (this.#judge?.settle(stream, channel, position)) this.#count(SHARD_COUNTERS.WINDOWS_PASSED);
     let flags = traits >>> 24;
     const doubles = this.#doubles;
-    const pcm = this.#memory;
     const isBroken = (flags & FLAG.DISCONTINUITY) !== 0;
     let edges = beginFrameOfKind(doubles, base, position, isBroken, this.#energy, this.#edges);
     let samples = isPoison ? -1 : decoder.decode(payload, length, pcmAt, this.#energy);
@@ -218,8 +221,8 @@ export class JsShard implements ShardBackend {
     }
     if ((flags & FLAG.CONCEALED) === 0) {
       const isDtx = decoder.opus !== undefined && isDtxPacket(length);
-      edges = feedFrameOfKind(doubles, base, this.#energy, pcm, pcmAt, samples, isDtx, this.#edges, edges);
-      this.#judge?.add(stream, channel, position, pcm, pcmAt, samples);
+      edges = feedFrameOfKind(doubles, base, this.#energy, this.#memory, pcmAt, samples, isDtx, this.#edges, edges);
+      this.#judge?.add(stream, channel, position, this.#memory, pcmAt, samples);
     } else {
       edges = feedConcealed(this.#doubles, base, this.#energy, samples, this.#edges, edges);
     }
@@ -322,7 +325,6 @@ export class JsShard implements ShardBackend {
     if (codec === CODEC_ID.OPUS || this.#sinceClock++ % CLOCK_SHARE === 0 || arrivalUs >= this.#nowUs) {
       this.#nowUs = systemClock.nowUs();
     }
-
     words[(out + RECORD.STREAM) >> 2] = stream;
     writeFrame(words, doubles, at, out, position, samples, this.#level, this.#nowUs);
     // The recorder's copy is made first, while the record still has its samples.
@@ -331,7 +333,8 @@ export class JsShard implements ShardBackend {
       const isInSilence = isFrameInSilence(doubles, decoder.silenceBase);
       const recorded = isInSilence ? inputFlags | FLAG.SILENT : inputFlags;
       words[(out + RECORD.KIND) >> 2] = withKind(traits, KIND.FRAME, recorded);
-      this.#copyToRecorder(out, stream, frameBytes);
+      if ((wants & WANT.RECORDED_PACKETS) === 0) this.#copyToRecorder(out, stream, frameBytes);
+      else this.#coded?.send(at, out, stream);
     }
     const isSilent = (flags & FLAG.SILENT) !== 0;
     let passPcm = (wants & (isSilent ? WANT.SILENT_PCM : WANT.SPEECH_PCM)) !== 0;
@@ -366,8 +369,7 @@ export class JsShard implements ShardBackend {
     if (this.#rejects(RECORD.OUTPUT_HEADER_BYTES + length)) return true;
     const out = this.#output.tryClaim(RECORD.OUTPUT_HEADER_BYTES + length);
     if (out < 0) return false;
-    const { bytes } = this.#output;
-    copyControl(bytes, at, out, length);
+    copyControl(this.#output.bytes, at, out, length);
     if (view.getUint8(at + RECORD.KIND) === KIND.CLOSE) {
       view.setFloat64(out + RECORD.RECORDER_REFUSED, this.#streams.get(stream, STREAM.RECORDER_REFUSED), true);
     }
@@ -386,9 +388,8 @@ export class JsShard implements ShardBackend {
   }
 
   #controlToRecorder(at: number, length: number): void {
-    if (this.#recorder === undefined) return;
     this.#output.view.setInt32(at + RECORD.LENGTH, length, true);
-    this.#recorder.control(this.#output.bytes.slice(at, at + length));
+    this.#recorder?.control(this.#output.bytes.slice(at, at + length));
   }
 
   /** Only this thread writes its counters, and a reader gets a whole word. */

@@ -107,7 +107,9 @@ export class OpusCorrections implements RepairOutput {
   /** The packet at `at` of the input ring is lost: before anything is made up for it. */
   beginGap(decoder: ChannelDecoder, at: number): void {
     const stream = this.#use.memory.words[(at + RECORD.STREAM) >> 2] as number;
-    if ((this.#use.streams.get(stream, STREAM.WANTS) & WANT.RECORDING) === 0) return;
+    // Packets that are stored as they came need no decoding again.
+    const recording = this.#use.streams.get(stream, STREAM.WANTS) & (WANT.RECORDING | WANT.RECORDED_PACKETS);
+    if (recording !== WANT.RECORDING) return;
     const { opus } = decoder;
     if (opus === undefined) return;
     decoder.repair ??= new OpusRepair(liveState(decoder, opus), this.#budget);

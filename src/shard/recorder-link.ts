@@ -34,6 +34,26 @@ export class RecorderLink {
     return isSent;
   }
 
+  /**
+   * The same for a CODED_FRAME: its header lies at `at`, and its payload of `length` bytes, in the same memory, at `payload`.
+   */
+  coded(at: number, payload: number, length: number): boolean {
+    const total = RECORD.OUTPUT_HEADER_BYTES + length;
+    if (this.#refused.size === 0 || this.#report(at, total)) {
+      const to = this.#link.tryClaim(total);
+      if (to >= 0) {
+        const { ring } = this.#link;
+        ring.bytes.copyWithin(to, at, at + RECORD.OUTPUT_HEADER_BYTES);
+        ring.bytes.copyWithin(to + RECORD.OUTPUT_HEADER_BYTES, payload, payload + length);
+        ring.commit(total);
+        ring.publish();
+        return true;
+      }
+    }
+    this.#refuse(at);
+    return false;
+  }
+
   /** Whether the ring takes a record of `length` bytes now, and a report of what was refused in front of it. */
   hasSpace(length: number): boolean {
     return this.#link.tryClaim(RECORD.OUTPUT_HEADER_BYTES + length) >= 0;

@@ -4,7 +4,7 @@
 use std::mem::offset_of;
 
 /// Compared with JavaScript's when a shard starts; a binary of another layout is refused.
-pub const LAYOUT_VERSION: u32 = 7;
+pub const LAYOUT_VERSION: u32 = 8;
 
 const _: () = assert!(cfg!(target_endian = "little"), "ring records are little-endian");
 
@@ -87,6 +87,7 @@ pub mod kind {
     pub const CORRECTION: u8 = 9;
     pub const PRE_ROLL: u8 = 10;
     pub const UPDATE: u8 = 11;
+    pub const CODED_FRAME: u8 = 12;
 }
 
 pub mod flag {
@@ -144,6 +145,7 @@ pub mod want {
     pub const SILENT_PCM: i32 = 2;
     pub const RECORDING: i32 = 4;
     pub const ROLL: i32 = 8;
+    pub const RECORDED_PACKETS: i32 = 16;
 }
 
 /// Words of an agent's control block.

@@ -1,5 +1,6 @@
 //! Processes one record: decode, measure level and silence, pass on.
 
+mod coded;
 mod frame_record;
 mod late;
 mod opus_late;
@@ -124,6 +125,7 @@ impl RecordProcessor {
         match header.kind {
             kind::PACKET => self.packet(record, is_poison, now_us),
             kind::LATE_PACKET | kind::LOST | kind::MARK | kind::UPDATE if is_poison => true,
+            kind::LATE_PACKET if self.stores_packets(header.stream as usize) => self.coded_late(record),
             kind::LATE_PACKET => self.opus_late(record).unwrap_or_else(|| self.late(record, now_us)),
             kind::LOST => self.lost(record, now_us),
             kind::MARK if header.flags == mark::NO_PACKETS => self.no_packets(header, now_us),
@@ -241,7 +243,8 @@ impl RecordProcessor {
             return true;
         }
         let (mut has_fec, mut given_up) = (false, 0);
-        let is_recorded = self.is_recorded(stream);
+        // Packets that are stored as they came need no decoding again.
+        let is_recorded = self.is_recorded(stream) && !self.stores_packets(stream);
         let budget = self.repair_budget.clone();
         let taken = self.frame(record, samples, false, now_us, |channel, pcm| {
             if is_recorded && let Some(OpusChannel { state, repair }) = channel.opus() {
@@ -335,11 +338,24 @@ impl RecordProcessor {
             processed_us,
         };
         // The recorder's copy is made first, while the record still has its samples.
-        if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0)
-            && !recorder.data(&mut space[..frame_bytes])
-        {
-            self.counters.count(shard_counters::RECORDER_REFUSED, 1);
-            self.table.add(stream, stream::RECORDER_REFUSED, 1);
+        if let Some(recorder) = self.recorder.as_mut().filter(|_| wants & want::RECORDING != 0) {
+            let is_sent = if wants & want::RECORDED_PACKETS != 0 {
+                // What could not be decoded is sent as if it were lost.
+                let is_missing = flags & (flag::LOST | flag::DECODE_ERROR) != 0;
+                let packet = if is_missing { &[][..] } else { record.payload };
+                let common = &mut split_space(space).0.common;
+                (common.kind, common.payload_length) = (kind::CODED_FRAME, packet.len() as i32);
+                let is_sent = recorder.coded(&mut space[..OUTPUT_HEADER_BYTES], packet);
+                let common = &mut split_space(space).0.common;
+                (common.kind, common.payload_length) = (kind::FRAME, (samples * size_of::<i16>()) as i32);
+                is_sent
+            } else {
+                recorder.data(&mut space[..frame_bytes])
+            };
+            if !is_sent {
+                self.counters.count(shard_counters::RECORDER_REFUSED, 1);
+                self.table.add(stream, stream::RECORDER_REFUSED, 1);
+            }
         }
         split_space(space).0.common.flags = flags;
         let channel = self.channels.get(stream, from.channel.into());

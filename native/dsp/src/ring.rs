@@ -369,6 +369,17 @@ impl Link {
         sent
     }
 
+    /// As data(), for a record whose header and payload lie apart.
+    pub fn parts(&mut self, header: &[u8], payload: &[u8]) -> bool {
+        let length = header.len() + payload.len();
+        let Some(space) = self.ring.claim(length).filter(|_| self.waiting.is_empty()) else { return false };
+        space[..header.len()].copy_from_slice(header);
+        space[header.len()..length].copy_from_slice(payload);
+        self.ring.commit(length);
+        self.ring.publish();
+        true
+    }
+
     pub fn control(&mut self, record: &[u8]) {
         self.waiting.push_back(record.into());
         self.retry();

@@ -1,6 +1,7 @@
 import type { FrameSink, StreamInfo } from '../../core/events.js';
 import { MS_PER_SECOND } from '../../core/units.js';
 import { WANT } from '../../ring/stream-table.js';
+import type { RecorderAgent } from '../options.js';
 
 /** What a shard shall pass on of a stream: see StreamTable.want(). */
 export interface Wants {
@@ -9,9 +10,16 @@ export interface Wants {
   readonly postRoll: number;
 }
 
-/** What the sinks together want of a stream. */
-export function wantsOf(sinks: readonly FrameSink[], info: StreamInfo, isRecording: boolean): Wants {
-  let wants: number = isRecording ? WANT.RECORDING : 0;
+/** What the recorder wants of a stream, if there is one. */
+export function recordingWants({ codec }: StreamInfo, recorder: RecorderAgent | undefined): number {
+  if (recorder === undefined) return 0;
+  const takesPackets = recorder.storesPackets === true && codec === 'opus';
+  return takesPackets ? WANT.RECORDING | WANT.RECORDED_PACKETS : WANT.RECORDING;
+}
+
+/** What the sinks together want of a stream, beside what is recorded. */
+export function wantsOf(sinks: readonly FrameSink[], info: StreamInfo, recording: number): Wants {
+  let wants = recording;
   let preRollMs = 0;
   let postRollMs = 0;
   for (const sink of sinks) {

@@ -25,7 +25,7 @@ import { FLAG } from '../../ring/layout.js';
  * channel alone, from WRITE_BUFFER.START of the stream's time line on. Each slot has its buffers at a fixed place, so
  * that no list of them has to survive a crash; a slot that was never used costs address space only.
  */
-export const RECORDER_MEMORY_VERSION = 6;
+export const RECORDER_MEMORY_VERSION = 7;
 
 const HEADER = { VERSION: 0, RECORDINGS: 4, BUFFER_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
 const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
@@ -51,6 +51,12 @@ export const SLOT = {
   GENERATION: 48,
   /** Lost packets that in-band FEC brought back. */
   FEC: 60,
+  /**
+   * Where the files of Opus packets stand, of each channel: bytes f64, end of the audio f64, bytes of the last page, number
+   * of the next one, first byte of the last packet, i32 each.
+   */
+  OPUS: 64,
+  OPUS_BYTES: 32,
   FOLDER: 128,
   FOLDER_BYTES: 512,
   INFO: 640,

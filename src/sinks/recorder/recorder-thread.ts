@@ -40,6 +40,7 @@ export interface RecorderThreadOptions {
 export class RecorderThread implements RecorderAgent {
   readonly entry = workerUrl('sinks/recorder/entry');
   readonly bufferBytes: number;
+  readonly storesPackets: boolean;
   readonly #options: RecorderThreadOptions;
   #status: RecorderStatus | undefined;
   #results: RecordingResults | undefined;
@@ -55,6 +56,7 @@ export class RecorderThread implements RecorderAgent {
   constructor(options: RecorderThreadOptions) {
     this.#options = options;
     this.bufferBytes = options.bufferBytes;
+    this.storesPackets = options.format === 'opus' && (options.encryptTo ?? []).length === 0;
   }
 
   archive(): ArchivePlace {

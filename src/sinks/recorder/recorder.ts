@@ -225,33 +225,28 @@ export class Recorder implements Agent {
     const flags = view.getUint8(at + RECORD.FLAGS);
     const channel = view.getUint8(at + RECORD.CHANNEL);
     const position = view.getFloat64(at + RECORD.POSITION, true);
+    const count = view.getInt32(at + RECORD.SAMPLE_COUNT, true);
+    const bytes = view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES;
+    const { source } = this.#appendOnly[ringIndex] as AppendOnlyFrames;
     switch (kind) {
-      case KIND.FRAME: {
-        const payload = Math.min(
-          view.getInt32(at + RECORD.PAYLOAD_LENGTH, true),
-          view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES,
-        );
-        const available = (flags & FLAG.NO_PCM) !== 0 ? 0 : payload >> 1;
-        const samples = view.getInt32(at + RECORD.SAMPLE_COUNT, true);
+      case KIND.FRAME:
+      case KIND.CODED_FRAME: {
+        const isCoded = kind === KIND.CODED_FRAME;
+        if (isCoded !== recording.storesPackets) return false;
+        const from = at + RECORD.OUTPUT_HEADER_BYTES;
+        const payload = Math.min(view.getInt32(at + RECORD.PAYLOAD_LENGTH, true), bytes);
+        const length = (flags & FLAG.NO_PCM) !== 0 ? 0 : payload;
         this.#memory.count('framesRecorded');
-        const pcmAt = (at + RECORD.OUTPUT_HEADER_BYTES) >> 1;
-        return recording.frame(
-          channel,
-          position,
-          samples,
-          flags,
-          (this.#appendOnly[ringIndex] as AppendOnlyFrames).source,
-          pcmAt,
-          available,
-          nowUs,
-        );
+        if (isCoded && (flags & FLAG.REPAIRED) !== 0) {
+          return recording.correct(channel, { position, count, flags, source, at: from, length }, nowUs);
+        }
+        const [first, available] = isCoded ? [from, length] : [from >> 1, length >> 1];
+        return recording.frame(channel, position, count, flags, source, first, available, nowUs);
       }
       case KIND.CORRECTION: {
-        const count = view.getInt32(at + RECORD.SAMPLE_COUNT, true);
-        const bytes = view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES;
-        const { source } = this.#appendOnly[ringIndex] as AppendOnlyFrames;
+        if (recording.storesPackets || 2 * count > bytes) return false;
         const correction = { position, count, flags, source, at: (at + RECORD.OUTPUT_HEADER_BYTES) >> 1 };
-        return 2 * count <= bytes && recording.correct(channel, correction, nowUs);
+        return recording.correct(channel, correction, nowUs);
       }
       case KIND.EDGE:
         return recording.edge(
@@ -265,7 +260,7 @@ export class Recorder implements Agent {
         if (flags === MARK.NOT_SENT) {
           return recording.correct(channel, { position, count: duration, flags: 0, source: undefined, at: 0 }, nowUs);
         }
-        return recording.withoutAudio(channel, position, duration, markedState(flags));
+        return recording.withoutAudio(channel, position, duration, markedState(flags), nowUs);
       }
       case KIND.UPDATE:
         return recording.files.update(payloadText(ring, at));

@@ -1,13 +1,25 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StreamInfo } from '../../core/events.js';
-import { removeOriginals } from './conversion/flac-conversion.js';
-import { RecordingConversion } from './conversion/recording-conversion.js';
+import { FlacConversion, removeOriginals } from './conversion/flac-conversion.js';
+import { OpusConversion } from './conversion/opus-conversion.js';
+import { type ConversionWork, RecordingConversion } from './conversion/recording-conversion.js';
 import { ENCRYPTED_EXTENSION } from './encryption/chunk-format.js';
 import type { RecordingEncryption } from './encryption/encryption.js';
 import { AudioFile } from './files/audio-file.js';
 import { PlainFile } from './files/byte-file.js';
 import { errnoOf, faultReport } from './files/disk-fault.js';
-import { AUDIO_FILE, audioFileName, type Manifest, segmentFile, segmentsOf, withSegment } from './files/manifest.js';
+import {
+  AUDIO_FILE,
+  channelFile,
+  fileNames,
+  isWavFile,
+  lateFile,
+  type Manifest,
+  segmentFile,
+  segmentsOf,
+  withSegment,
+} from './files/manifest.js';
 import {
   MANIFEST_FILE,
   PARTIAL_FILE,
@@ -19,6 +31,8 @@ import {
 import type { RecordingContent, RecordingContext } from './files/recording-context.js';
 import { indexFinished } from './folders/finished-index.js';
 import { EarlierUnfinished } from './folders/recording-places.js';
+import { LateFile, type LatePacket } from './opus/late-file.js';
+import { OpusFiles } from './opus/opus-files.js';
 import { type RecorderMemory, SLOT } from './recorder-memory.js';
 import { parseInfo } from './stream-records.js';
 
@@ -44,9 +58,13 @@ export class RecordingFiles {
   readonly #slot: number;
   readonly #info: StreamInfo;
   readonly #content: RecordingContent;
-  readonly audio: AudioFile;
+  /** One of the two, and the other is undefined. */
+  readonly wav: AudioFile | undefined;
+  readonly opus: OpusFiles | undefined;
+  readonly audio: AudioFile | OpusFiles;
+  readonly #late: LateFile;
   readonly #encryption: RecordingEncryption | undefined;
-  /** Makes FLAC of it, where that is wanted; run by the recorder while others have nothing to do. */
+  /** What is made of the audio once the call has ended, such as FLAC; run by the recorder in shares. */
   readonly conversion: RecordingConversion;
   #folder = '';
   /** Of the earlier audio files in the folder. */
@@ -68,7 +86,13 @@ export class RecordingFiles {
     this.#info = info;
     this.#content = content;
     this.#encryption = context.encryption?.of(index, info, () => this.#segment);
-    this.audio = new AudioFile(this.#encryption?.byteFile() ?? new PlainFile(), info);
+    const newFile = () => new PlainFile();
+    const { format, encryption, access } = context;
+    const storesPackets = format === 'opus' && info.codec === 'opus' && encryption === undefined;
+    this.opus = storesPackets ? new OpusFiles(newFile, context.memory, this.#slot, info) : undefined;
+    this.wav = storesPackets ? undefined : new AudioFile(this.#encryption?.byteFile() ?? newFile(), info);
+    this.audio = this.opus ?? (this.wav as AudioFile);
+    this.#late = new LateFile(newFile, access.fileMode);
     this.conversion = new RecordingConversion((code) => this.#notConverted(code));
   }
 
@@ -79,6 +103,7 @@ export class RecordingFiles {
 
   /** Name of the audio file that the manifest gives for this stream; empty while there is none. */
   get audioFile(): string {
+    if (this.opus !== undefined) return this.hasFolder ? channelFile(this.#fileName, 0, this.#info.channels) : '';
     const format = this.conversion.isDone ? 'flac' : 'wav';
     return this.hasFolder ? `${segmentFile(this.#segment, format)}${this.#extension}` : '';
   }
@@ -169,6 +194,11 @@ export class RecordingFiles {
     this.checkpoint(nowUs);
   }
 
+  /** Keeps a late packet of Opus for the end of the call. Returns the bytes written. */
+  keepLate(packet: LatePacket): number {
+    return this.#late.append(join(this.#path, lateFile(this.#segment)), packet);
+  }
+
   /** Has something written into the audio. */
   write(nowUs: number, work: () => void): void {
     this.ensure(nowUs);
@@ -179,8 +209,8 @@ export class RecordingFiles {
   keepUp(nowUs: number, checkpointEveryUs: number): void {
     this.ensure(nowUs);
     // Of an encrypted file nobody reads the header while it is written, and a repair neither.
-    if (this.#encryption === undefined && nowUs - this.#headerAtUs >= this.#context.headerUs) {
-      this.#memory.count('bytesWritten', this.audio.writeHeader(this.audio.endSamples));
+    if (this.wav && this.#encryption === undefined && nowUs - this.#headerAtUs >= this.#context.headerUs) {
+      this.#memory.count('bytesWritten', this.wav.writeHeader(this.wav.endSamples));
       this.#headerAtUs = nowUs;
     }
     if (this.isCheckpointDue(nowUs, checkpointEveryUs)) this.checkpoint(nowUs);
@@ -207,14 +237,16 @@ export class RecordingFiles {
       this.ensure(nowUs);
       this.audio.seal(lengthSamples);
       this.audio.close();
+      this.#late.close();
       this.#isSealed = true;
     }
     const { access, unfinished, writer } = this.#context;
     const final = this.#manifest(true);
-    if (!this.conversion.hasBegun && this.#isFlac && final.endReason !== 'formatChanged' && lengthSamples > 0) {
+    const works = this.conversion.hasBegun || lengthSamples === 0 ? [] : this.#worksFor(final);
+    if (works.length > 0) {
       // With the end, which the next thread could not know; with the writer, so that a repair leaves it alone.
       writeCheckpoint(this.#path, { ...final, writer }, access.fileMode);
-      this.conversion.begin(this.#path, final, access.fileMode, this.#encryption);
+      this.conversion.begin(works);
       return;
     }
     const manifest = this.conversion.applyTo(final);
@@ -242,6 +274,7 @@ export class RecordingFiles {
   /** Ends the work with the files; nobody but the recipients can read encrypted ones from now on. */
   close(): void {
     this.audio.close();
+    this.#late.close();
     this.#encryption?.forgetKey();
   }
 
@@ -255,6 +288,7 @@ export class RecordingFiles {
   /** The folder was removed; what comes from now on gets a new one, at its position. */
   #startOver(nowUs: number): void {
     this.audio.close();
+    this.#late.close();
     this.#context.unfinished.remove(this.#folder);
     this.#folder = '';
     this.#earlier = undefined;
@@ -306,19 +340,30 @@ export class RecordingFiles {
   #manifest(isFinal: boolean): Manifest {
     if (isFinal && this.#final !== undefined) return this.#final;
     const content = this.#content.manifest(isFinal);
-    const own = this.#encryption?.manifest(content, isFinal) ?? content;
+    const names = this.opus && fileNames(this.#fileName, this.#info.channels);
+    const own = { ...(this.#encryption?.manifest(content, isFinal) ?? content), ...names };
     const manifest = this.#earlier === undefined ? own : withSegment(this.#earlier, own, this.startMs);
-    return this.#isFlac ? { ...manifest, notConverted: 'pending' } : manifest;
+    const isPending = this.#context.format !== 'wav' && segmentsOf(manifest).some(isWavFile);
+    return isPending ? { ...manifest, notConverted: 'pending' } : manifest;
   }
 
-  /** What is not stored as it came becomes FLAC, unless it is to be WAV. */
-  get #isFlac(): boolean {
-    return this.#context.format !== 'wav';
+  /** What is still to be done with audio that is complete. */
+  #worksFor(final: Manifest): ConversionWork[] {
+    const { fileMode } = this.#context.access;
+    const works: ConversionWork[] = [];
+    const late = join(this.#path, lateFile(this.#segment));
+    if (this.opus !== undefined && existsSync(late)) {
+      works.push(new OpusConversion(this.opus.paths(this.#audioPath), late, this.#info.sampleRate, fileMode));
+    }
+    if (final.notConverted !== undefined && final.endReason !== 'formatChanged') {
+      works.push(new FlacConversion(this.#path, final, fileMode, this.#encryption));
+    }
+    return works;
   }
 
   #notConverted(code: string | undefined): void {
     this.#memory.count('recordingsNotConverted');
-    if (code !== undefined) this.reportFault(`${faultReport(code, this.#context.outDir)} It remains WAV.`);
+    if (code !== undefined) this.reportFault(`${faultReport(code, this.#context.outDir)} It is not converted.`);
   }
 
   /** The finished manifest, if it has this audio as well. */
@@ -344,7 +389,7 @@ export class RecordingFiles {
   }
 
   get #fileName(): string {
-    return `${audioFileName(this.#segment)}${this.#extension}`;
+    return `${segmentFile(this.#segment, this.opus === undefined ? 'wav' : 'opus')}${this.#extension}`;
   }
 
   get #extension(): string {

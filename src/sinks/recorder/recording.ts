@@ -1,4 +1,3 @@
-import { WAV_MAX_DATA_BYTES } from '../../audio/wav.js';
 import type { Channel, MarkedState, SilenceKind, StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { FLAG } from '../../ring/layout.js';
@@ -6,7 +5,8 @@ import { MIN_SILENCE_MS } from '../../shard/shard-data.js';
 import type { RecordingCause, RecordingResult } from '../sink.js';
 import { appendOnlyWord } from './append-only-frames.js';
 import type { RecordingConversion } from './conversion/recording-conversion.js';
-import { type Correction, Corrections } from './corrections/corrections.js';
+import { type AudioParts, audioParts } from './corrections/audio-parts.js';
+import type { Correction } from './corrections/corrections.js';
 import { MissingSamples } from './corrections/missing-samples.js';
 import { fromManifestSpans, type Manifest } from './files/manifest.js';
 import { checkpointEveryUs, type RecordingContent, type RecordingContext } from './files/recording-context.js';
@@ -14,8 +14,8 @@ import { streamManifest } from './files/stream-manifest.js';
 import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE, type SlotPlace } from './recorder-memory.js';
 import { RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
-import { countsOf, type RecordingEnd } from './stream-records.js';
-import { type SampleSource, WriteBuffers } from './write-buffers.js';
+import { countsOf, knownEnd, type RecordingEnd } from './stream-records.js';
+import type { SampleSource, WriteBuffers } from './write-buffers.js';
 
 /** How often the end of a recording is tried; its slot is kept meanwhile, and a recorder that is told to stop waits. */
 const END_TRIES = 5;
@@ -23,8 +23,6 @@ const END_TRIES = 5;
 const POST_AGAIN_US = 50_000;
 /** Space in the journal for the notes of one more frame with its edges. */
 const JOURNAL_RESERVE = 8;
-/** Positions are kept as i32. */
-const MAX_POSITION = 0x7fff_ffff;
 
 /**
  * One recording: a slot of the recorder's memory and its files. Frames are gathered in the slot's write buffers and
@@ -46,7 +44,7 @@ export class Recording implements RecordingContent {
   readonly #buffers: WriteBuffers;
   readonly #maxSamples: number;
   readonly #tracks: readonly SpanTrack[];
-  readonly #corrections: Corrections;
+  readonly #corrections: AudioParts['corrections'];
   readonly #missing: MissingSamples;
   #isResuming = false;
   /** Written samples that went with a folder that was removed. */
@@ -64,8 +62,6 @@ export class Recording implements RecordingContent {
     this.index = index;
     this.ring = this.#int(SLOT.RING);
     this.stream = this.#int(SLOT.STREAM);
-    this.#maxSamples = Math.min(Math.floor(WAV_MAX_DATA_BYTES / (2 * info.channels)), MAX_POSITION);
-    this.#buffers = new WriteBuffers(context.memory, index, info.channels, this.#maxSamples);
     this.files = new RecordingFiles(context, index, info, this);
     this.#missing = new MissingSamples(context.memory, this.#slot, this.files);
     const keep = (note: number, channel: Channel, start: number, length: number) => {
@@ -74,12 +70,10 @@ export class Recording implements RecordingContent {
     const shortestSilence = (info.sampleRate * MIN_SILENCE_MS) / 1e3;
     const channels: readonly Channel[] = info.channels === 1 ? [0] : [0, 1];
     this.#tracks = channels.map((channel) => new SpanTrack(channel, keep, shortestSilence));
-    this.#corrections = new Corrections({
-      ...{ memory: this.#memory, slot: this.#slot, channels: info.channels, scratch: context.scratch },
-      ...{ buffers: this.#buffers, audio: this.files.audio },
-      write: (nowUs, work) => this.files.attempt(nowUs, () => this.files.write(nowUs, work)),
-      dropped: (samples, nowUs) => this.#missing.add(samples, nowUs),
-    });
+    const parts = audioParts(context, index, info, this.files, this.#missing);
+    this.#buffers = parts.buffers;
+    this.#corrections = parts.corrections;
+    this.#maxSamples = parts.maxSamples;
   }
 
   /**
@@ -96,6 +90,11 @@ export class Recording implements RecordingContent {
     const recording = new Recording(context, index, info);
     recording.#resume(nowUs);
     return recording;
+  }
+
+  /** Whether it takes packets as they came instead of samples. */
+  get storesPackets(): boolean {
+    return this.files.opus !== undefined;
   }
 
   /** Length in samples: the end of the channel that is ahead. */
@@ -158,15 +157,22 @@ export class Recording implements RecordingContent {
     return true;
   }
 
-  /**
-   * A span without audio, which takes its time in the recording as well: by decision, or because the ring to the
-   * recorder was full.
-   */
-  withoutAudio(channel: number, position: number, count: number, state: MarkedState | 'notRecorded'): boolean {
+  /** A span without audio, which takes its time all the same: by decision, or because the recorder's ring was full. */
+  withoutAudio(
+    channel: number,
+    position: number,
+    count: number,
+    state: MarkedState | 'notRecorded',
+    nowUs: number,
+  ): boolean {
     const track = this.#trackOf(channel, position, count);
     if (track === undefined) return false;
     if (!this.#fits(position + count)) return true;
     track.withoutAudio(state, position, count);
+    if (state !== 'notRecorded' && !this.#buffers.noteSilence(track.channel, position, count, nowUs)) {
+      this.flush(nowUs, true);
+      this.#buffers.noteSilence(track.channel, position, count, nowUs);
+    }
     this.#buffers.extendTo(track.channel, position + count);
     this.#missing.isUrgent = true;
     if (state === 'notRecorded') this.#missing.mark(count);
@@ -236,8 +242,6 @@ export class Recording implements RecordingContent {
     this.#context.results?.post(this.#result);
     this.#free();
   }
-
-  // ---- RecordingContent
 
   manifest(isFinal: boolean): Manifest {
     const { info, lengthSamples } = this;
@@ -336,20 +340,18 @@ export class Recording implements RecordingContent {
 
   #writeBuffers(nowUs: number): void {
     this.files.ensure(nowUs);
-    this.files.audio.silentChannels = this.#buffers.silentChannels(this.#tracks);
-    this.#memory.count('bytesWritten', this.#buffers.writeTo(this.files.audio, this.#context.scratch, nowUs));
+    if (this.files.wav !== undefined) this.files.wav.silentChannels = this.#buffers.silentChannels(this.#tracks);
+    this.#memory.count('bytesWritten', this.#buffers.write(this.#context.scratch, nowUs));
   }
 
-  /** Header and checkpoint. */
   #keepUp(nowUs: number): void {
     this.files.keepUp(nowUs, this.#checkpointEveryUs());
   }
 
   #checkpointEveryUs(): number {
     const notes = this.#tracks.reduce((sum, track) => sum + track.size, 0);
-    return this.#journalIsFull()
-      ? 0
-      : checkpointEveryUs(this.#context, notes, this.#missing.isUrgent, this.#corrections);
+    if (this.#journalIsFull()) return 0;
+    return checkpointEveryUs(this.#context, notes, this.#missing.isUrgent, this.#corrections);
   }
 
   #journalIsFull(): boolean {
@@ -362,10 +364,7 @@ export class Recording implements RecordingContent {
     this.#isResuming = true;
     const checkpoint = this.files.resume(nowUs);
     const spans = checkpoint?.spans ?? [];
-    if (checkpoint !== undefined && checkpoint.endReason !== null) {
-      const { endReason, endedAt } = checkpoint;
-      this.#end = { endReason, endedAtMs: endedAt === null ? this.info.startedAtMs : Date.parse(endedAt) };
-    }
+    this.#end = knownEnd(checkpoint);
     for (const track of this.#tracks) {
       track.load(fromManifestSpans(spans, track.channel, this.info.sampleRate, this.files.startMs));
       for (const [note, channel, ...at] of notes) if (channel === track.channel) track.note(note, ...at);
@@ -389,7 +388,7 @@ export class Recording implements RecordingContent {
 
   #fits(endSamples: number): boolean {
     if (endSamples <= this.#maxSamples) return true;
-    this.files.reportFault('A recording has reached the 4 GiB that a WAV file can hold; its end is left out.');
+    this.files.reportFault('A recording has reached what its file can hold, of WAV 4 GiB; its end is left out.');
     return false;
   }
 

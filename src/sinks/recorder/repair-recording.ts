@@ -22,6 +22,7 @@ import {
 } from './files/manifest.js';
 import { MANIFEST_FILE, PARTIAL_FILE, readCheckpoint, SPARE_FILE, writeManifest } from './files/manifest-file.js';
 import { writerState } from './files/writer.js';
+import { isOpusFile, placeLatePackets, repairOpus } from './opus/repair-opus.js';
 import { appendSpan, type SampleSpan } from './spans.js';
 
 interface WavFormat {
@@ -62,7 +63,8 @@ export async function repairRecording(
 ): Promise<RepairOutcome | undefined> {
   const names = await filesIn(folder);
   const isEncrypted = names.has(ENCRYPTED_FILE);
-  if (!names.has(AUDIO_FILE) && !isEncrypted && !names.has(MANIFEST_FILE)) return undefined;
+  if (![AUDIO_FILE, ENCRYPTED_FILE, MANIFEST_FILE, PARTIAL_FILE, SPARE_FILE].some((name) => names.has(name)))
+    return undefined;
   const text = names.has(MANIFEST_FILE) ? await readFile(join(folder, MANIFEST_FILE), 'utf8') : undefined;
   const written = text === undefined ? undefined : parseManifest(text);
   if (text !== undefined && written === undefined) {
@@ -81,6 +83,7 @@ export async function repairRecording(
     return { state: 'finished' };
   }
   const finish = async ({ writer: _, ...manifest }: Manifest): Promise<RepairOutcome> => {
+    await placeLatePackets(folder, manifest, fileMode);
     // Of an encrypted one there is no key any more.
     const isToConvert = manifest.notConverted === 'pending' && manifest.encryption === undefined;
     const final = isToConvert ? await convert(folder, manifest, fileMode) : manifest;
@@ -94,9 +97,9 @@ export async function repairRecording(
     const isLive = known.writer !== undefined && writerState(known.writer) === 'alive';
     return isLive ? { state: 'live' } : finish(known);
   }
-  if (!names.has(AUDIO_FILE) && !isEncrypted) return undefined;
-  const first = isEncrypted ? ENCRYPTED_FILE : AUDIO_FILE;
-  const audio = join(folder, known === undefined ? first : lastSegment(known).file);
+  const file = known === undefined ? (isEncrypted ? ENCRYPTED_FILE : AUDIO_FILE) : lastSegment(known).file;
+  if (!names.has(file)) return undefined;
+  const audio = join(folder, file);
   const state = known?.writer === undefined ? 'unknown' : writerState(known.writer);
   const { mtimeMs, size } = await stat(audio);
   const isAbandoned = known !== undefined && known.writer === undefined;
@@ -105,6 +108,12 @@ export async function repairRecording(
   }
   if (isEncrypted) {
     return finish(completedEncrypted(known, audio, size, mtimeMs));
+  }
+  if (known !== undefined && isOpusFile(lastSegment(known))) {
+    const samples = await repairOpus(folder, lastSegment(known), segmentsOf(known).length, fileMode);
+    const tracks = knownTracks(known, samples);
+    for (const track of tracks) callSpeech(track, samples);
+    return finish(completed(known, tracks, samples));
   }
   const header = known === undefined ? await readHeader(audio) : Buffer.alloc(0);
   const format = known === undefined ? formatOf(header, size) : lastSegment(known);
@@ -257,6 +266,12 @@ function completed(known: Manifest, tracks: readonly SampleSpan[][], samples: nu
     endReason: 'interrupted',
     spans: byChannel([...earlier, ...shifted(spans, startMs)]),
   };
+}
+
+/** Nobody has looked at the level of packets that are stored as they came: what follows the known spans is called speech. */
+function callSpeech(track: SampleSpan[], endSamples: number): void {
+  const startSamples = track.at(-1)?.endSamples ?? 0;
+  if (startSamples < endSamples) appendSpan(track, { state: 'speech', startSamples, endSamples });
 }
 
 function byChannel(spans: readonly ManifestSpan[]): ManifestSpan[] {

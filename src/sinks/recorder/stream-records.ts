@@ -5,6 +5,7 @@ import type { MarkedState, StreamInfo } from '../../core/events.js';
 import { LIMITS } from '../../core/limits.js';
 import { MARK, RECORD } from '../../ring/layout.js';
 import type { RingConsumer } from '../../ring/ring.js';
+import type { Manifest } from './files/manifest.js';
 import { optionalCounts } from './files/optional-counts.js';
 import { type ManifestQuality, qualitySchema } from './files/quality.js';
 import { SLOT } from './recorder-memory.js';
@@ -69,6 +70,13 @@ export function payloadText(ring: RingConsumer, at: number): string {
   const available = ring.view.getInt32(at + RECORD.LENGTH, true) - RECORD.OUTPUT_HEADER_BYTES;
   const length = Math.max(0, Math.min(ring.view.getInt32(at + RECORD.PAYLOAD_LENGTH, true), available));
   return Buffer.from(ring.bytes.buffer, from, length).toString('utf8');
+}
+
+/** The end that a manifest gives; undefined while it gives none. */
+export function knownEnd(manifest: Manifest | undefined): RecordingEnd | undefined {
+  if (manifest === undefined || manifest.endReason === null) return undefined;
+  const { endReason, endedAt, startedAt } = manifest;
+  return { endReason, endedAtMs: Date.parse(endedAt ?? startedAt) };
 }
 
 /** Undefined when the text cannot be that of a stream. */

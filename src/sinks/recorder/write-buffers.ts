@@ -6,12 +6,14 @@ import type { SpanTrack } from './spans.js';
 
 /** Memory with samples in it, also by fours. */
 export interface SampleSource {
+  readonly bytes: Uint8Array;
   readonly samples: Int16Array;
   readonly quads: BigInt64Array;
 }
 
 export function sampleSource(memory: SharedArrayBuffer): SampleSource {
   return {
+    bytes: new Uint8Array(memory),
     samples: new Int16Array(memory, 0, memory.byteLength >> 1),
     quads: new BigInt64Array(memory, 0, memory.byteLength >> 3),
   };
@@ -28,13 +30,16 @@ export class WriteBuffers {
   readonly #capacity: number;
   /** The most that the file can hold of one channel. */
   readonly #maxSamples: number;
+  readonly #file: AudioFile | undefined;
 
-  constructor(memory: RecorderMemory, index: number, channels: 1 | 2, maxSamples: number) {
+  /** @param file what is written to; undefined where another writes. */
+  constructor(memory: RecorderMemory, index: number, channels: 1 | 2, maxSamples: number, file?: AudioFile) {
     this.#memory = memory;
     this.#index = index;
     this.#channels = channels;
     this.#capacity = memory.writeBufferBytes >> 1;
     this.#maxSamples = maxSamples;
+    this.#file = file;
   }
 
   /** End of a channel so far, written or not. */
@@ -106,6 +111,12 @@ export class WriteBuffers {
     return taken;
   }
 
+  /** It was decided that a stretch has no audio. False when there is no space to note it. */
+  noteSilence(_channel: Channel, _position: number, _count: number, _nowUs: number): boolean {
+    // Samples that are never written are zeros.
+    return true;
+  }
+
   /** The part of the time line of which the buffer of a channel holds the samples. */
   heldStart(channel: Channel): number {
     return this.#int(channel, WRITE_BUFFER.START);
@@ -132,7 +143,9 @@ export class WriteBuffers {
   }
 
   /** Writes everything to the file, interleaved in `scratch`, which is four buffers long. Returns the bytes written. */
-  writeTo(file: AudioFile, scratch: Int16Array, nowUs: number): number {
+  write(scratch: Int16Array, nowUs: number): number {
+    const file = this.#file;
+    if (file === undefined) return 0;
     const held0 = this.#held(0);
     const held1 = this.#held(1);
     const start0 = this.#int(0, WRITE_BUFFER.START);

@@ -15,7 +15,7 @@ import { JsShard } from '../../../src/shard/js-backend.js';
 import { NativeShard } from '../../../src/shard/native-backend.js';
 import type { ShardData } from '../../../src/shard/shard-data.js';
 import { ShardLoop } from '../../../src/shard/shard-loop.js';
-import { type Manifest, manifestSchema } from '../../../src/sinks/recorder/files/manifest.js';
+import { type AudioFormat, type Manifest, manifestSchema } from '../../../src/sinks/recorder/files/manifest.js';
 import { Recorder } from '../../../src/sinks/recorder/recorder.js';
 import { recorderMemoryBytes } from '../../../src/sinks/recorder/recorder-memory.js';
 import { readWav, type Wav } from '../recorder/recorder-rig.js';
@@ -45,6 +45,8 @@ export interface CaptureOptions extends Pick<EngineOptions, 'playoutDelayMs' | '
   readonly streams?: number;
   readonly inputRingBytes?: number;
   readonly recorderRingBytes?: number;
+  /** What is recorded is stored as; `wav` by default. */
+  readonly format?: AudioFormat;
 }
 
 /** The whole way of a packet, from the jitter buffer to the file, in this very thread and in virtual time. */
@@ -59,10 +61,12 @@ export class CaptureRig {
   readonly #output: RingConsumer;
   readonly #shard: ShardLoop;
   readonly #recorder: Recorder;
+  readonly #format: AudioFormat;
   #ticks = 0;
 
   constructor(backend: 'js' | 'native', options: CaptureOptions = {}) {
-    const { streams = 1, inputRingBytes = 1 << 20, recorderRingBytes = 1 << 20, ...delays } = options;
+    const { format = 'wav', streams = 1, inputRingBytes = 1 << 20, recorderRingBytes = 1 << 20, ...delays } = options;
+    this.#format = format;
     const settings = resolveOptions({
       ...{ ...delays, shards: 1, maxStreams: streams },
       native: backend === 'js' ? 'off' : 'require',
@@ -87,7 +91,7 @@ export class CaptureRig {
     this.input = new PacketInput(memory, settings, this.#streams, dependencies);
     this.#recorder = new Recorder(
       {
-        ...{ outDir: this.outDir, rings: [recorder], writeBufferBytes: WRITE_BUFFER_BYTES },
+        ...{ format, outDir: this.outDir, rings: [recorder], writeBufferBytes: WRITE_BUFFER_BYTES },
         memory: new SharedArrayBuffer(recorderMemoryBytes(streams, WRITE_BUFFER_BYTES)),
       },
       this.clock,
@@ -96,7 +100,8 @@ export class CaptureRig {
 
   open(interactionId: string, format: StreamFormat): Stream {
     const stream = this.#streams.open(interactionId, format, false, 1_700_000_000_000);
-    const wants = WANT.SPEECH_PCM | WANT.SILENT_PCM | WANT.RECORDING;
+    const packets = this.#format === 'opus' && format.codec === 'opus' ? WANT.RECORDED_PACKETS : 0;
+    const wants = WANT.SPEECH_PCM | WANT.SILENT_PCM | WANT.RECORDING | packets;
     const { clockRate, sampleRate, channels } = format;
     this.#table.assign(stream.info.stream, {
       shard: 0,

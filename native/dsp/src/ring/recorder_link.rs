@@ -58,6 +58,16 @@ impl RecorderLink {
         is_sent
     }
 
+    /// The same for a CODED_FRAME, whose payload lies apart from its header.
+    pub fn coded(&mut self, header: &mut [u8], payload: &[u8]) -> bool {
+        let common = split_space(header).0.common;
+        let is_sent = self.report(&common, header.len() + payload.len()) && self.link.parts(header, payload);
+        if !is_sent {
+            self.refuse(&common);
+        }
+        is_sent
+    }
+
     /// Whether the ring takes a record of `length` bytes now, and a report of what was refused in front of it.
     pub fn has_space(&mut self, length: usize) -> bool {
         self.link.has_space(OUTPUT_HEADER_BYTES + length)

@@ -6,6 +6,7 @@ import { type ByteFile, PlainFile } from '../files/byte-file.js';
 import { errnoOf } from '../files/disk-fault.js';
 import { type Manifest, type ManifestSegment, renamed, segmentFile, segmentsOf } from '../files/manifest.js';
 import { FlacJob } from './flac-job.js';
+import type { ConversionWork } from './recording-conversion.js';
 
 /** The files of a conversion, before they are opened. */
 export interface ConversionFiles {
@@ -39,7 +40,7 @@ interface Replacement {
  * has written `converted(manifest)` as session.json, and the WAV files are removed only after that (removeOriginals()): a kill at any time
  * leaves a recording of WAV files, perhaps with FLAC files that nothing refers to, which the next attempt writes again.
  */
-export class FlacConversion {
+export class FlacConversion implements ConversionWork {
   readonly #folder: string;
   readonly #mode: number;
   readonly #files: ConversionFiles;
@@ -126,7 +127,7 @@ class MissingAudio extends Error {
 }
 
 /** Before the original is removed: a loss of power must not take both. */
-function sync(path: string): void {
+export function sync(path: string): void {
   const file = openSync(path, 'r+');
   try {
     fdatasyncSync(file);
@@ -135,7 +136,7 @@ function sync(path: string): void {
   }
 }
 
-function remove(path: string): void {
+export function remove(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch (thrown) {

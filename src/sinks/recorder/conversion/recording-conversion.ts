@@ -1,12 +1,22 @@
 import { errnoOf } from '../files/disk-fault.js';
 import type { Manifest } from '../files/manifest.js';
-import { type ConversionFiles, FlacConversion } from './flac-conversion.js';
+
+/** What is done with the files of a recording that is complete. */
+export interface ConversionWork {
+  /** Does a millisecond or two of work. True once nothing is left. Throws what node:fs throws; then abandon() is next. */
+  step(): boolean;
+  /** The manifest with what was made. */
+  converted(manifest: Manifest): Manifest;
+  /** Gives up, and removes what was made. */
+  abandon(): void;
+}
 
 /** The conversion of one recording of the recorder's thread: run in shares once its audio is complete, or given up. */
 export class RecordingConversion {
   /** Called with the system's code of the error when the conversion is given up, or with none when there is no time for it. */
   readonly #onLeft: (code: string | undefined) => void;
-  #work: FlacConversion | undefined;
+  #works: readonly ConversionWork[] = [];
+  #done = 0;
   #state: 'none' | 'running' | 'done' | 'failed' | 'left' = 'none';
 
   constructor(onLeft: (code: string | undefined) => void) {
@@ -25,9 +35,9 @@ export class RecordingConversion {
     return this.#state === 'done';
   }
 
-  /** @param folder path of the recording, of which `manifest` says all. */
-  begin(folder: string, manifest: Manifest, fileMode: number, files?: ConversionFiles): void {
-    this.#work = new FlacConversion(folder, manifest, fileMode, files);
+  begin(works: readonly ConversionWork[]): void {
+    this.#works = works;
+    this.#done = 0;
     this.#state = 'running';
   }
 
@@ -35,7 +45,9 @@ export class RecordingConversion {
   run(hasTime: () => boolean): boolean {
     if (!this.isRunning) return true;
     try {
-      while (this.#work?.step() === false) if (!hasTime()) return false;
+      for (; this.#done < this.#works.length; this.#done++) {
+        while (this.#works[this.#done]?.step() === false) if (!hasTime()) return false;
+      }
       this.#state = 'done';
     } catch (thrown) {
       this.#giveUp('failed', errnoOf(thrown));
@@ -50,20 +62,20 @@ export class RecordingConversion {
 
   /** The folder was removed, and with it what was converted. */
   reset(): void {
-    this.#work?.abandon();
-    this.#work = undefined;
+    for (const work of this.#works) work.abandon();
+    this.#works = [];
     this.#state = 'none';
   }
 
   /** What the manifest becomes with it. */
   applyTo(manifest: Manifest): Manifest {
     if (this.#state === 'failed') return { ...manifest, notConverted: 'failed' };
-    return this.#state === 'done' ? (this.#work?.converted(manifest) ?? manifest) : manifest;
+    return this.#state === 'done' ? this.#works.reduce((made, work) => work.converted(made), manifest) : manifest;
   }
 
   #giveUp(state: 'failed' | 'left', code?: string): void {
     this.#state = state;
-    this.#work?.abandon();
+    for (const work of this.#works.slice(this.#done)) work.abandon();
     this.#onLeft(code);
   }
 }

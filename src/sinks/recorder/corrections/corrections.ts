@@ -41,6 +41,8 @@ export interface Correction {
   readonly flags: number;
   readonly source: SampleSource | undefined;
   readonly at: number;
+  /** Of a late packet that is stored as it came: its bytes, from byte `at` on. */
+  readonly length?: number;
 }
 
 /**

@@ -16,6 +16,20 @@ export function audioFileName(segment: number): string {
   return segmentFile(segment, 'wav');
 }
 
+/** The file of one channel, where each of two has its own: audio-external.opus, audio-2-internal.opus and so on. */
+export function channelFile(file: string, channel: 0 | 1, channels: number): string {
+  return channels === 1 ? file : file.replace(/\.(\w+)$/, channel === 0 ? '-external.$1' : '-internal.$1');
+}
+
+export function isWavFile({ file }: Pick<ManifestSegment, 'file'>): boolean {
+  return /\.wav(\.enc)?$/.test(file);
+}
+
+/** Late packets of Opus of the n-th format, until the end of the call brings them into their places. */
+export function lateFile(segment: number): string {
+  return segment === 1 ? 'audio.late' : `audio-${segment}.late`;
+}
+
 /** The same for any format. */
 export function segmentFile(segment: number, format: AudioFormat): string {
   return segment === 1 ? `audio.${format}` : `audio-${segment}.${format}`;
@@ -40,11 +54,15 @@ const formatShape = {
   channels: z.union([z.literal(1), z.literal(2)]),
 };
 
+/** Where each of two channels has a file of its own: external, internal. `file` is the first then. */
+const channelFiles = z.tuple([z.string(), z.string()]);
+
 const segmentSchema = z.object({
   file: z.string(),
   /** Milliseconds from the start of the recording. */
   startMs: z.number(),
   ...formatShape,
+  channelFiles: channelFiles.optional(),
 });
 
 /** Null where it is no longer known, after a kill. */
@@ -64,6 +82,7 @@ export const manifestSchema = z.object({
   ...formatShape,
   /** The first audio file, where it is not audio.wav. */
   file: z.string().optional(),
+  channelFiles: channelFiles.optional(),
   startedAt: z.string(),
   endedAt: z.string().nullable(),
   endReason: z.string().nullable(),
@@ -137,6 +156,13 @@ export function parseManifest(text: string): Manifest | undefined {
   }
 }
 
+/** The names of a stream's files, as its manifest has them. */
+export function fileNames(file: string, channels: 1 | 2): Pick<Manifest, 'file' | 'channelFiles'> {
+  if (channels === 1) return { file };
+  const both = [channelFile(file, 0, 2), channelFile(file, 1, 2)] as [string, string];
+  return { file: both[0], channelFiles: both };
+}
+
 /** What a manifest says of the stream itself, in that order. */
 export function manifestHead(info: StreamInfo) {
   const { interactionId, organizationId, codec, clockRate, sampleRate, channels, startedAtMs, attributes } = info;
@@ -151,8 +177,9 @@ export function manifestHead(info: StreamInfo) {
 
 /** The audio files of a recording, in order. */
 export function segmentsOf(manifest: Manifest): readonly [ManifestSegment, ...ManifestSegment[]] {
-  const { file = AUDIO_FILE, codec, clockRate, sampleRate, channels, segments = [] } = manifest;
-  const [first = { file, startMs: 0, codec, clockRate, sampleRate, channels }, ...others] = segments;
+  const { file = AUDIO_FILE, channelFiles: files, codec, clockRate, sampleRate, channels, segments = [] } = manifest;
+  const own = { file, startMs: 0, codec, clockRate, sampleRate, channels, ...(files && { channelFiles: files }) };
+  const [first = own, ...others] = segments;
   return [first, ...others];
 }
 
@@ -169,7 +196,8 @@ export function renamed(manifest: Manifest, nameOf: (file: string) => string): M
 
 /** Adds the manifest of one more audio file, which begins at `startMs` of the recording, to that of the earlier ones. */
 export function withSegment(earlier: Manifest, current: Manifest, startMs: number): Manifest {
-  const { codec, clockRate, sampleRate, channels, startedAt, segments: _, writer: __, file: own, ...rest } = current;
+  const { codec, clockRate, sampleRate, channels, startedAt, segments: _, writer: __, ...other } = current;
+  const { file: own, channelFiles: files, ...rest } = other;
   const segments = segmentsOf(earlier);
   const file = own ?? audioFileName(segments.length + 1);
   const { writer: ___, ...before } = earlier;
@@ -182,7 +210,10 @@ export function withSegment(earlier: Manifest, current: Manifest, startMs: numbe
     ...(counts as Pick<Manifest, (typeof COUNTS)[number]>),
     ...(foreign === 0 ? {} : { packetsForeign: foreign }),
     ...joinedQuality(earlier.quality, current.quality, segments.length + 1),
-    segments: [...segments, { file, startMs, codec, clockRate, sampleRate, channels }],
+    segments: [
+      ...segments,
+      { file, startMs, codec, clockRate, sampleRate, channels, ...(files && { channelFiles: files }) },
+    ],
     spans,
     ...incompleteness(spans, earlier.incomplete === true || current.incomplete === true),
     ...(current.writer === undefined ? {} : { writer: current.writer }),
