@@ -57,8 +57,7 @@ describe('what a source refuses', () => {
     const platform = await platformThatSends(packet);
     const child = start(
       ...['capture', '--api-url', platform.apiUrl, '--media-url', platform.mediaUrl, '--interactions', 'call-1'],
-      // The platform never ends the call.
-      ...['--drain-seconds', '0', '--json'],
+      '--json',
     );
     await child.logged(new RegExp(`refused: ${reason} 100`));
     expect((await child.end()).code).toBe(1);
