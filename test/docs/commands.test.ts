@@ -7,7 +7,7 @@ import { ROOT } from '../support/source-tree.js';
 
 const DOCUMENTS = [
   ...['README.md', 'src/cli/README.md', 'src/config/README.md', 'bench/README.md', 'test/README.md'],
-  ...['src/deploy/README.md', 'src/deploy/WHEN-SOMETHING-IS-WRONG.md'],
+  ...['src/archive/upload/README.md', 'src/deploy/README.md', 'src/deploy/WHEN-SOMETHING-IS-WRONG.md'],
 ];
 
 interface Line {

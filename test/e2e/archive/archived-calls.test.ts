@@ -18,6 +18,7 @@ import { type Fault, FaultProxy } from '../../support/archive/fault-proxy.js';
 import { CREDENTIALS, S3Server, serverKind } from '../../support/archive/s3-server.js';
 import { MAIN, TrunklineProcess } from '../../support/cli/trunkline-process.js';
 import { below, mulberry32, type Random } from '../../support/random.js';
+import { decodeFlac, hasFlac } from '../../support/recorder/flac-program.js';
 import { mountTiny, unmount } from '../../support/recorder/tiny-disk.js';
 
 // The full run is for once in a while: TRUNKLINE_E2E=full; the same test, smaller, is for everyone.
@@ -40,7 +41,7 @@ const KIND = serverKind();
 /** Most that a kill costs of each recording; a second, where the machine gives the node the processor at all times. */
 const KILL_COST_MS = 3_000;
 /** What else the node does with its recordings. */
-const FEATURES: readonly string[] = [];
+const FEATURES: readonly string[] = ['--format', 'flac'];
 
 class Run {
   readonly random: Random = mulberry32(SEED);
@@ -103,14 +104,20 @@ class Run {
       const at = this.packetsSent() + KILL_PACKETS * (0.3 + this.random());
       while (this.packetsSent() < at && !isDone) await sleep(10);
       if (isDone) await sleep(LATE_KILL_MS.least + this.random() * (LATE_KILL_MS.most - LATE_KILL_MS.least));
-      for (const [id, { sent, state }] of Object.entries(this.simulator.ledger().interactions)) {
-        if (sent > 0 && state === 'live') this.hits.set(id, (this.hits.get(id) ?? 0) + 1);
-      }
+      const running = this.running();
       await this.node?.end('SIGKILL');
+      // A call may have begun meanwhile.
+      for (const id of new Set([...running, ...this.running()])) this.hits.set(id, (this.hits.get(id) ?? 0) + 1);
       this.said += this.node?.stderr ?? '';
       this.kills++;
       this.start();
     }
+  }
+
+  /** The calls of which a node has some, but not all. */
+  running(): string[] {
+    const all = Object.entries(this.simulator.ledger().interactions);
+    return all.flatMap(([id, { sent, state }]) => (sent > 0 && state === 'live' ? [id] : []));
   }
 
   packetsSent(): number {
@@ -183,9 +190,14 @@ function auditOf(out: string): Entry[] {
   );
 }
 
-/** Milliseconds of audio of a recording of one channel at 8 kHz. */
+/** Milliseconds of audio of a recording of one channel at 8 kHz; FLAC by another decoder, where there is one. */
 function audioMs({ name, files }: FoundRecording): number {
-  const wav = files['audio.wav'];
+  const { 'audio.wav': wav, 'audio.flac': flac } = files;
+  if (flac !== undefined && wav === undefined) {
+    const samples = Number(flac.readBigUInt64BE(18) & 0xf_ffff_ffffn);
+    if (hasFlac) expect(decodeFlac(flac).length, name).toBe(samples);
+    return samples / 8;
+  }
   if (wav === undefined) throw new Error(`${name} has no audio`);
   expect(wav.toString('latin1', 0, 4) + wav.toString('latin1', 8, 16), name).toBe('RIFFWAVEfmt ');
   expect(wav.readUInt32LE(40), name).toBe(wav.length - 44);
@@ -274,7 +286,7 @@ async function check(run: Run): Promise<void> {
       `verify: ${verified.stdout.trim().split('\n').at(-1)}\n`,
   );
   expect(verified.status, verified.stdout + verified.stderr).toBe(0);
-  expect(whole).toBeGreaterThan(0);
+  if (FULL) expect(whole).toBeGreaterThan(CALLS / 4);
 }
 
 function digestKey(files: readonly (readonly [name: string, sha256: string])[]): string {
