@@ -78,7 +78,8 @@ export const recordingSettings = {
   }),
   recordMinFreeMegabytes: setting(z.int().min(0).max(1_000_000_000).default(1024), {
     key: 'minFreeMegabytes',
-    description: 'Free space of the disk below which the node is degraded, and below a quarter of it not ready.',
+    description:
+      'Free space of the disk below which the node is degraded, and below a quarter of it not ready and without new recordings.',
     value: 'n',
   }),
 };

@@ -9,6 +9,8 @@ export interface DiskLowEvent {
   readonly isLow: boolean;
   readonly freeBytes: number;
   readonly watermarkBytes: number;
+  /** Present at the lower watermark: whether calls that begin from now on are not recorded. */
+  readonly refusesNew?: boolean;
 }
 
 /** A recording of a killed process has been completed. */

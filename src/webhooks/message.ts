@@ -89,6 +89,8 @@ export interface WorkerRestarted {
 export interface DiskSpace {
   readonly freeBytes: number;
   readonly watermarkBytes: number;
+  /** Present at the lower watermark: whether calls that begin from now on are not recorded. */
+  readonly refusesNew?: boolean;
 }
 
 /** `data` of `recording.archived`: the bucket has a recording, every byte of it. */

@@ -80,7 +80,7 @@ export class DiskSpace {
 
 const MEGABYTE = 1 << 20;
 /** The watermark may be undercut by so much before recordings are in danger. */
-const FAILING_SHARE = 0.25;
+export const FAILING_SHARE = 0.25;
 
 /** What is known of a recorder's disk. */
 interface DiskState {

@@ -5,7 +5,7 @@ import { FLAG } from '../../ring/layout.js';
 /**
  * The recorder's own shared memory: everything that a new recorder thread needs to continue the work of a dead one.
  *
- *     0       version, recordings, buffer size   i32
+ *     0       version, recordings, buffer size, whether new recordings are refused   i32
  *     128     counters                           f64 each, see RECORDER_COUNTERS
  *     512     report: sequence i32, length i32, UTF-8 text
  *     4096    one line of 64 bytes a recording: what each frame needs, in half a line a channel, see WRITE_BUFFER
@@ -27,7 +27,15 @@ import { FLAG } from '../../ring/layout.js';
  */
 export const RECORDER_MEMORY_VERSION = 7;
 
-const HEADER = { VERSION: 0, RECORDINGS: 4, BUFFER_BYTES: 8, COUNTERS: 128, REPORT: 512, BYTES: 4096 } as const;
+const HEADER = {
+  VERSION: 0,
+  RECORDINGS: 4,
+  BUFFER_BYTES: 8,
+  REFUSES_NEW: 12,
+  COUNTERS: 128,
+  REPORT: 512,
+  BYTES: 4096,
+} as const;
 const REPORT_TEXT_BYTES = HEADER.BYTES - HEADER.REPORT - 8;
 
 export const SLOT = {
@@ -219,6 +227,11 @@ export class RecorderMemory {
     this.doubles[at] = (this.doubles[at] as number) + by;
   }
 
+  /** The disk is so full that what is left is for the recordings that are under way. */
+  get refusesNew(): boolean {
+    return Atomics.load(this.words, HEADER.REFUSES_NEW >> 2) === 1;
+  }
+
   /** Leaves a sentence for the main thread. Only the newest is kept. */
   report(text: string): void {
     const { written } = this.#encoder.encodeInto(text, new Uint8Array(REPORT_TEXT_BYTES));
@@ -321,6 +334,11 @@ export class RecorderStatus {
     this.#words = new Int32Array(memory);
     this.#doubles = new Float64Array(memory, HEADER.COUNTERS, RECORDER_COUNTERS.length);
     this.#bytes = Buffer.from(memory);
+  }
+
+  /** Whether new recordings are refused from now on. */
+  refuseNew(isRefusing: boolean): void {
+    Atomics.store(this.#words, HEADER.REFUSES_NEW >> 2, isRefusing ? 1 : 0);
   }
 
   counters(): RecorderCounters {

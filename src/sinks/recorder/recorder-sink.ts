@@ -14,7 +14,7 @@ import { AUDIO_FORMATS } from './files/manifest.js';
 import { UnfinishedIndex } from './files/unfinished.js';
 import { thisWriter } from './files/writer.js';
 import { FLAT_TEMPLATE, isDirectoryTemplate } from './folders/directory-template.js';
-import { DiskSpace, diskCheck } from './recorder-gauges.js';
+import { DiskSpace, diskCheck, FAILING_SHARE } from './recorder-gauges.js';
 import { RecorderThread } from './recorder-thread.js';
 import { type RepairReport, repairedFields, repairUnfinished } from './repair.js';
 
@@ -66,8 +66,9 @@ export interface RecorderOptions {
   readonly retentionRules?: readonly string[];
   /**
    * Megabytes that should stay free on the disk; 0 to 1,000,000,000, default 1024. Below it the node's health is degraded,
-   * below a quarter of it failing, so that no new calls are sent to it; a `diskLow` event says both that and when there is
-   * space again. Recording goes on as long as there is space.
+   * below a quarter of it failing, and calls that begin then are not recorded (outcome `failed`, cause `refused`): what is
+   * left is for those that are under way, which go on as long as there is space. `diskLow` events say each of these, and
+   * when there is space again.
    */
   readonly minFreeMegabytes?: number;
 }
@@ -103,6 +104,8 @@ export class RecorderSink implements Sink {
   readonly #disk: DiskSpace;
   readonly #minFreeBytes: number;
   readonly #watermark: DiskWatermark;
+  /** Below it, what is left is for the recordings that are under way. */
+  readonly #lowest: DiskWatermark;
   readonly #closing = new AbortController();
   #context: SinkContext | undefined;
   #watch: NodeJS.Timeout | undefined;
@@ -118,6 +121,7 @@ export class RecorderSink implements Sink {
     this.#disk = new DiskSpace(directory);
     this.#minFreeBytes = minFreeMegabytes * MEGABYTE;
     this.#watermark = new DiskWatermark(this.#minFreeBytes);
+    this.#lowest = new DiskWatermark(this.#minFreeBytes * FAILING_SHARE);
     this.#thread = new RecorderThread({
       directory,
       directoryTemplate,
@@ -229,6 +233,14 @@ export class RecorderSink implements Sink {
     this.#context?.emit('diskLow', event);
   }
 
+  #refuseNew(event: DiskLowEvent): void {
+    this.#thread.refuseNew(event.isLow);
+    const fields = { freeMegabytes: Math.floor(event.freeBytes / MEGABYTE) };
+    if (event.isLow) this.#context?.logger.error(fields, 'the disk is so full that new calls are not recorded');
+    else this.#context?.logger.info(fields, 'new calls are recorded again');
+    this.#context?.emit('diskLow', { ...event, refusesNew: event.isLow });
+  }
+
   #look(): void {
     const nowUs = this.#context?.clock.nowUs();
     if (nowUs !== undefined) {
@@ -237,6 +249,8 @@ export class RecorderSink implements Sink {
     }
     const low = this.#watermark.look(this.#disk.bytes.freeBytes);
     if (low !== undefined) this.#tellDisk(low);
+    const lowest = this.#lowest.look(this.#disk.bytes.freeBytes);
+    if (lowest !== undefined) this.#refuseNew(lowest);
     for (const fault of this.#thread.takeFaults()) this.#context?.report(new TrunklineError('FILE_FAILED', fault));
     const isSlow = this.#thread.takeSlowness();
     if (isSlow === true) this.#context?.logger.warn('the disk is slow: recordings wait in memory');

@@ -69,6 +69,11 @@ export class RecorderThread implements RecorderAgent {
     return this.#options.retention;
   }
 
+  /** Whether calls that begin from now on are not recorded. */
+  refuseNew(isRefusing: boolean): void {
+    this.#status?.refuseNew(isRefusing);
+  }
+
   get isArchived(): boolean {
     return this.#isArchived;
   }

@@ -292,6 +292,10 @@ export class Recorder implements Agent {
       if (open.info.interactionId === info.interactionId && open.info.startedAtMs === info.startedAtMs) return true;
       this.#interrupt(open, nowUs);
     }
+    if (this.#memory.refusesNew && info.segment === undefined) {
+      this.#memory.count('recordingsRefused');
+      return true;
+    }
     const index = this.#freeSlots.pop() ?? this.#abandonOldest();
     if (index === undefined) {
       this.#memory.count('recordingsRefused');
