@@ -132,11 +132,22 @@ export interface ChannelReception {
 }
 
 /** GET /api/v1/interactions/{id} */
+/** What is known of a call; numbers and names only of a node that keeps them. */
+export interface CallAttributes {
+  readonly queue?: string;
+  readonly user?: string;
+  readonly direction?: string;
+  readonly division?: string;
+  readonly tags?: readonly string[];
+  readonly identities?: { readonly ani?: string; readonly dnis?: string; readonly name?: string };
+}
+
 export interface InteractionDetail extends Interaction {
   /** The newest of each channel. */
   readonly spans?: readonly Span[];
   readonly spansComplete?: boolean;
   readonly endReason?: string | null;
+  readonly attributes?: CallAttributes;
   readonly reception?: readonly ChannelReception[];
 }
 

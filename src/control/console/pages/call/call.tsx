@@ -62,6 +62,7 @@ function CallContent({ call, listener }: { call: InteractionDetail; listener: Li
           { name: 'Started', value: dateTime(call.startedAt) },
           ...(call.state === 'ended' ? [{ name: 'End reason', value: words(call.endReason ?? NONE) }] : []),
           { name: 'Source', value: call.source ?? NONE },
+          ...attributesOf(call),
           {
             name: 'Codec',
             value: formatOf(call),
@@ -105,6 +106,21 @@ function CallContent({ call, listener }: { call: InteractionDetail; listener: Li
       <ReceptionPanel reception={call.reception ?? []} />
     </>
   );
+}
+
+/** One figure for each that is known. */
+function attributesOf({ attributes = {} }: InteractionDetail): { name: string; value: string }[] {
+  const { queue, user, direction, division, tags = [], identities = {} } = attributes;
+  const people = [identities.ani, identities.dnis, identities.name].filter((text) => text !== undefined);
+  const known: [string, string | undefined][] = [
+    ['Queue', queue],
+    ['Agent', user],
+    ['Direction', direction],
+    ['Division', division],
+    ['Tags', tags.join(', ')],
+    ['Caller', people.join(', ')],
+  ];
+  return known.flatMap(([name, value]) => (value === undefined || value === '' ? [] : [{ name, value }]));
 }
 
 function formatOf({ codec, sampleRate }: InteractionDetail): string {
