@@ -179,11 +179,13 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
         summary: 'The audio of a recording.',
         description:
           'Answers ranges. Of a recording that is being written, what there is at this moment, without ranges. ' +
-          'A recording whose format changed has further files: segment 2 is audio-2.wav.',
+          'A recording whose format changed has further files: segment 2 is audio-2.wav. ' +
+          'One that is stored as FLAC or Opus is answered as that, whatever the path says: see the content type. ' +
+          'Of Opus with two channels, channel 1 is the internal one.',
         tags: ['recordings'],
-        produces: ['audio/wav'],
+        produces: ['audio/wav', 'audio/flac', 'audio/ogg'],
         params: paramsSchema,
-        querystring: z.object({ segment }),
+        querystring: z.object({ segment, channel: z.coerce.number().int().min(0).max(1).default(0) }),
       },
     },
     (request, reply) =>
@@ -192,14 +194,19 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
         const recordings = use();
         const row = found(await recordings.get(params.id));
         if (row.encrypted) throw encryptedAudio(row.id);
-        const file = audioFileName(query.segment);
+        const file = storedFile(found(await recordings.detail(row.id)), query.segment, query.channel);
         // Of several files, those before the last one are finished.
-        const isWritten = isChanging(row) && query.segment >= row.segments;
+        const isWritten = isChanging(row) && query.segment >= row.segments && file.endsWith('.wav');
         const download = isWritten
           ? await unfinishedAudio(recordings.directory, row.id, file)
           : await finishedFile(request.raw, recordings.directory, row.id, file);
         auditDownload(request, row, file, found(download));
-        return answerFile(reply, found(download), 'audio/wav', `${row.id}-${file}`);
+        return answerFile(
+          reply,
+          found(download),
+          TYPES[file.slice(file.lastIndexOf('.'))] ?? TYPES['.wav'],
+          `${row.id}-${file}`,
+        );
       }),
   );
   app.get(
@@ -282,6 +289,19 @@ function registerWaveform(app: ControlApp, use: () => Recordings): void {
       }),
   );
 }
+
+/** The name of an audio file, as the manifest has it. */
+function storedFile({ files }: RecordingDetail, segment: number, channel: number): string {
+  const { file, channelFiles } = files[segment - 1] ?? {};
+  const named = channelFiles?.[channel] ?? file;
+  return named !== undefined && isStoredName(named) ? named : audioFileName(segment);
+}
+
+const TYPES: Readonly<Record<string, string>> & { readonly '.wav': string } = {
+  '.wav': 'audio/wav',
+  '.flac': 'audio/flac',
+  '.opus': 'audio/ogg',
+};
 
 function encryptedAudio(id: string): ControlError {
   return new ControlError(

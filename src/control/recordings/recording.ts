@@ -42,7 +42,7 @@ export interface RecordingRow {
 }
 
 /** As the recorder names audio files. */
-const STORED_NAME = /^audio(-\d{1,5})?\.(wav|flac|opus)(\.enc)?$/;
+const STORED_NAME = /^audio(-\d{1,5})?(-external|-internal)?\.(wav|flac|opus)(\.enc)?$/;
 /** A longer manifest is not read: 10 h of the most spans that there can be is a fifth of it. */
 const MAX_MANIFEST_BYTES = 64 << 20;
 
@@ -80,16 +80,18 @@ export function readRecording(directory: string, id: string): RecordingRow | und
   if (Number.isNaN(startedAtMs)) return undefined;
   const segments = Math.max(1, summary.segments?.length ?? 1);
   const files = storedFiles(summary, segments);
-  const sizes = files.map((file) => sizeOf(join(folder, file)));
+  const all = files.flatMap((file) => [file, file.replace('-external.', '-internal.')]);
+  const sizes = [...new Set(all)].map((file) => sizeOf(join(folder, file)));
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   const audioBytes = sizes.reduce((sum, size) => sum + Math.max(0, size - WAV_HEADER_BYTES), 0);
   const { interactionId, codec, sampleRate, channels, endReason } = summary;
   const endedAtMs = unfinished === undefined && summary.endedAt !== null ? Date.parse(summary.endedAt) : null;
   const lengthMs = (audioBytes * MS_PER_SECOND) / (sampleRate * channels * 2);
   const encrypted = summary.encryption !== undefined;
-  // The formats of further files may differ; between them, and of encrypted ones, the clock is exact enough.
-  const isKnown = (segments > 1 || encrypted) && endedAtMs !== null;
-  const durationMs = Math.round(isKnown ? endedAtMs - startedAtMs : lengthMs);
+  // The formats of further files may differ; between them, and of all but plain WAV files, the clock is exact enough.
+  const isPcm = files[0]?.endsWith('.wav') === true;
+  const isKnown = (segments > 1 || !isPcm) && endedAtMs !== null;
+  const durationMs = Math.round(isKnown ? endedAtMs - startedAtMs : isPcm || encrypted ? lengthMs : 0);
   const state = stateOf(summary, unfinished !== undefined, audioBytes);
   const times = { startedAtMs, endedAtMs, endReason: unfinished === undefined ? endReason : null, durationMs };
   const { attributes = {} } = summary;
