@@ -7,6 +7,7 @@ import { genesysCases } from './genesys.js';
 import { mediaCases } from './media.js';
 import { metricsCases } from './metrics.js';
 import type { MicroCase } from './micro-case.js';
+import { recorderCases } from './recorder.js';
 import { ringCases } from './ring.js';
 import { rtpCases } from './rtp.js';
 import { workerCases } from './worker.js';
@@ -61,6 +62,7 @@ function chosenCases(only: string): MicroCase[] {
     ...ringCases(),
     ...mediaCases(),
     ...workerCases(),
+    ...recorderCases(),
     ...metricsCases(),
   ];
   const cases = all.filter(({ name }) => name.includes(only));
