@@ -90,7 +90,7 @@ export const WRITE_BUFFER = {
   COUNT: 8,
   /** Where the buffer must end: its own capacity or that of the file is used up. */
   LIMIT: 12,
-  /** APPEND_ONLY with the flags of a frame that only adds samples (append-only-frames.ts); 0 while no frame does. */
+  /** APPEND_ONLY with the flags of a frame that only adds samples (buffers/append-only-frames.ts); 0 while no frame does. */
   APPEND_ONLY: 16,
   /** Frames so far. */
   FRAMES: 20,

@@ -5,7 +5,7 @@ import { type Agent, BLOCKED } from '../../ring/agent.js';
 import { FLAG, KIND, MARK, RECORD, silenceKind } from '../../ring/layout.js';
 import { RingConsumer, type RingPlace } from '../../ring/ring.js';
 import type { RecordingResult } from '../sink.js';
-import { AppendOnlyFrames } from './append-only-frames.js';
+import { AppendOnlyFrames } from './buffers/append-only-frames.js';
 import { Encryption, type EncryptionOptions } from './encryption/encryption.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
 import type { AudioFormat } from './files/manifest.js';

@@ -3,7 +3,8 @@ import { LIMITS } from '../../core/limits.js';
 import { FLAG } from '../../ring/layout.js';
 import { MIN_SILENCE_MS } from '../../shard/shard-data.js';
 import type { RecordingCause, RecordingResult } from '../sink.js';
-import { appendOnlyWord } from './append-only-frames.js';
+import { appendOnlyWord } from './buffers/append-only-frames.js';
+import type { SampleSource, WriteBuffers } from './buffers/write-buffers.js';
 import type { RecordingConversion } from './conversion/recording-conversion.js';
 import { type AudioParts, audioParts } from './corrections/audio-parts.js';
 import type { Correction } from './corrections/corrections.js';
@@ -15,7 +16,6 @@ import { JOURNAL_NOTES, type RecorderMemory, SLOT, SLOT_STATE, type SlotPlace } 
 import { RecordingFiles } from './recording-files.js';
 import { SpanTrack } from './spans.js';
 import { countsOf, knownEnd, type RecordingEnd } from './stream-records.js';
-import type { SampleSource, WriteBuffers } from './write-buffers.js';
 
 /** How often the end of a recording is tried; its slot is kept meanwhile, and a recorder that is told to stop waits. */
 const END_TRIES = 5;

@@ -1,11 +1,11 @@
 import { WAV_MAX_DATA_BYTES } from '../../../audio/wav.js';
 import type { StreamInfo } from '../../../core/events.js';
+import { WriteBuffers } from '../buffers/write-buffers.js';
 import type { RecordingContext } from '../files/recording-context.js';
 import type { LatePacket } from '../opus/late-file.js';
 import { LatePackets } from '../opus/late-packets.js';
 import { PacketBuffers } from '../opus/packet-buffers.js';
 import type { RecordingFiles } from '../recording-files.js';
-import { WriteBuffers } from '../write-buffers.js';
 import { Corrections } from './corrections.js';
 import type { MissingSamples } from './missing-samples.js';
 

@@ -1,8 +1,8 @@
 import { FLAG } from '../../../ring/layout.js';
+import { type SampleSource, sampleSource, type WriteBuffers } from '../buffers/write-buffers.js';
 import type { AudioFile } from '../files/audio-file.js';
 import { type RecorderMemory, SLOT } from '../recorder-memory.js';
 import type { SpanTrack } from '../spans.js';
-import { type SampleSource, sampleSource, type WriteBuffers } from '../write-buffers.js';
 
 const ZEROS_SAMPLES = 4096;
 const ZEROS = sampleSource(new SharedArrayBuffer(2 * ZEROS_SAMPLES));

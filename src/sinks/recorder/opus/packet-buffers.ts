@@ -1,6 +1,6 @@
 import type { Channel } from '../../../core/events.js';
+import { type SampleSource, WriteBuffers } from '../buffers/write-buffers.js';
 import { type RecorderMemory, WRITE_BUFFER } from '../recorder-memory.js';
-import { type SampleSource, WriteBuffers } from '../write-buffers.js';
 import type { OpusEntry } from './opus-file.js';
 import type { OpusFiles } from './opus-files.js';
 

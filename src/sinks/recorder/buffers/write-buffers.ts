@@ -1,8 +1,8 @@
-import { copyQuads } from '../../core/copy.js';
-import type { Channel } from '../../core/events.js';
-import type { AudioFile } from './files/audio-file.js';
-import { FLUSH_BYTES, type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
-import type { SpanTrack } from './spans.js';
+import { copyQuads } from '../../../core/copy.js';
+import type { Channel } from '../../../core/events.js';
+import type { AudioFile } from '../files/audio-file.js';
+import { FLUSH_BYTES, type RecorderMemory, WRITE_BUFFER } from '../recorder-memory.js';
+import type { SpanTrack } from '../spans.js';
 
 /** Memory with samples in it, also by fours. */
 export interface SampleSource {

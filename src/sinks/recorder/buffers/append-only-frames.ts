@@ -1,6 +1,6 @@
-import { FLAG, KIND, RECORD } from '../../ring/layout.js';
-import type { RingConsumer, RingPlace } from '../../ring/ring.js';
-import { APPEND_ONLY, type RecorderMemory, WRITE_BUFFER } from './recorder-memory.js';
+import { FLAG, KIND, RECORD } from '../../../ring/layout.js';
+import type { RingConsumer, RingPlace } from '../../../ring/ring.js';
+import { APPEND_ONLY, type RecorderMemory, WRITE_BUFFER } from '../recorder-memory.js';
 import { copySamples, type SampleSource, sampleSource } from './write-buffers.js';
 
 /** Flags of a frame that are news beside its samples. */
