@@ -41,6 +41,7 @@ export type {
   UtteranceLimits,
 } from './core/media/utterance.js';
 export type { CertifiedKey } from './core/network/certificate.js';
+export type { RetentionSettings } from './core/retention/policy.js';
 export type { BucketCounts } from './core/statistics/buckets.js';
 export type * from './core/statistics/quality.js';
 export {

@@ -27,6 +27,7 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   'post /api/v1/interactions/{id}/pause': 'operator',
   'post /api/v1/interactions/{id}/resume': 'operator',
   'post /api/v1/interactions/{id}/end': 'operator',
+  'patch /api/v1/interactions/{id}/attributes': 'operator',
   'get /api/v1/interactions/{id}/audio.wav': 'listener',
   'post /api/v1/interactions/{id}/audio/ticket': 'listener',
   'get /api/v1/recordings': 'viewer',
@@ -34,6 +35,10 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   'get /api/v1/recordings/{id}/audio.wav': 'listener',
   'get /api/v1/recordings/{id}/session.json': 'listener',
   'get /api/v1/recordings/{id}/waveform': 'listener',
+  'get /api/v1/recordings/{id}/encrypted': 'listener',
+  'get /api/v1/holds': 'viewer',
+  'post /api/v1/holds': 'operator',
+  'post /api/v1/holds/remove': 'operator',
   'get /api/v1/events': 'viewer',
 };
 
