@@ -7,6 +7,7 @@ import { folderName, numberedName } from '../../sinks/recorder/files/folder.js';
 import { type Manifest, parseManifest } from '../../sinks/recorder/files/manifest.js';
 import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
 import { NameTaken, type S3Bucket, type StoredObject } from './bucket.js';
+import { BucketError } from './failures.js';
 import { digestFile, type FileDigest, openFile } from './file-digest.js';
 import { contentTypeOf, objectMetadata, recordingMark } from './object-metadata.js';
 import { FileChanged, isStored, uploadFile } from './upload-file.js';
@@ -121,7 +122,8 @@ async function uploadTo(
     for (const file of work.files)
       uploadedBytes += await ensureStored(bucket, place, file, stored.get(file.name), work);
   } catch (error) {
-    if (error instanceof NameTaken) return undefined;
+    // By another recording, or by an earlier attempt of this one that the server took late: the next look tells.
+    if (error instanceof NameTaken) throw new BucketError('unavailable', 'An object of that name appeared meanwhile');
     if (error instanceof FileChanged)
       throw new RecordingUnfit(`a file has changed since it was finished: ${error.message}`);
     throw error;

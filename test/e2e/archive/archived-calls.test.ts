@@ -245,15 +245,21 @@ async function check(run: Run): Promise<void> {
 
   // Everything that the audit knows of is somewhere, as it was recorded.
   const entries = auditOf(run.out);
-  const digests = new Map<string, Entry>();
-  for (const entry of entries) if (entry.action === 'recording_digest') digests.set(entry.folder ?? '', entry);
-  expect(digests.size).toBe(all.length);
+  // The name of a folder is free again once it was deleted.
+  const digests: Entry[] = [];
+  const current = new Map<string, Entry>();
+  for (const entry of entries) {
+    const { action, folder = '' } = entry;
+    if (action === 'recording_digest') current.set(folder, entry);
+    const digest = action === 'recording_deleted' ? current.get(folder) : undefined;
+    if (digest !== undefined && current.delete(folder)) digests.push(digest);
+  }
+  digests.push(...current.values());
+  expect(digests.length).toBe(all.length);
   const digestsFound = all.map(({ files }) =>
     digestKey(Object.entries(files).map(([name, bytes]) => [name, sha256(bytes)])),
   );
-  const digestsKept = [...digests.values()].map(({ files = [] }) =>
-    digestKey(files.map(({ name, sha256 }) => [name, sha256])),
-  );
+  const digestsKept = digests.map(({ files = [] }) => digestKey(files.map(({ name, sha256 }) => [name, sha256])));
   expect(digestsFound.toSorted()).toEqual(digestsKept.toSorted());
 
   // Each opens, and has the length that it should have.
