@@ -11,7 +11,7 @@ import { type ArchiveUploads, NO_UPLOADS } from './upload/upload-report.js';
 
 const MEGABYTES = 128;
 /** What a node that closes waits for the digests of the recordings that have just ended. */
-const CLOSE_MS = 5_000;
+const CLOSE_MS = 3_000;
 /** A thread that has died is started again after this time, and at most so often. */
 const RESTART_MS = 5_000;
 const MAX_RESTARTS = 10;

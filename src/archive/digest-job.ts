@@ -27,7 +27,7 @@ export class DigestJob implements ArchiveJob {
   }
 
   async run({ folder, path }: FinishedRecording): Promise<void> {
-    const { directory, closing } = this.#context;
+    const { directory, closing, stopped } = this.#context;
     const before = await contentOf(path);
     if (before === undefined) return this.#missing(folder);
     if (!isInside(directory, folder)) {
@@ -39,7 +39,7 @@ export class DigestJob implements ArchiveJob {
     if (before.isUnfinished || before.files.length === 0) return;
     let digest: RecordingDigest;
     try {
-      digest = await digestRecording(directory, folder, before.files, { gentlyUntil: closing });
+      digest = await digestRecording(directory, folder, before.files, { gentlyUntil: closing, signal: stopped });
     } catch (thrown) {
       if ((await lstat(path).catch(() => undefined)) === undefined) return this.#missing(folder);
       throw thrown;

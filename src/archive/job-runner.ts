@@ -55,7 +55,7 @@ export class JobRunner {
   }
 
   async #run(item: QueueItem): Promise<void> {
-    const { directory, closing } = this.#context;
+    const { directory, closing, stopped } = this.#context;
     const recording = { folder: item.folder, path: join(directory, item.folder) };
     for (let pauseMs = RETRY_MS.first; ; pauseMs = Math.min(2 * pauseMs, RETRY_MS.last)) {
       try {
@@ -64,6 +64,7 @@ export class JobRunner {
         this.#hasFailed = false;
         return;
       } catch (thrown) {
+        if (stopped.aborted) return;
         // It gave way to the end of the archive, and is done at the next start.
         if (thrown === this.#context.closing.reason || thrown === this.#context.stopped.reason) return;
         this.#context.count('failedAttempts');

@@ -55,6 +55,8 @@ export interface RecordingDigest {
 export interface DigestOptions {
   /** Sleeps as long as it works, so that packets of calls find a processor; until this aborts. Default: does not. */
   readonly gentlyUntil?: AbortSignal;
+  /** Gives up when aborted: a recording may have gigabytes. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -82,7 +84,7 @@ async function digestFile(
   directory: string,
   path: string,
   isKept: boolean,
-  { gentlyUntil }: DigestOptions,
+  { gentlyUntil, signal }: DigestOptions,
 ): Promise<{ bytes: number; sha256: string; content: Buffer | undefined }> {
   const file = openInside(directory, path, constants.O_RDONLY);
   try {
@@ -100,6 +102,7 @@ async function digestFile(
       hash.update(chunk.subarray(0, read));
       if (keeps) kept.push(Buffer.from(chunk.subarray(0, read)));
       if (read < chunk.length) continue;
+      signal?.throwIfAborted();
       if (gentlyUntil === undefined || gentlyUntil.aborted) await setImmediate();
       else
         await sleep((systemClock.nowUs() - startedUs) / US_PER_MS, undefined, { signal: gentlyUntil }).catch(() => {});

@@ -346,6 +346,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
       serviceContext(this, this.#engine, this.#clock, this.#logger, {
         report: (error) => this.report(error),
         audit: (action, fields, interactionId) => this.#audit(name, action, fields, interactionId),
+        auditCheckpoint: () => this.#sinks.auditCheckpoint(),
       }),
     );
     await this.#sinks.start();

@@ -41,6 +41,8 @@ export interface ServiceContext {
   report(error: unknown): void;
   /** Writes an entry to every sink that keeps an audit. */
   audit(action: string, fields: AuditFields, interactionId?: string): void;
+  /** The newest signed checkpoint of the node's audit; undefined without one. */
+  auditCheckpoint(): string | undefined;
   /** Lets the service watch frames and silence, for as long as the node lives. */
   addSink(sink: FrameSink): void;
   /** Threads, rings and memory of the engine at the moment. Costs some microseconds a shard. */

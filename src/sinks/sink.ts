@@ -68,6 +68,8 @@ export interface AuditKeeper {
   readonly directory: string;
   /** Resolves once the entry is in the file. @throws TrunklineError FILE_FAILED when it could not be written. */
   keep(entry: AuditEntry): Promise<void>;
+  /** The newest signed checkpoint of the audit; undefined while there is none. */
+  checkpoint(): string | undefined;
 }
 
 /** Why a recording is incomplete or failed. */

@@ -140,6 +140,7 @@ export interface WebhookEvents {
   'worker.restarted': WorkerRestarted;
   'disk.low': DiskSpace;
   'disk.recovered': DiskSpace;
+  'audit.checkpoint': Record<string, never>;
   'node.draining': Record<string, never>;
   'node.failed': NodeFailed;
 }
@@ -152,6 +153,11 @@ export interface WebhookPayload<Type extends WebhookType = WebhookType> {
   /** When it happened, ISO 8601. */
   readonly timestamp: string;
   readonly data: WebhookEvents[Type];
+  /**
+   * With `recording.*` and `audit.checkpoint`: the newest signed checkpoint of the audit. One that was kept shows every later
+   * cut of it: `trunkline verify --witness FILE`.
+   */
+  readonly checkpoint?: string;
 }
 
 /** One notification on its way. */
@@ -172,8 +178,12 @@ export function messageFor<Type extends WebhookType>(
   data: WebhookEvents[Type],
   key: string,
   wallMs: number,
+  checkpoint?: string,
 ): Message {
-  const payload: WebhookPayload<Type> = { type, timestamp: new Date(wallMs).toISOString(), data };
+  const payload: WebhookPayload<Type> = {
+    ...{ type, timestamp: new Date(wallMs).toISOString(), data },
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+  };
   const id = `msg_${randomUUID().replaceAll('-', '')}`;
   return { id, type, key, createdAtMs: wallMs, body: JSON.stringify(payload) };
 }

@@ -12,6 +12,8 @@ import { Signer } from './signature.js';
 
 /** What close() gives notifications that can be delivered; the others stay in the directory. */
 const CLOSE_MS = 1_000;
+/** How often a new checkpoint of the audit is told by itself. */
+const CHECKPOINT_MS = 60_000;
 /** A refusal or a failed write counts as present for so long. */
 const PRESENT_US = 60 * US_PER_SECOND;
 /** Reasons for which a subscription gives a call up. */
@@ -33,6 +35,8 @@ export class Webhooks implements Service {
   /** After close(). */
   #last: WebhookStats = NOTHING;
   #isClosed = false;
+  #checkpoints: NodeJS.Timeout | undefined;
+  #told: string | undefined;
 
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: WebhookOptions) {
@@ -55,6 +59,7 @@ export class Webhooks implements Service {
         if (!hasFailed) context.report(new TrunklineError('FILE_FAILED', faultText(this.#settings.directory, thrown)));
         hasFailed = true;
       },
+      auditCheckpoint: () => context.auditCheckpoint(),
       onState: (state, reason) => {
         if (state === 'accepting') logger.info('the receiver of the webhooks accepts notifications again');
         else logger.warn({ reason }, 'the receiver of the webhooks does not accept notifications; they wait');
@@ -66,6 +71,7 @@ export class Webhooks implements Service {
     });
     await delivery.open();
     const unlisten = listen(context.node, delivery);
+    this.#checkpoints = setInterval(() => this.#tellCheckpoint(), CHECKPOINT_MS).unref();
     this.#running = { context, delivery, unlisten };
     if (this.#isClosed) await this.close();
   }
@@ -81,6 +87,8 @@ export class Webhooks implements Service {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    clearInterval(this.#checkpoints);
+    this.#tellCheckpoint();
     const running = this.#running;
     this.#running = undefined;
     if (running === undefined) return;
@@ -103,6 +111,14 @@ export class Webhooks implements Service {
     const reason = this.#problem();
     const status = reason === undefined ? 'ok' : 'degraded';
     return [{ name: 'webhooks', status, affects: 'ready', ...(reason === undefined ? {} : { reason }) }];
+  }
+
+  /** Where it is not the one that was told last. */
+  #tellCheckpoint(): void {
+    const checkpoint = this.#running?.context.auditCheckpoint();
+    if (checkpoint === undefined || checkpoint === this.#told) return;
+    this.#told = checkpoint;
+    this.#running?.delivery.notify('audit.checkpoint', {});
   }
 
   #problem(): string | undefined {

@@ -216,3 +216,23 @@ describe('a receiver that is down', () => {
     expect(readFileSync(join(out, 'audit.jsonl'), 'utf8')).toContain('"action":"webhook_given_up"');
   });
 });
+
+describe('checkpoints of the audit', () => {
+  it('come with the end of recordings and at the end, as they are in the file', async () => {
+    const directory = join(out, 'capture');
+    const signingKey = join(out, 'key');
+    const { node, engine } = await started([recorder({ directory }), audit({ directory, signingKey })]);
+    await until(() => readdirSync(directory).includes('audit.checkpoint'), 'the first checkpoint');
+    const stream = engine.openStream('call', FORMAT);
+    push(engine, stream, 50);
+    engine.endStream(stream, 'ended');
+    await until(() => of('call').length === 2, 'the end of the call');
+    await node.close();
+    const note = readFileSync(join(directory, 'audit.checkpoint'), 'utf8');
+    await until(() => receiver.received.some(({ type }) => type === 'audit.checkpoint'), 'the last checkpoint');
+    const notes = receiver.received.map(({ type, checkpoint }) => [type, checkpoint]);
+    expect(notes).toContainEqual(['audit.checkpoint', note]);
+    expect(notes).toContainEqual(['recording.finished', expect.stringMatching(/^trunkline-.*\n\d+\n/)]);
+    expect(notes).toContainEqual(['call.started', undefined]);
+  });
+});

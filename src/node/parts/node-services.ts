@@ -11,7 +11,7 @@ export function serviceContext(
   engine: Engine,
   clock: Clock,
   logger: WarningLog,
-  own: Pick<ServiceContext, 'report' | 'audit'>,
+  own: Pick<ServiceContext, 'report' | 'audit' | 'auditCheckpoint'>,
 ): ServiceContext {
   return {
     ...{ node, clock, logger, ...own },

@@ -96,6 +96,11 @@ export class NodeSinks {
     for (const sink of this.#sinks) sink.auditEntry?.(entry);
   }
 
+  auditCheckpoint(): string | undefined {
+    for (const { auditKeeper } of this.#sinks) if (auditKeeper !== undefined) return auditKeeper.checkpoint();
+    return undefined;
+  }
+
   /** By name; the second of a name is called `name-2`. */
   stats(): Record<string, SinkStats> {
     const all: Record<string, SinkStats> = {};

@@ -55,6 +55,7 @@ export class AuditSink implements Sink {
   #log: AuditLog | undefined;
   readonly #early: AuditEntry[] = [];
   #earlyDropped = 0;
+  #checkpointThread: CheckpointThread | undefined;
 
   /** @throws TrunklineError CONFIG_INVALID for options that cannot be right. */
   constructor(options: AuditSinkOptions) {
@@ -90,7 +91,8 @@ export class AuditSink implements Sink {
     if (signingKey === false) return undefined;
     try {
       const signer = await loadSigner(signingKey ?? defaultKeyFile(process.env, directory));
-      return new CheckpointThread({ directory, fileMode, signer, onFault });
+      this.#checkpointThread = new CheckpointThread({ directory, fileMode, signer, onFault });
+      return this.#checkpointThread;
     } catch (thrown) {
       onFault(`The audit is not signed. ${messageOf(thrown)}`);
       return undefined;
@@ -118,6 +120,7 @@ export class AuditSink implements Sink {
   get auditKeeper(): AuditKeeper {
     return {
       directory: this.#options.directory,
+      checkpoint: () => this.#checkpointThread?.newest,
       keep: async (entry) => {
         this.auditEntry(entry);
         if ((await this.#log?.written()) === true) return;

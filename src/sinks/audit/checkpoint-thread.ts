@@ -28,6 +28,11 @@ export interface CheckpointFault {
   readonly writeErrors: number;
 }
 
+/** The newest checkpoint, as it is in its file. */
+export interface NewCheckpoint {
+  readonly note: string;
+}
+
 interface CheckpointThreadOptions {
   readonly directory: string;
   readonly fileMode: number;
@@ -40,6 +45,7 @@ export class CheckpointThread implements Checkpoints {
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
   writeErrors = 0;
+  newest: string | undefined;
 
   constructor({ directory, fileMode, signer, onFault }: CheckpointThreadOptions) {
     this.#worker = new Worker(new URL(workerUrl('sinks/audit/entry')), {
@@ -50,9 +56,12 @@ export class CheckpointThread implements Checkpoints {
       execArgv: [],
     });
     this.#worker.unref();
-    this.#worker.on('message', ({ message, writeErrors }: CheckpointFault) => {
-      this.writeErrors = writeErrors;
-      onFault(message);
+    this.#worker.on('message', (told: CheckpointFault | NewCheckpoint) => {
+      if ('note' in told) this.newest = told.note;
+      else {
+        this.writeErrors = told.writeErrors;
+        onFault(told.message);
+      }
     });
     this.#worker.on('error', (error) => {
       this.writeErrors++;

@@ -33,6 +33,8 @@ export interface CheckpointWriterOptions {
   readonly intervalMs?: number;
   /** Called once when checkpoints cannot be written, and for what was changed while no node ran. */
   readonly onFault: (message: string) => void;
+  /** Called with each checkpoint, as it is in its file. */
+  readonly onSigned?: (note: string) => void;
 }
 
 /** A file with lines, as far as it has been taken into the tree. */
@@ -199,7 +201,9 @@ export class CheckpointWriter implements Checkpoints {
     if (size === this.#signedSize) return;
     const { directory, fileMode, signer } = this.#options;
     const text = checkpointText({ origin: this.#origin, size, root: this.#tree.root(), extensions: [] });
-    await replace(join(directory, CHECKPOINT_FILE), signNote(text, signer), fileMode);
+    const note = signNote(text, signer);
+    await replace(join(directory, CHECKPOINT_FILE), note, fileMode);
+    this.#options.onSigned?.(note);
     await replace(join(directory, TREE_FILE), treeText(this.#tree), fileMode);
     this.#signedSize = size;
   }

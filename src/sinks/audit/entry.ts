@@ -1,7 +1,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../core/errors.js';
 import { parseSigner } from '../../evidence/signed-note.js';
-import type { CheckpointFault, CheckpointStep, CheckpointThreadData } from './checkpoint-thread.js';
+import type { CheckpointFault, CheckpointStep, CheckpointThreadData, NewCheckpoint } from './checkpoint-thread.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 
 /** What the audit's thread runs: a CheckpointWriter, which takes the steps that it is told one after another. */
@@ -10,7 +10,14 @@ function serve(port: MessagePort, { directory, fileMode, signer }: CheckpointThr
   const onFault = (message: string): void => {
     port.postMessage({ message, writeErrors: writer?.writeErrors ?? 1 } satisfies CheckpointFault);
   };
-  let last: Promise<void> = CheckpointWriter.open({ directory, fileMode, signer: parseSigner(signer), onFault }).then(
+  const onSigned = (note: string): void => port.postMessage({ note } satisfies NewCheckpoint);
+  let last: Promise<void> = CheckpointWriter.open({
+    directory,
+    fileMode,
+    signer: parseSigner(signer),
+    onFault,
+    onSigned,
+  }).then(
     (opened) => {
       writer = opened;
     },

@@ -17,6 +17,8 @@ export interface DeliveryDependencies {
   readonly onState: (state: ReceiverState, reason: string) => void;
   /** A notification has become a dead letter. */
   readonly onGivenUp: (message: Message, reason: string) => void;
+  /** The newest signed checkpoint of the audit; undefined while there is none. */
+  readonly auditCheckpoint?: () => string | undefined;
 }
 
 /** What webhooks() has counted. */
@@ -47,10 +49,13 @@ export class Delivery {
   readonly #dispatcher: Dispatcher;
   /** Additions that are being written. */
   readonly #adding = new Set<Promise<void>>();
+  readonly #auditCheckpoint: () => string | undefined;
   #isClosed = false;
 
   /** @throws TrunklineError CONFIG_INVALID for secrets, a CA file or a proxy that cannot be right. */
-  constructor(settings: WebhookSettings, { clock, onFault, onState, onGivenUp }: DeliveryDependencies) {
+  constructor(settings: WebhookSettings, dependencies: DeliveryDependencies) {
+    const { clock, onFault, onState, onGivenUp, auditCheckpoint = () => undefined } = dependencies;
+    this.#auditCheckpoint = auditCheckpoint;
     const { url, directory, timeoutSeconds, concurrency, leastRetryMs, mostRetryMs, caFile } = settings;
     this.#settings = settings;
     this.#clock = clock;
@@ -94,7 +99,9 @@ export class Delivery {
   notify<Type extends WebhookType>(type: Type, data: WebhookEvents[Type], key = ''): void {
     const { types } = this.#settings;
     if (this.#isClosed || (types !== undefined && !types.includes(type))) return;
-    this.enqueue(messageFor(type, data, key, this.#clock.wallMs()));
+    const checkpoint =
+      type.startsWith('recording.') || type === 'audit.checkpoint' ? this.#auditCheckpoint() : undefined;
+    this.enqueue(messageFor(type, data, key, this.#clock.wallMs(), checkpoint));
   }
 
   /** It is sent once it has been written, or could not be. */

@@ -10,6 +10,7 @@ export interface Received {
   readonly id: string;
   readonly type: string;
   readonly data: Record<string, unknown>;
+  readonly checkpoint?: string;
   readonly headers: IncomingHttpHeaders;
 }
 
@@ -74,8 +75,9 @@ export class Receiver {
     response.once('close', () => this.atOnce--);
     try {
       const payload = new Webhook(this.#secret).verify(body, headers as Record<string, string>);
-      const { type, data } = payload as Pick<Received, 'type' | 'data'>;
-      const received = { id: String(headers['webhook-id']), type, data, headers };
+      const { type, data, checkpoint } = payload as Pick<Received, 'type' | 'data' | 'checkpoint'>;
+      const own = checkpoint === undefined ? {} : { checkpoint };
+      const received = { id: String(headers['webhook-id']), type, data, ...own, headers };
       this.received.push(received);
       this.answer(received, response);
     } catch (error) {
