@@ -6,6 +6,7 @@ import { deletesAnything, policyOf } from '../core/retention/policy.js';
 import { digestsInAudit } from './audit-search.js';
 import { DigestJob } from './digest-job.js';
 import { FinishedQueue } from './finished-queue.js';
+import { hasEarlierRecordings, listEarlierRecordings } from './found-recordings.js';
 import { JobRunner } from './job-runner.js';
 import type { ArchiveContext, ArchiveJob } from './jobs.js';
 import { HoldEntries } from './retention/hold-entries.js';
@@ -40,6 +41,8 @@ export class ArchiveWorker {
   #entryNumber = 0;
   #told = '{}';
   #isClosing = false;
+  /** There are recordings from before there was an audit. */
+  #hasEarlier = false;
   #queue: FinishedQueue | undefined;
   #runners: readonly JobRunner[] = [];
   #turn: Promise<void> = Promise.resolve();
@@ -73,6 +76,8 @@ export class ArchiveWorker {
     };
     const { auditDirectory, uploads } = this.#data;
     const names = [...(auditDirectory === undefined ? [] : ['digest']), ...(uploads === undefined ? [] : ['upload'])];
+    this.#hasEarlier = this.#data.auditDirectory !== undefined && (await hasEarlierRecordings(directory, fileMode));
+    if (this.#hasEarlier) await listEarlierRecordings(directory, fileMode);
     const queue = await FinishedQueue.open(directory, fileMode, names);
     const jobs: ArchiveJob[] = [];
     if (auditDirectory !== undefined) jobs.push(await this.#digestJob(queue, context, auditDirectory));
@@ -162,6 +167,7 @@ export class ArchiveWorker {
   }
 
   async #digestJob(queue: FinishedQueue, context: ArchiveContext, auditDirectory: string): Promise<ArchiveJob> {
+    if (this.#hasEarlier) return new DigestJob(context, await digestsInAudit(auditDirectory, 0));
     const { count, oldestMs } = await queue.unsure('digest', this.#data.sinceMs);
     if (count === 0) return new DigestJob(context, new Map());
     return new DigestJob(context, await digestsInAudit(auditDirectory, oldestMs - DAY_MS));

@@ -6,6 +6,7 @@ import { messageOf, TrunklineError } from '../core/errors.js';
 import { workerUrl } from '../shard/location.js';
 import { UNFINISHED_FOLDER } from '../sinks/recorder/files/unfinished.js';
 import type { ArchivePlace, AuditKeeper } from '../sinks/sink.js';
+import { hasEarlierRecordings } from './found-recordings.js';
 import type { ArchiveThreadData, FromArchive, ToArchive } from './thread-messages.js';
 import { type ArchiveUploads, NO_UPLOADS } from './upload/upload-report.js';
 
@@ -58,8 +59,10 @@ export class Archive {
 
   /** Takes up what an earlier process has left. */
   async start(): Promise<void> {
-    const { directory, retention } = this.#dependencies.place;
+    const { directory, fileMode, retention } = this.#dependencies.place;
     if (retention !== undefined) return this.#start();
+    if (this.#dependencies.audit !== undefined && (await hasEarlierRecordings(directory, fileMode)))
+      return this.#start();
     const folder = join(directory, UNFINISHED_FOLDER);
     const names = await readdir(folder).catch((): string[] => []);
     if (names.some((name) => name.includes('.'))) this.#start();

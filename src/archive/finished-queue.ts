@@ -5,6 +5,8 @@ import { FINISHED_EXTENSION, INDEX_EXTENSION, UNFINISHED_FOLDER } from '../sinks
 
 /** How far each job has come, beside the index; written again and again. */
 const PROGRESS_FILE = 'archive-progress.json';
+/** Base of the file that lists recordings from before there was an audit, see found-recordings.ts. */
+export const EARLIER_BASE = 'found';
 const CHUNK_BYTES = 64 << 10;
 const NEWLINE = 0x0a;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
@@ -137,6 +139,8 @@ export class FinishedQueue {
   async pending(job: string): Promise<string[]> {
     const folders: string[] = [];
     for (const file of this.#files.values()) {
+      // What is older than the audit may be deleted without having been in it.
+      if (file.base === EARLIER_BASE) continue;
       const bytes = await readFile(file.path).catch(() => Buffer.alloc(0));
       const lines = bytes.subarray(this.#place(file.base, job).doneAt).toString('utf8').split('\n').slice(0, -1);
       folders.push(...lines.filter((line) => line.startsWith('=')).map((line) => line.slice(1)));

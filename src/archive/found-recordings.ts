@@ -1,11 +1,12 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FINISHED_EXTENSION, UNFINISHED_FOLDER } from '../sinks/recorder/files/unfinished.js';
+import { EARLIER_BASE } from './finished-queue.js';
 import { recordingFolders } from './verification/recording-folders.js';
 
 /** Exists once every finished recording that has no digest is in the index. */
 const LISTED_FILE = 'digests';
-const FOUND_FILE = `found${FINISHED_EXTENSION}`;
+const FOUND_FILE = `${EARLIER_BASE}${FINISHED_EXTENSION}`;
 
 /** Whether there may be recordings from before there was an audit: then they are to be listed. */
 export async function hasEarlierRecordings(directory: string, fileMode: number): Promise<boolean> {
@@ -25,7 +26,10 @@ export async function listEarlierRecordings(directory: string, fileMode: number)
   }
   await mkdir(join(directory, UNFINISHED_FOLDER), { recursive: true, mode: 0o700 });
   const path = join(directory, UNFINISHED_FOLDER, FOUND_FILE);
-  await writeFile(path, `${lines.join('\n')}\n`, { mode: fileMode, flag: 'wx' }).catch(ignoreExisting);
+  // Whole or not at all, should the process be killed here.
+  await rm(`${path}.new`, { force: true });
+  await writeFile(`${path}.new`, `${lines.join('\n')}\n`, { mode: fileMode, flag: 'wx' });
+  await rename(`${path}.new`, path);
   await markListed(directory, fileMode);
 }
 
