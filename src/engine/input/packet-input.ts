@@ -40,7 +40,7 @@ export class PacketInput {
   readonly #regular: RegularPackets | undefined;
   /** The number of rows that the native path has left to the jitter buffer, and the rows. */
   readonly #leftRows = new Int32Array(1 + MOST_LEFT);
-  /** Regular packets have been released since the last publication. */
+  /** Regular packets have been released since the last advance(), and are not published yet. */
   #hasReleased = false;
   #regularPackets = 0;
   /** Open streams whose packets go through the jitter buffer. */
@@ -120,13 +120,13 @@ export class PacketInput {
     for (const channel of channelsOf(stream)) this.#jitter.interrupted(channel);
   }
 
-  /** @param only the channel, or −1 for all of them. */
   /** Tells all who follow the stream what is known of it now. */
   update(stream: Stream): void {
     this.#release.update(stream);
     this.#release.publish();
   }
 
+  /** @param only the channel, or −1 for all of them. */
   mark(stream: Stream, only: number, state: MarkedState, startSamples: number, lengthSamples: number): void {
     for (const channel of channelsOf(stream)) {
       if (only === -1 || only === (channel & 1)) this.#release.mark(channel, state, startSamples, lengthSamples);
@@ -181,7 +181,6 @@ export class PacketInput {
     this.#advance(nowUs);
     const hasTold = this.#stopped.check(nowUs);
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
-    this.#hasReleased = false;
     // Sources of ordered streams publish the packets of many at once, and are not overtaken without need.
     if (this.#unordered > 0 || hasTold || this.#release.hasWaiting) this.#release.publish();
   }
@@ -191,6 +190,8 @@ export class PacketInput {
     this.insert();
     this.#release.capacity.measure(nowUs);
     this.#jitter.advance(nowUs, this.#release);
+    // The caller publishes what has been released: nothing is due any more, as without the native path.
+    this.#hasReleased = false;
   }
 
   #nativePath(memory: EngineMemory, states: Float64Array): RegularPackets | undefined {
