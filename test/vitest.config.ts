@@ -13,8 +13,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
-    // Tests wait a third of their time, for timers and processes: three workers keep two cores busy.
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    // Not more than there are cores: browsers play in real time, and what they play is compared.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // Commands that tests start have no control server unless they ask for one: many run at the same time.
     // The key that signs audits is not made in the developer's home.
     env: {

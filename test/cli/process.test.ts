@@ -170,7 +170,8 @@ describe('--json', () => {
   test('ends with its object when the start fails', async () => {
     const { healthUrl } = await serve();
     const { port } = new URL(healthUrl);
-    const second = start(['serve', '--port', port, '--json']);
+    const second = new TrunklineProcess(['serve', '--port', port, '--out', join(folder, 'second'), '--json']);
+    cleanUps.push(() => second.child.kill('SIGKILL'));
     expect(await second.exited()).toBe(1);
     expect(second.lastJson()).toMatchObject({ streams: 0, error: { code: 'CONNECTION_FAILED' } });
   });

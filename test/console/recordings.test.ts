@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
@@ -17,7 +17,7 @@ async function record({ node, calls, folder }: ConsoleNode, id: string): Promise
   calls.open(id);
   await until(() => (node.streamCounts(id)?.packetsReceived ?? 0) > 100, 'two seconds of packets');
   calls.end(id);
-  const finished = () => readdirSync(folder).find((name) => readdirSync(join(folder, name)).includes('session.json'));
+  const finished = () => readdirSync(folder).find((name) => existsSync(join(folder, name, 'session.json')));
   await until(() => finished() !== undefined, 'the end of the recording');
   return finished() ?? '';
 }

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import process from 'node:process';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { API_KEY, CLIENT_SECRET } from '../support/audiohook/node-rig.js';
@@ -20,8 +20,9 @@ afterEach(() => {
   for (const { child } of nodes.splice(0)) child.kill('SIGKILL');
 });
 
-async function node(): Promise<ServeProcess> {
-  const started = await serveProcess(out, ['--control-port', '0', '--drain-seconds', '5']);
+/** @param name of its own folder: an audit has one writer. */
+async function node(name: 'old' | 'next'): Promise<ServeProcess> {
+  const started = await serveProcess(join(out, name), ['--control-port', '0', '--drain-seconds', '5']);
   nodes.push(started);
   return started;
 }
@@ -45,25 +46,25 @@ interface Manifest {
   readonly incomplete: boolean;
 }
 
-function recordings(): Manifest[] {
-  return readdirSync(out)
-    .map((name) => join(out, name, 'session.json'))
-    .filter((file) => existsSync(file))
-    .map((file) => JSON.parse(readFileSync(file, 'utf8')) as Manifest);
+/** Files of this name of all recordings of both nodes. */
+function files(name: string): string[] {
+  return readdirSync(out, { recursive: true, encoding: 'utf8' })
+    .filter((path) => basename(path) === name)
+    .map((path) => join(out, path));
 }
 
-/** Folders of calls that are being recorded. */
-function running(): string[] {
-  return readdirSync(out).filter((name) => existsSync(join(out, name, 'session.json.partial')));
-}
+const recordings = (): Manifest[] =>
+  files('session.json').map((file) => JSON.parse(readFileSync(file, 'utf8')) as Manifest);
 
-describe('a rolling restart with a shared folder', () => {
-  test('finishes the calls of the old node, and leaves alone those of the other', async () => {
-    const old = await node();
+/** Calls that are being recorded. */
+const running = (): string[] => files('session.json.partial');
+
+describe('a rolling restart', () => {
+  test('finishes the calls of the old node while the next one takes the new ones', async () => {
+    const old = await node('old');
     const atOld = calls(old, 3, 300);
     await until(() => running().length === 3, 'the recordings of the old node');
-    // It looks for recordings to repair, and must see that a process writes these.
-    const next = await node();
+    const next = await node('next');
     const atNext = calls(next, 2, 3);
     await until(() => running().length + recordings().length === 5, 'the recordings of the next node');
     expect(running().length).toBeGreaterThanOrEqual(3);

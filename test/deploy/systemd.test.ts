@@ -20,8 +20,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** What `trunkline deploy systemd` prints, as a file. */
 const unitFile = join(folder, 'trunkline.service');
-const unit = trunkline(['deploy', 'systemd']).stdout;
-writeFileSync(unitFile, unit);
+const printed = trunkline(['deploy', 'systemd']).stdout;
+writeFileSync(unitFile, printed);
+// systemd puts the name of the unit in place of %N.
+const unit = printed.replaceAll('%N', 'trunkline');
 
 /** The last value of a directive. */
 function directive(name: string): string {

@@ -24,6 +24,8 @@ describe('a disk that is full from the start', () => {
         [
           ...[MAIN, 'capture', '--api-url', simulator.apiUrl, '--media-url', simulator.mediaUrl],
           ...['--interactions', simulator.interactionIds.join(','), '--out', join(out, 'capture'), '--json'],
+          // Otherwise it would not even try.
+          ...['--record-min-free-megabytes', '0'],
         ],
         { env: { ...process.env, GENESYS_CLIENT_ID: 'test', GENESYS_CLIENT_SECRET: 'test' }, stdio: 'pipe' },
       );

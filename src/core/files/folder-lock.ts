@@ -50,14 +50,18 @@ export class FolderLock {
   readonly #holder: Holder;
   readonly #file: FileHandle;
   readonly #options: FolderLockOptions;
+  readonly #ino: number;
   readonly #timer: NodeJS.Timeout;
+  #isNamed: boolean;
   #isLost = false;
   #touching: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, holder: Holder, file: FileHandle, options: FolderLockOptions) {
+  private constructor(path: string, holder: Holder, draft: Draft, options: FolderLockOptions) {
     this.#path = path;
     this.#holder = holder;
-    this.#file = file;
+    this.#file = draft.file;
+    this.#ino = draft.ino;
+    this.#isNamed = draft.isNamed;
     this.#options = options;
     this.#timer = setInterval(() => {
       this.#touching = this.#touch();
@@ -80,9 +84,9 @@ export class FolderLock {
     try {
       const file = await open(draft, CREATE, 0o600);
       try {
-        await file.writeFile(`${JSON.stringify(holder)}\n`);
+        const isNamed = await write(file, holder);
         await take(path, draft, directory, options);
-        return new FolderLock(path, holder, file, options);
+        return new FolderLock(path, holder, { file, isNamed, ino: (await file.stat()).ino }, options);
       } catch (thrown) {
         await file.close();
         throw thrown;
@@ -99,8 +103,9 @@ export class FolderLock {
   async release(): Promise<void> {
     clearInterval(this.#timer);
     await this.#touching;
-    const found = await read(this.#path);
-    if (found?.holder?.id === this.#holder.id) await unlink(this.#path).catch(() => {});
+    // What cannot be read cannot be released either; the next holder looks whether this process lives.
+    const found = await read(this.#path).catch(() => undefined);
+    if (found?.ino === this.#ino) await unlink(this.#path).catch(() => {});
     await this.#file.close();
   }
 
@@ -109,7 +114,8 @@ export class FolderLock {
       const nowSeconds = systemClock.wallMs() / 1000;
       await this.#file.utimes(nowSeconds, nowSeconds);
       const found = await read(this.#path);
-      if (found !== undefined && found.holder?.id !== this.#holder.id) this.#lost(found.holder);
+      if (found !== undefined && found.ino !== this.#ino) this.#lost(found.holder);
+      else this.#isNamed ||= await write(this.#file, this.#holder);
     } catch {
       // The disk does not work: the recorder says so.
     }
@@ -121,6 +127,30 @@ export class FolderLock {
     const who = holder === undefined ? 'another process' : named(holder);
     const message = `The lock of ${this.#holder.folder} was taken by ${who}: both write the same folder. Stop one of them.`;
     this.#options.onLost(new TrunklineError('FOLDER_IN_USE', message));
+  }
+}
+
+/** The file that becomes the lock. */
+interface Draft {
+  readonly file: FileHandle;
+  readonly ino: number;
+  /** It says whose it is. */
+  readonly isNamed: boolean;
+}
+
+/**
+ * False when the disk is full. An empty lock is one all the same, since its holder touches it, and a node on a full disk
+ * has listeners, and records as soon as there is space again.
+ */
+async function write(file: FileHandle, holder: Holder): Promise<boolean> {
+  const bytes = Buffer.from(`${JSON.stringify(holder)}\n`);
+  try {
+    const { bytesWritten } = await file.write(bytes, 0, bytes.length, 0);
+    return bytesWritten === bytes.length;
+  } catch (thrown) {
+    const { code = '' } = thrown as NodeJS.ErrnoException;
+    if (!['ENOSPC', 'EDQUOT'].includes(code)) throw thrown;
+    return false;
   }
 }
 
@@ -167,7 +197,7 @@ interface FoundLock {
 
 async function read(path: string): Promise<FoundLock | undefined> {
   const file = await open(path, READ).catch((thrown: NodeJS.ErrnoException) => {
-    if (thrown.code === 'ENOENT') return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes(thrown.code ?? '')) return undefined;
     throw thrown;
   });
   if (file === undefined) return undefined;

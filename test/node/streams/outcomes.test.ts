@@ -185,7 +185,9 @@ describe('a disk that is full', () => {
     const disk = mountTiny(512);
     if (disk === undefined) return context.skip('a tmpfs may not be mounted here; it takes root');
     const directory = join(disk, 'capture');
-    const node = await createNode({ engine: ENGINE, sinks: [recorder({ directory }), audit({ directory: out })] });
+    // Otherwise no call would be recorded on so small a disk.
+    const sinks = [recorder({ directory, minFreeMegabytes: 0 }), audit({ directory: out })];
+    const node = await createNode({ engine: ENGINE, sinks });
     node.on('error', () => {});
     try {
       const finished = finishedOf(node);
@@ -265,7 +267,7 @@ describe('seeded faults', () => {
       const directory = disk === undefined ? out : join(disk, 'capture');
       const node = await createNode({
         engine: { ...ENGINE, shards: 2 },
-        sinks: [recorder({ directory }), audit({ directory: out })],
+        sinks: [recorder({ directory, minFreeMegabytes: 0 }), audit({ directory: out })],
       });
       node.on('error', () => {});
       const finished = finishedOf(node);

@@ -66,7 +66,7 @@ const wav = (folder: string) => readWav(readFileSync(join(dir, folder, 'audio.wa
 const manifest = (folder: string) => parseManifest(readFileSync(join(dir, folder, 'session.json'), 'utf8'));
 const everything = () =>
   readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
     .map((entry) => [entry.name, readFileSync(join(entry.parentPath, entry.name)).toString('base64')]);
 
 describe('a recording whose writer was killed', () => {

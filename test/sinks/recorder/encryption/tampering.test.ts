@@ -131,9 +131,7 @@ describe('a small encrypted recording', () => {
     const final = chunks.at(-1) as Buffer;
     for (const forgery of [earlier, Buffer.concat([head, ...before, final])]) expect(isDetected(forgery)).toBe(true);
     for (let n = 0; n < chunks.length; n++) {
-      expect(isDetected(Buffer.concat([head, ...chunks.slice(0, n), final]))).toBe(
-        n === chunks.length - 1 ? false : true,
-      );
+      expect(isDetected(Buffer.concat([head, ...chunks.slice(0, n), final]))).toBe(n !== chunks.length - 1);
     }
   });
 
