@@ -37,7 +37,8 @@ export class Profiler {
     const sampling = ['-q', '-g', '-e', 'cpu-clock', '-F', String(SAMPLES_PER_SECOND), '-p', String(pid), '-o', data];
     await run(['record', ...sampling, '--', 'sleep', seconds], 'ignore');
     const text = openSync(join(this.#folder, `node.${pid}.perf.txt`), 'w');
-    await run(['script', '-i', data], text);
+    // Inlined functions would be asked of addr2line, which takes minutes for the binary of Node.
+    await run(['script', '--no-inline', '-i', data], text);
     closeSync(text);
     rmSync(data, { force: true });
     rmSync(`/tmp/perf-${pid}.map`, { force: true });
