@@ -1,7 +1,8 @@
 import type { Buffer } from 'node:buffer';
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
-import { TrunklineError } from '../errors.js';
+import { readFileSync } from 'node:fs';
+import { createSecureContext, rootCertificates } from 'node:tls';
+import { messageOf, TrunklineError } from '../errors.js';
 
 /** Both in PEM. */
 export interface CertifiedKey {
@@ -37,6 +38,24 @@ export function checkCertifiedKey({ cert, key }: CertifiedKey, nowMs: number): v
     () => createSecureContext({ cert, key }),
     'The TLS certificate chain cannot be used; check that each certificate in it is complete.',
   );
+}
+
+/**
+ * The certificates that Node trusts, and those in a PEM file: for servers with a certificate of a private authority.
+ *
+ * @throws TrunklineError CONFIG_INVALID for a file that cannot be read or has no certificate.
+ */
+export function trustedCertificates(caFile: string): string[] {
+  let pem: string;
+  try {
+    pem = readFileSync(caFile, 'utf8');
+  } catch (error) {
+    throw invalid(`Cannot read the CA file ${caFile}: ${messageOf(error)}.`, error);
+  }
+  if (!pem.includes('-----BEGIN CERTIFICATE-----')) {
+    throw invalid(`The CA file ${caFile} contains no certificate in PEM form.`);
+  }
+  return [...rootCertificates, pem];
 }
 
 function attempt<Result>(work: () => Result, sentence: string): Result {

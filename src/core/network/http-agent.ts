@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { rootCertificates } from 'node:tls';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import { getProxyForUrl } from 'proxy-from-env';
-import { messageOf, TrunklineError } from '../errors.js';
+import { TrunklineError } from '../errors.js';
+import { trustedCertificates } from './certificate.js';
 
 export interface HttpAgentOptions {
   readonly maxSockets: number;
@@ -17,7 +16,7 @@ export interface HttpAgentOptions {
  * @throws TrunklineError CONFIG_INVALID for a CA file or a proxy that cannot be one.
  */
 export function httpAgent(url: string, { maxSockets, caFile }: HttpAgentOptions): HttpAgent {
-  const tls = caFile === undefined ? {} : { ca: [...rootCertificates, certificatesIn(caFile)] };
+  const tls = caFile === undefined ? {} : { ca: trustedCertificates(caFile) };
   const common = { keepAlive: true, maxSockets, ...tls };
   const proxy = getProxyForUrl(url);
   if (proxy === '') return url.startsWith('https:') ? new HttpsAgent(common) : new HttpAgent(common);
@@ -25,15 +24,4 @@ export function httpAgent(url: string, { maxSockets, caFile }: HttpAgentOptions)
     throw new TrunklineError('CONFIG_INVALID', 'HTTPS_PROXY must be an address that begins with http:// or https://.');
   }
   return new HttpsProxyAgent(proxy, common);
-}
-
-function certificatesIn(file: string): string {
-  let pem: string;
-  try {
-    pem = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new TrunklineError('CONFIG_INVALID', `Cannot read the CA file ${file}: ${messageOf(error)}.`);
-  }
-  if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
-  throw new TrunklineError('CONFIG_INVALID', `The CA file ${file} contains no certificate in PEM form.`);
 }

@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Agent } from 'node:https';
 import process from 'node:process';
-import { rootCertificates } from 'node:tls';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import { getProxyForUrl } from 'proxy-from-env';
-import { messageOf, TrunklineError } from '../../../core/errors.js';
+import { TrunklineError } from '../../../core/errors.js';
+import { trustedCertificates } from '../../../core/network/certificate.js';
 
 export interface TransportSettings {
   /** PEM file of certificates that are trusted beside those that Node brings. */
@@ -28,7 +27,7 @@ export class Transport {
           'with --ca-file, or, knowing that, set --insecure-tls.',
       );
     }
-    this.#ca = settings.caFile === undefined ? undefined : [...rootCertificates, readCertificates(settings.caFile)];
+    this.#ca = settings.caFile === undefined ? undefined : trustedCertificates(settings.caFile);
   }
 
   /** For HTTPS without regard to proxies; undefined when Node's own will do. */
@@ -57,15 +56,4 @@ export class Transport {
   #tls(): { ca?: string[] } {
     return this.#ca === undefined ? {} : { ca: this.#ca };
   }
-}
-
-function readCertificates(file: string): string {
-  let pem: string;
-  try {
-    pem = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new TrunklineError('CONFIG_INVALID', `Cannot read the CA file ${file}: ${messageOf(error)}.`);
-  }
-  if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
-  throw new TrunklineError('CONFIG_INVALID', `The CA file ${file} contains no certificate in PEM form.`);
 }
