@@ -65,8 +65,9 @@ describe('the digest of a finished recording', () => {
   it('is an entry of the audit, with every file', async () => {
     const rig = await run(['call-1', 'call-2'], await openLog());
     const entries = recordingEntries(directory);
-    expect(entries.map(({ folder }) => folder)).toEqual(['call-1', 'call-2']);
-    expect(entries[0]?.files).toEqual(
+    // Several are digested at a time.
+    expect(entries.map(({ folder }) => folder).sort()).toEqual(['call-1', 'call-2']);
+    expect(entries.find(({ folder }) => folder === 'call-1')?.files).toEqual(
       ['audio.wav', 'session.json'].map((name) => {
         const path = join(directory, 'call-1', name);
         return { name, bytes: readFileSync(path).length, sha256: sha256(path) };
@@ -162,7 +163,7 @@ describe('after a kill', () => {
       index.finished(folder);
     }
     await run([], first);
-    expect(recordingEntries(directory).map(({ folder }) => folder)).toEqual(['done', 'new']);
+    expect(recordingEntries(directory).map(({ folder }) => folder).sort()).toEqual(['done', 'new']);
     await run([], first);
     expect(recordingEntries(directory)).toHaveLength(2);
   });
@@ -175,7 +176,7 @@ describe('after a kill', () => {
     writeFileSync(join(path, 'archive-progress.json'), '{"host-1-2-3":{"digest":-5,"upload":"x"},"x":null}');
     makeRecording(directory, 'call-2');
     await run([], log);
-    expect(recordingEntries(directory).map(({ folder }) => folder)).toEqual(['call-1', 'call-2']);
+    expect(recordingEntries(directory).map(({ folder }) => folder).sort()).toEqual(['call-1', 'call-2']);
     expect(indexFiles()).toEqual([]);
   });
 });

@@ -83,7 +83,9 @@ function unknownOf(words: readonly string[]): string[] {
     depth++;
   }
   const flags = words.filter((word) => word.startsWith('--')).map((word) => word.replace(/=.*/, ''));
-  const unknown = flags.filter((flag) => flag !== '--help' && !command.options.some(({ long }) => long === flag));
+  // An option with two long names has one of them where the short one would be.
+  const names = command.options.flatMap(({ long, short }) => [long, short]);
+  const unknown = flags.filter((flag) => flag !== '--help' && !names.includes(flag));
   return depth === 0 && words[0]?.startsWith('-') === false ? [words[0], ...unknown] : unknown;
 }
 

@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.js';
 import { Engine } from '../../src/engine/engine.js';
 import { CLAIM } from '../../src/engine/input/ingest.js';
 
@@ -13,7 +14,8 @@ function commit({ ordered }: Engine, sequence: number): void {
     const at = ordered.at[channel] as number;
     ordered.bytes.fill(sequence + channel, at, at + SAMPLES);
   }
-  ordered.commit(sequence, sequence * SAMPLES, 0);
+  // Now: a stream whose last packet came long ago has its shard told that its packets have stopped.
+  ordered.commit(sequence, sequence * SAMPLES, systemClock.nowUs());
 }
 
 it('claims of an ordered stream are refused while its shard does not run, and everything that was claimed comes through', async () => {
