@@ -163,7 +163,11 @@ describe('after a kill', () => {
       index.finished(folder);
     }
     await run([], first);
-    expect(recordingEntries(directory).map(({ folder }) => folder).sort()).toEqual(['done', 'new']);
+    expect(
+      recordingEntries(directory)
+        .map(({ folder }) => folder)
+        .sort(),
+    ).toEqual(['done', 'new']);
     await run([], first);
     expect(recordingEntries(directory)).toHaveLength(2);
   });
@@ -176,7 +180,11 @@ describe('after a kill', () => {
     writeFileSync(join(path, 'archive-progress.json'), '{"host-1-2-3":{"digest":-5,"upload":"x"},"x":null}');
     makeRecording(directory, 'call-2');
     await run([], log);
-    expect(recordingEntries(directory).map(({ folder }) => folder).sort()).toEqual(['call-1', 'call-2']);
+    expect(
+      recordingEntries(directory)
+        .map(({ folder }) => folder)
+        .sort(),
+    ).toEqual(['call-1', 'call-2']);
     expect(indexFiles()).toEqual([]);
   });
 });
