@@ -136,7 +136,10 @@ export class ArchiveWorker {
     await this.#save();
   }
 
-  /** Deletes what is older than the policy says, now and every hour. */
+  /**
+   * Deletes what is older than the policy says, now and every hour; at first once recordings from before the audit have
+   * their digests: an entry of a deletion comes after that of the digest.
+   */
   #keepPolicy(queue: FinishedQueue, jobs: readonly string[], context: ArchiveContext): void {
     const policy = this.#data.retention && policyOf(this.#data.retention);
     if (policy === undefined || !deletesAnything(policy)) return;
@@ -148,7 +151,10 @@ export class ArchiveWorker {
     const dependencies = { directory, clock: systemClock, audit, fault, count, pending, closing };
     const retention = new Retention(policy, dependencies);
     const run = (): void => {
-      this.#deleting = this.#deleting.then(() => retention.run());
+      this.#deleting = this.#deleting.then(async () => {
+        while (queue.hasEarlier('digest') && !closing.aborted) await sleep(LOOK_MS, undefined, { ref: false });
+        await retention.run();
+      });
     };
     this.#deletions = setInterval(run, RETENTION_MS).unref();
     run();

@@ -139,13 +139,17 @@ export class FinishedQueue {
   async pending(job: string): Promise<string[]> {
     const folders: string[] = [];
     for (const file of this.#files.values()) {
-      // What is older than the audit may be deleted without having been in it.
-      if (file.base === EARLIER_BASE) continue;
       const bytes = await readFile(file.path).catch(() => Buffer.alloc(0));
       const lines = bytes.subarray(this.#place(file.base, job).doneAt).toString('utf8').split('\n').slice(0, -1);
       folders.push(...lines.filter((line) => line.startsWith('=')).map((line) => line.slice(1)));
     }
     return folders;
+  }
+
+  /** Whether a job has still to do recordings from before there was an audit. */
+  hasEarlier(job: string): boolean {
+    const file = this.#files.get(EARLIER_BASE);
+    return file !== undefined && this.#jobs.includes(job) && this.#place(file.base, job).doneAt < file.size;
   }
 
   /** Keeps how far the jobs have come, and removes files of which everything is done. */
