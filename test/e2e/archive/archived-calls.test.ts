@@ -296,7 +296,8 @@ async function check(run: Run): Promise<void> {
       `verify: ${verified.stdout.trim().split('\n').at(-1)}\n`,
   );
   expect(verified.status, verified.stdout + verified.stderr).toBe(0);
-  if (FULL) expect(whole).toBeGreaterThan(CALLS / 4);
+  // How many calls no kill hits depends on how long a node takes to start; some there must be, to be compared exactly.
+  if (FULL) expect(whole).toBeGreaterThan(CALLS / 10);
 }
 
 function digestKey(files: readonly (readonly [name: string, sha256: string])[]): string {
