@@ -1,7 +1,8 @@
 //! Separates the channels of interleaved samples, as JsDeinterleaver of
 //! `src/sources/audiohook/protocol/deinterleave.ts` does.
 
-/// Bytes that are processed at a time, which the compiler makes vector instructions of; a multiple of the mask's length.
+/// Bytes that are processed at a time, a multiple of the mask's length. Each block is read as numbers that hold a sample
+/// of each channel: of these loops the compiler makes vector instructions, which it does not of loops over bytes.
 const BLOCK: usize = 32;
 const HALF: usize = BLOCK / 2;
 
@@ -21,8 +22,8 @@ pub enum Layout {
 pub fn deinterleave(source: &[u8], mask: [u8; 4], layout: Layout, first: &mut [u8], second: &mut [u8]) {
     match layout {
         Layout::Mono => unmask(source, mask, first),
-        Layout::Pairs8 => split::<1>(source, mask, first, second),
-        Layout::Pairs16 => split::<2>(source, mask, first, second),
+        Layout::Pairs8 => split::<1>(source, mask, first, second, split_bytes),
+        Layout::Pairs16 => split::<2>(source, mask, first, second, split_words),
     }
 }
 
@@ -39,19 +40,50 @@ fn unmask(source: &[u8], mask: [u8; 4], target: &mut [u8]) {
     }
 }
 
-fn split<const SAMPLE: usize>(source: &[u8], mask: [u8; 4], first: &mut [u8], second: &mut [u8]) {
-    let mut blocks = source.chunks_exact(BLOCK);
-    let mut firsts = first.chunks_exact_mut(HALF);
-    let mut seconds = second.chunks_exact_mut(HALF);
-    for ((block, first), second) in blocks.by_ref().zip(firsts.by_ref()).zip(seconds.by_ref()) {
-        for i in 0..HALF {
-            let at = i / SAMPLE * SAMPLE * 2 + i % SAMPLE;
-            first[i] = block[at] ^ mask[at % 4];
-            second[i] = block[at + SAMPLE] ^ mask[(at + SAMPLE) % 4];
-        }
+type Halves = ([u8; HALF], [u8; HALF]);
+
+/// Samples of one byte.
+#[inline(always)]
+fn split_bytes(block: &[u8; BLOCK], mask: [u8; 4]) -> Halves {
+    let masks = [[mask[0], mask[1]], [mask[2], mask[3]]].map(u16::from_le_bytes);
+    let mut halves = ([0; HALF], [0; HALF]);
+    for (i, pair) in block.as_chunks::<2>().0.iter().enumerate() {
+        let pair = u16::from_le_bytes(*pair) ^ masks[i % 2];
+        halves.0[i] = pair as u8;
+        halves.1[i] = (pair >> 8) as u8;
     }
-    let rest = blocks.remainder();
-    let targets = firsts.into_remainder().iter_mut().zip(seconds.into_remainder());
+    halves
+}
+
+/// Samples of two bytes.
+#[inline(always)]
+fn split_words(block: &[u8; BLOCK], mask: [u8; 4]) -> Halves {
+    let mask = u32::from_le_bytes(mask);
+    let mut halves = ([0; HALF], [0; HALF]);
+    let targets = halves.0.as_chunks_mut::<2>().0.iter_mut().zip(halves.1.as_chunks_mut::<2>().0);
+    for ((first, second), pair) in targets.zip(block.as_chunks::<4>().0) {
+        let pair = u32::from_le_bytes(*pair) ^ mask;
+        *first = (pair as u16).to_le_bytes();
+        *second = ((pair >> 16) as u16).to_le_bytes();
+    }
+    halves
+}
+
+#[inline(always)]
+fn split<const SAMPLE: usize>(
+    source: &[u8],
+    mask: [u8; 4],
+    first: &mut [u8],
+    second: &mut [u8],
+    split_block: impl Fn(&[u8; BLOCK], [u8; 4]) -> Halves,
+) {
+    let (blocks, rest) = source.as_chunks::<BLOCK>();
+    let (firsts, first_rest) = first.as_chunks_mut::<HALF>();
+    let (seconds, second_rest) = second.as_chunks_mut::<HALF>();
+    for ((block, first), second) in blocks.iter().zip(firsts).zip(seconds) {
+        (*first, *second) = split_block(block, mask);
+    }
+    let targets = first_rest.iter_mut().zip(second_rest);
     for (i, (first, second)) in targets.enumerate() {
         let at = i / SAMPLE * SAMPLE * 2 + i % SAMPLE;
         let (Some(one), Some(two)) = (rest.get(at), rest.get(at + SAMPLE)) else { break };
