@@ -75,6 +75,9 @@ export class RingProducer extends RingSide {
   readonly cursors = new Int32Array(PRODUCER_CURSOR.COUNT);
   #published: number;
   readonly #early: number;
+  /** The padding that publish() made last, while the consumer has not passed it: its length, and where it ends. */
+  #paddingBytes = 0;
+  #paddingEnd = 0;
 
   constructor(place: RingPlace) {
     super(place);
@@ -148,13 +151,30 @@ export class RingProducer extends RingSide {
     return this.capacity - ((this.#tail - this.#head) >>> 0);
   }
 
+  /** Bytes that the ring has for records at present: its capacity without the padding that publish() made ahead of time. */
+  usableBytes(): number {
+    this.#head = Atomics.load(this.words, this.headWord);
+    this.#forgetPassedPadding();
+    return this.capacity - this.#paddingBytes;
+  }
+
+  #forgetPassedPadding(): void {
+    if (((this.#head - this.#paddingEnd) | 0) >= 0) this.#paddingBytes = 0;
+  }
+
   /** Makes every committed record visible to the consumer. True when there was something new. */
   publish(): boolean {
     if (this.#published === this.#tail) return false;
     const before = (this.#tail & this.mask) - ((this.#tail - this.#published) >>> 0);
     if (before >= this.#early) {
       this.#head = Atomics.load(this.words, this.headWord);
-      if (this.#head === this.#published) this.#pad(this.#tail & this.mask);
+      this.#forgetPassedPadding();
+      if (this.#head === this.#published) {
+        const tail = this.#tail;
+        this.#pad(tail & this.mask);
+        this.#paddingBytes = (this.#tail - tail) >>> 0;
+        this.#paddingEnd = this.#tail;
+      }
     }
     Atomics.store(this.words, this.tailWord, this.#tail);
     this.#published = this.#tail;

@@ -131,6 +131,20 @@ describe('ring', () => {
     expect(held).toBe(8192 / 64);
   });
 
+  it('does not call the rest of the ring usable that it has left out to begin at its front again', () => {
+    const place = makeRing(8192);
+    const producer = new RingProducer(place);
+    const consumer = new RingConsumer(place);
+    for (let mark = 0; mark < 40; mark++) {
+      write(producer, 64, mark);
+      producer.publish();
+      // All that comes before the padding is read, and the padding with the first record behind it.
+      if (mark < 32) expect(producer.usableBytes()).toBe(8192);
+      else expect(producer.usableBytes()).toBe(mark === 32 ? 33 * 64 : 8192);
+      while (read(consumer) !== undefined);
+    }
+  });
+
   it('refuses a record that could never fit, without a change', () => {
     const producer = new RingProducer(makeRing(1024));
     expect(producer.tryClaim(513)).toBe(-1);

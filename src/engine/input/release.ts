@@ -22,7 +22,7 @@ import { RingCapacity } from './ring-capacity.js';
 
 const NONE = -1;
 const textEncoder = new TextEncoder();
-/** Share of a ring that late packets leave free for those that are released in time. */
+/** Share of a ring's usable space that late packets leave to those that are released in time. */
 const KEPT_FROM_LATE = 1 / 4;
 
 /** From the payload of one record to that of the next, where records of `payloadLength` bytes follow one another. */
@@ -330,7 +330,7 @@ export class Release implements JitterOutput {
   /** Space for a late packet; undefined when it is dropped. Its span on the time line is marked as lost already. */
   #claimLate(channel: number, length: number): RingProducer | undefined {
     const link = this.#linkOf(channel >> 1);
-    const isFree = link.ring.freeBytes() > link.ring.capacity * KEPT_FROM_LATE;
+    const isFree = link.ring.freeBytes() > link.ring.usableBytes() * KEPT_FROM_LATE;
     this.#at = isFree ? this.#claimBehindReport(link, channel, length) : NONE;
     this.capacity.use(length);
     if (this.#at >= 0) return link.ring;

@@ -221,4 +221,22 @@ describe('late packets of a hostile sender', () => {
     expect(counts.packetsDropped).toBeGreaterThan(0);
     expect(rig.end(other)).toMatchObject({ packetsReceived: 2, packetsDropped: 0, packetsLost: 0 });
   });
+
+  it('are recorded wherever in the ring they come to lie, when the shard is hardly behind', () => {
+    rig = new CaptureRig('js', { inputRingBytes: 1 << 14, playoutDelay: 'fixed', playoutDelayMs: 50 });
+    const stream = rig.open('call', FORMAT);
+    for (let n = 0; n < 2000; n++) {
+      if (n % 22 !== 0 || n === 0) take(stream, n, n * 20 + (n % 22 === 10 ? 10 : 0));
+      if (n < 50 || n % 22 !== 9) continue;
+      // Two packets fall due, at two times, and the shard reads neither. Behind the first there is padding at times.
+      for (const dueMs of [10, 30]) {
+        rig.clock.advanceUs(2_000_000 + (n * 20 + dueMs) * MS - rig.clock.nowUs());
+        rig.input.advance(rig.clock.nowUs());
+      }
+      take(stream, n - 9, n * 20 + 30);
+    }
+    const { packetsLate, packetsRepaired, packetsDropped } = rig.end(stream);
+    expect(packetsLate).toBe(89);
+    expect({ packetsRepaired, packetsDropped }).toEqual({ packetsRepaired: packetsLate, packetsDropped: 0 });
+  });
 });

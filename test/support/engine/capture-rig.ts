@@ -41,7 +41,7 @@ export interface LiveFrame {
   readonly pcm: Int16Array;
 }
 
-export interface CaptureOptions extends Pick<EngineOptions, 'playoutDelayMs' | 'maxPlayoutDelayMs'> {
+export interface CaptureOptions extends Pick<EngineOptions, 'playoutDelay' | 'playoutDelayMs' | 'maxPlayoutDelayMs'> {
   readonly streams?: number;
   readonly inputRingBytes?: number;
   readonly recorderRingBytes?: number;
