@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.js';
 import type { Logger } from '../core/logger.js';
 import type { EngineOptions } from '../engine/options.js';
 import { type AuditSinkOptions, audit } from '../sinks/audit/audit-sink.js';
-import { type RecorderSink, recorder } from '../sinks/recorder/recorder-sink.js';
+import { type RecorderOptions, type RecorderSink, recorder } from '../sinks/recorder/recorder-sink.js';
 import type { Sink } from '../sinks/sink.js';
 import type { GenesysSubscriptionOptions } from '../sources/genesys/genesys-subscription.js';
 import type { NodeOptions } from './options.js';
@@ -121,31 +121,39 @@ export function auditOptions(
   };
 }
 
-/** What the settings say of the encryption of recordings. */
-export function encryptionOf({ encryptTo, encryptToFile }: Pick<NodeConfig, 'encryptTo' | 'encryptToFile'>) {
-  return { encryptTo, ...(encryptToFile === undefined ? {} : { encryptToFile }) };
+/** What the settings say of recordings. */
+export function recorderOptions(
+  config: Pick<
+    NodeConfig,
+    | 'out'
+    | 'directoryTemplate'
+    | 'recordFormat'
+    | 'fileMode'
+    | 'recordBufferMegabytes'
+    | 'recordMinFreeMegabytes'
+    | 'encryptTo'
+    | 'encryptToFile'
+    | 'keepDays'
+    | 'retentionRules'
+  >,
+): RecorderOptions {
+  const { out: directory, directoryTemplate, recordFormat: format, encryptTo, retentionRules } = config;
+  const { encryptToFile, keepDays } = config;
+  return {
+    ...{ directory, directoryTemplate, format, encryptTo, retentionRules },
+    fileMode: Number.parseInt(config.fileMode, 8),
+    bufferMegabytes: config.recordBufferMegabytes,
+    minFreeMegabytes: config.recordMinFreeMegabytes,
+    ...(encryptToFile === undefined ? {} : { encryptToFile }),
+    ...(keepDays === undefined ? {} : { keepDays }),
+  };
 }
 
 /** @throws TrunklineError CONFIG_INVALID, naming each setting that cannot be right. */
 export function partsOf(settings: NodeSettings, clock: Clock): NodeParts {
   const { logger, signal, sinks = [], services = [], ...values } = settings;
   const config = checkOptions(nodeSchema, { ...values, record: values.record ?? false });
-  const { out: directory, recordFormat: format, directoryTemplate } = config;
-  const { recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
-  const fileMode = Number.parseInt(config.fileMode, 8);
-  const recording = config.record
-    ? recorder({
-        directory,
-        directoryTemplate,
-        format,
-        fileMode,
-        bufferMegabytes,
-        minFreeMegabytes,
-        ...encryptionOf(config),
-        retentionRules: config.retentionRules,
-        ...(config.keepDays === undefined ? {} : { keepDays: config.keepDays }),
-      })
-    : undefined;
+  const recording = config.record ? recorder(recorderOptions(config)) : undefined;
   const auditing = config.audit === 'off' ? undefined : audit(auditOptions(config));
   return {
     config,

@@ -60,7 +60,7 @@ export async function composeNode(
     s3Archive,
     webhooks,
   } = await import('../../index.js');
-  const { auditOptions, encryptionOf } = await import('../../node/settings.js');
+  const { auditOptions, recorderOptions } = await import('../../node/settings.js');
   const hook =
     serverOptions &&
     audioHook({
@@ -69,24 +69,7 @@ export async function composeNode(
       drainMs: drainMs(config.drainSeconds),
     });
   const subscription = names.includes('genesys') ? genesysSubscription(subscriptionOptions(config)) : undefined;
-  const { out: directory, recordFormat: format, directoryTemplate } = config;
-  const { recordBufferMegabytes: bufferMegabytes, recordMinFreeMegabytes: minFreeMegabytes } = config;
-  const fileMode = Number.parseInt(config.fileMode, 8);
-  const sinks: Sink[] = config.record
-    ? [
-        recorder({
-          directory,
-          directoryTemplate,
-          format,
-          fileMode,
-          bufferMegabytes,
-          minFreeMegabytes,
-          ...encryptionOf(config),
-          retentionRules: config.retentionRules,
-          ...(config.keepDays === undefined ? {} : { keepDays: config.keepDays }),
-        }),
-      ]
-    : [];
+  const sinks: Sink[] = config.record ? [recorder(recorderOptions(config))] : [];
   if (config.audit !== 'off') sinks.push(audit(auditOptions(config)));
   const service = operations && control(operations);
   const node = new AudioNode({
