@@ -1,5 +1,6 @@
 /** The public API of trunkline. */
 
+export type { ArchiveStats } from './archive/archive.js';
 export { type ArchiveNode, S3Archive, type S3ArchiveStats, s3Archive } from './archive/s3-archive.js';
 export type { BucketState } from './archive/upload/attempts.js';
 export type { S3ArchiveOptions, UploadSettings } from './archive/upload/options.js';

@@ -31,12 +31,30 @@ export interface ArchiveDependencies {
   readonly report: (error: unknown) => void;
 }
 
-/** What the archive has counted. */
-export type ArchiveStats = Readonly<Record<(typeof COUNTERS)[number], number>>;
-const COUNTERS = [
-  ...(['digests', 'digestedBytes', 'missing', 'refused', 'failedAttempts', 'threadRestarts'] as const),
-  ...(['retentionDeleted', 'retentionFailed'] as const),
-] as const;
+/** What the archive has counted since the node was made. */
+export interface ArchiveStats {
+  /** Finished recordings whose digest is an entry of the audit. */
+  readonly digests: number;
+  /** Bytes of their files. */
+  readonly digestedBytes: number;
+  /** Finished recordings that somebody had removed before their digest was made. */
+  readonly missing: number;
+  /** Folders that got no digest because a symbolic link stands in their place. */
+  readonly refused: number;
+  /** Attempts of a digest or an upload that failed; they are made again. */
+  readonly failedAttempts: number;
+  /** Recordings that were deleted because their time was over. */
+  readonly retentionDeleted: number;
+  /** Recordings that could not be deleted, and runs of the retention that could delete nothing at all. */
+  readonly retentionFailed: number;
+  /** How often the archive's thread was started again. */
+  readonly threadRestarts: number;
+}
+
+const COUNTERS: readonly (keyof ArchiveStats)[] = [
+  ...(['digests', 'digestedBytes', 'missing', 'refused', 'failedAttempts'] as const),
+  ...(['retentionDeleted', 'retentionFailed', 'threadRestarts'] as const),
+];
 
 /**
  * What happens to finished recordings, in a thread of its own, which starts when there is something to do. See README.md.
@@ -78,7 +96,7 @@ export class Archive {
   stats(): ArchiveStats {
     const all = { ...this.#counts, threadRestarts: this.#restarts };
     const sum = (name: string): number => (this.#countsBefore[name] ?? 0) + (Reflect.get(all, name) ?? 0);
-    return Object.fromEntries(COUNTERS.map((name) => [name, sum(name)])) as ArchiveStats;
+    return Object.fromEntries(COUNTERS.map((name) => [name, sum(name)])) as unknown as ArchiveStats;
   }
 
   /** Finishes what is quickly done, as long as the audit is open. The rest is done at the next start. */

@@ -272,7 +272,8 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
 
   /** Everything that is counted, at this moment. Costs some microseconds a stream. */
   stats(): NodeStats {
-    return { ...this.#figures.stats(), ...this.#watch.oneWayAudio };
+    const archive = this.#archive?.stats();
+    return { ...this.#figures.stats(), ...this.#watch.oneWayAudio, ...(archive && { archive }) };
   }
 
   /** Reception counts of an open stream; undefined when there is none of that interaction. */

@@ -1,3 +1,4 @@
+import type { ArchiveStats } from '../archive/archive.js';
 import type { EngineCounters } from '../engine/engine.js';
 import type { MetricsSnapshot } from '../sinks/metrics/metrics.js';
 import type { SinkStats } from '../sinks/sink.js';
@@ -18,6 +19,8 @@ export interface NodeStats extends MetricsSnapshot {
   readonly oneWayAudioNow: number;
   /** The status of each source by its name. */
   readonly sources: Readonly<Record<string, object>>;
+  /** What was done with finished recordings; absent without a recorder() with an audit(), a retention or an upload. */
+  readonly archive?: ArchiveStats;
   /** What was refused or dropped, by `part.reason` such as `genesys.malformed`; only what occurred. */
   readonly refused: Refusals;
   /** The counters of each sink that has some, by its name. */

@@ -398,6 +398,12 @@ const CASES: readonly Case[] = [
     firesAt: 7,
     notAt: 4,
   },
+  {
+    alert: 'TrunklineRetentionFails',
+    series: { [`trunkline_retention_failed_total{${NODE}}`]: '0x5 1x200' },
+    firesAt: 100,
+    notAt: 140,
+  },
 ];
 
 /** In the form that promtool reads; JSON is YAML. Only whether an alert fires is compared, not its texts. */

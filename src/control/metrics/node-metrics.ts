@@ -7,6 +7,7 @@ import type { NodeStats } from '../../node/node-stats.js';
 import type { Metrics } from '../../sinks/metrics/metrics.js';
 import type { InteractionEntry, InteractionView } from '../live/interaction-view.js';
 import { type Exposition, expose, Slices, wantsOpenMetrics } from './exposition.js';
+import { finishedFamilies } from './families/archive.js';
 import { AUDIOHOOK_REASONS, audioHookFamilies, isAudioHook } from './families/audiohook.js';
 import { engineFamilies } from './families/engine.js';
 import { genesysFamilies, genesysRefusals, isGenesys } from './families/genesys.js';
@@ -162,6 +163,7 @@ export function statsFamilies(stats: NodeStats, engine: Pick<Engine, 'state'>, m
     ...genesysFamilies(genesys),
     ...audioHookFamilies(audioHook),
     ...sinkFamilies(stats.sinks, monotonic),
+    ...finishedFamilies(stats.archive),
     ...serviceFamilies(stats.services),
     counter(
       'reader_frames_dropped',

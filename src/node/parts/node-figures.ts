@@ -40,7 +40,7 @@ export class NodeFigures {
     return [this.#tally, this.metrics];
   }
 
-  stats(): Omit<NodeStats, 'oneWayAudio' | 'oneWayAudioNow'> {
+  stats(): Omit<NodeStats, 'oneWayAudio' | 'oneWayAudioNow' | 'archive'> {
     const { sources, sinks, services, outcomes } = this.#parts;
     return {
       ...this.snapshot(),

@@ -1,5 +1,17 @@
 import { byName, counter, type Family, gauge, type Values } from '../family.js';
 
+/** What is done with finished recordings; see ArchiveStats. */
+interface FinishedCounts {
+  readonly digests: number;
+  readonly digestedBytes: number;
+  readonly missing: number;
+  readonly refused: number;
+  readonly failedAttempts: number;
+  readonly retentionDeleted: number;
+  readonly retentionFailed: number;
+  readonly threadRestarts: number;
+}
+
 /** What s3Archive() counts; see S3ArchiveStats. */
 interface ArchiveCounts {
   readonly waiting: number;
@@ -54,5 +66,31 @@ export function archiveFamilies(services: readonly (readonly [service: string, s
       each(({ unfit }) => unfit),
     ),
     counter('archive_upload_failures', 'Attempts to upload that failed, by reason; they are made again.', failures),
+  ];
+}
+
+/** Digests and retention. Without an archive they are 0, so that an alert has something to look at. */
+export function finishedFamilies(counts: FinishedCounts | undefined): Family[] {
+  return [
+    counter('recording_digests', 'Finished recordings whose digest is in the audit.', counts?.digests ?? 0),
+    counter('recording_digest_bytes', 'Bytes of the files of those recordings.', counts?.digestedBytes ?? 0),
+    counter('recordings_missing', 'Finished recordings that were removed before their digest.', counts?.missing ?? 0),
+    counter('recording_links_refused', 'Symbolic links in place of a finished recording.', counts?.refused ?? 0),
+    counter(
+      'archive_attempts_failed',
+      'Attempts of a digest or an upload that failed; they are made again.',
+      counts?.failedAttempts ?? 0,
+    ),
+    counter(
+      'retention_deleted',
+      'Recordings that were deleted at the end of their time.',
+      counts?.retentionDeleted ?? 0,
+    ),
+    counter(
+      'retention_failed',
+      'Recordings that are due and could not be deleted, and runs that could delete nothing.',
+      counts?.retentionFailed ?? 0,
+    ),
+    counter('archive_thread_restarts', 'Restarts of the archive’s thread.', counts?.threadRestarts ?? 0),
   ];
 }
