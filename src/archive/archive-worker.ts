@@ -9,6 +9,7 @@ import { FinishedQueue } from './finished-queue.js';
 import { hasEarlierRecordings, listEarlierRecordings } from './found-recordings.js';
 import { JobRunner } from './job-runner.js';
 import type { ArchiveContext, ArchiveJob } from './jobs.js';
+import { Deletions } from './retention/deletions.js';
 import { HoldEntries } from './retention/hold-entries.js';
 import { Retention } from './retention/retention.js';
 import type { ArchiveThreadData, FromArchive } from './thread-messages.js';
@@ -63,11 +64,12 @@ export class ArchiveWorker {
   /** Takes up what an earlier process has left, and goes on from there. */
   async open(): Promise<void> {
     const { directory, fileMode } = this.#data;
+    const audit: ArchiveContext['audit'] = (...entry) => this.#audit(...entry);
+    const fault = (message: string): void => this.#tell({ kind: 'fault', message });
+    const deletions = new Deletions({ directory, fileMode, audit, fault });
     const context: ArchiveContext = {
-      directory,
-      fileMode,
-      audit: (action, fields, interactionId) => this.#audit(action, fields, interactionId),
-      fault: (message) => this.#tell({ kind: 'fault', message }),
+      ...{ directory, fileMode, audit, fault },
+      delete: (deletion) => deletions.delete(deletion),
       count: (counter, by = 1) => {
         this.#counts[counter] = (this.#counts[counter] ?? 0) + by;
       },
@@ -76,6 +78,7 @@ export class ArchiveWorker {
     };
     const { auditDirectory, uploads } = this.#data;
     const names = [...(auditDirectory === undefined ? [] : ['digest']), ...(uploads === undefined ? [] : ['upload'])];
+    await deletions.complete(auditDirectory);
     this.#hasEarlier = this.#data.auditDirectory !== undefined && (await hasEarlierRecordings(directory, fileMode));
     if (this.#hasEarlier) await listEarlierRecordings(directory, fileMode);
     const queue = await FinishedQueue.open(directory, fileMode, names);
@@ -143,12 +146,13 @@ export class ArchiveWorker {
   #keepPolicy(queue: FinishedQueue, jobs: readonly string[], context: ArchiveContext): void {
     const policy = this.#data.retention && policyOf(this.#data.retention);
     if (policy === undefined || !deletesAnything(policy)) return;
-    const { directory, audit, fault, count, closing } = context;
+    const { directory, fault, count, closing } = context;
     const pending = async (): Promise<Set<string>> => {
       await queue.look();
       return new Set((await Promise.all(jobs.map((job) => queue.pending(job)))).flat());
     };
-    const dependencies = { directory, clock: systemClock, audit, fault, count, pending, closing };
+    const { delete: remove } = context;
+    const dependencies = { directory, clock: systemClock, delete: remove, fault, count, pending, closing };
     const retention = new Retention(policy, dependencies);
     const run = (): void => {
       this.#deleting = this.#deleting.then(async () => {
@@ -200,7 +204,7 @@ export class ArchiveWorker {
     return job;
   }
 
-  #audit(action: string, fields: AuditFields, interactionId: string | undefined): Promise<void> {
+  #audit(action: string, fields: AuditFields, interactionId?: string): Promise<void> {
     if (this.#data.auditDirectory === undefined) return Promise.resolve();
     const number = this.#entryNumber++;
     this.#tell({ kind: 'entry', number, action, interactionId, fields });

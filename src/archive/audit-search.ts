@@ -4,9 +4,18 @@ import { join } from 'node:path';
 import { auditFiles, LineSplitter } from '../evidence/log-files.js';
 import { digestOf, recordingEntry } from '../evidence/recording-entry.js';
 
+/** Stands for the digest of a recording that was deleted, as the audit says. */
+export const DELETED = 'deleted';
+
+/** The recordings of which the newest entry says that they were deleted; see digestsInAudit(). */
+export async function deletedInAudit(directory: string, sinceMs: number): Promise<ReadonlySet<string>> {
+  const digests = await digestsInAudit(directory, sinceMs);
+  return new Set([...digests].flatMap(([name, digest]) => (digest === DELETED ? [name] : [])));
+}
+
 /**
- * The newest digest of each recording that the audit has, by the folder as the audit names it; only of files that were
- * written to at or after `sinceMs`.
+ * The newest digest of each recording that the audit has, or DELETED, by the folder as the audit names it; only of files
+ * that were written to at or after `sinceMs`.
  */
 export async function digestsInAudit(directory: string, sinceMs: number): Promise<Map<string, string>> {
   const digests = new Map<string, string>();
@@ -19,7 +28,7 @@ export async function digestsInAudit(directory: string, sinceMs: number): Promis
   for (const { path } of files.toSorted((a, b) => a.mtimeMs - b.mtimeMs)) {
     for await (const line of linesOf(path)) {
       const entry = recordingEntry(line);
-      if (entry?.action === 'recording_deleted') digests.delete(entry.folder);
+      if (entry?.action === 'recording_deleted') digests.set(entry.folder, DELETED);
       else if (entry !== undefined) digests.set(entry.folder, digestOf(entry.files));
     }
   }

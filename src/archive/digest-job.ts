@@ -1,6 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { isInside } from '../core/files/inside.js';
 import { digestOf, hiddenFolder } from '../evidence/recording-entry.js';
+import { DELETED } from './audit-search.js';
 import type { ArchiveContext, ArchiveJob, FinishedRecording } from './jobs.js';
 import { contentOf, digestRecording, type RecordingDigest } from './recording-digest.js';
 
@@ -80,10 +81,11 @@ export class DigestJob implements ArchiveJob {
     if (this.#recent.size > MAX_RECENT && oldest !== undefined) this.#recent.delete(oldest);
   }
 
-  /** Somebody has removed it since it was finished. */
-  #missing(folder: string): Promise<void> {
+  /** Somebody has removed it since it was finished, unless that was the node itself before a kill. */
+  async #missing(folder: string): Promise<void> {
+    if (this.#known.get(folder) === DELETED) return;
     this.#context.count('missing');
     const recording = { folder, folderKey: '' };
-    return this.#context.audit('recording_missing', { recording });
+    await this.#context.audit('recording_missing', { recording });
   }
 }

@@ -1,4 +1,5 @@
 import type { AuditFields } from '../core/events.js';
+import type { Deletion } from './retention/deletions.js';
 
 /** A finished recording: its manifest is final, and nothing writes its files. */
 export interface FinishedRecording {
@@ -36,6 +37,8 @@ export interface ArchiveContext {
   readonly fileMode: number;
   /** Resolves once the entry is in the audit's file. Without an audit it resolves at once. */
   audit(action: string, fields: AuditFields, interactionId?: string): Promise<void>;
+  /** Deletes a recording, with its entry in the audit before. Rejects when it is still there. */
+  delete(deletion: Deletion): Promise<void>;
   /** Reports what failed while the archive goes on: a sentence for the operator. */
   fault(message: string): void;
   /** Adds to a counter of the archive's stats(). */

@@ -1,4 +1,14 @@
-import { closeSync, constants, fstatSync, fsyncSync, readdirSync, rmdirSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  readdirSync,
+  readSync,
+  rmdirSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openInside } from '../../core/files/inside.js';
 import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
@@ -6,6 +16,8 @@ import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
 /** Ends the name of an encrypted file. Its header, which has the wrapped key, is far shorter than this. */
 const ENCRYPTED = '.enc';
 const HEADER_BYTES = 65_536;
+/** A kill may end the writing over it behind the first page. */
+const HEAD_BYTES = 4_096;
 
 /**
  * Deletes a recording: first the wrapped keys of encrypted files are written over and synced, so that what a disk keeps of
@@ -21,6 +33,11 @@ export function deleteRecording(outDir: string, folder: string): void {
   }
   const names = entries.map(({ name }) => name).filter((name) => name !== MANIFEST_FILE);
   for (const name of [...names, MANIFEST_FILE]) unlinkIfThere(join(path, name));
+  removeEmptyFolders(outDir, folder);
+}
+
+/** Removes a folder and those of the layout above it, as far as they are empty. */
+export function removeEmptyFolders(outDir: string, folder: string): void {
   for (let at = folder; at !== '.'; at = dirname(at)) if (!removeEmpty(join(outDir, at))) break;
 }
 
@@ -30,6 +47,18 @@ function destroyKey(outDir: string, name: string): void {
     const zeros = Buffer.alloc(Math.min(HEADER_BYTES, fstatSync(file).size));
     for (let done = 0; done < zeros.length; ) done += writeSync(file, zeros, done, zeros.length - done, done);
     fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Whether the key of an encrypted file was written over, as deleteRecording() begins. Throws what node:fs throws. */
+export function isKeyDestroyed(outDir: string, name: string): boolean {
+  if (!name.endsWith(ENCRYPTED)) return false;
+  const file = openInside(outDir, name, constants.O_RDONLY);
+  try {
+    const head = Buffer.alloc(Math.min(HEAD_BYTES, fstatSync(file).size), 1);
+    return readSync(file, head, 0, head.length, 0) === head.length && head.every((byte) => byte === 0);
   } finally {
     closeSync(file);
   }

@@ -6,8 +6,6 @@ import { z } from 'zod';
 import { boundedAttributes, type CallAttributes, readAttributes } from '../../core/attributes/attributes.js';
 import type { Clock } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
-import type { AuditFields } from '../../core/events.js';
-import { isInside } from '../../core/files/inside.js';
 import {
   decide,
   type RetainedRecording,
@@ -17,7 +15,7 @@ import {
 import { folderKeyOf } from '../../evidence/recording-entry.js';
 import { MANIFEST_FILE, PARTIAL_FILE, SPARE_FILE } from '../../sinks/recorder/files/manifest-file.js';
 import { recordingFolders } from '../../sinks/recorder/folders/recording-folders.js';
-import { deleteRecording } from './delete-recording.js';
+import type { Deletion } from './deletions.js';
 import { heldBy, readHolds } from './legal-holds.js';
 
 const MAX_MANIFEST_BYTES = 64 << 20;
@@ -79,8 +77,8 @@ export async function* retentionPlan(
 export interface RetentionDependencies {
   readonly directory: string;
   readonly clock: Clock;
-  /** Resolves once the entry is in the audit's file. */
-  audit(action: string, fields: AuditFields, interactionId?: string): Promise<void>;
+  /** Deletes a recording, with its entry in the audit before; see deletions.ts. */
+  delete(deletion: Deletion): Promise<void>;
   /** Takes a sentence for the operator. */
   fault(message: string): void;
   count(counter: 'retentionDeleted' | 'retentionFailed'): void;
@@ -107,8 +105,9 @@ export class Retention {
   /** Goes over all recordings once. Returns the folders that were deleted; never rejects. */
   async run(): Promise<readonly string[]> {
     const deleted: string[] = [];
-    const { directory, clock, pending, closing, fault } = this.#dependencies;
+    const { directory, clock, pending, closing, fault, count } = this.#dependencies;
     if (this.#clockWasSet()) {
+      count('retentionFailed');
       fault(
         'The clock was set ahead by more than a day: nothing is deleted in this run. Check the time of this machine.',
       );
@@ -121,21 +120,16 @@ export class Retention {
         if (planned.isDue && (await this.#delete(planned))) deleted.push(planned.folder);
       }
     } catch (thrown) {
+      count('retentionFailed');
       fault(`Recordings that are due cannot be deleted: ${messageOf(thrown)}`);
     }
     return deleted;
   }
 
   async #delete({ folder, folderKey, interactionId, why }: PlannedRecording): Promise<boolean> {
-    const { directory, audit, fault, count } = this.#dependencies;
+    const { fault, count } = this.#dependencies;
     try {
-      if (!isInside(directory, folder)) throw new Error('a symbolic link stands there');
-      await audit(
-        'recording_deleted',
-        { recording: { folder, folderKey }, reason: 'retention', detail: why },
-        interactionId,
-      );
-      deleteRecording(directory, folder);
+      await this.#dependencies.delete({ folder, folderKey, interactionId, reason: 'retention', detail: why });
       count('retentionDeleted');
       return true;
     } catch (thrown) {

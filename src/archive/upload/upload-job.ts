@@ -9,7 +9,6 @@ import { parseManifest } from '../../sinks/recorder/files/manifest.js';
 import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
 import type { ArchiveContext, ArchiveJob, FinishedRecording } from '../jobs.js';
 import { contentOf } from '../recording-digest.js';
-import { deleteRecording } from '../retention/delete-recording.js';
 import { heldBy, readHolds } from '../retention/legal-holds.js';
 import { Attempts } from './attempts.js';
 import { S3Bucket } from './bucket.js';
@@ -146,8 +145,7 @@ export class UploadJob implements ArchiveJob {
     }
     const manifest = parseManifest(await readFile(join(path, MANIFEST_FILE), 'utf8'));
     if (heldBy(readHolds(directory).holds, interactionId, manifest?.attributes ?? {}) !== undefined) return false;
-    await context.audit('recording_deleted', { recording: { folder, folderKey }, reason: 'uploaded' }, interactionId);
-    deleteRecording(directory, folder);
+    await context.delete({ folder, folderKey, interactionId, reason: 'uploaded' });
     this.#counts.deleted++;
     return true;
   }

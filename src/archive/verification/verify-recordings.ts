@@ -5,6 +5,7 @@ import { type LogReport, type VerifyLogOptions, verifyLog } from '../../evidence
 import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
 import { foldersWithoutDigest } from '../finished-queue.js';
 import { digestRecording, type FolderContent } from '../recording-digest.js';
+import { isKeyDestroyed } from '../retention/delete-recording.js';
 import { AuditedRecordings, type AuditedState } from './audited-recordings.js';
 import { type FoundFolder, recordingFolders } from './recording-folders.js';
 
@@ -19,9 +20,11 @@ export interface RecordingCounts {
   readonly waiting: number;
   /** Being written, or left by a killed process for a repair: nothing proves them. */
   readonly unfinished: number;
+  /** An entry says that they were deleted, and a part of them is still there: the node completes that when it starts. */
+  readonly deleting: number;
   /** Deleted, as a signed entry says. */
   readonly deleted: number;
-  /** Gone, as only an entry says that is not signed yet. */
+  /** Gone, or gone in part, as only an entry says that is not signed yet. */
   readonly deletedUnsigned: number;
 }
 
@@ -56,7 +59,7 @@ async function readAgain(directory: string, options: VerifyLogOptions): Promise<
 }
 
 const NOTHING: RecordingCounts = {
-  ...{ verified: 0, bytes: 0, unsigned: 0, waiting: 0, unfinished: 0, deleted: 0, deletedUnsigned: 0 },
+  ...{ verified: 0, bytes: 0, unsigned: 0, waiting: 0, unfinished: 0, deleting: 0, deleted: 0, deletedUnsigned: 0 },
 };
 
 function sum(a: RecordingCounts, b: RecordingCounts): RecordingCounts {
@@ -112,6 +115,11 @@ class RecordingCheck {
     const doubts = content.isUnfinished
       ? comparedWith(state.unsigned ?? state.signed ?? [], files, true)
       : this.#compared(state, files);
+    if (state.deletion !== undefined && doubts.length > 0) {
+      const rest = doubts.filter((doubt) => !this.#isOfDeletion(folder, doubt));
+      if (rest.length === 0) this.counts[state.deletion === 'signed' ? 'deleting' : 'deletedUnsigned']++;
+      return rest;
+    }
     doubts.push(...content.others.map((name): Doubt => [name, 'It was added: it belongs to no recording.']));
     if (doubts.length > 0) return this.#explained(folder, files, doubts);
     if (content.isUnfinished) this.counts.unfinished++;
@@ -127,6 +135,12 @@ class RecordingCheck {
     if (unsigned === undefined) return comparedWith(signed, files, false);
     const audio = signed.filter(({ name }) => name !== MANIFEST_FILE);
     return [...comparedWith(unsigned, files, false), ...comparedWith(audio, files, true)];
+  }
+
+  /** A deletion that was interrupted: files are gone, or the keys of encrypted ones were written over. */
+  #isOfDeletion(folder: string, [name, , kind]: Doubt): boolean {
+    if (kind === 'missing') return true;
+    return kind === 'changed' && isKeyDestroyed(this.#directory, `${folder}/${name}`);
   }
 
   /** The whole recording may be another one. */
@@ -159,7 +173,7 @@ class RecordingCheck {
 }
 
 /** A file of a recording, or none, and what is wrong with it. */
-type Doubt = readonly [file: string, what: string];
+type Doubt = readonly [file: string, what: string, kind?: 'missing' | 'changed'];
 
 function comparedWith(expected: readonly AuditedFile[], files: readonly AuditedFile[], mayHaveMore: boolean): Doubt[] {
   const byName = new Map(files.map((file) => [file.name, file]));
@@ -167,10 +181,10 @@ function comparedWith(expected: readonly AuditedFile[], files: readonly AuditedF
   for (const { name, bytes, sha256 } of expected) {
     const found = byName.get(name);
     byName.delete(name);
-    if (found === undefined) doubts.push([name, 'The file is missing.']);
+    if (found === undefined) doubts.push([name, 'The file is missing.', 'missing']);
     else if (found.bytes !== bytes)
       doubts.push([name, `It was changed: it has ${found.bytes} bytes, and had ${bytes}.`]);
-    else if (found.sha256 !== sha256) doubts.push([name, 'It was changed.']);
+    else if (found.sha256 !== sha256) doubts.push([name, 'It was changed.', 'changed']);
   }
   if (!mayHaveMore) for (const name of byName.keys()) doubts.push([name, 'The file was added.']);
   return doubts;

@@ -89,11 +89,12 @@ async function verify(path: string, publicKey: NoteVerifier | undefined, options
 }
 
 /** What nothing proves, a sentence each. */
-function unproven({ unsigned, waiting, unfinished, deletedUnsigned }: RecordingCounts): string[] {
+function unproven({ unsigned, waiting, unfinished, deleting, deletedUnsigned }: RecordingCounts): string[] {
   return [
     unsigned > 0 ? `${unsigned} recordings are as an entry says that is not signed yet.` : [],
     waiting > 0 ? `${waiting} recordings are finished and have no digest yet: a node makes it when it starts.` : [],
     unfinished > 0 ? `${unfinished} recordings are being written, or wait for a repair after a kill.` : [],
+    deleting > 0 ? `${deleting} recordings were being deleted, as an entry says, when the node was killed.` : [],
     deletedUnsigned > 0 ? `${deletedUnsigned} recordings are gone, as an entry says that is not signed yet.` : [],
   ].flat();
 }

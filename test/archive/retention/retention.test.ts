@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deleteRecording } from '../../../src/archive/retention/delete-recording.js';
+import { Deletions } from '../../../src/archive/retention/deletions.js';
 import { HoldEntries } from '../../../src/archive/retention/hold-entries.js';
 import { changeHold, HOLDS_FILE, type HoldChange, readHolds } from '../../../src/archive/retention/legal-holds.js';
 import { Retention, retentionPlan } from '../../../src/archive/retention/retention.js';
@@ -32,6 +33,7 @@ let faults: string[];
 
 beforeEach(() => {
   out = mkdtempSync(join(tmpdir(), 'trunkline-retention-'));
+  mkdirSync(join(out, '.unfinished'));
   clock = new ManualClock(0, START_MS);
   entries = [];
   faults = [];
@@ -42,9 +44,8 @@ function retention(
   settings: Parameters<typeof policyOf>[0],
   over: { pending?: string[]; audit?: () => Promise<void> } = {},
 ) {
-  return new Retention(policyOf(settings), {
-    directory: out,
-    clock,
+  const deletions = new Deletions({
+    ...{ directory: out, fileMode: 0o600, fault: (message) => faults.push(message) },
     audit: async (action, fields) => {
       // Before anything of the recording is touched.
       const { folder } = fields.recording ?? {};
@@ -52,6 +53,9 @@ function retention(
       await over.audit?.();
       entries.push({ action, folder, fields });
     },
+  });
+  return new Retention(policyOf(settings), {
+    ...{ directory: out, clock, delete: (deletion) => deletions.delete(deletion) },
     fault: (message) => faults.push(message),
     count: () => {},
     pending: () => Promise.resolve(new Set(over.pending)),
@@ -118,7 +122,8 @@ describe('over years', () => {
     expect(left()).toEqual(['call']);
     let ms = START_MS;
     const jumping = new Retention(policyOf({ keepDays: 30, rules: [] }), {
-      ...{ directory: out, clock: { nowUs: () => 0, wallMs: () => ms }, audit: () => Promise.resolve() },
+      ...{ directory: out, clock: { nowUs: () => 0, wallMs: () => ms } },
+      delete: ({ folder }) => Promise.resolve(deleteRecording(out, folder)),
       ...{
         fault: (message: string) => faults.push(message),
         count: () => {},
@@ -236,7 +241,6 @@ describe('legal holds', () => {
     changeHold(out, { ...hold('interaction', 'call-1'), reason: 'case 7' });
     expect(changeHold(out, hold('tag', 'CLAIM', 'remove'))).toBe(true);
     expect(readHolds(out).holds.map(({ value }) => value)).toEqual(['call-1']);
-    mkdirSync(join(out, '.unfinished'));
     const told: unknown[] = [];
     const make = () =>
       new HoldEntries({
