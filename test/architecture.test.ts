@@ -55,7 +55,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   archive: [
     ...['config/options', 'type:sinks', 'shard/location', 'evidence/log-files', 'evidence/recording-entry'],
     ...['type:evidence/line-comparison', 'evidence/verify-log'],
-    ...['disk-fault', 'folder', 'manifest', 'manifest-file', 'unfinished'].map((file) => `sinks/recorder/files/${file}`),
+    ...['disk-fault', 'folder', 'manifest', 'manifest-file', 'unfinished'].map(
+      (file) => `sinks/recorder/files/${file}`,
+    ),
     'sinks/recorder/folders/recording-folders',
   ],
   'sinks/monitor': [],
