@@ -49,6 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['config/options', 'type:sinks', 'ring', 'audio/wav', 'shard/location', 'shard/shard-data'],
     ...['bit-writer', 'frame-encoder', 'metadata'].map((file) => `audio/flac/${file}`),
     ...['opus', 'page'].map((file) => `audio/ogg/${file}`),
+    ...['byte-source', 'channels', 'pcm-reader', 'read-pcm'].map((file) => `audio/files/${file}`),
     ...['type:engine/options', 'type:engine/threads/memory'],
   ],
   // What is done with finished recordings, which it finds by the recorder's index.
@@ -110,7 +111,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     // What the metrics are of.
     ...['node/parts/node-parts', 'type:node/node-stats', 'type:engine', 'sinks/metrics'],
     ...['type:sources/genesys', 'type:sources/audiohook'],
-    ...['manifest', 'manifest-file', 'folder', 'writer'].map((file) => `sinks/recorder/files/${file}`),
+    ...['manifest', 'manifest-file', 'folder', 'recorded-audio', 'writer'].map(
+      (file) => `sinks/recorder/files/${file}`,
+    ),
+    'type:audio/files/pcm-reader',
     'archive/retention/legal-holds',
     ...['finished-index', 'recording-folders'].map((file) => `sinks/recorder/folders/${file}`),
   ],
@@ -130,6 +134,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'sinks/recorder/recorder',
       'sinks/recorder/recorder-memory',
       'sinks/recorder/files/manifest',
+      'sinks/recorder/files/recorded-audio',
     ],
     ...['audio', 'engine/audio-engine', 'sinks/recorder/spans'],
   ],
@@ -157,6 +162,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'simulator',
       'evaluation',
       'bench',
+      'sinks/recorder/files/recorded-audio',
       'sinks/recorder/repair',
       'archive/verification/verify-recordings',
       'sinks/recorder/encryption/age-keys',

@@ -5,6 +5,7 @@ import { SampleMemory } from '../audio/sample-memory.js';
 import { parseAnyWav, type WavEncoding } from '../audio/wav.js';
 import { SAMPLE_RATES } from '../core/codec.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
+import { audioFilesOf, readRecordedAudio } from '../sinks/recorder/files/recorded-audio.js';
 
 /** One channel of a WAV file as packets carry it: G.711 as it is in the file, everything else as little-endian L16. */
 export interface WavAudio {
@@ -26,12 +27,14 @@ const BITS: Readonly<Record<WavEncoding, readonly number[]>> = {
 };
 
 /**
- * Reads one channel of a WAV file of 8 to 48 kHz: PCM of 8, 16, 24 or 32 bits, floating point of 32 bits, A-law or
- * µ-law. Where a stream cannot have the file's rate, the audio is brought to the next higher one that it can have.
+ * Reads one channel of an audio file of 8 to 48 kHz: WAV with PCM of 8, 16, 24 or 32 bits, floating point of 32 bits, A-law
+ * or µ-law; FLAC; Ogg Opus; or the first audio of a recording's folder. Where a stream cannot have the file's rate, the
+ * audio is brought to the next higher one that it can have.
  *
  * @throws TrunklineError FILE_FAILED, FILE_INVALID
  */
-export function readWavAudio(file: string, channel = 0): WavAudio {
+export function readAudio(path: string, channel = 0): WavAudio {
+  const [file] = audioFilesOf(path);
   let bytes: Buffer;
   try {
     bytes = readFileSync(file);
@@ -39,11 +42,30 @@ export function readWavAudio(file: string, channel = 0): WavAudio {
     throw new TrunklineError('FILE_FAILED', `Cannot read ${file}: ${messageOf(error)}`, { cause: error });
   }
   try {
-    return wavAudio(bytes, channel);
+    return bytes.toString('latin1', 0, 4) === 'RIFF' ? wavAudio(bytes, channel) : decodedAudio(path, channel);
   } catch (error) {
-    if (!(error instanceof TrunklineError)) throw error;
+    if (!(error instanceof TrunklineError) || error.message.startsWith(file)) throw error;
     throw new TrunklineError(error.code, `${file}: ${error.message}`, { cause: error });
   }
+}
+
+function decodedAudio(path: string, channel: number): WavAudio {
+  const reader = readRecordedAudio(path, 1, channel);
+  try {
+    checkRate(reader.sampleRate);
+    const pcm = new Int16Array(reader.samples);
+    let done = 0;
+    for (let got = 1; got > 0 && done < pcm.length; done += got) got = reader.read(pcm.subarray(done));
+    if (done === 0) throw new TrunklineError('FILE_INVALID', 'This file has no samples.');
+    return linear(pcm.slice(0, done), reader.sampleRate);
+  } finally {
+    reader.close();
+  }
+}
+
+function checkRate(sampleRate: number): void {
+  if (sampleRate >= MIN_RATE && sampleRate <= MAX_RATE) return;
+  throw new TrunklineError('FILE_INVALID', `Its rate is ${sampleRate} Hz; 8,000 to 48,000 Hz can be read.`);
 }
 
 /** @throws TrunklineError FILE_INVALID */
@@ -55,9 +77,7 @@ export function wavAudio(bytes: Buffer, channel = 0): WavAudio {
       `Samples of ${bitsPerSample} bits (${encoding}) cannot be read; convert it to 16-bit PCM.`,
     );
   }
-  if (sampleRate < MIN_RATE || sampleRate > MAX_RATE) {
-    throw new TrunklineError('FILE_INVALID', `Its rate is ${sampleRate} Hz; 8,000 to 48,000 Hz can be read.`);
-  }
+  checkRate(sampleRate);
   if (channel >= channels) {
     throw new TrunklineError('FILE_INVALID', `There is no channel ${channel}: it has ${channels}, counted from 0.`);
   }

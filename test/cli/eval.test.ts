@@ -90,10 +90,10 @@ describe('trunkline eval silence', () => {
 
   it.each([
     ['is missing', join(folder, 'missing.wav'), 'Cannot read'],
-    ['is no WAV file', file('bad.wav', 'no WAV file'), 'bad.wav: This is no WAV file'],
-    ['is empty', file('empty.wav', ''), 'empty.wav: This is no WAV file'],
+    ['is no audio', file('bad.wav', 'no WAV file'), 'bad.wav: It is none of WAV, FLAC and Ogg Opus'],
+    ['is empty', file('empty.wav', ''), 'empty.wav: It is none of WAV'],
     ['has less than a frame', file('short.wav', wavFile({ data: Buffer.alloc(300) })), 'shorter than a frame'],
-  ])('fails with a message when the WAV file %s', async (_, wav, says) => {
+  ])('fails with a message when the file %s', async (_, wav, says) => {
     const { code, stdout, complaints } = await evalSilence('--wav', wav, '--speech', file('no.json', '[]'));
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(complaints).toEqual([expect.stringContaining(says)]);

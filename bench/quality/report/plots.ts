@@ -1,7 +1,7 @@
 import { areaY, axisX, axisY, barX, dot, line, ruleX } from '@observablehq/plot';
 import { readSpeech, type SpeechSegment } from '../../../src/evaluation/silence/labels.js';
 import { FRAME_MS } from '../../../src/evaluation/silence/score.js';
-import { pcmOf, readWavAudio } from '../../../src/evaluation/wav-audio.js';
+import { pcmOf, readAudio } from '../../../src/evaluation/wav-audio.js';
 import { svg } from '../../page/svg.js';
 import type { ConcealmentRow } from '../concealment.js';
 import type { Example } from '../silence/rows.js';
@@ -96,7 +96,7 @@ function runs(flags: Uint8Array): SpeechSegment[] {
 
 /** Level of each frame, at most one in two pixels wide. */
 function levelsOf(file: string): { at: number; dbfs: number }[] {
-  const audio = readWavAudio(file);
+  const audio = readAudio(file);
   const pcm = pcmOf(audio);
   const frameSamples = (audio.sampleRate * FRAME_MS) / 1000;
   return Array.from({ length: Math.floor(pcm.length / frameSamples) }, (_, frame) => {

@@ -4,7 +4,7 @@ import type { Detection } from '../../../src/evaluation/silence/detection.js';
 import { type SilenceScore, scoreOf } from '../../../src/evaluation/silence/evaluate.js';
 import { readSpeech, type SpeechSegment } from '../../../src/evaluation/silence/labels.js';
 import { FRAME_MS, type HitRates } from '../../../src/evaluation/silence/score.js';
-import { readWavAudio } from '../../../src/evaluation/wav-audio.js';
+import { readAudio } from '../../../src/evaluation/wav-audio.js';
 import type { Condition, ConditionGroup } from '../corpus/conditions.js';
 import type { Corpus } from '../corpus/corpus.js';
 import type { Detector } from './detector.js';
@@ -89,7 +89,7 @@ async function scoreCondition(
     const offset = flags.length * FRAME_MS;
     const shifted = ([start, end]: SpeechSegment): SpeechSegment => [start + offset, end + offset];
     const file = join(folder, name, `${talker}.wav`);
-    const detection = await detector.detect(readWavAudio(file));
+    const detection = await detector.detect(readAudio(file));
     const { liveSpeech, speechSpans } = detection;
     const example = examples.find((one) => one.file === file);
     if (example !== undefined) example.detections[detector.name] = detection;

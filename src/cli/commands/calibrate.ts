@@ -1,4 +1,4 @@
-import { type FileHandle, open, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { type Config, nodeConfigOf, type SettingName } from '../../config/schema.js';
@@ -36,7 +36,10 @@ export function registerCalibrate(program: Command): Command {
   const command = program
     .command('calibrate')
     .description('find the silence threshold that fits the sound of a line')
-    .argument('[file]', 'WAV file, 16 bit PCM, such as a recording of this node; without it, the live --interactions');
+    .argument(
+      '[file]',
+      'a recording (its folder, or a WAV, FLAC or Ogg Opus file); without it, the live --interactions',
+    );
   // Before addSettingOptions: the command's own options win over settings of the same name.
   command
     .option('--seconds <s>', `how long to listen (default: ${LISTEN_SECONDS})`, numberFrom(1, 3600, 'any'))
@@ -51,7 +54,7 @@ more than half a second: the threshold is one with which silence has returned in
 use the highest threshold for all. Nothing is recorded while it listens.
 
 Examples:
-  $ trunkline calibrate capture/<interaction>/audio.wav
+  $ trunkline calibrate capture/<interaction>
   $ trunkline calibrate capture/<interaction>/audio.wav --report calibration.html
   $ trunkline calibrate --interactions ID --seconds 30`,
     )
@@ -75,7 +78,7 @@ async function calibrateLive(config: Config, seconds: number): Promise<MeasuredC
   if (config.interactions.length === 0) {
     throw new TrunklineError(
       'CONFIG_INVALID',
-      'There is nothing to measure: give a WAV file, or an interaction with --interactions or in TARGET_INTERACTIONS.',
+      'There is nothing to measure: give a recording, or an interaction with --interactions or in TARGET_INTERACTIONS.',
     );
   }
   const { CaptureNode } = await import('../../node/capture-node.js');
@@ -110,51 +113,36 @@ async function calibrateLive(config: Config, seconds: number): Promise<MeasuredC
   return [...calibrators].map(([name, calibrator]) => ({ name, ...calibrator.result() }));
 }
 
-/** The result for each channel of a WAV file, read block by block. @throws TrunklineError FILE_FAILED, FILE_INVALID */
-export async function calibrateFile(file: string): Promise<MeasuredChannel[]> {
-  const handle = await open(file).catch((error: unknown) => {
-    throw new TrunklineError('FILE_FAILED', `Cannot read ${file}: ${messageOf(error)}`, { cause: error });
-  });
-  try {
-    return await calibrateHandle(file, handle);
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Enough for a header with other chunks before the samples. */
-const BUFFER_BYTES = 1 << 16;
+/** Of each channel, at a time. */
+const BLOCK_SAMPLES = 1 << 15;
 const MIN_RATE_HZ = 8000;
 
-async function calibrateHandle(file: string, handle: FileHandle): Promise<MeasuredChannel[]> {
+/**
+ * The result for each channel of an audio file, or of a recording's folder, read block by block.
+ * @throws TrunklineError FILE_FAILED, FILE_INVALID
+ */
+export async function calibrateFile(file: string): Promise<MeasuredChannel[]> {
   const { Calibrator } = await import('../../audio/calibrate.js');
-  const { parseWav } = await import('../../audio/wav.js');
-  const buffer = Buffer.alloc(BUFFER_BYTES);
-  const head = await handle.read(buffer, 0, BUFFER_BYTES, 0);
-  const wav = parseWav(buffer.subarray(0, head.bytesRead), (await handle.stat()).size);
-  if (wav.bitsPerSample !== 16 || wav.sampleRate < MIN_RATE_HZ) {
-    throw new TrunklineError(
-      'FILE_INVALID',
-      `${file} has ${wav.bitsPerSample} bits at ${wav.sampleRate} Hz; convert it to 16 bits at 8000 Hz or more.`,
-    );
-  }
-
-  const calibrators = Array.from({ length: wav.channels }, () => new Calibrator(wav.sampleRate));
-  const blockBytes = 2 * wav.channels;
-  const end = wav.dataOffset + wav.dataLength;
-  const samples = new Int16Array(Math.floor(BUFFER_BYTES / blockBytes));
-  for (let at = wav.dataOffset; at < end; ) {
-    const wanted = Math.min(samples.length * blockBytes, end - at);
-    const { bytesRead } = await handle.read(buffer, 0, wanted, at);
-    const blocks = Math.floor(bytesRead / blockBytes);
-    if (blocks === 0) break;
-    for (const [channel, calibrator] of calibrators.entries()) {
-      for (let i = 0; i < blocks; i++) samples[i] = buffer.readInt16LE(i * blockBytes + 2 * channel);
-      calibrator.feed(samples, 0, blocks);
+  const { readRecordedAudio } = await import('../../sinks/recorder/files/recorded-audio.js');
+  const reader = readRecordedAudio(file);
+  try {
+    const { sampleRate, channels } = reader;
+    if (sampleRate < MIN_RATE_HZ) {
+      throw new TrunklineError('FILE_INVALID', `${file} has ${sampleRate} Hz; convert it to 8000 Hz or more.`);
     }
-    at += blocks * blockBytes;
+    const calibrators = Array.from({ length: channels }, () => new Calibrator(sampleRate));
+    const block = new Int16Array(BLOCK_SAMPLES * channels);
+    const samples = new Int16Array(BLOCK_SAMPLES);
+    for (let count = reader.read(block); count > 0; count = reader.read(block)) {
+      for (const [channel, calibrator] of calibrators.entries()) {
+        for (let i = 0; i < count; i++) samples[i] = block[i * channels + channel] as number;
+        calibrator.feed(samples, 0, count);
+      }
+    }
+    return calibrators.map((calibrator, channel) => ({ name: `channel ${channel}`, ...calibrator.result() }));
+  } finally {
+    reader.close();
   }
-  return calibrators.map((calibrator, channel) => ({ name: `channel ${channel}`, ...calibrator.result() }));
 }
 
 interface CalibrateOptions {

@@ -11,6 +11,7 @@ const ANSWERS: Readonly<Partial<Record<ErrorCode, readonly [status: number, code
   CONNECTION_FAILED: [502, 'connectionFailed'],
   RATE_LIMITED: [503, 'rateLimited'],
   FILE_FAILED: [503, 'fileFailed'],
+  FILE_INVALID: [409, 'fileInvalid'],
 };
 
 /** An error of the node as the API answers it; other errors as they are. */

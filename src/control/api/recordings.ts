@@ -4,13 +4,15 @@ import { conditionOf } from '../../core/attributes/attribute-rule.js';
 import { MS_PER_SECOND } from '../../core/units.js';
 import { audioFileName } from '../../sinks/recorder/files/manifest.js';
 import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
+import { isStoredName } from '../../sinks/recorder/files/recorded-audio.js';
 import type { ControlApp, ControlDependencies } from '../dependencies.js';
 import { ControlError } from '../errors.js';
 import { isoTime } from '../live/interaction-row.js';
 import { type Download, finishedFile, unfinishedAudio } from '../recordings/download.js';
-import { isChanging, isStoredName, RECORDING_STATES, type RecordingRow } from '../recordings/recording.js';
+import { isChanging, RECORDING_STATES, type RecordingRow } from '../recordings/recording.js';
 import type { RecordingDetail } from '../recordings/recording-detail.js';
 import { Recordings } from '../recordings/recordings.js';
+import { wavDownload } from '../recordings/wav-download.js';
 import { attributesSchema } from './attributes-schema.js';
 import { answering, notFound } from './failures.js';
 
@@ -41,6 +43,16 @@ const querySchema = z.object({
   division: attribute.optional(),
   tag: attribute.optional(),
 });
+
+const audioQuerySchema = z.object({
+  segment,
+  channel: z.coerce.number().int().min(0).max(1).optional().describe('0: external, 1: internal.'),
+  format: z.enum(['stored', 'wav']).default('stored'),
+});
+
+/** What follows the number of an audio file. */
+const CHANNEL_AND_TYPE = /(-external|-internal)?\.\w+$/;
+const CHANNEL_NAMES = ['-external', '-internal'];
 
 const recordingSchema = z
   .object({
@@ -181,11 +193,12 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
           'Answers ranges. Of a recording that is being written, what there is at this moment, without ranges. ' +
           'A recording whose format changed has further files: segment 2 is audio-2.wav. ' +
           'One that is stored as FLAC or Opus is answered as that, whatever the path says: see the content type. ' +
-          'Of Opus with two channels, channel 1 is the internal one.',
+          'Of Opus with two channels, channel 1 is the internal one. ' +
+          'With format=wav it is decoded to WAV: both channels, or the one that is named.',
         tags: ['recordings'],
         produces: ['audio/wav', 'audio/flac', 'audio/ogg'],
         params: paramsSchema,
-        querystring: z.object({ segment, channel: z.coerce.number().int().min(0).max(1).default(0) }),
+        querystring: audioQuerySchema,
       },
     },
     (request, reply) =>
@@ -194,7 +207,15 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
         const recordings = use();
         const row = found(await recordings.get(params.id));
         if (row.encrypted) throw encryptedAudio(row.id);
-        const file = storedFile(found(await recordings.detail(row.id)), query.segment, query.channel);
+        const { segment, channel, format } = query;
+        const file = storedFile(found(await recordings.detail(row.id)), segment, channel ?? 0);
+        if (format === 'wav') {
+          const { range } = request.headers;
+          const wav = found(await wavDownload(recordings, { id: row.id, segment, channel }, range));
+          const name = `${file.replace(CHANNEL_AND_TYPE, '')}${channel === undefined ? '' : CHANNEL_NAMES[channel]}.wav`;
+          auditDownload(request, row, name, wav);
+          return answerFile(reply, wav, 'audio/wav', fileNameOf(row, name));
+        }
         // Of several files, those before the last one are finished.
         const isWritten = isChanging(row) && query.segment >= row.segments && file.endsWith('.wav');
         const download = isWritten
@@ -205,7 +226,7 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
           reply,
           found(download),
           TYPES[file.slice(file.lastIndexOf('.'))] ?? TYPES['.wav'],
-          `${row.id}-${file}`,
+          fileNameOf(row, file),
         );
       }),
   );
@@ -231,7 +252,7 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
         if (file === undefined || !isStoredName(file)) throw notFound('encrypted recording');
         const download = found(await finishedFile(request.raw, recordings.directory, row.id, file));
         auditDownload(request, row, file, download);
-        return answerFile(reply, download, 'application/octet-stream', `${row.id}-${file}`);
+        return answerFile(reply, download, 'application/octet-stream', fileNameOf(row, file));
       }),
   );
   app.get(
@@ -256,7 +277,7 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
         }
         const download = await finishedFile(request.raw, recordings.directory, row.id, MANIFEST_FILE);
         auditDownload(request, row, MANIFEST_FILE, found(download));
-        return answerFile(reply, found(download), 'application/json', `${row.id}-${MANIFEST_FILE}`);
+        return answerFile(reply, found(download), 'application/json', fileNameOf(row, MANIFEST_FILE));
       }),
   );
 }
@@ -314,6 +335,11 @@ function encryptedAudio(id: string): ControlError {
 function found<Value>(value: Value | undefined): Value {
   if (value === undefined) throw notFound('recording');
   return value;
+}
+
+/** What a browser saves it as. */
+function fileNameOf({ id }: RecordingRow, file: string): string {
+  return `${id.replaceAll('/', '_')}-${file}`;
 }
 
 function answerFile(reply: FastifyReply, { status, headers, stream }: Download, type: string, name: string) {

@@ -1,6 +1,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
+import { DecodedAudio } from './decoded-audio.js';
 import { checkpointText, readDetail } from './recording-detail.js';
 import { RecordingIndex } from './recording-index.js';
 import type { Answer, Request, RequestKinds } from './recordings.js';
@@ -10,6 +11,7 @@ import { Waveforms } from './waveform.js';
 function serve(port: MessagePort, directory: string): void {
   const index = new RecordingIndex(directory, systemClock);
   const waveforms = new Waveforms(directory);
+  const decoded = new DecodedAudio(directory);
   // One after another: a thread that reads several files at once only takes more from the calls.
   let last: Promise<unknown> = Promise.resolve();
   const answer: { [Kind in keyof RequestKinds]: (value: RequestKinds[Kind]['value']) => Promise<unknown> } = {
@@ -25,6 +27,8 @@ function serve(port: MessagePort, directory: string): void {
       last = waveform.catch(() => {});
       return waveform;
     },
+    audioFormat: async (choice) => decoded.format(choice),
+    pcm: async ({ choice, from, count }) => decoded.pcm(choice, from, count),
   };
   port.on('message', ({ number, kind, value }: Request) => {
     // The kind decides which value it is, which the compiler cannot follow.

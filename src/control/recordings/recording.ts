@@ -7,6 +7,7 @@ import { isCodec } from '../../core/codec.js';
 import { MS_PER_SECOND } from '../../core/units.js';
 import { audioFileName } from '../../sinks/recorder/files/manifest.js';
 import { MANIFEST_FILE, PARTIAL_FILE, SPARE_FILE } from '../../sinks/recorder/files/manifest-file.js';
+import { isStoredName } from '../../sinks/recorder/files/recorded-audio.js';
 import { writerSchema, writerState } from '../../sinks/recorder/files/writer.js';
 import { isRecordingFolder } from '../../sinks/recorder/folders/recording-folders.js';
 
@@ -41,15 +42,8 @@ export interface RecordingRow {
   readonly attributes: CallAttributes;
 }
 
-/** As the recorder names audio files. */
-const STORED_NAME = /^audio(-\d{1,5})?(-external|-internal)?\.(wav|flac|opus)(\.enc)?$/;
 /** A longer manifest is not read: 10 h of the most spans that there can be is a fifth of it. */
 const MAX_MANIFEST_BYTES = 64 << 20;
-
-/** Whether a name can be that of an audio file. */
-export function isStoredName(name: string): boolean {
-  return STORED_NAME.test(name);
-}
 
 /** The fields of session.json that a list shows; its spans are not looked at. */
 const summarySchema = z.object({

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, messageOf, TrunklineError } from '../../core/errors.js';
 import { workerUrl } from '../../shard/location.js';
+import type { AudioChoice, PcmFormat } from './decoded-audio.js';
 import type { RecordingRow } from './recording.js';
 import type { RecordingDetail } from './recording-detail.js';
 import type { RecordingPage, RecordingQuery } from './recording-index.js';
@@ -13,6 +14,8 @@ export interface RequestKinds {
   detail: { value: string; result: RecordingDetail | undefined };
   checkpoint: { value: string; result: string | undefined };
   waveform: { value: { id: string; segment: number; points: number }; result: Waveform | undefined };
+  audioFormat: { value: AudioChoice; result: PcmFormat | undefined };
+  pcm: { value: { choice: AudioChoice; from: number; count: number }; result: Int16Array | undefined };
 }
 
 export interface Request {
@@ -76,6 +79,16 @@ export class Recordings {
   /** The waveform of an audio file, of at most `points` stretches; undefined when there is no such audio. */
   waveform(id: string, segment: number, points: number): Promise<Waveform | undefined> {
     return this.#ask('waveform', { id, segment, points });
+  }
+
+  /** What the audio is, decoded; undefined when there is none. @throws TrunklineError FILE_INVALID when it cannot be. */
+  audioFormat(choice: AudioChoice): Promise<PcmFormat | undefined> {
+    return this.#ask('audioFormat', choice);
+  }
+
+  /** Samples from `from` on, interleaved: `count` of each channel, or as many as there are. */
+  pcm(choice: AudioChoice, from: number, count: number): Promise<Int16Array | undefined> {
+    return this.#ask('pcm', { choice, from, count });
   }
 
   async close(): Promise<void> {

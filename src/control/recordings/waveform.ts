@@ -1,9 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { parseWav } from '../../audio/wav.js';
-import { audioFileName } from '../../sinks/recorder/files/manifest.js';
+import { readRecordedAudio } from '../../sinks/recorder/files/recorded-audio.js';
 import { isRecordingFolder } from '../../sinks/recorder/folders/recording-folders.js';
+import { audioVersion } from './decoded-audio.js';
 
 /** The extremes of the audio in equal stretches of its time, for drawing. */
 export interface Waveform {
@@ -13,15 +12,12 @@ export interface Waveform {
   readonly channels: readonly { readonly min: readonly number[]; readonly max: readonly number[] }[];
 }
 
-const READ_BYTES = 256 << 10;
-const HEADER_BYTES = 4_096;
+/** Of each channel, between two turns of others. */
+const BLOCK_SAMPLES = 64 << 10;
 const CACHED = 100;
-/** A symbolic link in place of the file is refused. */
-const READ_FILE = constants.O_RDONLY | constants.O_NOFOLLOW;
 
 interface Cached {
-  readonly size: number;
-  readonly mtimeMs: number;
+  readonly version: string;
   readonly waveform: Waveform;
 }
 
@@ -34,76 +30,53 @@ export class Waveforms {
     this.#directory = directory;
   }
 
-  /** Of at most `points` stretches; undefined when there is no such audio. */
+  /**
+   * Of at most `points` stretches; undefined when there is no such audio.
+   * @throws TrunklineError FILE_INVALID when it is damaged.
+   */
   async of(id: string, segment: number, points: number): Promise<Waveform | undefined> {
     if (!isRecordingFolder(this.#directory, id)) return undefined;
-    const file = openFile(join(this.#directory, id, audioFileName(segment)));
-    if (file < 0) return undefined;
-    try {
-      const { size, mtimeMs } = fstatSync(file);
-      const key = `${id}/${segment}/${points}`;
-      const known = this.#cached.get(key);
-      this.#cached.delete(key);
-      const isSame = known?.size === size && known.mtimeMs === mtimeMs;
-      const waveform = isSame ? known.waveform : await read(file, size, points);
-      if (waveform === undefined) return undefined;
-      this.#cached.set(key, { size, mtimeMs, waveform });
-      const [oldest] = this.#cached.keys();
-      if (this.#cached.size > CACHED && oldest !== undefined) this.#cached.delete(oldest);
-      return waveform;
-    } finally {
-      closeSync(file);
-    }
+    const folder = join(this.#directory, id);
+    const version = audioVersion(folder, segment);
+    if (version === undefined) return undefined;
+    const key = `${id}/${segment}/${points}`;
+    const known = this.#cached.get(key);
+    this.#cached.delete(key);
+    const waveform = known?.version === version ? known.waveform : await read(folder, segment, points);
+    this.#cached.set(key, { version, waveform });
+    const [oldest] = this.#cached.keys();
+    if (this.#cached.size > CACHED && oldest !== undefined) this.#cached.delete(oldest);
+    return waveform;
   }
 }
 
-function openFile(path: string): number {
+async function read(folder: string, segment: number, points: number): Promise<Waveform> {
+  const reader = readRecordedAudio(folder, segment);
   try {
-    return openSync(path, READ_FILE);
-  } catch {
-    return -1;
-  }
-}
-
-async function read(file: number, size: number, points: number): Promise<Waveform | undefined> {
-  const layout = layoutOf(file, size);
-  if (layout === undefined || layout.bitsPerSample !== 16) return undefined;
-  const { sampleRate, channels, dataOffset, dataLength } = layout;
-  const blockBytes = channels * 2;
-  const samples = dataLength / blockBytes;
-  const stretches = Math.min(points, samples);
-  const extremes = Array.from({ length: channels }, () => ({
-    min: new Int16Array(stretches).fill(32_767),
-    max: new Int16Array(stretches).fill(-32_768),
-  }));
-  const bytes = new Uint8Array(READ_BYTES - (READ_BYTES % blockBytes));
-  const values = new Int16Array(bytes.buffer);
-  for (let sample = 0; sample < samples; ) {
-    const length = Math.min(bytes.length, (samples - sample) * blockBytes);
-    const got = readSync(file, bytes, 0, length, dataOffset + sample * blockBytes);
-    const blocks = Math.floor(got / blockBytes);
-    if (blocks === 0) break;
-    for (const [channel, { min, max }] of extremes.entries()) {
-      take(values, channel, channels, blocks, sample, samples, min, max);
+    const { sampleRate, channels, samples } = reader;
+    const stretches = Math.min(points, samples);
+    const extremes = Array.from({ length: channels }, () => ({
+      min: new Int16Array(stretches).fill(32_767),
+      max: new Int16Array(stretches).fill(-32_768),
+    }));
+    const values = new Int16Array(BLOCK_SAMPLES * channels);
+    for (let sample = 0; sample < samples; ) {
+      const blocks = Math.min(reader.read(values), samples - sample);
+      if (blocks === 0) break;
+      for (const [channel, { min, max }] of extremes.entries()) {
+        take(values, channel, channels, blocks, sample, samples, min, max);
+      }
+      sample += blocks;
+      // Others have their turn.
+      await setImmediate();
     }
-    sample += blocks;
-    // Others have their turn.
-    await setImmediate();
-  }
-  return {
-    sampleRate,
-    durationSeconds: samples / sampleRate,
-    channels: extremes.map(({ min, max }) => ({ min: shares(min), max: shares(max) })),
-  };
-}
-
-function layoutOf(file: number, size: number) {
-  const head = new Uint8Array(HEADER_BYTES);
-  const length = readSync(file, head, 0, HEADER_BYTES, 0);
-  try {
-    return parseWav(head.subarray(0, length), size);
-  } catch {
-    return undefined;
+    return {
+      sampleRate,
+      durationSeconds: samples / sampleRate,
+      channels: extremes.map(({ min, max }) => ({ min: shares(min), max: shares(max) })),
+    };
+  } finally {
+    reader.close();
   }
 }
 

@@ -1,35 +1,10 @@
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { decodePcmu, encodePcmu } from '../../../src/audio/codecs/g711.js';
-import { BitWriter } from '../../../src/audio/flac/bit-writer.js';
-import { type FlacFormat, FlacFrameEncoder } from '../../../src/audio/flac/frame-encoder.js';
-import { flacMetadata, flacMetadataBytes } from '../../../src/audio/flac/metadata.js';
 import { SampleMemory } from '../../../src/audio/sample-memory.js';
 import { loadClips } from '../../../src/simulator/sound/speech.js';
 import { mulberry32 } from '../../support/random.js';
+import { flacFile } from '../../support/recorder/flac-file.js';
 import { decodeFlac, hasFlac } from '../../support/recorder/flac-program.js';
-
-/** A whole file in memory, with one seek point. */
-function encode(pcm: Int16Array, format: FlacFormat, firstFrame = 0): Uint8Array {
-  const encoder = new FlacFrameEncoder(format);
-  const samples = pcm.length / format.channels;
-  const start = flacMetadataBytes(1);
-  const out = new BitWriter(new Uint8Array(start + Math.ceil(samples / 1024 + 1) * encoder.maxFrameBytes));
-  let at = start;
-  for (let first = 0, frame = firstFrame; first < samples; first += encoder.blockSamples, frame++) {
-    const count = Math.min(encoder.blockSamples, samples - first);
-    const end = encoder.encode(pcm, first * format.channels, count, frame, out, at);
-    expect(end - at).toBeLessThanOrEqual(encoder.maxFrameBytes);
-    at = end;
-  }
-  const md5 = createHash('md5')
-    .update(new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength))
-    .digest();
-  const seekPoints = [{ sample: 0, offset: 0, samples: Math.min(samples, encoder.blockSamples) }];
-  const frames = { blockSamples: encoder.blockSamples, minFrameBytes: 0, maxFrameBytes: 0 };
-  out.bytes.set(flacMetadata({ ...format, ...frames, samples, md5, seekPoints }));
-  return out.bytes.slice(0, at);
-}
 
 const random = mulberry32(7);
 const noise = (samples: number, peak: number, step = 1) =>
@@ -52,18 +27,18 @@ const SIGNALS: readonly (readonly [name: string, samples: Int16Array])[] = [
 
 describe.skipIf(!hasFlac)('FLAC frames, as the reference implementation decodes them (needs flac)', () => {
   it.each(SIGNALS)('%s', (_, pcm) => {
-    expect(decodeFlac(encode(pcm, { sampleRate: 8000, channels: 1 }))).toEqual(pcm);
+    expect(decodeFlac(flacFile(pcm, { sampleRate: 8000, channels: 1 }))).toEqual(pcm);
   });
 
   it.each([8000, 11_025, 16_000, 44_100, 48_000])('have two channels at %i Hz', (sampleRate) => {
     const pcm = Int16Array.from(noise(2 * 9001, 900), (sample, i) => (i % 2 ? sample * 4 : sample));
-    expect(decodeFlac(encode(pcm, { sampleRate, channels: 2 }))).toEqual(pcm);
+    expect(decodeFlac(flacFile(pcm, { sampleRate, channels: 2 }))).toEqual(pcm);
   });
 
   it.each([0x7f, 0x80, 0x7ff, 0x800, 0xffff, 0x1f_ffff, 0x3ff_fffe])('are numbered across %i', (firstFrame) => {
     // The reference implementation checks the order of frames, and that the number is as long as it says.
     const pcm = noise(3072, 100);
-    const file = encode(pcm, { sampleRate: 8000, channels: 1 }, firstFrame);
+    const file = flacFile(pcm, { sampleRate: 8000, channels: 1 }, firstFrame);
     expect(decodeFlac(file)).toEqual(pcm);
   });
 });
@@ -77,7 +52,7 @@ function asPcmu(pcm: Int16Array): Int16Array {
 
 it('makes speech that came as PCMU smaller than half of it', () => {
   for (const { name, pcm, sampleRate } of loadClips()) {
-    const file = encode(asPcmu(pcm), { sampleRate, channels: 1 });
+    const file = flacFile(asPcmu(pcm), { sampleRate, channels: 1 });
     expect(file.length / pcm.byteLength, name).toBeLessThan(0.5);
   }
 });

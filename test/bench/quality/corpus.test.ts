@@ -11,7 +11,7 @@ import { bandLimited, RATE, rms, type Signal } from '../../../bench/quality/corp
 import { talkersOf } from '../../../bench/quality/corpus/talkers.js';
 import { timeline, usualPauses } from '../../../bench/quality/corpus/timeline.js';
 import { readSpeech } from '../../../src/evaluation/silence/labels.js';
-import { pcmOf, readWavAudio } from '../../../src/evaluation/wav-audio.js';
+import { pcmOf, readAudio } from '../../../src/evaluation/wav-audio.js';
 import { SeededRandom } from '../../../src/simulator/network/random.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'trunkline-corpus-'));
@@ -106,7 +106,7 @@ describe('the corpus', () => {
     expect(talkers).toHaveLength(5);
     for (const talker of talkers) {
       const read = (condition: string): Signal =>
-        Float64Array.from(pcmOf(readWavAudio(join(place, condition, `${talker}.wav`))), (sample) => sample / 32_768);
+        Float64Array.from(pcmOf(readAudio(join(place, condition, `${talker}.wav`))), (sample) => sample / 32_768);
       const speech = readSpeech(join(place, 'clean', `${talker}.json`));
       expect(readSpeech(join(place, 'white-10', `${talker}.json`))).toEqual(speech);
       const clean = read('clean');

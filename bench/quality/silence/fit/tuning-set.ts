@@ -8,7 +8,7 @@ import { decodePcmu, encodePcmu } from '../../../../src/audio/codecs/g711.js';
 import { SampleMemory } from '../../../../src/audio/sample-memory.js';
 import { readSpeech } from '../../../../src/evaluation/silence/labels.js';
 import { speechFrames } from '../../../../src/evaluation/silence/score.js';
-import { pcmOf, readWavAudio } from '../../../../src/evaluation/wav-audio.js';
+import { pcmOf, readAudio } from '../../../../src/evaluation/wav-audio.js';
 import { SeededRandom } from '../../../../src/simulator/network/random.js';
 import type { Condition } from '../../corpus/conditions.js';
 import { corpus } from '../../corpus/corpus.js';
@@ -43,7 +43,7 @@ export function* tuningFiles(): Generator<TuningFile> {
   for (const condition of made.conditions) {
     for (const talker of made.talkers) {
       const file = join(made.folder, condition.name, talker);
-      const pcm = pcmOf(readWavAudio(`${file}.wav`));
+      const pcm = pcmOf(readAudio(`${file}.wav`));
       const count = Math.floor(pcm.length / HOP);
       const speech = speechFrames(readSpeech(`${file}.json`), count);
       yield tuningFile(condition, pcm, speech);

@@ -18,8 +18,11 @@ interface SilenceFlags {
 export function registerEvalSilence(group: Command): Command {
   return group
     .command('silence')
-    .description('how well silence is detected in a WAV file of which the true speech is known')
-    .requiredOption('--wav <file>', 'WAV file of 8 to 48 kHz: PCM, floating point, A-law or µ-law')
+    .description('how well silence is detected in audio of which the true speech is known')
+    .requiredOption(
+      '--wav <file>',
+      'WAV file of 8 to 48 kHz (PCM, floating point, A-law or µ-law), FLAC or Ogg Opus file, or folder of a recording',
+    )
     .requiredOption('--speech <file>', 'true speech as JSON: [[startMs, endMs], …]')
     .option('--channel <n>', 'channel of the file, from 0', numberFrom(0, 255), 0)
     .addOption(
@@ -46,11 +49,11 @@ Example:
       if (threshold !== undefined && mode !== 'fixed') {
         throw new TrunklineError('CONFIG_INVALID', '--threshold is of the fixed detector: add --mode fixed.');
       }
-      const { readWavAudio } = await import('../../../evaluation/wav-audio.js');
+      const { readAudio } = await import('../../../evaluation/wav-audio.js');
       const { readSpeech } = await import('../../../evaluation/silence/labels.js');
       const { SilenceDetection } = await import('../../../evaluation/silence/detection.js');
       const { evaluateSilence } = await import('../../../evaluation/silence/evaluate.js');
-      const audio = readWavAudio(wav, channel);
+      const audio = readAudio(wav, channel);
       const truth = readSpeech(speech);
       const detection = await SilenceDetection.start({
         native,

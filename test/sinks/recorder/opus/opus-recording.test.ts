@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { isConcealment, isSilencePacket } from '../../../../src/audio/ogg/opus.js';
 import { readCheckpoint, writeCheckpoint } from '../../../../src/sinks/recorder/files/manifest-file.js';
+import { readRecordedAudio } from '../../../../src/sinks/recorder/files/recorded-audio.js';
 import { repairRecordings } from '../../../../src/sinks/recorder/repair.js';
 import { CaptureRig, type SentPacket } from '../../../support/engine/capture-rig.js';
 import { type OpusPacket, opusStream } from '../../../support/engine/opus-loss.js';
@@ -86,6 +87,26 @@ describe.each(BACKENDS)('a recording of Opus packets, by the %s backend', (backe
     expect(decoded.findIndex((sample, i) => Math.abs(sample - (samples[i] as number)) > 1)).toBe(-1);
   });
 
+  it('is decoded to what a recording as WAV has, from the start and from anywhere', () => {
+    const rig = play(makeRig(backend), arrivals(VOICE, inTime));
+    const { samples } = play(makeRig(backend, 'wav'), arrivals(VOICE, inTime)).wav(ID);
+    const reader = readRecordedAudio(join(rig.outDir, ID));
+    expect(reader).toMatchObject({ sampleRate: RATE, channels: 1, samples: samples.length });
+    const decoded = new Int16Array(samples.length + 1);
+    expect(reader.read(decoded)).toBe(samples.length);
+    expect(decoded.findIndex((sample, i) => Math.abs(sample - (samples[i] ?? 0)) > 1)).toBe(-1);
+    for (const at of [samples.length, 100_000, 0, 61_111]) {
+      reader.seek(at);
+      const part = new Int16Array(20_000);
+      expect(reader.read(part)).toBe(Math.min(20_000, samples.length - at));
+      // A decoder that begins in the middle comes close to the others, not all the way.
+      const power = (from: (i: number) => number) => part.reduce((sum, _, i) => sum + from(i) ** 2, 0);
+      const error = power((i) => (part[i] as number) - (decoded[at + i] ?? 0));
+      expect(error).toBeLessThanOrEqual(0.01 * power((i) => decoded[at + i] ?? 0));
+    }
+    reader.close();
+  });
+
   it('conceals what was lost, keeps its length, and has late packets in their places', () => {
     const rig = play(makeRig(backend), arrivals(VOICE, withLosses));
     expect(readdirSync(join(rig.outDir, ID)).sort()).toEqual(['audio.opus', 'session.json']);
@@ -110,6 +131,20 @@ describe.each(BACKENDS)('a recording of Opus packets, by the %s backend', (backe
     expect(received(oggOf(rig, files[0]).packets)).toEqual(payloadsOf(VOICE));
     expect(received(oggOf(rig, files[1]).packets)).toEqual(payloadsOf(MIXED));
     const { durationMs } = { durationMs: Math.max(...rig.manifest(ID).spans.map(({ endMs }) => endMs)) };
+    const both = readRecordedAudio(join(rig.outDir, ID));
+    expect(both.channels).toBe(2);
+    const pcm = new Int16Array(2 * 30_000);
+    let done = 0;
+    for (let got = 1; got > 0 && done < 30_000; done += got) got = both.read(pcm.subarray(2 * done));
+    for (const channel of [0, 1] as const) {
+      const one = readRecordedAudio(join(rig.outDir, ID), 1, channel);
+      expect(Math.abs(one.samples - both.samples)).toBeLessThan(120);
+      const alone = new Int16Array(done);
+      one.read(alone);
+      expect(alone).toEqual(pcm.subarray(0, 2 * done).filter((_, i) => i % 2 === channel));
+      one.close();
+    }
+    both.close();
     for (const file of files) {
       expect(oggOf(rig, file).granule).toBe(Math.round(durationMs * 48));
       if (hasOpusPrograms) expect(faultsOf(pathOf(rig, file))).toEqual([]);
