@@ -118,6 +118,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'archive/retention/legal-holds',
     ...['finished-index', 'recording-folders'].map((file) => `sinks/recorder/folders/${file}`),
   ],
+  // Assignment of calls to nodes, over the contract of a key-value store.
+  cluster: [],
   webhooks: ['config/options', 'type:node/service', 'type:sinks/events', 'sinks/recorder/files/writer'],
   // Both ends of a wire format are written against one description of it.
   simulator: ['audio', 'sources/audiohook/protocol/duration'],
@@ -198,7 +200,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ],
   ['archive'],
   ['node'],
-  ['control', 'webhooks'],
+  ['control', 'webhooks', 'cluster'],
   ['simulator', 'evaluation'],
   ['index'],
   ['examples'],
