@@ -1,8 +1,10 @@
 import process from 'node:process';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
-/** Size of each of the two halves of a thread's young generation, for threads made after tuneHeap(). */
+/** Size of each of the two halves of the young generation, of the thread that calls tuneHeap(). */
 const SEMI_SPACE_MB = 4;
+/** The same of threads made later: shards, recorder, audit, archive. */
+const THREAD_SEMI_SPACE_MB = 1;
 /** How much larger than what lives in it the old generation may grow between two full collections, in percent. */
 const GROWING_PERCENT = 300;
 
@@ -18,10 +20,11 @@ let isTuned = false;
 /**
  * Sets the garbage collector of this process for audio over many sockets. Call it as early as possible.
  *
- * - The young generation of each thread is 8 MB; that of this thread at once, which takes some 10 ms, and of threads made
- *   later at most. By default each grows to 32 MB while a thousand streams open, and does not shrink; of what a packet
- *   needs hardly anything survives, so that a smaller one is collected as cheaply. In one of 1 MB, with which a process
- *   begins, messages of 200 ms survive: with a thousand AudioHook calls the pauses of the collector are five times as long.
+ * - The young generation of this thread is 8 MB, at once, which takes some 10 ms; that of threads made later 2 MB at most,
+ *   for they allocate next to nothing and would fill 8 MB with what their start leaves. By default each grows to 32 MB while a
+ *   thousand streams open, and does not shrink; of what a packet needs hardly anything survives, so that a smaller one is
+ *   collected as cheaply. In one of 1 MB, with which a process begins, messages of 200 ms survive: with a thousand
+ *   AudioHook calls the pauses of the collector are five times as long.
  *   A size that Node was started with (`--max-semi-space-size`) stays.
  * - The old generation may grow further between two full collections. Node makes a buffer for each read of a socket,
  *   which V8 counts to the old generation: with its usual growth, a node of 1,000 calls has a full collection of some
@@ -32,7 +35,7 @@ export function tuneHeap(): void {
   if (isSemiSpaceSet()) return;
   isTuned = true;
   // V8 reads it when a thread starts, so that it comes too late for the main thread.
-  setFlagsFromString(`--max-semi-space-size=${SEMI_SPACE_MB}`);
+  setFlagsFromString(`--max-semi-space-size=${THREAD_SEMI_SPACE_MB}`);
   grow();
   stopGrowth();
 }

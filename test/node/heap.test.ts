@@ -52,7 +52,7 @@ describe('the heap settings', () => {
         worker.on('message', resolve);
         worker.on('error', reject);
       });
-      expect(most).toBeLessThanOrEqual(8);
+      expect(most).toBeLessThanOrEqual(2);
     } finally {
       await worker.terminate();
     }
