@@ -21,6 +21,7 @@ export class MemberView {
   readonly #knowsUs = new Set<string>();
   readonly #digests = new Set<string>();
   #digest = '';
+  #ids: readonly string[] = [];
 
   constructor(self: string) {
     this.#self = self;
@@ -41,7 +42,7 @@ export class MemberView {
 
   /** Those that hold a lease, we among them, in the order of their ids. */
   all(): Member[] {
-    return [...this.#members.values()].toSorted((a, b) => (a.instance < b.instance ? -1 : 1));
+    return this.#ids.flatMap((id) => this.#members.get(id) ?? []);
   }
 
   *peers(): IterableIterator<Member> {
@@ -88,6 +89,7 @@ export class MemberView {
 
   #changed(): void {
     const ids = [...this.#members.keys()].toSorted();
+    this.#ids = ids;
     this.#digest = createHash('sha256').update(ids.join('\n')).digest('base64url').slice(0, 16);
     if (!this.#members.has(this.#self)) return;
     this.#digests.add(this.#digest);

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-
 /** A node that calls can be placed on. */
 export interface PlacementNode {
   readonly instance: string;
@@ -65,7 +63,7 @@ export function rebalance(calls: readonly PlacedCost[], nodes: readonly Placemen
       const others = nodes
         .filter((node) => node.instance !== from.instance)
         .map((node) => ({ ...node, load: loads.get(node.instance) ?? 0 }))
-        .filter((node) => (node.load + cost) / node.capacity <= mean + BALANCED_SHARE);
+        .filter((node) => share(node) < mean);
       const to = placeCall(interactionId, cost, others);
       if (to === undefined) continue;
       loads.set(from.instance, left);
@@ -76,9 +74,18 @@ export function rebalance(calls: readonly PlacedCost[], nodes: readonly Placemen
   return movements;
 }
 
-/** The same number on each machine for a pair, of 48 bits (Thaler and Ravishankar, 1998). */
+/** The same number on each machine for a pair (Thaler and Ravishankar, 1998), by FNV-1a and the mixer of MurmurHash3. */
 export function rendezvousWeight(interactionId: string, instance: string): number {
-  return createHash('sha1').update(interactionId).update('\n').update(instance).digest().readUIntBE(0, 6);
+  let mixed = Math.imul(fnv1a(interactionId) ^ Math.imul(fnv1a(instance), 0x9e3779b1), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash;
 }
 
 function share({ load, capacity }: PlacementNode): number {
