@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, readFile } from 'node:fs/promises';
+import { link, open, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { messageOf, TrunklineError } from '../core/errors.js';
@@ -51,17 +51,27 @@ async function create(file: string): Promise<NoteSigner> {
   await makeFolder(dirname(file));
   // The name tells the keys of several nodes apart; it says nothing of them.
   const signer = signerOf(`trunkline-${randomBytes(4).toString('hex')}`, randomBytes(SEED_BYTES));
-  const handle = await open(file, CREATE, OWNER_ONLY).catch((thrown: NodeJS.ErrnoException) => {
-    if (thrown.code === 'EEXIST') return undefined;
-    throw thrown;
-  });
-  // Another node has made it in the meantime.
-  if (handle === undefined) return parseSigner(await readFile(file, 'utf8'));
+  // Under another name until it is whole: a full disk or a kill must not leave half a key, which every later start refuses.
+  const made = `${file}.${randomBytes(4).toString('hex')}`;
   try {
-    await handle.writeFile(`${signerText(signer)}\n`);
-    await handle.sync();
+    const handle = await open(made, CREATE, OWNER_ONLY);
+    try {
+      await handle.writeFile(`${signerText(signer)}\n`);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await link(made, file).catch((thrown: NodeJS.ErrnoException) => {
+      if (thrown.code === 'EEXIST') throw thrown;
+      // A file system without hard links.
+      return rename(made, file);
+    });
+    return signer;
+  } catch (thrown) {
+    // Another node has made it in the meantime.
+    if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
+    return parseSigner(await readFile(file, 'utf8'));
   } finally {
-    await handle.close();
+    await rm(made, { force: true });
   }
-  return signer;
 }

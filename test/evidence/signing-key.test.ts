@@ -1,4 +1,14 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -7,6 +17,7 @@ import { defaultKeyFile, loadSigner } from '../../src/evidence/signing-key.js';
 import { verifyLog } from '../../src/evidence/verify-log.js';
 import { AuditLog } from '../../src/sinks/audit/audit-log.js';
 import { CheckpointWriter } from '../../src/sinks/audit/checkpoint-writer.js';
+import { mountTiny, unmount } from '../support/recorder/tiny-disk.js';
 
 let folder: string;
 
@@ -23,6 +34,30 @@ it('is made once, for its owner alone, and read again', async () => {
   expect(signerText(await loadSigner(file))).toBe(signerText(made));
   writeFileSync(file, 'something else');
   await expect(loadSigner(file)).rejects.toThrow(/Cannot use the signing key .*--audit-signing-key/);
+});
+
+it('is not left half written by a full disk, and made once there is space; nodes that start at once share it', async (context) => {
+  const disk = mountTiny(64);
+  context.skip(disk === undefined, 'a small file system takes root');
+  const at = disk ?? '';
+  try {
+    const file = join(at, 'audit-signing-key');
+    const ballast = openSync(join(at, 'ballast'), 'w');
+    try {
+      for (;;) writeSync(ballast, Buffer.alloc(4096));
+    } catch {
+      // That is what it is for.
+    }
+    closeSync(ballast);
+    await expect(loadSigner(file)).rejects.toThrow('ENOSPC');
+    expect(readdirSync(at)).toEqual(['ballast']);
+    rmSync(join(at, 'ballast'));
+    const made = await Promise.all([loadSigner(file), loadSigner(file), loadSigner(file)]);
+    expect(new Set(made.map(signerText)).size).toBe(1);
+    expect(readdirSync(at)).toEqual(['audit-signing-key']);
+  } finally {
+    unmount(at);
+  }
 });
 
 it('is never by default in the output folder, as for a user whose home that is', () => {
