@@ -203,6 +203,15 @@ export class S3Bucket {
     return uploads.sort((a, b) => b.startedMs - a.startedMs);
   }
 
+  /** The objects of one folder, at most a thousand: far more than a recording has files. */
+  async keysIn(folder: string): Promise<string[]> {
+    const input = { Bucket: this.#settings.bucket, Prefix: `${folder}/`, Delimiter: '/' };
+    const answer = await this.#send('ListObjectsV2', () =>
+      this.#client.send(new this.#sdk.ListObjectsV2Command(input)),
+    );
+    return (answer.Contents ?? []).flatMap(({ Key }) => (Key === undefined ? [] : [Key]));
+  }
+
   /** The parts that an upload has. */
   async parts(key: string, id: string): Promise<UploadedPart[]> {
     const parts: UploadedPart[] = [];

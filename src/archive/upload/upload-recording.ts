@@ -111,6 +111,11 @@ async function uploadTo(
     if (object !== undefined && object.metadata['recording'] !== work.mark) return undefined;
     stored.set(name, object);
   }
+  // Another one of the interaction whose upload has begun, and whose files have other names, such as those of FLAC.
+  for (const key of await bucket.keysIn(place)) {
+    if (stored.has(key.slice(place.length + 1))) continue;
+    if ((await bucket.head(key))?.metadata['recording'] !== work.mark) return undefined;
+  }
   const isStoredAs = ({ name, bytes, sha256 }: LocalFile): boolean =>
     stored.get(name)?.bytes === bytes && stored.get(name)?.metadata['sha256'] === sha256;
   // The store has all of this recording. What a killed process has left of it on the disk is no reason to replace that.

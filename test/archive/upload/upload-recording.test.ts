@@ -97,6 +97,22 @@ describe.skipIf(KIND === undefined)(`uploading a recording, to ${KIND ?? 'no S3 
     expect(await sha256In(server.client, server.bucket, `${two.name}/session.json`)).toBe(later.files.at(-1)?.sha256);
   });
 
+  it('gives one whose files have other names no place where the upload of another has begun', async () => {
+    const bucket = await rig.bucket();
+    const flac = rig.record('begun', { extra: { 'audio.flac': Buffer.from('flac') } });
+    rmSync(join(flac.path, 'audio.wav'));
+    const begun = { ...flac, files: ['audio.flac', 'session.json'] };
+    const { name } = await uploadRecording(bucket, begun, rig.options);
+    await server.client.send(new DeleteObjectCommand({ Bucket: server.bucket, Key: `${name}/session.json` }));
+    const other = rig.record('begun-2', { manifest: { interactionId: 'begun', startedAt: `${DAY}T23:00:00.000Z` } });
+    expect((await uploadRecording(bucket, other, rig.options)).name).toBe(`${name}-2`);
+    expect(await uploadRecording(bucket, begun, rig.options)).toMatchObject({ name });
+    expect(await keysIn(server.client, server.bucket, `${name}/`)).toEqual([
+      `${name}/audio.flac`,
+      `${name}/session.json`,
+    ]);
+  });
+
   it('uploads large files in parts, and goes on where it was cut off', async () => {
     const long = randomBytes(2 * PART_BYTES + 1000);
     const recording = rig.record('long', { extra: { 'audio-2.wav': long } });
