@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { parseWav, WAV_HEADER_BYTES, WAV_MAX_DATA_BYTES, wavHeader } from '../../audio/wav.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { Convert } from './conversion/convert.js';
-import { removeOriginals } from './conversion/flac-conversion.js';
+import { removeOriginals, removeUnfinished } from './conversion/flac-conversion.js';
 import { ENCRYPTED_EXTENSION, FORMAT_VERSION } from './encryption/chunk-format.js';
 import type { Description } from './encryption/encrypted-reader.js';
 import { repairEncrypted } from './encryption/repair-encrypted.js';
@@ -87,6 +87,7 @@ export async function repairRecording(
     // Of an encrypted one there is no key any more.
     const isToConvert = manifest.notConverted === 'pending' && manifest.encryption === undefined;
     const final = isToConvert ? await convert(folder, manifest, fileMode) : manifest;
+    removeUnfinished(folder, final);
     writeManifest(folder, final, fileMode);
     removeOriginals(folder, final);
     return { state: 'repaired', manifest: final };

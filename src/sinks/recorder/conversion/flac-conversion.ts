@@ -121,6 +121,16 @@ export function removeOriginals(folder: string, manifest: Manifest): void {
   }
 }
 
+/** Removes FLAC files that a kill has left of WAV files which are not converted. What cannot be removed stays. */
+export function removeUnfinished(folder: string, manifest: Manifest): void {
+  for (const [index, { file }] of segmentsOf(manifest).entries()) {
+    const [flac, wav] = [segmentFile(index + 1, 'flac'), segmentFile(index + 1, 'wav')];
+    for (const extension of ['', ENCRYPTED_EXTENSION]) {
+      if (file === `${wav}${extension}`) remove(join(folder, `${flac}${extension}`));
+    }
+  }
+}
+
 /** Why a recording cannot be converted: its folder was removed. */
 class MissingAudio extends Error {
   readonly code = 'ENOENT';

@@ -1,6 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { repairRecordings } from '../../../../src/sinks/recorder/repair.js';
 import { streamInfo } from '../../../support/frames.js';
 import { encryptFor, isWhole, openWith, type Person, person } from '../../../support/recorder/opening.js';
 import { RecorderRig, tone } from '../../../support/recorder/recorder-rig.js';
@@ -42,5 +44,23 @@ describe('an encrypted recording as FLAC', () => {
       one.recorder.close();
       one.remove();
     }
+  });
+
+  it('remains WAV when the process is killed in the middle of the conversion, and nothing of that is left', async () => {
+    const r = new RecorderRig({ options: encryptFor([owner]) });
+    record(r, 0);
+    // As the conversion finds it: complete, with a checkpoint that has the end of the call.
+    const folder = join(r.outDir, ID);
+    const writer = { host: hostname(), pid: 2 ** 22 + 1, startTicks: '1' };
+    const checkpoint = { ...r.manifest(ID), notConverted: 'pending', writer };
+    writeFileSync(join(folder, 'session.json.partial'), JSON.stringify(checkpoint));
+    rmSync(join(folder, 'session.json'));
+    writeFileSync(join(folder, 'audio.flac.enc'), 'begun');
+    expect(await repairRecordings(r.outDir)).toMatchObject({ repaired: [ID], failed: [] });
+    expect(readdirSync(folder).sort()).toEqual(['audio.wav.enc', 'session.json']);
+    expect(r.manifest(ID)).toMatchObject({ file: 'audio.wav.enc', encryption: { sealed: true } });
+    expect(isWhole(openWith(folder, owner))).toBe(true);
+    r.recorder.close();
+    r.remove();
   });
 });
