@@ -1,4 +1,4 @@
-/** What the native module exports: native/src/lib.rs (shards), socket_reader.rs, regular_packets.rs, deinterleaver.rs and service_manager.rs. */
+/** What the native module exports: native/src/lib.rs (shards), socket_reader.rs, regular_packets.rs, deinterleaver.rs, chunk_sealer.rs and service_manager.rs. */
 export interface Addon {
   /** Compared with LAYOUT_VERSION of src/ring/layout.ts before anything else is used. */
   readonly LAYOUT_VERSION: number;
@@ -29,6 +29,10 @@ export interface Addon {
     memory: Uint8Array,
     call: Int32Array,
   ) => AddonDeinterleaver;
+  /** `scratch` is that of src/sinks/recorder/encryption/chunk-format.ts. Throws where Node's own OpenSSL cannot be used. */
+  readonly NativeChunkSealer: new (
+    scratch: Uint8Array,
+  ) => AddonChunkSealer;
   /** Sends one datagram to systemd. Throws when it cannot be sent; only on Linux can it. */
   readonly notifyServiceManager: (socket: string, message: string) => void;
 }
@@ -53,6 +57,11 @@ export interface AddonShardPlaces {
   /** Weights of the neural detector, which are there before its first stream is opened. */
   readonly speechWeights?: number;
   readonly speechBusyUs?: number;
+}
+
+export interface AddonChunkSealer {
+  /** Encrypts so many bytes of content where they are. */
+  seal(length: number): void;
 }
 
 export interface AddonShard {

@@ -50,6 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     ...['bit-writer', 'frame-encoder', 'metadata'].map((file) => `audio/flac/${file}`),
     ...['opus', 'page'].map((file) => `audio/ogg/${file}`),
     ...['byte-source', 'channels', 'pcm-reader', 'read-pcm'].map((file) => `audio/files/${file}`),
+    'native/chunk-sealer',
     ...['type:engine/options', 'type:engine/threads/memory'],
   ],
   // What is done with finished recordings, which it finds by the recorder's index.

@@ -8,6 +8,7 @@ import { RingProducer } from '../../src/ring/ring.js';
 import { encryptionKeys } from '../../src/sinks/recorder/encryption/encryption.js';
 import { Recorder, type RecorderOptions } from '../../src/sinks/recorder/recorder.js';
 import { recorderMemoryBytes } from '../../src/sinks/recorder/recorder-memory.js';
+import { RECIPIENT } from '../recipient.js';
 import type { MicroCase } from './micro-case.js';
 
 const CAPACITY = 1 << 22;
@@ -18,19 +19,21 @@ const FRAME_BYTES = RECORD.OUTPUT_HEADER_BYTES + PCM_BYTES;
 const FRAME_US = 20_000;
 /** One and a half seconds: each stream is written twice. */
 const FRAMES = 75;
-/** Of nobody: its secret key was not kept. */
-const RECIPIENT = 'age1vzl0cqqly9esrrgmfc39xf05wx38gw5ce5t9yz77y742ea6ysfcs6nuzd6';
 
 /**
  * What the recorder's thread does for a packet, from its ring to its file, with the writes of every 0.75 s: as it is, and
- * encrypted. The recordings go to the folder for temporary files.
+ * encrypted, by the native module and by node:crypto. The recordings go to the folder for temporary files.
  */
 export function recorderCases(): MicroCase[] {
   const plain = 'recorder ring to WAV file';
-  return [recording(plain, undefined), { ...recording('recorder ring to encrypted file', RECIPIENT), beside: plain }];
+  return [
+    recording(plain),
+    { ...recording('recorder ring to encrypted file', RECIPIENT, true), beside: plain },
+    { ...recording('recorder ring to encrypted file, node:crypto', RECIPIENT, false), beside: plain },
+  ];
 }
 
-function recording(name: string, recipient: string | undefined): MicroCase {
+function recording(name: string, recipient?: string, native = false): MicroCase {
   let use: { readonly producer: RingProducer; readonly recorder: Recorder; readonly clock: ManualClock } | undefined;
   let frame = 0;
   return {
@@ -38,7 +41,7 @@ function recording(name: string, recipient: string | undefined): MicroCase {
     unit: 'PCMU packet of a recorded stream',
     steps: STREAMS * FRAMES,
     run() {
-      use ??= begin(recipient);
+      use ??= begin(recipient, native);
       const { producer, recorder, clock } = use;
       for (let n = 0; n < FRAMES; n++, frame++) {
         for (let stream = 0; stream < STREAMS; stream++) put(producer, stream, frame);
@@ -50,11 +53,11 @@ function recording(name: string, recipient: string | undefined): MicroCase {
   };
 }
 
-function begin(recipient: string | undefined) {
+function begin(recipient: string | undefined, native: boolean) {
   const outDir = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
   process.once('exit', () => rmSync(outDir, { recursive: true, force: true }));
   const ring = { memory: new SharedArrayBuffer(ringBytes(CAPACITY)), offset: 0, capacity: CAPACITY };
-  const encryption = recipient && { encryption: { recipients: [recipient], keys: encryptionKeys(STREAMS) } };
+  const encryption = recipient && { encryption: { recipients: [recipient], keys: encryptionKeys(STREAMS), native } };
   const options: RecorderOptions = {
     ...{ outDir, rings: [ring], memory: new SharedArrayBuffer(recorderMemoryBytes(STREAMS)) },
     ...encryption,

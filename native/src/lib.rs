@@ -1,5 +1,6 @@
 //! trunkline-dsp, trunkline-rtp and trunkline-wire for Node. `src/native/addon.ts` loads this; `addon.d.ts` declares the types.
 
+mod chunk_sealer;
 mod deinterleaver;
 mod regular_packets;
 pub mod service_manager;

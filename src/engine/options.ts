@@ -63,7 +63,7 @@ export interface RecorderAgent {
   readonly bufferBytes?: number;
   /** Whether it takes the packets of Opus as they came instead of samples. */
   readonly storesPackets?: boolean;
-  data(memory: EngineMemory): unknown;
+  data(memory: EngineMemory, native: 'off' | 'auto' | 'require'): unknown;
 }
 
 const INPUT_RING_BYTES = 8 << 20;

@@ -41,7 +41,7 @@ export function agentTasks(
   if (recorder === undefined) return tasks;
   const { entry } = recorder;
   const control = places.recorderControl;
-  const data = recorder.data(places);
+  const data = recorder.data(places, native);
   return [...tasks, { name: 'recorder', entry, control, stage: 1, hangUs: Number.POSITIVE_INFINITY, data }];
 }
 

@@ -78,7 +78,7 @@ export class RecorderThread implements RecorderAgent {
     return this.#isArchived;
   }
 
-  data: RecorderAgent['data'] = (engine) => {
+  data: RecorderAgent['data'] = (engine, native) => {
     const { recorderControl, shards, streamTable } = engine;
     const { encryptTo = [] } = this.#options;
     const writeBufferBytes = writeBufferBytesFor(streamTable.capacity);
@@ -102,7 +102,7 @@ export class RecorderThread implements RecorderAgent {
       results,
       writeBufferBytes,
       ...(encryptTo.length > 0 && {
-        encryption: { recipients: encryptTo, keys: encryptionKeys(streamTable.capacity) },
+        encryption: { recipients: encryptTo, keys: encryptionKeys(streamTable.capacity), native: native !== 'off' },
       }),
     } satisfies RecorderData;
   };

@@ -121,7 +121,7 @@ describe('the recorder thread as main sees it', () => {
   function thread() {
     const memory = layOutMemory({ ...SIZES, recorderRingBytes: 1 << 16 });
     const agent = new RecorderThread({ directory: dir, access: OWNER_ONLY, bufferBytes: 1 << 17 });
-    agent.data(memory);
+    agent.data(memory, 'auto');
     return { agent, memory, ring: memory.shards[1]?.recorder as RingPlace };
   }
 

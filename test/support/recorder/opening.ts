@@ -17,8 +17,9 @@ export async function person(): Promise<Person> {
 }
 
 /** Options of a recorder with so many recordings that encrypts for these. */
-export function encryptFor(people: readonly Person[], recordings = 4) {
-  return { encryption: { recipients: people.map(({ recipient }) => recipient), keys: encryptionKeys(recordings) } };
+export function encryptFor(people: readonly Person[], recordings = 4, native = true) {
+  const recipients = people.map(({ recipient }) => recipient);
+  return { encryption: { recipients, keys: encryptionKeys(recordings), native } };
 }
 
 export interface Result {

@@ -28,8 +28,7 @@ const HEADER = {
   POSITION: 16,
   LENGTH: 24,
   SAMPLES: 28,
-  TAG: 32,
-};
+} as const;
 export const MAX_CHUNK_BYTES = 1 << 20;
 
 /** What is authenticated and not encrypted of a chunk. */
@@ -101,17 +100,46 @@ export function digestOf(bytes: Uint8Array): Buffer {
   return hash('sha256', bytes, 'buffer');
 }
 
+/** Where the parts of a chunk lie in the memory in which it is made or read; also in native/src/chunk_sealer.rs. */
+const SCRATCH = { NEXT_DIGEST: 0, KEY: 32, NONCE: 64, DIGEST: 80, HEADER: 112, TAG: 144, CONTENT: 160 } as const;
+
 /**
- * The digest of everything before a chunk and the chunk's header, side by side: the first 64 bytes are what the tag
- * authenticates beside the ciphertext, the last 48 are the header in the file, and all 80 make the next digest.
+ * Memory in which one chunk after another is made or read. The digest of everything before a chunk and the chunk's header
+ * lie side by side: the first 64 bytes of the two are what the tag authenticates beside the ciphertext, the last 48 are the
+ * header in the file, and all 80 make the next digest. The ciphertext follows, as in the file.
  */
 export class ChunkScratch {
-  readonly bytes = Buffer.alloc(DIGEST_BYTES + CHUNK_HEADER_BYTES);
-  readonly digest = this.bytes.subarray(0, DIGEST_BYTES);
-  readonly header = this.bytes.subarray(DIGEST_BYTES);
-  readonly authenticated = this.bytes.subarray(0, DIGEST_BYTES + HEADER.TAG);
-  readonly tag = this.bytes.subarray(DIGEST_BYTES + HEADER.TAG);
-  readonly nonce = Buffer.alloc(NONCE_BYTES);
+  readonly bytes: Buffer;
+  readonly nextDigest: Buffer;
+  readonly key: Buffer;
+  readonly nonce: Buffer;
+  readonly digest: Buffer;
+  readonly header: Buffer;
+  readonly tag: Buffer;
+  readonly content: Buffer;
+  readonly authenticated: Buffer;
+  readonly #digested: Buffer;
+
+  /** @param contentBytes space for the content of a chunk. */
+  constructor(contentBytes = 0) {
+    // Not from the pool, which others share.
+    this.bytes = Buffer.alloc(SCRATCH.CONTENT + contentBytes);
+    const part = (from: number, length: number): Buffer => this.bytes.subarray(from, from + length);
+    this.nextDigest = part(SCRATCH.NEXT_DIGEST, DIGEST_BYTES);
+    this.key = part(SCRATCH.KEY, KEY_BYTES);
+    this.nonce = part(SCRATCH.NONCE, NONCE_BYTES);
+    this.digest = part(SCRATCH.DIGEST, DIGEST_BYTES);
+    this.header = part(SCRATCH.HEADER, CHUNK_HEADER_BYTES);
+    this.tag = part(SCRATCH.TAG, TAG_BYTES);
+    this.content = part(SCRATCH.CONTENT, contentBytes);
+    this.authenticated = part(SCRATCH.DIGEST, SCRATCH.TAG - SCRATCH.DIGEST);
+    this.#digested = part(SCRATCH.DIGEST, SCRATCH.CONTENT - SCRATCH.DIGEST);
+  }
+
+  /** Where header and content begin in `bytes`. */
+  get chunkAt(): number {
+    return SCRATCH.HEADER;
+  }
 
   set(mark: number, chunk: ChunkHeader): void {
     const { header } = this;
@@ -156,9 +184,9 @@ export class ChunkScratch {
     return isOne ? chunk : undefined;
   }
 
-  /** Goes on to the next chunk. */
-  advance(): void {
-    this.digest.set(digestOf(this.bytes));
+  /** Makes the digest of everything up to the end of the header. */
+  digestNext(): void {
+    this.nextDigest.set(digestOf(this.#digested));
   }
 }
 

@@ -115,11 +115,11 @@ export class ChunkTable {
     this.#end += CHUNK_HEADER_BYTES + length;
     const at = this.chunks.length * DIGEST_BYTES;
     this.#scratch.digest.set(this.#digests.subarray(at - DIGEST_BYTES, at));
-    this.#scratch.advance();
+    this.#scratch.digestNext();
     if (at + DIGEST_BYTES > this.#digests.length) {
       this.#digests = Buffer.concat([this.#digests], 2 * this.#digests.length);
     }
-    this.#digests.set(this.#scratch.digest, at);
+    this.#digests.set(this.#scratch.nextDigest, at);
   }
 }
 

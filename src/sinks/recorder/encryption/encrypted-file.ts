@@ -1,15 +1,5 @@
-import { createCipheriv, randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeSync,
-  writevSync,
-} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import type { ByteFile } from '../files/byte-file.js';
 import { errnoOf } from '../files/disk-fault.js';
 import { encryptFor } from './age-file.js';
@@ -17,7 +7,7 @@ import type { Recipient } from './age-keys.js';
 import {
   CHUNK_HEADER_BYTES,
   CHUNK_KIND,
-  ChunkScratch,
+  DIGEST_BYTES,
   digestOf,
   ID_BYTES,
   KEY_BYTES,
@@ -25,8 +15,8 @@ import {
   makeHead,
   markOf,
   readHead,
-  TAG_BYTES,
 } from './chunk-format.js';
+import type { ChunkSealer } from './chunk-sealer.js';
 import { ChunkTable } from './chunk-table.js';
 import type { FileState, KeyPlace } from './key-place.js';
 
@@ -38,6 +28,8 @@ export interface EncryptedFileDependencies {
   readonly recipients: readonly Recipient[];
   /** Where the key is while the file is written, and after it: see RecordingEncryption.forgetKey(). */
   readonly place: KeyPlace;
+  /** For all files of the thread. */
+  readonly sealer: ChunkSealer;
   /** Nobody goes on with it: close() forgets the key. */
   readonly isPrivate: boolean;
   /** What the head says of the file, in clear text and authenticated. */
@@ -51,7 +43,8 @@ export interface EncryptedFileDependencies {
  */
 export class EncryptedFile implements ByteFile {
   readonly #use: EncryptedFileDependencies;
-  readonly #scratch = new ChunkScratch();
+  /** Of everything before the next chunk. */
+  readonly #digest = Buffer.alloc(DIGEST_BYTES);
   #fd = -1;
   #key: Buffer = NOTHING;
   #end = 0;
@@ -156,6 +149,7 @@ export class EncryptedFile implements ByteFile {
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
+    if (this.#key.length > 0) this.#use.sealer.forget();
     this.#key.fill(0);
     this.#key = NOTHING;
     this.#table = undefined;
@@ -174,39 +168,37 @@ export class EncryptedFile implements ByteFile {
     this.#size = size;
     this.#chunks = chunks;
     this.#mark = this.#use.place.mark;
-    this.#scratch.digest.set(digest);
+    this.#digest.set(digest);
     this.#table = undefined;
   }
 
   #append(kind: number, position: number, content: Uint8Array): void {
-    const { place } = this.#use;
-    const scratch = this.#scratch;
+    const { place, sealer } = this.#use;
+    const { scratch } = sealer;
     const { length } = content;
+    scratch.key.set(this.#key);
+    scratch.digest.set(this.#digest);
     scratch.set(this.#mark, {
-      ...{ kind, position, length, number: this.#chunks, use: place.use() },
-      ...{ samples: this.#samples, silent: this.#silent },
+      kind,
+      silent: this.#silent,
+      number: this.#chunks,
+      use: place.use(),
+      position,
+      length,
+      samples: this.#samples,
     });
-    const cipher = createCipheriv('aes-256-gcm', this.#key, scratch.nonce, { authTagLength: TAG_BYTES });
-    cipher.setAAD(scratch.authenticated);
-    const sealed = length === 0 ? NOTHING : cipher.update(content);
-    cipher.final();
-    scratch.tag.set(cipher.getAuthTag());
-    this.#writeBoth(scratch.header, sealed);
-    scratch.advance();
-    this.#end += CHUNK_HEADER_BYTES + length;
+    sealer.seal(content);
+    const bytes = CHUNK_HEADER_BYTES + length;
+    // A disk that is nearly full takes less than it is given, and refuses only the next call.
+    for (let done = 0; done < bytes; ) {
+      done += writeSync(this.#fd, scratch.bytes, scratch.chunkAt + done, bytes - done, this.#end + done);
+    }
+    this.#digest.set(scratch.nextDigest);
+    this.#end += bytes;
     this.#size = kind === CHUNK_KIND.DATA ? Math.max(this.#size, position + length) : position;
     this.#chunks++;
-    place.commit({ end: this.#end, size: this.#size, chunks: this.#chunks, digest: scratch.digest });
+    place.commit({ end: this.#end, size: this.#size, chunks: this.#chunks, digest: this.#digest });
     this.#table?.scan(this.#end);
-  }
-
-  #writeBoth(header: Buffer, sealed: Buffer): void {
-    let done = writevSync(this.#fd, [header, sealed], this.#end);
-    const length = header.length + sealed.length;
-    if (done === length) return;
-    // A disk that is nearly full takes less than it is given, and refuses only the next call.
-    const both = Buffer.concat([header, sealed]);
-    while (done < length) done += writeSync(this.#fd, both, done, length - done, this.#end + done);
   }
 
   #tableOf(): ChunkTable {

@@ -4,6 +4,7 @@ import type { ConversionFiles } from '../conversion/flac-conversion.js';
 import { audioFileName, type Manifest } from '../files/manifest.js';
 import { parseRecipient, type Recipient } from './age-keys.js';
 import { ENCRYPTED_EXTENSION, FORMAT_VERSION } from './chunk-format.js';
+import { type ChunkSealer, chunkSealer } from './chunk-sealer.js';
 import { EncryptedFile } from './encrypted-file.js';
 import type { Description } from './encrypted-reader.js';
 import { KEY_PLACE_BYTES, KeyPlace } from './key-place.js';
@@ -13,6 +14,8 @@ export interface EncryptionOptions {
   readonly recipients: readonly string[];
   /** encryptionKeys() at first; the same again when a new recorder takes over from a dead one. */
   readonly keys: SharedArrayBuffer;
+  /** Whether the native module may be used; default false. */
+  readonly native?: boolean;
 }
 
 /** Memory for the keys of so many recordings at a time. */
@@ -24,16 +27,18 @@ export function encryptionKeys(recordings: number): SharedArrayBuffer {
 export class Encryption {
   readonly #recipients: readonly Recipient[];
   readonly #keys: SharedArrayBuffer;
+  readonly #sealer: ChunkSealer;
 
   /** @throws TrunklineError CONFIG_INVALID for a recipient that is none. */
-  constructor({ recipients, keys }: EncryptionOptions) {
+  constructor({ recipients, keys, native = false }: EncryptionOptions) {
     this.#recipients = recipients.map(parseRecipient);
     this.#keys = keys;
+    this.#sealer = chunkSealer(native);
   }
 
   /** The encryption of the recording in slot `index`. */
   of(index: number, info: StreamInfo, segment: () => number): RecordingEncryption {
-    return new RecordingEncryption(this.#recipients, new KeyPlace(this.#keys, index), info, segment);
+    return new RecordingEncryption(this.#recipients, this.#sealer, new KeyPlace(this.#keys, index), info, segment);
   }
 }
 
@@ -43,12 +48,20 @@ export class RecordingEncryption implements ConversionFiles {
   /** The key of an earlier audio file of the recording has been forgotten. */
   readonly isLastOnly = true;
   readonly #recipients: readonly Recipient[];
+  readonly #sealer: ChunkSealer;
   readonly #place: KeyPlace;
   readonly #info: StreamInfo;
   readonly #segment: () => number;
 
-  constructor(recipients: readonly Recipient[], place: KeyPlace, info: StreamInfo, segment: () => number) {
+  constructor(
+    recipients: readonly Recipient[],
+    sealer: ChunkSealer,
+    place: KeyPlace,
+    info: StreamInfo,
+    segment: () => number,
+  ) {
     this.#recipients = recipients;
+    this.#sealer = sealer;
     this.#place = place;
     this.#info = info;
     this.#segment = segment;
@@ -84,7 +97,7 @@ export class RecordingEncryption implements ConversionFiles {
 
   #file(place: KeyPlace, isPrivate: boolean, name: () => string): EncryptedFile {
     const describe = () => JSON.stringify(this.#describe(name()));
-    return new EncryptedFile({ recipients: this.#recipients, place, isPrivate, describe });
+    return new EncryptedFile({ recipients: this.#recipients, sealer: this.#sealer, place, isPrivate, describe });
   }
 
   /** What the head of a file says; no person can be told from it. */

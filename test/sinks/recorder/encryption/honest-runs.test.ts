@@ -76,7 +76,7 @@ describe('recordings that nobody has touched', () => {
     const counts = { finished: 0, killed: 0, cut: 0 };
     for (let n = 0; n < RUNS; n++) {
       const channels = random() < 0.7 ? 1 : 2;
-      const rigs = [new RecorderRig(), new RecorderRig({ options: encryptFor([owner]) })] as const;
+      const rigs = [new RecorderRig(), new RecorderRig({ options: encryptFor([owner], 4, n % 2 === 0) })] as const;
       const [plain, encrypted] = rigs;
       const about = `run ${n} of seed ${SEED}`;
       run(rigs, random, channels);
