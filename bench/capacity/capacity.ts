@@ -29,7 +29,7 @@ export async function runCapacity(
   let backend = '';
   for (const undertaking of options.sweep.map((streams) => undertakingOf(options, streams))) {
     const rounds = await alternate(undertaking, options, progress);
-    runs.push(summarise(undertaking.load, options.record, rounds));
+    runs.push(summarise(undertaking.load, options, rounds));
     curves.push(curvesOf(undertaking, rounds));
     backend = rounds.node[0]?.subject.backend ?? backend;
   }

@@ -20,6 +20,8 @@ export interface CapacityOptions {
   /** What a write of the generator holds, where the load is a subscription. */
   readonly writes: WriteUnit;
   readonly record: boolean;
+  /** Encrypt what is recorded, for nobody; `plain` is then the node that records without encryption. */
+  readonly encrypt: boolean;
   /** Give the node its control server, and scrape its metrics; `plain` is the node without. */
   readonly scrape: boolean;
   /** Give the node its control server, and so many clients of its event stream and listeners to live audio. */
@@ -51,6 +53,7 @@ export const CAPACITY_DEFAULTS: CapacityOptions = {
   openRate: 200,
   writes: 'connection',
   record: false,
+  encrypt: false,
   scrape: false,
   eventClients: 0,
   listeners: 0,
@@ -97,6 +100,7 @@ export function undertakingOf(options: CapacityOptions, streams: number): Undert
   const tickUs = (frameMs ?? defaultTickMs) * US_PER_MS;
   const wholeTicks = (seconds: number): number => Math.ceil((seconds * US_PER_SECOND) / tickUs) * tickUs;
   const [warmupUs, steadyUs] = [wholeTicks(options.warmup), wholeTicks(options.seconds)];
+  if (options.encrypt && !options.record) throw invalid('Only what is recorded can be encrypted: add --record.');
   const wanted: readonly Baseline[] = WANTED[options.baselines];
   const hasControl = options.scrape || options.eventClients + options.listeners + options.consoles > 0;
   const isPlain = !options.record && !hasControl && options.native !== 'off';

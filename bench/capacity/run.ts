@@ -17,7 +17,15 @@ export interface RunReport {
 }
 
 /** How the node is when it is what others are compared with. */
-const PLAIN = { record: false, native: 'auto', scrape: false, eventClients: 0, listeners: 0, consoles: 0 } as const;
+const PLAIN = {
+  record: false,
+  encrypt: false,
+  native: 'auto',
+  scrape: false,
+  eventClients: 0,
+  listeners: 0,
+  consoles: 0,
+} as const;
 /** To start, and to open every session. */
 const START_PATIENCE_MS = 120_000;
 /** Beyond the length of the run itself; a saturated subject is late with everything. */
@@ -30,9 +38,11 @@ export async function runSubject(
   options: CapacityOptions,
 ): Promise<RunReport> {
   const { profile } = options;
-  const { record, native, scrape, eventClients, listeners, consoles } = kind === 'plain' ? PLAIN : options;
+  // What encryption costs is what it costs beside recording.
+  const plain = options.encrypt ? { ...options, encrypt: false } : PLAIN;
+  const { record, encrypt, native, scrape, eventClients, listeners, consoles } = kind === 'plain' ? plain : options;
   const { consumer } = options;
-  const settings = { kind, load, record, native, scrape, eventClients, listeners, consoles, consumer };
+  const settings = { kind, load, record, encrypt, native, scrape, eventClients, listeners, consoles, consumer };
   const out = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
   const profiler = kind === 'node' && profile !== undefined ? new Profiler(profile) : undefined;
   const generator = new Child('generator-process');

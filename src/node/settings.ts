@@ -56,6 +56,12 @@ export interface OutputSettings {
   readonly keepIdentities?: boolean | undefined;
   /** Folders within `out`, such as `{date}/{queue}/{interactionId}`: see recorder(); default `{interactionId}`. */
   readonly directoryTemplate?: string | undefined;
+  /** What recordings are stored as; default `wav`. See recorder(). */
+  readonly recordFormat?: 'wav' | 'flac' | 'opus' | undefined;
+  /** Recordings are encrypted for these, each `age1…`; default: not encrypted. See recorder(). */
+  readonly encryptTo?: readonly string[] | undefined;
+  /** File with such recipients, one a line; default none. */
+  readonly encryptToFile?: string | undefined;
   /** Days after its end that a recording is deleted, 1 to 36,525; default for ever. See recorder(). */
   readonly keepDays?: number | undefined;
   /** Rules such as `queue=Sales:days=30`; the first that matches a call decides; default none. */
@@ -81,6 +87,7 @@ export type SettingWithoutDefault =
   | 'interactionsFile'
   | 'caFile'
   | 'auditKey'
+  | 'encryptToFile'
   | 'keepDays'
   | 'auditSigningKey'
   | 'auditMaxMegabytes'

@@ -126,4 +126,5 @@ it.concurrent('writes profiles of main thread and workers', { timeout: PATIENCE_
 it.concurrent('refuses what a source cannot do', { timeout: PATIENCE_MS }, async () => {
   await expect(smokeRun('--source', 'audiohook', '--codec', 'opus')).rejects.toMatchObject({ code: 2 });
   await expect(smokeRun('--frame-ms', '200')).rejects.toMatchObject({ code: 2 });
+  await expect(smokeRun('--encrypt')).rejects.toMatchObject({ code: 2 });
 });

@@ -42,6 +42,7 @@ function run(streams: number, valid: boolean): CapacityRun {
     codec: 'pcmu',
     packetMillis: 20,
     record: false,
+    encrypt: false,
     packetsSent: 100,
     packetsDelivered: 99,
     dropped: 1,

@@ -1,4 +1,5 @@
 import { AudioHookNode } from '../../../src/node/audiohook-node.js';
+import { RECIPIENT } from '../../recipient.js';
 import { benchControl } from '../bench-control.js';
 import type { Load } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
@@ -45,12 +46,13 @@ class AudioHookSubject extends NodeSubject<AudioHookNode> {
 }
 
 export function makeAudioHookNode(settings: SubjectSettings): Subject {
-  const { load, out, record, native } = settings;
+  const { load, out, record, encrypt, native } = settings;
   const node = new AudioHookNode({
     server: { port: 0, host: '127.0.0.1', keys: [HOOK_KEY] },
     maxStreams: load.streams,
     out,
     record,
+    encryptTo: encrypt ? [RECIPIENT] : [],
     native,
     services: benchControl(settings),
   });

@@ -4,7 +4,10 @@ import type { Usage } from './usage.js';
 
 /** What the processes of one run tell each other over Node's IPC channel. */
 
-/** `plain` is the node itself, on the native path, not recording and without control server: what each of these costs or saves. */
+/**
+ * `plain` is the node itself, on the native path, not recording and without control server: what each of these costs or
+ * saves. Where recordings are encrypted, it is the same node without that.
+ */
 export const BASELINES = ['bareWs', 'tutorial', 'plain'] as const;
 /** Something to compare the node with. */
 export type Baseline = (typeof BASELINES)[number];
@@ -28,6 +31,8 @@ export interface SubjectSettings {
   /** A folder of this run's own. */
   readonly out: string;
   readonly record: boolean;
+  /** Encrypted, where it is recorded. */
+  readonly encrypt: boolean;
   readonly native: 'off' | 'auto' | 'require';
   /** With a control server, whose metrics are scraped. */
   readonly scrape: boolean;

@@ -18,7 +18,7 @@ export function capacityPage(report: CapacityReport, curves: readonly LatencyCur
   const what = isHook
     ? `AudioHook sessions, ${first.packetMillis} ms`
     : `${CODEC_NAMES[first?.codec ?? 'mixed']} streams`;
-  const title = `trunkline under load: ${counts(runs)} ${what}${first?.record ? ', recording' : ''}`;
+  const title = `trunkline under load: ${counts(runs)} ${what}${first?.record ? ', recording' : ''}${first?.encrypt ? ', encrypted' : ''}`;
   const hasBareWs = runs.some(({ baselines }) => baselines.bareWs !== null);
   const hasTutorial = runs.some(({ baselines }) => baselines.tutorial !== null);
   const hasPlain = runs.some(({ baselines }) => baselines.plain !== null);
@@ -44,7 +44,9 @@ ${curves.map((one) => picture(`${one.streams.toLocaleString('en')} ${unit}`, lat
       ? ` <em>bareWs</em> is a <code>ws</code> ${isHook ? 'server' : 'client'} that receives the same messages and discards them.`
       : ''
   }${hasTutorial ? ' <em>tutorial</em> does the work of the source document on one thread.' : ''}${
-    hasPlain ? ' <em>plain</em> is the node itself on the native path, without recording.' : ''
+    hasPlain
+      ? ` <em>plain</em> is the node itself ${first?.encrypt ? 'without encryption' : 'on the native path, without recording'}.`
+      : ''
   }${
     runs.some(({ baselines }) => BASELINES.some((kind) => baselines[kind]?.saturated))
       ? ' * did not keep up with the load.'

@@ -22,6 +22,7 @@ export interface CapacityRun {
   /** Sound in a packet, which is a frame of both channels where the source is AudioHook. */
   readonly packetMillis: number;
   readonly record: boolean;
+  readonly encrypt: boolean;
   readonly packetsSent: number;
   readonly packetsDelivered: number;
   readonly dropped: number;
@@ -157,7 +158,11 @@ export function counting(runs: readonly RunReport[]): { readonly runs: readonly 
   return valid.length > 0 ? { runs: valid, valid: true } : { runs, valid: false };
 }
 
-export function summarise(load: Load, record: boolean, rounds: Rounds): CapacityRun {
+export function summarise(
+  load: Load,
+  { record, encrypt }: Pick<CapacityRun, 'record' | 'encrypt'>,
+  rounds: Rounds,
+): CapacityRun {
   const { runs, valid } = counting(rounds.node);
   const usages = runs.map(({ subject }) => subject.usage);
   const packetsSent = sentIn(runs);
@@ -174,6 +179,7 @@ export function summarise(load: Load, record: boolean, rounds: Rounds): Capacity
     codec: load.codec,
     packetMillis: load.tickUs / US_PER_MS,
     record,
+    encrypt,
     packetsSent,
     packetsDelivered,
     dropped: packetsSent - packetsDelivered,

@@ -17,7 +17,7 @@ interface SubjectRow {
 
 const COLUMNS: readonly Column[] = [
   ['streams', (run) => `${run.streams}`],
-  ['codec', (run) => run.codec + (run.record ? '+rec' : '')],
+  ['codec', (run) => run.codec + (run.record ? '+rec' : '') + (run.encrypt ? '+enc' : '')],
   ['packet ms', (run) => (run.source === 'audiohook' ? `${run.packetMillis}` : undefined)],
   ['µs/packet', (run) => run.cpuMicrosPerPacket.toFixed(2)],
   ['main', (run) => run.cpuThreadsMicrosPerPacket.main.toFixed(2)],

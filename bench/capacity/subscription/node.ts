@@ -1,6 +1,7 @@
 import type { MediaChunk } from '../../../src/core/media/media-chunk.js';
 import { CaptureNode } from '../../../src/node/capture-node.js';
 import { MEDIA_PATH } from '../../../src/simulator/genesys/server.js';
+import { RECIPIENT } from '../../recipient.js';
 import { benchControl } from '../bench-control.js';
 import { interactionIds, type Load } from '../load/plan.js';
 import { type FramePlaces, NodeSubject } from '../node-subject.js';
@@ -67,7 +68,7 @@ class CaptureSubject extends NodeSubject<CaptureNode> {
 }
 
 export function makeCaptureNode(settings: SubjectSettings, peer: string): Subject {
-  const { load, out, record, native, consumer } = settings;
+  const { load, out, record, encrypt, native, consumer } = settings;
   const node = new CaptureNode({
     apiUrl: `http://${peer}`,
     mediaUrl: `ws://${peer}${MEDIA_PATH}`,
@@ -78,6 +79,7 @@ export function makeCaptureNode(settings: SubjectSettings, peer: string): Subjec
     maxStreams: load.streams,
     out,
     record,
+    encryptTo: encrypt ? [RECIPIENT] : [],
     native,
     services: benchControl(settings),
   });

@@ -78,6 +78,7 @@ function capacity(bench: Command): Command {
       ]),
     )
     .option('--record', 'write recordings as well')
+    .option('--encrypt', 'with --record: encrypt them')
     .option('--scrape', 'with a control server, whose metrics are scraped every five seconds')
     .option('--event-clients <n>', 'with a control server, and so many clients of its events', numberFrom(0, 100))
     .option('--listeners <n>', 'with a control server, and so many listeners to live audio', numberFrom(0, 64))
@@ -119,7 +120,7 @@ CPU is that of the whole process, user and system, for each packet delivered. A 
 lagged is marked and left out; the others' medians are shown. With --source audiohook a packet is one message, both
 sides of a call in it, and nothing is held; there is no tutorial for it, and bareWs is a server.
 With --record, --scrape or --native off, plain is the same node without recording and control server, on the native
-path where there is one.
+path where there is one. With --encrypt, it is the same node that records without encryption.
 --consumer is none, views (a sink that copies the samples of each frame with speech into memory of its own), chunks (a
 listener of mediaChunk) or batches (a listener of chunks): what each costs above none is the price of that way to the audio.
 Behind a baseline's µs a packet stands, in brackets, the node's divided by it: below ×1 the node is the cheaper.
@@ -128,6 +129,7 @@ Examples:
   $ trunkline bench capacity --streams 2000
   $ trunkline bench capacity --sweep 100,500,1000,2000,4000 --report capacity.html
   $ trunkline bench capacity --record --baselines plain
+  $ trunkline bench capacity --record --encrypt --baselines plain --streams 2000
   $ trunkline bench capacity --consumer views
   $ trunkline bench capacity --scrape --baselines plain --streams 2000
   $ trunkline bench capacity --codec opus --streams 1000 --repeat 7 --json
