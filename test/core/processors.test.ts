@@ -1,6 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { availableProcessors } from '../../src/core/processors.js';
 
@@ -88,3 +90,31 @@ describe('availableProcessors', () => {
     expect(Number.isInteger(here)).toBe(true);
   });
 });
+
+/** Field 19 of /proc/<pid>/stat, of which the second, a name in brackets, may hold spaces. */
+function niceOf(stat: string): number {
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
+}
+
+const ownNice = (): number => niceOf(readFileSync('/proc/thread-self/stat', 'utf8'));
+
+// Loaded by Node itself, which takes compiled JavaScript.
+const COMPILED = new URL('../../dist/src/core/processors.js', import.meta.url).href;
+
+it.skipIf(process.platform !== 'linux')(
+  'lets other threads of the process go first, and leaves theirs alone',
+  async () => {
+    const before = ownNice();
+    const code = `
+    const { parentPort } = require('node:worker_threads');
+    import(${JSON.stringify(COMPILED)}).then(({ giveWay }) => {
+      giveWay();
+      parentPort.postMessage(require('node:fs').readFileSync('/proc/thread-self/stat', 'utf8'));
+    });`;
+    const worker = new Worker(code, { eval: true });
+    const [stat] = (await once(worker, 'message')) as [string];
+    await worker.terminate();
+    expect(niceOf(stat)).toBe(Math.max(before, 10));
+    expect(ownNice()).toBe(before);
+  },
+);

@@ -67,14 +67,14 @@ class FollowedFile {
     }
   }
 
-  /** The hashes of the lines that have been written since the last call. */
-  async *leaves(): AsyncGenerator<Buffer> {
+  /** The hashes of the lines that have been written since the last call, those of a chunk at a time. */
+  async *leaves(): AsyncGenerator<Buffer[]> {
     const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (;;) {
       const { bytesRead } = await this.handle.read(chunk, 0, chunk.length, this.#offset);
       if (bytesRead === 0) return;
       this.#offset += bytesRead;
-      for (const line of this.#splitter.split(chunk.subarray(0, bytesRead))) yield leafHash(line);
+      yield Array.from(this.#splitter.split(chunk.subarray(0, bytesRead)), leafHash);
     }
   }
 }
@@ -177,7 +177,7 @@ export class CheckpointWriter implements Checkpoints {
   async #takeLines(): Promise<void> {
     for (let file = this.#files[0]; file !== undefined; file = this.#files[0]) {
       const { isComplete } = file;
-      for await (const leaf of file.leaves()) this.#take(leaf);
+      for await (const leaves of file.leaves()) for (const leaf of leaves) this.#take(leaf);
       await file.handle.datasync();
       if (!isComplete) return;
       this.#files.shift();
@@ -250,11 +250,13 @@ export class CheckpointWriter implements Checkpoints {
     const expected = this.#leaves.read(from, this.#tree.size);
     let line = 0;
     let changed = 0;
-    for await (const leaf of file.leaves()) {
-      line++;
-      const next = await expected.next();
-      if (next.done) this.#take(leaf);
-      else if (changed === 0 && !next.value.equals(leaf)) changed = line;
+    for await (const leaves of file.leaves()) {
+      for (const leaf of leaves) {
+        line++;
+        const next = await expected.next();
+        if (next.done) this.#take(leaf);
+        else if (changed === 0 && !next.value.equals(leaf)) changed = line;
+      }
     }
     const isShort = !(await expected.next()).done;
     if (changed === 0 && !isShort) return;

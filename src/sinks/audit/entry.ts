@@ -1,5 +1,6 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../core/errors.js';
+import { giveWay } from '../../core/processors.js';
 import { parseSigner } from '../../evidence/signed-note.js';
 import type { CheckpointFault, CheckpointStep, CheckpointThreadData, NewCheckpoint } from './checkpoint-thread.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
@@ -35,4 +36,7 @@ function serve(port: MessagePort, { directory, fileMode, signer }: CheckpointThr
   });
 }
 
-if (parentPort !== null) serve(parentPort, workerData as CheckpointThreadData);
+if (parentPort !== null) {
+  giveWay();
+  serve(parentPort, workerData as CheckpointThreadData);
+}
