@@ -11,7 +11,12 @@ const MASK_BYTES = 4;
 /** A text message as a server sends it. @throws RangeError above 65,535 bytes. */
 export function textFrame(text: string): Buffer {
   const payload = Buffer.from(text);
-  return Buffer.concat([header(TEXT, 0, payload.length), payload]);
+  return Buffer.concat([textHeader(payload.length), payload]);
+}
+
+/** What a server sends before a text message of so many bytes. @throws RangeError above 65,535. */
+export function textHeader(bytes: number): Buffer {
+  return header(TEXT, 0, bytes);
 }
 
 /**

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer';
-import { packetMessage, packetPrefix } from '../../../src/simulator/genesys/wire.js';
+import { packetPrefix } from '../../../src/simulator/genesys/wire.js';
 import type { Speech } from '../load/payloads.js';
 import { interactionId } from '../load/plan.js';
-import { textFrame } from '../load/websocket.js';
+import { textHeader } from '../load/websocket.js';
 import { sequenceAt, timestampAt } from './plan.js';
 
 /** One interaction as the generator sends it. */
@@ -21,7 +21,7 @@ interface Slot {
   readonly memory: Buffer;
   /** The part of `memory` that is sent. */
   bytes: Buffer;
-  /** The tick that it holds; NaN before the first. */
+  /** The tick that it holds. */
   tick: number;
   /** Where each frame begins, and where the last one ends. */
   readonly starts: Int32Array;
@@ -34,16 +34,19 @@ const ZERO = 0x30;
 const NINE = 0x39;
 const LONGEST_SEQUENCE = 65_535;
 const LONGEST_TIMESTAMP = 2 ** 32 - 1;
-/** What packetMessage() puts between and behind the two numbers. */
+/** By which a frame may become longer: by the digits of both numbers, and by the longer form of a frame's header. */
+const MOST_GROWTH = String(LONGEST_SEQUENCE).length + String(LONGEST_TIMESTAMP).length + 2;
+/** What packetMessage() of the simulator puts between and behind the two numbers. */
 const TIMESTAMP_KEY = ',"timestamp":';
 const PAYLOAD_KEY = ',"payload":"';
 const END = '"}';
 
 /**
  * All that one connection ever sends, prepared: a buffer for each of `slots` ticks with one frame of each interaction. A
- * tick takes the next slot, and there only the digits of its numbers change, most of them by adding to the last ones; a
- * frame whose numbers wrap or get another digit is written again. The payloads come round when the slots do. The
- * slots are also how far a client may fall behind before the buffers would be changed while the socket reads them.
+ * tick takes the next slot, and there only the digits of its numbers change, most of them by adding to the last ones; when
+ * numbers wrap or get another digit they are written again, and what lies behind them moves. The payloads come round when
+ * the slots do. The slots are also how far a client may fall behind before the buffers would be changed while the socket
+ * reads them.
  */
 export class ConnectionFrames {
   readonly slots: number;
@@ -63,7 +66,7 @@ export class ConnectionFrames {
     this.#sequenceStep = stepOf(slots);
     this.#timestampSteps = voices.map(({ ticksPerPacket }) => stepOf(slots * ticksPerPacket));
     this.#wrapsAt = new Int32Array(voices.length);
-    this.#slots = Array.from({ length: slots }, (_, slot) => this.#emptySlot(slot));
+    this.#slots = Array.from({ length: slots }, (_, tick) => this.#prepare(tick));
   }
 
   get packetsPerTick(): number {
@@ -74,23 +77,30 @@ export class ConnectionFrames {
   at(tick: number): Buffer {
     const slot = this.#slots[tick % this.slots] as Slot;
     if (slot.tick === tick - this.slots) this.#advance(slot, tick);
-    else this.#writeAll(slot, tick);
+    else if (slot.tick !== tick) this.#renumberAll(slot, tick);
     slot.tick = tick;
     return slot.bytes;
   }
 
-  #emptySlot(slot: number): Slot {
+  /** The slot of one of the first ticks, as it is sent then. */
+  #prepare(tick: number): Slot {
     const count = this.#voices.length;
-    const longest = this.#voices.map((_, place) => this.#frame(place, slot, LONGEST_SEQUENCE, LONGEST_TIMESTAMP));
-    const memory = Buffer.allocUnsafeSlow(longest.reduce((sum, { length }) => sum + length, 0));
-    return {
-      memory,
-      bytes: memory,
-      tick: Number.NaN,
-      starts: new Int32Array(count + 1),
-      sequenceEnds: new Int32Array(count),
-      timestampEnds: new Int32Array(count),
-    };
+    const starts = new Int32Array(count + 1);
+    const sequenceEnds = new Int32Array(count);
+    const timestampEnds = new Int32Array(count);
+    const frames = this.#voices.map((_, place) => {
+      const { text, sequenceEnd, timestampEnd } = this.#beginning(place, tick);
+      const start = starts[place] as number;
+      sequenceEnds[place] = start + sequenceEnd;
+      timestampEnds[place] = start + timestampEnd;
+      const frame = `${text}${PAYLOAD_KEY}${this.#payload(place, tick)}${END}`;
+      starts[place + 1] = start + frame.length;
+      return frame;
+    });
+    const length = starts[count] as number;
+    const memory = Buffer.allocUnsafeSlow(length + count * MOST_GROWTH);
+    memory.write(frames.join(''), 'latin1');
+    return { memory, bytes: memory.subarray(0, length), tick, starts, sequenceEnds, timestampEnds };
   }
 
   /** From what the slot held `slots` ticks ago. */
@@ -105,7 +115,7 @@ export class ConnectionFrames {
         (tick < (wrapsAt[place] as number) || this.#isPastWrap(place, tick)) &&
         addDecimal(memory, (sequenceEnds[place] as number) - zeros, amount) &&
         addDecimal(memory, (timestampEnds[place] as number) - step.zeros, step.amount);
-      if (!grows) this.#replace(slot, place, tick);
+      if (!grows) this.#renumber(slot, place, tick);
     }
   }
 
@@ -123,24 +133,20 @@ export class ConnectionFrames {
     return true;
   }
 
-  #writeAll(slot: Slot, tick: number): void {
+  #renumberAll(slot: Slot, tick: number): void {
     this.#wrapsAt.fill(0);
-    slot.starts.fill(0);
-    slot.bytes = slot.memory.subarray(0, 0);
-    for (let place = 0; place < this.#voices.length; place++) this.#replace(slot, place, tick);
+    for (let place = 0; place < this.#voices.length; place++) this.#renumber(slot, place, tick);
   }
 
-  /** Writes one frame where the old one was, and moves those behind it when it has another length. */
-  #replace(slot: Slot, place: number, tick: number): void {
+  /** Writes a frame's numbers where the last ones were, and moves what lies behind them when they have another length. */
+  #renumber(slot: Slot, place: number, tick: number): void {
     const { memory, starts, sequenceEnds, timestampEnds } = slot;
-    const { firstSequence, firstTimestamp, ticksPerPacket } = this.#voices[place] as Voice;
-    const sequence = sequenceAt(firstSequence, tick);
-    const timestamp = timestampAt(firstTimestamp, tick, ticksPerPacket);
-    const frame = this.#frame(place, tick % this.slots, sequence, timestamp);
+    const { text, sequenceEnd, timestampEnd } = this.#beginning(place, tick);
     const start = starts[place] as number;
-    const growth = start + frame.length - (starts[place + 1] as number);
+    const from = (timestampEnds[place] as number) + 1;
+    const growth = start + text.length - from;
     if (growth !== 0) {
-      memory.copyWithin(start + frame.length, starts[place + 1] as number, slot.bytes.length);
+      memory.copyWithin(from + growth, from, slot.bytes.length);
       for (let behind = place + 1; behind < starts.length; behind++) {
         starts[behind] = (starts[behind] as number) + growth;
         if (behind === sequenceEnds.length) continue;
@@ -149,15 +155,20 @@ export class ConnectionFrames {
       }
       slot.bytes = memory.subarray(0, slot.bytes.length + growth);
     }
-    memory.set(frame, start);
-    const behindNumbers = PAYLOAD_KEY.length + this.#payload(place, tick % this.slots).length + END.length;
-    const timestampEnd = start + frame.length - behindNumbers - 1;
-    timestampEnds[place] = timestampEnd;
-    sequenceEnds[place] = timestampEnd - String(timestamp).length - TIMESTAMP_KEY.length;
+    memory.write(text, start, 'latin1');
+    sequenceEnds[place] = start + sequenceEnd;
+    timestampEnds[place] = start + timestampEnd;
   }
 
-  #frame(place: number, slot: number, sequence: number, timestamp: number): Buffer {
-    return textFrame(packetMessage(this.#prefixes[place] as string, sequence, timestamp, this.#payload(place, slot)));
+  /** A frame up to its timestamp, and where in it the last digits of its numbers stand. */
+  #beginning(place: number, tick: number): { text: string; sequenceEnd: number; timestampEnd: number } {
+    const { firstSequence, firstTimestamp, ticksPerPacket } = this.#voices[place] as Voice;
+    const sequence = `${this.#prefixes[place]}${sequenceAt(firstSequence, tick)}`;
+    const message = `${sequence}${TIMESTAMP_KEY}${timestampAt(firstTimestamp, tick, ticksPerPacket)}`;
+    const behind = PAYLOAD_KEY.length + this.#payload(place, tick % this.slots).length + END.length;
+    const header = textHeader(message.length + behind).toString('latin1');
+    const text = header + message;
+    return { text, sequenceEnd: header.length + sequence.length - 1, timestampEnd: text.length - 1 };
   }
 
   #payload(place: number, slot: number): string {
