@@ -1,12 +1,14 @@
 //! Single-producer single-consumer rings: `src/ring/ring.ts` and `link.ts`.
 //!
-//! Cursors are read and written sequentially consistent, as JavaScript's Atomics are: "announce the sleep, then look
-//! once more" in `src/ring/agent.ts` and `waiting.ts` is sound only if neither side's store can pass its later load.
+//! "Announce the sleep, then look once more" in `src/ring/agent.ts` and `waiting.ts` is sound only if neither side's store
+//! can pass its later load. JavaScript's Atomics see to that with each store. Here a cursor is stored with release order
+//! alone, since a full barrier behind every record would wait until the record has left the processor's store buffer;
+//! `Shard::drain` has one barrier behind all of its records.
 
 mod recorder_link;
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Release, SeqCst};
 
 use crate::layout::{HEADER_BYTES, Header, OUTPUT_HEADER_BYTES, OutputHeader, align_record, kind, ring};
 use crate::memory::Memory;
@@ -99,7 +101,7 @@ impl Consumer {
                 return true;
             }
             self.head = self.head.wrapping_add(to_end);
-            self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, SeqCst);
+            self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, Release);
         }
     }
 
@@ -152,13 +154,13 @@ impl Consumer {
     pub fn release(&mut self) {
         let (length, _) = self.prefix(self.head);
         self.head = self.head.wrapping_add(align_record(length as usize) as u32);
-        self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, SeqCst);
+        self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, Release);
     }
 
     /// Gives everything published so far back to the producer, without looking at it.
     pub fn skip_all(&mut self) {
         self.head = self.tail;
-        self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, SeqCst);
+        self.side.memory.word(self.side.place.offset + ring::HEAD).store(self.head as i32, Release);
     }
 
     /// Length and kind of a published record or padding.
@@ -303,7 +305,7 @@ impl Producer {
                 self.pad(index);
             }
         }
-        self.side.memory.word(self.side.place.offset + ring::TAIL).store(self.tail as i32, SeqCst);
+        self.side.memory.word(self.side.place.offset + ring::TAIL).store(self.tail as i32, Release);
         self.published = self.tail;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::fence;
 
 use crate::config::Config;
 use crate::layout::{agent_control, shard_counters};
@@ -78,6 +79,8 @@ impl Shard {
             }
             done += 1;
         }
+        // What follows looks at whether a reader sleeps: the cursors must be seen before that (`ring.rs`).
+        fence(SeqCst);
         if done == 0 && blocked { BLOCKED } else { done as i32 }
     }
 
