@@ -1,4 +1,4 @@
-/** What the native module exports: native/src/lib.rs (shards), socket_reader.rs, regular_packets.rs, deinterleaver.rs, chunk_sealer.rs and service_manager.rs. */
+/** What the native module exports: native/src/lib.rs (shards), socket_reader.rs, regular_packets.rs, deinterleaver.rs, chunk_sealer.rs, flac_encoder.rs and service_manager.rs. */
 export interface Addon {
   /** Compared with LAYOUT_VERSION of src/ring/layout.ts before anything else is used. */
   readonly LAYOUT_VERSION: number;
@@ -33,8 +33,21 @@ export interface Addon {
   readonly NativeChunkSealer: new (
     scratch: Uint8Array,
   ) => AddonChunkSealer;
+  /** Codes from `source`, interleaved, to `out`; `blockSamples` is a power of two. */
+  readonly NativeFlacEncoder: new (
+    sampleRate: number,
+    channels: number,
+    blockSamples: number,
+    source: Int16Array,
+    out: Uint8Array,
+  ) => AddonFlacEncoder;
   /** Sends one datagram to systemd. Throws when it cannot be sent; only on Linux can it. */
   readonly notifyServiceManager: (socket: string, message: string) => void;
+}
+
+export interface AddonFlacEncoder {
+  /** FlacFrameEncoder.encode() of src/audio/flac/frame-encoder.ts, with the arrays that it was made with. */
+  encode(at: number, count: number, number: number, outAt: number): number;
 }
 
 /** Absolute offset of a ring's header, and the bytes of its data area. */

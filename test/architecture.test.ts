@@ -46,7 +46,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   'sources/audiohook': ['config/options', 'type:sources', 'engine/input/ingest', 'native/deinterleaver'],
   'sinks/recorder': [
-    ...['config/options', 'type:sinks', 'ring', 'audio/wav', 'shard/location', 'shard/shard-data'],
+    ...[
+      'config/options',
+      'type:sinks',
+      'ring',
+      'audio/wav',
+      'shard/location',
+      'shard/shard-data',
+      'native/flac-encoder',
+    ],
     ...['bit-writer', 'frame-encoder', 'metadata'].map((file) => `audio/flac/${file}`),
     ...['opus', 'page'].map((file) => `audio/ogg/${file}`),
     ...['byte-source', 'channels', 'pcm-reader', 'read-pcm'].map((file) => `audio/files/${file}`),

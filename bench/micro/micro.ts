@@ -3,6 +3,7 @@ import { TrunklineError } from '../../src/core/errors.js';
 import { median } from '../capacity/report/statistics.js';
 import { describeProvenance, type Provenance, provenanceLines } from '../provenance.js';
 import { audioHookCases } from './audiohook.js';
+import { formatCases } from './formats.js';
 import { genesysCases } from './genesys.js';
 import { mediaCases } from './media.js';
 import { metricsCases } from './metrics.js';
@@ -63,6 +64,7 @@ function chosenCases(only: string): MicroCase[] {
     ...mediaCases(),
     ...workerCases(),
     ...recorderCases(),
+    ...formatCases(),
     ...metricsCases(),
   ];
   const cases = all.filter(({ name }) => name.includes(only));

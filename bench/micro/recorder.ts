@@ -15,36 +15,47 @@ const CAPACITY = 1 << 22;
 const STREAMS = 50;
 const SAMPLES = 160;
 const PCM_BYTES = 2 * SAMPLES;
-const FRAME_BYTES = RECORD.OUTPUT_HEADER_BYTES + PCM_BYTES;
 const FRAME_US = 20_000;
 /** One and a half seconds: each stream is written twice. */
 const FRAMES = 75;
 
+/** Of Opus: about what 20 ms of speech take. */
+const OPUS_BYTES = 60;
+
 /**
- * What the recorder's thread does for a packet, from its ring to its file, with the writes of every 0.75 s: as it is, and
- * encrypted, by the native module and by node:crypto. The recordings go to the folder for temporary files.
+ * What the recorder's thread does for a packet, from its ring to its file, with the writes of every 0.75 s: as WAV,
+ * encrypted by the native module and by node:crypto, and of Opus as the packets that came. The recordings go to the folder
+ * for temporary files.
  */
 export function recorderCases(): MicroCase[] {
   const plain = 'recorder ring to WAV file';
   return [
-    recording(plain),
-    { ...recording('recorder ring to encrypted file', RECIPIENT, true), beside: plain },
-    { ...recording('recorder ring to encrypted file, node:crypto', RECIPIENT, false), beside: plain },
+    recording(plain, {}),
+    { ...recording('recorder ring to encrypted file', { recipient: RECIPIENT, native: true }), beside: plain },
+    { ...recording('recorder ring to encrypted file, node:crypto', { recipient: RECIPIENT }), beside: plain },
+    { ...recording('recorder ring to Ogg Opus file', { format: 'opus' }), beside: plain },
   ];
 }
 
-function recording(name: string, recipient?: string, native = false): MicroCase {
+interface Storage {
+  readonly recipient?: string;
+  /** Whether the native module encrypts. */
+  readonly native?: boolean;
+  readonly format?: 'opus';
+}
+
+function recording(name: string, storage: Storage): MicroCase {
   let use: { readonly producer: RingProducer; readonly recorder: Recorder; readonly clock: ManualClock } | undefined;
   let frame = 0;
   return {
     name,
-    unit: 'PCMU packet of a recorded stream',
+    unit: `${storage.format === 'opus' ? 'Opus' : 'PCMU'} packet of a recorded stream`,
     steps: STREAMS * FRAMES,
     run() {
-      use ??= begin(recipient, native);
+      use ??= begin(storage);
       const { producer, recorder, clock } = use;
       for (let n = 0; n < FRAMES; n++, frame++) {
-        for (let stream = 0; stream < STREAMS; stream++) put(producer, stream, frame);
+        for (let stream = 0; stream < STREAMS; stream++) put(producer, stream, frame, storage);
         producer.publish();
         clock.advanceUs(FRAME_US);
         while (recorder.doWork(clock.nowUs()) > 0);
@@ -53,21 +64,22 @@ function recording(name: string, recipient?: string, native = false): MicroCase 
   };
 }
 
-function begin(recipient: string | undefined, native: boolean) {
+function begin({ recipient, native = false, format }: Storage) {
   const outDir = mkdtempSync(join(tmpdir(), 'trunkline-bench-'));
   process.once('exit', () => rmSync(outDir, { recursive: true, force: true }));
   const ring = { memory: new SharedArrayBuffer(ringBytes(CAPACITY)), offset: 0, capacity: CAPACITY };
   const encryption = recipient && { encryption: { recipients: [recipient], keys: encryptionKeys(STREAMS), native } };
   const options: RecorderOptions = {
     ...{ outDir, rings: [ring], memory: new SharedArrayBuffer(recorderMemoryBytes(STREAMS)) },
-    ...encryption,
+    ...{ ...encryption, format: format ?? 'wav' },
   };
+  const [codec, rate] = format === 'opus' ? (['opus', 48_000] as const) : (['pcmu', 8_000] as const);
   const clock = new ManualClock(1_000_000);
   const recorder = new Recorder(options, clock);
   const producer = new RingProducer(ring);
   for (let stream = 0; stream < STREAMS; stream++) {
-    const format = { codec: 'pcmu', clockRate: 8000, sampleRate: 8000, channels: 1, startedAtMs: 1_700_000_000_000 };
-    const info = Buffer.from(JSON.stringify({ stream, interactionId: `call-${stream}`, ...format }));
+    const traits = { codec, clockRate: rate, sampleRate: rate, channels: 1, startedAtMs: 1_700_000_000_000 };
+    const info = Buffer.from(JSON.stringify({ stream, interactionId: `call-${stream}`, ...traits }));
     const at = claim(producer, RECORD.OUTPUT_HEADER_BYTES + info.length, KIND.OPEN, stream);
     producer.view.setInt32(at + RECORD.PAYLOAD_LENGTH, info.length, true);
     producer.bytes.set(info, at + RECORD.OUTPUT_HEADER_BYTES);
@@ -78,12 +90,17 @@ function begin(recipient: string | undefined, native: boolean) {
   return { producer, recorder, clock };
 }
 
-function put(producer: RingProducer, stream: number, frame: number): void {
-  const at = claim(producer, FRAME_BYTES, KIND.FRAME, stream);
-  producer.view.setInt32(at + RECORD.PAYLOAD_LENGTH, PCM_BYTES, true);
-  producer.view.setInt32(at + RECORD.SAMPLE_COUNT, SAMPLES, true);
-  producer.view.setFloat64(at + RECORD.POSITION, frame * SAMPLES, true);
-  producer.commit(FRAME_BYTES);
+function put(producer: RingProducer, stream: number, frame: number, { format }: Storage): void {
+  const [kind, bytes, samples] =
+    format === 'opus' ? [KIND.CODED_FRAME, OPUS_BYTES, 6 * SAMPLES] : [KIND.FRAME, PCM_BYTES, SAMPLES];
+  const length = RECORD.OUTPUT_HEADER_BYTES + bytes;
+  const at = claim(producer, length, kind, stream);
+  producer.view.setInt32(at + RECORD.PAYLOAD_LENGTH, bytes, true);
+  producer.view.setInt32(at + RECORD.SAMPLE_COUNT, samples, true);
+  producer.view.setFloat64(at + RECORD.POSITION, frame * samples, true);
+  // The first byte of a packet of Opus: CELT at 48 kHz, one frame of 20 ms.
+  if (format === 'opus') producer.bytes[at + RECORD.OUTPUT_HEADER_BYTES] = 31 << 3;
+  producer.commit(length);
 }
 
 function claim(producer: RingProducer, length: number, kind: number, stream: number): number {

@@ -2,6 +2,7 @@
 
 mod chunk_sealer;
 mod deinterleaver;
+mod flac_encoder;
 mod regular_packets;
 pub mod service_manager;
 mod socket_reader;

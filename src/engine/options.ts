@@ -63,6 +63,7 @@ export interface RecorderAgent {
   readonly bufferBytes?: number;
   /** Whether it takes the packets of Opus as they came instead of samples. */
   readonly storesPackets?: boolean;
+  /** What its thread is given. @param native how the engine uses the native addon. */
   data(memory: EngineMemory, native: 'off' | 'auto' | 'require'): unknown;
 }
 

@@ -21,7 +21,8 @@ mod speech_roll;
 pub mod table;
 
 pub use audio::{
-    adaptive, concealment, detector, fusion, g711, l16, level, opus, silence, silence_kind, silero, speech_windows,
+    adaptive, concealment, detector, flac, fusion, g711, l16, level, opus, silence, silence_kind, silero,
+    speech_windows,
 };
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ export function flacBlockSamples(sampleRate: number): number {
   return sampleRate > 24_000 ? 4096 : 1024;
 }
 
+/** The most bytes that a frame can have: its samples as they are. */
+export function flacFrameBytes({ sampleRate, channels }: FlacFormat): number {
+  return MAX_HEADER_BYTES + channels * (2 * flacBlockSamples(sampleRate) + MAX_SUBFRAME_HEADER_BYTES);
+}
+
 /**
  * Codes blocks of 16-bit samples as FLAC frames (RFC 9639 §9): all of the same length but the last. Two channels are
  * coded each for itself, since they are two people. It is exact: integers only.
@@ -40,10 +45,9 @@ export class FlacFrameEncoder {
     this.#subframes = new SubframeEncoder(this.blockSamples);
   }
 
-  /** The most bytes that a frame can have: its samples as they are. */
+  /** See flacFrameBytes(). */
   get maxFrameBytes(): number {
-    const { channels } = this.#format;
-    return MAX_HEADER_BYTES + channels * (2 * this.blockSamples + MAX_SUBFRAME_HEADER_BYTES);
+    return flacFrameBytes(this.#format);
   }
 
   /**

@@ -197,7 +197,7 @@ export class RecorderSink implements Sink {
       const repaired = await repairUnfinished(this.#directory, {
         clock,
         access: this.#access,
-        convert: conversionThread(),
+        convert: conversionThread(this.#thread.usesNative),
         signal: this.#closing.signal,
         ...(this.#thread.isArchived ? { archiveIndex: this.#archiveIndex(clock) } : {}),
         onRepaired: (recording) => {

@@ -52,6 +52,7 @@ export class RecorderThread implements RecorderAgent {
   #isSlow = false;
   #refused = 0;
   #isArchived = false;
+  #usesNative = true;
 
   constructor(options: RecorderThreadOptions) {
     this.#options = options;
@@ -78,7 +79,13 @@ export class RecorderThread implements RecorderAgent {
     return this.#isArchived;
   }
 
+  /** Whether the native addon may be used, once the engine has been made. */
+  get usesNative(): boolean {
+    return this.#usesNative;
+  }
+
   data: RecorderAgent['data'] = (engine, native) => {
+    this.#usesNative = native !== 'off';
     const { recorderControl, shards, streamTable } = engine;
     const { encryptTo = [] } = this.#options;
     const writeBufferBytes = writeBufferBytesFor(streamTable.capacity);
@@ -98,6 +105,7 @@ export class RecorderThread implements RecorderAgent {
       directoryTemplate: this.#options.directoryTemplate ?? FLAT_TEMPLATE,
       access: this.#options.access,
       isArchived: this.#isArchived,
+      usesNative: this.#usesNative,
       memory,
       results,
       writeBufferBytes,

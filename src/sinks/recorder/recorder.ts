@@ -44,6 +44,8 @@ export interface RecorderOptions {
    * the stream has ended.
    */
   readonly format?: AudioFormat;
+  /** Whether the native addon may code FLAC, where there is one; true by default. */
+  readonly usesNative?: boolean;
   /** How often the sizes in a WAV header are brought up to date. */
   readonly headerMs?: number;
   /** How often the spans so far are written beside session.json, for a repair after a kill. */
@@ -111,6 +113,7 @@ export class Recorder implements Agent {
       access,
       places: new RecordingPlaces(options.outDir, access, options.directoryTemplate),
       format: options.format ?? 'wav',
+      usesNative: options.usesNative ?? true,
       unfinished: new UnfinishedIndex(options.outDir, writer, access, clock.nowUs(), options.isArchived),
       flushUs,
       headerUs: (options.headerMs ?? 5_000) * US_PER_MS,

@@ -349,14 +349,15 @@ export class RecordingFiles {
 
   /** What is still to be done with audio that is complete. */
   #worksFor(final: Manifest): ConversionWork[] {
-    const { fileMode } = this.#context.access;
+    const { usesNative, access } = this.#context;
+    const { fileMode } = access;
     const works: ConversionWork[] = [];
     const late = join(this.#path, lateFile(this.#segment));
     if (this.opus !== undefined && existsSync(late)) {
       works.push(new OpusConversion(this.opus.paths(this.#audioPath), late, this.#info.sampleRate, fileMode));
     }
     if (final.notConverted !== undefined && final.endReason !== 'formatChanged') {
-      works.push(new FlacConversion(this.#path, final, fileMode, this.#encryption));
+      works.push(new FlacConversion(this.#path, final, fileMode, usesNative, this.#encryption));
     }
     return works;
   }

@@ -3,6 +3,7 @@
 pub mod adaptive;
 pub mod concealment;
 pub mod detector;
+pub mod flac;
 pub mod fusion;
 mod fusion_weights;
 pub mod g711;

@@ -14,8 +14,11 @@ export type Convert = (folder: string, manifest: Manifest, fileMode: number) => 
 const SHARE = 8;
 
 /** Converts on this thread, which other work shares. */
-export const convertHere: Convert = async (folder, manifest, fileMode) => {
-  const conversion = new FlacConversion(folder, manifest, fileMode);
+export const convertHere: Convert = (folder, manifest, fileMode) =>
+  convert({ folder, manifest, fileMode, usesNative: true });
+
+export async function convert({ folder, manifest, fileMode, usesNative }: ConversionRequest): Promise<Manifest> {
+  const conversion = new FlacConversion(folder, manifest, fileMode, usesNative);
   try {
     for (let steps = 1; !conversion.step(); steps++) if (steps % SHARE === 0) await setImmediate();
     return conversion.converted(manifest);
@@ -23,22 +26,24 @@ export const convertHere: Convert = async (folder, manifest, fileMode) => {
     conversion.abandon();
     return { ...manifest, notConverted: 'failed' };
   }
-};
+}
 
 export interface ConversionRequest {
   readonly folder: string;
   readonly manifest: Manifest;
   readonly fileMode: number;
+  /** Whether the native addon may code FLAC. */
+  readonly usesNative: boolean;
 }
 
 /**
  * Converts on a thread of its own, one recording after another: for a process whose own thread has calls. The thread runs
  * while there is something to convert.
  */
-export function conversionThread(): Convert {
+export function conversionThread(usesNative = true): Convert {
   let last: Promise<unknown> = Promise.resolve();
   return (folder, manifest, fileMode) => {
-    const result = last.then(() => runThread({ folder, manifest, fileMode }));
+    const result = last.then(() => runThread({ folder, manifest, fileMode, usesNative }));
     last = result;
     return result;
   };

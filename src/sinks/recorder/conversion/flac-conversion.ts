@@ -43,13 +43,15 @@ interface Replacement {
 export class FlacConversion implements ConversionWork {
   readonly #folder: string;
   readonly #mode: number;
+  readonly #usesNative: boolean;
   readonly #files: ConversionFiles;
   readonly #replacements: readonly Replacement[];
   #done = 0;
   #job: { readonly source: ByteFile; readonly target: ByteFile; readonly flac: FlacJob } | undefined;
 
-  /** @param folder path of the recording. @param mode permissions of the files. */
-  constructor(folder: string, manifest: Manifest, mode: number, files = PLAIN) {
+  /** @param folder path of the recording. @param mode permissions of the files. @param usesNative whether the native addon may. */
+  constructor(folder: string, manifest: Manifest, mode: number, usesNative = true, files = PLAIN) {
+    this.#usesNative = usesNative;
     this.#folder = folder;
     this.#mode = mode;
     this.#files = files;
@@ -97,7 +99,7 @@ export class FlacConversion implements ConversionWork {
       // What an earlier attempt has left.
       rmSync(join(this.#folder, to), { force: true });
       target.create(join(this.#folder, to), this.#mode);
-      return { source, target, flac: new FlacJob(source, target, segment, Math.max(0, samples)) };
+      return { source, target, flac: new FlacJob(source, target, segment, Math.max(0, samples), this.#usesNative) };
     } catch (thrown) {
       source.close();
       throw thrown;

@@ -15,6 +15,8 @@ export interface RecordingContext {
   readonly places: RecordingPlaces;
   /** What recordings are stored as. */
   readonly format: AudioFormat;
+  /** Whether the native addon may code FLAC. */
+  readonly usesNative: boolean;
   readonly unfinished: UnfinishedIndex;
   readonly flushUs: number;
   readonly headerUs: number;
