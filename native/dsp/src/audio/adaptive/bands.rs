@@ -195,19 +195,63 @@ pub fn add_sample(state: &mut State, sample: i16) -> bool {
     true
 }
 
-/// Adds a block of 8 · `decimation` samples.
-pub fn add_wide_block(state: &mut State, pcm: &[i16], decimation: usize) {
-    let mut block = [0; BLOCK_SAMPLES];
-    for (sample, group) in block.iter_mut().zip(pcm.chunks_exact(decimation)) {
-        // Truncates towards 0.
-        *sample = (group.iter().map(|&one| i32::from(one)).sum::<i32>() / decimation as i32) as i16;
+/// Blocks that are averaged before they are added up: more than a hop has.
+const MOST_WIDE_BLOCKS: usize = 32;
+
+/// Adds blocks of 8 · `decimation` samples, as many as there are in `pcm`, `most` at most and one at least. Returns how
+/// many that was.
+#[inline(always)]
+pub fn add_wide_blocks(state: &mut State, pcm: &[i16], decimation: usize, most: usize) -> usize {
+    let count = (pcm.len() / (BLOCK_SAMPLES * decimation)).min(most.clamp(1, MOST_WIDE_BLOCKS));
+    let mut blocks = [[0; BLOCK_SAMPLES]; MOST_WIDE_BLOCKS];
+    let blocks = &mut blocks[..count];
+    // The usual rates, 16, 24 and 48 kHz: by a constant the compiler divides with vectors, and without a division.
+    match decimation {
+        2 => average::<2>(pcm, blocks.as_flattened_mut()),
+        3 => average::<3>(pcm, blocks.as_flattened_mut()),
+        6 => average::<6>(pcm, blocks.as_flattened_mut()),
+        _ => average_any(pcm, decimation, blocks.as_flattened_mut()),
     }
-    add_blocks(state, &[block]);
+    add_blocks(state, blocks);
+    count
+}
+
+/// Truncates towards 0.
+#[inline(always)]
+fn average<const N: usize>(pcm: &[i16], averages: &mut [i16]) {
+    for (average, group) in averages.iter_mut().zip(pcm.as_chunks::<N>().0) {
+        *average = (group.iter().map(|&one| i32::from(one)).sum::<i32>() / N as i32) as i16;
+    }
+}
+
+fn average_any(pcm: &[i16], decimation: usize, averages: &mut [i16]) {
+    for (average, group) in averages.iter_mut().zip(pcm.chunks_exact(decimation)) {
+        *average = (group.iter().map(|&one| i32::from(one)).sum::<i32>() / decimation as i32) as i16;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::stream::SILENCE_SLOTS;
+
+    #[test]
+    fn wide_blocks_are_added_by_many_as_one_by_one() {
+        for decimation in [2, 3, 4, 6] {
+            let pcm: Vec<i16> = (0..20 * 8 * decimation).map(|i| (i * i * 31 + i * 977) as i16).collect();
+            let mut many = [0.0; SILENCE_SLOTS];
+            many[PAIR] = -1.0;
+            let mut one_by_one = many;
+            assert_eq!(add_wide_blocks(&mut many, &pcm, decimation, 7), 7);
+            assert_eq!(add_wide_blocks(&mut many, &pcm[7 * 8 * decimation..], decimation, 40), 13);
+            for wide in pcm.chunks_exact(8 * decimation) {
+                let mut block = [0; BLOCK_SAMPLES];
+                average_any(wide, decimation, &mut block);
+                add_blocks(&mut one_by_one, &[block]);
+            }
+            assert_eq!(many, one_by_one, "{decimation}");
+        }
+    }
 
     #[test]
     fn whole_pairs_add_up_to_the_same_in_vectors() {

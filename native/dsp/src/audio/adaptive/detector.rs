@@ -1,6 +1,6 @@
 //! Decisions: `src/audio/adaptive/detector.ts`.
 
-use super::bands::{add_blocks, add_sample, add_wide_block};
+use super::bands::{add_blocks, add_sample, add_wide_blocks};
 use super::classifier::classify;
 use super::features::{feature, measure_hop, measure_low};
 use super::minimum::{init_band_floors, init_minimum};
@@ -119,8 +119,8 @@ fn take_blocks(state: &mut State, pcm: &[i16], most: f64) -> (usize, f64) {
     }
     let span = decimation.saturating_mul(BLOCK_SAMPLES);
     if is_at_block && decimation > 0 && pcm.len() >= span {
-        add_wide_block(state, &pcm[..span], decimation);
-        return (span, 1.0);
+        let blocks = add_wide_blocks(state, pcm, decimation, most as usize);
+        return (blocks * span, blocks as f64);
     }
     for (taken, &sample) in pcm.iter().enumerate() {
         if add_sample(state, sample) {
