@@ -6,8 +6,8 @@ import process from 'node:process';
 /** Where the kernel shows what a process may use, and what this process belongs to. Another root is for tests. */
 const ROOT = '/';
 
-/** A tenth of the processor beside a thread that has not given way; all of it beside none. */
-const GIVES_WAY = 10;
+/** A third of what a thread that has not given way gets, and all of a processor that nobody else wants. */
+const GIVES_WAY = 5;
 
 /**
  * How many processors this process may keep busy: those that it may run on, and no more than the CPU quota of its

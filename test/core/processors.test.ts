@@ -114,7 +114,7 @@ it.skipIf(process.platform !== 'linux')(
     const worker = new Worker(code, { eval: true });
     const [stat] = (await once(worker, 'message')) as [string];
     await worker.terminate();
-    expect(niceOf(stat)).toBe(Math.max(before, 10));
+    expect(niceOf(stat)).toBe(Math.max(before, 5));
     expect(ownNice()).toBe(before);
   },
 );
