@@ -7,6 +7,11 @@ import type { Delivery } from '../output/delivery.js';
 const LONGEST_TIMER_MS = 1_000;
 /** A timer that is due within this fetches the shards' output as well. */
 const SOON_US = 2 * US_PER_MS;
+/**
+ * With sources that hand over packets at least this often, the time until they do so again hardly ever is that long: a timer
+ * of twice as long does, and each costs as much as delivering two dozen frames.
+ */
+const BUSIEST_INTERVAL_US = 600;
 /** Sources that hand over packets at least this often, on average, fetch the output of the turns before as well. */
 const BUSY_INTERVAL_US = US_PER_MS;
 /** Weight of one turn in that average; a pause counts as no more than LONGEST_INTERVAL_US. */
@@ -25,7 +30,7 @@ export interface Pump {
  * Decides how the engine learns of what comes next: by the timer, when packets are held, and by being woken, when
  * shards may have output before that. Under load, when sources hand over packets every millisecond, waking would only
  * double the turns of the event loop, at 10 to 30 µs on both sides: each turn takes what the shards made of the one before,
- * and a timer of 2 ms what the last one has left.
+ * and a timer of 2 or 4 ms what the last one has left.
  */
 export class Schedule {
   readonly #clock: Clock;
@@ -61,10 +66,10 @@ export class Schedule {
   update(nowUs = this.#clock.nowUs()): void {
     if (this.#stopped) return;
     const dueUs = this.#pump.dueUs();
-    const soonUs = nowUs + SOON_US;
     const isBusy = this.#hasSubmitted && this.#intervalUs < BUSY_INTERVAL_US;
     // Called from within a sink: the drain that called the sink looks again when it is done.
     const looksSoon = isBusy && !this.#delivery.isDraining;
+    const soonUs = nowUs + (looksSoon && this.#intervalUs < BUSIEST_INTERVAL_US ? 2 * SOON_US : SOON_US);
     const nextUs = looksSoon ? Math.min(dueUs, soonUs) : dueUs;
     if (nextUs < this.#timerDueUs) this.#setTimer(nextUs, nowUs);
     if (!this.#delivery.isDraining && this.#timerDueUs > soonUs) this.#waitForOutput();
