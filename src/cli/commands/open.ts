@@ -1,6 +1,6 @@
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import process from 'node:process';
 import type { Writable } from 'node:stream';
 import { type Command, InvalidArgumentError } from 'commander';
@@ -72,11 +72,12 @@ Examples:
 /** The files that were asked for. */
 function chosen(files: readonly EncryptedPath[], { segment, out }: OpenOptions): readonly EncryptedPath[] {
   if (segment === undefined && (out !== undefined || files.length === 1)) return files;
-  const one = segment === undefined ? undefined : files[segment - 1];
-  if (one !== undefined) return [one];
+  const found = files.filter((file) => file.segment === segment);
+  if (found.length > 0 && (found.length === 1 || out !== undefined)) return found;
+  const names = files.map(({ path }) => basename(path)).join(', ');
   throw new TrunklineError(
     'CONFIG_INVALID',
-    `The recording has ${files.length} audio files: name one with --segment 1 to ${files.length}, or a folder with --out.`,
+    `The recording has ${files.length} audio files: name one of ${names}, its number with --segment, or a folder with --out.`,
   );
 }
 

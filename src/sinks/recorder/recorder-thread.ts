@@ -57,7 +57,7 @@ export class RecorderThread implements RecorderAgent {
   constructor(options: RecorderThreadOptions) {
     this.#options = options;
     this.bufferBytes = options.bufferBytes;
-    this.storesPackets = options.format === 'opus' && (options.encryptTo ?? []).length === 0;
+    this.storesPackets = options.format === 'opus';
   }
 
   archive(): ArchivePlace {

@@ -33,6 +33,7 @@ import { indexFinished } from './folders/finished-index.js';
 import { EarlierUnfinished } from './folders/recording-places.js';
 import { LateFile, type LatePacket } from './opus/late-file.js';
 import { OpusFiles } from './opus/opus-files.js';
+import { PLAIN_PACKETS } from './opus/packet-files.js';
 import { type RecorderMemory, SLOT } from './recorder-memory.js';
 import { parseInfo } from './stream-records.js';
 
@@ -86,13 +87,12 @@ export class RecordingFiles {
     this.#info = info;
     this.#content = content;
     this.#encryption = context.encryption?.of(index, info, () => this.#segment);
-    const newFile = () => new PlainFile();
-    const { format, encryption, access } = context;
-    const storesPackets = format === 'opus' && info.codec === 'opus' && encryption === undefined;
-    this.opus = storesPackets ? new OpusFiles(newFile, context.memory, this.#slot, info) : undefined;
-    this.wav = storesPackets ? undefined : new AudioFile(this.#encryption?.byteFile() ?? newFile(), info);
+    const storesPackets = context.format === 'opus' && info.codec === 'opus';
+    const packets = this.#encryption ?? PLAIN_PACKETS;
+    this.opus = storesPackets ? new OpusFiles(packets, context.memory, this.#slot, info) : undefined;
+    this.wav = storesPackets ? undefined : new AudioFile(this.#encryption?.byteFile() ?? new PlainFile(), info);
     this.audio = this.opus ?? (this.wav as AudioFile);
-    this.#late = new LateFile(newFile, access.fileMode);
+    this.#late = new LateFile(() => packets.late(), context.access.fileMode);
     this.conversion = new RecordingConversion((code) => this.#notConverted(code));
   }
 
@@ -105,7 +105,7 @@ export class RecordingFiles {
   get audioFile(): string {
     if (this.opus !== undefined) return this.hasFolder ? channelFile(this.#fileName, 0, this.#info.channels) : '';
     const format = this.conversion.isDone ? 'flac' : 'wav';
-    return this.hasFolder ? `${segmentFile(this.#segment, format)}${this.#extension}` : '';
+    return this.hasFolder ? `${segmentFile(this.#segment, format)}${this.#encryption?.extension ?? ''}` : '';
   }
 
   get hasFolder(): boolean {
@@ -196,7 +196,7 @@ export class RecordingFiles {
 
   /** Keeps a late packet of Opus for the end of the call. Returns the bytes written. */
   keepLate(packet: LatePacket): number {
-    return this.#late.append(join(this.#path, lateFile(this.#segment)), packet);
+    return this.#late.append(this.#latePath, packet);
   }
 
   /** Has something written into the audio. */
@@ -275,7 +275,7 @@ export class RecordingFiles {
   close(): void {
     this.audio.close();
     this.#late.close();
-    this.#encryption?.forgetKey();
+    this.#encryption?.forgetKeys();
   }
 
   #isThere(nowUs: number): boolean {
@@ -352,9 +352,9 @@ export class RecordingFiles {
     const { usesNative, access } = this.#context;
     const { fileMode } = access;
     const works: ConversionWork[] = [];
-    const late = join(this.#path, lateFile(this.#segment));
-    if (this.opus !== undefined && existsSync(late)) {
-      works.push(new OpusConversion(this.opus.paths(this.#audioPath), late, this.#info.sampleRate, fileMode));
+    if (this.opus !== undefined && existsSync(this.#latePath)) {
+      const paths = this.opus.paths(this.#audioPath);
+      works.push(new OpusConversion(paths, this.#latePath, this.#info.sampleRate, fileMode, this.#encryption));
     }
     if (final.notConverted !== undefined && final.endReason !== 'formatChanged') {
       works.push(new FlacConversion(this.#path, final, fileMode, usesNative, this.#encryption));
@@ -389,11 +389,11 @@ export class RecordingFiles {
     return join(this.#path, this.#fileName);
   }
 
-  get #fileName(): string {
-    return `${segmentFile(this.#segment, this.opus === undefined ? 'wav' : 'opus')}${this.#extension}`;
+  get #latePath(): string {
+    return join(this.#path, `${lateFile(this.#segment)}${this.#encryption?.extension ?? ''}`);
   }
 
-  get #extension(): string {
-    return this.#encryption?.extension ?? '';
+  get #fileName(): string {
+    return `${segmentFile(this.#segment, this.opus === undefined ? 'wav' : 'opus')}${this.#encryption?.extension ?? ''}`;
   }
 }

@@ -1,4 +1,4 @@
-import { constants, lstatSync } from 'node:fs';
+import { constants, lstatSync, statSync } from 'node:fs';
 import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { parseWav, WAV_HEADER_BYTES, WAV_MAX_DATA_BYTES, wavHeader } from '../../audio/wav.js';
@@ -62,7 +62,6 @@ export async function repairRecording(
   convert: Convert,
 ): Promise<RepairOutcome | undefined> {
   const names = await filesIn(folder);
-  const isEncrypted = names.has(ENCRYPTED_FILE);
   if (![AUDIO_FILE, ENCRYPTED_FILE, MANIFEST_FILE, PARTIAL_FILE, SPARE_FILE].some((name) => names.has(name)))
     return undefined;
   const text = names.has(MANIFEST_FILE) ? await readFile(join(folder, MANIFEST_FILE), 'utf8') : undefined;
@@ -98,7 +97,8 @@ export async function repairRecording(
     const isLive = known.writer !== undefined && writerState(known.writer) === 'alive';
     return isLive ? { state: 'live' } : finish(known);
   }
-  const file = known === undefined ? (isEncrypted ? ENCRYPTED_FILE : AUDIO_FILE) : lastSegment(known).file;
+  const file =
+    known === undefined ? (names.has(ENCRYPTED_FILE) ? ENCRYPTED_FILE : AUDIO_FILE) : lastSegment(known).file;
   if (!names.has(file)) return undefined;
   const audio = join(folder, file);
   const state = known?.writer === undefined ? 'unknown' : writerState(known.writer);
@@ -107,8 +107,10 @@ export async function repairRecording(
   if (state === 'alive' || (state === 'unknown' && !isAbandoned && wallMs - mtimeMs < QUIET_MS)) {
     return { state: 'live' };
   }
-  if (isEncrypted) {
-    return finish(completedEncrypted(known, audio, size, mtimeMs));
+  if (file.endsWith(ENCRYPTED_EXTENSION)) {
+    const files = (known && lastSegment(known).channelFiles) ?? [file];
+    const paths = files.filter((one) => names.has(one)).map((one) => join(folder, one));
+    return finish(completedEncrypted(known, paths, mtimeMs));
   }
   if (known !== undefined && isOpusFile(lastSegment(known))) {
     const samples = await repairOpus(folder, lastSegment(known), segmentsOf(known).length, fileMode);
@@ -224,9 +226,12 @@ async function repairHeader(
 }
 
 /** The same of an encrypted recording, from what can be seen of it without its key. */
-function completedEncrypted(known: Manifest | undefined, audio: string, size: number, mtimeMs: number): Manifest {
-  const { description, samples, spans } = repairEncrypted(audio, size);
-  const start = known ?? manifestOf(description) ?? assumedManifest(basename(dirname(audio)), mtimeMs);
+function completedEncrypted(known: Manifest | undefined, files: readonly string[], mtimeMs: number): Manifest {
+  // Of two channels with a file each, the one that is ahead has the length of both.
+  const [longest, ...others] = files.map((file) => ({ file, ...repairEncrypted(file, statSync(file).size) }));
+  if (longest === undefined) throw new Error('There is no audio.');
+  const { file, description, samples, spans } = others.reduce((a, b) => (b.samples > a.samples ? b : a), longest);
+  const start = known ?? manifestOf(description) ?? assumedManifest(basename(dirname(file)), mtimeMs);
   const tracks = knownTracks(start, samples);
   for (const [channel, track] of tracks.entries()) {
     const from = track.at(-1)?.endSamples ?? 0;

@@ -15,8 +15,9 @@ import { JsShard } from '../../../src/shard/js-backend.js';
 import { NativeShard } from '../../../src/shard/native-backend.js';
 import type { ShardData } from '../../../src/shard/shard-data.js';
 import { ShardLoop } from '../../../src/shard/shard-loop.js';
+import type { EncryptionOptions } from '../../../src/sinks/recorder/encryption/encryption.js';
 import { type AudioFormat, type Manifest, manifestSchema } from '../../../src/sinks/recorder/files/manifest.js';
-import { Recorder } from '../../../src/sinks/recorder/recorder.js';
+import { Recorder, type RecorderOptions } from '../../../src/sinks/recorder/recorder.js';
 import { recorderMemoryBytes } from '../../../src/sinks/recorder/recorder-memory.js';
 import { readWav, type Wav } from '../recorder/recorder-rig.js';
 
@@ -47,6 +48,8 @@ export interface CaptureOptions extends Pick<EngineOptions, 'playoutDelay' | 'pl
   readonly recorderRingBytes?: number;
   /** What is recorded is stored as; `wav` by default. */
   readonly format?: AudioFormat;
+  /** Stored as it is by default. */
+  readonly encryption?: EncryptionOptions;
 }
 
 /** The whole way of a packet, from the jitter buffer to the file, in this very thread and in virtual time. */
@@ -60,12 +63,14 @@ export class CaptureRig {
   readonly #table: StreamTable;
   readonly #output: RingConsumer;
   readonly #shard: ShardLoop;
-  readonly #recorder: Recorder;
+  readonly #recorderOptions: RecorderOptions;
+  #recorder: Recorder;
   readonly #format: AudioFormat;
   #ticks = 0;
 
   constructor(backend: 'js' | 'native', options: CaptureOptions = {}) {
-    const { format = 'wav', streams = 1, inputRingBytes = 1 << 20, recorderRingBytes = 1 << 20, ...delays } = options;
+    const { format = 'wav', streams = 1, inputRingBytes = 1 << 20, recorderRingBytes = 1 << 20, ...rest } = options;
+    const { encryption, ...delays } = rest;
     this.#format = format;
     const settings = resolveOptions({
       ...{ ...delays, shards: 1, maxStreams: streams },
@@ -89,13 +94,17 @@ export class CaptureRig {
     this.#shard = new ShardLoop(this.#data, backend === 'js' ? new JsShard(this.#data) : new NativeShard(this.#data));
     const dependencies = { wake: () => {}, onPublished: () => {} };
     this.input = new PacketInput(memory, settings, this.#streams, dependencies);
-    this.#recorder = new Recorder(
-      {
-        ...{ format, outDir: this.outDir, rings: [recorder], writeBufferBytes: WRITE_BUFFER_BYTES },
-        memory: new SharedArrayBuffer(recorderMemoryBytes(streams, WRITE_BUFFER_BYTES)),
-      },
-      this.clock,
-    );
+    this.#recorderOptions = {
+      ...{ format, outDir: this.outDir, rings: [recorder], writeBufferBytes: WRITE_BUFFER_BYTES },
+      memory: new SharedArrayBuffer(recorderMemoryBytes(streams, WRITE_BUFFER_BYTES)),
+      ...(encryption && { encryption }),
+    };
+    this.#recorder = new Recorder(this.#recorderOptions, this.clock);
+  }
+
+  /** The recorder's thread dies where it stands; a new one takes over. */
+  crashRecorder(): void {
+    this.#recorder = new Recorder(this.#recorderOptions, this.clock);
   }
 
   open(interactionId: string, format: StreamFormat): Stream {

@@ -29,16 +29,17 @@ export interface Result {
   readonly refused: string | undefined;
 }
 
-/** Opens a recording's folder or file, as the command does. */
+/** Opens a recording's folder or file, as the command does. @param number of the file in the folder. */
 export function openWith(
   path: string,
   { identities }: Person,
   stretch: { fromSeconds?: number; toSeconds?: number } = {},
+  number = 0,
 ): Result {
   const blocks: Buffer[] = [];
   let recording: OpenedRecording | undefined;
   try {
-    const [file] = encryptedFiles(path);
+    const file = encryptedFiles(path)[number];
     if (file === undefined) throw new Error('There is no file.');
     recording = new OpenedRecording(file, identities);
     const content = recording.content(stretch);

@@ -123,9 +123,13 @@ export function removeOriginals(folder: string, manifest: Manifest): void {
   }
 }
 
-/** Removes FLAC files that a kill has left of WAV files which are not converted. What cannot be removed stays. */
+/**
+ * Removes what a kill has left of a conversion: FLAC files of WAV files that are not converted, and files that were to take
+ * the place of others. What cannot be removed stays.
+ */
 export function removeUnfinished(folder: string, manifest: Manifest): void {
-  for (const [index, { file }] of segmentsOf(manifest).entries()) {
+  for (const [index, { file, channelFiles = [file] }] of segmentsOf(manifest).entries()) {
+    for (const one of channelFiles) remove(join(folder, `${one}.new`));
     const [flac, wav] = [segmentFile(index + 1, 'flac'), segmentFile(index + 1, 'wav')];
     for (const extension of ['', ENCRYPTED_EXTENSION]) {
       if (file === `${wav}${extension}`) remove(join(folder, `${flac}${extension}`));

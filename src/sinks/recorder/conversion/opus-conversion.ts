@@ -1,12 +1,14 @@
-import { renameSync, rmSync } from 'node:fs';
-import { type ByteFile, PlainFile } from '../files/byte-file.js';
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import type { ByteFile } from '../files/byte-file.js';
 import type { Manifest } from '../files/manifest.js';
 import { type LatePacket, readRecords } from '../opus/late-file.js';
 import { OpusRebuild } from '../opus/opus-rebuild.js';
+import { type PacketFiles, PLAIN_PACKETS } from '../opus/packet-files.js';
 import { remove, sync } from './flac-conversion.js';
 import type { ConversionWork } from './recording-conversion.js';
 
-const SUFFIX = '.new';
+/** Ends the name of a file that is to take the place of another one. */
+export const SUFFIX = '.new';
 
 /**
  * Writes the Opus files of a stream again, beside the ones that there are, with its late packets in their places; each
@@ -14,7 +16,8 @@ const SUFFIX = '.new';
  * at any time: what is in its place then is passed over.
  */
 export class OpusConversion implements ConversionWork {
-  readonly #files: readonly string[];
+  readonly #paths: readonly string[];
+  readonly #files: PacketFiles;
   readonly #lateFile: string;
   readonly #sampleRate: number;
   readonly #mode: number;
@@ -24,8 +27,15 @@ export class OpusConversion implements ConversionWork {
   /** The longest of the channels, in samples of the stream. */
   lengthSamples = 0;
 
-  /** @param files paths of the channels' files. @param lateFile path of the late packets, which need not exist. */
-  constructor(files: readonly string[], lateFile: string, sampleRate: number, mode: number) {
+  /** @param paths of the channels' files. @param lateFile path of the late packets, which need not exist. */
+  constructor(
+    paths: readonly string[],
+    lateFile: string,
+    sampleRate: number,
+    mode: number,
+    files: PacketFiles = PLAIN_PACKETS,
+  ) {
+    this.#paths = paths;
     this.#files = files;
     this.#lateFile = lateFile;
     this.#sampleRate = sampleRate;
@@ -33,10 +43,15 @@ export class OpusConversion implements ConversionWork {
   }
 
   step(): boolean {
-    const path = this.#files[this.#channel];
+    const path = this.#paths[this.#channel];
     if (path === undefined) {
       remove(this.#lateFile);
       return true;
+    }
+    if (this.#files.isReplaced(this.#channel)) {
+      takeName(path);
+      this.#channel++;
+      return false;
     }
     this.#job ??= this.#begin(path);
     const { rebuild } = this.#job;
@@ -45,7 +60,8 @@ export class OpusConversion implements ConversionWork {
     this.lengthSamples = Math.max(this.lengthSamples, rebuild.endSamples);
     this.#close();
     sync(path + SUFFIX);
-    renameSync(path + SUFFIX, path);
+    this.#files.replace(this.#channel);
+    takeName(path);
     this.#channel++;
     return false;
   }
@@ -58,13 +74,15 @@ export class OpusConversion implements ConversionWork {
   /** What is there remains, with the late packets beside it. */
   abandon(): void {
     this.#close();
-    for (const path of this.#files) remove(path + SUFFIX);
+    for (const [channel, path] of this.#paths.entries()) {
+      if (!this.#files.isReplaced(channel)) remove(path + SUFFIX);
+    }
   }
 
   #begin(path: string) {
     this.#late ??= this.#readLate();
-    const source = new PlainFile();
-    const target = new PlainFile();
+    const source = this.#files.packets(this.#channel);
+    const target = this.#files.rewritten(this.#channel);
     if (!source.reopen(path)) throw new Error('The audio is gone.');
     try {
       rmSync(path + SUFFIX, { force: true });
@@ -78,7 +96,7 @@ export class OpusConversion implements ConversionWork {
   }
 
   #readLate(): readonly LatePacket[] {
-    const file = new PlainFile();
+    const file = this.#files.late();
     if (!file.reopen(this.#lateFile)) return [];
     try {
       return readRecords(file).packets;
@@ -92,4 +110,9 @@ export class OpusConversion implements ConversionWork {
     this.#job?.target.close();
     this.#job = undefined;
   }
+}
+
+/** Where a thread has died just before, or just after it. */
+function takeName(path: string): void {
+  if (existsSync(path + SUFFIX)) renameSync(path + SUFFIX, path);
 }

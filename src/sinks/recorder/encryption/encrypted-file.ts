@@ -26,7 +26,7 @@ const NOTHING = Buffer.alloc(0);
 
 export interface EncryptedFileDependencies {
   readonly recipients: readonly Recipient[];
-  /** Where the key is while the file is written, and after it: see RecordingEncryption.forgetKey(). */
+  /** Where the key is while the file is written, and after it: see RecordingEncryption.forgetKeys(). */
   readonly place: KeyPlace;
   /** For all files of the thread. */
   readonly sealer: ChunkSealer;

@@ -1,7 +1,8 @@
 import { withoutIdentities } from '../../../core/attributes/attributes.js';
 import type { StreamInfo } from '../../../core/events.js';
 import type { ConversionFiles } from '../conversion/flac-conversion.js';
-import { audioFileName, type Manifest } from '../files/manifest.js';
+import { audioFileName, channelFile, lateFile, type Manifest, segmentFile } from '../files/manifest.js';
+import type { PacketFiles } from '../opus/packet-files.js';
 import { parseRecipient, type Recipient } from './age-keys.js';
 import { ENCRYPTED_EXTENSION, FORMAT_VERSION } from './chunk-format.js';
 import { type ChunkSealer, chunkSealer } from './chunk-sealer.js';
@@ -18,9 +19,13 @@ export interface EncryptionOptions {
   readonly native?: boolean;
 }
 
+/** Keys of one recording: of its samples or of the packets of channel 0, of those of channel 1, of late packets. */
+const PLACES = 3;
+const LATE_PLACE = 2;
+
 /** Memory for the keys of so many recordings at a time. */
 export function encryptionKeys(recordings: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(recordings * KEY_PLACE_BYTES);
+  return new SharedArrayBuffer(recordings * PLACES * KEY_PLACE_BYTES);
 }
 
 /** How the audio files of one recorder are encrypted: each with a key of its own, for the same recipients. */
@@ -38,38 +43,60 @@ export class Encryption {
 
   /** The encryption of the recording in slot `index`. */
   of(index: number, info: StreamInfo, segment: () => number): RecordingEncryption {
-    return new RecordingEncryption(this.#recipients, this.#sealer, new KeyPlace(this.#keys, index), info, segment);
+    const places = Array.from({ length: PLACES }, (_, place) => new KeyPlace(this.#keys, index * PLACES + place));
+    return new RecordingEncryption(this.#recipients, this.#sealer, places, info, segment);
   }
 }
 
 /** The encrypted files of one recording. */
-export class RecordingEncryption implements ConversionFiles {
+export class RecordingEncryption implements ConversionFiles, PacketFiles {
   readonly extension = ENCRYPTED_EXTENSION;
   /** The key of an earlier audio file of the recording has been forgotten. */
   readonly isLastOnly = true;
   readonly #recipients: readonly Recipient[];
   readonly #sealer: ChunkSealer;
-  readonly #place: KeyPlace;
+  readonly #places: readonly KeyPlace[];
   readonly #info: StreamInfo;
   readonly #segment: () => number;
 
   constructor(
     recipients: readonly Recipient[],
     sealer: ChunkSealer,
-    place: KeyPlace,
+    places: readonly KeyPlace[],
     info: StreamInfo,
     segment: () => number,
   ) {
     this.#recipients = recipients;
     this.#sealer = sealer;
-    this.#place = place;
+    this.#places = places;
     this.#info = info;
     this.#segment = segment;
   }
 
   /** The file that is recorded to; any number of such objects are of the same file. */
   byteFile(): EncryptedFile {
-    return this.#file(this.#place, false, () => audioFileName(this.#segment()));
+    return this.#file(this.#place(0), false, () => audioFileName(this.#segment()));
+  }
+
+  packets(channel: number): EncryptedFile {
+    return this.#file(this.#place(channel), false, () => this.#packetFile(channel));
+  }
+
+  late(): EncryptedFile {
+    return this.#file(this.#place(LATE_PLACE), false, () => lateFile(this.#segment()));
+  }
+
+  rewritten(channel: number): EncryptedFile {
+    return this.target(this.#packetFile(channel));
+  }
+
+  /** The key of the old file is of no use for the new one: what a new thread finds there has no key. */
+  replace(channel: number): void {
+    this.#place(channel).forget();
+  }
+
+  isReplaced(channel: number): boolean {
+    return this.#place(channel).state === undefined;
   }
 
   source(): EncryptedFile {
@@ -81,9 +108,9 @@ export class RecordingEncryption implements ConversionFiles {
     return this.#file(new KeyPlace(new ArrayBuffer(KEY_PLACE_BYTES), 0), true, () => file);
   }
 
-  /** From now on only the recipients can read the file. */
-  forgetKey(): void {
-    this.#place.forget();
+  /** From now on only the recipients can read the files. */
+  forgetKeys(): void {
+    for (const place of this.#places) place.forget();
   }
 
   /** The manifest of this audio file, which says that it is encrypted. */
@@ -93,6 +120,14 @@ export class RecordingEncryption implements ConversionFiles {
     const { attributes } = plain;
     // The manifest is not encrypted.
     return { ...plain, ...(attributes && { attributes: withoutIdentities(attributes) }), file, encryption };
+  }
+
+  #place(index: number): KeyPlace {
+    return this.#places[index] as KeyPlace;
+  }
+
+  #packetFile(channel: number): string {
+    return channelFile(segmentFile(this.#segment(), 'opus'), channel === 0 ? 0 : 1, this.#info.channels);
   }
 
   #file(place: KeyPlace, isPrivate: boolean, name: () => string): EncryptedFile {

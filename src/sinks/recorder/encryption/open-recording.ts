@@ -7,6 +7,7 @@ import { readCheckpoint, readManifest } from '../files/manifest-file.js';
 import type { Identity } from './age-keys.js';
 import { ENCRYPTED_EXTENSION } from './chunk-format.js';
 import { type Damage, EncryptedReader, EncryptedSource } from './encrypted-reader.js';
+import { completeOpus, isOpus, type LateOpus, lateOpus } from './open-opus.js';
 
 const BLOCK_BYTES = 64 << 10;
 
@@ -40,13 +41,15 @@ export function encryptedFiles(recording: string): readonly EncryptedPath[] {
 }
 
 function filesOf(folder: string, manifest: Manifest): readonly EncryptedPath[] {
-  return segmentsOf(manifest).map(({ file }, at) => {
-    // A name from a file that anybody may have changed must not lead out of the folder.
-    if (basename(file) !== file || !file.endsWith(ENCRYPTED_EXTENSION)) {
-      throw new TrunklineError('FILE_INVALID', `${join(folder, file)} is not encrypted.`);
-    }
-    return { path: join(folder, file), interactionId: manifest.interactionId, segment: at + 1 };
-  });
+  return segmentsOf(manifest).flatMap(({ file: first, channelFiles = [first] }, at) =>
+    channelFiles.map((file) => {
+      // A name from a file that anybody may have changed must not lead out of the folder.
+      if (basename(file) !== file || !file.endsWith(ENCRYPTED_EXTENSION)) {
+        throw new TrunklineError('FILE_INVALID', `${join(folder, file)} is not encrypted.`);
+      }
+      return { path: join(folder, file), interactionId: manifest.interactionId, segment: at + 1 };
+    }),
+  );
 }
 
 /** What became of opening a file. */
@@ -61,6 +64,7 @@ export interface Opened {
 export class OpenedRecording {
   readonly #source: EncryptedSource;
   readonly #reader: EncryptedReader;
+  readonly #late: LateOpus | undefined;
 
   /**
    * @throws TrunklineError FILE_FAILED, or FILE_INVALID when no identity opens it, its head is damaged, or it is not what the
@@ -83,6 +87,10 @@ export class OpenedRecording {
           `It is part ${description.segment} of its recording, not part ${segment}.`,
         );
       }
+      if (interactionId !== undefined && `${description.file}${ENCRYPTED_EXTENSION}` !== basename(path)) {
+        throw new TrunklineError('FILE_INVALID', `It was recorded as ${description.file}${ENCRYPTED_EXTENSION}.`);
+      }
+      this.#late = isOpus(description.file) ? lateOpus(path, description, identities) : undefined;
     } catch (thrown) {
       this.#source.close();
       throw thrown instanceof TrunklineError ? new TrunklineError(thrown.code, `${path}: ${thrown.message}`) : thrown;
@@ -113,6 +121,10 @@ export class OpenedRecording {
         'Only a WAV file has stretches; open it whole, and cut it with ffmpeg.',
       );
     }
+    if (isOpus(this.file) && (this.#late !== undefined || !reader.isSealed)) {
+      const damage = yield* this.#completed();
+      return this.#opened(damage ?? reader.checkRest() ?? reader.damage ?? this.#late?.damage);
+    }
     let position = 0;
     let end = reader.size;
     if (isWav && (!isWhole || !reader.isSealed)) {
@@ -129,6 +141,20 @@ export class OpenedRecording {
       yield block;
     }
     return this.#opened((isWhole ? reader.checkRest() : undefined) ?? reader.damage);
+  }
+
+  /** Packets that a kill, or a full disk, has left without an end, or without the late ones in their places. */
+  *#completed(): Generator<Buffer, Damage | undefined> {
+    const reader = this.#reader;
+    const blocks: Buffer[] = [];
+    let damage: Damage | undefined;
+    for (let at = 0; at < reader.size && damage === undefined; at += BLOCK_BYTES) {
+      const block = reader.read(at, Math.min(BLOCK_BYTES, reader.size - at));
+      if (block instanceof Uint8Array) blocks.push(block);
+      else damage = block;
+    }
+    yield completeOpus(Buffer.concat(blocks), reader.description, this.#late?.packets ?? []);
+    return damage;
   }
 
   #opened(damage: Damage | undefined): Opened {

@@ -18,7 +18,7 @@ export function audioFileName(segment: number): string {
 
 /** The file of one channel, where each of two has its own: audio-external.opus, audio-2-internal.opus and so on. */
 export function channelFile(file: string, channel: 0 | 1, channels: number): string {
-  return channels === 1 ? file : file.replace(/\.(\w+)$/, channel === 0 ? '-external.$1' : '-internal.$1');
+  return channels === 1 ? file : file.replace(/\.(\w+(\.enc)?)$/, channel === 0 ? '-external.$1' : '-internal.$1');
 }
 
 export function isWavFile({ file }: Pick<ManifestSegment, 'file'>): boolean {

@@ -172,6 +172,8 @@ export class OpusFile {
 
   #write(state: OpusFileState, flags = 0): void {
     const length = this.#page.finish(SERIAL, state.sequence, state.granule, flags);
+    const samples = Math.round(((state.granule - PRE_SKIP) * this.#sampleRate) / OPUS_RATE);
+    this.#bytes.label(Math.max(0, samples), 0);
     this.#bytes.write(this.#page.bytes, 0, length, state.offset);
     state.lastPageAt = state.offset;
     state.offset += length;

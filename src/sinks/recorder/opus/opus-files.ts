@@ -1,9 +1,9 @@
 import { OggPage } from '../../../audio/ogg/page.js';
 import type { Channel } from '../../../core/events.js';
-import type { ByteFile } from '../files/byte-file.js';
 import { channelFile } from '../files/manifest.js';
 import { type RecorderMemory, SLOT } from '../recorder-memory.js';
 import { type OpusEntry, OpusFile, type OpusFileState, type StateKeeper } from './opus-file.js';
+import type { PacketFiles } from './packet-files.js';
 
 /** Used by one file at a time, from the first to the last packet of a write. */
 const PAGE = new OggPage();
@@ -16,14 +16,19 @@ export class OpusFiles {
   readonly #files: readonly OpusFile[];
 
   constructor(
-    newFile: () => ByteFile,
+    files: PacketFiles,
     memory: RecorderMemory,
     slot: number,
     { sampleRate, channels }: { readonly sampleRate: number; readonly channels: 1 | 2 },
   ) {
-    this.#files = (channels === 1 ? [0] : [0, 1]).map(
+    this.#files = (channels === 1 ? ([0] as const) : ([0, 1] as const)).map(
       (channel) =>
-        new OpusFile(newFile(), keeperOf(memory, slot + SLOT.OPUS + channel * SLOT.OPUS_BYTES), sampleRate, PAGE),
+        new OpusFile(
+          files.packets(channel),
+          keeperOf(memory, slot + SLOT.OPUS + channel * SLOT.OPUS_BYTES),
+          sampleRate,
+          PAGE,
+        ),
     );
   }
 

@@ -85,7 +85,7 @@ describe('an encrypted recording', () => {
     for (const stream of [0, 1]) r.open(streamInfo({ stream, interactionId: `call-${stream}` }));
     for (const stream of [0, 1]) record(r, 8000, stream);
     r.work(2_000_000);
-    const used = [0, 1].map((n) => Buffer.from(keys.slice(192 * n + 16, 192 * n + 48)).toString('hex'));
+    const used = [0, 1].map((n) => Buffer.from(keys.slice(3 * 192 * n + 16, 192 * n + 48)).toString('hex'));
     expect(new Set([...used, '00'.repeat(32)]).size).toBe(3);
     r.closeStream(0);
     r.work();
