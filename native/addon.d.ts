@@ -127,8 +127,6 @@ export interface AddonRegularPacketsState {
   readonly history: Int32Array;
   /** RingProducer.cursors of each shard's input ring (src/ring/ring.ts). */
   readonly cursors: readonly Int32Array[];
-  /** RingCapacity.left (src/engine/input/ring-capacity.ts). */
-  readonly leftBytes: Float64Array;
   /** Filled by take(): the number of rows that it leaves to JavaScript, and the rows. */
   readonly leftRows: Int32Array;
 }

@@ -80,6 +80,7 @@ function jitter(name: string, playoutDelay: 'adaptive' | 'fixed', overtaken: boo
   let released = 0;
   const output = {
     isReady: () => true,
+    hasSpace: () => true,
     packet: () => {
       released++;
     },
@@ -108,7 +109,7 @@ function jitter(name: string, playoutDelay: 'adaptive' | 'fixed', overtaken: boo
         packets.payloadOffset[row] = 0;
         packets.payloadLength[row] = PACKET_BYTES;
         packets.fill(1);
-        buffer.insert(packets.filledRow());
+        buffer.insert(packets.filledRow(), output);
       }
       buffer.advance(nowUs, output);
       tick++;

@@ -19,8 +19,6 @@ pub struct RegularPacketsState {
     pub history: Int32Array,
     /// RingProducer.cursors of each shard's input ring.
     pub cursors: Vec<Int32Array>,
-    /// RingCapacity.left.
-    pub left_bytes: Float64Array,
     /// For the rows that take() leaves to JavaScript: as many as there may be, after their count.
     pub left_rows: Int32Array,
 }
@@ -30,7 +28,8 @@ mod cursor {
     pub const TAIL: usize = 0;
     pub const HEAD: usize = 1;
     pub const WAITING: usize = 2;
-    pub const COUNT: usize = 3;
+    pub const LIMIT: usize = 3;
+    pub const COUNT: usize = 4;
 }
 
 #[napi]
@@ -59,7 +58,6 @@ impl NativeRegularPackets {
         let fits = arena.end <= memory.length
             && state.cursors.len() == rings.len()
             && state.cursors.iter().all(|cursors| cursors.len() == cursor::COUNT)
-            && state.left_bytes.len() == 1
             && !state.left_rows.is_empty()
             && state.history.len() >= channels * HISTORY_WORDS
             && state.columns.are_equally_long();
@@ -94,22 +92,21 @@ impl NativeRegularPackets {
         let payloads = Payloads { bytes, offset: arena.start };
         // SAFETY: only this thread, which is in this call, accesses these arrays, and each is another array. A record
         // is CHANNEL_FIELDS numbers without padding.
-        let (states, history, left_bytes, left_rows) = unsafe {
+        let (states, history, left_rows) = unsafe {
             let numbers = state.states.as_mut();
             let records = numbers.len() / CHANNEL_FIELDS;
             let states = std::slice::from_raw_parts_mut(numbers.as_mut_ptr().cast::<ChannelState>(), records);
-            (states, state.history.as_mut(), &mut state.left_bytes.as_mut()[0], state.left_rows.as_mut())
+            (states, state.history.as_mut(), state.left_rows.as_mut())
         };
         for (ring, cursors) in rings.iter_mut().zip(&state.cursors) {
             ring.set_cursors(Cursors { tail: cursors[cursor::TAIL] as u32, head: cursors[cursor::HEAD] as u32 });
         }
-        let mut output = InputRings { rings, cursors: &state.cursors, left_bytes: *left_bytes };
+        let mut output = InputRings::new(rings, &state.cursors);
         let mut channels = Channels { states, history };
         let Some((left_count, left_rows)) = left_rows.split_first_mut() else { return 0 };
         let first = first as usize;
         let rows = first..first + count as usize;
         let progress = take(columns, rows, payloads, &mut channels, left_rows, &mut output);
-        *left_bytes = output.left_bytes;
         *left_count = progress.left as i32;
         for (ring, cursors) in rings.iter().zip(&mut state.cursors) {
             let Cursors { tail, head } = ring.cursors();
@@ -126,14 +123,26 @@ impl NativeRegularPackets {
 struct InputRings<'a> {
     rings: &'a mut [Producer],
     cursors: &'a [Int32Array],
-    /// How much may be released at present: ring-capacity.ts.
-    left_bytes: f64,
+    /// Whether no ring has reached its limit: ring-capacity.ts.
+    is_ready: bool,
+}
+
+impl<'a> InputRings<'a> {
+    fn new(rings: &'a mut [Producer], cursors: &'a [Int32Array]) -> Self {
+        let is_ready = rings.iter().zip(cursors).all(|(ring, cursors)| is_below_limit(ring, cursors));
+        Self { rings, cursors, is_ready }
+    }
+}
+
+/// RingProducer.isBelowLimit.
+fn is_below_limit(ring: &Producer, cursors: &[i32]) -> bool {
+    cursors[cursor::LIMIT].wrapping_sub(ring.cursors().tail as i32) > 0
 }
 
 impl Output for InputRings<'_> {
     fn packet(&mut self, shard: usize, packet: &Released) -> bool {
         let Some(ring) = self.rings.get_mut(shard) else { return false };
-        if self.left_bytes <= 0.0 || self.cursors[shard][cursor::WAITING] != 0 {
+        if !self.is_ready || self.cursors[shard][cursor::WAITING] != 0 {
             return false;
         }
         let length = HEADER_BYTES + packet.payload.len();
@@ -155,7 +164,7 @@ impl Output for InputRings<'_> {
         write_header(space, header);
         space[HEADER_BYTES..length].copy_from_slice(packet.payload);
         ring.commit(length);
-        self.left_bytes -= length as f64;
+        self.is_ready = is_below_limit(ring, &self.cursors[shard]);
         true
     }
 

@@ -67,7 +67,9 @@ export const PRODUCER_CURSOR = {
   HEAD: 1,
   /** 1 while control records wait for space (link.ts): no data may overtake them. */
   WAITING: 2,
-  COUNT: 3,
+  /** Where the tail may not go beyond at present (engine/input/ring-capacity.ts). */
+  LIMIT: 3,
+  COUNT: 4,
 } as const;
 
 export class RingProducer extends RingSide {
@@ -160,6 +162,15 @@ export class RingProducer extends RingSide {
 
   #forgetPassedPadding(): void {
     if (((this.#head - this.#paddingEnd) | 0) >= 0) this.#paddingBytes = 0;
+  }
+
+  /** From now on, isBelowLimit says whether less than so many more bytes have been committed. */
+  limit(bytes: number): void {
+    this.cursors[PRODUCER_CURSOR.LIMIT] = (this.#tail + bytes) | 0;
+  }
+
+  get isBelowLimit(): boolean {
+    return (((this.cursors[PRODUCER_CURSOR.LIMIT] as number) - this.#tail) | 0) > 0;
   }
 
   /** Makes every committed record visible to the consumer. True when there was something new. */

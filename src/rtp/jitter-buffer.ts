@@ -28,6 +28,8 @@ export const INSERTED = {
   INVALID: 6,
   /** It belongs to a second numbering that runs at the same time. */
   FOREIGN: 7,
+  /** Accepted, and released at once: nothing was missing before it. */
+  RELEASED: 8,
 } as const;
 export type InsertOutcome = (typeof INSERTED)[keyof typeof INSERTED];
 
@@ -123,16 +125,22 @@ export class JitterBuffer {
     this.#reception.interrupted(channel);
   }
 
-  /** Inserts the packet in row `d`, which is packets.filledRow(). `out` is given those that are late, if it is there. */
+  /**
+   * Inserts the packet in row `d`, which is packets.filledRow(). `out`, if it is there, is given those that are late, and
+   * with adaptive delays those in order, when it has space for them: they need not wait for the next advance().
+   */
   insert(d: number, out?: JitterOutput): InsertOutcome {
     this.packets.standstillTicks[d] = 0;
     this.packets.skipped[d] = 0;
-    const outcome = this.#take(this.packets.channel[d] as number, d);
+    const channel = this.packets.channel[d] as number;
+    const outcome = this.#take(channel, d);
     if (outcome === INSERTED.LATE) out?.late(this.packets, d);
     this.packets.inserted(d);
+    if (outcome === INSERTED.CANDIDATE) return outcome;
+    const isReleased = outcome === INSERTED.ACCEPTED && out !== undefined && this.#releaseInOrder(channel, d, out);
     // It may have shown that packets held before it are no part of the stream; nothing may fall due that would free them.
-    if (outcome !== INSERTED.ACCEPTED && outcome !== INSERTED.CANDIDATE) this.packets.trim();
-    return outcome;
+    if (isReleased || outcome !== INSERTED.ACCEPTED) this.packets.trim();
+    return isReleased ? INSERTED.RELEASED : outcome;
   }
 
   /**
@@ -273,6 +281,13 @@ export class JitterBuffer {
     this.#adaptive?.restart(channel);
     this.#standstills.restart(channel);
     this.#standstills.observe(channel, d);
+  }
+
+  /** Packet `d` has just been inserted: releases it if it is in order, and with it what was held behind the gap that it fills. */
+  #releaseInOrder(channel: number, d: number, out: JitterOutput): boolean {
+    if (!this.#queue.isInOrder(channel, d) || !out.hasSpace(this.packets, d)) return false;
+    this.#queue.releaseThrough(d, this.packets.arrivalUs[d] as number, out);
+    return true;
   }
 
   #releaseDue(kind: number, nowUs: number, out: JitterOutput): number {

@@ -14,6 +14,8 @@ export const DISCONTINUITY = 2;
 export interface JitterOutput {
   /** Asked before each packet that is due. False keeps it in the buffer, and with it everything that would follow. */
   isReady(): boolean;
+  /** Whether it is, and has space for this packet: asked before one that need not wait until it is due. */
+  hasSpace(packets: PacketColumns, row: number): boolean;
   /**
    * One packet, in the order of its channel. Its row has the unwrapped sequence and timestamp; DISCONTINUITY is added to
    * its flags after a restart of the sender or a gap that is not filled. The row is valid during the call,
@@ -175,6 +177,11 @@ export class PlayoutQueue {
       if (d === NONE || !this.#isFreeToGo(channel, d) || !out.isReady()) return calls;
       calls += this.#releaseFirst(channel, d, nowUs, out);
     }
+  }
+
+  /** Whether packet `d`, just inserted, is due at once: it follows the one released last, and nothing is held before it. */
+  isInOrder(channel: number, d: number): boolean {
+    return this.#packets.kind[d] === KIND.IN_ORDER && this.#order.first(channel) === d;
   }
 
   /** Arrival of the packet that fell due. */

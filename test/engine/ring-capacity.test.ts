@@ -15,25 +15,31 @@ function ring() {
   return { link: new RingLink(place), consumer: new RingConsumer(place) };
 }
 
-/** Leaves no more than the margin free. */
-function fill({ ring }: RingLink): void {
-  for (let n = 0; n < CAPACITY / RECORD_BYTES - 1; n++) {
+function commit({ ring }: RingLink, bytes: number): void {
+  for (let n = 0; n < bytes / RECORD_BYTES; n++) {
     ring.tryClaim(RECORD_BYTES);
     ring.commit(RECORD_BYTES);
   }
-  ring.publish();
+}
+
+/** Leaves no more than the margin free. */
+function fill(link: RingLink): void {
+  commit(link, CAPACITY - RECORD_BYTES);
+  link.ring.publish();
 }
 
 describe('RingCapacity', () => {
   it('releases what fits into the fullest ring', () => {
     const [busy, idle] = [ring(), ring()];
     const capacity = new RingCapacity([busy.link, idle.link]);
+    expect(capacity.isLeft, 'before the first measurement').toBe(false);
     capacity.measure(0);
-    capacity.use(CAPACITY / 2);
+    commit(busy.link, CAPACITY / 2);
+    commit(idle.link, CAPACITY / 2);
     expect(capacity.isLeft).toBe(true);
-    capacity.use(CAPACITY / 2);
+    commit(busy.link, CAPACITY / 2 - RECORD_BYTES);
     expect(capacity.isLeft).toBe(false);
-    fill(busy.link);
+    busy.link.ring.publish();
     capacity.measure(1);
     expect(capacity.isLeft).toBe(false);
     busy.consumer.peek();

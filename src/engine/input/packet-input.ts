@@ -40,7 +40,7 @@ export class PacketInput {
   readonly #regular: RegularPackets | undefined;
   /** The number of rows that the native path has left to the jitter buffer, and the rows. */
   readonly #leftRows = new Int32Array(1 + MOST_LEFT);
-  /** Regular packets have been released since the last advance(), and are not published yet. */
+  /** Packets in order have been released since the last advance(), and are not published yet. */
   #hasReleased = false;
   #regularPackets = 0;
   /** Open streams whose packets go through the jitter buffer. */
@@ -143,8 +143,8 @@ export class PacketInput {
   }
 
   /**
-   * Takes in the packets of the batch: regular ones are released at once by the native path, where there is one, and the
-   * jitter buffer gets all others.
+   * Takes in the packets of the batch: regular ones by the native path, where there is one, all others by the jitter
+   * buffer. Either way those in order are released at once.
    */
   insert(): void {
     const { packets } = this.#jitter;
@@ -173,7 +173,9 @@ export class PacketInput {
   }
 
   #insertRow(row: number): void {
-    if (this.#jitter.insert(row, this.#release) === INSERTED.CLOSED) this.#unknownStream++;
+    const outcome = this.#jitter.insert(row, this.#release);
+    if (outcome === INSERTED.RELEASED) this.#hasReleased = true;
+    else if (outcome === INSERTED.CLOSED) this.#unknownStream++;
   }
 
   /** Releases what is due and shows it to the shards. */
@@ -183,6 +185,8 @@ export class PacketInput {
     this.#arena.releaseTo(this.#jitter.oldestPayloadOffset());
     // Sources of ordered streams publish the packets of many at once, and are not overtaken without need.
     if (this.#unordered > 0 || hasTold || this.#release.hasWaiting) this.#release.publish();
+    // A ring that begins again at its start is no fuller than before.
+    if (!this.#release.capacity.isLeft) this.#release.capacity.measure(nowUs);
   }
 
   #advance(nowUs: number): void {
@@ -190,7 +194,7 @@ export class PacketInput {
     this.insert();
     this.#release.capacity.measure(nowUs);
     this.#jitter.advance(nowUs, this.#release);
-    // The caller publishes what has been released: nothing is due any more, as without the native path.
+    // The caller publishes what has been released: nothing is due any more.
     this.#hasReleased = false;
   }
 
@@ -201,7 +205,6 @@ export class PacketInput {
       {
         ...{ columns: packets, states, history },
         cursors: this.#release.rings.map(({ cursors }) => cursors),
-        leftBytes: this.#release.capacity.left,
         leftRows: this.#leftRows,
       },
     );

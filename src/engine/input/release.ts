@@ -139,6 +139,14 @@ export class Release implements JitterOutput {
     return this.capacity.isLeft;
   }
 
+  hasSpace(packets: PacketColumns, row: number): boolean {
+    const channel = packets.channel[row] as number;
+    const hasDropped = this.#states[channel * CHANNEL_FIELDS + FIELD.DROPPED_END] !== 0;
+    const headers = hasDropped ? 2 * RECORD.INPUT_HEADER_BYTES : RECORD.INPUT_HEADER_BYTES;
+    const length = headers + (packets.payloadLength[row] as number);
+    return this.capacity.isLeft && this.#linkOf(channel >> 1).tryClaim(length) >= 0;
+  }
+
   packet(packets: PacketRing, row: number): void {
     const channel = packets.channel[row] as number;
     const payloadOffset = packets.payloadOffset[row] as number;
@@ -319,7 +327,6 @@ export class Release implements JitterOutput {
     const link = this.#linkOf(channel >> 1);
     const hasDropped = this.#states[channel * CHANNEL_FIELDS + FIELD.DROPPED_END] !== 0;
     this.#at = hasDropped ? this.#claimBehindReport(link, channel, length) : link.tryClaim(length);
-    this.capacity.use(length);
     if (this.#at >= 0) return link.ring;
     this.#countDropped(channel);
     if (!hasDropped) this.#droppedStart[channel] = position;
@@ -332,7 +339,6 @@ export class Release implements JitterOutput {
     const link = this.#linkOf(channel >> 1);
     const isFree = link.ring.freeBytes() > link.ring.usableBytes() * KEPT_FROM_LATE;
     this.#at = isFree ? this.#claimBehindReport(link, channel, length) : NONE;
-    this.capacity.use(length);
     if (this.#at >= 0) return link.ring;
     this.#countDropped(channel);
     return undefined;

@@ -5,17 +5,18 @@ import type { RingLink } from '../../ring/link.js';
 const MARGIN = 1 / 16;
 /** How long one shard may block the streams of the others. */
 const BLOCKED_LIMIT_US = 250 * US_PER_MS;
+/** More than a ring gets between two measurements; less than 2^31, the range of cursors. */
+const NO_LIMIT = 2 ** 30;
 
 /**
  * How much the jitter buffer may release. After a stall of the machine or of a shard everything is due at once, and more
- * than fits into a ring; the jitter buffer then keeps the rest until there is space.
+ * than fits into a ring; the jitter buffer then keeps the rest until there is space. The limit of each ring is one of its
+ * producer's cursors, so that everything that is committed counts, whoever does it: this, the native path, control records.
  */
 export class RingCapacity {
   readonly #links: readonly RingLink[];
   /** Since when each ring has been full; infinity while it is not. */
   readonly #fullSinceUs: Float64Array;
-  /** One number: bytes that may still be released. The native path uses them up as well. */
-  readonly left = new Float64Array(1);
 
   constructor(links: readonly RingLink[]) {
     this.#links = links;
@@ -24,23 +25,21 @@ export class RingCapacity {
 
   /** Measures the rings again. The fullest one decides, unless its shard has been blocked for too long. */
   measure(nowUs: number): void {
-    let leftBytes = Number.POSITIVE_INFINITY;
     for (let shard = 0; shard < this.#links.length; shard++) {
       const { ring, hasWaiting } = this.#links[shard] as RingLink;
       const freeBytes = hasWaiting ? 0 : ring.freeBytes() - ring.capacity * MARGIN;
       if (freeBytes > 0) this.#fullSinceUs[shard] = Number.POSITIVE_INFINITY;
       else if (this.#fullSinceUs[shard] === Number.POSITIVE_INFINITY) this.#fullSinceUs[shard] = nowUs;
       const isIgnored = this.#links.length > 1 && nowUs - (this.#fullSinceUs[shard] as number) > BLOCKED_LIMIT_US;
-      if (!isIgnored) leftBytes = Math.min(leftBytes, freeBytes);
+      ring.limit(isIgnored ? NO_LIMIT : freeBytes);
     }
-    this.left[0] = leftBytes;
   }
 
+  /** Whether no ring has reached its limit. */
   get isLeft(): boolean {
-    return (this.left[0] as number) > 0;
-  }
-
-  use(bytes: number): void {
-    this.left[0] = (this.left[0] as number) - bytes;
+    for (let shard = 0; shard < this.#links.length; shard++) {
+      if (!(this.#links[shard] as RingLink).ring.isBelowLimit) return false;
+    }
+    return true;
   }
 }

@@ -323,9 +323,9 @@ export class PathRig implements StreamIngest {
       records.push(this.#record(ring, shard, at));
       ring.release();
     }
-    // Regular packets are released when they are inserted, and the others of a turn after that: the order may differ
-    // across channels, never within one. Late packets are beside that order, by themselves.
-    return records.sort((a, b) => compareText(lineOf(a), lineOf(b)));
+    // The native path takes the regular packets of a turn before what is left to JavaScript: the order may differ across
+    // streams, never within one. A sort leaves what compares as equal in its order.
+    return records.sort((a, b) => compareText(streamOf(a), streamOf(b)));
   }
 
   #record({ bytes, view }: RingConsumer, shard: number, at: number): string {
@@ -334,9 +334,8 @@ export class PathRig implements StreamIngest {
     this.#kinds.push(kind);
     if (kind === KIND.CLOSE) this.#closed(view.getFloat64(at + RECORD.GENERATION, true));
     const hex = (from: number, to: number) => Buffer.from(bytes.subarray(from, to)).toString('hex');
-    const channel = `${view.getInt32(at + RECORD.STREAM, true)}.${view.getUint8(at + RECORD.CHANNEL)}`;
     const what =
-      `${channel}${kind === KIND.LATE_PACKET ? '-late' : ''} shard ${shard} kind ${kind} ` +
+      `${view.getInt32(at + RECORD.STREAM, true)} channel ${view.getUint8(at + RECORD.CHANNEL)} shard ${shard} kind ${kind} ` +
       `sequence ${view.getFloat64(at + RECORD.SEQUENCE, true)} position ${view.getFloat64(at + RECORD.POSITION, true)}`;
     return `${what} ${hex(at, at + UNUSED_FROM)} ${hex(at + RECORD.INPUT_HEADER_BYTES, end)}`;
   }
@@ -349,7 +348,7 @@ export class PathRig implements StreamIngest {
   }
 }
 
-function lineOf(record: string): string {
+function streamOf(record: string): string {
   return record.slice(0, record.indexOf(' '));
 }
 

@@ -55,6 +55,10 @@ export class Listener implements JitterOutput {
     return this.capacity > 0;
   }
 
+  hasSpace(): boolean {
+    return this.isReady();
+  }
+
   packet(packets: PacketColumns, row: number): void {
     this.capacity--;
     this.released.push(released(packets, row));

@@ -56,6 +56,7 @@ export function stereoCall(call: StereoCall): StereoResult {
   let lost = 0;
   const out: JitterOutput = {
     isReady: () => true,
+    hasSpace: () => true,
     packet(packets, row) {
       const channel = packets.channel[row] as number;
       const [timestamp, arrivalUs] = [packets.timestamp[row] as number, packets.arrivalUs[row] as number];
