@@ -72,6 +72,8 @@ export const PRODUCER_CURSOR = {
   COUNT: 4,
 } as const;
 
+const { TAIL, LIMIT } = PRODUCER_CURSOR;
+
 export class RingProducer extends RingSide {
   /** Read and changed by the native path as well (native/regular-packets.ts), between two calls of this producer. */
   readonly cursors = new Int32Array(PRODUCER_CURSOR.COUNT);
@@ -170,7 +172,8 @@ export class RingProducer extends RingSide {
   }
 
   get isBelowLimit(): boolean {
-    return (((this.cursors[PRODUCER_CURSOR.LIMIT] as number) - this.#tail) | 0) > 0;
+    const { cursors } = this;
+    return (((cursors[LIMIT] as number) - (cursors[TAIL] as number)) | 0) > 0;
   }
 
   /** Makes every committed record visible to the consumer. True when there was something new. */

@@ -216,6 +216,13 @@ export class PacketRing extends PacketColumns {
   trim(): void {
     let head = this.#head;
     while (head !== this.#tail && this.kind[head & this.#mask] === KIND.FREE) head = (head + 1) | 0;
+    if (head === this.#filled) {
+      // When nothing is held, the same few rows are used again and again, and stay in the cache.
+      this.#head = 0;
+      this.#tail = 0;
+      this.#filled = 0;
+      return;
+    }
     this.#head = head;
     for (let kinds = this.#kinds; kinds !== 0; kinds &= kinds - 1) {
       const kind = lowestKind(kinds);

@@ -1,5 +1,6 @@
 import { US_PER_MS } from '../../core/units.js';
 import type { RingLink } from '../../ring/link.js';
+import type { RingProducer } from '../../ring/ring.js';
 
 /** Share of a ring that is kept free for the packets before a due one in its channel, which are released with it. */
 const MARGIN = 1 / 16;
@@ -15,11 +16,13 @@ const NO_LIMIT = 2 ** 30;
  */
 export class RingCapacity {
   readonly #links: readonly RingLink[];
+  readonly #rings: readonly RingProducer[];
   /** Since when each ring has been full; infinity while it is not. */
   readonly #fullSinceUs: Float64Array;
 
   constructor(links: readonly RingLink[]) {
     this.#links = links;
+    this.#rings = links.map(({ ring }) => ring);
     this.#fullSinceUs = new Float64Array(links.length).fill(Number.POSITIVE_INFINITY);
   }
 
@@ -37,8 +40,8 @@ export class RingCapacity {
 
   /** Whether no ring has reached its limit. */
   get isLeft(): boolean {
-    for (let shard = 0; shard < this.#links.length; shard++) {
-      if (!(this.#links[shard] as RingLink).ring.isBelowLimit) return false;
+    for (let shard = 0; shard < this.#rings.length; shard++) {
+      if (!(this.#rings[shard] as RingProducer).isBelowLimit) return false;
     }
     return true;
   }
