@@ -137,7 +137,9 @@ export class JitterBuffer {
     if (outcome === INSERTED.LATE) out?.late(this.packets, d);
     this.packets.inserted(d);
     if (outcome === INSERTED.CANDIDATE) return outcome;
-    const isReleased = outcome === INSERTED.ACCEPTED && out !== undefined && this.#releaseInOrder(channel, d, out);
+    const isInOrder = outcome === INSERTED.ACCEPTED && this.#queue.isInOrder(channel, d);
+    const isReleased = isInOrder && out?.hasSpace(this.packets, d) === true;
+    if (isReleased) this.#queue.releaseThrough(d, this.packets.arrivalUs[d] as number, out);
     // It may have shown that packets held before it are no part of the stream; nothing may fall due that would free them.
     if (isReleased || outcome !== INSERTED.ACCEPTED) this.packets.trim();
     return isReleased ? INSERTED.RELEASED : outcome;
@@ -281,13 +283,6 @@ export class JitterBuffer {
     this.#adaptive?.restart(channel);
     this.#standstills.restart(channel);
     this.#standstills.observe(channel, d);
-  }
-
-  /** Packet `d` has just been inserted: releases it if it is in order, and with it what was held behind the gap that it fills. */
-  #releaseInOrder(channel: number, d: number, out: JitterOutput): boolean {
-    if (!this.#queue.isInOrder(channel, d) || !out.hasSpace(this.packets, d)) return false;
-    this.#queue.releaseThrough(d, this.packets.arrivalUs[d] as number, out);
-    return true;
   }
 
   #releaseDue(kind: number, nowUs: number, out: JitterOutput): number {

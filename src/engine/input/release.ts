@@ -66,6 +66,8 @@ export class Release implements JitterOutput {
   /** By channel: where the span begins that has been dropped since its last record, in RTP ticks. */
   readonly #droppedStart: Float64Array;
   readonly pauses: Pauses;
+  /** Where the record that is being written lies. */
+  #at = 0;
   /** How the channels sound by what is released, and what is not there in time. */
   readonly quality: PlayoutQuality;
 
@@ -141,9 +143,8 @@ export class Release implements JitterOutput {
 
   hasSpace(packets: PacketColumns, row: number): boolean {
     const channel = packets.channel[row] as number;
-    const hasDropped = this.#states[channel * CHANNEL_FIELDS + FIELD.DROPPED_END] !== 0;
-    const headers = hasDropped ? 2 * RECORD.INPUT_HEADER_BYTES : RECORD.INPUT_HEADER_BYTES;
-    const length = headers + (packets.payloadLength[row] as number);
+    const records = this.#states[channel * CHANNEL_FIELDS + FIELD.DROPPED_END] === 0 ? 1 : 2;
+    const length = records * RECORD.INPUT_HEADER_BYTES + (packets.payloadLength[row] as number);
     return this.capacity.isLeft && this.#linkOf(channel >> 1).tryClaim(length) >= 0;
   }
 
@@ -307,9 +308,6 @@ export class Release implements JitterOutput {
   get hasWaiting(): boolean {
     return this.#links.some((link) => link.hasWaiting);
   }
-
-  /** Where the record that is being written lies. */
-  #at = 0;
 
   /** How long the audio of a packet is, in RTP ticks; 0 when its payload does not say. */
   durationTicks(stream: number, payloadOffset: number, payloadLength: number): number {

@@ -12,7 +12,7 @@ const NO_LIMIT = 2 ** 30;
 /**
  * How much the jitter buffer may release. After a stall of the machine or of a shard everything is due at once, and more
  * than fits into a ring; the jitter buffer then keeps the rest until there is space. The limit of each ring is one of its
- * producer's cursors, so that everything that is committed counts, whoever does it: this, the native path, control records.
+ * producer's cursors, so that all that is committed counts: what is released here, by the native path, and control records.
  */
 export class RingCapacity {
   readonly #links: readonly RingLink[];
