@@ -54,6 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
       'shard/location',
       'shard/shard-data',
       'native/flac-encoder',
+      'evidence/recording-entry',
     ],
     ...['bit-writer', 'frame-encoder', 'metadata'].map((file) => `audio/flac/${file}`),
     ...['opus', 'page'].map((file) => `audio/ogg/${file}`),
@@ -120,7 +121,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     // What the metrics are of.
     ...['node/parts/node-parts', 'type:node/node-stats', 'type:engine', 'sinks/metrics'],
     ...['type:sources/genesys', 'type:sources/audiohook'],
-    ...['manifest', 'manifest-file', 'folder', 'recorded-audio', 'writer'].map(
+    ...['change-attributes', 'manifest', 'manifest-file', 'folder', 'recorded-audio', 'writer'].map(
       (file) => `sinks/recorder/files/${file}`,
     ),
     'type:audio/files/pcm-reader',

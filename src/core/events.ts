@@ -65,6 +65,15 @@ export interface StreamInfo {
   readonly attributes?: CallAttributes;
 }
 
+/** `recordingAttributesChanged`: attributes of a finished recording were changed. */
+export interface RecordingAttributesChanged {
+  readonly interactionId: string;
+  /** Its folder within the output directory. */
+  readonly folder: string;
+  /** All that are known now. */
+  readonly attributes: CallAttributes;
+}
+
 /**
  * Reception counts of one channel or, added up, of a stream. RFC 3550 A.3, with late and duplicate packets told
  * apart. `packetsReceived` counts each sequence number once, so received + lost = due.

@@ -14,10 +14,24 @@ export function digestOf(files: readonly AuditedFile[]): string {
 
 /**
  * What a folder's name is hidden with: with the manifest one can find the recording's entry, and the entry alone does
- * not give the name. (It has the manifest's SHA-256, but of other bytes.)
+ * not give the name. (It has the manifest's SHA-256, but of other bytes.) A manifest that was changed after the end of its
+ * call has the key of the first one in `auditKey`, so that its entries are found by the same name.
  */
 export function folderKeyOf(manifest: Uint8Array): string {
-  return createHash('sha256').update('trunkline folder key\n').update(manifest).digest('hex');
+  return keptKeyOf(manifest) ?? createHash('sha256').update('trunkline folder key\n').update(manifest).digest('hex');
+}
+
+const AUDIT_KEY = Buffer.from('"auditKey"');
+
+function keptKeyOf(manifest: Uint8Array): string | undefined {
+  const text = Buffer.from(manifest.buffer, manifest.byteOffset, manifest.byteLength);
+  if (!text.includes(AUDIT_KEY)) return undefined;
+  try {
+    const { auditKey } = JSON.parse(text.toString('utf8')) as Record<string, unknown>;
+    return typeof auditKey === 'string' && /^[0-9a-f]{64}$/.test(auditKey) ? auditKey : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A folder as an audit names it that does not show the ids of interactions. */

@@ -87,6 +87,7 @@ export class AudioNode extends GuardedEmitter<NodeEvents> implements RunningNode
     this.#native = engine.native ?? 'auto';
     const recorder = agentOf(sinks);
     this.#archive = archiveOf(recorder, sinks, services, report);
+    this.on('recordingAttributesChanged', () => this.#archive?.look());
     this.#engine = new Engine({ ...engine, clock: this.#clock, ...(recorder && { recorder }) });
     this.#attributes = new NodeAttributes(options, this.#engine, this.#sources);
     this.#outcomes = new Outcomes(this.#engine, recorder, (info, result) => {

@@ -93,6 +93,12 @@ export interface DiskSpace {
   readonly refusesNew?: boolean;
 }
 
+/** `data` of `recording.attributes_changed`: somebody has changed attributes of a finished recording. */
+export interface RecordingAttributes extends CallAttributesChanged {
+  /** Its folder within the output directory. */
+  readonly folder: string;
+}
+
 /** `data` of `recording.archived`: the bucket has a recording, every byte of it. */
 export interface RecordingInBucket {
   readonly interactionId: string;
@@ -134,6 +140,7 @@ export interface WebhookEvents {
   'recording.empty': StreamFinished;
   'recording.failed': StreamFinished;
   'recording.repaired': RecordingRepaired;
+  'recording.attributes_changed': RecordingAttributes;
   'recording.archived': RecordingInBucket;
   'archive.failing': ArchiveWorks;
   'archive.recovered': ArchiveWorks;

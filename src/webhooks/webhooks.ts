@@ -164,6 +164,8 @@ function listen(node: RunningNode, delivery: Delivery): () => void {
     oneWayAudioEnded: ({ info: { interactionId }, channel, cause, reason }) =>
       delivery.notify('call.one_way_audio_ended', { interactionId, channel, cause, reason }, interactionId),
     recordingRepaired: (recording) => delivery.notify('recording.repaired', recording, recording.interactionId),
+    recordingAttributesChanged: (recording) =>
+      delivery.notify('recording.attributes_changed', recording, recording.interactionId),
     recordingArchived: (recording) => delivery.notify('recording.archived', recording, recording.interactionId),
     archiveState: ({ isFailing, reason, message, waiting }) =>
       isFailing

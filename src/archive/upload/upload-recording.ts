@@ -72,7 +72,7 @@ export async function uploadRecording(
   const values = {
     startedAtMs: Date.parse(startedAt),
     interactionId: folderName(interactionId),
-    ...manifest.attributes,
+    ...(manifest.firstAttributes ?? manifest.attributes),
   };
   const name = `${options.prefix}${nameOf(options.template, values)}`;
   for (let n = 1; n <= MAX_NAMES; n++) {

@@ -15,6 +15,7 @@ import { Recordings } from '../recordings/recordings.js';
 import { wavDownload } from '../recordings/wav-download.js';
 import { attributesSchema } from './attributes-schema.js';
 import { answering, notFound } from './failures.js';
+import { registerRecordingAttributes } from './recording-attributes.js';
 
 const MAX_POINTS = 4_000;
 const MAX_SEGMENTS = 10_000;
@@ -132,6 +133,7 @@ export function registerRecordingRoutes(app: ControlApp, dependencies: ControlDe
   registerLists(app, use);
   registerFiles(app, dependencies, use);
   registerWaveform(app, use);
+  registerRecordingAttributes(app, dependencies, use);
 }
 
 function registerLists(app: ControlApp, use: () => Recordings): void {

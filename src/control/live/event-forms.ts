@@ -52,6 +52,7 @@ export const EVENT_FORMS: {
   error: errorForm,
   diskLow: (event) => ({ ...event }),
   recordingRepaired: (event) => ({ ...event }),
+  recordingAttributesChanged: (event) => ({ ...event }),
   recordingArchived: (event) => ({ ...event }),
   archiveState: (event) => ({ ...event }),
   draining: () => ({}),

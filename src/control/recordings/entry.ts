@@ -1,6 +1,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
+import { changeAttributes } from '../../sinks/recorder/files/change-attributes.js';
 import { DecodedAudio } from './decoded-audio.js';
 import { checkpointText, readDetail } from './recording-detail.js';
 import { RecordingIndex } from './recording-index.js';
@@ -27,6 +28,8 @@ function serve(port: MessagePort, directory: string): void {
       last = waveform.catch(() => {});
       return waveform;
     },
+    changeAttributes: async ({ id, change, isArchived }) =>
+      changeAttributes(directory, id, change, isArchived, systemClock.nowUs()),
     audioFormat: async (choice) => decoded.format(choice),
     pcm: async ({ choice, from, count }) => decoded.pcm(choice, from, count),
   };

@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
+import type { AttributeChange } from '../../core/attributes/attributes.js';
 import { type ErrorCode, messageOf, TrunklineError } from '../../core/errors.js';
 import { workerUrl } from '../../shard/location.js';
+import type { ChangedRecording } from '../../sinks/recorder/files/change-attributes.js';
 import type { AudioChoice, PcmFormat } from './decoded-audio.js';
 import type { RecordingRow } from './recording.js';
 import type { RecordingDetail } from './recording-detail.js';
@@ -15,6 +17,10 @@ export interface RequestKinds {
   checkpoint: { value: string; result: string | undefined };
   waveform: { value: { id: string; segment: number; points: number }; result: Waveform | undefined };
   audioFormat: { value: AudioChoice; result: PcmFormat | undefined };
+  changeAttributes: {
+    value: { id: string; change: AttributeChange; isArchived: boolean };
+    result: ChangedRecording | undefined;
+  };
   pcm: { value: { choice: AudioChoice; from: number; count: number }; result: Int16Array | undefined };
 }
 
@@ -89,6 +95,11 @@ export class Recordings {
   /** Samples from `from` on, interleaved: `count` of each channel, or as many as there are. */
   pcm(choice: AudioChoice, from: number, count: number): Promise<Int16Array | undefined> {
     return this.#ask('pcm', { choice, from, count });
+  }
+
+  /** Changes attributes of a finished recording; undefined when there is none. */
+  changeAttributes(id: string, change: AttributeChange, isArchived: boolean): Promise<ChangedRecording | undefined> {
+    return this.#ask('changeAttributes', { id, change, isArchived });
   }
 
   async close(): Promise<void> {

@@ -1,12 +1,5 @@
-import {
-  type AttributeChange,
-  type CallAttributes,
-  isEmptyAttributes,
-  MAX_ATTRIBUTE_LENGTH,
-  MAX_TAG_LENGTH,
-  MAX_TAGS,
-  readAttributes,
-} from '../../core/attributes/attributes.js';
+import { checkChange } from '../../core/attributes/attribute-change.js';
+import { type AttributeChange, type CallAttributes, isEmptyAttributes } from '../../core/attributes/attributes.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { Engine } from '../../engine/engine.js';
 import { type AttributeOptions, KnownAttributes } from '../streams/call-attributes.js';
@@ -46,7 +39,7 @@ export class NodeAttributes {
     if (!isCaptured) {
       throw new TrunklineError(
         'STREAM_UNKNOWN',
-        `Interaction ${interactionId} is not being captured. Its attributes can be set while it is.`,
+        `Interaction ${interactionId} is not being captured. Its attributes can be set while it is; afterwards, those of its recording.`,
       );
     }
     return this.#apply(interactionId, this.#known.byOperator(interactionId, change));
@@ -57,18 +50,4 @@ export class NodeAttributes {
     if (open !== undefined) this.#engine.setAttributes(open.stream, attributes);
     return attributes;
   }
-}
-
-function checkChange(change: AttributeChange): void {
-  const { tags, ...others } = change;
-  const given = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== null && value !== undefined));
-  const read = readAttributes({ ...given, tags: tags ?? [] });
-  const isRead = Object.entries(given).every(([name, value]) => Reflect.get(read, name) === value);
-  const hasTags = JSON.stringify(read.tags ?? []) === JSON.stringify([...new Set(tags ?? [])]);
-  if (isRead && hasTags && read.identities === undefined) return;
-  throw new TrunklineError(
-    'CONFIG_INVALID',
-    `Attributes are queue, user and division (1 to ${MAX_ATTRIBUTE_LENGTH} characters), direction (inbound or outbound) ` +
-      `and tags (at most ${MAX_TAGS}, of 1 to ${MAX_TAG_LENGTH}), without control characters or blanks at their ends.`,
-  );
 }

@@ -9,6 +9,7 @@ import type {
   OneWayAudioEnded,
   PauseEvent,
   PcmSelection,
+  RecordingAttributesChanged,
   SilenceEdge,
   SpeechRoll,
   StreamInfo,
@@ -67,6 +68,8 @@ export interface NodeEvents extends SinkEvents {
   sourceEvent: [event: SourceEvent];
   /** A worker thread died and was replaced. */
   workerRestarted: [event: { readonly name: string; readonly cause: string }];
+  /** Attributes of a finished recording were changed. */
+  recordingAttributesChanged: [recording: RecordingAttributesChanged];
   /** s3Archive() has uploaded a recording: the bucket has every byte of it. */
   recordingArchived: [recording: RecordingArchived];
   /** The bucket of s3Archive() begins to fail, fails for another reason, or works again. */

@@ -78,6 +78,13 @@ export const manifestSchema = z.object({
     .unknown()
     .transform((value): CallAttributes => boundedAttributes(readAttributes(value)))
     .optional(),
+  /** What they were at the end of the call, where they were changed afterwards: names in the archive go by these. */
+  firstAttributes: z
+    .unknown()
+    .transform((value): CallAttributes => boundedAttributes(readAttributes(value)))
+    .optional(),
+  /** See folderKeyOf(): of the manifest before that. */
+  auditKey: z.string().optional(),
   /** The format of the first audio file. */
   ...formatShape,
   /** The first audio file, where it is not audio.wav. */
