@@ -80,6 +80,8 @@ export class DecodedAudio {
 export function audioVersion(folder: string, segment: number): string | undefined {
   try {
     const files = audioFilesOf(folder, segment).map((path) => ({ path, status: lstatSync(path) }));
+    // A symbolic link, or a pipe, in its place is none.
+    if (!files.every(({ status }) => status.isFile())) return undefined;
     return files.map(({ path, status: { ino, size, mtimeMs } }) => `${path} ${ino} ${size} ${mtimeMs}`).join('\n');
   } catch {
     return undefined;

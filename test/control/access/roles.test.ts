@@ -28,6 +28,7 @@ const NEEDED: Readonly<Record<string, RouteRole>> = {
   'post /api/v1/interactions/{id}/resume': 'operator',
   'post /api/v1/interactions/{id}/end': 'operator',
   'patch /api/v1/interactions/{id}/attributes': 'operator',
+  'patch /api/v1/recordings/{id}/attributes': 'operator',
   'get /api/v1/interactions/{id}/audio.wav': 'listener',
   'post /api/v1/interactions/{id}/audio/ticket': 'listener',
   'get /api/v1/recordings': 'viewer',
