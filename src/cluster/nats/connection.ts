@@ -21,10 +21,20 @@ export interface NatsConnectionOptions {
   readonly nkeyFile?: string | undefined;
 }
 
-const CONNECT_MS = 2_000;
+/** How long a server of NATS may take. */
+export interface NatsTiming {
+  readonly connectMs: number;
+  /** Between two pings; a server that has not answered two of them is taken for dead. */
+  readonly pingMs: number;
+  /** Until a request counts as unanswered. */
+  readonly requestMs: number;
+  /** A watch whose server has said nothing for so long, though it does so each second, is begun again. */
+  readonly silentMs: number;
+}
+
+export const NATS_TIMING: NatsTiming = { connectMs: 2_000, pingMs: 2_000, requestMs: 1_000, silentMs: 2_500 };
+
 const RECONNECT_MS = 250;
-/** A server that has not answered two pings is taken for dead. */
-const PING_MS = 2_000;
 const PINGS = 2;
 
 /**
@@ -32,7 +42,11 @@ const PINGS = 2;
  * @throws TrunklineError CONFIG_INVALID for files that cannot be read, AUTH_FAILED when the servers refuse this node,
  *   CONNECTION_FAILED when none of them can be reached.
  */
-export async function connectToNats(options: NatsConnectionOptions, name: string): Promise<NatsConnection> {
+export async function connectToNats(
+  options: NatsConnectionOptions,
+  name: string,
+  { connectMs, pingMs }: NatsTiming = NATS_TIMING,
+): Promise<NatsConnection> {
   const nats = await loadNats();
   const { servers, credentialsFile, nkeyFile, caFile, certFile, keyFile } = options;
   const credentials = credentialsFile === undefined ? undefined : readBytes(credentialsFile);
@@ -44,8 +58,8 @@ export async function connectToNats(options: NatsConnectionOptions, name: string
       ...logInOf(servers),
       servers: servers.map(withoutSecrets),
       name,
-      timeout: CONNECT_MS,
-      pingInterval: PING_MS,
+      timeout: connectMs,
+      pingInterval: pingMs,
       maxPingOut: PINGS,
     },
     ...{ maxReconnectAttempts: -1, reconnectTimeWait: RECONNECT_MS, ignoreAuthErrorAbort: true },

@@ -9,6 +9,7 @@ import {
 import { type MsgHdrs, headers as makeHeaders, type NatsConnection } from '@nats-io/transport-node';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { KeyValueStore, ReadResult, StoreEntry, Watch, WatchListener, WriteResult } from '../key-value-store.js';
+import { NATS_TIMING, type NatsTiming } from './connection.js';
 import { NatsWatch, OPERATION, parse } from './nats-watch.js';
 
 export interface NatsStoreOptions {
@@ -16,13 +17,14 @@ export interface NatsStoreOptions {
   readonly bucket: string;
   /** Servers that keep each value; default 3 in a cluster of servers, else 1. */
   readonly replicas?: number | undefined;
+  /** Default NATS_TIMING. */
+  readonly timing?: NatsTiming | undefined;
 }
 
 // Headers of a key-value bucket in JetStream (NATS ADR-8), so that the tools of NATS can read it.
 const ROLLUP = 'Nats-Rollup';
 const TIME_TO_LIVE = 'Nats-TTL';
 
-const REQUEST_MS = 1_000;
 /** The marker of a removed key is kept for so long. A watch that was cut off reads everything again. */
 const MARKER_SECONDS = 300;
 /** Nothing is kept for longer without a renewal: what a cluster leaves behind goes away by itself. */
@@ -37,16 +39,18 @@ export class NatsStore implements KeyValueStore {
   readonly #connection: NatsConnection;
   readonly #client: JetStreamClient;
   readonly #manager: JetStreamManager;
+  readonly #timing: NatsTiming;
   readonly #stream: string;
   readonly #prefix: string;
   readonly #watches = new Set<NatsWatch>();
   /** Requests to the broker, and those of them that got no answer. */
   readonly counters = { requests: 0, unanswered: 0, changes: 0, reloads: 0 };
 
-  private constructor(connection: NatsConnection, manager: JetStreamManager, { bucket }: NatsStoreOptions) {
+  private constructor(connection: NatsConnection, manager: JetStreamManager, { bucket, timing }: NatsStoreOptions) {
     this.#connection = connection;
     this.#manager = manager;
     this.#client = manager.jetstream();
+    this.#timing = timing ?? NATS_TIMING;
     this.#stream = `KV_${bucket}`;
     this.#prefix = `$KV.${bucket}.`;
     void this.#followStatus();
@@ -57,8 +61,9 @@ export class NatsStore implements KeyValueStore {
    * @throws TrunklineError CONNECTION_FAILED when JetStream does not answer or is not enabled.
    */
   static async open(connection: NatsConnection, options: NatsStoreOptions): Promise<NatsStore> {
+    const { requestMs: timeout } = options.timing ?? NATS_TIMING;
     try {
-      const manager = await jetstreamManager(connection, { timeout: REQUEST_MS, checkAPI: false });
+      const manager = await jetstreamManager(connection, { timeout, checkAPI: false });
       const store = new NatsStore(connection, manager, options);
       const replicas = options.replicas ?? (connection.info?.cluster === undefined ? 1 : 3);
       try {
@@ -111,7 +116,10 @@ export class NatsStore implements KeyValueStore {
 
   watch(prefix: string, listener: WatchListener): Watch {
     const watch = new NatsWatch(
-      { connection: this.#connection, manager: this.#manager, stream: this.#stream, prefix: this.#prefix },
+      {
+        ...{ connection: this.#connection, manager: this.#manager, stream: this.#stream, prefix: this.#prefix },
+        silentMs: this.#timing.silentMs,
+      },
       prefix.endsWith('.') ? `${prefix}>` : prefix,
       {
         changed: (entry: StoreEntry) => {
@@ -144,7 +152,7 @@ export class NatsStore implements KeyValueStore {
     const expect = { lastSubjectSequence: revision };
     const payload = value === undefined ? '' : JSON.stringify(value);
     try {
-      const options = { expect, timeout: REQUEST_MS, retries: 0, ...(headers && { headers }) };
+      const options = { expect, timeout: this.#timing.requestMs, retries: 0, ...(headers && { headers }) };
       const { seq } = await this.#client.publish(this.#prefix + key, payload, options);
       return { kind: 'written', revision: seq };
     } catch (error) {

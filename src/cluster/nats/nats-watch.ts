@@ -8,6 +8,8 @@ export interface NatsWatchDependencies {
   readonly stream: string;
   /** Of the subjects of all keys. */
   readonly prefix: string;
+  /** The server of the watch is taken for dead after so long without a word. */
+  readonly silentMs: number;
 }
 
 export interface NatsWatchListener extends WatchListener {
@@ -20,8 +22,6 @@ export const OPERATION = 'KV-Operation';
 
 /** JetStream says so often that it has nothing new. */
 const HEARTBEAT_MS = 1_000;
-/** The server of the watch is taken for dead after so long without a word. */
-const SILENT_MS = 2_500;
 const RETRY_MS = 250;
 /** A watch that nobody listens to is removed by the server. */
 const INACTIVE_MS = 10_000;
@@ -39,6 +39,7 @@ export class NatsWatch {
   readonly #known = new Map<string, number>();
   #load: Load | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isLoaded = false;
   #isStopped = false;
 
   constructor(dependencies: NatsWatchDependencies, filter: string, listener: NatsWatchListener) {
@@ -143,14 +144,16 @@ export class NatsWatch {
       this.#listener.changed({ key, value: undefined, revision: Math.max(revision + 1, load.lastRevision) });
     }
     load.seen.clear();
-    if (this.#load === load) this.#listener.current();
+    if (this.#load !== load || this.#isLoaded) return;
+    this.#isLoaded = true;
+    this.#listener.current();
   }
 
   #listen(load: Load): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       if (this.#load === load) this.reload();
-    }, SILENT_MS);
+    }, this.#dependencies.silentMs);
   }
 }
 
