@@ -131,6 +131,9 @@ export class ArchiveWorker {
       await Promise.race([late, this.#finish(queue)]);
       this.#stopped.abort();
       await Promise.all(this.#runners.map((runner) => runner.close()));
+      // Files of the index of which all is done count no more.
+      await queue.look();
+      await this.#save();
       await this.#tellWaiting(queue).catch(() => {});
     }
     clearInterval(this.#saves);
@@ -169,10 +172,13 @@ export class ArchiveWorker {
     for (const runner of this.#runners) if (runner.job.finishesAtClose) await runner.finish();
   }
 
-  /** So that nobody can add a recording without a digest to an audit that has been closed. */
+  /**
+   * So that nobody can add a recording without a digest to an audit that has been closed. Those that are unfinished wait as
+   * well: the repair of the next start may finish one before it has its first entry.
+   */
   async #tellWaiting(queue: FinishedQueue): Promise<void> {
     if (this.#data.auditDirectory === undefined) return;
-    const recordings = await queue.waiting('digest');
+    const { size: recordings } = await queue.unfinished('digest');
     if (recordings > 0) await this.#audit('digests_waiting', { recordings }, undefined);
   }
 

@@ -18,6 +18,17 @@ export async function deletedInAudit(directory: string, sinceMs: number): Promis
  * that were written to at or after `sinceMs`.
  */
 export async function digestsInAudit(directory: string, sinceMs: number): Promise<Map<string, string>> {
+  for (;;) {
+    try {
+      return await digestsNow(directory, sinceMs);
+    } catch (thrown) {
+      // A file has got another name at that moment: it is read under that one.
+      if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown;
+    }
+  }
+}
+
+async function digestsNow(directory: string, sinceMs: number): Promise<Map<string, string>> {
   const digests = new Map<string, string>();
   const files: { path: string; mtimeMs: number }[] = [];
   for (const name of await auditFiles(directory)) {

@@ -207,7 +207,7 @@ export class FinishedQueue {
   async #unsureIn(file: IndexFile, doneAt: number): Promise<Set<string>> {
     const folders = new Set<string>();
     let at = 0;
-    for (const line of (await readFile(file.path, 'utf8').catch(() => '')).split('\n')) {
+    for (const line of (await readFile(file.path, 'utf8').catch(() => '')).split('\n').slice(0, -1)) {
       if (line.startsWith('+') || (line.startsWith('=') && at >= doneAt)) folders.add(line.slice(1));
       else if (line.startsWith('=') || line.startsWith('-')) folders.delete(line.slice(1));
       at += Buffer.byteLength(line) + 1;

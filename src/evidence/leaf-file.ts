@@ -49,16 +49,29 @@ export class LeafFile {
     }
   }
 
-  /** Where a hash stands last below `end`; −1 when it is not there. */
-  async lastIndexOf(leaf: Buffer, end: number): Promise<number> {
-    for (let to = end; to > 0; to -= CHUNK_LEAVES) {
+  /** Where each of these hashes stands last below `end`; −1 where it does not. */
+  async lastIndexesOf(leaves: readonly Buffer[], end: number): Promise<number[]> {
+    const places = leaves.map(() => -1);
+    const byStart = new Map<number, number[]>();
+    for (const [n, leaf] of leaves.entries()) {
+      const start = leaf.readUInt32LE(0);
+      byStart.set(start, [...(byStart.get(start) ?? []), n]);
+    }
+    let left = leaves.length;
+    for (let to = end; to > 0 && left > 0; to -= CHUNK_LEAVES) {
       const from = Math.max(0, to - CHUNK_LEAVES);
       const count = await this.#fill(from, to - from);
       for (let i = count - 1; i >= 0; i--) {
-        if (this.#chunk.compare(leaf, 0, LEAF_BYTES, i * LEAF_BYTES, (i + 1) * LEAF_BYTES) === 0) return from + i;
+        for (const n of byStart.get(this.#chunk.readUInt32LE(i * LEAF_BYTES)) ?? []) {
+          const isSame =
+            this.#chunk.compare(leaves[n] as Buffer, 0, LEAF_BYTES, i * LEAF_BYTES, (i + 1) * LEAF_BYTES) === 0;
+          if (!isSame || places[n] !== -1) continue;
+          places[n] = from + i;
+          left--;
+        }
       }
     }
-    return -1;
+    return places;
   }
 
   /** The tree over the first `size` hashes. */

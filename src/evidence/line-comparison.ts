@@ -71,6 +71,11 @@ export class LineComparison {
     return true;
   }
 
+  /** Whether a line with this hash is still to come. */
+  has(leaf: Buffer): boolean {
+    return this.#entryOf(leaf) >= 0;
+  }
+
   /** It is none, and stands where entries should. */
   get isForeign(): boolean {
     return !this.isEntry && this.#foreign !== undefined;

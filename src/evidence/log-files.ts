@@ -14,10 +14,11 @@ export const LEAF_BYTES = 32;
 
 const NEWLINE = 0x0a;
 
-/** The files with lines of the audit, rotated ones included, whatever a rotation has called them. */
+/** The files with lines of the audit, rotated ones included, whatever a rotation has called them. A link is none. */
 export async function auditFiles(directory: string): Promise<string[]> {
-  const names = await readdir(directory);
-  return names.filter((name) => /^audit.*\.jsonl/.test(name)).toSorted();
+  const entries = await readdir(directory, { withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile() && /^audit.*\.jsonl/.test(entry.name));
+  return files.map(({ name }) => name).toSorted();
 }
 
 /** Cuts bytes that come in chunks into lines. A line goes without its newline; the rest waits for more. */
@@ -39,4 +40,36 @@ export class LineSplitter {
     }
     this.#rest = Buffer.from(bytes.subarray(from));
   }
+}
+
+/** A file of the audit of which no line is in the log yet. */
+export interface NewFile {
+  readonly name: string;
+  /** Empty where there is none. */
+  readonly firstLine: Buffer;
+}
+
+const TIME = /^\{"timestamp":"([^"]*)"/;
+const COPY = /-(\d+)(\.jsonl)$/;
+
+/** Whether a line can be one of an audit. */
+export function isEntryLine(line: Buffer): boolean {
+  return TIME.test(line.toString('latin1', 0, 100));
+}
+
+/** For sorting: the order in which they were begun, by the times of their first lines, and by their names where those are equal. */
+export function compareNewFiles(a: NewFile, b: NewFile): number {
+  const [x, y] = [sortKey(a), sortKey(b)];
+  return compare(x.time, y.time) || x.isNewest - y.isNewest || compare(x.name, y.name) || x.copy - y.copy;
+}
+
+/** Files that are put aside in the same second have a number behind the time, from 2 on. */
+function sortKey({ name, firstLine }: NewFile): { time: string; isNewest: number; name: string; copy: number } {
+  const [, time = ''] = TIME.exec(firstLine.toString('latin1', 0, 100)) ?? [];
+  const isNewest = name === AUDIT_FILE ? 1 : 0;
+  return { time, isNewest, name: name.replace(COPY, '$2'), copy: Number(COPY.exec(name)?.[1] ?? 1) };
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

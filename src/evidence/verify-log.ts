@@ -6,9 +6,11 @@ import { type Fault, LineComparison } from './line-comparison.js';
 import {
   auditFiles,
   CHECKPOINT_FILE,
+  compareNewFiles,
   LEAF_BYTES,
   LEAVES_FILE,
   LineSplitter,
+  type NewFile,
   PUBLIC_KEY_FILE,
   TREE_FILE,
 } from './log-files.js';
@@ -20,6 +22,8 @@ import { readTree } from './tree-file.js';
 /** Lines of a file that show where in the log it begins. */
 const FIRST_LINES = 100;
 const OPENED = /^\{"timestamp":"[^"]*","action":"audit_opened"/;
+/** The time stands where the question marks are. */
+const TORN_OPENING = `{"timestamp":"${'?'.repeat(24)}","action":"audit_opened"`;
 const CLOSED = /^\{"timestamp":"[^"]*","action":"audit_closed"/;
 
 export interface LogReport {
@@ -145,14 +149,14 @@ async function compareLines(
   comparison: LineComparison,
   onEntry: VerifyLogOptions['onEntry'] = () => {},
 ): Promise<UnsignedLines> {
-  const placed: { name: string; entry: number }[] = [];
+  const placed: (NewFile & { entry: number })[] = [];
   for (const name of names) {
-    const first = await firstLeaves(join(directory, name));
-    const entry = comparison.beginningOf(first);
-    // One that was begun after the last checkpoint comes last.
-    placed.push({ name, entry: entry < 0 ? Number.POSITIVE_INFINITY : entry });
+    const { leaves, firstLine } = await beginningOf(join(directory, name));
+    const entry = comparison.beginningOf(leaves);
+    // Those that were begun after the last checkpoint come last.
+    placed.push({ name, firstLine, entry: entry < 0 ? Number.MAX_SAFE_INTEGER : entry });
   }
-  placed.sort((a, b) => a.entry - b.entry);
+  placed.sort((a, b) => a.entry - b.entry || compareNewFiles(a, b));
   const unsigned = new UnsignedLines();
   for (const [index, { name, entry }] of placed.entries()) {
     comparison.begin(name, entry);
@@ -168,8 +172,10 @@ async function compareLines(
     }
     const { rest } = splitter;
     // A kill may cut off the last line; one that is signed was whole.
-    if (rest.length > 0 && comparison.take(leafHash(rest))) comparison.cut(line + 1);
-    else if (rest.length > 0) {
+    if (rest.length > 0 && comparison.has(leafHash(rest))) {
+      comparison.take(leafHash(rest));
+      comparison.cut(line + 1);
+    } else if (rest.length > 0) {
       unsigned.take(rest, `${name}:${line + 1}`);
       onEntry(rest, false);
     }
@@ -194,20 +200,29 @@ class UnsignedLines {
 
   take(line: Buffer, where: string): void {
     this.lines++;
-    if (!this.#isClosed) return;
+    if (!this.#isClosed || isTornOpening(line)) return;
     if (OPENED.test(line.toString('latin1'))) this.#isClosed = false;
     else this.faults.push({ where, what: 'The line was added after the node had closed the audit.' });
   }
 }
 
-async function firstLeaves(path: string): Promise<Buffer[]> {
+/** The beginning of `audit_opened`: a kill may cut off the first line of a run. */
+function isTornOpening(line: Buffer): boolean {
+  const text = line.toString('latin1');
+  const end = TORN_OPENING.length;
+  return text.length < end && [...text].every((digit, at) => TORN_OPENING[at] === '?' || TORN_OPENING[at] === digit);
+}
+
+async function beginningOf(path: string): Promise<{ leaves: Buffer[]; firstLine: Buffer }> {
   const leaves: Buffer[] = [];
+  let firstLine = Buffer.alloc(0);
   const splitter = new LineSplitter();
   for await (const chunk of createReadStream(path)) {
     for (const line of splitter.split(chunk as Buffer)) {
+      if (leaves.length === 0) firstLine = Buffer.from(line);
       leaves.push(leafHash(line));
-      if (leaves.length === FIRST_LINES) return leaves;
+      if (leaves.length === FIRST_LINES) return { leaves, firstLine };
     }
   }
-  return leaves;
+  return { leaves, firstLine };
 }

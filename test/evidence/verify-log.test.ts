@@ -200,6 +200,38 @@ describe('an audit that was closed', () => {
   });
 });
 
+describe('an audit that is rotated twice between two checkpoints', () => {
+  it('is signed as a whole, also when a kill leaves several files without a signature, and the last line cut off', async () => {
+    const directory = mkdtempSync(join(folder, 'rotated-'));
+    const log = await openLog(directory);
+    await log.close();
+    const again = await openLog(directory);
+    for (let file = 0; file < 3; file++) {
+      again.event('connected', `call ${file}`);
+      await again.reopen();
+    }
+    const killed = join(folder, 'killed-after-rotation');
+    cpSync(directory, killed, { recursive: true });
+    await again.close();
+    expect(await verifyLog(directory, { publicKey: signer })).toMatchObject({ unsigned: 0, faults: [] });
+    const rotated = readdirSync(killed).filter((name) => /^audit-.*\.jsonl$/.test(name));
+    expect(rotated).toHaveLength(3);
+    // The newest of them.
+    const [last = ''] = rotated.toSorted((a, b) => a.length - b.length || (a < b ? -1 : 1)).slice(-1);
+    writeFileSync(join(killed, last), '{"timestamp":"2026-11-29T11', { flag: 'a' });
+    expect((await verifyLog(killed, { publicKey: signer })).faults).toEqual([]);
+    const next = await openLog(killed);
+    await next.close();
+    expect(await verifyLog(killed, { publicKey: signer })).toMatchObject({ unsigned: 0, faults: [] });
+    // A kill in the middle of the first line of a run.
+    writeFileSync(join(killed, 'audit.jsonl'), '{"timestamp":"2026-11-29T11:37:58.813Z","action":"aud', { flag: 'a' });
+    expect((await verifyLog(killed, { publicKey: signer })).faults).toEqual([]);
+    writeFileSync(join(killed, 'audit.jsonl'), 'x\n', { flag: 'a' });
+    expect((await verifyLog(killed, { publicKey: signer })).faults).toHaveLength(1);
+    expect(faults).toEqual([]);
+  });
+});
+
 describe('honest runs that crash', () => {
   it(`never raise an alarm, and what is written afterwards continues the log: ${CRASH_RUNS} runs`, async () => {
     const random = mulberry32(20_261_129);

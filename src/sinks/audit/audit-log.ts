@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, systemClock } from '../../core/clock.js';
 import type {
   AuditedRecording,
@@ -20,10 +21,12 @@ import { redact } from './redact.js';
 export interface Checkpoints {
   /** Checkpoints that could not be written. */
   readonly writeErrors: number;
-  /** Entries go to the file at `path` from now on; it is there. */
-  follow(path: string): void | Promise<void>;
+  /** Entries go to the file with this inode from now on, which is at `path` or was put aside since. */
+  follow(path: string, ino: number): void | Promise<void>;
   /** Nothing more is written to the oldest file that is followed. */
   completed(): void;
+  /** Signs what is there by now; resolves as well when that has failed. */
+  write(): Promise<void>;
   /** Signs what is there, once nothing more is written. */
   close(): Promise<void>;
 }
@@ -84,6 +87,8 @@ const EXTRA_FIELDS = [
 ] as readonly (keyof AuditFields)[];
 
 const OWNER_MAY_READ = 0o600;
+/** What a start waits for the first signature at most. */
+const MAX_SIGN_MS = 10_000;
 
 const NOBODY: AuditIdentity = { json: 'null', privacyCompliant: true };
 
@@ -145,13 +150,20 @@ export class AuditLog implements FrameSink {
       daily,
       checkpoints,
     } = this.#options;
+    let failed = (): void => {};
+    const firstFault = new Promise<void>((resolve) => {
+      failed = resolve;
+    });
     this.#file = await LineFile.open(file, {
       fileMode,
       folderMode: fileMode | ((fileMode & 0o444) >> 2),
-      onFault,
+      onFault: (message) => {
+        failed();
+        onFault(message);
+      },
       onReopened: (why) => {
         this.event('audit_reopened', undefined, { reason: why });
-        void checkpoints?.follow(file);
+        if (this.#file !== undefined) void checkpoints?.follow(file, this.#file.ino);
         onReopened?.(why);
       },
       onCompleted: () => checkpoints?.completed(),
@@ -160,8 +172,15 @@ export class AuditLog implements FrameSink {
       clock: this.#clock,
     });
     if (checkpoints === undefined) return;
-    void checkpoints.follow(file);
+    void checkpoints.follow(file, this.#file.ino);
     this.event('audit_opened');
+    // Signed before anything is recorded: behind `audit_closed`, a recording without an entry would be one that was added.
+    // Neither a full disk nor a long audit that has to be hashed first keeps a node from starting.
+    const signed = this.#file.written().then(() => checkpoints.write());
+    const waited = new AbortController();
+    const late = sleep(MAX_SIGN_MS, undefined, { signal: waited.signal, ref: false }).catch(() => {});
+    await Promise.race([signed, firstFault, late]);
+    waited.abort();
   }
 
   /**

@@ -18,8 +18,9 @@ export interface CheckpointThreadData {
 
 /** What the thread is told, in the order of the calls. */
 export type CheckpointStep =
-  | { readonly step: 'follow'; readonly path: string }
+  | { readonly step: 'follow'; readonly path: string; readonly ino: number }
   | { readonly step: 'completed' }
+  | { readonly step: 'write' }
   | { readonly step: 'close' };
 
 /** What the thread tells: a fault, as a sentence, and how many there have been. */
@@ -33,6 +34,11 @@ export interface NewCheckpoint {
   readonly note: string;
 }
 
+/** A step `write` is done, or has failed, which was told as a fault. */
+export interface Written {
+  readonly isWritten: true;
+}
+
 interface CheckpointThreadOptions {
   readonly directory: string;
   readonly fileMode: number;
@@ -44,6 +50,7 @@ interface CheckpointThreadOptions {
 export class CheckpointThread implements Checkpoints {
   readonly #worker: Worker;
   readonly #ended: Promise<void>;
+  readonly #writing: (() => void)[] = [];
   writeErrors = 0;
   newest: string | undefined;
 
@@ -56,8 +63,9 @@ export class CheckpointThread implements Checkpoints {
       execArgv: [],
     });
     this.#worker.unref();
-    this.#worker.on('message', (told: CheckpointFault | NewCheckpoint) => {
+    this.#worker.on('message', (told: CheckpointFault | NewCheckpoint | Written) => {
       if ('note' in told) this.newest = told.note;
+      else if ('isWritten' in told) this.#writing.shift()?.();
       else {
         this.writeErrors = told.writeErrors;
         onFault(told.message);
@@ -70,12 +78,17 @@ export class CheckpointThread implements Checkpoints {
     this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()));
   }
 
-  follow(path: string): void {
-    this.#tell({ step: 'follow', path });
+  follow(path: string, ino: number): void {
+    this.#tell({ step: 'follow', path, ino });
   }
 
   completed(): void {
     this.#tell({ step: 'completed' });
+  }
+
+  write(): Promise<void> {
+    this.#tell({ step: 'write' });
+    return Promise.race([new Promise<void>((resolve) => this.#writing.push(resolve)), this.#ended]);
   }
 
   async close(): Promise<void> {

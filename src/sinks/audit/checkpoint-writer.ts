@@ -1,28 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, open, rename } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { open, rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import { messageOf } from '../../core/errors.js';
 import { type Checkpoint, checkpointText } from '../../evidence/checkpoint.js';
 import { LeafFile } from '../../evidence/leaf-file.js';
-import {
-  auditFiles,
-  CHECKPOINT_FILE,
-  LEAVES_FILE,
-  LineSplitter,
-  PUBLIC_KEY_FILE,
-  TREE_FILE,
-} from '../../evidence/log-files.js';
+import { CHECKPOINT_FILE, LEAVES_FILE, PUBLIC_KEY_FILE, TREE_FILE } from '../../evidence/log-files.js';
 import { leafHash, MerkleTree } from '../../evidence/merkle-tree.js';
 import { readCheckpoint } from '../../evidence/read-checkpoint.js';
 import { type NoteSigner, signNote, verifierText } from '../../evidence/signed-note.js';
 import { readTree, treeText } from '../../evidence/tree-file.js';
 import type { Checkpoints } from './audit-log.js';
+import { earlierFiles, FollowedFile } from './followed-file.js';
 
-const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const REPLACE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
-/** Read at once; the hashes of a chunk take about half a millisecond. */
-const CHUNK_BYTES = 64 << 10;
 const INTERVAL_MS = 2_000;
 
 export interface CheckpointWriterOptions {
@@ -35,48 +26,6 @@ export interface CheckpointWriterOptions {
   readonly onFault: (message: string) => void;
   /** Called with each checkpoint, as it is in its file. */
   readonly onSigned?: (note: string) => void;
-}
-
-/** A file with lines, as far as it has been taken into the tree. */
-class FollowedFile {
-  readonly name: string;
-  readonly handle: FileHandle;
-  readonly #splitter = new LineSplitter();
-  #offset = 0;
-  /** Nothing more will be written to it. */
-  isComplete = false;
-
-  private constructor(name: string, handle: FileHandle) {
-    this.name = name;
-    this.handle = handle;
-  }
-
-  static async open(path: string): Promise<FollowedFile> {
-    return new FollowedFile(basename(path), await open(path, READ));
-  }
-
-  /** The hash of the first line; undefined while there is none. */
-  async firstLeaf(): Promise<Buffer | undefined> {
-    const splitter = new LineSplitter();
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (let offset = 0; ; ) {
-      const { bytesRead } = await this.handle.read(chunk, 0, chunk.length, offset);
-      if (bytesRead === 0) return undefined;
-      offset += bytesRead;
-      for (const line of splitter.split(chunk.subarray(0, bytesRead))) return leafHash(line);
-    }
-  }
-
-  /** The hashes of the lines that have been written since the last call, those of a chunk at a time. */
-  async *leaves(): AsyncGenerator<Buffer[]> {
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (;;) {
-      const { bytesRead } = await this.handle.read(chunk, 0, chunk.length, this.#offset);
-      if (bytesRead === 0) return;
-      this.#offset += bytesRead;
-      yield Array.from(this.#splitter.split(chunk.subarray(0, bytesRead)), leafHash);
-    }
-  }
 }
 
 /**
@@ -97,6 +46,8 @@ export class CheckpointWriter implements Checkpoints {
   #signedSize: number;
   #work: Promise<void> = Promise.resolve();
   #isFaultReported = false;
+  /** What earlier processes have left is in the tree. */
+  #isTakenUp = false;
   writeErrors = 0;
 
   /** @throws what node:fs throws when the files of the log cannot be opened. */
@@ -111,6 +62,10 @@ export class CheckpointWriter implements Checkpoints {
       onFault(`${LEAVES_FILE} was changed since the last checkpoint: trunkline verify shows what.`);
     }
     await replace(join(directory, PUBLIC_KEY_FILE), `${verifierText(signer)}\n`, fileMode);
+    // Before the first checkpoint, so that a kill behind that leaves an older tree, and not none.
+    if ((await readTree(join(directory, TREE_FILE))) === undefined) {
+      await replace(join(directory, TREE_FILE), treeText(tree), fileMode);
+    }
     const origin = signed?.origin ?? `${signer.name}/${randomBytes(4).toString('hex')}`;
     return new CheckpointWriter(options, leaves, tree, origin, signed?.size ?? 0);
   }
@@ -130,11 +85,13 @@ export class CheckpointWriter implements Checkpoints {
     this.#timer = setInterval(() => void this.write(), options.intervalMs ?? INTERVAL_MS).unref();
   }
 
-  /** Lines go to the file at `path` from now on; it is there. */
-  follow(path: string): Promise<void> {
+  /** Lines go to the file with this inode from now on, which is at `path` or was put aside since. */
+  follow(path: string, ino: number): Promise<void> {
     return this.#do(async () => {
-      const file = await FollowedFile.open(path);
-      if (this.#files.length === 0 && this.#tree.size > 0) await this.#takeUp(file);
+      const file = await FollowedFile.find(path, ino);
+      const isFirst = !this.#isTakenUp;
+      this.#isTakenUp = true;
+      if (isFirst) await this.#takeUp(file);
       this.#files.push(file);
     });
   }
@@ -209,45 +166,28 @@ export class CheckpointWriter implements Checkpoints {
   }
 
   /**
-   * After a restart: passes over the lines that are in the tree already. When the file was rotated while no node ran, the
-   * end of the one before it, which a kill may have left without a checkpoint, is taken in first.
+   * After a restart: passes over the lines that are in the tree already. When the file was rotated since, by a tool while
+   * no node ran or by a node that was killed, what those before it have without a checkpoint is taken in first.
    */
   async #takeUp(file: FollowedFile): Promise<void> {
-    const from = await this.#placeOf(file);
-    if (from >= 0) {
-      await this.#passOver(file, from);
-      return;
+    const { size } = this.#tree;
+    const line = await file.firstLine();
+    const [from = -1] = line === undefined ? [] : await this.#leaves.lastIndexesOf([leafHash(line)], size);
+    if (from >= 0) return this.#passOver(file, from);
+    const earlier = await earlierFiles(this.#options.directory, file.name, this.#leaves, size);
+    const newest = earlier.findLastIndex((one) => one.from >= 0);
+    for (const [index, one] of earlier.entries()) {
+      if (index >= newest) {
+        await one.file.endLine();
+        await this.#passOver(one.file, one.from < 0 ? this.#tree.size : one.from, size);
+      }
+      await one.file.handle.close();
     }
-    const before = await this.#newestBefore(file.name);
-    if (before === undefined) return;
-    await this.#passOver(before.file, before.from);
-    await before.file.handle.close();
-  }
-
-  /** Where in the tree the first line of a file is; −1 when it is not there. */
-  async #placeOf(file: FollowedFile): Promise<number> {
-    const leaf = await file.firstLeaf();
-    return leaf === undefined ? -1 : this.#leaves.lastIndexOf(leaf, this.#tree.size);
-  }
-
-  /** The rotated file whose lines are the newest in the tree. */
-  async #newestBefore(name: string): Promise<{ file: FollowedFile; from: number } | undefined> {
-    const { directory } = this.#options;
-    let newest: { file: FollowedFile; from: number } | undefined;
-    for (const other of await auditFiles(directory)) {
-      if (other === name) continue;
-      const file = await FollowedFile.open(join(directory, other));
-      const from = await this.#placeOf(file);
-      const isNewer = from > (newest?.from ?? -1);
-      await (isNewer ? newest?.file : file)?.handle.close();
-      if (isNewer) newest = { file, from };
-    }
-    return newest;
   }
 
   /** Compares the lines of a file with the tree from `from` on, and takes in those that follow its end. */
-  async #passOver(file: FollowedFile, from: number): Promise<void> {
-    const expected = this.#leaves.read(from, this.#tree.size);
+  async #passOver(file: FollowedFile, from: number, size = this.#tree.size): Promise<void> {
+    const expected = this.#leaves.read(from, size);
     let line = 0;
     let changed = 0;
     for await (const leaves of file.leaves()) {

@@ -2,7 +2,13 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../core/errors.js';
 import { giveWay } from '../../core/processors.js';
 import { parseSigner } from '../../evidence/signed-note.js';
-import type { CheckpointFault, CheckpointStep, CheckpointThreadData, NewCheckpoint } from './checkpoint-thread.js';
+import type {
+  CheckpointFault,
+  CheckpointStep,
+  CheckpointThreadData,
+  NewCheckpoint,
+  Written,
+} from './checkpoint-thread.js';
 import { CheckpointWriter } from './checkpoint-writer.js';
 
 /** What the audit's thread runs: a CheckpointWriter, which takes the steps that it is told one after another. */
@@ -26,9 +32,12 @@ function serve(port: MessagePort, { directory, fileMode, signer }: CheckpointThr
   );
   port.on('message', (told: CheckpointStep) => {
     last = last.then(async () => {
-      if (told.step === 'follow') await writer?.follow(told.path);
+      if (told.step === 'follow') await writer?.follow(told.path, told.ino);
       else if (told.step === 'completed') writer?.completed();
-      else {
+      else if (told.step === 'write') {
+        await writer?.write();
+        port.postMessage({ isWritten: true } satisfies Written);
+      } else {
         await writer?.close();
         port.close();
       }

@@ -80,6 +80,11 @@ export class LineFile {
     return this.#droppedBefore + this.#file.dropped;
   }
 
+  /** Inode of the file that lines go to now: its path may name another one by the time that somebody looks. */
+  get ino(): number {
+    return this.#file.ino;
+  }
+
   get writeErrors(): number {
     return this.#writeErrorsBefore + this.#file.writeErrors;
   }

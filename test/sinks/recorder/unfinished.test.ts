@@ -10,7 +10,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { fileAccess, OWNER_ONLY } from '../../../src/sinks/recorder/files/folder.js';
@@ -154,6 +154,16 @@ describe('the index of unfinished recordings', () => {
     );
     expect((await readUnfinished(r.outDir)).folders).toEqual(['kept']);
     index.close();
+  });
+
+  it('passes over half a line, after a kill: neither is it the end of another recording', async () => {
+    const r = rig();
+    const index = join(indexFolder(r), 'host-1-2-3.log');
+    mkdirSync(indexFolder(r));
+    for (const half of ['=call-1', '-call-1', '=call-10'.slice(0, -1), '+call-2']) {
+      writeFileSync(index, `{"host":"${hostname()}","pid":${DEAD_PID},"startTicks":"1"}\n+call-1\n${half}`);
+      expect((await readUnfinished(r.outDir)).folders, half).toEqual(['call-1']);
+    }
   });
 
   it('reports each repaired recording with its length, and stops when it is told to', async () => {

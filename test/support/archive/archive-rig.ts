@@ -8,6 +8,7 @@ import { wavHeader } from '../../../src/audio/wav.js';
 import type { RecordingArchived } from '../../../src/core/archive-events.js';
 import { messageOf } from '../../../src/core/errors.js';
 import type { AuditFields } from '../../../src/core/events.js';
+import type { RetentionSettings } from '../../../src/core/retention/policy.js';
 import type { RecordingEntry } from '../../../src/evidence/recording-entry.js';
 import { recordingEntry } from '../../../src/evidence/recording-entry.js';
 import type { AuditLog } from '../../../src/sinks/audit/audit-log.js';
@@ -24,7 +25,13 @@ export class ArchiveRig {
   readonly reports: UploadReport[] = [];
   readonly archived: RecordingArchived[] = [];
 
-  constructor(directory: string, log: AuditLog, sinceMs = Number.POSITIVE_INFINITY, uploads?: UploadSettings) {
+  constructor(
+    directory: string,
+    log: AuditLog,
+    sinceMs = Number.POSITIVE_INFINITY,
+    uploads?: UploadSettings,
+    retention?: RetentionSettings,
+  ) {
     const keep = async (number: number, action: string, fields: AuditFields, id: string | undefined): Promise<void> => {
       this.entries++;
       log.event(action, id, fields);
@@ -41,7 +48,7 @@ export class ArchiveRig {
         keep(number, action, fields, interactionId).catch((thrown) => this.faults.push(messageOf(thrown)));
       }
     };
-    const data = { directory, fileMode: 0o600, auditDirectory: directory, sinceMs };
+    const data = { directory, fileMode: 0o600, auditDirectory: directory, sinceMs, retention };
     const upload = uploads && { settings: uploads, earlier: NO_UPLOADS };
     this.worker = new ArchiveWorker({ ...data, uploads: upload }, tell);
   }

@@ -14,8 +14,8 @@ export const WRITE_BUFFER_BYTES = 4096;
 
 /** A recorder over real shared memory and a real folder, fed as a shard feeds it. */
 export class RecorderRig {
-  readonly outDir = mkdtempSync(join(tmpdir(), 'trunkline-record-'));
-  readonly clock = new ManualClock(1_000_000);
+  readonly outDir: string;
+  readonly clock: ManualClock;
   readonly memory: SharedArrayBuffer;
   readonly status: RecorderStatus;
   readonly producers: RingProducer[];
@@ -23,7 +23,18 @@ export class RecorderRig {
   readonly #head: Int32Array;
   recorder: Recorder;
 
-  constructor(setup: { rings?: number; recordings?: number; options?: Partial<RecorderOptions> } = {}) {
+  /** @param setup `outDir`: a folder of the test's own; `startUs`: of the clock. */
+  constructor(
+    setup: {
+      rings?: number;
+      recordings?: number;
+      outDir?: string;
+      startUs?: number;
+      options?: Partial<RecorderOptions>;
+    } = {},
+  ) {
+    this.outDir = setup.outDir ?? mkdtempSync(join(tmpdir(), 'trunkline-record-'));
+    this.clock = new ManualClock(setup.startUs ?? 1_000_000);
     const capacity = 1 << 18;
     const rings = Array.from({ length: setup.rings ?? 1 }, () => ({
       memory: new SharedArrayBuffer(ringBytes(capacity)),

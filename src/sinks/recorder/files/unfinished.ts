@@ -172,7 +172,8 @@ export async function readUnfinished(outDir: string): Promise<Unfinished> {
   });
   for (const name of names.filter((one) => one.endsWith(INDEX_EXTENSION))) {
     const path = join(folder, name);
-    const [head = '', ...lines] = (await readFile(path, 'utf8')).split('\n');
+    // Half a line, after a kill, says nothing: neither does the archive read it.
+    const [head = '', ...lines] = (await readFile(path, 'utf8')).split('\n').slice(0, -1);
     const state = stateOf(head);
     if (state === 'alive') continue;
     const open = new Set<string>();
