@@ -3,6 +3,7 @@ import { systemClock } from '../core/clock.js';
 import { messageOf, TrunklineError } from '../core/errors.js';
 import type { AuditFields } from '../core/events.js';
 import { deletesAnything, policyOf } from '../core/retention/policy.js';
+import { makeIndexFolder } from '../sinks/recorder/files/unfinished.js';
 import { digestsInAudit } from './audit-search.js';
 import { DigestJob } from './digest-job.js';
 import { FinishedQueue } from './finished-queue.js';
@@ -78,6 +79,8 @@ export class ArchiveWorker {
     };
     const { auditDirectory, uploads } = this.#data;
     const names = [...(auditDirectory === undefined ? [] : ['digest']), ...(uploads === undefined ? [] : ['upload'])];
+    // Every other file of the archive lies in it.
+    makeIndexFolder(directory, 0o700);
     await deletions.complete(auditDirectory);
     this.#hasEarlier = this.#data.auditDirectory !== undefined && (await hasEarlierRecordings(directory, fileMode));
     if (this.#hasEarlier) await listEarlierRecordings(directory, fileMode);

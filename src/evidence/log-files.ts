@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 
 /** The files of an audit beside its lines. */
@@ -11,6 +12,8 @@ export const TREE_FILE = 'audit.tree';
 /** The public key that checks the checkpoints. */
 export const PUBLIC_KEY_FILE = 'audit.public-key';
 export const LEAF_BYTES = 32;
+/** A symbolic link is not followed. */
+export const READ_FILE = constants.O_RDONLY | constants.O_NOFOLLOW;
 
 const NEWLINE = 0x0a;
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint, parseCheckpoint } from './checkpoint.js';
-import { CHECKPOINT_FILE } from './log-files.js';
+import { CHECKPOINT_FILE, READ_FILE } from './log-files.js';
 import { type NoteVerifier, openNote } from './signed-note.js';
 
 /** The newest checkpoint of a folder; undefined when there is none, `unreadable` when `verifier` has not signed it. */
@@ -11,7 +11,7 @@ export async function readCheckpoint(
 ): Promise<Checkpoint | 'unreadable' | undefined> {
   let note: string;
   try {
-    note = await readFile(join(directory, CHECKPOINT_FILE), 'utf8');
+    note = await readFile(join(directory, CHECKPOINT_FILE), { encoding: 'utf8', flag: READ_FILE });
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw thrown;

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { READ_FILE } from './log-files.js';
 import { MerkleTree } from './merkle-tree.js';
 
 export function treeText(tree: MerkleTree): string {
@@ -10,7 +11,7 @@ export function treeText(tree: MerkleTree): string {
 /** Undefined when there is none, or something else is in its place. */
 export async function readTree(path: string): Promise<MerkleTree | undefined> {
   try {
-    const text = await readFile(path, 'utf8');
+    const text = await readFile(path, { encoding: 'utf8', flag: READ_FILE });
     // Not a schema: the thread of the audit would need 5 MB more for it. What does not fit throws below, or makes another text.
     const { size, subtrees } = JSON.parse(text) as { size: number; subtrees: string[] };
     const tree = MerkleTree.restore({ size, subtrees: subtrees.map((hash) => Buffer.from(hash, 'base64')) });

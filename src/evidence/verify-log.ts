@@ -12,6 +12,7 @@ import {
   LineSplitter,
   type NewFile,
   PUBLIC_KEY_FILE,
+  READ_FILE,
   TREE_FILE,
 } from './log-files.js';
 import { leafHash, MerkleTree } from './merkle-tree.js';
@@ -77,7 +78,7 @@ async function keyOf(
 ): Promise<NoteVerifier | undefined> {
   let beside: NoteVerifier | undefined;
   try {
-    const text = await readFile(join(directory, PUBLIC_KEY_FILE), 'utf8');
+    const text = await readFile(join(directory, PUBLIC_KEY_FILE), { encoding: 'utf8', flag: READ_FILE });
     beside = parseVerifier(text);
     if (text !== `${verifierText(beside)}\n`) throw new RangeError('There is more in the file than a key.');
     if (given !== undefined && verifierText(given) !== verifierText(beside)) throw new RangeError('It is another key.');
@@ -98,7 +99,7 @@ async function signedLog(directory: string, verifier: NoteVerifier, faults: Faul
     faults.push({ where: CHECKPOINT_FILE, what });
     return undefined;
   }
-  const all = await readFile(join(directory, LEAVES_FILE)).catch(() => Buffer.alloc(0));
+  const all = await readFile(join(directory, LEAVES_FILE), { flag: READ_FILE }).catch(() => Buffer.alloc(0));
   const leaves = all.subarray(0, checkpoint.size * LEAF_BYTES);
   if (leaves.length < checkpoint.size * LEAF_BYTES) {
     const what = `It ends behind ${Math.floor(all.length / LEAF_BYTES)} of ${checkpoint.size} hashes.`;

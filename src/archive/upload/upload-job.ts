@@ -1,9 +1,11 @@
+import { constants } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RecordingArchived, UploadFailure } from '../../core/archive-events.js';
 import { systemClock } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
+import { isInside } from '../../core/files/inside.js';
 import { folderKeyOf } from '../../evidence/recording-entry.js';
 import { parseManifest } from '../../sinks/recorder/files/manifest.js';
 import { MANIFEST_FILE } from '../../sinks/recorder/files/manifest-file.js';
@@ -20,6 +22,7 @@ import type { UploadReport } from './upload-report.js';
 
 /** A recording whose format has changed goes on at once, in the same folder; it is complete when it has not after this. */
 const FORMAT_CHANGE_MS = 5_000;
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 
 export interface UploadJobDependencies {
   readonly context: ArchiveContext;
@@ -66,6 +69,8 @@ export class UploadJob implements ArchiveJob {
   }
 
   async run({ folder, path }: FinishedRecording): Promise<void> {
+    // The bucket would get what somebody has linked there.
+    if (!isInside(this.#dependencies.context.directory, folder)) return this.#refuse(folder, path);
     const manifest = await finishedManifest(path, this.#dependencies.context.stopped);
     if (manifest === undefined) return;
     this.#endsMs.set(folder, manifest.endedMs);
@@ -75,6 +80,12 @@ export class UploadJob implements ArchiveJob {
     } finally {
       this.#endsMs.delete(folder);
     }
+  }
+
+  /** Nothing is said of a folder that was removed. */
+  async #refuse(folder: string, path: string): Promise<void> {
+    if ((await contentOf(path)) === undefined) return;
+    await this.#unfit(folder, path, new RecordingUnfit('a symbolic link stands in its place'));
   }
 
   async close(): Promise<void> {
@@ -143,7 +154,7 @@ export class UploadJob implements ArchiveJob {
       context.fault(`The recording ${folder} stays on the disk: there are other files in its folder.`);
       return false;
     }
-    const manifest = parseManifest(await readFile(join(path, MANIFEST_FILE), 'utf8'));
+    const manifest = parseManifest(await readFile(join(path, MANIFEST_FILE), { encoding: 'utf8', flag: READ }));
     if (heldBy(readHolds(directory).holds, interactionId, manifest?.attributes ?? {}) !== undefined) return false;
     await context.delete({ folder, folderKey, interactionId, reason: 'uploaded' });
     this.#counts.deleted++;
@@ -165,7 +176,7 @@ async function finishedManifest(
   for (let isAgain = false; ; isAgain = true) {
     const content = await contentOf(path);
     if (content === undefined || content.isUnfinished) return undefined;
-    const bytes = await readFile(join(path, MANIFEST_FILE)).catch(() => Buffer.alloc(0));
+    const bytes = await readFile(join(path, MANIFEST_FILE), { flag: READ }).catch(() => Buffer.alloc(0));
     const manifest = parseManifest(bytes.toString('utf8'));
     if (manifest?.endReason !== 'formatChanged' || isAgain) {
       const endedMs = Date.parse(manifest?.endedAt ?? '');

@@ -1,9 +1,10 @@
-import { lstatSync, readFileSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { WAV_HEADER_BYTES } from '../../audio/wav.js';
 import { type CallAttributes, readAttributes } from '../../core/attributes/attributes.js';
 import { isCodec } from '../../core/codec.js';
+import { readTextNoFollow } from '../../core/files/inside.js';
 import { MS_PER_SECOND } from '../../core/units.js';
 import { audioFileName } from '../../sinks/recorder/files/manifest.js';
 import { MANIFEST_FILE, PARTIAL_FILE, SPARE_FILE } from '../../sinks/recorder/files/manifest-file.js';
@@ -115,7 +116,7 @@ function readSummary(path: string): Summary | undefined {
   try {
     const found = statsOf(path);
     if (found?.isFile() !== true || found.size > MAX_MANIFEST_BYTES) return undefined;
-    return summarySchema.safeParse(JSON.parse(readFileSync(path, 'utf8'))).data;
+    return summarySchema.safeParse(JSON.parse(readTextNoFollow(path))).data;
   } catch {
     return undefined;
   }

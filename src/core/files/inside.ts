@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readlinkSync, realpathSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
@@ -28,6 +28,26 @@ export function isInside(root: string, name: string): boolean {
     return realpathSync.native(join(root, name)) === join(realpathSync.native(root), name);
   } catch {
     return false;
+  }
+}
+
+/**
+ * Refuses a folder that is a symbolic link, or lies behind one.
+ * @throws what node:fs throws; an error with the code ELOOP for a link.
+ */
+export function requireInside(root: string, name: string): void {
+  const path = join(root, name);
+  if (realpathSync.native(path) === join(realpathSync.native(root), name)) return;
+  throw Object.assign(new Error(`ELOOP: a symbolic link stands in place of ${path}`), { code: 'ELOOP' });
+}
+
+/** The text of a file that is no symbolic link. @throws what node:fs throws; an error with the code ELOOP for a link. */
+export function readTextNoFollow(path: string): string {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    return readFileSync(file, 'utf8');
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -9,6 +9,8 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 /** Read at once; the hashes of a chunk take about half a millisecond. */
 const CHUNK_BYTES = 64 << 10;
 const NEWLINE = 0x0a;
+/** For a file that gets another name at that moment. */
+const MAX_LOOKS = 10;
 
 /** A file with lines, as far as it has been taken into the tree. */
 export class FollowedFile {
@@ -33,14 +35,23 @@ export class FollowedFile {
 
   /** Opens the file with this inode, under whatever name the audit has it by now. */
   static async find(path: string, ino: number): Promise<FollowedFile> {
-    const others = (await auditFiles(dirname(path))).map((name) => join(dirname(path), name));
-    for (const place of [path, ...others]) {
-      const file = await FollowedFile.open(place).catch(noneIfGone);
-      if (file === undefined) continue;
-      if ((await file.handle.stat()).ino === ino) return file;
-      await file.handle.close();
+    for (let attempt = 0; attempt < MAX_LOOKS; attempt++) {
+      const file = await FollowedFile.#openIf(path, ino);
+      if (file !== undefined) return file;
+      // It was put aside before, so that it is among these, unless it gets a further name at this moment.
+      for (const name of await auditFiles(dirname(path))) {
+        const other = await FollowedFile.#openIf(join(dirname(path), name), ino);
+        if (other !== undefined) return other;
+      }
     }
     throw new Error(`${path} was removed before it was signed`);
+  }
+
+  static async #openIf(path: string, ino: number): Promise<FollowedFile | undefined> {
+    const file = await FollowedFile.open(path).catch(noneIfGone);
+    if (file === undefined || (await file.handle.stat()).ino === ino) return file;
+    await file.handle.close();
+    return undefined;
   }
 
   /** Gives the last line its end, which a kill has cut off. Nothing else writes the file. */

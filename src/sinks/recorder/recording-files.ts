@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { StreamInfo } from '../../core/events.js';
+import { isInside, requireInside } from '../../core/files/inside.js';
 import { FlacConversion, removeOriginals } from './conversion/flac-conversion.js';
 import { OpusConversion } from './conversion/opus-conversion.js';
 import { type ConversionWork, RecordingConversion } from './conversion/recording-conversion.js';
@@ -122,6 +123,7 @@ export class RecordingFiles {
   /** Opens the files of an earlier thread; returns their last checkpoint. */
   resume(nowUs: number): Manifest | undefined {
     this.#folder = this.#memory.text(this.#slot, SLOT.FOLDER_LENGTH, SLOT.FOLDER);
+    if (!isInside(this.#context.outDir, this.#folder)) this.#folder = '';
     if (this.#folder === '') return undefined;
     this.#context.unfinished.add(this.#folder);
     if (this.#segment > 1) this.#earlier = readManifest(this.#path);
@@ -222,16 +224,14 @@ export class RecordingFiles {
   }
 
   checkpoint(nowUs: number): void {
+    requireInside(this.#context.outDir, this.#folder);
     writeCheckpoint(this.#path, this.#manifest(false), this.#context.access.fileMode);
     this.#checkpointAtUs = nowUs;
     this.isUpdated = false;
     this.#content.checkpointed();
   }
 
-  /**
-   * Gives the audio its final length and writes the final manifest. While the conversion runs afterwards, the manifest is
-   * still to come: by this, once more. May be called again after it has thrown.
-   */
+  /** Gives the audio its final length and writes the manifest; once more after a conversion, or when it has thrown. */
   finish(nowUs: number, lengthSamples: number): void {
     if (!this.#isSealed) {
       this.ensure(nowUs);
@@ -241,6 +241,7 @@ export class RecordingFiles {
       this.#isSealed = true;
     }
     const { access, unfinished, writer } = this.#context;
+    requireInside(this.#context.outDir, this.#folder);
     const final = this.#manifest(true);
     const works = this.conversion.hasBegun || lengthSamples === 0 ? [] : this.#worksFor(final);
     if (works.length > 0) {
@@ -260,11 +261,10 @@ export class RecordingFiles {
   /** Leaves the files to a repair, which then need not wait for this process to end. */
   abandon(): void {
     const manifest = this.hasFolder ? readCheckpoint(this.#path) : undefined;
-    if (manifest === undefined) return;
+    if (manifest === undefined || !isInside(this.#context.outDir, this.#folder)) return;
     const { writer: _, ...rest } = manifest;
-    const isIncomplete = this.#memory.int(this.#slot, SLOT.INCOMPLETE) === 1;
     try {
-      const marked = isIncomplete ? { ...rest, incomplete: true } : rest;
+      const marked = this.#memory.int(this.#slot, SLOT.INCOMPLETE) === 1 ? { ...rest, incomplete: true } : rest;
       writeCheckpoint(this.#path, marked, this.#context.access.fileMode);
     } catch {
       // Then the repair waits until this process has ended.
@@ -319,7 +319,8 @@ export class RecordingFiles {
   #join(): string | undefined {
     const { outDir, access, unfinished } = this.#context;
     const folder = this.#context.places.earlierOf(this.#info);
-    const earlier = folder === undefined ? undefined : readManifest(join(outDir, folder));
+    const isThere = folder !== undefined && isInside(outDir, folder);
+    const earlier = isThere ? readManifest(join(outDir, folder)) : undefined;
     if (folder === undefined || earlier === undefined) return undefined;
     const former = this.#segment;
     this.#segment = segmentsOf(earlier).length + 1;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Clock, systemClock } from '../../core/clock.js';
 import { messageOf, TrunklineError } from '../../core/errors.js';
 import type { AuditFields } from '../../core/events.js';
+import { isInside } from '../../core/files/inside.js';
 import { type Convert, convertHere } from './conversion/convert.js';
 import { errnoOf } from './files/disk-fault.js';
 import { type FileAccess, OWNER_ONLY } from './files/folder.js';
@@ -118,6 +119,7 @@ async function repairFolders(
   };
   const repair = async (folder: string): Promise<void> => {
     try {
+      if (!isInside(dir, folder)) return;
       const outcome = await repairRecording(join(dir, folder), clock.wallMs(), access.fileMode, convert);
       if (outcome === undefined) return;
       report.recordings++;

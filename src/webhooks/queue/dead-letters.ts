@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
 import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -10,6 +11,9 @@ export const DEAD_LETTER_FILE = 'dead-letters.jsonl';
 /** While they are put back, so that a process that is killed then loses none. */
 const REPLAYING = /^dead-letters\.replaying-.*\.jsonl$/;
 const MAX_BYTES = 64 << 20;
+/** A symbolic link in place of a file is refused. */
+const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 
 const deadLetterSchema = messageSchema.extend({
   attempts: z.number(),
@@ -23,7 +27,7 @@ export type DeadLetter = z.infer<typeof deadLetterSchema>;
 
 /** Keeps a message for later. False when the file is full. Throws what node:fs throws. */
 export async function addDeadLetter(directory: string, letter: DeadLetter): Promise<boolean> {
-  const file = await open(join(directory, DEAD_LETTER_FILE), 'a', 0o600);
+  const file = await open(join(directory, DEAD_LETTER_FILE), APPEND, 0o600);
   try {
     const { size } = await file.stat();
     if (size > MAX_BYTES) return false;
@@ -38,7 +42,7 @@ export async function addDeadLetter(directory: string, letter: DeadLetter): Prom
 
 async function startsLine(directory: string, size: number): Promise<'' | '\n'> {
   if (size === 0) return '';
-  const file = await open(join(directory, DEAD_LETTER_FILE), 'r');
+  const file = await open(join(directory, DEAD_LETTER_FILE), READ);
   try {
     const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
     return buffer[0] === 0x0a ? '' : '\n';
@@ -75,7 +79,7 @@ export async function takeDeadLetters(
 async function lettersIn(directory: string, names: readonly string[]): Promise<DeadLetter[]> {
   const letters = new Map<string, DeadLetter>();
   for (const name of names) {
-    for (const line of (await readFile(join(directory, name), 'utf8')).split('\n')) {
+    for (const line of (await readFile(join(directory, name), { encoding: 'utf8', flag: READ })).split('\n')) {
       const letter = line === '' ? undefined : parsed(deadLetterSchema, line);
       if (letter !== undefined) letters.set(letter.id, letter);
     }

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm, utimes } from 'node:fs/promises';
 import { z } from 'zod';
 import { type Writer, writerSchema } from '../../sinks/recorder/files/writer.js';
@@ -18,6 +19,9 @@ const lineSchema = z.union([z.object({ add: messageSchema }), z.object({ done: z
 
 /** A file with more than this is written again once most of it is done. */
 const COMPACT_BYTES = 1 << 20;
+/** A symbolic link in place of a file is refused. */
+const REPLACE = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 /** What has been written is forced to the disk within this time: a power cut costs no more. */
 const SYNC_MS = 1_000;
 /** A full disk is tried again after this time. */
@@ -158,7 +162,7 @@ export class MessageFile {
     this.#isOverflowing = false;
     let file: FileHandle | undefined;
     try {
-      file = await open(`${path}.new`, 'w', 0o600);
+      file = await open(`${path}.new`, REPLACE, 0o600);
       await writeAll(file, bytes, 0);
       await file.datasync();
       await rename(`${path}.new`, path);
@@ -185,7 +189,7 @@ export interface MessageFileContent {
 }
 
 export async function readMessageFile(path: string): Promise<MessageFileContent> {
-  const [head = '', ...lines] = (await readFile(path, 'utf8')).split('\n');
+  const [head = '', ...lines] = (await readFile(path, { encoding: 'utf8', flag: READ })).split('\n');
   const messages = new Map<string, Message>();
   let damaged = 0;
   for (const line of lines) {

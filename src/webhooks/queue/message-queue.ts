@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstat, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../../core/clock.js';
+import { TrunklineError } from '../../core/errors.js';
 import { makeFolder } from '../../core/make-folder.js';
 import { thisWriter, type Writer, writerState } from '../../sinks/recorder/files/writer.js';
 import type { Message } from '../message.js';
@@ -65,6 +66,10 @@ export class MessageQueue {
     const { directory, parentFolderMode } = this.#options;
     await makeFolder(dirname(resolve(directory)), parentFolderMode);
     await makeFolder(directory);
+    if ((await lstat(directory)).isSymbolicLink()) {
+      const message = `A symbolic link stands in place of ${directory}: remove it. Notifications are not kept elsewhere.`;
+      throw new TrunklineError('FILE_FAILED', message);
+    }
     await this.#adopt();
     this.#care = setInterval(() => {
       this.#caring = this.#caring.then(() => this.#look());

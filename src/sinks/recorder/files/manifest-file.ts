@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { readTextNoFollow } from '../../../core/files/inside.js';
 import { errnoOf } from './disk-fault.js';
 import { type Manifest, parseManifest } from './manifest.js';
 
@@ -73,7 +74,7 @@ export function readManifest(folder: string): Manifest | undefined {
 
 function readFile(path: string): Manifest | undefined {
   try {
-    return parseManifest(readFileSync(path, 'utf8'));
+    return parseManifest(readTextNoFollow(path));
   } catch {
     return undefined;
   }

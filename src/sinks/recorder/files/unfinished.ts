@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isInside, requireInside } from '../../../core/files/inside.js';
 import { isRecordingPath } from '../folders/recording-folders.js';
-import { errnoOf } from './disk-fault.js';
 import type { FileAccess } from './folder.js';
 import { type Writer, writerSchema, writerState } from './writer.js';
 
@@ -36,10 +36,12 @@ export const INDEX_EXTENSION = '.log';
 export const FINISHED_EXTENSION = '.finished';
 /** A longer file is written again with what is still unfinished. */
 const MAX_FILE_BYTES = 1 << 20;
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const APPEND = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
 
 /** One recorder's own file of the index. What cannot be written waits here and is written with the next line. */
 export class UnfinishedIndex {
+  readonly #outDir: string;
   readonly #folder: string;
   readonly #name: string;
   readonly #writer: Writer;
@@ -53,6 +55,7 @@ export class UnfinishedIndex {
 
   /** @param isArchived There is an archive, which is to learn of every finished recording. */
   constructor(outDir: string, writer: Writer, access: FileAccess, startedUs: number, isArchived = false) {
+    this.#outDir = outDir;
     this.#folder = join(outDir, UNFINISHED_FOLDER);
     // A process may have several recorders, one after another or side by side.
     const name = [writer.host.replace(/[^A-Za-z0-9-]/g, '_'), writer.pid, writer.startTicks, Math.round(startedUs)];
@@ -110,7 +113,7 @@ export class UnfinishedIndex {
   #begin(): void {
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
-    mkdirSync(this.#folder, { recursive: true, mode: this.#access.folderMode });
+    makeIndexFolder(this.#outDir, this.#access.folderMode);
     this.#fd = openSync(this.#path, APPEND, this.#access.fileMode);
     this.#bytes = 0;
     this.#write(this.#content());
@@ -166,14 +169,11 @@ export async function readUnfinished(outDir: string): Promise<Unfinished> {
   const folder = join(outDir, UNFINISHED_FOLDER);
   const folders = new Set<string>();
   const files: string[] = [];
-  const names = await readdir(folder).catch((thrown: unknown): string[] => {
-    if (errnoOf(thrown) === 'ENOENT') return [];
-    throw thrown;
-  });
+  const names = isInside(outDir, UNFINISHED_FOLDER) ? await readdir(folder) : [];
   for (const name of names.filter((one) => one.endsWith(INDEX_EXTENSION))) {
     const path = join(folder, name);
     // Half a line, after a kill, says nothing: neither does the archive read it.
-    const [head = '', ...lines] = (await readFile(path, 'utf8')).split('\n').slice(0, -1);
+    const [head = '', ...lines] = (await readFile(path, { encoding: 'utf8', flag: READ })).split('\n').slice(0, -1);
     const state = stateOf(head);
     if (state === 'alive') continue;
     const open = new Set<string>();
@@ -188,11 +188,17 @@ export async function readUnfinished(outDir: string): Promise<Unfinished> {
   return { folders: [...folders], files, isComplete: names.includes(COMPLETE_FILE) };
 }
 
+/** @throws what node:fs throws; an error with the code ELOOP when a symbolic link stands in place of the folder. */
+export function makeIndexFolder(outDir: string, mode: number): void {
+  const path = join(outDir, UNFINISHED_FOLDER);
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) mkdirSync(path, { recursive: true, mode });
+  requireInside(outDir, UNFINISHED_FOLDER);
+}
+
 /** From now on the index lists every unfinished recording of the folder. */
 export function markComplete(outDir: string, access: FileAccess): void {
-  const folder = join(outDir, UNFINISHED_FOLDER);
-  mkdirSync(folder, { recursive: true, mode: access.folderMode });
-  const path = join(folder, COMPLETE_FILE);
+  makeIndexFolder(outDir, access.folderMode);
+  const path = join(outDir, UNFINISHED_FOLDER, COMPLETE_FILE);
   if (lstatSync(path, { throwIfNoEntry: false }) === undefined)
     writeFileSync(path, '', { mode: access.fileMode, flag: 'wx' });
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { StreamInfo } from '../../../core/events.js';
+import { isInside } from '../../../core/files/inside.js';
 import { type FileAccess, folderName, makeRecordingFolder, newestNumber, numberedName } from '../files/folder.js';
 import { readCheckpoint, readManifest } from '../files/manifest-file.js';
 import { DirectoryTemplate, FLAT_TEMPLATE } from './directory-template.js';
@@ -45,6 +46,7 @@ export class RecordingPlaces {
     if (segment === undefined) return undefined;
     const startedAt = new Date(segment.firstStartedAtMs).toISOString();
     for (const folder of this.#candidates(info, segment.firstStartedAtMs)) {
+      if (!isInside(this.#outDir, folder)) continue;
       const path = join(this.#outDir, folder);
       const unfinished = readCheckpoint(path);
       const found = unfinished ?? readManifest(path);
