@@ -14,7 +14,7 @@ import { UnfinishedIndex } from '../../src/sinks/recorder/files/unfinished.js';
 import { thisWriter } from '../../src/sinks/recorder/files/writer.js';
 import { repairUnfinished } from '../../src/sinks/recorder/repair.js';
 import { ArchiveRig } from '../support/archive/archive-rig.js';
-import { DoomedProcess, installCrashingDisk } from '../support/crashing-disk.js';
+import { DoomedProcess, installCrashingDisk } from '../support/archive/crashing-disk.js';
 import { streamInfo } from '../support/frames.js';
 import { below, mulberry32, type Random } from '../support/random.js';
 import { encryptFor, type Person, person } from '../support/recorder/opening.js';
@@ -70,8 +70,9 @@ class Run {
       await this.#process(this.#random() < 0.9 ? below(this.#random, LONG) : Number.POSITIVE_INFINITY);
       await this.#check();
     }
-    await this.#process(Number.POSITIVE_INFINITY, 0);
-    const { recordings, unsigned } = await this.#check();
+    // A recording that was changed while its digest was made has it at the next start.
+    let { recordings, unsigned } = await this.#restart();
+    for (let more = 0; more < 3 && recordings.waiting > 0; more++) ({ recordings, unsigned } = await this.#restart());
     const nothing = { waiting: 0, unfinished: 0, deleting: 0, deletedUnsigned: 0 };
     expect(unsigned, this.#about).toBe(0);
     expect(recordings, this.#about).toMatchObject({ ...nothing, unsigned: 0 });
@@ -79,6 +80,11 @@ class Run {
     counts.verified += recordings.verified;
     counts.deleted += recordings.deleted;
     rmSync(this.directory, { recursive: true });
+  }
+
+  async #restart(): Promise<VerifyReport> {
+    await this.#process(Number.POSITIVE_INFINITY, 0);
+    return this.#check();
   }
 
   async #process(diesAt: number, calls = 1 + below(this.#random, 4)): Promise<void> {
@@ -124,7 +130,8 @@ class Run {
     await opened;
     await archive.worker.close(600_000);
     await log.close();
-    for (const fault of archive.faults) onFault(fault);
+    // The numbers of files that were closed for a dead process may be those of others.
+    for (const fault of archive.faults) if (!fault.includes('EBADF')) onFault(fault);
   }
 
   async #repair(): Promise<void> {

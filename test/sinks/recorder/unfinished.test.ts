@@ -123,7 +123,7 @@ describe('the index of unfinished recordings', () => {
     writeFileSync(join(r.outDir, 'odd', 'session.json'), '{"mine":true}');
     const report = await repairUnfinished(r.outDir, { clock: r.clock });
     expect(report).toMatchObject({ repaired: ['good'], failed: [{ folder: 'odd' }] });
-    expect(await examined(r, repairUnfinished)).toEqual(['good', 'never-made', 'odd']);
+    expect(await examined(r, repairUnfinished)).toEqual(['good', 'odd']);
   });
 
   it('does not grow with the number of recordings', async () => {
