@@ -26,7 +26,7 @@ const CALLS: readonly ScriptCall[] = [
 ];
 const SIZES: PathSizes = {
   ...{ shards: 1, maxStreams: 8, packets: 1024, arenaBytes: 1 << 20, inputRingBytes: 1 << 20, isRecording: true },
-  ...{ playoutDelay: 'adaptive', playoutDelayMs: 50, minPlayoutDelayMs: 0, maxPlayoutDelayMs: 400 },
+  ...{ playoutDelay: 'adaptive', playoutDelayMs: 50, minPlayoutDelayMs: 0, pumpEveryUs: 0, maxPlayoutDelayMs: 400 },
 };
 const WHOLE = Number.POSITIVE_INFINITY;
 

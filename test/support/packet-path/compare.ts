@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { type PathParts, PathRig } from './path-rig.js';
 import { type Script, type Step, stepText } from './steps.js';
 
-/** All figures of both paths are compared every so many steps, and at the end. */
-const COMPARE_EVERY = 400;
+/** All figures of both paths are compared every so many steps, and at the end; 1 compares them at every moment. */
+const COMPARE_EVERY = Number(process.env['TRUNKLINE_PATH_COMPARE_EVERY'] ?? 400);
 /** Runs of a script that may be spent on making it shorter. */
 const MOST_SHRINKING_RUNS = 400;
 

@@ -4,6 +4,7 @@ import { type Codec, codecId, type StreamFormat } from '../../../src/core/codec.
 import { addCounts, zeroCounts } from '../../../src/core/counts.js';
 import { TrunklineError } from '../../../src/core/errors.js';
 import type { EndReason } from '../../../src/core/events.js';
+import type { StreamSample } from '../../../src/engine/engine-state.js';
 import type { StreamIngest, StreamOptions } from '../../../src/engine/input/ingest.js';
 import type { PacketBatch } from '../../../src/engine/input/packet-batch.js';
 import { PacketInput } from '../../../src/engine/input/packet-input.js';
@@ -115,6 +116,8 @@ export class PathRig implements StreamIngest {
   readonly #rings: readonly RingConsumer[];
   readonly #packetIngest: PacketIngest;
   readonly #connections: readonly Connection[];
+  readonly #pumpEveryUs: number;
+  #pumpedUs = Number.NEGATIVE_INFINITY;
   readonly #calls: readonly Call[];
   readonly #ending = new Map<number, Stream>();
   /** Counts of all streams that have ended. */
@@ -126,6 +129,7 @@ export class PathRig implements StreamIngest {
   constructor({ sizes, calls, connections }: Script, { native, reader }: PathParts) {
     const settings = settingsOf(sizes, native);
     const memory = layOutMemory(settings.memory);
+    this.#pumpEveryUs = sizes.pumpEveryUs;
     this.#streams = new Streams(sizes.maxStreams, sizes.shards);
     this.#input = new PacketInput(memory, settings, this.#streams, { wake: () => {}, onPublished: () => {} });
     this.batch = this.#input.batch;
@@ -191,9 +195,18 @@ export class PathRig implements StreamIngest {
     return {
       ...{ streams, counters: { ...this.counters }, controls: this.#controls },
       ...{ unknownStream: input.unknownStream, arenaFull: input.arenaFull, arenaUsedBytes: input.arenaUsedBytes },
-      ...{ latePacketsRefused: input.latePacketsRefused, dueUs: input.dueUs() },
+      ...{ latePacketsRefused: input.latePacketsRefused, latePacketsUnplaced: input.latePacketsUnplaced },
+      dueUs: input.dueUs(),
+      samples: [...this.#streams].map((stream) => this.#sample(stream)),
       refused: this.#rings.map((_, shard) => input.refusedBy(shard)),
     };
+  }
+
+  /** What is shown of a stream while it goes on. */
+  #sample(stream: Stream): StreamSample {
+    const sample = { counts: zeroCounts(), playoutDelayUs: 0, mosLq: 0, driftPpm: 0, isOrdered: false };
+    this.#input.sample(stream, sample);
+    return sample;
   }
 
   /** How often each thing has happened that a comparison should not miss. */
@@ -256,17 +269,14 @@ export class PathRig implements StreamIngest {
     if (stream !== undefined) this.#input.resume(stream, fromUs);
   }
 
-  /**
-   * Regular packets leave when they are inserted, all others with the next advance(): without that, a pause in between
-   * would withhold the ones and not the others.
-   */
   submit(): void {
     this.#input.insert();
-    this.#pump();
+    if (this.#clock.nowUs() >= this.#pumpedUs + this.#pumpEveryUs) this.#pump();
   }
 
   #pump(): void {
-    this.#input.advance(this.#clock.nowUs());
+    this.#pumpedUs = this.#clock.nowUs();
+    this.#input.advance(this.#pumpedUs);
   }
 
   #openStreamAt(index: number): Stream | undefined {
@@ -357,7 +367,7 @@ function compareText(a: string, b: string): number {
 }
 
 function settingsOf(sizes: PathSizes, native: 'off' | 'require'): ReturnType<typeof resolveOptions> {
-  const { shards, maxStreams, packets, arenaBytes, inputRingBytes, isRecording, ...delays } = sizes;
+  const { shards, maxStreams, packets, arenaBytes, inputRingBytes, isRecording, pumpEveryUs: _, ...delays } = sizes;
   const settings = resolveOptions({ native, shards, maxStreams, ...delays });
   return {
     ...settings,

@@ -25,11 +25,15 @@ const MOST_TICKS = 40;
 const MANY_PACKETS = 4096;
 const ALL = Number.POSITIVE_INFINITY;
 
+/** Scripts of this seed and later ones have more of what is rare in the others: see rareSizes(). */
+export const RARE_SEEDS = 1_000_000;
+
 /** A script of a few calls, all by the seed: what goes wrong, how often, on how little memory. */
 export function randomScript(seed: number, packets?: number): Script {
   const random = mulberry32(seed);
-  const isSerial = random() < 0.3;
-  const sizes = randomSizes(random, isSerial);
+  const isSerial = random() < (seed < RARE_SEEDS ? 0.3 : 0.5);
+  const usualSizes = randomSizes(random, isSerial);
+  const sizes = seed < RARE_SEEDS ? usualSizes : rareSizes(random, usualSizes, isSerial);
   const connections = isSerial ? 1 : 1 + below(random, 2);
   const calls = Array.from(
     { length: isSerial ? 1 : 1 + below(random, 4) },
@@ -65,9 +69,31 @@ function randomSizes(random: Random, isSerial: boolean): PathSizes {
     arenaBytes: isSmall ? oneOf(random, [4096, 16_384, 65_536]) : 4 << 20,
     inputRingBytes: isSmall ? oneOf(random, [4096, 16_384]) : 4 << 20,
     isRecording: random() < 0.7,
+    pumpEveryUs: 0,
     ...{ playoutDelay, playoutDelayMs },
     minPlayoutDelayMs: playoutDelay === 'adaptive' ? Math.min(playoutDelayMs, oneOf(random, [0, 0, 20])) : 0,
     maxPlayoutDelayMs: playoutDelayMs + oneOf(random, [0, 100, 350]),
+  };
+}
+
+/**
+ * Turns that leave packets held, as those of an engine do that has just released some; fixed delays as often as adaptive
+ * ones; rings and arenas of every small size, of which a packet may take most.
+ */
+function rareSizes(random: Random, usual: PathSizes, isSerial: boolean): PathSizes {
+  const playoutDelay = random() < 0.5 ? 'adaptive' : 'fixed';
+  return {
+    ...usual,
+    playoutDelay,
+    minPlayoutDelayMs: playoutDelay === 'adaptive' ? usual.minPlayoutDelayMs : 0,
+    pumpEveryUs: oneOf(random, [0, 250, 5000, ALL]),
+    ...(isSerial
+      ? {
+          packets: oneOf(random, [2, 8, 32, 128]),
+          arenaBytes: oneOf(random, [2048, 4096, 16_384, 65_536]),
+          inputRingBytes: oneOf(random, [1024, 2048, 4096, 16_384]),
+        }
+      : {}),
   };
 }
 

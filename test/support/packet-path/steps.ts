@@ -36,6 +36,8 @@ export interface PathSizes {
   readonly arenaBytes: number;
   readonly inputRingBytes: number;
   readonly isRecording: boolean;
+  /** A source's turn releases what is due at most so often, as Engine.submit() does; the timer always does. */
+  readonly pumpEveryUs: number;
   readonly playoutDelay: 'adaptive' | 'fixed';
   readonly playoutDelayMs: number;
   readonly minPlayoutDelayMs: number;
