@@ -112,9 +112,11 @@ async function uploadTo(
     stored.set(name, object);
   }
   // Another one of the interaction whose upload has begun, and whose files have other names, such as those of FLAC.
+  const earlier: string[] = [];
   for (const key of await bucket.keysIn(place)) {
     if (stored.has(key.slice(place.length + 1))) continue;
     if ((await bucket.head(key))?.metadata['recording'] !== work.mark) return undefined;
+    earlier.push(key);
   }
   const isStoredAs = ({ name, bytes, sha256 }: LocalFile): boolean =>
     stored.get(name)?.bytes === bytes && stored.get(name)?.metadata['sha256'] === sha256;
@@ -133,7 +135,18 @@ async function uploadTo(
       throw new RecordingUnfit(`a file has changed since it was finished: ${error.message}`);
     throw error;
   }
+  for (const key of earlier) if (isConverted(key, work.files)) await bucket.remove(key).catch(() => {});
   return { files: work.files.map(asArchived), uploadedBytes };
+}
+
+/**
+ * Whether an object is the WAV file of an earlier upload, and the recording has been FLAC since. Where it cannot be removed,
+ * as with object lock, it stays: session.json names what counts.
+ */
+function isConverted(key: string, files: readonly LocalFile[]): boolean {
+  const name = key.slice(key.lastIndexOf('/') + 1);
+  const flac = name.replace(/\.wav(?=(\.enc)?$)/, '.flac');
+  return flac !== name && files.some((file) => file.name === flac);
 }
 
 function asArchived({ name, bytes, sha256 }: LocalFile): ArchivedFile {

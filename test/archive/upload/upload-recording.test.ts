@@ -97,6 +97,31 @@ describe.skipIf(KIND === undefined)(`uploading a recording, to ${KIND ?? 'no S3 
     expect(await sha256In(server.client, server.bucket, `${two.name}/session.json`)).toBe(later.files.at(-1)?.sha256);
   });
 
+  it('has a recording once that became FLAC after it was uploaded as WAV, and nothing of others is touched', async () => {
+    const bucket = await rig.bucket();
+    const before = await uploadRecording(bucket, rig.record('converted'), rig.options);
+    const other = await uploadRecording(bucket, rig.record('another'), rig.options);
+    rmSync(join(rig.directory, 'converted'), { recursive: true });
+    const after = await uploadRecording(bucket, rig.record('converted', { format: 'flac' }), rig.options);
+    expect(after.name).toBe(before.name);
+    const names = (place: string) => keysIn(server.client, server.bucket, `${place}/`);
+    expect(await names(after.name)).toEqual(['audio.flac', 'session.json'].map((file) => `${after.name}/${file}`));
+    expect(await names(other.name)).toEqual(['audio.wav', 'session.json'].map((file) => `${other.name}/${file}`));
+  });
+
+  it('has an encrypted recording as it is on the disk, and nothing that its metadata must not say', async () => {
+    const vector = readFileSync(new URL('../../sinks/recorder/encryption/vectors/finished.wav.enc', import.meta.url));
+    const manifest = { file: 'audio.wav.enc', encryption: { version: 1, sealed: true } };
+    const recording = rig.record('secret', { manifest, extra: { 'audio.wav.enc': vector } });
+    rmSync(join(recording.path, 'audio.wav'));
+    const files = recording.files.filter((name) => name !== 'audio.wav');
+    const { name } = await uploadRecording(await rig.bucket(), { ...recording, files }, rig.options);
+    expect(await contentOf(server.client, server.bucket, `${name}/audio.wav.enc`)).toEqual(vector);
+    const { ContentType, Metadata = {} } = await headOf(server.client, server.bucket, `${name}/audio.wav.enc`);
+    expect(ContentType).toBe('application/octet-stream');
+    expect(Object.keys(Metadata).filter((key) => ['ani', 'dnis', 'name', 'identities'].includes(key))).toEqual([]);
+  });
+
   it('gives one whose files have other names no place where the upload of another has begun', async () => {
     const bucket = await rig.bucket();
     const flac = rig.record('begun', { extra: { 'audio.flac': Buffer.from('flac') } });
