@@ -24,9 +24,9 @@ export class Profiler {
 
   /** For the process that is to be profiled. With perf it writes the names of compiled functions to /tmp. */
   get execArgv(): string[] {
-    // The names come with a log of V8 for each thread, which would lie in the current folder.
-    const log = `--logfile=${join(this.#folder, 'v8.log')}`;
-    const names = this.#hasPerf ? ['--perf-basic-prof', '--interpreted-frames-native-stack', log] : [];
+    // The names come with a log of V8 for each thread, which would lie in the current folder and tells nothing more.
+    const noLog = ['--no-logfile-per-isolate', '--logfile=/dev/null'];
+    const names = this.#hasPerf ? ['--perf-basic-prof', '--interpreted-frames-native-stack', ...noLog] : [];
     return ['--cpu-prof', `--cpu-prof-dir=${this.#folder}`, ...names];
   }
 
