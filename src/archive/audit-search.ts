@@ -6,6 +6,8 @@ import { digestOf, recordingEntry } from '../evidence/recording-entry.js';
 
 /** Stands for the digest of a recording that was deleted, as the audit says. */
 export const DELETED = 'deleted';
+/** For files that get another name while they are read; when the folder itself is gone, no attempt succeeds. */
+const MAX_ATTEMPTS = 10;
 
 /** The recordings of which the newest entry says that they were deleted; see digestsInAudit(). */
 export async function deletedInAudit(directory: string, sinceMs: number): Promise<ReadonlySet<string>> {
@@ -18,12 +20,12 @@ export async function deletedInAudit(directory: string, sinceMs: number): Promis
  * that were written to at or after `sinceMs`.
  */
 export async function digestsInAudit(directory: string, sinceMs: number): Promise<Map<string, string>> {
-  for (;;) {
+  for (let attempt = 1; ; attempt++) {
     try {
       return await digestsNow(directory, sinceMs);
     } catch (thrown) {
       // A file has got another name at that moment: it is read under that one.
-      if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown;
+      if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT' || attempt === MAX_ATTEMPTS) throw thrown;
     }
   }
 }

@@ -146,7 +146,7 @@ export class FlacReader implements PcmReader {
 
 function readMetadata(source: ByteSource) {
   let stream: (FlacStream & { samples: number }) | undefined;
-  const points: { sample: number; offset: number }[] = [];
+  let points: { sample: number; offset: number }[] = [];
   let at = MARKER_BYTES;
   for (let isLast = false; !isLast; ) {
     const header = bytesAt(source, at, BLOCK_HEADER_BYTES);
@@ -156,7 +156,7 @@ function readMetadata(source: ByteSource) {
     isLast = (type & LAST) !== 0;
     const kind = type & ~LAST;
     if (kind === STREAMINFO) stream = streamOf(bytesAt(source, at, STREAMINFO_BYTES));
-    else if (kind === SEEKTABLE) points.push(...pointsOf(bytesAt(source, at, length)));
+    else if (kind === SEEKTABLE) points = pointsOf(bytesAt(source, at, length));
     at += length;
   }
   if (stream === undefined) throw new TrunklineError('FILE_INVALID', 'This FLAC file does not say its format.');

@@ -21,6 +21,8 @@ export interface PcmFormat {
 
 /** Files that are open between two requests: a download asks for one block after another. */
 const MAX_OPEN = 8;
+/** After this time without a request all are closed: an open file takes space on the disk even when it was deleted. */
+const IDLE_MS = 30_000;
 
 interface Open {
   readonly reader: PcmReader;
@@ -31,6 +33,7 @@ interface Open {
 export class DecodedAudio {
   readonly #directory: string;
   readonly #open = new Map<string, Open>();
+  #idle: NodeJS.Timeout | undefined;
 
   constructor(directory: string) {
     this.#directory = directory;
@@ -57,7 +60,15 @@ export class DecodedAudio {
     return pcm.subarray(0, done * reader.channels);
   }
 
+  close(): void {
+    clearTimeout(this.#idle);
+    for (const { reader } of this.#open.values()) reader.close();
+    this.#open.clear();
+  }
+
   #take({ id, segment, channel }: AudioChoice): Open | undefined {
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.close(), IDLE_MS).unref();
     if (!isRecordingFolder(this.#directory, id)) return undefined;
     const folder = join(this.#directory, id);
     const version = audioVersion(folder, segment);

@@ -97,6 +97,18 @@ describe('a FLAC file', () => {
     expect(refused).toBeGreaterThan(200);
   });
 
+  it('may have a seek table of any length', () => {
+    const pcm = randomAudio(mulberry32(SEED), 5000);
+    const file = Buffer.from(flacFile(pcm, { sampleRate: 8000, channels: 1 }));
+    // Behind STREAMINFO, the first block.
+    const [at, points] = [42, 800_000];
+    const table = Buffer.alloc(4 + 18 * points);
+    table.writeUInt32BE(0x0300_0000 + 18 * points);
+    for (let n = 0; n < points; n++) table.writeBigUInt64BE(BigInt(1_000_000 + n), 4 + 18 * n);
+    const reader = readPcm(memorySource(Buffer.concat([file.subarray(0, at), table, file.subarray(at)])));
+    expect(readAll(reader)).toEqual(pcm);
+  });
+
   it('says where it is damaged', () => {
     const file = flacFile(randomAudio(mulberry32(SEED), 80_000), { sampleRate: 8000, channels: 1 });
     const last = file.length - 20;
