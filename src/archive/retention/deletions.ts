@@ -116,7 +116,7 @@ export class Deletions {
   /** A hold that was placed meanwhile keeps what is left. */
   #isHeld({ interactionId }: Deletion, manifest: Buffer): boolean {
     const { holds } = readHolds(this.#dependencies.directory);
-    return heldBy(holds, interactionId, parseManifest(manifest.toString('utf8'))?.attributes ?? {}) !== undefined;
+    return heldBy(holds, { ...parseManifest(manifest.toString('utf8')), interactionId }) !== undefined;
   }
 
   /**

@@ -109,14 +109,25 @@ export function auditedChanges(directory: string): number {
   }
 }
 
-/** The hold that a recording is under; undefined when there is none. Case does not count. */
+/** What a hold may name of a recording, as its manifest says. */
+export interface HoldableRecording {
+  readonly interactionId: string;
+  readonly attributes?: CallAttributes | undefined;
+  /** Those at the end of the call, where they were changed afterwards. */
+  readonly firstAttributes?: CallAttributes | undefined;
+}
+
+/**
+ * The hold that a recording is under; undefined when there is none. Case does not count. A tag that the call ended with
+ * counts also when somebody has removed it since: a hold is ended by its removal alone.
+ */
 export function heldBy(
   holds: readonly LegalHold[],
-  interactionId: string,
-  attributes: CallAttributes,
+  { interactionId, attributes, firstAttributes }: HoldableRecording,
 ): LegalHold | undefined {
   const id = interactionId.toLowerCase();
-  const tags = (attributes.tags ?? []).map((tag) => tag.toLowerCase());
+  const all = [...(attributes?.tags ?? []), ...(firstAttributes?.tags ?? [])];
+  const tags = all.map((tag) => tag.toLowerCase());
   return holds.find(({ kind, value }) =>
     kind === 'interaction' ? value.toLowerCase() === id : tags.includes(value.toLowerCase()),
   );

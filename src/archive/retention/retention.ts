@@ -16,7 +16,7 @@ import { folderKeyOf } from '../../evidence/recording-entry.js';
 import { MANIFEST_FILE, PARTIAL_FILE, SPARE_FILE } from '../../sinks/recorder/files/manifest-file.js';
 import { recordingFolders } from '../../sinks/recorder/folders/recording-folders.js';
 import type { Deletion } from './deletions.js';
-import { heldBy, readHolds } from './legal-holds.js';
+import { type HoldableRecording, heldBy, readHolds } from './legal-holds.js';
 
 const MAX_MANIFEST_BYTES = 64 << 20;
 /** Recordings between two turns of the event loop. */
@@ -25,14 +25,16 @@ const SHARE = 50;
 const MAX_JUMP_MS = 86_400_000;
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
+const attributesSchema = z
+  .unknown()
+  .transform((value): CallAttributes => boundedAttributes(readAttributes(value)))
+  .optional();
 const manifestSchema = z.object({
   interactionId: z.string(),
   endedAt: z.string().nullable(),
   endReason: z.string().nullable(),
-  attributes: z
-    .unknown()
-    .transform((value): CallAttributes => boundedAttributes(readAttributes(value)))
-    .optional(),
+  attributes: attributesSchema,
+  firstAttributes: attributesSchema,
 });
 
 /** What becomes of one recording. */
@@ -63,7 +65,7 @@ export async function* retentionPlan(
     if (known === undefined) continue;
     const recording = { ...known, isPending: isPending(folder) };
     const decision = (): RetentionDecision =>
-      decide(recording, policy, heldBy(holds, recording.interactionId, recording.attributes), clock.wallMs());
+      decide(recording, policy, heldBy(holds, recording), clock.wallMs());
     let decided = decision();
     if (decided.isDue) {
       ({ holds } = readHolds(directory));
@@ -148,7 +150,8 @@ export class Retention {
   }
 }
 
-type Known = Omit<RetainedRecording, 'isPending'> & { readonly folderKey: string };
+type Known = Omit<RetainedRecording, 'isPending'> &
+  Pick<HoldableRecording, 'firstAttributes'> & { readonly folderKey: string };
 
 /** Undefined where there is no manifest that can be read. */
 async function retainedIn(directory: string, folder: string): Promise<Known | undefined> {
@@ -162,11 +165,13 @@ async function retainedIn(directory: string, folder: string): Promise<Known | un
       endedAt,
       endReason,
       attributes = {},
+      firstAttributes,
     } = manifestSchema.parse(JSON.parse(bytes.toString('utf8')));
     const endedAtMs = Date.parse(endedAt ?? '');
     return {
       interactionId,
       attributes,
+      firstAttributes,
       endedAtMs: Number.isNaN(endedAtMs) ? undefined : endedAtMs,
       isUnfinished: endReason === null || [PARTIAL_FILE, SPARE_FILE].some((name) => isThere(join(path, name))),
       folderKey: folderKeyOf(bytes),

@@ -155,7 +155,7 @@ export class UploadJob implements ArchiveJob {
       return false;
     }
     const manifest = parseManifest(await readFile(join(path, MANIFEST_FILE), { encoding: 'utf8', flag: READ }));
-    if (heldBy(readHolds(directory).holds, interactionId, manifest?.attributes ?? {}) !== undefined) return false;
+    if (heldBy(readHolds(directory).holds, { ...manifest, interactionId }) !== undefined) return false;
     await context.delete({ folder, folderKey, interactionId, reason: 'uploaded' });
     this.#counts.deleted++;
     return true;

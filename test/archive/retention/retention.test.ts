@@ -20,6 +20,7 @@ import { Retention, retentionPlan } from '../../../src/archive/retention/retenti
 import { ManualClock } from '../../../src/core/clock.js';
 import type { AuditFields } from '../../../src/core/events.js';
 import { parseRetentionRule, policyOf } from '../../../src/core/retention/policy.js';
+import { changeAttributes } from '../../../src/sinks/recorder/files/change-attributes.js';
 import { recordingFolders } from '../../../src/sinks/recorder/folders/recording-folders.js';
 import { writeRecording } from '../../support/recordings.js';
 
@@ -262,6 +263,19 @@ describe('legal holds', () => {
       ['legal_hold_removed', undefined, 'test', 'tag CLAIM'],
     ]);
     expect(faults).toEqual([]);
+  });
+
+  it('on a tag hold a recording of which somebody has removed the tag after the call, until they are ended', async () => {
+    write('call', 0, { tags: ['Claim'] });
+    write('other', 0, { tags: ['vip'] });
+    changeHold(out, hold('tag', 'claim'));
+    changeAttributes(out, 'call', { tags: null }, false, 1);
+    changeAttributes(out, 'other', { tags: ['claim'] }, false, 2);
+    clock.advanceUs(400 * DAY_US);
+    const runner = retention({ keepDays: 30, rules: [] });
+    expect(await runner.run()).toEqual([]);
+    changeHold(out, hold('tag', 'claim', 'remove'));
+    expect((await runner.run()).toSorted()).toEqual(['call', 'other']);
   });
 
   it('refuse values that cannot be one', () => {
