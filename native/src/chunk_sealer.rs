@@ -51,7 +51,10 @@ struct Evp {
 impl Evp {
     /// Node makes the functions of its OpenSSL available to addons. None where they are not, or not by these names.
     fn load() -> Option<Self> {
-        // SAFETY: the types are those of openssl/evp.h, the same from OpenSSL 1.1 on.
+        // Only OpenSSL itself has it, from 3.0 on. Others with functions of these names, as BoringSSL in Electron, do not
+        // allow null for an algorithm that a context has already.
+        symbol(c"OPENSSL_version_major")?;
+        // SAFETY: the types are those of openssl/evp.h.
         unsafe {
             Some(Self {
                 cipher_new: function(c"EVP_CIPHER_CTX_new")?,

@@ -45,7 +45,8 @@ pub struct ShardPlaces {
     pub speech_busy_us: Option<f64>,
 }
 
-/// A Uint8Array over a SharedArrayBuffer: its address, which never changes, and the reference that keeps it alive.
+/// A Uint8Array over memory that is never moved nor detached, such as a SharedArrayBuffer: its address, and the reference
+/// that keeps it alive.
 pub struct SharedBytes {
     pub(crate) address: *mut u8,
     pub(crate) length: usize,
