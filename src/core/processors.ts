@@ -6,8 +6,8 @@ import process from 'node:process';
 /** Where the kernel shows what a process may use, and what this process belongs to. Another root is for tests. */
 const ROOT = '/';
 
-/** A third of what a thread that has not given way gets, and all of a processor that nobody else wants. */
-const GIVES_WAY = 5;
+/** With this nice value a thread gets a third of what one with 0 gets, and all of a processor that nobody else wants. */
+const NICE = 5;
 
 /**
  * How many processors this process may keep busy: those that it may run on, and no more than the CPU quota of its
@@ -78,7 +78,7 @@ function readLines(file: string): string[] {
 export function giveWay(): void {
   if (process.platform !== 'linux') return;
   try {
-    setPriority(Math.max(getPriority(), GIVES_WAY));
+    setPriority(Math.max(getPriority(), NICE));
   } catch {
     // A sandbox that refuses it: the work is done all the same.
   }

@@ -14,7 +14,7 @@ import { UnfinishedIndex } from '../../src/sinks/recorder/files/unfinished.js';
 import { thisWriter } from '../../src/sinks/recorder/files/writer.js';
 import { repairUnfinished } from '../../src/sinks/recorder/repair.js';
 import { ArchiveRig } from '../support/archive/archive-rig.js';
-import { DoomedProcess, installCrashingDisk } from '../support/archive/crashing-disk.js';
+import { CrashingProcess, installCrashingDisk } from '../support/archive/crashing-disk.js';
 import { streamInfo } from '../support/frames.js';
 import { below, mulberry32, type Random } from '../support/random.js';
 import { encryptFor, type Person, person } from '../support/recorder/opening.js';
@@ -88,21 +88,21 @@ class Run {
   }
 
   async #process(diesAt: number, calls = 1 + below(this.#random, 4)): Promise<void> {
-    const doomed = new DoomedProcess(diesAt, this.#random);
+    const crashing = new CrashingProcess(diesAt, this.#random);
     counts.starts++;
     this.#start++;
-    await doomed.run(() => this.#live(doomed, calls));
-    if (doomed.changes > diesAt) counts.killed++;
-    await doomed.bury(this.directory);
+    await crashing.run(() => this.#live(crashing, calls));
+    if (crashing.changes > diesAt) counts.killed++;
+    await crashing.closeFiles(this.directory);
     this.#markDead();
   }
 
   /** What a node does, from its start to its end. */
-  async #live(doomed: DoomedProcess, calls: number): Promise<void> {
+  async #live(crashing: CrashingProcess, calls: number): Promise<void> {
     const { directory } = this;
     const sinceMs = Date.now();
     const onFault = (message: string): void => {
-      if (!doomed.isDead) this.#faults.push(message);
+      if (!crashing.isDead) this.#faults.push(message);
     };
     const repairing = this.#repair();
     repairing.catch(() => {});

@@ -8,8 +8,8 @@ const LONGEST_TIMER_MS = 1_000;
 /** A timer that is due within this fetches the shards' output as well. */
 const SOON_US = 2 * US_PER_MS;
 /**
- * With sources that hand over packets at least this often, the time until they do so again hardly ever is that long: a timer
- * of twice as long does, and each costs as much as delivering two dozen frames.
+ * Sources that hand over packets at least this often hardly ever let SOON_US pass without any: a timer of twice that time
+ * does as well, and seldom has to be set again, which costs as much as delivering two dozen frames.
  */
 const BUSIEST_INTERVAL_US = 600;
 /** Sources that hand over packets at least this often, on average, fetch the output of the turns before as well. */

@@ -8,7 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises';
  * One process as the disk sees it: it is killed at one of its changes to files, perhaps in the middle of a write. What it
  * does afterwards changes nothing: blocking calls throw, and others never end.
  */
-export class DoomedProcess {
+export class CrashingProcess {
   /** Changes that it has made. */
   changes = 0;
   isDead = false;
@@ -42,7 +42,7 @@ export class DoomedProcess {
   }
 
   /** Waits for what the kernel still does for it, and closes its files, which are those below `directory`. */
-  async bury(directory: string): Promise<void> {
+  async closeFiles(directory: string): Promise<void> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     await turn();
     for (const handle of this.#handles) await handle.close().catch(() => {});
@@ -96,7 +96,7 @@ export class DoomedProcess {
 
 /** As they are before anything is patched. */
 const real = { ...fs };
-const current = new AsyncLocalStorage<DoomedProcess>();
+const current = new AsyncLocalStorage<CrashingProcess>();
 const never = new Promise<never>(() => {});
 type Call = (...args: never[]) => unknown;
 type Functions = Record<string, Call>;
@@ -109,18 +109,18 @@ const opensToChange = (flags: unknown): boolean =>
 /** A call that is made as a whole, or not at all. */
 function atOnce(original: Call, changes: (args: unknown[]) => boolean = () => true): Call {
   return function (this: unknown, ...args: never[]) {
-    const doomed = current.getStore();
-    if (doomed !== undefined && (doomed.isDead || changes(args)) && doomed.nextShare() < 1) throw killed();
+    const crashing = current.getStore();
+    if (crashing !== undefined && (crashing.isDead || changes(args)) && crashing.nextShare() < 1) throw killed();
     return original.apply(this, args);
   };
 }
 
 function atOnceLater(original: Call, changes: (args: unknown[]) => boolean = () => true): Call {
   return function (this: unknown, ...args: never[]) {
-    const doomed = current.getStore();
-    if (doomed === undefined) return original.apply(this, args);
-    if ((doomed.isDead || changes(args)) && doomed.nextShare() < 1) return never;
-    return doomed.track(original.apply(this, args) as Promise<unknown>);
+    const crashing = current.getStore();
+    if (crashing === undefined) return original.apply(this, args);
+    if ((crashing.isDead || changes(args)) && crashing.nextShare() < 1) return never;
+    return crashing.track(original.apply(this, args) as Promise<unknown>);
   };
 }
 
@@ -133,8 +133,8 @@ function partOf(data: unknown, share: number): Buffer {
 /** writeSync(fd, buffer, offset, length, position) or writeSync(fd, text). */
 function writing(original: Call): Call {
   return function (this: unknown, ...args: never[]) {
-    const doomed = current.getStore();
-    const share = doomed?.nextShare() ?? 1;
+    const crashing = current.getStore();
+    const share = crashing?.nextShare() ?? 1;
     if (share === 1) return original.apply(this, args);
     const [fd, data, at = 0, length, position] = args as unknown as [number, unknown, number?, number?, number?];
     if (share > 0 && typeof data === 'string') original.apply(this, [fd, partOf(data, share)] as never[]);
@@ -163,17 +163,17 @@ function writingAll(original: Call): Call {
 /** fs.write(fd, text, encoding, callback), as the destination of the audit calls it. */
 function writingLater(original: Call): Call {
   return function (this: unknown, ...args: never[]) {
-    const doomed = current.getStore();
-    if (doomed === undefined) return original.apply(this, args);
-    const share = doomed.nextShare();
+    const crashing = current.getStore();
+    if (crashing === undefined) return original.apply(this, args);
+    const share = crashing.nextShare();
     const [fd, data] = args as unknown as [number, unknown];
     if (share < 1) return share > 0 ? void real.writeSync(fd, partOf(data, share)) : undefined;
     const done = args.pop() as unknown as (...results: unknown[]) => void;
-    void doomed.track(
+    void crashing.track(
       new Promise<void>((resolve) => {
         const called = (...results: unknown[]): void => {
           resolve();
-          if (!doomed.isDead) done(...results);
+          if (!crashing.isDead) done(...results);
         };
         original.apply(this, [...args, called as never]);
       }),
@@ -191,7 +191,7 @@ function patch(target: object, name: string, make: (original: Call) => Call): ()
   };
 }
 
-/** Has every change to files within DoomedProcess.run() go by it; returns what undoes that. */
+/** Has every change to files within CrashingProcess.run() go by it; returns what undoes that. */
 export async function installCrashingDisk(): Promise<() => void> {
   const handle = await fs.promises.open('/dev/null');
   const ofHandles = Object.getPrototypeOf(handle) as object;
@@ -250,11 +250,11 @@ function closing(original: Call): Call {
 
 function handleWriting(original: Call): Call {
   return function (this: unknown, ...args: never[]) {
-    const doomed = current.getStore();
-    const share = doomed?.nextShare() ?? 1;
+    const crashing = current.getStore();
+    const share = crashing?.nextShare() ?? 1;
     if (share === 1) {
       const made = original.apply(this, args) as Promise<unknown>;
-      return doomed?.track(made) ?? made;
+      return crashing?.track(made) ?? made;
     }
     const [data] = args as unknown as [unknown];
     const { fd } = this as { fd: number };
