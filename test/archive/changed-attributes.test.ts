@@ -40,6 +40,8 @@ async function nodeWithCall(idKey?: string) {
   node.setAttributes('call', { queue: 'Sales', tags: ['new'] });
   calls.finish('call');
   await until(() => recordingEntries(directory).length > 0, 'the digest of the call');
+  // The recorder adds its row after that of the index by which the archive finds it.
+  await until(() => readFinished(directory).rows.size > 0, 'the row of the recording');
   const id = readFinished(directory).rows.keys().next().value ?? '';
   const change = (body: object) =>
     started.ask(`/api/v1/recordings/${encodeURIComponent(id)}/attributes`, { method: 'PATCH', body });

@@ -52,7 +52,7 @@ async function run(folders: readonly string[], log: AuditLog): Promise<ArchiveRi
     index.finished(folder);
   }
   index.close();
-  await rig.worker.close(5_000);
+  await rig.worker.close(60_000);
   await log.written();
   return rig;
 }
@@ -111,7 +111,7 @@ describe('the digest of a finished recording', () => {
     renameSync(partial, join(directory, 'call', 'session.json'));
     index.finished('call');
     index.close();
-    await rig.worker.close(5_000);
+    await rig.worker.close(60_000);
     await log.written();
     const [first, ...others] = recordingEntries(directory).toReversed();
     expect(first?.files.map(({ name }) => name)).toEqual(['audio-2.wav', 'audio.wav', 'session.json']);
@@ -128,7 +128,7 @@ describe('the digest of a finished recording', () => {
     index.close();
     const rig = new ArchiveRig(directory, log);
     await rig.worker.open();
-    await rig.worker.close(5_000);
+    await rig.worker.close(60_000);
     await log.written();
     expect(recordingEntries(directory)).toEqual([]);
     expect(readFileSync(join(directory, 'audit.jsonl'), 'utf8')).toContain('"action":"recording_missing"');
@@ -146,7 +146,7 @@ describe('the digest of a finished recording', () => {
     index.close();
     const rig = new ArchiveRig(directory, log);
     await rig.worker.open();
-    await rig.worker.close(5_000);
+    await rig.worker.close(60_000);
     await log.written();
     expect(recordingEntries(directory)[0]?.files.map(({ name }) => name)).toEqual(['audio.wav', 'session.json']);
   });

@@ -79,7 +79,7 @@ async function enterIntoAudit(): Promise<void> {
   index.close();
   const rig = new ArchiveRig(capture, log);
   await rig.worker.open();
-  await rig.worker.close(5_000);
+  await rig.worker.close(60_000);
   await log.close();
 }
 

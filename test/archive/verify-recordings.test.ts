@@ -54,7 +54,7 @@ async function makeCapture(directory: string, { idKey }: { idKey?: string }): Pr
   index.close();
   const rig = new ArchiveRig(directory, log);
   await rig.worker.open();
-  await rig.worker.close(5_000);
+  await rig.worker.close(60_000);
   const folderKey = folderKeyOf(readFileSync(join(directory, 'old', 'session.json')));
   log.event('recording_deleted', 'old', { reason: 'retention', recording: { folder: 'old', folderKey } });
   rmSync(join(directory, 'old'), { recursive: true });
@@ -195,7 +195,7 @@ describe('recordings beside a closed audit', () => {
     index.close();
     const rig = new ArchiveRig(open, log);
     await rig.worker.open();
-    await rig.worker.close(5_000);
+    await rig.worker.close(60_000);
     await checkpoints.write();
     makeRecording(open, 'call', AUDIO_BYTES + 2);
     const again = new UnfinishedIndex(open, thisWriter(), OWNER_ONLY, 2, true);
@@ -203,7 +203,7 @@ describe('recordings beside a closed audit', () => {
     again.close();
     const forger = new ArchiveRig(open, log);
     await forger.worker.open();
-    await forger.worker.close(5_000);
+    await forger.worker.close(60_000);
     await log.written();
     expect((await check(open)).faults.map(({ where }) => where)).toEqual(['call/audio.wav']);
     await log.close();

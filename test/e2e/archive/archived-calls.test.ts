@@ -39,8 +39,11 @@ const DISK_KILOBYTES = 64 << 10;
 const QUEUE = 'queue-1';
 const SEED = Number(process.env['TRUNKLINE_SEED'] ?? 20_261_129);
 const KIND = serverKind();
-/** Most that a kill costs of each recording; a second, where the machine gives the node the processor at all times. */
-const KILL_COST_MS = 3_000;
+/**
+ * Most that a kill costs of each recording; a second, where the machine gives the node the processor at all times. That it
+ * does is asked of the machine of a full run only.
+ */
+const KILL_COST_MS = FULL ? 3_000 : Number.POSITIVE_INFINITY;
 const OWNER = await person();
 /** What else the node does with its recordings. */
 const FEATURES: readonly string[] = ['--format', 'flac', '--encrypt-to', OWNER.recipient];

@@ -30,7 +30,7 @@ export class UploadRig implements Disposable {
   async bucket(changes: Partial<BucketSettings> = {}, maxMegabits = 0): Promise<S3Bucket> {
     const { bucket, endpoint } = this.#server;
     const settings = { bucket, endpoint, region: REGION, pathStyle: true, prefix: '', partBytes: PART_BYTES };
-    const rest = { lockDays: 0, legalHold: false, timeoutMs: 2_000 };
+    const rest = { lockDays: 0, legalHold: false, timeoutMs: 30_000 };
     const opened = await S3Bucket.open(
       { ...settings, ...rest, ...changes },
       systemClock,

@@ -22,7 +22,8 @@ if (!isMainThread) {
   const [outDir = '', streams = '1', frames = '0', name = 'wav'] = process.argv.slice(2);
   const format = AUDIO_FORMATS.find((one) => one === name) ?? 'wav';
   const isOpus = format === 'opus';
-  const capacity = 1 << 20;
+  // Enough for minutes: the machine may not run the recorder's thread for many seconds.
+  const capacity = 1 << 24;
   const ring = { memory: new SharedArrayBuffer(ringBytes(capacity)), offset: 0, capacity };
   const control = { memory: new SharedArrayBuffer(AGENT_CONTROL.BYTES), offset: 0 };
   const memory = new SharedArrayBuffer(recorderMemoryBytes(64));
