@@ -64,8 +64,7 @@ export async function* retentionPlan(
     const known = await retainedIn(directory, folder);
     if (known === undefined) continue;
     const recording = { ...known, isPending: isPending(folder) };
-    const decision = (): RetentionDecision =>
-      decide(recording, policy, heldBy(holds, recording), clock.wallMs());
+    const decision = (): RetentionDecision => decide(recording, policy, heldBy(holds, recording), clock.wallMs());
     let decided = decision();
     if (decided.isDue) {
       ({ holds } = readHolds(directory));
