@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { makeToken, tokenFileText } from '../../src/control/access/token-file.js';
 import { chromiumPath, useBrowser } from '../support/console/browser.js';
 import { type ConsoleNode, startConsoleNode } from '../support/console/console-node.js';
+import { writeRecording } from '../support/recordings.js';
 import { until } from '../support/until.js';
 
 const tokens = mkdtempSync(join(tmpdir(), 'trunkline-console-tokens-'));
@@ -77,6 +78,42 @@ describe.skipIf(chromiumPath() === undefined)('recordings', () => {
       }
       const actions = node.audited.map(({ action }) => action);
       expect(actions).toContain('control_downloaded');
+    });
+  });
+
+  describe.each(['opus', 'flac'] as const)('of two channels, stored as %s', (format) => {
+    beforeAll(async () => {
+      node = await startConsoleNode({}, false);
+      const pcm = Int16Array.from({ length: 96_000 }, (_, i) => 8000 * Math.sin((i >> 1) / (i % 2 === 0 ? 20 : 31)));
+      writeRecording(node.folder, 'stereo', { format, pcm, manifest: { channels: 2, sampleRate: 48_000 } });
+    });
+    afterAll(() => node?.close());
+
+    test('are played and downloaded with both channels, and with each alone', async () => {
+      const page = await browser.open(`${node.url}#/recordings/stereo`);
+      const asked: string[] = [];
+      page.on('request', (request) => asked.push(new URL(request.url()).search));
+      await page.getByRole('button', { name: 'Play' }).click();
+      await expect.poll(() => asked).toContain('?format=wav');
+      await page.getByRole('radio', { name: 'Internal' }).check();
+      await page.getByRole('button', { name: 'Play' }).click();
+      const length = () => page.evaluate("document.querySelector('audio').duration");
+      await expect.poll(length).toBeCloseTo(1, 2);
+      expect(asked).toContain('?format=wav&channel=1');
+      const stored = format === 'flac' ? ['audio.flac'] : ['audio-external.opus', 'audio-internal.opus'];
+      for (const file of stored) {
+        expect((await downloaded(page, file)).equals(readFileSync(join(node.folder, 'stereo', file))), file).toBe(true);
+      }
+      const [both, ...alone] = await Promise.all(
+        ['', '&channel=0', '&channel=1'].map(async (channel) => {
+          const path = `api/v1/recordings/stereo/audio.wav?format=wav${channel}`;
+          return Buffer.from(await (await fetch(new URL(path, node.url))).arrayBuffer());
+        }),
+      );
+      const files = { 'audio.wav': both, 'audio-external.wav': alone[0], 'audio-internal.wav': alone[1] };
+      for (const [file, bytes] of Object.entries(files)) {
+        expect((await downloaded(page, file)).equals(bytes as Buffer), file).toBe(true);
+      }
     });
   });
 

@@ -45,9 +45,10 @@ const querySchema = z.object({
   tag: attribute.optional(),
 });
 
+const channel = z.coerce.number().int().min(0).max(1).optional().describe('0: external, 1: internal.');
 const audioQuerySchema = z.object({
   segment,
-  channel: z.coerce.number().int().min(0).max(1).optional().describe('0: external, 1: internal.'),
+  channel,
   format: z.enum(['stored', 'wav']).default('stored'),
 });
 
@@ -238,10 +239,11 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
       config: { role: 'listener' },
       schema: {
         summary: 'The audio of an encrypted recording as it is stored, for `trunkline open`. Answers ranges.',
+        description: 'Of Opus with two channels, channel 1 is the internal one.',
         tags: ['recordings'],
         produces: ['application/octet-stream'],
         params: paramsSchema,
-        querystring: z.object({ segment }),
+        querystring: z.object({ segment, channel }),
       },
     },
     (request, reply) =>
@@ -249,7 +251,8 @@ function registerFiles(app: ControlApp, { audit }: ControlDependencies, use: () 
         const { params, query } = request;
         const recordings = use();
         const row = found(await recordings.detail(params.id));
-        const file = row.encrypted ? row.files[query.segment - 1]?.file : undefined;
+        const stored = row.encrypted ? row.files[query.segment - 1] : undefined;
+        const file = stored?.channelFiles?.[query.channel ?? 0] ?? stored?.file;
         // The name is from a file that others may have written.
         if (file === undefined || !isStoredName(file)) throw notFound('encrypted recording');
         const download = found(await finishedFile(request.raw, recordings.directory, row.id, file));

@@ -223,6 +223,13 @@ describe('recordings', () => {
     expect([status, headers['content-type']]).toEqual([200, 'application/octet-stream']);
     expect(headers['content-disposition']).toContain('a-audio.wav.enc');
     expect(bytes).toEqual(readFileSync(join(folder, 'a', 'audio.wav.enc')));
+    const channelFiles = ['audio-external.opus.enc', 'audio-internal.opus.enc'];
+    writeFileSync(path, JSON.stringify({ ...stored, channels: 2, file: channelFiles[0], channelFiles }));
+    for (const [channel, file] of channelFiles.entries()) {
+      writeFileSync(join(folder, 'a', file), file);
+      const one = await download(`${control.url}${pathOf('a', `/encrypted?channel=${channel}`)}`);
+      expect(one.bytes.toString()).toBe(file);
+    }
     writeFileSync(path, JSON.stringify({ ...stored, file: '../a/audio.wav.enc' }));
     expect((await ask(pathOf('a', '/encrypted'))).status).toBe(404);
     writeRecording(folder, 'b', { pcm: PCM });

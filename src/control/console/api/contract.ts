@@ -175,8 +175,10 @@ export interface Recording {
 }
 
 export interface RecordingSegment {
+  /** Of Opus with two channels, the file of the first. */
   readonly file: string;
   readonly startMs: number;
+  readonly channels: number;
 }
 
 /** GET /api/v1/recordings/{id} */

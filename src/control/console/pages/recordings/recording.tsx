@@ -4,12 +4,12 @@ import type { RecordingDetail, RecordingSegment, Waveform } from '../../api/cont
 import { usePolled } from '../../api/poll.js';
 import { refusalFor, session } from '../../api/session.js';
 import { useStore } from '../../api/store.js';
-import { Action } from '../../parts/action.js';
 import { bytes, count, dateTime, duration, words } from '../../parts/format.js';
 import { Icon } from '../../parts/icons.js';
+import { CHANNEL_NAMES } from '../../parts/meter.js';
 import { Empty, Failure, Figures, Panel } from '../../parts/panel.js';
 import { Timeline } from '../../parts/timeline.js';
-import { download } from './download.js';
+import { FilesPanel, playedPath } from './audio-files.js';
 import { usePlayer } from './player.js';
 import { WaveformView } from './waveform.js';
 
@@ -44,8 +44,11 @@ export function RecordingPage({ id }: { id: string }) {
 }
 
 function RecordingContent({ recording }: { recording: RecordingDetail }) {
-  const { id, segments = [] } = recording;
+  const { segments = [] } = recording;
   const [segment, setSegment] = useState(1);
+  const [channel, setChannel] = useState<number | undefined>(undefined);
+  const channels = segments[segment - 1]?.channels ?? recording.channels ?? 1;
+  const played = channels === 2 ? channel : undefined;
   return (
     <>
       <Figures
@@ -65,30 +68,12 @@ function RecordingContent({ recording }: { recording: RecordingDetail }) {
       {recording.encrypted === true ? (
         <Encrypted />
       ) : (
-        <Playback key={segment} recording={recording} segment={segment} />
+        <>
+          {channels === 2 && <ChannelChoice channel={channel} onChange={setChannel} />}
+          <Playback key={`${segment} ${played}`} recording={recording} segment={segment} channel={played} />
+        </>
       )}
-      <Panel title="Files">
-        <div class="actions">
-          {(segments.length === 0 ? [{ file: 'audio.wav', startMs: 0 }] : segments).map(({ file }, at) => (
-            <Action
-              key={file}
-              icon="download"
-              needs="listener"
-              run={() => download(audioPath(recording, at + 1), `${recording.interactionId}-${file}`)}
-            >
-              {file}
-            </Action>
-          ))}
-          <Action
-            icon="download"
-            needs="listener"
-            run={() => download(`${api('recordings', id)}/session.json`, `${recording.interactionId}-session.json`)}
-          >
-            session.json
-          </Action>
-        </div>
-        <p class="hint">Playing and downloading are written to the audit log with your name.</p>
-      </Panel>
+      <FilesPanel recording={recording} />
     </>
   );
 }
@@ -116,13 +101,40 @@ function SegmentChoice({ segments, segment, onChange }: SegmentChoiceProps) {
   );
 }
 
-function Playback({ recording, segment }: { recording: RecordingDetail; segment: number }) {
+interface ChannelChoiceProps {
+  /** Both when undefined. */
+  readonly channel: number | undefined;
+  onChange(channel: number | undefined): void;
+}
+
+function ChannelChoice({ channel, onChange }: ChannelChoiceProps) {
+  return (
+    <fieldset class="segmented">
+      <legend class="visually-hidden">Channel that is played</legend>
+      {[undefined, 0, 1].map((one) => (
+        <label key={String(one)}>
+          <input type="radio" name="channel" checked={channel === one} onChange={() => onChange(one)} />
+          <span>{one === undefined ? 'Both channels' : CHANNEL_NAMES[one]}</span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+interface PlaybackProps {
+  readonly recording: RecordingDetail;
+  readonly segment: number;
+  /** The one that is played; all when undefined. */
+  readonly channel: number | undefined;
+}
+
+function Playback({ recording, segment, channel }: PlaybackProps) {
   const { id, spans = [], channels = 1, segments = [] } = recording;
   const waveform = usePolled<Waveform>(
     withQuery(`${api('recordings', id)}/waveform`, { points: POINTS, ...(segment > 1 ? { segment } : {}) }),
     0,
   );
-  const player = usePlayer(audioPath(recording, segment));
+  const player = usePlayer(playedPath(recording, segment, channel));
   const offsetMs = segments[segment - 1]?.startMs ?? 0;
   const lengthMs = (waveform.data?.durationSeconds ?? recording.durationSeconds ?? 0) * 1000;
   const shown = spans
@@ -194,9 +206,4 @@ function Encrypted() {
       </p>
     </Panel>
   );
-}
-
-function audioPath({ id, encrypted }: Pick<RecordingDetail, 'id' | 'encrypted'>, segment: number): string {
-  const file = encrypted === true ? 'encrypted' : 'audio.wav';
-  return withQuery(`${api('recordings', id)}/${file}`, segment > 1 ? { segment } : {});
 }
