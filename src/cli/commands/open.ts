@@ -32,7 +32,7 @@ export function registerOpen(program: Command): Command {
     .argument('<recording>', 'folder of the recording, or one of its .enc files')
     .requiredOption('--identity <file>', 'file with the secret key, as age-keygen makes it; repeatable', collect, [])
     .option('--segment <n>', 'which of several audio files, counted from 1', whole)
-    .option('--from <seconds>', 'begin there; only what is needed is read', seconds)
+    .option('--from <seconds>', 'begin there; a part of FLAC or Opus is written as WAV', seconds)
     .option('--to <seconds>', 'end there', seconds)
     .option('--out <folder>', 'write every audio file of the recording there, instead of one to stdout')
     .addHelpText(
@@ -89,7 +89,7 @@ async function write(recording: OpenedRecording, { path }: EncryptedPath, option
     return;
   }
   mkdirSync(out, { recursive: true, mode: 0o700 });
-  const target = join(out, safeName(recording.file));
+  const target = join(out, safeName(recording.nameOf(stretch)));
   const stream = createWriteStream(target, { flags: 'wx', mode: 0o600 });
   const failed = new Promise<never>((_, reject) => {
     stream.once('error', (error) =>

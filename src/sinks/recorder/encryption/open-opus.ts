@@ -64,7 +64,7 @@ function damageOf(message: string): Damage {
 }
 
 /** A file that is nowhere. */
-class MemoryFile implements ByteFile {
+export class MemoryFile implements ByteFile {
   readonly isOpen = true;
   readonly isLinked = true;
   #bytes: Buffer;

@@ -7,7 +7,8 @@ import { readCheckpoint, readManifest } from '../files/manifest-file.js';
 import type { Identity } from './age-keys.js';
 import { ENCRYPTED_EXTENSION } from './chunk-format.js';
 import { type Damage, EncryptedReader, EncryptedSource } from './encrypted-reader.js';
-import { completeOpus, isOpus, type LateOpus, lateOpus } from './open-opus.js';
+import { completeOpus, isOpus, type LateOpus, lateOpus, MemoryFile } from './open-opus.js';
+import { DecryptedSource, decodedStretch } from './open-stretch.js';
 
 const BLOCK_BYTES = 64 << 10;
 
@@ -102,49 +103,66 @@ export class OpenedRecording {
     return this.#reader.description.file;
   }
 
+  /** A name for what content() gives: a stretch is WAV. */
+  nameOf(stretch: Stretch): string {
+    return isWhole(stretch) ? this.file : this.file.replace(/\.\w+$/, '.wav');
+  }
+
   close(): void {
     this.#source.close();
   }
 
   /**
-   * The content, block by block, up to the first chunk that is not as it was written. Of a WAV file that is not complete,
-   * or of a stretch of one, the header says how long that is.
-   * @throws TrunklineError CONFIG_INVALID for a stretch of another format.
+   * The content, block by block, up to the first chunk that is not as it was written. A stretch is a WAV file, whatever is
+   * stored; its header, and that of a WAV file that is not complete, says how long that is.
    */
-  *content({ fromSeconds, toSeconds }: Stretch = {}): Generator<Buffer, Opened> {
+  *content(stretch: Stretch = {}): Generator<Buffer, Opened> {
     const reader = this.#reader;
     const isWav = this.file.endsWith('.wav');
-    const isWhole = fromSeconds === undefined && toSeconds === undefined;
-    if (!isWhole && !isWav) {
-      throw new TrunklineError(
-        'CONFIG_INVALID',
-        'Only a WAV file has stretches; open it whole, and cut it with ffmpeg.',
-      );
-    }
-    if (isOpus(this.file) && (this.#late !== undefined || !reader.isSealed)) {
-      const damage = yield* this.#completed();
+    if (!isWhole(stretch) && !isWav) return yield* this.#decoded(stretch);
+    if (this.#isToComplete) {
+      const { content, damage } = this.#completed();
+      yield content;
       return this.#opened(damage ?? reader.checkRest() ?? reader.damage ?? this.#late?.damage);
     }
     let position = 0;
     let end = reader.size;
-    if (isWav && (!isWhole || !reader.isSealed)) {
+    if (isWav && (!isWhole(stretch) || !reader.isSealed)) {
       const header = reader.read(0, WAV_HEADER_BYTES);
       if (!(header instanceof Uint8Array)) return this.#opened(header);
-      const stretch = stretchOf(header, reader.size, fromSeconds, toSeconds);
-      if (stretch === undefined) return this.#opened(reader.damage ?? NO_HEADER);
-      [position, end] = [stretch.start, stretch.end];
-      yield Buffer.from(wavHeader(stretch, end - position));
+      const part = stretchOf(header, reader.size, stretch.fromSeconds, stretch.toSeconds);
+      if (part === undefined) return this.#opened(reader.damage ?? NO_HEADER);
+      [position, end] = [part.start, part.end];
+      yield Buffer.from(wavHeader(part, end - position));
     }
     for (; position < end; position += BLOCK_BYTES) {
       const block = reader.read(position, Math.min(BLOCK_BYTES, end - position));
       if (!(block instanceof Uint8Array)) return this.#opened(block);
       yield block;
     }
-    return this.#opened((isWhole ? reader.checkRest() : undefined) ?? reader.damage);
+    return this.#opened((isWhole(stretch) ? reader.checkRest() : undefined) ?? reader.damage);
+  }
+
+  /** A stretch of FLAC or Opus. */
+  *#decoded({ fromSeconds, toSeconds }: Stretch): Generator<Buffer, Opened> {
+    const reader = this.#reader;
+    const completed = this.#isToComplete ? this.#completed() : undefined;
+    const source = completed === undefined ? new DecryptedSource(reader) : new MemoryFile(completed.content);
+    const undecoded = yield* decodedStretch(source, fromSeconds, toSeconds);
+    const chunk = source instanceof DecryptedSource ? source.damage : undefined;
+    const damage = chunk ?? reader.damage ?? completed?.damage ?? this.#late?.damage;
+    if (undecoded === undefined) return this.#opened(damage);
+    const { second, message } = undecoded;
+    const known = damage ?? { chunk: 0, position: 0, seconds: second, message };
+    return { damage: { ...known, second }, isSealed: reader.isSealed };
   }
 
   /** Packets that a kill, or a full disk, has left without an end, or without the late ones in their places. */
-  *#completed(): Generator<Buffer, Damage | undefined> {
+  get #isToComplete(): boolean {
+    return isOpus(this.file) && (this.#late !== undefined || !this.#reader.isSealed);
+  }
+
+  #completed(): { readonly content: Buffer; readonly damage: Damage | undefined } {
     const reader = this.#reader;
     const blocks: Buffer[] = [];
     let damage: Damage | undefined;
@@ -153,8 +171,8 @@ export class OpenedRecording {
       if (block instanceof Uint8Array) blocks.push(block);
       else damage = block;
     }
-    yield completeOpus(Buffer.concat(blocks), reader.description, this.#late?.packets ?? []);
-    return damage;
+    const content = completeOpus(Buffer.concat(blocks), reader.description, this.#late?.packets ?? []);
+    return { content, damage };
   }
 
   #opened(damage: Damage | undefined): Opened {
@@ -163,6 +181,10 @@ export class OpenedRecording {
     const second = this.file.endsWith('.wav') ? bytes / (2 * channels * sampleRate) : (damage?.seconds ?? 0);
     return { damage: damage && { ...damage, second }, isSealed: this.#reader.isSealed };
   }
+}
+
+function isWhole({ fromSeconds, toSeconds }: Stretch): boolean {
+  return fromSeconds === undefined && toSeconds === undefined;
 }
 
 /** A recording that was killed before its first sample. */

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { repairRecordings } from '../../../../src/sinks/recorder/repair.js';
 import { streamInfo } from '../../../support/frames.js';
 import { encryptFor, isWhole, openWith, type Person, person } from '../../../support/recorder/opening.js';
-import { RecorderRig, tone } from '../../../support/recorder/recorder-rig.js';
+import { RecorderRig, readWav, tone } from '../../../support/recorder/recorder-rig.js';
 
 const ID = streamInfo().interactionId;
 let owner: Person;
@@ -39,11 +39,34 @@ describe('an encrypted recording as FLAC', () => {
     const result = openWith(join(r.outDir, ID), owner);
     expect(isWhole(result)).toBe(true);
     expect(result.content).toEqual(readFileSync(join(plain.outDir, ID, 'audio.flac')));
-    expect(openWith(join(r.outDir, ID), owner, { fromSeconds: 1 }).refused).toContain('Only a WAV file');
     for (const one of [plain, r]) {
       one.recorder.close();
       one.remove();
     }
+  });
+
+  it('is opened in part as WAV, up to the first chunk that was changed', () => {
+    const r = new RecorderRig({ options: { format: 'flac', ...encryptFor([owner]) } });
+    record(r, 0);
+    const folder = join(r.outDir, ID);
+    const result = openWith(folder, owner, { fromSeconds: 9.5, toSeconds: 10.25 });
+    expect(readWav(result.content)).toMatchObject({ sampleRate: 8000, channels: 1 });
+    expect(readWav(result.content).samples).toEqual(tone(76_000, 6_000));
+    expect(result.opened).toEqual({ damage: undefined, isSealed: true });
+    expect(readWav(openWith(folder, owner, { toSeconds: 0.1 }).content).samples).toEqual(tone(0, 800));
+    expect(readWav(openWith(folder, owner, { fromSeconds: 30 }).content).samples).toHaveLength(0);
+    const path = join(folder, 'audio.flac.enc');
+    const bytes = readFileSync(path);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+    writeFileSync(path, bytes);
+    const { content, opened } = openWith(folder, owner, { fromSeconds: 0.5 });
+    expect(opened?.damage?.message).toMatch(/^chunk \d+ is not as it was written$/);
+    const all = Buffer.from(tone(4_000, 156_000).buffer);
+    const written = content.subarray(44);
+    expect(written.length).toBeLessThan(all.length);
+    expect(written.equals(all.subarray(0, written.length))).toBe(true);
+    r.recorder.close();
+    r.remove();
   });
 
   it('remains WAV when the process is killed in the middle of the conversion, and nothing of that is left', async () => {

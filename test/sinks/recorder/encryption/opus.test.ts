@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { isConcealment, isSilencePacket } from '../../../../src/audio/ogg/opus.js';
 import { EncryptedSource } from '../../../../src/sinks/recorder/encryption/encrypted-reader.js';
+import { readPcmFile } from '../../../../src/sinks/recorder/files/file-source.js';
 import { readCheckpoint, writeCheckpoint } from '../../../../src/sinks/recorder/files/manifest-file.js';
 import { repairRecordings } from '../../../../src/sinks/recorder/repair.js';
 import { CaptureRig, type SentPacket } from '../../../support/engine/capture-rig.js';
@@ -11,6 +12,7 @@ import { type OpusPacket, opusStream } from '../../../support/engine/opus-loss.j
 import { below, mulberry32 } from '../../../support/random.js';
 import { encryptFor, isWhole, openWith, type Person, person } from '../../../support/recorder/opening.js';
 import { readOgg } from '../../../support/recorder/opus-programs.js';
+import { readWav } from '../../../support/recorder/recorder-rig.js';
 
 const ID = 'call';
 const RATE = 48_000;
@@ -100,6 +102,16 @@ describe('an encrypted recording of Opus packets', () => {
       expect(isWhole(result)).toBe(true);
       expect(result.content.equals(readFileSync(join(plain.outDir, ID, file.replace('.enc', ''))))).toBe(true);
     }
+    for (const [number, file] of FILES.entries()) {
+      const plainReader = readPcmFile(join(plain.outDir, ID, file.replace('.enc', '')));
+      const expected = new Int16Array(0.75 * plainReader.sampleRate);
+      plainReader.seek(0.5 * plainReader.sampleRate);
+      expect(plainReader.read(expected)).toBe(expected.length);
+      plainReader.close();
+      const part = openWith(folder, owner, { fromSeconds: 0.5, toSeconds: 1.25 }, number);
+      expect(readWav(part.content).samples).toEqual(expected);
+      expect(isWhole(part)).toBe(true);
+    }
     const [external, internal] = FILES.map((file) => join(folder, file)) as [string, string];
     renameSync(external, `${external}.away`);
     renameSync(internal, external);
@@ -150,6 +162,10 @@ describe('an encrypted recording of Opus packets', () => {
         expect(manifest).toMatchObject({ endReason: 'interrupted', encryption: { sealed: false } });
         const endMs = Math.max(0, ...manifest.spans.map((span: { endMs: number }) => span.endMs));
         expect(Math.abs(endMs - granule / 48), about).toBeLessThan(1);
+        const part = openWith(folder, owner, { fromSeconds: 0 });
+        expect(part.opened, about).toEqual({ damage: undefined, isSealed: false });
+        const wav = readWav(part.content);
+        expect(Math.abs((1000 * wav.samples.length) / wav.sampleRate - endMs), about).toBeLessThan(1);
         // Late packets that were changed are damage.
         const lateFile = join(folder, 'audio.late.enc');
         truncateSync(lateFile, readFileSync(lateFile).length - 1);
