@@ -81,11 +81,14 @@ export async function repairRecording(
     removeOriginals(folder, written);
     return { state: 'finished' };
   }
+  const convertedOf = async (manifest: Manifest): Promise<Manifest> => {
+    if (manifest.notConverted !== 'pending') return manifest;
+    if (manifest.encryption !== undefined) return { ...manifest, notConverted: 'noKey' };
+    return convert(folder, manifest, fileMode);
+  };
   const finish = async ({ writer: _, ...manifest }: Manifest): Promise<RepairOutcome> => {
     await placeLatePackets(folder, manifest, fileMode);
-    // Of an encrypted one there is no key any more.
-    const isToConvert = manifest.notConverted === 'pending' && manifest.encryption === undefined;
-    const final = isToConvert ? await convert(folder, manifest, fileMode) : manifest;
+    const final = await convertedOf(manifest);
     removeUnfinished(folder, final);
     writeManifest(folder, final, fileMode);
     removeOriginals(folder, final);

@@ -4,7 +4,7 @@ import { WAV_HEADER_BYTES } from '../../../audio/wav.js';
 import { ENCRYPTED_EXTENSION } from '../encryption/chunk-format.js';
 import { type ByteFile, PlainFile } from '../files/byte-file.js';
 import { errnoOf } from '../files/disk-fault.js';
-import { type Manifest, type ManifestSegment, renamed, segmentFile, segmentsOf } from '../files/manifest.js';
+import { isWavFile, type Manifest, type ManifestSegment, renamed, segmentFile, segmentsOf } from '../files/manifest.js';
 import { FlacJob } from './flac-job.js';
 import type { ConversionWork } from './recording-conversion.js';
 
@@ -81,7 +81,9 @@ export class FlacConversion implements ConversionWork {
   converted(manifest: Manifest): Manifest {
     const { notConverted: _, ...rest } = manifest;
     const names = new Map(this.#replacements.map(({ from, to }) => [from, to]));
-    return renamed(rest, (file) => names.get(file) ?? file);
+    const made = renamed(rest, (file) => names.get(file) ?? file);
+    const isPartly = this.#files.isLastOnly && segmentsOf(made).some(isWavFile);
+    return isPartly ? { ...made, notConverted: 'noKey' } : made;
   }
 
   /** Gives up, and removes what was made. */

@@ -120,9 +120,10 @@ export const manifestSchema = z.object({
   notRecordedMs: z.number().optional(),
   /**
    * Of a recording that was to be FLAC and is WAV: the disk refused the conversion (`failed`), or there was no time for it,
-   * for the process was killed or has ended (`pending`). Also while the recording is being written.
+   * for the process has ended (`pending`), or it is encrypted and its key was gone, or that of an earlier part of the call
+   * (`noKey`). `pending` also while the recording is being written.
    */
-  notConverted: z.enum(['failed', 'pending']).optional(),
+  notConverted: z.enum(['failed', 'noKey', 'pending']).optional(),
   /**
    * The audio files are encrypted, in that version of FORMAT.md. `sealed`: their end is written, so that `trunkline open`
    * can show that nothing is missing. A process that was killed leaves them without it, and a repair has no key.

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -81,8 +81,39 @@ describe('an encrypted recording as FLAC', () => {
     writeFileSync(join(folder, 'audio.flac.enc'), 'begun');
     expect(await repairRecordings(r.outDir)).toMatchObject({ repaired: [ID], failed: [] });
     expect(readdirSync(folder).sort()).toEqual(['audio.wav.enc', 'session.json']);
-    expect(r.manifest(ID)).toMatchObject({ file: 'audio.wav.enc', encryption: { sealed: true } });
+    expect(r.manifest(ID)).toMatchObject({
+      ...{ file: 'audio.wav.enc', encryption: { sealed: true }, notConverted: 'noKey' },
+    });
     expect(isWhole(openWith(folder, owner))).toBe(true);
+    r.recorder.close();
+    r.remove();
+  });
+
+  it('remains WAV when the process is killed during the call, or in the parts before its format changed, and says why', async () => {
+    const r = new RecorderRig({ options: { format: 'flac', ...encryptFor([owner]) } });
+    r.open(streamInfo());
+    for (let at = 0; at < 16_000; at += 160) r.frame(0, 0, at, tone(at, 160));
+    r.work(2_000_000);
+    const killed = join(r.outDir, 'killed');
+    cpSync(join(r.outDir, ID), join(killed, ID), { recursive: true });
+    const checkpoint = JSON.parse(readFileSync(join(killed, ID, 'session.json.partial'), 'utf8'));
+    const writer = { host: hostname(), pid: 2 ** 22 + 1, startTicks: '1' };
+    writeFileSync(join(killed, ID, 'session.json.partial'), JSON.stringify({ ...checkpoint, writer }));
+    expect(await repairRecordings(killed)).toMatchObject({ repaired: [ID], failed: [] });
+    expect(readdirSync(join(killed, ID)).sort()).toEqual(['audio.wav.enc', 'session.json']);
+    expect(JSON.parse(readFileSync(join(killed, ID, 'session.json'), 'utf8'))).toMatchObject({
+      ...{ endReason: 'interrupted', notConverted: 'noKey' },
+    });
+    r.closeStream(0, { endReason: 'formatChanged' });
+    const segment = { number: 2, firstStartedAtMs: streamInfo().startedAtMs, startMs: 2000 };
+    r.open(streamInfo({ stream: 1, sampleRate: 16_000, clockRate: 16_000, codec: 'l16', segment }));
+    for (let at = 0; at < 16_000; at += 160) r.frame(1, 0, at, tone(at, 160));
+    r.work(2_000_000);
+    r.closeStream(1);
+    r.work();
+    const { segments, notConverted } = r.manifest(ID);
+    expect(segments?.map(({ file }) => file)).toEqual(['audio.wav.enc', 'audio-2.flac.enc']);
+    expect(notConverted).toBe('noKey');
     r.recorder.close();
     r.remove();
   });
