@@ -9,14 +9,19 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer, IncomingMessage } from 'node:http';
+import { type AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deleteRecording } from '../../src/archive/retention/delete-recording.js';
 import { Deletions } from '../../src/archive/retention/deletions.js';
 import { changeHold } from '../../src/archive/retention/legal-holds.js';
+import { s3ArchiveOptionsSchema, type UploadSettings, uploadSettings } from '../../src/archive/upload/options.js';
 import { verifyFolder } from '../../src/archive/verification/verify-recordings.js';
+import { finishedFile, unfinishedAudio } from '../../src/control/recordings/download.js';
 import { readRecording } from '../../src/control/recordings/recording.js';
+import { ManualClock } from '../../src/core/clock.js';
 import { FolderLock } from '../../src/core/files/folder-lock.js';
 import { signerOf } from '../../src/evidence/signed-note.js';
 import { AuditLog } from '../../src/sinks/audit/audit-log.js';
@@ -26,7 +31,8 @@ import { UnfinishedIndex } from '../../src/sinks/recorder/files/unfinished.js';
 import { thisWriter } from '../../src/sinks/recorder/files/writer.js';
 import { appendFinished, replaceFinished } from '../../src/sinks/recorder/folders/finished-index.js';
 import { repairUnfinished } from '../../src/sinks/recorder/repair.js';
-import { addDeadLetter } from '../../src/webhooks/queue/dead-letters.js';
+import { addDeadLetter, readDeadLetters, takeDeadLetters } from '../../src/webhooks/queue/dead-letters.js';
+import { MessageQueue } from '../../src/webhooks/queue/message-queue.js';
 import { ArchiveRig, makeRecording } from '../support/archive/archive-rig.js';
 import { streamInfo } from '../support/frames.js';
 import { RecorderRig, tone } from '../support/recorder/recorder-rig.js';
@@ -74,14 +80,43 @@ async function audit(): Promise<string[]> {
   return faults;
 }
 
-async function archive(): Promise<ArchiveRig> {
+async function archive(uploads?: UploadSettings): Promise<ArchiveRig> {
   const log = new AuditLog({ file: join(out, 'audit.jsonl'), region: 'here' });
   await log.open();
-  const rig = new ArchiveRig(out, log, undefined, undefined, { keepDays: 1, rules: [] });
+  const rig = new ArchiveRig(out, log, undefined, uploads, { keepDays: 1, rules: [] });
   await rig.worker.open();
   await rig.worker.close(60_000);
   await log.close();
   return rig;
+}
+
+/** Takes over the messages in a folder, as webhooks do at their start. Returns what was taken over; throws what failed. */
+async function takeOver(directory: string): Promise<readonly string[]> {
+  const taken: string[] = [];
+  const faults: unknown[] = [];
+  const queue = new MessageQueue({
+    ...{ directory, parentFolderMode: 0o700, maxMessages: 10, maxBytes: 1 << 20, clock: new ManualClock() },
+    onFault: (thrown) => void faults.push(thrown),
+    onAdopted: (messages) => void taken.push(...messages.map(({ body }) => body)),
+  });
+  await queue.open();
+  await queue.close();
+  if (faults.length > 0) throw faults[0];
+  return taken;
+}
+
+/** The messages of a process that is gone. */
+function leaveMessages(path: string): void {
+  const message = { id: 'x', type: 'x', key: 'x', createdAtMs: 0, body: 'a secret of somebody else' };
+  const lines = [{ ...thisWriter(), startTicks: '1' }, { add: message }];
+  writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+}
+
+/** Finished, as the recorder's index says. */
+function listFinished(name: string): void {
+  const index = new UnfinishedIndex(out, thisWriter(), OWNER_ONLY, 1, true);
+  index.finished(name);
+  index.close();
 }
 
 /** A recorder whose folder is exchanged for a link in the middle of a call; it goes on, ends, or is begun again. */
@@ -191,14 +226,14 @@ const CASES: readonly (readonly [name: string, plant: () => void, act: () => unk
   ['the legal holds', () => link('.legal-holds.jsonl', 'secret.txt'), () => changeHold(out, change)],
   ['the dead letters of webhooks', () => link('dead-letters.jsonl', 'secret.txt'), () => addDeadLetter(out, letter)],
   ['the lock', () => link('.lock', 'secret.txt'), () => FolderLock.acquire(out, { onLost: () => {}, staleMs: 250 })],
-  ['the folder of the archive', () => link('.unfinished', 'secret'), archive],
+  ['the folder of the archive', () => link('.unfinished', 'secret'), () => archive()],
   [
     'a recording that is due',
     () => {
       mkdirSync(join(out, '.unfinished'));
       link('old', 'secret');
     },
-    archive,
+    () => archive(),
   ],
   [
     'a folder above a recording that is to be deleted',
@@ -221,12 +256,28 @@ const CASES: readonly (readonly [name: string, plant: () => void, act: () => unk
   [
     'a finished recording that waits for its digest',
     () => {
-      const index = new UnfinishedIndex(out, thisWriter(), OWNER_ONLY, 1, true);
-      index.finished('linked');
-      index.close();
+      listFinished('linked');
       link('linked', 'secret');
     },
-    archive,
+    () => archive(),
+  ],
+  ['the folder of messages for webhooks', () => link('hooks', 'secret'), () => takeOver(join(out, 'hooks'))],
+  [
+    'a file of such messages',
+    () => {
+      leaveMessages(join(outside, 'messages'));
+      mkdirSync(join(out, 'hooks'));
+      link('hooks/queue-host-1-2.jsonl', 'messages');
+    },
+    () => takeOver(join(out, 'hooks')),
+  ],
+  [
+    'the dead letters, which are sent again',
+    () => {
+      writeFileSync(join(outside, 'letters'), `${JSON.stringify(letter)}\n`);
+      link('dead-letters.jsonl', 'letters');
+    },
+    () => takeDeadLetters(out, (messages) => Promise.resolve(expect(messages).toEqual([]))),
   ],
 ];
 
@@ -252,6 +303,56 @@ describe('a symbolic link shows nothing of what lies outside:', () => {
     expect(JSON.stringify(readRecording(out, 'call') ?? {})).not.toContain('secret');
     link('linked', 'secret');
     expect(readRecording(out, 'linked')).toBeUndefined();
+  });
+
+  it('a folder, or a folder above it, in an upload', async () => {
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.writeHead(403).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    for (const folder of ['linked', '2026/secret']) listFinished(folder);
+    link('linked', 'secret');
+    symlinkSync(outside, join(out, '2026'));
+    const before = stateOutside();
+    const options = s3ArchiveOptionsSchema.parse({ address: 's3://bucket', endpoint, deleteLocal: true });
+    const rig = await archive(uploadSettings(options));
+    await new Promise((resolve) => server.close(resolve));
+    expect(asked).toEqual([]);
+    expect(rig.reports.at(-1)).toMatchObject({ archived: 0, unfit: 2, failures: {} });
+    expect(stateOutside()).toEqual(before);
+  });
+
+  it('messages for webhooks, and dead letters', async () => {
+    leaveMessages(join(outside, 'messages'));
+    writeFileSync(join(outside, 'letters'), `${JSON.stringify(letter)}\n`);
+    mkdirSync(join(out, 'hooks'));
+    link('hooks/queue-host-1-2.jsonl', 'messages');
+    link('dead-letters.jsonl', 'letters');
+    await expect(takeOver(join(out, 'hooks'))).rejects.toThrow('ELOOP');
+    await expect(readDeadLetters(out)).rejects.toThrow('ELOOP');
+    // Where they are files they are taken over.
+    rmSync(join(out, 'hooks/queue-host-1-2.jsonl'));
+    leaveMessages(join(out, 'hooks/queue-host-1-2.jsonl'));
+    expect(await takeOver(join(out, 'hooks'))).toEqual(['a secret of somebody else']);
+  });
+
+  it('a folder, a folder above it, or a file in a download', async () => {
+    makeRecording(out, 'call');
+    rmSync(join(out, 'call', 'audio.wav'));
+    link('call/audio.wav', 'secret/audio.wav');
+    link('linked', 'secret');
+    symlinkSync(outside, join(out, '2026'));
+    const request = new IncomingMessage(new Socket());
+    for (const id of ['call', 'linked', '2026/secret']) {
+      expect(await finishedFile(request, out, id, 'audio.wav'), id).toBeUndefined();
+      expect(await unfinishedAudio(out, id, 'audio.wav'), id).toBeUndefined();
+    }
+    const manifest = await finishedFile(request, out, 'call', 'session.json');
+    expect(manifest?.status).toBe(200);
+    manifest?.stream.destroy();
   });
 
   it('in a digest, or in what verify reads', async () => {

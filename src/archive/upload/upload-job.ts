@@ -69,8 +69,7 @@ export class UploadJob implements ArchiveJob {
   }
 
   async run({ folder, path }: FinishedRecording): Promise<void> {
-    // The bucket would get what somebody has linked there.
-    if (!isInside(this.#dependencies.context.directory, folder)) return this.#refuse(folder, path);
+    if (!this.#isOurs(folder)) return this.#refuse(folder, path);
     const manifest = await finishedManifest(path, this.#dependencies.context.stopped);
     if (manifest === undefined) return;
     this.#endsMs.set(folder, manifest.endedMs);
@@ -82,10 +81,15 @@ export class UploadJob implements ArchiveJob {
     }
   }
 
+  /** Of a link, the bucket would get what somebody has linked there. */
+  #isOurs(folder: string): boolean {
+    return isInside(this.#dependencies.context.directory, folder);
+  }
+
   /** Nothing is said of a folder that was removed. */
   async #refuse(folder: string, path: string): Promise<void> {
     if ((await contentOf(path)) === undefined) return;
-    await this.#unfit(folder, path, new RecordingUnfit('a symbolic link stands in its place'));
+    await this.#unfit(folder, path, linkInPlace());
   }
 
   async close(): Promise<void> {
@@ -103,6 +107,8 @@ export class UploadJob implements ArchiveJob {
           async () => {
             const content = await contentOf(path);
             if (content === undefined || content.isUnfinished) return undefined;
+            // Hours may lie between two attempts.
+            if (!this.#isOurs(folder)) throw linkInPlace();
             const { prefix, partBytes } = bucketSettings;
             const recording = { folder, path, files: content.files };
             return await uploadRecording(await this.#open(), recording, { prefix, template, partBytes });
@@ -166,6 +172,10 @@ export class UploadJob implements ArchiveJob {
     this.#bucket ??= S3Bucket.open(bucket, systemClock, new Pace(maxMegabits, systemClock));
     return this.#bucket;
   }
+}
+
+function linkInPlace(): RecordingUnfit {
+  return new RecordingUnfit('a symbolic link stands in its place');
 }
 
 /** The manifest of a recording that is there and complete. */

@@ -71,10 +71,15 @@ async function layoutOf(handle: FileHandle) {
   }
 }
 
+/** A symbolic link on the way is none, also in place of a folder of the layout. */
 async function isPlainFile(directory: string, id: string, file: string): Promise<boolean> {
   try {
-    const folder = join(directory, id);
-    return (await lstat(folder)).isDirectory() && (await lstat(join(folder, file))).isFile();
+    let folder = directory;
+    for (const name of id.split('/')) {
+      folder = join(folder, name);
+      if (!(await lstat(folder)).isDirectory()) return false;
+    }
+    return (await lstat(join(folder, file))).isFile();
   } catch {
     return false;
   }
