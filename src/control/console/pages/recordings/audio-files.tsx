@@ -14,7 +14,7 @@ interface AudioDownload {
   readonly path: string;
 }
 
-/** Each file of a recording, as it is stored; what no program for WAV reads also as WAV, and each of two channels alone. */
+/** Each file of a recording as it is stored. What is stored as something else can be had as WAV, and each of two channels alone. */
 export function FilesPanel({ recording }: { recording: RecordingDetail }) {
   const { id, interactionId } = recording;
   const manifest = { file: 'session.json', path: `${api('recordings', id)}/session.json` };
