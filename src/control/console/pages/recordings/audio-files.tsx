@@ -22,12 +22,7 @@ export function FilesPanel({ recording }: { recording: RecordingDetail }) {
     <Panel title="Files">
       <div class="actions">
         {[...audioDownloads(recording), manifest].map(({ file, path }) => (
-          <Action
-            key={file}
-            icon="download"
-            needs="listener"
-            run={() => download(path, `${interactionId}-${file}`)}
-          >
+          <Action key={file} icon="download" needs="listener" run={() => download(path, `${interactionId}-${file}`)}>
             {file}
           </Action>
         ))}
