@@ -109,7 +109,7 @@ it('a kill at any change of a deletion leaves a whole recording, or one whose au
   for (let diesAt = 0, isComplete = false; !isComplete; diesAt++) {
     putRecording();
     const doomed = new DoomedProcess(diesAt, mulberry32(diesAt));
-    await doomed.run(() => Promise.resolve(deleteRecording(out, 'call')));
+    await doomed.run(async () => deleteRecording(out, 'call'));
     isComplete = doomed.changes <= diesAt;
     await doomed.bury(out);
     const left = existsSync(join(out, 'call')) ? readdirSync(join(out, 'call')).sort() : [];
