@@ -18,7 +18,7 @@ import { Retention } from '../../../src/archive/retention/retention.js';
 import { ManualClock } from '../../../src/core/clock.js';
 import { policyOf } from '../../../src/core/retention/policy.js';
 import { EncryptedSource } from '../../../src/sinks/recorder/encryption/encrypted-reader.js';
-import { DoomedProcess, installCrashingDisk } from '../../support/archive/crashing-disk.js';
+import { CrashingProcess, installCrashingDisk } from '../../support/archive/crashing-disk.js';
 import { streamInfo } from '../../support/frames.js';
 import { mulberry32 } from '../../support/random.js';
 import { encryptFor, isWhole, openWith, type Person, person } from '../../support/recorder/opening.js';
@@ -108,10 +108,10 @@ it('a kill at any change of a deletion leaves a whole recording, or one whose au
   let withoutKey = 0;
   for (let diesAt = 0, isComplete = false; !isComplete; diesAt++) {
     putRecording();
-    const doomed = new DoomedProcess(diesAt, mulberry32(diesAt));
-    await doomed.run(async () => deleteRecording(out, 'call'));
-    isComplete = doomed.changes <= diesAt;
-    await doomed.bury(out);
+    const crashing = new CrashingProcess(diesAt, mulberry32(diesAt));
+    await crashing.run(async () => deleteRecording(out, 'call'));
+    isComplete = crashing.changes <= diesAt;
+    await crashing.closeFiles(out);
     const left = existsSync(join(out, 'call')) ? readdirSync(join(out, 'call')).sort() : [];
     const result = openWith(other, owner);
     if (isWhole(result)) expect(left, `change ${diesAt}`).toEqual(FILES);
