@@ -25,8 +25,10 @@ export class Profiler {
   /** For the process that is to be profiled. With perf it writes the names of compiled functions to /tmp. */
   get execArgv(): string[] {
     // The names come with a log of V8 for each thread, which would lie in the current folder and tells nothing more.
+    // --interpreted-frames-native-stack would name interpreted functions too, but with it V8's own profiler deadlocks when
+    // its signal arrives while code is being compiled.
     const noLog = ['--no-logfile-per-isolate', '--logfile=/dev/null'];
-    const names = this.#hasPerf ? ['--perf-basic-prof', '--interpreted-frames-native-stack', ...noLog] : [];
+    const names = this.#hasPerf ? ['--perf-basic-prof', ...noLog] : [];
     return ['--cpu-prof', `--cpu-prof-dir=${this.#folder}`, ...names];
   }
 
