@@ -14,5 +14,5 @@ const SLOW = [
   'test/conformance/**',
 ];
 
-/** `npm run test:quick`: the logic, in under a minute. */
+/** `npm run test:quick`: the logic without end-to-end, stress and chaos. */
 export default mergeConfig(all, defineConfig({ test: { exclude: SLOW } }));
