@@ -225,6 +225,7 @@ export async function installCrashingDisk(): Promise<() => void> {
       patch(fs.promises, name, (original) => atOnceLater(original, () => false)),
     ),
     ...['write', 'writeFile', 'appendFile', 'truncate'].map((name) => patch(ofHandles, name, handleWriting)),
+    patch(ofHandles, 'close', closingHandle),
     ...['setTimeout', 'setInterval'].map((name) =>
       patch(globalThis, name, (original) => {
         const make = function (this: unknown, ...args: never[]) {
@@ -245,6 +246,12 @@ export async function installCrashingDisk(): Promise<() => void> {
 function closing(original: Call): Call {
   return function (this: unknown, ...args: never[]) {
     return current.getStore()?.isDead === true ? undefined : original.apply(this, args);
+  };
+}
+
+function closingHandle(original: Call): Call {
+  return function (this: unknown, ...args: never[]) {
+    return current.getStore()?.isDead === true ? Promise.resolve() : original.apply(this, args);
   };
 }
 
