@@ -1,11 +1,11 @@
 import { constants, lstatSync, statSync } from 'node:fs';
-import { open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { parseWav, WAV_HEADER_BYTES, WAV_MAX_DATA_BYTES, wavHeader } from '../../audio/wav.js';
 import { TrunklineError } from '../../core/errors.js';
 import type { Convert } from './conversion/convert.js';
 import { removeOriginals, removeUnfinished } from './conversion/flac-conversion.js';
-import { ENCRYPTED_EXTENSION, FORMAT_VERSION } from './encryption/chunk-format.js';
+import { ENCRYPTED_EXTENSION, FORMAT_VERSION, HEAD, isHeadCutOff } from './encryption/chunk-format.js';
 import type { Description } from './encryption/encrypted-reader.js';
 import { repairEncrypted } from './encryption/repair-encrypted.js';
 import { errnoOf } from './files/disk-fault.js';
@@ -110,6 +110,12 @@ export async function repairRecording(
   if (state === 'alive' || (state === 'unknown' && !isAbandoned && wallMs - mtimeMs < QUIET_MS)) {
     return { state: 'live' };
   }
+  if (known === undefined && file === ENCRYPTED_FILE && isHeadCutOff(await readBegin(audio, HEAD.BYTES), size)) {
+    // The head is written before any audio: there is nothing to keep, and without a head nothing that could be opened.
+    await rm(audio);
+    await rmdir(folder).catch(() => {});
+    return undefined;
+  }
   if (file.endsWith(ENCRYPTED_EXTENSION)) {
     const files = (known && lastSegment(known).channelFiles) ?? [file];
     const paths = files.filter((one) => names.has(one)).map((one) => join(folder, one));
@@ -121,7 +127,7 @@ export async function repairRecording(
     for (const track of tracks) callSpeech(track, samples);
     return finish(completed(known, tracks, samples));
   }
-  const header = known === undefined ? await readHeader(audio) : Buffer.alloc(0);
+  const header = known === undefined ? await readBegin(audio, WAV_HEADER_BYTES) : Buffer.alloc(0);
   const format = known === undefined ? formatOf(header, size) : lastSegment(known);
   if (format === undefined && !isUnwritten(header)) {
     throw new TrunklineError(
@@ -174,12 +180,12 @@ function assumedManifest(interactionId: string, startedAtMs: number): Manifest {
   };
 }
 
-async function readHeader(audio: string): Promise<Buffer> {
-  const file = await open(audio, READ);
+/** The first `length` bytes of a file, or all that there are. */
+async function readBegin(path: string, length: number): Promise<Buffer> {
+  const file = await open(path, READ);
   try {
-    const header = Buffer.alloc(WAV_HEADER_BYTES);
-    const { bytesRead } = await file.read(header, 0, WAV_HEADER_BYTES, 0);
-    return header.subarray(0, bytesRead);
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(length), 0, length, 0);
+    return buffer.subarray(0, bytesRead);
   } finally {
     await file.close();
   }

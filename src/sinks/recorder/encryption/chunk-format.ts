@@ -6,7 +6,7 @@ export const FORMAT_VERSION = 1;
 export const ENCRYPTED_EXTENSION = '.enc';
 
 const MAGIC = Buffer.from([...Buffer.from('tlenc'), 0, 0, FORMAT_VERSION]);
-const HEAD = { DESCRIPTION_LENGTH: 8, AGE_LENGTH: 12, ID: 16, BYTES: 32 } as const;
+export const HEAD = { DESCRIPTION_LENGTH: 8, AGE_LENGTH: 12, ID: 16, BYTES: 32 } as const;
 export const ID_BYTES = 16;
 /** Neither the description nor the age file of a recording comes near it. */
 const MAX_HEAD_PART_BYTES = 1 << 20;
@@ -63,6 +63,20 @@ export function makeHead(id: Buffer, description: string, age: Buffer): Buffer {
   fixed.writeUInt32LE(age.length, HEAD.AGE_LENGTH);
   id.copy(fixed, HEAD.ID);
   return Buffer.concat([fixed, text, age]);
+}
+
+/**
+ * Whether a file of `size` bytes ends within its head, so that it never had a chunk.
+ *
+ * @param begin its first HEAD.BYTES bytes, or all that there are.
+ */
+export function isHeadCutOff(begin: Buffer, size: number): boolean {
+  const magic = begin.subarray(0, MAGIC.length);
+  if (!magic.equals(MAGIC.subarray(0, magic.length))) return false;
+  if (begin.length < HEAD.BYTES) return size === begin.length;
+  const description = begin.readUInt32LE(HEAD.DESCRIPTION_LENGTH);
+  const age = begin.readUInt32LE(HEAD.AGE_LENGTH);
+  return Math.max(description, age) <= MAX_HEAD_PART_BYTES && size < HEAD.BYTES + description + age;
 }
 
 /** @param read a part of the file; shorter at its end. */
