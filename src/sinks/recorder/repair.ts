@@ -56,8 +56,9 @@ const PARALLEL = 8;
 
 /**
  * Repairs what a killed process left in `dir`: WAV headers get the sizes of their files, manifests their end
- * (`interrupted`, by the length of the audio) and their spans, and what was to be FLAC becomes so. Finished recordings stay as they are, byte for byte, and
- * so do those that a live process is writing. Doing it twice changes nothing. Symbolic links are not followed.
+ * (`interrupted`, by the length of the audio) and their spans, and what was to be FLAC becomes so. Finished recordings stay
+ * as they are, byte for byte, and so do those that a live process is writing. An encrypted file that ends within its head
+ * never had audio and is removed. Doing it twice changes nothing. Symbolic links are not followed.
  *
  * Audio without a header gets one, by the manifest or else for 8 kHz mono, which the manifest then says.
  *
